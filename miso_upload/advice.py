@@ -1,0 +1,97 @@
+"""What is odd about records that the schema allows: counted and shown, never a rejection.
+
+The rules are prose in Miso's API description, which its schema does not enforce: ratings from 0 to
+5, one positive quantity for each product, a `search` for each search. Timestamps before 2000 or in
+the future are no rule of Miso's, but nearly always a unit or a zone that was misread.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import compress
+from typing import TYPE_CHECKING, Any
+
+from miso_upload.quoting import quoted
+from miso_upload.records import Reason
+from miso_upload.timestamps import parse_rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from miso_upload.records import Findings, Record
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+BEST_RATING = 5
+
+_ADVISED = frozenset({"rate", "search", "add_to_cart", "checkout"})
+
+
+def survey(records: Sequence[Record], lines: Sequence[int], findings: Findings) -> None:
+    """Count what `records`, which stand at `lines`, are and what is odd about them."""
+    types = [record["type"] for record in records]
+    findings.types.update(types)
+    _count_ids(records, findings)
+    _survey_times(records, lines, findings)
+    if not _ADVISED.isdisjoint(types):
+        for record, line in zip(records, lines, strict=True):
+            if record["type"] in _ADVISED:
+                for reason in _advice(record):
+                    findings.warn(reason, line)
+
+
+def _count_ids(records: Sequence[Record], findings: Findings) -> None:
+    users = [("user_id" in record) for record in records]
+    visitors = [("anonymous_id" in record) for record in records]
+    findings.ids["user_id"] += sum(users)
+    findings.ids["anonymous_id"] += sum(visitors)
+    neither = len(records) - sum(map(max, users, visitors))
+    if neither:
+        findings.ids["neither"] += neither
+
+
+def _survey_times(records: Sequence[Record], lines: Sequence[int], findings: Findings) -> None:
+    stamped = ["timestamp" in record for record in records]
+    texts = [record["timestamp"] for record in compress(records, stamped)]
+    if not texts:
+        return
+    try:
+        times = list(map(datetime.fromisoformat, texts))
+    except ValueError:  # a leap second, say
+        times = [time for time in map(parse_rfc3339, texts) if time is not None]
+        if not times:
+            return
+    first, last = min(times), max(times)
+    findings.saw(first, last)
+    now = datetime.now(UTC)
+    if first >= EARLIEST and last <= now:
+        return
+    for text, line in zip(texts, compress(lines, stamped), strict=True):
+        time = parse_rfc3339(text)
+        if time is not None and time < EARLIEST:
+            findings.warn(Reason("timestamp", "is before the year 2000", quoted(text)), line)
+        elif time is not None and time > now:
+            findings.warn(Reason("timestamp", "is in the future", quoted(text)), line)
+
+
+def _advice(record: Record) -> Iterator[Reason]:
+    if record["type"] == "search":
+        if "search" not in record:
+            yield Reason("a search", "has no search.keywords")
+    elif record["type"] == "rate":
+        rating = record.get("rating")
+        if rating is None:
+            yield Reason("a rate", "has no rating")
+        elif not 0 <= rating <= BEST_RATING:
+            yield Reason("rating", "is not between 0 and 5", quoted(rating))
+    elif "quantities" in record:
+        yield from _advice_on_quantities(record["quantities"], record.get("product_ids", ()))
+
+
+def _advice_on_quantities(quantities: Any, products: Sequence[str]) -> Iterator[Reason]:  # noqa: ANN401
+    many = quantities if isinstance(quantities, list) else [quantities]
+    if any(quantity <= 0 for quantity in many):
+        yield Reason("quantities", "should be positive", quoted(quantities))
+    if len(many) != len(products):
+        yield Reason(
+            "quantities", "are not as many as product_ids", f"({len(many)} for {len(products)})"
+        )

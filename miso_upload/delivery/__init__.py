@@ -1,0 +1,8 @@
+"""Delivery: a batch's records to Miso, and what became of each of them."""
+
+from miso_upload.delivery.client import Client, Target
+from miso_upload.delivery.deliverer import Deliverer, DeliveryOptions
+from miso_upload.delivery.pool import DeliveryPool
+from miso_upload.delivery.retry import Backoff, Pace
+
+__all__ = ["Backoff", "Client", "Deliverer", "DeliveryOptions", "DeliveryPool", "Pace", "Target"]

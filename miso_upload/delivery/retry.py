@@ -1,0 +1,70 @@
+"""When to try again, as a policy that does no waiting of its own."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential waits with full jitter, within bounds; a wait that Miso names wins.
+
+    Attributes:
+        attempts: How often a request is sent at most.
+        base: The longest first wait, in seconds; it doubles with each attempt.
+        longest: The longest wait, in seconds.
+        patience: The longest sum of waits for one request, in seconds.
+        draw: Returns a random number in [0, 1).
+    """
+
+    attempts: int = 8
+    base: float = 0.5
+    longest: float = 60.0
+    patience: float = 600.0
+    draw: Callable[[], float] = field(default=random.random, repr=False)
+
+    def wait(self, attempt: int, waited: float, retry_after: float | None) -> float | None:
+        """Return the seconds to wait after attempt number `attempt` (from 1), or None to give up.
+
+        Args:
+            attempt: How many attempts have failed.
+            waited: The seconds waited so far for this request.
+            retry_after: The wait that Miso asked for, if it did.
+        """
+        if attempt >= self.attempts:
+            return None
+        if retry_after is not None:
+            wait = max(retry_after, 0.0)
+        else:
+            wait = self.draw() * min(self.longest, self.base * 2 ** (attempt - 1))
+        return wait if waited + wait <= self.patience else None
+
+
+class Pace:
+    """Spreads requests of all threads evenly, so that no second sees more than allowed.
+
+    Args:
+        per_second: Requests a second; None for no bound.
+    """
+
+    def __init__(self, per_second: float | None) -> None:
+        self._gap = 1 / per_second if per_second else 0.0
+        self._next = 0.0
+        self._lock = Lock()
+
+    def turn(self) -> float:
+        """Take the next turn and return how many seconds to wait until it comes."""
+        if not self._gap:
+            return 0.0
+        with self._lock:
+            now = time.monotonic()
+            mine = max(now, self._next)
+            self._next = mine + self._gap
+        return mine - now

@@ -1,0 +1,50 @@
+"""JSON text in and out; the only module that knows which JSON library is in use.
+
+Decoding is strict (RFC 8259, UTF-8): NaN, lone surrogates and invalid UTF-8 are errors. Of repeated
+keys the last one counts, which is why what was judged is encoded again and raw text is never sent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+JSONDecodeError = orjson.JSONDecodeError
+JSONEncodeError = orjson.JSONEncodeError
+
+
+def decode(text: bytes | bytearray | memoryview | str) -> Any:  # noqa: ANN401 -- JSON is any value
+    """Return the value of a JSON text.
+
+    Raises:
+        JSONDecodeError: `text` is not one JSON value.
+    """
+    return orjson.loads(text)
+
+
+def encode(value: object) -> bytes:
+    """Return `value` as compact JSON.
+
+    Raises:
+        JSONEncodeError: `value` holds something JSON cannot say.
+    """
+    return orjson.dumps(value)
+
+
+def encode_pretty(value: object) -> bytes:
+    """Return `value` as indented JSON with a final newline, for people and report files."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def encode_joined(values: Sequence[object]) -> bytes:
+    """Return the JSON texts of `values` joined by commas, without brackets around them."""
+    return orjson.dumps(values)[1:-1]
+
+
+def decode_joined(slices: Sequence[bytes]) -> list[Any]:
+    """Return the values that `encode_joined` wrote into `slices`, in order."""
+    return cast("list[Any]", orjson.loads(b"[" + b",".join(slices) + b"]"))

@@ -1,0 +1,108 @@
+"""What can go wrong, as a tree; each error knows the exit code it ends a run with.
+
+    MisoUploadError
+    ├── ConfigurationError (2)      the command cannot mean what it says
+    │   ├── MappingError            an attribute or a column that does not exist
+    │   └── SchemaError             a schema file that cannot be used
+    ├── SourceError (2)             an input that cannot be read or is not what it was
+    │   ├── DamagedSourceError (3)  broken in the middle; the rows before were delivered
+    │   ├── ChangedSourceError      rewritten or truncated since it was last read
+    │   └── JunkError               rows that are mostly not interactions
+    ├── LedgerError (3)             the ledger cannot be read or written
+    │   ├── ChangedRecipeError (2)  half a file was sent under another mapping
+    │   └── LockedError (5)         another run holds the lock
+    ├── DeliveryError (3)           Miso could not be reached or would not answer in time
+    │   └── KeyRefusedError (4)     401 or 403
+    ├── SandboxError (2)            the local double cannot start
+    ├── AccountingError (1)         the numbers do not add up
+    └── InterruptedRunError (130, 143, 129)   a signal
+
+Messages say what happened, where, and what to do next. None of them may carry the API key, a URL
+with a query, or a visitor's address.
+"""
+
+from __future__ import annotations
+
+
+class MisoUploadError(Exception):
+    """Something the user can act on; the message says how."""
+
+    exit_code = 2
+
+
+class ConfigurationError(MisoUploadError):
+    """The options contradict each other or cannot be used."""
+
+
+class MappingError(ConfigurationError):
+    """A mapping names an attribute or a column that does not exist."""
+
+
+class SchemaError(ConfigurationError):
+    """A schema file is not JSON, not a schema, or not in the shape that miso-upload reads."""
+
+
+class SourceError(MisoUploadError):
+    """An input cannot be opened or read."""
+
+
+class DamagedSourceError(SourceError):
+    """An input is broken in the middle; what came before was delivered."""
+
+    exit_code = 3
+
+
+class ChangedSourceError(SourceError):
+    """An input was rewritten or truncated since it was last read."""
+
+
+class JunkError(SourceError):
+    """Too many of the rows are not interactions; the run stopped before it loaded them."""
+
+
+class LedgerError(MisoUploadError):
+    """The ledger cannot be read or written."""
+
+    exit_code = 3
+
+
+class ChangedRecipeError(LedgerError):
+    """Half of a source was sent under another mapping or schema."""
+
+    exit_code = 2
+
+
+class LockedError(LedgerError):
+    """Another run works on the same ledger."""
+
+    exit_code = 5
+
+
+class DeliveryError(MisoUploadError):
+    """Miso could not be reached, or did not answer in a way that lets the run go on."""
+
+    exit_code = 3
+
+
+class KeyRefusedError(DeliveryError):
+    """Miso refused the API key (401 or 403)."""
+
+    exit_code = 4
+
+
+class SandboxError(MisoUploadError):
+    """The local double cannot start."""
+
+
+class AccountingError(MisoUploadError):
+    """Rows read and rows accounted for differ: a defect of miso-upload itself."""
+
+    exit_code = 1
+
+
+class InterruptedRunError(MisoUploadError):
+    """A signal asked the run to stop; the position is kept."""
+
+    def __init__(self, message: str, *, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,9 @@
+"""Row formats: where a row ends in the bytes of a source, and what it says.
+
+Each format has a module; `base` says what they have in common, `detection` chooses one.
+"""
+
+from miso_upload.formats.base import Cut, Format, Limits, Slice
+from miso_upload.formats.detection import FORMAT_NAMES, detect_format
+
+__all__ = ["FORMAT_NAMES", "Cut", "Format", "Limits", "Slice", "detect_format"]

@@ -1,0 +1,45 @@
+"""JSON Lines: one JSON value a line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from miso_upload.formats.json_rows import parse_rows
+from miso_upload.formats.lines import cut_lines, unfinished_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from miso_upload.formats.base import Cut, Limits, Slice
+    from miso_upload.records import Block
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLines:
+    """JSON Lines, also called NDJSON."""
+
+    row_bytes: int
+    name: str = "jsonl"
+    columns: tuple[str, ...] | None = None
+    by_line: bool = True
+
+    def cut(self, data: bytes, limits: Limits, *, final: bool) -> Cut | None:
+        """See `Format.cut`: every line is a row."""
+        return cut_lines(data, limits, final=final)
+
+    def incomplete(self, data: bytes) -> int:
+        """See `Format.incomplete`: a line without its newline may still be written."""
+        return unfinished_line(data)
+
+    def ends_well(self, data: bytes) -> bool:  # noqa: ARG002 -- nothing marks the end
+        """See `Format.ends_well`: behind any row."""
+        return True
+
+    def slices(self, block: Block) -> Iterator[Slice]:
+        """See `Format.slices`."""
+        texts = block.data.split(b"\n")
+        if not texts[-1]:
+            texts.pop()
+        lines = range(block.first_line, block.first_line + len(texts))
+        return parse_rows(texts, lines, self.row_bytes)

@@ -1,0 +1,64 @@
+"""Showing data to people: short, harmless to a terminal, and without anyone's address in it.
+
+Everything that comes from a row, from Miso or from a server passes through here on its way into a
+message, so that control characters cannot act on a terminal or forge a line of a log.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from miso_upload.encoding import JSONEncodeError, encode
+
+MOST_SHOWN = 40
+MOST_PRINTED = 300
+
+_ADDRESS = re.compile(
+    r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\w)"
+    r"|(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?![\w:])",
+    re.IGNORECASE,
+)
+_TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}:\d{2}")
+_HIDDEN = "(an address)"
+
+
+def quoted(value: object) -> str:
+    """Return a value as short JSON text for a message; nothing where it holds an address."""
+    try:
+        text = encode(value).decode()
+    except (JSONEncodeError, RecursionError):
+        text = repr(value) if isinstance(value, int | float) else type(value).__name__
+    if has_address(text):
+        return _HIDDEN
+    return _escaped(text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…")
+
+
+def printable(text: str, most: int = MOST_PRINTED) -> str:
+    """Return somebody's text on one line, cut to `most` characters, with addresses masked."""
+    masked = _ADDRESS.sub(lambda found: found[0] if _is_time(found[0]) else _HIDDEN, text)
+    return _escaped(masked if len(masked) <= most else masked[: most - 1] + "…")
+
+
+def has_address(text: str) -> bool:
+    """Return whether something in `text` looks like an IPv4 or IPv6 address."""
+    return any(not _is_time(found[0]) for found in _ADDRESS.finditer(text))
+
+
+def _is_time(text: str) -> bool:
+    return _TIME_OF_DAY.fullmatch(text) is not None
+
+
+def _escaped(text: str) -> str:
+    """Write control, format and unpaired characters as escapes (Unicode category C)."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char if not unicodedata.category(char).startswith(("C", "Zl", "Zp")) else _escape(char)
+        for char in text
+    )
+
+
+def _escape(char: str) -> str:
+    point = ord(char)
+    return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"  # noqa: PLR2004 -- the BMP

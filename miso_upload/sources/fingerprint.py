@@ -1,0 +1,33 @@
+"""Knowing a source again by what it says, wherever it lies and however it is packed.
+
+The digest of a source's beginning survives renaming, compression and growth. How much of the
+beginning there was when the source was first seen is remembered with the digest, so a file that was
+small then and is larger now is still the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+HEAD_BYTES = 65_536
+"""How much of a source's beginning identifies it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The first bytes of a source's decoded stream, `HEAD_BYTES` of them or all there are."""
+
+    data: bytes = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def digest(self, length: int | None = None) -> bytes:
+        """Return the digest of the first `length` bytes; of all of them by default."""
+        return digest(self.data[:length])
+
+
+def digest(data: bytes) -> bytes:
+    """Return 16 bytes that tell `data` from all other data."""
+    return hashlib.blake2b(data, digest_size=16).digest()

@@ -1,0 +1,162 @@
+"""Block in, Batch out: parse, map, judge, survey and encode, a slice of rows at a time.
+
+The transform trusts a slice and looks closer only where it must: rows are parsed in one call,
+judged in one call and encoded in one call, and taken apart one by one only when a call fails, to
+find out which row and why. It is a pure function of the block, so it can run in any process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from miso_upload.advice import survey
+from miso_upload.encoding import JSONEncodeError, encode, encode_joined
+from miso_upload.formats.json_rows import readable
+from miso_upload.records import Batch, Findings, Reason, Record, Rejection
+from miso_upload.sources.fingerprint import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from miso_upload.formats import Format, Slice
+    from miso_upload.mapping import Mapper
+    from miso_upload.records import Block
+    from miso_upload.validation import Judge
+
+_TOO_DEEP = Reason("the row", "is nested too deeply")
+
+
+class Transform:
+    """Turns blocks of one source into batches.
+
+    Args:
+        rows: Parses the source's rows.
+        mapper: Turns a row into a record.
+        judge: Says whether Miso will take a record, and if not, why.
+    """
+
+    def __init__(self, rows: Format, mapper: Mapper, judge: Judge) -> None:
+        self._format = rows
+        self._mapper = mapper
+        self._judge = judge
+
+    def __call__(self, block: Block) -> Batch:
+        """Return the records of `block`, ready to be sent, and what became of its other rows."""
+        work = _Work()
+        if block.fault is not None:
+            fault = Rejection(block.first_line, (block.fault,), readable(block.data))
+            work.rejections.append(fault)
+        else:
+            for part in self._format.slices(block):
+                self._take(part, work)
+        work.rejections.sort(key=lambda rejection: rejection.line)
+        return Batch(
+            seq=block.seq,
+            start=block.start,
+            end=block.end,
+            first_line=block.first_line,
+            line_count=block.lines,
+            # A fault's data is cut short, so there is nothing to know it again by.
+            digest=b"" if block.fault is not None else digest(block.data),
+            rows=work.rows + (block.fault is not None),
+            lines=_compact(work.lines),
+            slices=tuple(work.encoded),
+            counts=tuple(map(len, work.lines)),
+            rejections=tuple(work.rejections),
+            findings=work.findings,
+        )
+
+    def _take(self, part: Slice, work: _Work) -> None:
+        work.rows += len(part.rows) + len(part.rejections)
+        work.rejections += part.rejections
+        if not part.rows:
+            return
+        if self._mapper.leaves_records_alone and self._judge.accepts(part.rows):
+            self._encode(_Shaped(part.rows, list(part.lines), part.rows), work)
+            return
+        shaped = self._shape(part, work)
+        if not self._judge.accepts(shaped.records):
+            shaped = _kept(shaped, [self._judge.reasons(record) for record in shaped.records], work)
+        self._encode(shaped, work)
+
+    def _shape(self, part: Slice, work: _Work) -> _Shaped:
+        shaped = _Shaped([], [], [])
+        for row, line in zip(part.rows, part.lines, strict=True):
+            try:
+                outcome = self._mapper.apply(row, line, work.findings)
+            except RecursionError:
+                outcome = (_TOO_DEEP,)
+            if isinstance(outcome, dict):
+                shaped.records.append(outcome)
+                shaped.lines.append(line)
+                shaped.rows.append(row)
+            else:
+                work.rejections.append(Rejection(line, outcome, row))
+        return shaped
+
+    def _encode(self, shaped: _Shaped, work: _Work) -> None:
+        if not shaped.records:
+            return
+        try:
+            encoded = encode_joined(shaped.records)
+        except JSONEncodeError:
+            self._encode(_kept(shaped, list(map(_not_encodable, shaped.records)), work), work)
+        else:
+            survey(shaped.records, shaped.lines, work.findings)
+            work.encoded.append(encoded)
+            work.lines.append(shaped.lines)
+
+
+class _Shaped(NamedTuple):
+    """Records, the line of each, and the row that each was."""
+
+    records: list[Record]
+    lines: list[int]
+    rows: list[Any]
+
+
+def _kept(shaped: _Shaped, verdicts: list[tuple[Reason, ...]], work: _Work) -> _Shaped:
+    """Return the records that no reason speaks against, and set the others aside."""
+    kept = _Shaped([], [], [])
+    for record, line, row, reasons in zip(*shaped, verdicts, strict=True):
+        if reasons:
+            work.rejections.append(Rejection(line, reasons, row))
+        else:
+            kept.records.append(record)
+            kept.lines.append(line)
+            kept.rows.append(row)
+    return kept
+
+
+def _not_encodable(record: Record) -> tuple[Reason, ...]:
+    """Return why a record that was read cannot be written again: its depth, or a huge integer."""
+    try:
+        encode(record)
+    except JSONEncodeError as error:
+        return (Reason("the record", "cannot be written as JSON", f"({error})"),)
+    return ()
+
+
+class _Work:
+    """What a block has come to so far."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.lines: list[Sequence[int]] = []
+        self.encoded: list[bytes] = []
+        self.rejections: list[Rejection] = []
+        self.findings = Findings()
+
+
+def _compact(parts: list[Sequence[int]]) -> Sequence[int]:
+    """Return the lines of all parts as one sequence; a range where they follow each other."""
+    if not parts:
+        return ()
+    total = sum(map(len, parts))
+    first, last = parts[0][0], parts[-1][-1]
+    if last - first + 1 == total:
+        return range(first, last + 1)
+    lines: list[Any] = []
+    for part in parts:
+        lines += part
+    return lines
