@@ -1,3 +1,40 @@
-"""Upload months of interaction history to Miso: validated, resumable, accounted for row by row."""
+"""Upload months of interaction history to Miso: validated, resumable, accounted for row by row.
+
+    from miso_upload import Settings, upload
+
+    summary = upload(Settings(inputs=("history.jsonl",), api_key=key))
+    assert summary.balanced and summary.exit_code == 0
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from miso_upload.assembly import check, upload
+    from miso_upload.listener import Listener
+    from miso_upload.report import Summary
+    from miso_upload.settings import Settings
+    from miso_upload.stopping import StopSignal
 
 __version__ = "0.1.0"
+
+__all__ = ["Listener", "Settings", "StopSignal", "Summary", "__version__", "check", "upload"]
+
+_HOMES = {
+    "Listener": "listener",
+    "Settings": "settings",
+    "StopSignal": "stopping",
+    "Summary": "report",
+    "check": "assembly",
+    "upload": "assembly",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 -- whatever the name stands for
+    """Import what the package offers when it is asked for: `--version` does not need all of it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

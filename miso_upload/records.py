@@ -3,7 +3,8 @@
     source ──Block──▶ transform ──Batch──▶ delivery ──Receipt──▶ ledger
 
 All of them are plain values that can cross a process boundary; none of them does any work.
-Lines are counted from 1, offsets are bytes in the decoded (decompressed, UTF-8) stream.
+Lines are counted from 1, offsets are bytes in the decoded (decompressed, UTF-8) stream. In a JSON
+array, whose elements need not stand on lines of their own, "line" means the element's number.
 """
 
 from __future__ import annotations
@@ -161,6 +162,21 @@ class Batch:
     def size(self) -> int:
         """Return how many bytes the records take in a request body, commas included."""
         return sum(map(len, self.slices)) + max(len(self.slices) - 1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Which records of a block are still to be sent, by their lines.
+
+    Attributes:
+        unknown: They were sent before, and nobody knows what became of them.
+        pending: They were certainly not taken.
+        everything: All records of the block were perhaps sent: the run before this one died.
+    """
+
+    unknown: frozenset[int] = frozenset()
+    pending: frozenset[int] = frozenset()
+    everything: bool = False
 
 
 @dataclass(frozen=True, slots=True)

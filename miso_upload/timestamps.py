@@ -4,16 +4,16 @@ What is RFC 3339 already passes unchanged. Everything else that names one moment
 seconds, or in milli- or microseconds where there is a fraction; finer digits are dropped. What
 could mean several moments, such as a local time without a zone, is a problem and never a guess.
 
-An epoch number says its unit by its magnitude:
+An epoch number tells its unit by its size:
 
-    integer digits   unit           reaches
-    up to 10         seconds        1970 to 2286
-    11 to 13         milliseconds   from March 1973 on
-    14 to 16         microseconds   from April 1970 on
-    17 to 19         nanoseconds    from April 1970 on
+    integer digits   unit           from
+    up to 10         seconds        1970, and back to 1653
+    11 to 13         milliseconds   March 1973
+    14 to 16         microseconds   April 1970
+    17 to 19         nanoseconds    April 1970
 
-Text and integers are cut to the microsecond at or before them. A float with a fraction is rounded
-to the nearest, because its last digits are noise.
+and each of them reaches to the year 2286. Text and integers are cut to the microsecond at or before
+them. A float with a fraction is rounded to the nearest, because its last digits are noise.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from miso_upload.errors import ConfigurationError
 
 
 class Reading(NamedTuple):
-    """What a value says about time: either a text or a problem, and a note if the text is odd.
+    """What a value says about time: a text or a problem, and a note where the text is doubtful.
 
     Problems and notes are the second half of a sentence about the value, and never quote it.
     """
@@ -44,14 +44,14 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TimestampReader:
-    """Reads timestamps as the user said they are written.
+    """Reads timestamps as the user says they are written.
 
     Attributes:
         zone: The IANA name of the zone of times that name none themselves.
-        formats: strptime formats, tried in this order before everything else, on text and integers.
+        formats: strptime formats, tried on text and integers in this order, before all else.
 
     Raises:
-        ConfigurationError: There is no such zone, or a format could not give a date and a time.
+        ConfigurationError: There is no such zone, or no date can be read by a format.
     """
 
     zone: str | None = None
@@ -69,17 +69,25 @@ class TimestampReader:
             text = value.strip()
             if not self.formats and parse_rfc3339(text) is not None:
                 return Reading(text)
-        elif isinstance(value, float) and not value.is_integer():
-            return _read_fraction(value)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            if abs(value) >= _EPOCH_LIMIT:
-                return _TOO_LARGE
-            text = str(int(value))
-        else:
-            return _NOT_A_TIME
+            return self._read_text(text)
+        if isinstance(value, float):
+            if not value.is_integer():
+                return _read_fraction(value)
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self._read_integer(value)
+        return _NOT_A_TIME
+
+    def _read_text(self, text: str) -> Reading:
         if len(text) > _LONGEST:
             return _UNREADABLE
         return _read_text(text, self.formats, self.zone)
+
+    def _read_integer(self, number: int) -> Reading:
+        if abs(number) >= _TOO_LARGE_AN_EPOCH:
+            return _TOO_LARGE
+        text = str(number)
+        return self._read_text(text) if self.formats else _read_number(text, text, self.zone)
 
 
 def parse_rfc3339(text: str) -> datetime | None:
@@ -92,7 +100,7 @@ def parse_rfc3339(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        return _parse_unusual(text.upper())
+        return _parse_unusual_rfc3339(text.upper())
 
 
 _RFC3339 = re.compile(
@@ -101,57 +109,61 @@ _RFC3339 = re.compile(
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
 _ISO8601 = re.compile(
+    # The day by month, by week or by its number in the year,
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}|[0-9]{4}-W[0-9]{2}-[1-7]|[0-9]{4}W[0-9]{2}[1-7]"
     r"|[0-9]{4}-?[0-9]{3})"
-    r"(?:(?:[Tt]| +)([01][0-9]|2[0-4])(?::?([0-5][0-9])(?::?([0-5][0-9]|60)(?:[.,]([0-9]+))?)?)?"
+    # the clock, with a group for a leap second,
+    r"(?:(?:[Tt]| +)((?:[01][0-9]|2[0-4])"
+    r"(?::?[0-5][0-9](?::?(?:[0-5][0-9]|(60))(?:[.,][0-9]+)?)?)?)"
+    # and the offset.
     r"(?: ?([Zz]|UTC|GMT|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?))?)?"
 )
 _NUMBER = re.compile(r"(-?[0-9]+)(?:\.([0-9]+))?")
-_TIME_OF_DAY = re.compile(r"(?:[01][0-9]|2[0-3])(?:[0-5][0-9]){1,2}(?:[0-9]{3})?\Z")
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EPOCH_LIMIT = 10**19
-_EPOCH_UNITS = ((10, 6), (13, 3), (16, 0), (19, -3))
-"""Up to how many integer digits a number counts units of which power of ten, in microseconds."""
-_CUT = Context(prec=40, rounding=ROUND_FLOOR)
-_NEAREST = Context(prec=40, rounding=ROUND_HALF_EVEN)
-
-_LONGEST = 100
-"""Longer texts are not looked at, so that junk fills neither the cache nor the time."""
-_MOST_CACHED = 8192
-
+_COMPACT_CLOCK = re.compile(r"(?:[01][0-9]|2[0-3])(?:[0-5][0-9]){1,2}(?:[0-9]{3})?\Z")
 _COMPACT = {
-    len(shape): Reading(None, f"looks like {shape}; say so with --timestamp-format {form}")
+    len(shape): Reading(None, f"looks like {shape}; if it is, add --timestamp-format {form}")
     for shape, form in (
-        ("yyyymmdd", "%Y%m%d"),
         ("yyyymmddHHMM", "%Y%m%d%H%M"),
         ("yyyymmddHHMMSS", "%Y%m%d%H%M%S"),
         ("yyyymmddHHMMSSfff", "%Y%m%d%H%M%S%f"),
     )
 }
-"""Dates without marks, by their lengths. As epoch numbers they would all be in the seventies or
-eighties, before there was anything to click on: read without complaint, and wrong."""
+"""Date-times without marks, by their length. As epoch numbers they would all lie between 1970 and
+1986, before there was anything to click on: read without complaint, and wrong."""
+
+_EPOCH = datetime.fromisoformat("1970-01-01")
+_TOO_LARGE_AN_EPOCH = 10**19
+_EPOCH_UNITS = ((10, 6), (13, 3), (16, 0), (19, -3))
+"""Up to how many integer digits a number counts which power of ten of microseconds."""
+_CUT = Context(prec=40, rounding=ROUND_FLOOR)
+_NEAREST = Context(prec=40, rounding=ROUND_HALF_EVEN)
+
+_DAY = timedelta(days=1)
+_LONGEST = 100
+"""Longer texts are not looked at, so that junk fills neither the cache nor the time."""
+_MOST_CACHED = 8192
 
 _SAMPLE = datetime(2019, 10, 23, 14, 5, 9, 123456, tzinfo=timezone(timedelta(hours=2)))
 
 _NOT_A_TIME = Reading(None, "is neither text nor a number")
+_EMPTY = Reading(None, "is empty")
 _UNREADABLE = Reading(
-    None, "is not a date-time in any form that is known; describe its form with --timestamp-format"
+    None, "is not a date-time in a form that is known; describe it with --timestamp-format"
 )
 _NOT_AS_DESCRIBED = Reading(
-    None, "is not in the form of --timestamp-format, nor in any other that is known"
+    None, "is not in the form of --timestamp-format, nor in another that is known"
 )
-_EMPTY = Reading(None, "is empty")
 _NOT_FINITE = Reading(None, "is not a finite number")
-_TOO_LARGE = Reading(None, "has more digits than a time since 1970 can have")
+_TOO_LARGE = Reading(None, "has more digits than an epoch number")
 _NO_SUCH_TIME = Reading(None, "names a day or a time of day that does not exist")
 _NO_SUCH_YEAR = Reading(None, "is not within the years 1 to 9999")
 _NO_ZONE = Reading(None, "is a local time without a zone; name it with --timezone")
 _NO_ZONE_FOR_DAY = Reading(None, "is a date without a zone; name it with --timezone")
 
 
-def _parse_unusual(text: str) -> datetime | None:
-    """Parse what `datetime` does not: lower-case letters, which are upper-case here, and :60."""
+def _parse_unusual_rfc3339(text: str) -> datetime | None:
+    """Parse what `datetime` does not: a text that had lower-case letters, and leap seconds."""
     is_leap = text[17:19] == "60"
     if is_leap:
         text = f"{text[:17]}59{text[19:]}"
@@ -159,8 +171,7 @@ def _parse_unusual(text: str) -> datetime | None:
         moment = datetime.fromisoformat(text)
         if not is_leap:
             return moment
-        last = moment.astimezone(UTC)
-        if (last.hour, last.minute) == (23, 59):
+        if moment.astimezone(UTC).strftime("%H:%M") == "23:59":
             return moment + timedelta(seconds=1)
     except (ValueError, OverflowError):
         pass
@@ -178,46 +189,50 @@ def _read_text(text: str, formats: tuple[str, ...], zone: str | None) -> Reading
     if not text:
         return _EMPTY
     match = _NUMBER.fullmatch(text)
-    if match is not None:
-        return _read_number(text, match[1], match[2] or "", zone)
-    reading = _read_iso8601(text, zone)
-    return _NOT_AS_DESCRIBED if reading is _UNREADABLE and formats else reading
+    if match is None:
+        reading = _read_iso8601(text, zone)
+        return _NOT_AS_DESCRIBED if formats and reading is _UNREADABLE else reading
+    whole, fraction = match.groups("")
+    if fraction.strip("0"):
+        return _read_epoch(Decimal(text), _CUT)
+    return _read_number(whole, text, zone)
 
 
 def _read_formatted(text: str, formats: tuple[str, ...], zone: str | None) -> Reading | None:
     """Return the reading by the first format that fits; None if none does."""
-    if not text.isascii() and any(map(str.isdigit, filter(_is_not_ascii, text))):
-        return None  # strptime would take the digits of any script
+    if not text.isascii() and any(_is_foreign_digit(character) for character in text):
+        return None  # strptime would take it
     for form in formats:
         try:
-            moment = datetime.strptime(text, form)  # noqa: DTZ007 -- what has no zone gets one here
+            moment = datetime.strptime(text, form)  # noqa: DTZ007 -- what has no zone gets it here
         except (ValueError, OverflowError):
             continue
-        if moment.tzinfo is None:
+        offset = moment.utcoffset()
+        if offset is None:
             return _read_local(moment, zone, is_day=_is_day_format(form))
-        return _in_utc(moment)
+        return _read_at_offset(moment.replace(tzinfo=None), offset)
     return None
 
 
-def _is_not_ascii(character: str) -> bool:
-    return not character.isascii()
+def _is_foreign_digit(character: str) -> bool:
+    return character.isdigit() and not character.isascii()
 
 
 def _read_fraction(number: float) -> Reading:
-    """Read an epoch number that is not whole, by the shortest decimal that is this float."""
+    """Read an epoch number that is not whole, as the shortest decimal that is the same float."""
     decimal = Decimal(repr(number))
-    if not decimal.is_finite():
-        return _NOT_FINITE
-    return _read_epoch(decimal, _NEAREST)
+    return _read_epoch(decimal, _NEAREST) if decimal.is_finite() else _NOT_FINITE
 
 
-def _read_number(text: str, whole: str, fraction: str, zone: str | None) -> Reading:
-    if whole[:2] in {"19", "20"} and not fraction.strip("0"):
-        day = _day(whole[:8]) if len(whole) in _COMPACT else None
-        if day is not None and len(whole) == len("yyyymmdd"):
+def _read_number(whole: str, text: str, zone: str | None) -> Reading:
+    """Read a whole number, written as `text`: an epoch number, unless it is plainly a date."""
+    size = len(whole)
+    if whole[:2] in {"19", "20"} and (size == len("yyyymmdd") or size in _COMPACT):
+        day = _parse_day(whole[:8])
+        if day is not None and size not in _COMPACT:
             return _read_local(day, zone, is_day=True)
-        if day is not None and _TIME_OF_DAY.match(whole, 8) is not None:
-            return _COMPACT[len(whole)]
+        if day is not None and _COMPACT_CLOCK.match(whole, 8) is not None:
+            return _COMPACT[size]
     return _read_epoch(Decimal(text), _CUT)
 
 
@@ -225,8 +240,9 @@ def _read_epoch(number: Decimal, rounding: Context) -> Reading:
     digits = number.adjusted() + 1
     for most, exponent in _EPOCH_UNITS:
         if digits <= most:
-            microseconds = rounding.to_integral_value(rounding.scaleb(number, exponent))
-            return Reading(_text(_EPOCH + timedelta(microseconds=int(microseconds))))
+            scaled = rounding.to_integral_value(rounding.scaleb(number, exponent))
+            seconds, microseconds = divmod(int(scaled), 1_000_000)
+            return Reading(_text(_EPOCH + timedelta(0, seconds, microseconds)))
     return _TOO_LARGE
 
 
@@ -234,21 +250,44 @@ def _read_iso8601(text: str, zone: str | None) -> Reading:
     match = _ISO8601.fullmatch(text)
     if match is None:
         return _UNREADABLE
-    day, hour, minute, second, fraction, offset = match.groups()
-    local = _day(day)
-    if local is not None and hour is not None:
-        local = _at(local, hour, minute or "0", second or "0", fraction or "")
-    if local is None:
-        return _NO_SUCH_TIME
+    day, clock, leap, offset = match.groups()
+    try:
+        local = datetime.fromisoformat(f"{day}T{clock}" if clock else day)
+    except ValueError:
+        rare = _parse_rare(day, clock or "00")
+        if rare is None:
+            return _NO_SUCH_TIME
+        local = rare
     if offset is None:
-        reading = _read_local(local, zone, is_day=hour is None)
+        reading = _read_local(local, zone, is_day=clock is None)
+    elif offset[0] in "+-":
+        reading = _read_at_offset(local, _parse_offset(offset))
     else:
-        reading = _in_utc(local.replace(tzinfo=_offset(offset)))
-    return reading if second != "60" else _at_leap_second(reading)
+        reading = Reading(_text(local))
+    return reading if leap is None else _at_leap_second(reading)
 
 
-def _day(text: str) -> datetime | None:
-    """Return midnight of a calendar, week or ordinal date; None if there is no such day."""
+def _parse_rare(day_text: str, clock: str) -> datetime | None:
+    """Parse what `datetime` does not: the number of a day, 24:00, and a leap second.
+
+    A leap second is here the second before it.
+    """
+    day = _parse_day(day_text)
+    if day is None:
+        return None
+    seconds, point, fraction = clock.replace(":", "").replace(",", ".").partition(".")
+    try:
+        if seconds.startswith("24"):
+            return None if (seconds[2:] + fraction).strip("0") else day + _DAY
+        if seconds.endswith("60"):
+            seconds = f"{seconds[:4]}59"
+        return datetime.combine(day, time.fromisoformat(seconds + point + fraction))
+    except OverflowError:
+        return None
+
+
+def _parse_day(text: str) -> datetime | None:
+    """Return midnight of a day by month, week or number; None if there is no such day."""
     year, rest = text[:4], text[4:].lstrip("-")
     try:
         if len(rest) != len("ddd"):
@@ -259,43 +298,25 @@ def _day(text: str) -> datetime | None:
     return day if day.year == int(year) else None
 
 
-def _at(day: datetime, hour: str, minute: str, second: str, fraction: str) -> datetime | None:
-    """Return the time on that day; None if there is none.
-
-    24:00 is the end of the day, and a leap second is here the second before it.
-    """
-    time_of_day = time(int(hour) % 24, int(minute), min(int(second), 59), int(f"{fraction:0<6.6}"))
-    if hour == "24":
-        if time_of_day != time():
-            return None
-        try:
-            day += timedelta(days=1)
-        except OverflowError:
-            return None
-    return datetime.combine(day, time_of_day)
-
-
-def _offset(text: str) -> timezone:
-    if text[0] not in "+-":
-        return UTC
+@lru_cache
+def _parse_offset(text: str) -> timedelta:
     digits = text[1:].replace(":", "")
-    minutes = int(digits[:2]) * 60 + int(digits[2:] or 0)
-    return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))
+    size = timedelta(hours=int(digits[:2]), minutes=int(digits[2:] or 0))
+    return -size if text[0] == "-" else size
 
 
 def _at_leap_second(reading: Reading) -> Reading:
-    """Move the reading of 23:59:59 to the leap second after it; no other second has one."""
-    text = reading.text
-    if text is None:
+    """Move a reading of 23:59:59 to the leap second after it; no other second has one."""
+    if reading.text is None:
         return reading
-    if text[11:19] != "23:59:59":
+    if reading.text[11:19] != "23:59:59":
         return _NO_SUCH_TIME
-    return reading._replace(text=f"{text[:17]}60{text[19:]}")
+    return reading._replace(text=f"{reading.text[:17]}60{reading.text[19:]}")
 
 
-def _in_utc(moment: datetime) -> Reading:
+def _read_at_offset(local: datetime, offset: timedelta) -> Reading:
     try:
-        return Reading(_text(moment.astimezone(UTC)))
+        return Reading(_text(local - offset))
     except OverflowError:
         return _NO_SUCH_YEAR
 
@@ -305,34 +326,43 @@ def _read_local(local: datetime, zone: str | None, *, is_day: bool) -> Reading:
     if zone is None:
         return _NO_ZONE_FOR_DAY if is_day else _NO_ZONE
     place = ZoneInfo(zone)
+    offset = place.utcoffset(local)
+    try:
+        # No clock was ever set by more than a day, so this leaves out nothing that is doubtful.
+        if offset == place.utcoffset(local - _DAY) == place.utcoffset(local + _DAY):
+            return _read_at_offset(local, offset or timedelta(0))
+    except OverflowError:
+        pass
+    return _read_near_change(local, place, is_day=is_day)
+
+
+def _read_near_change(local: datetime, place: ZoneInfo, *, is_day: bool) -> Reading:
+    """Read a local time around which the clocks of `place` were set, or may have been."""
     try:
         moment = local.replace(tzinfo=place).astimezone(UTC)
         other = local.replace(tzinfo=place, fold=1).astimezone(UTC)
+        shown = moment.astimezone(place)
     except OverflowError:
         return _NO_SUCH_YEAR
-    if moment == other:
-        return Reading(_text(moment))
-    if is_day and moment.astimezone(place).date() == local.date():
-        return Reading(_text(moment))  # the clock was set at midnight; the day starts all the same
+    text = _text(moment.replace(tzinfo=None))
+    if moment == other or (is_day and shown.date() == local.date()):
+        return Reading(text)  # a day starts when its midnight is skipped or repeated, too
     if moment < other:
-        note = f"is ambiguous: the clock was set back in {zone}; the earlier reading was taken"
+        note = f"is ambiguous: the clock was set back in {place.key}; the earlier reading was taken"
     else:
-        note = (
-            f"does not exist: the clock was set forward in {zone}; it was moved forward by as much"
-        )
-    return Reading(_text(moment), note=note)
+        note = f"does not exist: the clock was set forward in {place.key}; it was moved as far"
+    return Reading(text, note=note)
 
 
 def _text(moment: datetime) -> str:
-    """Return a moment in UTC with as many digits of its fraction as say something."""
+    """Return a moment in UTC with as many digits of its fraction as it needs."""
     if not moment.microsecond:
-        return moment.isoformat()[:-6] + "Z"
-    timespec = "microseconds" if moment.microsecond % 1000 else "milliseconds"
-    return moment.isoformat(timespec=timespec)[:-6] + "Z"
+        return moment.isoformat() + "Z"
+    return moment.isoformat(timespec="auto" if moment.microsecond % 1000 else "milliseconds") + "Z"
 
 
 def _check_zone(name: str) -> None:
-    # The "right" zones count leap seconds, and "localtime" is another zone on another machine.
+    # The "right" zones count leap seconds, and "localtime" differs from machine to machine.
     if name.partition("/")[0] not in {"right", "posix", "localtime"}:
         try:
             ZoneInfo(name)
@@ -341,12 +371,8 @@ def _check_zone(name: str) -> None:
         else:
             return
     known = {zone.casefold(): zone for zone in available_timezones()}
-    near = difflib.get_close_matches(name.casefold(), known, n=3)
-    hint = (
-        f"did you mean {' or '.join(known[zone] for zone in near)}?"
-        if near
-        else "name one as in Europe/Berlin or UTC"
-    )
+    near = [known[zone] for zone in difflib.get_close_matches(name.casefold(), known, n=3)]
+    hint = f"did you mean {' or '.join(near)}?" if near else "write it as in Europe/Berlin or UTC"
     raise ConfigurationError(f"--timezone {name}: there is no such time zone; {hint}")
 
 
@@ -356,24 +382,24 @@ def _check_format(form: str) -> None:
     if "%Z" in form.replace("%%", ""):
         raise ConfigurationError(
             f"{option}: %Z knows only the zone names of this machine; use %z for an offset, or "
-            "write the name as it stands in the data and give it with --timezone"
+            "write the name as it stands in the data and give the zone with --timezone"
         )
     try:
-        moment = _written_and_read(form)
+        moment = _write_and_read(form)
     except (ValueError, LookupError, re.error) as error:
         raise ConfigurationError(f"{option}: {error}") from None
     if moment.date() != _SAMPLE.date():
-        raise ConfigurationError(f"{option}: year, month and day are not all in it")
+        raise ConfigurationError(f"{option}: it takes year, month and day to make a date")
     if moment.hour != _SAMPLE.hour and moment.time() != time():
-        raise ConfigurationError(f"{option}: the hour is not in it; use %H, or %I with %p")
+        raise ConfigurationError(f"{option}: the hour of the day is not in it; use %H, or %I %p")
 
 
-def _written_and_read(form: str) -> datetime:
+def _write_and_read(form: str) -> datetime:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a format without a year, which is refused anyway
+        warnings.simplefilter("ignore")  # about formats without a year, which are refused anyway
         return datetime.strptime(_SAMPLE.strftime(form), form)  # noqa: DTZ007
 
 
 @lru_cache
 def _is_day_format(form: str) -> bool:
-    return _written_and_read(form).time() == time()
+    return _write_and_read(form).time() == time()

@@ -12,7 +12,7 @@ import difflib
 import math
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jsonschema_rs
 
@@ -23,10 +23,12 @@ from miso_upload.records import Reason
 from miso_upload.schema import Kind, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from miso_upload.json_schema import Node
     from miso_upload.records import Record
+
+_Path: TypeAlias = tuple[str | int, ...]
 
 IDS = ("user_id", "anonymous_id")
 MOST_REASONS = 20
@@ -37,6 +39,12 @@ _RECORD = "urn:miso-upload:record"
 _MASK = "<value>"
 """Stands for the value in the library's messages, which would show it otherwise."""
 _MOST_COMPARED = 64
+_MOST_OF_A_NAME = 100
+_CHOICES = ("AnyOf", "OneOfNotValid")
+_OTHERS = ("additionalProperties", "unevaluatedProperties")
+_OF_LENGTH = ("MaxLength", "MinLength")
+"""A text that is too long or too short is not shown; how long it may be is what helps."""
+_ADDRESSES = ("_ip", "ip_address")
 _NO_TIMESTAMP = Reason("", "no timestamp")
 _NO_ID = Reason("", "neither user_id nor anonymous_id")
 _REFUSED = Reason("the record", "does not match the schema")
@@ -77,7 +85,6 @@ class Judge:
         self._needs_id = needs_id
         self._slice = _compiled(self._conditions(), schema.document, schema.source)
         self._of_type: dict[str, jsonschema_rs.Validator] = {}
-        self._order = {name: rank for rank, name in enumerate(schema.attributes)}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Compiled schemas stay in their process; compiling takes two milliseconds.
@@ -100,7 +107,8 @@ class Judge:
         if not isinstance(record, dict):
             return (Reason("the record", "is not an object", _shown((), record)),)
         found = [*self._missing(record), *self._wrong(record)]
-        found.sort(key=lambda pair: self._order.get(pair[0], len(self._order)))
+        order = self._order(record.get("type"))
+        found.sort(key=lambda pair: order.get(pair[0], len(order)))
         reasons = tuple(dict.fromkeys(reason for _, reason in found)) or (_REFUSED,)
         if len(reasons) <= MOST_REASONS:
             return reasons
@@ -116,6 +124,12 @@ class Judge:
             conditions["anyOf"] = [{"required": [name]} for name in IDS]
             conditions["properties"] = {name: {"minLength": 1} for name in IDS}
         return conditions
+
+    def _order(self, type_name: object) -> dict[str, int]:
+        """Return the rank of each attribute, unknown ones being last."""
+        known = self.schema.types.get(type_name) if isinstance(type_name, str) else None
+        names = known.attributes if known else self.schema.attributes
+        return {name: rank for rank, name in enumerate(names)}
 
     def _missing(self, record: Record) -> Iterator[tuple[str, Reason]]:
         if self._needs_timestamp and "timestamp" not in record:
@@ -136,7 +150,7 @@ class Judge:
         if not isinstance(name, str):
             yield "type", Reason("type", "is not text", _shown(("type",), name))
         elif name not in self.schema.types:
-            shown = quoted(name) + _suggestion(name, tuple(self.schema.types))
+            shown = quoted(name) + _suggestion(name[:_MOST_COMPARED], tuple(self.schema.types))
             yield "type", Reason("type", "is not an interaction type of Miso", shown)
         else:
             try:
@@ -156,27 +170,169 @@ class Judge:
     def _explained(
         self, error: jsonschema_rs.ValidationError, record: Record
     ) -> Iterator[tuple[str, Reason]]:
-        path = tuple(error.instance_path[1:])
-        for about, reason in self._worded(error, path, record):
-            yield str(about[0]) if about else "", reason
-
-    def _worded(
-        self, error: jsonschema_rs.ValidationError, path: _Path, record: Record
-    ) -> Iterator[tuple[_Path, Reason]]:
+        """Yield what an error of the library means, with the attribute that it is about."""
+        path: _Path = tuple(error.instance_path[1:])  # the first step is into the slice
+        value = _value_at(record, path)
         kind = _kind(error)
-        if kind in ("AdditionalProperties", "UnevaluatedProperties"):
-            for name in error.kind.unexpected:
-                yield (*path, name), self._unexpected((*path, name), record)
-        elif kind == "FalseSchema" and path:
-            yield path, self._unexpected(path, record)
+        if unexpected := _unexpected(error, path, value):
+            for path in unexpected:
+                owner = _dotted(path[:-1]) or record["type"]
+                yield _pair(path, Reason(_dotted(path), f"is not an attribute of {owner}"))
         elif kind == "Required":
-            missing = (*path, error.kind.property)
-            yield missing, Reason("", f"no {_dotted(missing)}")
-        elif kind == "AnyOf" and (nearest := _nearest_option(error)):
-            for closer in nearest:
-                yield from self._worded(closer, tuple(closer.instance_path[1:]), record)
+            path = (*path, error.kind.property)  # type: ignore[attr-defined]
+            yield _pair(path, Reason("", f"no {_dotted(path)}"))
+        elif closest := _closest_option(error):
+            for closer in closest:
+                yield from self._explained(closer, record)
         else:
-            problem, shown = self._problem(error, path), ""
-            if kind != "MaxLength":
-                shown = _shown(path, _value_at(record, path))
-            yield path, Reason(_dotted(path) or "the record", problem, shown)
+            shown = _shown(path, value) if path and kind not in _OF_LENGTH else ""
+            about = _dotted(path) or "the record"
+            yield _pair(path, Reason(about, self._problem(error, path, value), shown))
+
+    def _problem(self, error: jsonschema_rs.ValidationError, path: _Path, value: object) -> str:
+        """Return what is wrong with one value, without the value."""
+        kind = _kind(error)
+        if kind in _WORDS:
+            return _WORDS[kind](error.kind)
+        if kind in _CHOICES:
+            attribute = self.schema.attribute(".".join(map(str, path)))
+            if attribute and attribute.kind is Kind.NUMBERS and not isinstance(value, list):
+                return "is neither a number nor a list of numbers"
+            if len(path) > 1 and isinstance(path[-2], str):
+                return f"is not a value that {_dotted(path[-2:-1])} can hold"
+            return "has none of the forms that the schema allows"
+        message = printable(error.message)
+        if message.startswith(f"{_MASK} "):
+            return message.removeprefix(f"{_MASK} ")
+        return f"is refused: {message.replace(_MASK, 'the value')}"
+
+
+def _judge(schema: Schema, needs_timestamp: bool, needs_id: bool) -> Judge:  # noqa: FBT001 -- pickled
+    return Judge(schema, needs_timestamp=needs_timestamp, needs_id=needs_id)
+
+
+def _compiled(conditions: Node, document: Node, source: str) -> jsonschema_rs.Validator:
+    """Return a compiled schema of a list of records, each matching `document` and `conditions`.
+
+    Raises:
+        SchemaError: the library cannot compile it, for a regular expression say.
+    """
+    # The document stays whole under a name of its own, so that the places it refers to stay true.
+    schema = {
+        "$id": _SLICE,
+        "type": "array",
+        "items": {**conditions, "$ref": _RECORD},
+        "$defs": {"record": {**document, "$id": _RECORD}},
+    }
+    try:
+        return jsonschema_rs.Draft202012Validator(
+            schema, validate_formats=True, mask=_MASK, retriever=_nothing_is_fetched
+        )
+    except ValueError as error:
+        path = getattr(error, "instance_path", [])[2:]
+        problem = printable(getattr(error, "message", str(error))).replace(_MASK, "this")
+        place = "/".join(map(str, ("#", *path)))
+        raise SchemaError(f"{source}: {place}: the schema cannot be used: {problem}.") from error
+
+
+def _nothing_is_fetched(uri: str) -> Any:  # noqa: ANN401 -- the library's protocol
+    raise LookupError(f"{uri} is outside of the file")
+
+
+def _kind(error: jsonschema_rs.ValidationError) -> str:
+    # Some versions of the library put the name of the enclosing class in front.
+    return type(error.kind).__name__.rpartition("_")[2]
+
+
+def _pair(path: _Path, reason: Reason) -> tuple[str, Reason]:
+    return (str(path[0]) if path else "", reason)
+
+
+def _dotted(path: _Path) -> str:
+    return printable(".".join(map(str, path)), _MOST_OF_A_NAME)
+
+
+def _unexpected(error: jsonschema_rs.ValidationError, path: _Path, value: object) -> list[_Path]:
+    """Return the attributes that are there and must not be, if the error is about such."""
+    if _kind(error) in ("AdditionalProperties", "UnevaluatedProperties"):
+        names = error.kind.unexpected  # type: ignore[attr-defined]
+    elif _kind(error) != "FalseSchema" or not path:
+        return []
+    elif isinstance(value, dict) and error.schema_path[-1] in _OTHERS:
+        names = list(value)  # of an object that takes nothing, nothing in particular is told
+    else:
+        return [path]
+    return [(*path, name) for name in names]
+
+
+def _not_a(types: Iterable[str]) -> str:
+    names = [text for name, text in _TYPES.items() if name in types]
+    if len(names) == 1:
+        return f"is not {names[0]}"
+    return f"is neither {', '.join(names[:-1])} nor {names[-1]}"
+
+
+_WORDS: dict[str, Callable[[Any], str]] = {
+    "Type": lambda kind: _not_a(kind.types),
+    "Format": lambda kind: _FORMATS.get(kind.format, f"is not a valid {kind.format}"),
+    "MaxLength": lambda kind: f"is longer than {kind.limit} characters",
+    "MinLength": lambda kind: (
+        "is empty" if kind.limit == 1 else f"is shorter than {kind.limit} characters"
+    ),
+}
+
+
+def _closest_option(error: jsonschema_rs.ValidationError) -> list[jsonschema_rs.ValidationError]:
+    """Return the errors of the only alternative that is of the right type, if there is just one.
+
+    A list of numbers with a text in it is told by that text, not by its being no number either.
+    """
+    if _kind(error) not in _CHOICES:
+        return []
+    options: list[list[jsonschema_rs.ValidationError]] = error.kind.context  # type: ignore[attr-defined]
+    here = error.instance_path
+    fitting = [
+        option
+        for option in options
+        if not any(_kind(e) == "Type" and e.instance_path == here for e in option)
+    ]
+    return fitting[0] if len(fitting) == 1 else []
+
+
+def _value_at(record: Record, path: _Path) -> object:
+    value: Any = record
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _shown(path: _Path, value: object) -> str:
+    """Return a value for a message; nothing where it is or holds somebody's address."""
+    name = str(path[-1]).lower() if path else ""
+    if name == "ip" or name.endswith(_ADDRESSES):
+        return ""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    text = quoted(value)
+    # No JSON text begins with a parenthesis, only the note that there is something to hide.
+    return "" if text.startswith("(") else text
+
+
+def _unsayable(record: dict[Any, Any]) -> Iterator[tuple[str, Reason]]:
+    """Yield the attributes of a record that JSON has no words for."""
+    for name, value in record.items():
+        if not isinstance(name, str):
+            yield "", _NAMELESS
+            continue
+        try:
+            encode({name: value})
+        except JSONEncodeError:
+            yield name, Reason(_dotted((name,)), "cannot be written as JSON")
+
+
+@lru_cache(maxsize=1024)
+def _suggestion(name: str, types: tuple[str, ...]) -> str:
+    """Return the type that was probably meant, as an addition to a message."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name)
+    near = difflib.get_close_matches(words.strip("_").lower(), types, n=1)
+    return f' (did you mean "{near[0]}"?)' if near else ""

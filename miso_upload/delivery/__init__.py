@@ -3,6 +3,7 @@
 from miso_upload.delivery.client import Client, Target
 from miso_upload.delivery.deliverer import Deliverer, DeliveryOptions
 from miso_upload.delivery.pool import DeliveryPool
+from miso_upload.delivery.rehearsal import Rehearsal
 from miso_upload.delivery.retry import Backoff, Pace
 
-__all__ = ["Backoff", "Client", "Deliverer", "DeliveryOptions", "DeliveryPool", "Pace", "Target"]
+__all__ = ["Backoff", "Client", "Deliverer", "DeliveryOptions", "DeliveryPool", "Pace", "Rehearsal", "Target"]

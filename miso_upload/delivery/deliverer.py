@@ -17,10 +17,9 @@ from miso_upload.delivery.parts import Part
 from miso_upload.delivery.refusals import read_refusal
 from miso_upload.delivery.retry import Backoff, Pace
 from miso_upload.errors import DeliveryError, KeyRefusedError
-from miso_upload.records import Batch, Reason, Receipt, Rejection
+from miso_upload.records import Batch, Leftover, Reason, Receipt, Rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from threading import Event
 
 OnUnknown = Literal["resend", "hold", "skip"]
@@ -90,25 +89,21 @@ class Deliverer:
         # Lowered for all when Miso answers 413, so that it has to be told only once.
         self._most_bytes = options.most_bytes
 
-    def deliver(
-        self, batch: Batch, *, only: Collection[int] | None = None, doubtful: bool = False
-    ) -> Receipt:
+    def deliver(self, batch: Batch, leftover: Leftover | None = None) -> Receipt:
         """Send the records of `batch` and return what became of them. Never raises on an answer.
 
         Args:
             batch: What to send.
-            only: The source lines of the records that are still to be sent; None for all.
-            doubtful: They were sent before, and nobody knows what became of them.
+            leftover: Which of its records are still to be sent; None for all.
         """
-        whole = Part(batch.slices, batch.lines, batch.counts, doubtful=doubtful)
-        if only is not None:
-            whole = whole.only_lines(only)
         work = _Work()
         started = time.monotonic()
-        todo = deque([whole] if len(whole) else [])
+        todo = deque(_first_parts(batch, leftover))
         while todo:
             part = todo.popleft()
-            if part.size > self._most_bytes and len(part) > 1:
+            if part.doubtful and self._options.on_unknown != "resend":
+                work.leave(part)
+            elif part.size > self._most_bytes and len(part) > 1:
                 todo.extendleft(reversed(list(part.fitting(self._most_bytes))))
             elif self._stop.is_set():
                 work.leave(part)
@@ -207,6 +202,20 @@ class Deliverer:
         else:
             return list(part.halves())
         return []
+
+
+def _first_parts(batch: Batch, leftover: Leftover | None) -> list[Part]:
+    whole = Part(batch.slices, batch.lines, batch.counts)
+    if leftover is None:
+        parts = [whole]
+    elif leftover.everything:
+        whole.doubtful = True
+        parts = [whole]
+    else:
+        parts = [whole.at(leftover.unknown, doubtful=True)] if leftover.unknown else []
+        if leftover.pending:
+            parts.append(whole.at(leftover.pending, doubtful=False))
+    return [part for part in parts if len(part)]
 
 
 class _Work:

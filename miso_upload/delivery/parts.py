@@ -73,9 +73,11 @@ class Part:
         """Return the records that are not at `positions`."""
         return self._some([place for place in range(len(self)) if place not in positions])
 
-    def only_lines(self, lines: Collection[int]) -> Self:
+    def at(self, lines: Collection[int], *, doubtful: bool) -> Self:
         """Return the records that stand at `lines` of the source."""
-        return self._some([place for place, line in enumerate(self.lines) if line in lines])
+        part = self._some([place for place, line in enumerate(self.lines) if line in lines])
+        part.doubtful = doubtful
+        return part
 
     def fitting(self, most_bytes: int) -> Iterator[Self]:
         """Yield parts whose bodies have at most `most_bytes`, unless a single record has more."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -16,36 +17,61 @@ Job = TypeVar("Job")
 class DeliveryPool(Generic[Job]):
     """Runs deliveries in threads and hands back each job with its receipt.
 
+    The threads are daemons, so a request that does not end cannot keep the program from ending.
+
     Args:
-        concurrency: How many deliveries run at once.
+        concurrency: How many deliveries run at once; 0 runs each one at once, in the caller.
     """
 
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
-        self._executor = ThreadPoolExecutor(concurrency, thread_name_prefix="delivery")
-        self._running: dict[Future[Receipt], Job] = {}
+        self._todo: SimpleQueue[tuple[Job, Callable[[], Receipt]] | None] = SimpleQueue()
+        self._done: SimpleQueue[tuple[Job, Receipt | BaseException]] = SimpleQueue()
+        self._under_way = 0
+        self._threads = 0
 
     def __len__(self) -> int:
-        """Return how many deliveries are under way."""
-        return len(self._running)
+        """Return how many deliveries are under way or were not fetched yet."""
+        return self._under_way
 
     @property
     def full(self) -> bool:
         """Whether another delivery would have to wait for a thread."""
-        return len(self._running) >= self._concurrency
+        return self._under_way >= max(self._concurrency, 1)
 
     def start(self, job: Job, deliver: Callable[[], Receipt]) -> None:
-        """Run `deliver` in a thread; the caller looks at `full` first."""
-        self._running[self._executor.submit(deliver)] = job
-
-    def finished(self, timeout: float | None = 0) -> Iterator[tuple[Job, Receipt]]:
-        """Yield what has finished, waiting up to `timeout` seconds for the first of them."""
-        if not self._running:
+        """Run `deliver`; the caller looks at `full` first."""
+        self._under_way += 1
+        if not self._concurrency:
+            self._done.put((job, deliver()))
             return
-        done, _ = wait(self._running, timeout, FIRST_COMPLETED)
-        for future in done:
-            yield self._running.pop(future), future.result()
+        if self._threads < min(self._under_way, self._concurrency):
+            self._threads += 1
+            Thread(target=self._work, name=f"delivery-{self._threads}", daemon=True).start()
+        self._todo.put((job, deliver))
 
-    def abandon(self) -> None:
-        """Stop without waiting for what is under way."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+    def finished(self, timeout: float = 0.0) -> Iterator[tuple[Job, Receipt]]:
+        """Yield what has finished, waiting up to `timeout` seconds for the first of them."""
+        while self._under_way:
+            try:
+                job, result = self._done.get(timeout=timeout) if timeout else self._done.get_nowait()
+            except Empty:
+                return
+            self._under_way -= 1
+            timeout = 0.0
+            if isinstance(result, BaseException):
+                raise result
+            yield job, result
+
+    def close(self) -> None:
+        """Let the threads end when they have finished what they are doing."""
+        for _ in range(self._threads):
+            self._todo.put(None)
+
+    def _work(self) -> None:
+        while (task := self._todo.get()) is not None:
+            job, deliver = task
+            try:
+                self._done.put((job, deliver()))
+            except BaseException as error:  # noqa: BLE001 -- raised again where it is fetched
+                self._done.put((job, error))

@@ -39,12 +39,14 @@ class Cut:
 
     Attributes:
         size: Bytes that belong to it.
+        elements: How many array elements these bytes are; lines are counted by their newlines.
         fault: Why they cannot be read as a row, if so.
         to_end: The fault goes on to the end of the source.
         to_newline: The fault goes on to the end of the line, which is not at hand yet.
     """
 
     size: int
+    elements: int = 0
     fault: Reason | None = None
     to_end: bool = False
     to_newline: bool = False

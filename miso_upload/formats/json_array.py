@@ -72,24 +72,24 @@ class JsonArray:
         size = rows = 0
         for element in elements(data):
             if element.end > limits.block_bytes and rows:
-                return Cut(size)
+                return Cut(size, rows)
             size = element.end if element.closed else element.end + 1
             rows += 1
             if element.closed or rows == limits.rows:
-                return Cut(size)
+                return Cut(size, rows)
         if not final and len(data) <= limits.block_bytes:
             return None
         if rows:
-            return Cut(size)
+            return Cut(size, rows)
         if not data.strip(_SPACE):
             return Cut(len(data))
         fault = _NOT_CLOSED if final else row_too_long(limits.row_bytes)
-        return Cut(len(data), fault=fault, to_end=True)
+        return Cut(len(data), 1, fault=fault, to_end=True)
 
     def _cut_end(self, data: bytes, *, final: bool) -> Cut | None:
         behind = data.lstrip(_SPACE)[1:].strip(_SPACE)
         if behind:
-            return Cut(len(data), fault=_AFTER_END, to_end=True)
+            return Cut(len(data), 1, fault=_AFTER_END, to_end=True)
         return Cut(len(data)) if final else None
 
     def incomplete(self, data: bytes) -> int:
@@ -106,17 +106,13 @@ class JsonArray:
     def slices(self, block: Block) -> Iterator[Slice]:
         """See `Format.slices`."""
         texts: list[bytes] = []
-        lines: list[int] = []
-        line, counted = block.first_line, 0
-        for start, end in self._bounds(block.data):
+        numbers: list[int] = []
+        for number, (start, end) in enumerate(self._bounds(block.data), block.first_line):
             text = block.data[start:end].strip(_SPACE)
             if text:
-                start = block.data.index(text[:1], start)
-                line += block.data.count(b"\n", counted, start)
-                counted = start
                 texts.append(text)
-                lines.append(line)
-        return parse_rows(texts, lines, self.row_bytes)
+                numbers.append(number)
+        return parse_rows(texts, numbers, self.row_bytes)
 
     def _bounds(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield the span of each element of a block, the last of which no comma follows."""

@@ -72,13 +72,18 @@ class Source:
             delimiter=options.delimiter,
             row_bytes=options.limits.row_bytes,
         )
-        self.body_line = 1 + self._stream.peek(self.body_start).count(b"\n")
+        before = self._stream.peek(self.body_start) if self.format.by_line else b""
+        self.body_line = 1 + before.count(b"\n")
         self._seq = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the input; standard input stays open."""
         self._stream.close()
 
     @property
@@ -146,7 +151,7 @@ class Source:
             if cut is None:
                 wanted = len(data) + READ_BYTES
                 continue
-            block = self._block(start, data[: cut.size], line)
+            block = self._block(start, data[: cut.size], line, cut.elements)
             data = data[cut.size :]
             if cut.fault is not None:
                 dropped, lines, data = self._drop(cut, data)
@@ -154,7 +159,7 @@ class Source:
                 block = replace(
                     block,
                     end=block.end + dropped,
-                    lines=block.lines + lines,
+                    lines=block.lines + (lines if self.format.by_line else 0),
                     fault=cut.fault,
                     data=block.data[:200],
                 )
@@ -185,9 +190,10 @@ class Source:
             if not data:
                 return dropped, lines, b""
 
-    def _block(self, start: int, data: bytes, first_line: int) -> Block:
+    def _block(self, start: int, data: bytes, first_line: int, elements: int = 0) -> Block:
         self._seq += 1
-        return Block(self._seq, start, start + len(data), first_line, data.count(b"\n"), data)
+        lines = data.count(b"\n") if self.format.by_line else elements
+        return Block(self._seq, start, start + len(data), first_line, lines, data)
 
     def _read_exactly(self, size: int) -> bytes:
         parts = []

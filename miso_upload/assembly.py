@@ -1,0 +1,422 @@
+"""Wiring: from settings to a pipeline with all its parts, and back to a summary.
+
+This is what `from miso_upload import upload` calls, and the command line too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from filelock import FileLock, Timeout
+
+from miso_upload import __version__
+from miso_upload.delivery import (
+    Backoff,
+    Client,
+    Deliverer,
+    DeliveryOptions,
+    Pace,
+    Rehearsal,
+    Target,
+)
+from miso_upload.encoding import encode_pretty
+from miso_upload.errors import (
+    AccountingError,
+    ConfigurationError,
+    LockedError,
+    MisoUploadError,
+    SourceError,
+)
+from miso_upload.formats import Limits
+from miso_upload.identity import IdentityPolicy
+from miso_upload.ledger import Ledger
+from miso_upload.listener import Listener
+from miso_upload.mapping import Mapper, MappingOptions, parse_assignments
+from miso_upload.pipeline import Input, Pipeline, PipelineOptions
+from miso_upload.rejects import RejectsFile, rejects_path
+from miso_upload.report import Summary
+from miso_upload.schema import load_schema, shipped_schema
+from miso_upload.settings import MOST_ROWS, Settings
+from miso_upload.sources import STDIN, ReadingOptions, Source, expand_inputs
+from miso_upload.stopping import StopSignal
+from miso_upload.timestamps import TimestampReader
+from miso_upload.transform import Transform
+from miso_upload.validation import Judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from miso_upload.ledger import Entry
+    from miso_upload.pipeline import Delivers
+    from miso_upload.records import Batch, Block
+    from miso_upload.schema import Schema
+
+LEDGER_SUFFIX = ".ledger"
+
+
+def upload(
+    settings: Settings, listener: Listener | None = None, *, stop: StopSignal | None = None
+) -> Summary:
+    """Upload the inputs to Miso, from wherever the last run left them, and return the summary.
+
+    What ends a run early, such as a refused key, does not raise: it is `summary.stopped_by`, beside
+    the account of what was done until then.
+
+    Args:
+        settings: What to do.
+        listener: Is told how it goes.
+        stop: Set it from another thread to stop in good order.
+
+    Raises:
+        ConfigurationError: The settings contradict each other or cannot be used.
+        SourceError: An input cannot be opened.
+        LockedError: Another run is at work on the same target.
+        LedgerError: The ledger cannot be used.
+    """
+    listener = listener or Listener()
+    stop = stop or StopSignal()
+    _check(settings)
+    with ExitStack() as stack:
+        arrived = None
+        if settings.sandbox:
+            settings, arrived = _with_sandbox(settings, stack)
+        recipe = _Recipe(settings)
+        inputs, sizes = _inputs(settings, recipe, listener)
+        deliverer = _deliverer(settings, stop, listener)
+        ledger = _ledger(settings, stack)
+        ledger.begin_run(__version__)
+        summary = Summary(
+            mode=_mode(settings),
+            host=None if settings.dry_run else urlsplit(settings.server).netloc.rpartition("@")[2],
+            started_at=datetime.now(UTC),
+        )
+        pipeline = Pipeline(
+            ledger,
+            deliverer,
+            _pipeline_options(settings, recipe),
+            stop=stop,
+            listener=listener,
+            summary=summary,
+        )
+        listener.started(list(zip((each.name for each in inputs), sizes, strict=True)))
+        pipeline.run(inputs)
+        summary.arrived = arrived() if arrived else None
+        _conclude(settings, summary)
+        ledger.end_run(summary.exit_code)
+        if settings.report is not None:
+            _write_report(settings.report, summary)
+        listener.finished(summary)
+    return summary
+
+
+def check(
+    settings: Settings, listener: Listener | None = None, *, stop: StopSignal | None = None
+) -> Summary:
+    """Do everything that `upload` does but send: no key is needed, and nothing is remembered.
+
+    Raises:
+        ConfigurationError: The settings contradict each other or cannot be used.
+        SourceError: An input cannot be opened.
+    """
+    return upload(replace(settings, dry_run=True), listener, stop=stop)
+
+
+def ledger_paths(state_dir: Path) -> list[Path]:
+    """Return the ledgers in a state directory, one for each target, the latest used first."""
+    found = state_dir.glob(f"*{LEDGER_SUFFIX}") if state_dir.is_dir() else ()
+    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+class _Recipe:
+    """How rows become records: the parts for it, and a text that is equal for equal results."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.schema: Schema = load_schema(settings.schema) if settings.schema else shipped_schema()
+        self._timestamps = TimestampReader(settings.timezone, settings.timestamp_format)
+        self._identity = IdentityPolicy(
+            derive=settings.derive_anonymous_id,
+            source=settings.anonymous_id_from,
+            salt=settings.anonymous_id_salt,
+            trusted_proxies=settings.trusted_proxies,
+        )
+        self._mapping = MappingOptions(
+            columns=parse_assignments("--map", settings.map),
+            constants=parse_assignments("--set", settings.set),
+            list_separator=settings.list_separator,
+            strict=settings.strict,
+        )
+        self._judge = Judge(
+            self.schema,
+            needs_timestamp="timestamp" not in settings.allow_missing,
+            needs_id="id" not in settings.allow_missing,
+        )
+        # Chunk size is no part of it: spans are remembered as they were cut.
+        parts = {
+            "--map": ", ".join(sorted(settings.map)),
+            "--set": ", ".join(sorted(settings.set)),
+            "--list-separator": settings.list_separator or "",
+            "--timestamp-format": ", ".join(settings.timestamp_format),
+            "--timezone": settings.timezone or "",
+            "--schema": self.schema.fingerprint,
+            "--allow-missing": ", ".join(sorted(settings.allow_missing)),
+            "identity": self._identity.fingerprint(),
+            "--format": settings.format or "",
+            "--encoding": settings.encoding or "",
+            "--delimiter": settings.delimiter or "",
+        }
+        self.text = "\n".join(
+            f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value
+        )
+
+    def transform(self, source: Source) -> Callable[[Block], Batch]:
+        """Return the transform for the rows of `source`.
+
+        Raises:
+            MappingError: The mapping names a column that the source does not have.
+        """
+        mapper = Mapper(
+            self._mapping, self.schema, self._timestamps, self._identity, source.format.columns
+        )
+        return Transform(source.format, mapper, self._judge)
+
+
+def _check(settings: Settings) -> None:
+    if not 1 <= settings.chunk_size <= MOST_ROWS:
+        raise ConfigurationError(f"--chunk-size: must be from 1 to {MOST_ROWS:,}")
+    if not 0 <= settings.max_reject_rate <= 1:
+        raise ConfigurationError("--max-reject-rate: must be from 0 to 1, as in 0.1 for 10%")
+    if sum((settings.dry_run, settings.server_dry_run, settings.sandbox)) > 1:
+        raise ConfigurationError(
+            "--dry-run, --server-dry-run and --sandbox exclude each other; choose one"
+        )
+    if settings.delimiter is not None and len(settings.delimiter) != 1:
+        raise ConfigurationError("--delimiter: must be one character ('\\t' or tab for a tab)")
+    if settings.concurrency < 1:
+        raise ConfigurationError("--concurrency: must be 1 or more")
+    if not (settings.dry_run or settings.sandbox or settings.api_key):
+        raise ConfigurationError(
+            "no API key: set MISO_API_KEY, or name a file with --api-key-file; "
+            "--dry-run and --sandbox need none"
+        )
+    if any(not char.isprintable() or char.isspace() for char in settings.api_key):
+        raise ConfigurationError("the API key holds white space or control characters; check it")
+
+
+def _inputs(
+    settings: Settings, recipe: _Recipe, listener: Listener
+) -> tuple[list[Input], list[int | None]]:
+    """Open every input once, so that what is wrong with the last is said before the first is sent.
+
+    Standard input can be opened only once, so it is kept.
+    """
+    names, left_out = expand_inputs(settings.inputs)
+    for name in left_out:
+        listener.noted(f"{name}: left out, it is a rejects file of ours")
+    if not names:
+        raise SourceError("nothing to upload; name a file, a pattern, or - for standard input")
+    options = ReadingOptions(
+        format=settings.format,
+        encoding=settings.encoding,
+        delimiter=settings.delimiter,
+        growing=settings.growing,
+        limits=Limits(rows=settings.chunk_size, row_bytes=settings.max_row_bytes),
+    )
+    inputs, sizes = [], []
+    for name in names:
+        source = Source(name, options)
+        recipe.transform(source)
+        sizes.append(source.size)
+        if name == STDIN:
+            opener = _Kept(source)
+        else:
+            source.close()
+            opener = _Opener(name, options)
+        inputs.append(Input(name, opener, recipe.transform, _rejects_of(name, settings)))
+    return inputs, sizes
+
+
+class _Kept:
+    """Hands out a source that is open already."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def __call__(self) -> Source:
+        return self._source
+
+
+class _Opener:
+    """Opens a source."""
+
+    def __init__(self, name: str, options: ReadingOptions) -> None:
+        self._name, self._options = name, options
+
+    def __call__(self) -> Source:
+        return Source(self._name, self._options)
+
+
+def _rejects_of(name: str, settings: Settings) -> Callable[[Entry], RejectsFile | None]:
+    """Return how to find the rejects file of an input; only an upload makes one unasked."""
+
+    def rejects(entry: Entry) -> RejectsFile | None:
+        if settings.rejects is None and not settings.lasting:
+            return None
+        path = Path(settings.rejects) if settings.rejects else rejects_path(name)
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            if settings.rejects is None:
+                return None
+            raise ConfigurationError(f"--rejects {path}: cannot be written")
+        known = entry.rejects_length if entry.rejects_path == str(path) else None
+        return RejectsFile(path, known)
+
+    return rejects
+
+
+def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Delivers:
+    if settings.dry_run:
+        return Rehearsal(settings.max_chunk_bytes)
+    target = Target(
+        settings.server,
+        settings.api_key,
+        auth=settings.auth,
+        dry_run=settings.server_dry_run,
+        allow_insecure_http=settings.allow_insecure_http,
+    )
+    client = Client(
+        target, connect_timeout=settings.connect_timeout, read_timeout=settings.read_timeout
+    )
+    options = DeliveryOptions(
+        most_bytes=settings.max_chunk_bytes,
+        on_unknown=settings.on_unknown,
+        backoff=Backoff(attempts=settings.max_attempts, patience=settings.retry_for),
+    )
+    pace = Pace(settings.max_requests_per_second)
+    return Deliverer(client, options, stop, pace=pace, listener=listener)
+
+
+def _ledger(settings: Settings, stack: ExitStack) -> Ledger:
+    """Open the ledger of the target and lock it; a run that leaves nothing behind has its own."""
+    if not settings.lasting:
+        ledger = Ledger(None)
+    else:
+        path = settings.state_dir / f"{_target_name(settings)}{LEDGER_SUFFIX}"
+        stack.enter_context(_Locked(path))
+        about = {"server": settings.server, "target": _target_label(settings)}
+        ledger = Ledger(path, about)
+    stack.callback(ledger.close)
+    return ledger
+
+
+class _Locked:
+    """Holds the lock of a ledger; the operating system lets go of it when the process ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = FileLock(f"{path}.lock", timeout=0, mode=0o600)
+
+    def __enter__(self) -> None:
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock.acquire()
+        except Timeout:
+            raise LockedError(
+                "another miso-upload is at work on the same target; wait for it to end (a crashed "
+                "one holds no lock)"
+            ) from None
+        except OSError as error:
+            raise LockedError(
+                f"the state directory {self._path.parent} cannot be used ({error.strerror}); "
+                "name another with --state-dir"
+            ) from None
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def _target_label(settings: Settings) -> str:
+    """Return what tells targets on one server apart: a given name, or a fingerprint of the key.
+
+    Forty-eight bits of a hash cannot be turned back into a random key.
+    """
+    if settings.target:
+        return settings.target
+    return "key-" + hashlib.sha256(b"miso-upload key\n" + settings.api_key.encode()).hexdigest()[:12]
+
+
+def _target_name(settings: Settings) -> str:
+    parts = urlsplit(settings.server)
+    name = f"{parts.netloc.rpartition('@')[2]}-{_target_label(settings)}"
+    return "".join(char if char.isalnum() or char in ".-_" else "_" for char in name)
+
+
+def _pipeline_options(settings: Settings, recipe: _Recipe) -> PipelineOptions:
+    return PipelineOptions(
+        concurrency=0 if settings.dry_run else settings.concurrency,
+        max_reject_rate=settings.max_reject_rate,
+        stops_on_junk=not settings.dry_run,
+        recipe=recipe.text,
+        hold_unknown=settings.on_unknown == "hold",
+        abandon_unknown=settings.on_unknown == "skip",
+        restart=settings.restart,
+        allow_changed_recipe=settings.allow_changed_mapping,
+    )
+
+
+def _with_sandbox(
+    settings: Settings, stack: ExitStack
+) -> tuple[Settings, Callable[[], dict[str, object]]]:
+    """Start a local double for this run, and return the settings that send to it."""
+    from miso_upload.sandbox import Sandbox  # noqa: PLC0415 -- only a rehearsal pays for a server
+
+    store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="miso-upload-")))
+    sandbox = stack.enter_context(Sandbox(store=store / "sandbox.sqlite"))
+    return replace(settings, server=sandbox.url, api_key=sandbox.key), sandbox.counts
+
+
+def _mode(settings: Settings) -> str:
+    if settings.dry_run:
+        return "dry-run"
+    if settings.server_dry_run:
+        return "server-dry-run"
+    return "sandbox" if settings.sandbox else "upload"
+
+
+def _conclude(settings: Settings, summary: Summary) -> None:
+    """Say what the user may want to do next, and see that the numbers add up."""
+    again = "run the same command again"
+    if not summary.balanced and summary.stopped_by is None:
+        summary.stopped_by = AccountingError(
+            "rows read and rows accounted for differ; please report this with the --report file"
+        )
+    if summary.totals.pending and settings.lasting:
+        summary.advice.append(f"{summary.totals.pending:,} rows wait to be sent: {again}")
+    waiting = sum(source.open_unknown for source in summary.sources)
+    if waiting and settings.on_unknown == "hold":
+        summary.advice.append(
+            f"{waiting:,} records are held, because nobody knows whether Miso has them: "
+            "--on-unknown resend sends them again, --on-unknown skip gives them up"
+        )
+    now = summary.totals - summary.before
+    files = any(source.rejects_file for source in summary.sources)
+    if now.rejected and settings.lasting and not files:
+        summary.advice.append("'miso-upload rejects FILE' prints the rejected rows")
+
+
+def _write_report(path: str, summary: Summary) -> None:
+    text = encode_pretty(summary.as_json())
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text)
+    except OSError as error:
+        raise MisoUploadError(
+            f"--report {path}: cannot be written ({error.strerror}); the upload itself is done"
+        ) from None

@@ -1,0 +1,112 @@
+"""What the commands have in common: options in groups, from the environment too, and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from miso_upload.errors import MisoUploadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+PROGRAM = "miso-upload"
+DEFAULT_COMMAND = "upload"
+_DEFECT = 3
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Setting(click.Option):
+    """An option that stands under a heading in the help and can come from the environment.
+
+    `--chunk-size` is also `MISO_UPLOAD_CHUNK_SIZE`.
+    """
+
+    def __init__(self, *args: Any, heading: str = "Other", **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **kwargs)
+        self.heading = heading
+        if self.envvar is None and self.name is not None:
+            self.envvar = f"MISO_UPLOAD_{self.name.upper()}"
+
+    def get_help_extra(self, ctx: click.Context) -> Any:  # noqa: ANN401 -- click's own type
+        """Leave the range out: the help is short, and a wrong number is answered with it."""
+        extra = super().get_help_extra(ctx)
+        extra.pop("range", None)
+        return extra
+
+
+def headed(heading: str) -> Callable[..., Callable[..., Any]]:
+    """Return `click.option` for options that stand under `heading`."""
+
+    def option(*args: Any, **kwargs: Any) -> Callable[..., Any]:  # noqa: ANN401
+        return click.option(*args, cls=Setting, heading=heading, **kwargs)
+
+    return option
+
+
+class HeadedCommand(click.Command):
+    """A command whose help lists its options under their headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, group by group."""
+        by_heading: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None and isinstance(param, click.Option):
+                by_heading.setdefault(getattr(param, "heading", "Other"), []).append(record)
+        by_heading["Other"] = by_heading.pop("Other", [])
+        for heading, records in by_heading.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+class Program(click.Group):
+    """The command group: what is no command is an input, and errors become exit codes."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default command in front of anything that names none."""
+        own = {"-h", "--help", "--version"}
+        if args and args[0] not in self.commands and args[0] not in own:
+            args = [DEFAULT_COMMAND, *args]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 -- click's
+        """Run the command; end with the exit code of whatever went wrong, and never a traceback."""
+        try:
+            return super().invoke(ctx)
+        except MisoUploadError as error:
+            fail(str(error), error.exit_code)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, OSError, EOFError):
+            raise
+        except Exception as error:  # noqa: BLE001 -- the last resort
+            fail(_defect(error), _DEFECT)
+
+
+def fail(text: str, exit_code: int) -> NoReturn:
+    """Write an error to stderr and end."""
+    say(f"{PROGRAM}: {text}", err=True)
+    raise click.exceptions.Exit(exit_code)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Write text, unless whoever read it has gone."""
+    try:
+        click.echo(text, err=err)
+    except OSError:
+        # Python flushes the stream once more on its way out, and would complain.
+        stream = sys.stderr if err else sys.stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _defect(error: Exception) -> str:
+    """Return where an error of our own making came from, without the values that were at hand."""
+    frames: Sequence[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
+    ours = [f"{frame.filename.rpartition('miso_upload')[2].lstrip('/')}:{frame.lineno}" for frame in frames]
+    return (
+        f"met a defect of its own ({type(error).__name__} at {' < '.join(reversed(ours[-4:]))}). "
+        "The position is kept; please report this line"
+    )

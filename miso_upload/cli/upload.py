@@ -1,0 +1,235 @@
+"""The main command: `miso-upload FILE...`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from miso_upload.cli.framework import CONTEXT, HeadedCommand, fail, headed, say
+from miso_upload.errors import ConfigurationError, MisoUploadError
+from miso_upload.settings import DEFAULT_SERVER, MOST_ROWS
+
+if TYPE_CHECKING:
+    from miso_upload.listener import Listener
+    from miso_upload.report import Summary
+    from miso_upload.settings import Settings
+
+_SIZE = click.IntRange(min=1)
+_SECONDS = click.FloatRange(min=0, min_open=True)
+_EXAMPLES = """\b
+Examples:
+  miso-upload history.jsonl --dry-run       look before anything is sent
+  miso-upload history.jsonl                 upload, or go on where it stopped
+  miso-upload events.csv --map product_ids=sku --set type=checkout --timezone UTC
+  miso-upload 'logs/*.jsonl.gz' --sandbox   rehearse against a local double
+  zcat old.gz | miso-upload - --format jsonl
+
+Every option can come from the environment: --chunk-size is MISO_UPLOAD_CHUNK_SIZE.
+"""
+
+reading = headed("Reading")
+becoming = headed("Becoming a record")
+proving = headed("Proving")
+delivering = headed("Delivering")
+resuming = headed("Resuming")
+showing = headed("Showing")
+
+
+def reading_options(command: Any) -> Any:  # noqa: ANN401 -- click's decorators
+    """Add the options that say how an input is read."""
+    for option in (
+        reading("--delimiter", metavar="CHAR", help="What separates cells ('tab' for a tab)."),
+        reading("--encoding", metavar="NAME", help="Default: UTF-8, or what a BOM says."),
+        reading(
+            "--format",
+            type=click.Choice(["jsonl", "json", "csv", "tsv"]),
+            help="Default: by name, then by content.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def state_option(command: Any) -> Any:  # noqa: ANN401
+    """Add the option that says where the ledgers are."""
+    return resuming(
+        "--state-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+        help="Where the ledgers are.",
+    )(command)  # fmt: skip
+
+
+@click.command("upload", cls=HeadedCommand, context_settings=CONTEXT, epilog=_EXAMPLES)
+@click.argument("inputs", metavar="FILE...", nargs=-1, required=True)
+@reading_options
+@reading("--growing", is_flag=True, help="The last line may still be written: let it wait.")
+@reading("--max-row-bytes", type=_SIZE, default=8 * 2**20, metavar="N", help="Longest row read.")
+@becoming("--map", multiple=True, metavar="ATTRIBUTE=COLUMN", help="Name the column of an attribute.")
+@becoming("--set", multiple=True, metavar="ATTRIBUTE=VALUE", help="Give an attribute one value.")
+@becoming("--list-separator", metavar="TEXT", help="Split list cells here. Default: one value.")
+@becoming("--strict", is_flag=True, help="A column that becomes nothing is an error.")
+@becoming("--timestamp-format", multiple=True, metavar="FORMAT", help="As in strptime: %d/%m/%Y %H:%M.")
+@becoming("--timezone", metavar="ZONE", help="Of times without one, such as Europe/Berlin.")
+@becoming(
+    "--derive-anonymous-id", type=click.Choice(["missing", "always", "never"]), default="missing",
+    help="From ip and user_agent. Default: where a row has no id.",
+)  # fmt: skip
+@becoming(
+    "--anonymous-id-from", type=click.Choice(["ip", "ip+user-agent"]), default="ip+user-agent",
+    help="Default: ip+user-agent.",
+)  # fmt: skip
+@becoming(
+    "--anonymous-id-salt-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Or set MISO_ANONYMOUS_ID_SALT.",
+)  # fmt: skip
+@becoming(
+    "--trusted-proxies", type=click.IntRange(min=0), default=0, metavar="N",
+    help="How many addresses at the right end of a forwarded list are your own.",
+)  # fmt: skip
+@proving("--dry-run", is_flag=True, help="Do everything but send; needs no key.")
+@proving("--server-dry-run", is_flag=True, help="Send to Miso with dry_run=1: nothing is stored.")
+@proving("--sandbox", is_flag=True, help="Send to a local double, started for this run.")
+@proving("--schema", type=click.Path(dir_okay=False), metavar="FILE", help="Judge by this one.")
+@proving(
+    "--allow-missing", multiple=True, type=click.Choice(["timestamp", "id"]),
+    help="Send rows without it. Miso makes up what is missing.",
+)  # fmt: skip
+@proving(
+    "--max-reject-rate", type=click.FloatRange(0, 1), default=0.1, metavar="RATE",
+    help="Stop when more rows are bad. Default: 0.1; 1 never stops.",
+)  # fmt: skip
+@delivering("--server", default=DEFAULT_SERVER, metavar="URL", help=f"Default: {DEFAULT_SERVER}")
+@delivering(
+    "--api-key-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Or set MISO_API_KEY; else you are asked.",
+)  # fmt: skip
+@delivering(
+    "--auth", type=click.Choice(["query", "header"]), default="query",
+    help="Send the key as api_key (default) or X-API-KEY.",
+)  # fmt: skip
+@delivering("--allow-insecure-http", is_flag=True, help="Send the key unencrypted to any host.")
+@delivering(
+    "--chunk-size", type=click.IntRange(1, MOST_ROWS), default=MOST_ROWS, metavar="N",
+    help="Rows in a request. Default: 10000.",
+)  # fmt: skip
+@delivering("--max-chunk-bytes", type=_SIZE, default=8 * 2**20, metavar="N", help="Default: 8388608.")
+@delivering("--concurrency", type=_SIZE, default=4, metavar="N", help="Requests at once. Default: 4.")
+@delivering("--max-requests-per-second", type=_SECONDS, metavar="N", help="Default: no bound.")
+@delivering("--connect-timeout", type=_SECONDS, default=10.0, metavar="S", help="Default: 10.")
+@delivering("--read-timeout", type=_SECONDS, default=120.0, metavar="S", help="Default: 120.")
+@delivering("--max-attempts", type=_SIZE, default=8, metavar="N", help="For one request. Default: 8.")
+@delivering("--retry-for", type=_SECONDS, default=600.0, metavar="S", help="Default: 600.")
+@delivering(
+    "--on-unknown", type=click.Choice(["resend", "hold", "skip"]), default="resend",
+    help="When nobody knows whether Miso has a chunk. Default: resend.",
+)  # fmt: skip
+@state_option
+@resuming("--target", metavar="NAME", help="Name the target, to change its key and keep the ledger.")
+@resuming("--restart", is_flag=True, help="Start the inputs over; sends everything again.")
+@resuming("--allow-changed-mapping", is_flag=True, help="Go on under other options than before.")
+@showing("--rejects", type=click.Path(dir_okay=False), metavar="FILE", help="Default: FILE.rejects.jsonl")
+@showing("--report", type=click.Path(dir_okay=False), metavar="FILE", help="Write a JSON summary.")
+@showing("-q", "--quiet", is_flag=True, help="Say nothing when all goes well.")
+@showing("--log-format", type=click.Choice(["text", "json"]), default="text", help="Default: text.")
+def upload_command(*, quiet: bool, log_format: str, **options: Any) -> None:  # noqa: ANN401
+    """Upload interaction history to Miso, validated and accounted for row by row.
+
+    FILE is JSON Lines, a JSON array, CSV or TSV, plain or gzipped; - is standard input. Run the
+    same command again to go on where the last run stopped, or to send what was added since.
+    """
+    from miso_upload.assembly import upload
+    from miso_upload.stopping import StopSignal
+
+    settings = settings_from(options)
+    listener = choose_listener(quiet=quiet, log_format=log_format)
+    stop = StopSignal()
+    leave = getattr(listener, "leave", lambda: None)
+    try:
+        with stop.on_signals(leave):
+            summary = upload(settings, listener, stop=stop)
+    except MisoUploadError as error:
+        leave()
+        _complain(error, log_format)
+        raise click.exceptions.Exit(error.exit_code) from None
+    except BaseException:
+        leave()
+        raise
+    _conclude(summary, settings, quiet=quiet, log_format=log_format)
+    raise click.exceptions.Exit(summary.exit_code)
+
+
+def settings_from(options: dict[str, Any]) -> Settings:
+    """Return the settings that the command line's options make.
+
+    Raises:
+        ConfigurationError: A file with a secret cannot be read.
+    """
+    from miso_upload.settings import Settings
+
+    salt_file = options.pop("anonymous_id_salt_file")
+    key_file = options.pop("api_key_file")
+    if options["state_dir"] is None:
+        del options["state_dir"]
+    if options["delimiter"] in ("tab", "\\t"):
+        options["delimiter"] = "\t"
+    needs_key = not (options["dry_run"] or options["sandbox"])
+    salt = _secret("--anonymous-id-salt-file", salt_file, "MISO_ANONYMOUS_ID_SALT")
+    key = _secret("--api-key-file", key_file, "MISO_API_KEY") if needs_key else ""
+    if needs_key and not key and sys.stdin.isatty() and "-" not in options["inputs"]:
+        key = click.prompt("Miso API key (secret key)", hide_input=True, err=True)
+    return Settings(api_key=key, anonymous_id_salt=salt.encode(), **options)
+
+
+def choose_listener(*, quiet: bool, log_format: str) -> Listener:
+    """Return what shows the progress of a run, given where stderr goes."""
+    from miso_upload import progress
+
+    if log_format == "json":
+        return progress.JsonLines()
+    if quiet:
+        return progress.Quiet()
+    return progress.Bar() if sys.stderr.isatty() else progress.Lines()
+
+
+def _secret(option: str, path: Path | None, variable: str) -> str:
+    if path is None:
+        return os.environ.get(variable, "").strip()
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", None) or "not UTF-8"
+        raise ConfigurationError(f"{option} {path}: cannot be read ({problem})") from None
+
+
+def _conclude(summary: Summary, settings: Settings, *, quiet: bool, log_format: str) -> None:
+    """Print the summary to stdout, and what went wrong to stderr."""
+    for problem in (*summary.problems, summary.stopped_by):
+        if problem is not None:
+            _complain(problem, log_format)
+    if quiet and summary.exit_code == 0:
+        return
+    if log_format == "json":
+        from miso_upload.encoding import encode
+
+        say(encode(summary.as_json()).decode())
+        return
+    from miso_upload.schema import load_schema, shipped_schema
+
+    schema = load_schema(settings.schema) if settings.schema else shipped_schema()
+    groups = {name: each.group for name, each in schema.types.items()}
+    say(summary.as_text(groups).rstrip())
+
+
+def _complain(error: MisoUploadError, log_format: str) -> None:
+    if log_format == "json":
+        from miso_upload.progress import JsonLines
+
+        JsonLines().failed(str(error))
+        return
+    try:
+        fail(str(error), error.exit_code)
+    except click.exceptions.Exit:
+        pass

@@ -1,0 +1,384 @@
+"""The loop: read a block, transform it, note the intent, deliver it, settle it.
+
+It does no input or output of its own. Only the thread that runs it touches the ledger; deliveries
+run beside it, and no more than those plus one batch are in memory.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from miso_upload.delivery import DeliveryPool
+from miso_upload.errors import (
+    ChangedRecipeError,
+    ChangedSourceError,
+    DamagedSourceError,
+    InterruptedRunError,
+    JunkError,
+    MisoUploadError,
+)
+from miso_upload.records import Receipt
+from miso_upload.report import SourceSummary
+from miso_upload.sources import Source, Span
+from miso_upload.sources.fingerprint import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from miso_upload.ledger import Entry, Ledger, LedgerSpan
+    from miso_upload.listener import Listener
+    from miso_upload.records import Batch, Block, Leftover
+    from miso_upload.rejects import RejectsFile
+    from miso_upload.report import Summary
+    from miso_upload.stopping import StopSignal
+
+FEWEST_ROWS_TO_JUDGE = 10_000
+"""How many rows must be read before the share of rejected ones is held against the input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input and how its rows become records.
+
+    Attributes:
+        name: As the user wrote it.
+        open: Opens it for reading.
+        prepare: Returns the transform for it, once it is open.
+        rejects: Returns its rejects file, given what the ledger knows of it; None for none.
+    """
+
+    name: str
+    open: Callable[[], Source]
+    prepare: Callable[[Source], Callable[[Block], Batch]]
+    rejects: Callable[[Entry], RejectsFile | None]
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineOptions:
+    """How the loop behaves.
+
+    Attributes:
+        concurrency: Deliveries at once; 0 delivers each batch before the next is read.
+        max_reject_rate: The share of rejected rows beyond which the run stops; 1 never stops.
+        stops_on_junk: Whether it stops at all, or only says so (a dry run).
+        recipe: The mapping and schema, as text; two runs with the same one make the same records.
+        hold_unknown: Unknown records are not sent again.
+        abandon_unknown: Nor will they be by a later run.
+        restart: Start every source over.
+        allow_changed_recipe: Go on with a source that was begun under another recipe.
+        patience: How long to wait for deliveries when the run is interrupted, in seconds.
+    """
+
+    concurrency: int = 4
+    max_reject_rate: float = 0.1
+    stops_on_junk: bool = True
+    recipe: str = ""
+    hold_unknown: bool = False
+    abandon_unknown: bool = False
+    restart: bool = False
+    allow_changed_recipe: bool = False
+    patience: float = 30.0
+
+
+class Delivers(Protocol):
+    """What takes batches to their end; `Deliverer`, or a stand-in."""
+
+    def deliver(self, batch: Batch, leftover: Leftover | None = None) -> Receipt:
+        """Send the records of `batch` and return what became of them."""
+
+
+class _Job(NamedTuple):
+    """A batch on its way, and whose it is."""
+
+    at: _Place
+    batch: Batch
+    leftover: Leftover | None
+
+
+@dataclass(slots=True)
+class _Place:
+    """A source that is being worked on."""
+
+    entry: Entry
+    rejects: RejectsFile | None
+    shown: str
+    """What stands before a line number in messages."""
+    summary: SourceSummary
+
+
+class Pipeline:
+    """Takes inputs to their end, from wherever the last run left them.
+
+    Args:
+        ledger: Knows what was done and is told what is done.
+        deliverer: Sends batches.
+        options: How.
+        stop: Set when nothing more should be sent.
+        listener: Is told how it goes.
+        summary: Is filled with what the run comes to.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        deliverer: Delivers,
+        options: PipelineOptions,
+        *,
+        stop: StopSignal,
+        listener: Listener,
+        summary: Summary,
+    ) -> None:
+        self._ledger = ledger
+        self._deliverer = deliverer
+        self._options = options
+        self._stop = stop
+        self._listener = listener
+        self._summary = summary
+        self._pool: DeliveryPool[_Job] = DeliveryPool(options.concurrency)
+        self._rows = 0
+        self._rejected = 0
+        self._warned_of_junk = False
+
+    def run(self, inputs: Sequence[Input]) -> None:
+        """Work through `inputs` and fill the summary; what stops the run is noted there.
+
+        Raises:
+            LedgerError: The ledger cannot be used, so that nothing can be said for certain.
+        """
+        started = time.monotonic()
+        places: list[_Place] = []
+        try:
+            for each in inputs:
+                self._work_through(each, places)
+                if self._stop.is_set():
+                    break
+        except MisoUploadError as error:
+            self._note_stop(error)
+        finally:
+            self._drain()
+            for place in places:
+                self._close(place)
+            self._pool.close()
+            self._summary.seconds = time.monotonic() - started
+
+    def _work_through(self, each: Input, places: list[_Place]) -> None:
+        try:
+            with each.open() as source:
+                place = self._take_up(each, source, places)
+                transform = each.prepare(source)
+                for block, leftover in self._blocks(source, place):
+                    self._listener.reading(each.name, source.raw_position)
+                    batch = transform(block)
+                    self._check(place, batch, leftover)
+                    self._send(_Job(place, batch, leftover))
+                    if self._stop.is_set():
+                        return
+        except (DamagedSourceError, ChangedSourceError) as error:
+            # The other inputs have done nothing wrong.
+            self._summary.problems.append(error)
+
+    # -- where to go on ----------------------------------------------------------------------------
+
+    def _take_up(self, each: Input, source: Source, places: list[_Place]) -> _Place:
+        """Find the source in the ledger, whatever it was called, or enter it."""
+        options, ledger = self._options, self._ledger
+        entry = ledger.recognise(source.head)
+        for place in places:
+            if entry is not None and place.entry.id == entry.id:
+                self._listener.noted(f"{each.name}: has the content of {place.summary.name}")
+                return place
+        if entry is not None and options.restart:
+            accepted = ledger.totals(entry).accepted
+            self._listener.noted(
+                f"{each.name}: starting over; {accepted:,} rows that Miso has accepted already will "
+                "be sent again"
+            )
+            ledger.start_over(entry)
+        if entry is None:
+            entry = ledger.register(each.name, source.head, options.recipe)
+        else:
+            self._check_recipe(each.name, entry)
+            if entry.name != each.name:
+                self._listener.noted(f"{each.name}: has the content of {entry.name}, known already")
+            entry = ledger.meet_again(entry, each.name, source.head, options.recipe)
+        summary = SourceSummary(
+            each.name, before=ledger.totals(entry), superseded=entry.superseded
+        )
+        self._summary.sources.append(summary)
+        shown = f"{each.name}:" if source.format.by_line else f"{each.name}:item "
+        places.append(_Place(entry, each.rejects(entry), shown, summary))
+        return places[-1]
+
+    def _check_recipe(self, name: str, entry: Entry) -> None:
+        options = self._options
+        if entry.recipe == options.recipe or options.allow_changed_recipe or options.restart:
+            return
+        if not self._ledger.totals(entry).rows:
+            return
+        raise ChangedRecipeError(
+            f"{name}: part of it was uploaded under other options "
+            f"({changed_options(entry.recipe, options.recipe)}). Use the same options again, or say "
+            "--allow-changed-mapping to send only the rest under the new ones, or --restart to send "
+            "all of it again"
+        )
+
+    def _blocks(self, source: Source, place: _Place) -> Iterator[tuple[Block, Leftover | None]]:
+        """Yield the blocks with work left, and then everything behind the last known span."""
+        entry = place.entry
+        known = None
+        for known in self._ledger.unfinished(entry, hold_unknown=self._options.hold_unknown):
+            yield self._again(source, known), known.leftover
+        last = self._ledger.last_span(entry)
+        if last is None:
+            start, line = source.body_start, source.body_line
+        else:
+            if last.digest and (known is None or known.start != last.start):
+                self._again(source, last)
+            start, line = last.end, last.first_line + last.line_count
+        for block in self._stop.interruptible(source.blocks(start, line)):
+            yield block, None
+
+    def _again(self, source: Source, known: LedgerSpan) -> Block:
+        span = Span(known.start, known.end, known.first_line, known.digest)
+        block = source.again(span)
+        if digest(block.data) != known.digest:
+            raise ChangedSourceError(
+                f"{source.name}: is not what was read before (bytes {span.start:,} to "
+                f"{span.end:,} differ), so it is not known which rows Miso has. If it was "
+                "rewritten, --restart sends all of it again"
+            )
+        return block
+
+    # -- guarding ----------------------------------------------------------------------------------
+
+    def _check(self, place: _Place, batch: Batch, leftover: Leftover | None) -> None:
+        """Stop before junk is loaded."""
+        self._listener.transformed(batch)
+        self._summary.findings.add(batch.findings)
+        if leftover is None:
+            self._rows += batch.rows
+            self._rejected += len(batch.rejections)
+        first = leftover is None and not place.summary.before.rows and batch.seq == 1
+        if self._options.max_reject_rate >= 1:
+            return
+        if first and batch.rows and not batch.lines:
+            self._stop_for_junk(place, batch, f"none of the first {batch.rows:,} rows is valid")
+        elif self._too_many_rejected():
+            self._stop_for_junk(
+                place, batch, f"{self._rejected:,} of {self._rows:,} rows were rejected"
+            )
+
+    def _too_many_rejected(self) -> bool:
+        enough = self._rows >= FEWEST_ROWS_TO_JUDGE
+        return enough and self._rejected > self._rows * self._options.max_reject_rate
+
+    def _stop_for_junk(self, place: _Place, batch: Batch, what: str) -> None:
+        if not self._options.stops_on_junk:
+            if not self._warned_of_junk:
+                self._summary.advice.append(f"An upload would stop: {what}")
+            self._warned_of_junk = True
+            return
+        self._summary.reject(batch.rejections, place.shown)
+        group, tally = self._summary.most_common_reasons()[0]
+        raise JunkError(
+            f"{place.summary.name}: stopped, because {what}. {tally.count:,} times: {group} "
+            f"(e.g. {tally.example}). See --dry-run; --map and --set name what is missing; "
+            "--max-reject-rate 1 goes on regardless"
+        )
+
+    # -- sending and settling ----------------------------------------------------------------------
+
+    def _send(self, job: _Job) -> None:
+        """Start the delivery of a batch as soon as there is room, settling others meanwhile."""
+        if not job.batch.lines:
+            self._settle(job, _NOTHING)
+            return
+        while self._pool.full:
+            self._settle_finished(timeout=0.5)
+            if self._stop.is_set():
+                return
+        self._ledger.intend(job.at.entry, job.batch)
+        self._pool.start(job, lambda: self._deliverer.deliver(job.batch, job.leftover))
+        self._listener.sending(len(self._pool))
+        self._settle_finished(timeout=0)
+
+    def _settle_finished(self, timeout: float) -> None:
+        for job, receipt in self._pool.finished(timeout):
+            self._settle(job, receipt)
+
+    def _settle(self, job: _Job, receipt: Receipt) -> None:
+        at, batch = job.at, job.batch
+        new = self._ledger.unseen(at.entry, batch, receipt, job.leftover)
+        rejects_file = None
+        if new:
+            self._summary.reject(new, at.shown)
+            if at.rejects is not None:
+                length = at.rejects.add(at.summary.name, new)
+                rejects_file = (str(at.rejects.path), length)
+                at.summary.rejects_file = rejects_file[0]
+        self._ledger.settle(
+            at.entry,
+            batch,
+            receipt,
+            job.leftover,
+            rejections=new,
+            abandon_unknown=self._options.abandon_unknown,
+            rejects_file=rejects_file,
+        )
+        self._rejected += len(receipt.rejections)
+        self._summary.requests += receipt.requests
+        self._summary.bytes_sent += receipt.bytes_sent
+        self._listener.settled(batch, receipt)
+        self._listener.sending(len(self._pool))
+        if isinstance(receipt.stop, MisoUploadError):
+            self._note_stop(receipt.stop)
+
+    # -- stopping ----------------------------------------------------------------------------------
+
+    def _note_stop(self, error: MisoUploadError) -> None:
+        if self._summary.stopped_by is None:
+            self._summary.stopped_by = error
+        self._stop.set()
+
+    def _drain(self) -> None:
+        """Let what is under way finish, for a while; what does not stays an intent."""
+        if self._stop.is_set() and len(self._pool):
+            self._listener.stopping("finishing what is under way")
+        deadline = time.monotonic() + self._options.patience
+        while len(self._pool):
+            self._settle_finished(timeout=0.2)
+            if self._stop.is_set() and time.monotonic() > deadline:
+                break
+            if not self._stop.is_set():
+                deadline = time.monotonic() + self._options.patience
+        number = self._stop.signal_number
+        if number is not None and self._summary.stopped_by is None:
+            self._note_stop(
+                InterruptedRunError(
+                    "stopped by a signal; the position is kept: run the same command again to go on",
+                    signal_number=number,
+                )
+            )
+
+    def _close(self, place: _Place) -> None:
+        if place.rejects is not None:
+            place.rejects.close()
+        place.summary.totals = self._ledger.totals(place.entry)
+        place.summary.open_unknown = self._ledger.open_unknown(place.entry)
+
+
+def changed_options(before: str, now: str) -> str:
+    """Return what differs between two recipes, in the words of the options."""
+    old = dict(line.partition("=")[::2] for line in before.splitlines())
+    new = dict(line.partition("=")[::2] for line in now.splitlines())
+    changes = [
+        f"{name}: {old.get(name) or 'nothing'}, now {new.get(name) or 'nothing'}"
+        for name in dict.fromkeys((*old, *new))
+        if old.get(name) != new.get(name)
+    ]
+    return "; ".join(changes)
+
+
+_NOTHING = Receipt()

@@ -1,0 +1,282 @@
+"""What a run came to: the summary as a value, as text for people and as JSON for machines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from miso_upload.accounting import Totals
+from miso_upload.quoting import printable
+from miso_upload.records import MOST_NAMES, Findings, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from miso_upload.errors import MisoUploadError
+    from miso_upload.records import Rejection
+
+REPORT_VERSION = 1
+_MOST_LISTED = 10
+_INDENT = "  "
+
+
+@dataclass(slots=True)
+class SourceSummary:
+    """What became of one input.
+
+    Attributes:
+        name: As the user wrote it.
+        totals: Of all its rows, over all runs.
+        before: The same before this run.
+        superseded: Rows that Miso had accepted before `--restart`.
+        rejects_file: Where its rejected rows are.
+    """
+
+    name: str
+    totals: Totals = field(default_factory=Totals)
+    before: Totals = field(default_factory=Totals)
+    superseded: int = 0
+    open_unknown: int = 0
+    rejects_file: str | None = None
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run came to.
+
+    Attributes:
+        mode: `upload`, `dry-run`, `server-dry-run` or `sandbox`.
+        host: Where records went; None in a dry run.
+        sources: Each input, in order.
+        findings: What the records were, in this run.
+        reasons: Why rows were rejected in this run, by reason; the example names its place.
+        requests: Requests sent, or that would be sent.
+        bytes_sent: The bytes of their bodies.
+        seconds: How long the run took.
+        stopped_by: What ended the run before its end.
+        problems: What was wrong with single inputs, while the others went on.
+        advice: What the user may want to do next.
+        arrived: In a sandbox, what it says that it accepted.
+    """
+
+    mode: str
+    host: str | None
+    started_at: datetime
+    sources: list[SourceSummary] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
+    reasons: dict[str, Tally] = field(default_factory=dict)
+    requests: int = 0
+    bytes_sent: int = 0
+    seconds: float = 0.0
+    stopped_by: MisoUploadError | None = None
+    problems: list[MisoUploadError] = field(default_factory=list)
+    advice: list[str] = field(default_factory=list)
+    arrived: dict[str, Any] | None = None
+
+    @property
+    def totals(self) -> Totals:
+        """Return what became of all rows of all inputs, over all runs."""
+        return sum((source.totals for source in self.sources), Totals())
+
+    @property
+    def before(self) -> Totals:
+        """Return the same before this run."""
+        return sum((source.before for source in self.sources), Totals())
+
+    @property
+    def balanced(self) -> bool:
+        """Whether each row read is accounted for exactly once."""
+        return all(source.totals.balanced for source in self.sources)
+
+    @property
+    def exit_code(self) -> int:
+        """Return what the program exits with; see the table in the README."""
+        if self.stopped_by is not None:
+            return self.stopped_by.exit_code
+        if self.problems:
+            return max(problem.exit_code for problem in self.problems)
+        if self.totals.pending and self.mode != "dry-run":
+            return 3
+        now = self.totals - self.before
+        unsettled = any(source.open_unknown for source in self.sources) or now.unknown > 0
+        return 1 if now.rejected or unsettled or not self.balanced else 0
+
+    def reject(self, rejections: Iterable[Rejection], place: str) -> None:
+        """Count rejections by their reasons."""
+        for rejection in rejections:
+            for reason in rejection.reasons:
+                group = reason.group
+                if group not in self.reasons and len(self.reasons) >= MOST_NAMES:
+                    group = "(other reasons)"
+                example = f"{place}{rejection.line}: {printable(reason.text)}"
+                self.reasons.setdefault(group, Tally()).add(rejection.line, example)
+
+    def most_common_reasons(self) -> list[tuple[str, Tally]]:
+        """Return the reasons with their tallies, the most frequent first."""
+        return sorted(self.reasons.items(), key=lambda item: -item[1].count)
+
+    # -- for machines ------------------------------------------------------------------------------
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report in the shape that `docs/report.md` describes."""
+        found = self.findings
+        return {
+            "report_version": REPORT_VERSION,
+            "mode": self.mode,
+            "host": self.host,
+            "started_at": self.started_at.isoformat(timespec="seconds"),
+            "seconds": round(self.seconds, 3),
+            "exit_code": self.exit_code,
+            "stopped_by": str(self.stopped_by) if self.stopped_by else None,
+            "problems": [str(problem) for problem in self.problems],
+            "balanced": self.balanced,
+            "totals": _totals(self.totals),
+            "this_run": _totals(self.totals - self.before),
+            "sources": [
+                {
+                    "name": source.name,
+                    "totals": _totals(source.totals),
+                    "this_run": _totals(source.totals - source.before),
+                    "accepted_before_restart": source.superseded,
+                    "rejects_file": source.rejects_file,
+                }
+                for source in self.sources
+            ],
+            "requests": self.requests,
+            "bytes_sent": self.bytes_sent,
+            "reasons": [
+                {"reason": group, "rows": tally.count, "example": tally.example}
+                for group, tally in self.most_common_reasons()
+            ],
+            "types": dict(found.types.most_common()),
+            "ids": dict(found.ids),
+            "first_timestamp": found.first_timestamp and found.first_timestamp.isoformat(),
+            "last_timestamp": found.last_timestamp and found.last_timestamp.isoformat(),
+            "warnings": [
+                {"warning": text, "rows": tally.count, "line": tally.line, "example": tally.example}
+                for text, tally in found.warnings.items()
+            ],
+            "columns_left_out": dict(found.unmapped.most_common()),
+            "attributes_left_out": [
+                {"attribute": attribute, "type": name, "rows": count}
+                for (attribute, name), count in found.not_of_type.most_common()
+            ],
+            "sandbox": self.arrived,
+        }
+
+    # -- for people --------------------------------------------------------------------------------
+
+    def as_text(self, groups: dict[str, str] | None = None) -> str:
+        """Return the summary in words.
+
+        Args:
+            groups: The group of each type; types are listed by group if given.
+        """
+        return "\n".join(self._paragraphs(groups or {})).rstrip() + "\n"
+
+    def _paragraphs(self, groups: dict[str, str]) -> Iterator[str]:
+        yield from self._equation()
+        yield from self._rejected()
+        if self.mode != "upload" or self.findings.types:
+            yield from self._records(groups)
+        yield from self._odd()
+        yield from self._arrived()
+        yield from self._next_steps()
+
+    def _equation(self) -> Iterator[str]:
+        now = self.totals - self.before
+        if self.mode == "dry-run":
+            totals = self.totals
+            yield (
+                f"{totals.rows:,} rows read = {totals.pending:,} valid + {totals.rejected:,} "
+                f"rejected + {totals.skipped:,} skipped"
+            )
+            yield (
+                f"{_INDENT}would send {self.requests:,} chunk(s), {self.bytes_sent:,} bytes; "
+                "nothing was sent"
+            )
+            return
+        yield self.totals.as_sentence() + ("" if self.balanced else "   DOES NOT ADD UP")
+        if self.before.rows:
+            yield (
+                f"{_INDENT}of these, {self.before.rows:,} rows were read by earlier runs; "
+                f"this run read {now.rows:,} and Miso accepted {now.accepted:,}"
+            )
+        if self.totals.duplicates:
+            yield (
+                f"{_INDENT}{self.totals.duplicates:,} of the accepted may be there twice: they were "
+                "sent again because nobody knew what became of them"
+            )
+        yield (
+            f"{_INDENT}{self.requests:,} request(s), {self.bytes_sent:,} bytes, "
+            f"{self.seconds:,.1f} s" + (f", to {self.host}" if self.host else "")
+        )
+
+    def _rejected(self) -> Iterator[str]:
+        listed = self.most_common_reasons()
+        if not listed:
+            return
+        yield "\nRejected:"
+        for group, tally in listed[:_MOST_LISTED]:
+            yield f"{_INDENT}{tally.count:>9,}  {printable(group)}"
+            yield f"{_INDENT}{'':>9}  e.g. {tally.example}"
+        if len(listed) > _MOST_LISTED:
+            yield f"{_INDENT}{'':>9}  and {len(listed) - _MOST_LISTED} other reasons"
+
+    def _records(self, groups: dict[str, str]) -> Iterator[str]:
+        found = self.findings
+        if not found.types:
+            return
+        yield "\nRecords by type:"
+        by_group: dict[str, Counter[str]] = {}
+        for name, count in found.types.most_common():
+            by_group.setdefault(groups.get(name, ""), Counter())[name] = count
+        for group, types in by_group.items():
+            listed = ", ".join(f"{name} {count:,}" for name, count in types.items())
+            yield f"{_INDENT}{group + ': ' if group else ''}{listed}"
+        if found.first_timestamp and found.last_timestamp:
+            yield f"From {_time(found.first_timestamp)} to {_time(found.last_timestamp)}"
+        derived = found.ids["anonymous_id derived"]
+        given = found.ids["anonymous_id"] - derived
+        yield (
+            f"With user_id: {found.ids['user_id']:,}; anonymous_id given: {given:,}, derived: "
+            f"{derived:,}; neither: {found.ids['neither']:,}"
+        )
+
+    def _odd(self) -> Iterator[str]:
+        found = self.findings
+        if found.warnings:
+            yield "\nWarnings:"
+            for text, tally in list(found.warnings.items())[:_MOST_LISTED]:
+                yield f"{_INDENT}{tally.count:>9,}  {printable(text)}"
+                yield f"{_INDENT}{'':>9}  e.g. line {tally.line}: {printable(tally.example)}"
+        if found.unmapped or found.not_of_type:
+            yield "\nLeft out:"
+        for column, count in found.unmapped.most_common(_MOST_LISTED):
+            yield f"{_INDENT}{count:>9,}  column {printable(column)!r}, which no attribute is called"
+        for (attribute, name), count in found.not_of_type.most_common(_MOST_LISTED):
+            yield f"{_INDENT}{count:>9,}  {attribute}, which {name} does not have"
+
+    def _arrived(self) -> Iterator[str]:
+        if self.arrived is not None:
+            yield (
+                f"\nThe sandbox accepted {self.arrived['records']:,} records in "
+                f"{self.arrived['accepted_requests']:,} request(s)"
+            )
+
+    def _next_steps(self) -> Iterator[str]:
+        files = [source.rejects_file for source in self.sources if source.rejects_file]
+        if files:
+            yield f"\nRejected rows are in {', '.join(dict.fromkeys(files))}"
+        for line in self.advice:
+            yield line
+
+
+def _totals(totals: Totals) -> dict[str, int]:
+    return {name: getattr(totals, name) for name in Totals.names()}
+
+
+def _time(time: datetime) -> str:
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,91 @@
+"""Everything a run can be told, in one frozen value; each field is an option of the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_state_path
+
+DEFAULT_SERVER = "https://api.askmiso.com"
+MOST_ROWS = 10_000
+"""Records in a request, as Miso's upload guide recommends at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What to upload, how to read it, what to make of it, and where to send it.
+
+    The command line's `--option-name` is the field `option_name`, and has the same default.
+    """
+
+    inputs: tuple[str, ...]
+    """Paths, patterns, or `-` for standard input."""
+
+    # Reading
+    format: Literal["jsonl", "json", "csv", "tsv"] | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    growing: bool = False
+    """The last line may still be written: it waits unless its end is there."""
+    max_row_bytes: int = 8 * 2**20
+
+    # Becoming a record
+    map: tuple[str, ...] = ()
+    """`ATTRIBUTE=COLUMN` texts."""
+    set: tuple[str, ...] = ()
+    """`ATTRIBUTE=VALUE` texts."""
+    list_separator: str | None = None
+    strict: bool = False
+    timestamp_format: tuple[str, ...] = ()
+    timezone: str | None = None
+    derive_anonymous_id: Literal["missing", "always", "never"] = "missing"
+    anonymous_id_from: Literal["ip", "ip+user-agent"] = "ip+user-agent"
+    anonymous_id_salt: bytes = field(default=b"", repr=False)
+    trusted_proxies: int = 0
+
+    # Proving
+    schema: str | None = None
+    allow_missing: tuple[Literal["timestamp", "id"], ...] = ()
+    max_reject_rate: float = 0.1
+    dry_run: bool = False
+    server_dry_run: bool = False
+    sandbox: bool = False
+
+    # Delivering
+    server: str = DEFAULT_SERVER
+    api_key: str = field(default="", repr=False)
+    auth: Literal["query", "header"] = "query"
+    allow_insecure_http: bool = False
+    chunk_size: int = MOST_ROWS
+    max_chunk_bytes: int = 8 * 2**20
+    concurrency: int = 4
+    max_requests_per_second: float | None = None
+    connect_timeout: float = 10.0
+    read_timeout: float = 120.0
+    max_attempts: int = 8
+    retry_for: float = 600.0
+    on_unknown: Literal["resend", "hold", "skip"] = "resend"
+
+    # The ledger
+    state_dir: Path = field(default_factory=lambda: user_state_path("miso-upload"))
+    target: str | None = None
+    """A name for the target in place of the key's fingerprint, to keep when the key is changed."""
+    restart: bool = False
+    allow_changed_mapping: bool = False
+
+    # Results
+    rejects: str | None = None
+    """The rejects file; None means one beside each input, if rows are rejected in an upload."""
+    report: str | None = None
+
+    @property
+    def sends(self) -> bool:
+        """Whether anything is sent anywhere."""
+        return not self.dry_run
+
+    @property
+    def lasting(self) -> bool:
+        """Whether what was done is remembered for the next run."""
+        return not (self.dry_run or self.server_dry_run or self.sandbox)
