@@ -42,7 +42,9 @@ class Totals:
         return Totals(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
     def __sub__(self, other: Totals) -> Totals:
-        return Totals(*(mine - theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+        return Totals(
+            *(mine - theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True))
+        )
 
     def as_sentence(self) -> str:
         """Return the equation in words."""

@@ -11,8 +11,9 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
@@ -54,7 +55,6 @@ from miso_upload.validation import Judge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from miso_upload.ledger import Entry
     from miso_upload.pipeline import Delivers
     from miso_upload.records import Batch, Block
     from miso_upload.schema import Schema
@@ -89,9 +89,13 @@ def upload(
         if settings.sandbox:
             settings, arrived = _with_sandbox(settings, stack)
         recipe = _Recipe(settings)
-        inputs, sizes = _inputs(settings, recipe, listener)
+        opened = _open_inputs(settings, recipe, listener)
         deliverer = _deliverer(settings, stop, listener)
         ledger = _ledger(settings, stack)
+        rejects = _Rejects(settings, ledger)
+        inputs = [
+            Input(each.name, each.open, recipe.transform, rejects.of(each.name)) for each in opened
+        ]
         ledger.begin_run(__version__)
         summary = Summary(
             mode=_mode(settings),
@@ -106,7 +110,7 @@ def upload(
             listener=listener,
             summary=summary,
         )
-        listener.started(list(zip((each.name for each in inputs), sizes, strict=True)))
+        listener.started([(each.name, each.size) for each in opened])
         pipeline.run(inputs)
         summary.arrived = arrived() if arrived else None
         _conclude(settings, summary)
@@ -210,9 +214,15 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("the API key holds white space or control characters; check it")
 
 
-def _inputs(
-    settings: Settings, recipe: _Recipe, listener: Listener
-) -> tuple[list[Input], list[int | None]]:
+class _Opened(NamedTuple):
+    """An input that could be opened, and how to open it again."""
+
+    name: str
+    size: int | None
+    open: Callable[[], Source]
+
+
+def _open_inputs(settings: Settings, recipe: _Recipe, listener: Listener) -> list[_Opened]:
     """Open every input once, so that what is wrong with the last is said before the first is sent.
 
     Standard input can be opened only once, so it is kept.
@@ -229,55 +239,51 @@ def _inputs(
         growing=settings.growing,
         limits=Limits(rows=settings.chunk_size, row_bytes=settings.max_row_bytes),
     )
-    inputs, sizes = [], []
+    opened = []
     for name in names:
         source = Source(name, options)
         recipe.transform(source)
-        sizes.append(source.size)
         if name == STDIN:
-            opener = _Kept(source)
+            opened.append(_Opened(source.name, None, partial(_same, source)))
         else:
             source.close()
-            opener = _Opener(name, options)
-        inputs.append(Input(name, opener, recipe.transform, _rejects_of(name, settings)))
-    return inputs, sizes
+            opened.append(_Opened(name, source.size, partial(Source, name, options)))
+    return opened
 
 
-class _Kept:
-    """Hands out a source that is open already."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-
-    def __call__(self) -> Source:
-        return self._source
+def _same(source: Source) -> Source:
+    return source
 
 
-class _Opener:
-    """Opens a source."""
+class _Rejects:
+    """Knows the rejects file of each input; only an upload makes one unasked."""
 
-    def __init__(self, name: str, options: ReadingOptions) -> None:
-        self._name, self._options = name, options
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._files: dict[Path, RejectsFile] = {}
 
-    def __call__(self) -> Source:
-        return Source(self._name, self._options)
+    def of(self, name: str) -> RejectsFile | None:
+        """Return the rejects file of an input, or None where none is to be written.
 
-
-def _rejects_of(name: str, settings: Settings) -> Callable[[Entry], RejectsFile | None]:
-    """Return how to find the rejects file of an input; only an upload makes one unasked."""
-
-    def rejects(entry: Entry) -> RejectsFile | None:
+        Raises:
+            ConfigurationError: The file that the user named cannot be written.
+        """
+        settings = self._settings
         if settings.rejects is None and not settings.lasting:
             return None
         path = Path(settings.rejects) if settings.rejects else rejects_path(name)
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            if settings.rejects is None:
-                return None
-            raise ConfigurationError(f"--rejects {path}: cannot be written")
-        known = entry.rejects_length if entry.rejects_path == str(path) else None
-        return RejectsFile(path, known)
-
-    return rejects
+        if path not in self._files:
+            if not os.access(path if path.exists() else path.parent, os.W_OK):
+                if settings.rejects is None:
+                    return None
+                raise ConfigurationError(f"--rejects {settings.rejects}: cannot be written")
+            ours = settings.rejects is None
+            if ours and settings.restart:
+                self._ledger.forget_rejects_file(path)
+            known = self._ledger.rejects_length(path)
+            self._files[path] = RejectsFile(path, known, ours=ours)
+        return self._files[path]
 
 
 def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Delivers:
@@ -348,7 +354,9 @@ def _target_label(settings: Settings) -> str:
     """
     if settings.target:
         return settings.target
-    return "key-" + hashlib.sha256(b"miso-upload key\n" + settings.api_key.encode()).hexdigest()[:12]
+    return (
+        "key-" + hashlib.sha256(b"miso-upload key\n" + settings.api_key.encode()).hexdigest()[:12]
+    )
 
 
 def _target_name(settings: Settings) -> str:

@@ -38,9 +38,7 @@ class Status:
         return asdict(self)
 
 
-def statuses(
-    state_dir: Path, names: Iterable[str], options: ReadingOptions
-) -> list[Status]:
+def statuses(state_dir: Path, names: Iterable[str], options: ReadingOptions) -> list[Status]:
     """Return what is known of the sources called or beginning like `names`; of all if none."""
     names = list(names)
     heads = {name: _head(name, options) for name in names}
@@ -149,6 +147,8 @@ def _matching(ledger: Ledger, heads: dict[str, Any]) -> list[Entry]:
     found: dict[int, Entry] = {}
     for name, head in heads.items():
         known = ledger.recognise(head) if head is not None else None
-        named = [known] if known else [e for e in ledger.entries() if e.name == name and head is None]
+        named = (
+            [known] if known else [e for e in ledger.entries() if e.name == name and head is None]
+        )
         found.update((entry.id, entry) for entry in named)
     return list(found.values())

@@ -46,9 +46,9 @@ CREATE TABLE sources (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL,
     head_length INTEGER NOT NULL, head_digest BLOB NOT NULL,
     recipe TEXT NOT NULL, seen_at TEXT NOT NULL, run_id INTEGER NOT NULL,
-    superseded INTEGER NOT NULL DEFAULT 0,
-    rejects_path TEXT, rejects_length INTEGER
+    superseded INTEGER NOT NULL DEFAULT 0
 );
+CREATE TABLE rejects_files (path TEXT PRIMARY KEY, length INTEGER NOT NULL);
 CREATE TABLE spans (
     source_id INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
     first_line INTEGER NOT NULL, line_count INTEGER NOT NULL, digest BLOB NOT NULL,
@@ -83,8 +83,6 @@ class Entry:
     recipe: str
     seen_at: datetime
     superseded: int = 0
-    rejects_path: str | None = None
-    rejects_length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +96,36 @@ class LedgerSpan:
     digest: bytes
     state: str
     leftover: Leftover
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of a batch, ready to be noted.
+
+    Attributes:
+        batch: The span, transformed.
+        receipt: What Miso answered.
+        leftover: Which records of a known span were sent; None if it was all of a new one.
+        rejections: Those that are new (see `Ledger.unseen`).
+        abandon_unknown: Unknown records will not be sent again.
+        rejects_file: The rejects file and its length with these rejections in it.
+    """
+
+    batch: Batch
+    receipt: Receipt
+    leftover: Leftover | None
+    rejections: Sequence[Rejection]
+    abandon_unknown: bool = False
+    rejects_file: tuple[Path, int] | None = None
+
+    @property
+    def state(self) -> str:
+        """Return the state that the span is in now."""
+        if self.receipt.pending:
+            return "pending"
+        if self.receipt.unknown:
+            return "abandoned" if self.abandon_unknown else "unknown"
+        return "settled"
 
 
 class Ledger:
@@ -156,7 +184,7 @@ class Ledger:
     # -- sources -----------------------------------------------------------------------------------
 
     def recognise(self, head: Head) -> Entry | None:
-        """Return the source that begins as `head` does, whatever it was called; the longest match."""
+        """Return the source that begins as `head` does, whatever it is called."""
         with self._guarded():
             lengths = self._db.execute(
                 "SELECT DISTINCT head_length FROM sources WHERE head_length <= ? "
@@ -197,8 +225,7 @@ class Ledger:
         with self._transaction():
             self._db.execute(
                 "UPDATE sources SET superseded = superseded + (SELECT coalesce(sum(accepted), 0) "
-                "FROM spans WHERE source_id = id), rejects_path = NULL, rejects_length = NULL "
-                "WHERE id = ?",
+                "FROM spans WHERE source_id = id) WHERE id = ?",
                 (entry.id,),
             )
             self._db.execute("DELETE FROM spans WHERE source_id = ?", (entry.id,))
@@ -242,16 +269,7 @@ class Ledger:
         sent, and that is what it says already if it was unknown.
         """
         with self._transaction():
-            self._db.execute(
-                "INSERT INTO spans (source_id, start, end, first_line, line_count, digest, state, "
-                "rows, records, pending, run_id, changed_at) "
-                "VALUES (?, ?, ?, ?, ?, ?, 'intended', ?, ?, ?, ?, ?) "
-                "ON CONFLICT DO NOTHING",
-                (
-                    entry.id, batch.start, batch.end, batch.first_line, batch.line_count,
-                    batch.digest, batch.rows, len(batch.lines), batch.rows, self._run_id, _now(),
-                ),
-            )  # fmt: skip
+            self._enter_span(entry, batch)
             # Pending records of a span that is sent again are pending no longer.
             row = self._db.execute(
                 "SELECT unknown_lines, pending_lines FROM spans "
@@ -288,68 +306,40 @@ class Ledger:
             }
         return [rejection for rejection in found if rejection.line not in known]
 
-    def settle(
-        self,
-        entry: Entry,
-        batch: Batch,
-        receipt: Receipt,
-        leftover: Leftover | None,
-        *,
-        rejections: Sequence[Rejection],
-        abandon_unknown: bool = False,
-        rejects_file: tuple[str, int] | None = None,
-    ) -> None:
-        """Note, in one transaction, what became of the records of `batch` that were sent.
-
-        Args:
-            entry: The source.
-            batch: The span, transformed.
-            receipt: What Miso answered.
-            leftover: Which records of a known span were sent; None if it was all of a new one.
-            rejections: Those that are new (see `unseen`).
-            abandon_unknown: Unknown records will not be sent again.
-            rejects_file: The rejects file and its length with these rejections in it.
-        """
-        unknown, pending = len(receipt.unknown), len(receipt.pending)
-        state = "pending" if pending else "unknown" if unknown else "settled"
-        if state == "unknown" and abandon_unknown:
-            state = "abandoned"
+    def settle(self, entry: Entry, settlement: Settlement) -> None:
+        """Note, in one transaction, what became of the records of a batch that were sent."""
+        batch, receipt, leftover = settlement.batch, settlement.receipt, settlement.leftover
         partly = leftover is not None and not leftover.everything
         skipped = _skipped(batch, leftover) if leftover and partly else batch.skipped
+        # Counts of a span that was sent in part are added to; those of any other are set.
+        kept = int(partly)
         with self._transaction():
+            self._enter_span(entry, batch)
             self._db.executemany(
                 "INSERT INTO rejections VALUES (?, ?, ?, ?, ?)",
                 [
                     (entry.id, batch.start, found.line, found.by, _reasons_text(found.reasons))
-                    for found in rejections
+                    for found in settlement.rejections
                 ],
             )
             self._db.execute(
-                "INSERT OR IGNORE INTO spans (source_id, start, end, first_line, line_count, "
-                "digest, state, rows, records, run_id, changed_at) "
-                "VALUES (?, ?, ?, ?, ?, ?, 'intended', ?, ?, ?, ?)",
-                (
-                    entry.id, batch.start, batch.end, batch.first_line, batch.line_count,
-                    batch.digest, batch.rows, len(batch.lines), self._run_id, _now(),
-                ),
-            )  # fmt: skip
-            kept = int(partly)
-            self._db.execute(
-                "UPDATE spans SET state = ?, accepted = accepted * ? + ?, skipped = skipped * ? + ?, "
-                "rejected = rejected * ? + ?, unknown = ?, pending = ?, "
-                "duplicates = duplicates + ?, unknown_lines = ?, pending_lines = ?, "
+                "UPDATE spans SET state = ?, accepted = accepted * ? + ?, "
+                "skipped = skipped * ? + ?, rejected = rejected * ? + ?, unknown = ?, "
+                "pending = ?, duplicates = duplicates + ?, unknown_lines = ?, pending_lines = ?, "
                 "run_id = ?, changed_at = ? WHERE source_id = ? AND start = ?",
                 (
-                    state, kept, receipt.accepted, kept, skipped, kept, len(rejections),
-                    unknown, pending, receipt.possible_duplicates,
+                    settlement.state, kept, receipt.accepted, kept, skipped,
+                    kept, len(settlement.rejections), len(receipt.unknown), len(receipt.pending),
+                    receipt.possible_duplicates,
                     to_ranges(receipt.unknown), to_ranges(receipt.pending),
                     self._run_id, _now(), entry.id, batch.start,
                 ),
             )  # fmt: skip
-            if rejects_file is not None:
+            if settlement.rejects_file is not None:
+                path, length = settlement.rejects_file
                 self._db.execute(
-                    "UPDATE sources SET rejects_path = ?, rejects_length = ? WHERE id = ?",
-                    (*rejects_file, entry.id),
+                    "INSERT OR REPLACE INTO rejects_files VALUES (?, ?)",
+                    (str(path.absolute()), length),
                 )
 
     # -- answers -----------------------------------------------------------------------------------
@@ -390,10 +380,37 @@ class Ledger:
             ).fetchall()
         return [_span(row) for row in rows]
 
+    def rejects_length(self, path: Path) -> int | None:
+        """Return how long a rejects file was when it was last written for this target."""
+        with self._guarded():
+            row = self._db.execute(
+                "SELECT length FROM rejects_files WHERE path = ?", (str(path.absolute()),)
+            ).fetchone()
+        return row[0] if row else None
+
+    def forget_rejects_file(self, path: Path) -> None:
+        """Forget a rejects file, so that it is begun anew."""
+        with self._transaction():
+            self._db.execute("DELETE FROM rejects_files WHERE path = ?", (str(path.absolute()),))
+
     # -- inside ------------------------------------------------------------------------------------
 
+    def _enter_span(self, entry: Entry, batch: Batch) -> None:
+        """Enter the span of `batch` as intended, unless it is known already."""
+        self._db.execute(
+            "INSERT INTO spans (source_id, start, end, first_line, line_count, digest, state, "
+            "rows, records, pending, run_id, changed_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, 'intended', ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                entry.id, batch.start, batch.end, batch.first_line, batch.line_count,
+                batch.digest, batch.rows, len(batch.lines), batch.rows, self._run_id, _now(),
+            ),
+        )  # fmt: skip
+
     def _entry_of(self, source_id: int) -> Entry:
-        row = self._db.execute(f"SELECT {_ENTRY} FROM sources WHERE id = ?", (source_id,)).fetchone()
+        row = self._db.execute(
+            f"SELECT {_ENTRY} FROM sources WHERE id = ?", (source_id,)
+        ).fetchone()
         return _entry(row)
 
     def _prepare(self, about: dict[str, str]) -> None:
@@ -436,7 +453,7 @@ class Ledger:
             ) from None
 
 
-_ENTRY = "id, name, recipe, seen_at, superseded, rejects_path, rejects_length"
+_ENTRY = "id, name, recipe, seen_at, superseded"
 _SPAN = "start, end, first_line, line_count, digest, state, unknown_lines, pending_lines"
 
 
@@ -446,9 +463,10 @@ def _entry(row: Sequence[Any]) -> Entry:
 
 
 def _span(row: Sequence[Any]) -> LedgerSpan:
-    *place, state, unknown, pending = row
+    start, end, first_line, line_count, digest, state, unknown, pending = row
     everything = state == "unknown" and unknown is None
-    return LedgerSpan(*place, state, Leftover(_lines(unknown), _lines(pending), everything))
+    leftover = Leftover(_lines(unknown), _lines(pending), everything)
+    return LedgerSpan(start, end, first_line, line_count, digest, state, leftover)
 
 
 def _lines(text: str | None) -> frozenset[int]:

@@ -19,6 +19,7 @@ from miso_upload.errors import (
     JunkError,
     MisoUploadError,
 )
+from miso_upload.ledger import Settlement
 from miso_upload.records import Receipt
 from miso_upload.report import SourceSummary
 from miso_upload.sources import Source, Span
@@ -46,13 +47,13 @@ class Input:
         name: As the user wrote it.
         open: Opens it for reading.
         prepare: Returns the transform for it, once it is open.
-        rejects: Returns its rejects file, given what the ledger knows of it; None for none.
+        rejects: Where its rejected rows go, if anywhere.
     """
 
     name: str
     open: Callable[[], Source]
     prepare: Callable[[Source], Callable[[Block], Batch]]
-    rejects: Callable[[Entry], RejectsFile | None]
+    rejects: RejectsFile | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +193,8 @@ class Pipeline:
         if entry is not None and options.restart:
             accepted = ledger.totals(entry).accepted
             self._listener.noted(
-                f"{each.name}: starting over; {accepted:,} rows that Miso has accepted already will "
-                "be sent again"
+                f"{each.name}: starting over; {accepted:,} rows that Miso has accepted already "
+                "will be sent again"
             )
             ledger.start_over(entry)
         if entry is None:
@@ -203,12 +204,10 @@ class Pipeline:
             if entry.name != each.name:
                 self._listener.noted(f"{each.name}: has the content of {entry.name}, known already")
             entry = ledger.meet_again(entry, each.name, source.head, options.recipe)
-        summary = SourceSummary(
-            each.name, before=ledger.totals(entry), superseded=entry.superseded
-        )
+        summary = SourceSummary(each.name, before=ledger.totals(entry), superseded=entry.superseded)
         self._summary.sources.append(summary)
         shown = f"{each.name}:" if source.format.by_line else f"{each.name}:item "
-        places.append(_Place(entry, each.rejects(entry), shown, summary))
+        places.append(_Place(entry, each.rejects, shown, summary))
         return places[-1]
 
     def _check_recipe(self, name: str, entry: Entry) -> None:
@@ -219,9 +218,9 @@ class Pipeline:
             return
         raise ChangedRecipeError(
             f"{name}: part of it was uploaded under other options "
-            f"({changed_options(entry.recipe, options.recipe)}). Use the same options again, or say "
-            "--allow-changed-mapping to send only the rest under the new ones, or --restart to send "
-            "all of it again"
+            f"({changed_options(entry.recipe, options.recipe)}). Use the same options again, or "
+            "say --allow-changed-mapping to send only the rest under the new ones, or --restart to "
+            "send all of it again"
         )
 
     def _blocks(self, source: Source, place: _Place) -> Iterator[tuple[Block, Leftover | None]]:
@@ -316,17 +315,12 @@ class Pipeline:
             self._summary.reject(new, at.shown)
             if at.rejects is not None:
                 length = at.rejects.add(at.summary.name, new)
-                rejects_file = (str(at.rejects.path), length)
-                at.summary.rejects_file = rejects_file[0]
-        self._ledger.settle(
-            at.entry,
-            batch,
-            receipt,
-            job.leftover,
-            rejections=new,
-            abandon_unknown=self._options.abandon_unknown,
-            rejects_file=rejects_file,
+                rejects_file = (at.rejects.path, length)
+                at.summary.rejects_file = str(at.rejects.path)
+        settlement = Settlement(
+            batch, receipt, job.leftover, new, self._options.abandon_unknown, rejects_file
         )
+        self._ledger.settle(at.entry, settlement)
         self._rejected += len(receipt.rejections)
         self._summary.requests += receipt.requests
         self._summary.bytes_sent += receipt.bytes_sent
@@ -357,7 +351,7 @@ class Pipeline:
         if number is not None and self._summary.stopped_by is None:
             self._note_stop(
                 InterruptedRunError(
-                    "stopped by a signal; the position is kept: run the same command again to go on",
+                    "stopped by a signal; the position is kept: run the same command again",
                     signal_number=number,
                 )
             )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MOST_NAMES = 1_000
-"""How many names that come from the data are counted one by one, so that no input fills the memory."""
+"""How many names from the data are counted one by one, so that no input fills the memory."""
 
 Record: TypeAlias = dict[str, Any]
 """One interaction as Miso takes it."""
@@ -37,8 +37,8 @@ class Block:
     first_line: int
     lines: int
     data: bytes
-    fault: str | None = None
-    """Why this span cannot be read as a row (too long, never closed); `data` is then its beginning."""
+    fault: Reason | None = None
+    """Why this span cannot be read as a row (too long, say); `data` is then its beginning."""
 
 
 @dataclass(frozen=True, slots=True)

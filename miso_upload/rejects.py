@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from miso_upload.encoding import JSONEncodeError, encode
 from miso_upload.errors import MisoUploadError
-from miso_upload.sources.inputs import REJECTS_SUFFIX, STDIN
+from miso_upload.sources.inputs import REJECTS_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,11 +29,13 @@ class RejectsFile:
     Args:
         path: Where it is.
         known: The length that the ledger remembers of it, if it does.
+        ours: The name is one that only we give, so what stands in it is of another target, or from
+            before a restart, and is replaced. A file that the user named is only added to.
     """
 
-    def __init__(self, path: Path, known: int | None = None) -> None:
+    def __init__(self, path: Path, known: int | None = None, *, ours: bool = False) -> None:
         self.path = path
-        self._known = known
+        self._known = 0 if known is None and ours else known
         self._file: int | None = None
 
     def add(self, source: str, rejections: Iterable[Rejection]) -> int:
@@ -95,4 +97,4 @@ def rejection_line(source: str, rejection: Rejection) -> bytes:
 
 def rejects_path(source: str) -> Path:
     """Return where the rejects of an input go unless the user says otherwise."""
-    return Path(("stdin" if source == STDIN else source) + REJECTS_SUFFIX)
+    return Path(source + REJECTS_SUFFIX)

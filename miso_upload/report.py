@@ -199,6 +199,9 @@ class Summary:
             )
             return
         yield self.totals.as_sentence() + ("" if self.balanced else "   DOES NOT ADD UP")
+        if self.before.rows and self.totals == self.before:
+            yield f"{_INDENT}nothing new: all of them were settled by earlier runs"
+            return
         if self.before.rows:
             yield (
                 f"{_INDENT}of these, {self.before.rows:,} rows were read by earlier runs; "
@@ -206,8 +209,8 @@ class Summary:
             )
         if self.totals.duplicates:
             yield (
-                f"{_INDENT}{self.totals.duplicates:,} of the accepted may be there twice: they were "
-                "sent again because nobody knew what became of them"
+                f"{_INDENT}{self.totals.duplicates:,} of the accepted may be there twice: they "
+                "were sent again because nobody knew what became of them"
             )
         yield (
             f"{_INDENT}{self.requests:,} request(s), {self.bytes_sent:,} bytes, "
@@ -255,7 +258,7 @@ class Summary:
         if found.unmapped or found.not_of_type:
             yield "\nLeft out:"
         for column, count in found.unmapped.most_common(_MOST_LISTED):
-            yield f"{_INDENT}{count:>9,}  column {printable(column)!r}, which no attribute is called"
+            yield f"{_INDENT}{count:>9,}  column {printable(column)!r}, not an attribute"
         for (attribute, name), count in found.not_of_type.most_common(_MOST_LISTED):
             yield f"{_INDENT}{count:>9,}  {attribute}, which {name} does not have"
 
@@ -270,8 +273,7 @@ class Summary:
         files = [source.rejects_file for source in self.sources if source.rejects_file]
         if files:
             yield f"\nRejected rows are in {', '.join(dict.fromkeys(files))}"
-        for line in self.advice:
-            yield line
+        yield from self.advice
 
 
 def _totals(totals: Totals) -> dict[str, int]:

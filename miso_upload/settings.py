@@ -1,12 +1,14 @@
-"""Everything a run can be told, in one frozen value; each field is an option of the command line."""
+"""Everything a run can be told, in one frozen value; each field is an option of the program."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from platformdirs import user_state_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEFAULT_SERVER = "https://api.askmiso.com"
 MOST_ROWS = 10_000

@@ -87,7 +87,7 @@ class Judge:
         self._of_type: dict[str, jsonschema_rs.Validator] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Compiled schemas stay in their process; compiling takes two milliseconds.
+        # A compiled schema cannot leave its process, and compiling it again is cheap.
         return _judge, (self.schema, self._needs_timestamp, self._needs_id)
 
     def accepts(self, records: Sequence[object]) -> bool:
@@ -175,12 +175,12 @@ class Judge:
         value = _value_at(record, path)
         kind = _kind(error)
         if unexpected := _unexpected(error, path, value):
-            for path in unexpected:
-                owner = _dotted(path[:-1]) or record["type"]
-                yield _pair(path, Reason(_dotted(path), f"is not an attribute of {owner}"))
+            for place in unexpected:
+                owner = _dotted(place[:-1]) or record["type"]
+                yield _pair(place, Reason(_dotted(place), f"is not an attribute of {owner}"))
         elif kind == "Required":
-            path = (*path, error.kind.property)  # type: ignore[attr-defined]
-            yield _pair(path, Reason("", f"no {_dotted(path)}"))
+            place = (*path, error.kind.property)  # type: ignore[attr-defined]
+            yield _pair(place, Reason("", f"no {_dotted(place)}"))
         elif closest := _closest_option(error):
             for closer in closest:
                 yield from self._explained(closer, record)
@@ -229,7 +229,7 @@ def _compiled(conditions: Node, document: Node, source: str) -> jsonschema_rs.Va
             schema, validate_formats=True, mask=_MASK, retriever=_nothing_is_fetched
         )
     except ValueError as error:
-        path = getattr(error, "instance_path", [])[2:]
+        path = getattr(error, "instance_path", [])
         problem = printable(getattr(error, "message", str(error))).replace(_MASK, "this")
         place = "/".join(map(str, ("#", *path)))
         raise SchemaError(f"{source}: {place}: the schema cannot be used: {problem}.") from error

@@ -249,6 +249,7 @@ def test_every_form_of_iso_8601_keeps_its_moment(moment, minutes, form):
     [
         ("2019-10-01 00:00:00", "is a local time without a zone; name it with --timezone"),
         ("2019-10-01T00:00", "is a local time without a zone; name it with --timezone"),
+        ("2016-12-31 23:59:60", "is a local time without a zone; name it with --timezone"),
         ("2019-10-01", "is a date without a zone; name it with --timezone"),
         ("20191001", "is a date without a zone; name it with --timezone"),
     ],

@@ -105,8 +105,11 @@ def sandbox_command(
         say(f"A double of Miso listens on {running.url}; Ctrl-C stops it. In another terminal:")
         say(f"  MISO_API_KEY={key} miso-upload history.jsonl --server {running.url}")
 
-    def show(status: int, records: int, fault: str | None) -> None:
-        say(f"{status} {records:,} records" + (f" ({fault})" if fault else ""), err=True)
+    def show(status: int | None, records: int, fault: str | None) -> None:
+        say(
+            f"{status or 'no answer'}, {records:,} records" + (f" ({fault})" if fault else ""),
+            err=True,
+        )
 
     sandbox = Sandbox(
         port=port,
@@ -136,7 +139,7 @@ def _state_dir(given: Path | None) -> Path:
     return given or Settings(inputs=()).state_dir
 
 
-def _reading(options: dict[str, Any]) -> Any:  # noqa: ANN401 -- ReadingOptions, imported late
+def _reading(options: dict[str, Any]) -> Any:
     from miso_upload.sources import ReadingOptions
 
     return ReadingOptions(**options)

@@ -26,13 +26,13 @@ class Setting(click.Option):
     `--chunk-size` is also `MISO_UPLOAD_CHUNK_SIZE`.
     """
 
-    def __init__(self, *args: Any, heading: str = "Other", **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, heading: str = "Other", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.heading = heading
         if self.envvar is None and self.name is not None:
             self.envvar = f"MISO_UPLOAD_{self.name.upper()}"
 
-    def get_help_extra(self, ctx: click.Context) -> Any:  # noqa: ANN401 -- click's own type
+    def get_help_extra(self, ctx: click.Context) -> Any:
         """Leave the range out: the help is short, and a wrong number is answered with it."""
         extra = super().get_help_extra(ctx)
         extra.pop("range", None)
@@ -42,7 +42,7 @@ class Setting(click.Option):
 def headed(heading: str) -> Callable[..., Callable[..., Any]]:
     """Return `click.option` for options that stand under `heading`."""
 
-    def option(*args: Any, **kwargs: Any) -> Callable[..., Any]:  # noqa: ANN401
+    def option(*args: Any, **kwargs: Any) -> Callable[..., Any]:
         return click.option(*args, cls=Setting, heading=heading, **kwargs)
 
     return option
@@ -74,7 +74,7 @@ class Program(click.Group):
             args = [DEFAULT_COMMAND, *args]
         return super().parse_args(ctx, args)
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 -- click's
+    def invoke(self, ctx: click.Context) -> Any:
         """Run the command; end with the exit code of whatever went wrong, and never a traceback."""
         try:
             return super().invoke(ctx)
@@ -88,8 +88,13 @@ class Program(click.Group):
 
 def fail(text: str, exit_code: int) -> NoReturn:
     """Write an error to stderr and end."""
-    say(f"{PROGRAM}: {text}", err=True)
+    say_error(text)
     raise click.exceptions.Exit(exit_code)
+
+
+def say_error(text: str) -> None:
+    """Write an error to stderr."""
+    say(f"{PROGRAM}: {text}", err=True)
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -105,7 +110,10 @@ def say(text: str, *, err: bool = False) -> None:
 def _defect(error: Exception) -> str:
     """Return where an error of our own making came from, without the values that were at hand."""
     frames: Sequence[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
-    ours = [f"{frame.filename.rpartition('miso_upload')[2].lstrip('/')}:{frame.lineno}" for frame in frames]
+    ours = [
+        f"{frame.filename.rpartition('miso_upload')[2].lstrip('/')}:{frame.lineno}"
+        for frame in frames
+    ]
     return (
         f"met a defect of its own ({type(error).__name__} at {' < '.join(reversed(ours[-4:]))}). "
         "The position is kept; please report this line"

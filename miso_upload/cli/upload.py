@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from miso_upload.cli.framework import CONTEXT, HeadedCommand, fail, headed, say
+from miso_upload.cli.framework import CONTEXT, HeadedCommand, headed, say, say_error
 from miso_upload.errors import ConfigurationError, MisoUploadError
 from miso_upload.settings import DEFAULT_SERVER, MOST_ROWS
 
@@ -39,7 +39,7 @@ resuming = headed("Resuming")
 showing = headed("Showing")
 
 
-def reading_options(command: Any) -> Any:  # noqa: ANN401 -- click's decorators
+def reading_options(command: Any) -> Any:
     """Add the options that say how an input is read."""
     for option in (
         reading("--delimiter", metavar="CHAR", help="What separates cells ('tab' for a tab)."),
@@ -54,7 +54,7 @@ def reading_options(command: Any) -> Any:  # noqa: ANN401 -- click's decorators
     return command
 
 
-def state_option(command: Any) -> Any:  # noqa: ANN401
+def state_option(command: Any) -> Any:
     """Add the option that says where the ledgers are."""
     return resuming(
         "--state-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
@@ -67,11 +67,15 @@ def state_option(command: Any) -> Any:  # noqa: ANN401
 @reading_options
 @reading("--growing", is_flag=True, help="The last line may still be written: let it wait.")
 @reading("--max-row-bytes", type=_SIZE, default=8 * 2**20, metavar="N", help="Longest row read.")
-@becoming("--map", multiple=True, metavar="ATTRIBUTE=COLUMN", help="Name the column of an attribute.")
+@becoming(
+    "--map", multiple=True, metavar="ATTRIBUTE=COLUMN", help="Name the column of an attribute."
+)
 @becoming("--set", multiple=True, metavar="ATTRIBUTE=VALUE", help="Give an attribute one value.")
 @becoming("--list-separator", metavar="TEXT", help="Split list cells here. Default: one value.")
 @becoming("--strict", is_flag=True, help="A column that becomes nothing is an error.")
-@becoming("--timestamp-format", multiple=True, metavar="FORMAT", help="As in strptime: %d/%m/%Y %H:%M.")
+@becoming(
+    "--timestamp-format", multiple=True, metavar="FORMAT", help="As in strptime: %d/%m/%Y %H:%M."
+)
 @becoming("--timezone", metavar="ZONE", help="Of times without one, such as Europe/Berlin.")
 @becoming(
     "--derive-anonymous-id", type=click.Choice(["missing", "always", "never"]), default="missing",
@@ -115,26 +119,36 @@ def state_option(command: Any) -> Any:  # noqa: ANN401
     "--chunk-size", type=click.IntRange(1, MOST_ROWS), default=MOST_ROWS, metavar="N",
     help="Rows in a request. Default: 10000.",
 )  # fmt: skip
-@delivering("--max-chunk-bytes", type=_SIZE, default=8 * 2**20, metavar="N", help="Default: 8388608.")
-@delivering("--concurrency", type=_SIZE, default=4, metavar="N", help="Requests at once. Default: 4.")
+@delivering(
+    "--max-chunk-bytes", type=_SIZE, default=8 * 2**20, metavar="N", help="Default: 8388608."
+)
+@delivering(
+    "--concurrency", type=_SIZE, default=4, metavar="N", help="Requests at once. Default: 4."
+)
 @delivering("--max-requests-per-second", type=_SECONDS, metavar="N", help="Default: no bound.")
 @delivering("--connect-timeout", type=_SECONDS, default=10.0, metavar="S", help="Default: 10.")
 @delivering("--read-timeout", type=_SECONDS, default=120.0, metavar="S", help="Default: 120.")
-@delivering("--max-attempts", type=_SIZE, default=8, metavar="N", help="For one request. Default: 8.")
+@delivering(
+    "--max-attempts", type=_SIZE, default=8, metavar="N", help="For one request. Default: 8."
+)
 @delivering("--retry-for", type=_SECONDS, default=600.0, metavar="S", help="Default: 600.")
 @delivering(
     "--on-unknown", type=click.Choice(["resend", "hold", "skip"]), default="resend",
     help="When nobody knows whether Miso has a chunk. Default: resend.",
 )  # fmt: skip
 @state_option
-@resuming("--target", metavar="NAME", help="Name the target, to change its key and keep the ledger.")
+@resuming(
+    "--target", metavar="NAME", help="Name the target, to change its key and keep the ledger."
+)
 @resuming("--restart", is_flag=True, help="Start the inputs over; sends everything again.")
 @resuming("--allow-changed-mapping", is_flag=True, help="Go on under other options than before.")
-@showing("--rejects", type=click.Path(dir_okay=False), metavar="FILE", help="Default: FILE.rejects.jsonl")
+@showing(
+    "--rejects", type=click.Path(dir_okay=False), metavar="FILE", help="Default: FILE.rejects.jsonl"
+)
 @showing("--report", type=click.Path(dir_okay=False), metavar="FILE", help="Write a JSON summary.")
 @showing("-q", "--quiet", is_flag=True, help="Say nothing when all goes well.")
 @showing("--log-format", type=click.Choice(["text", "json"]), default="text", help="Default: text.")
-def upload_command(*, quiet: bool, log_format: str, **options: Any) -> None:  # noqa: ANN401
+def upload_command(*, quiet: bool, log_format: str, **options: Any) -> None:
     """Upload interaction history to Miso, validated and accounted for row by row.
 
     FILE is JSON Lines, a JSON array, CSV or TSV, plain or gzipped; - is standard input. Run the
@@ -209,7 +223,8 @@ def _conclude(summary: Summary, settings: Settings, *, quiet: bool, log_format: 
     for problem in (*summary.problems, summary.stopped_by):
         if problem is not None:
             _complain(problem, log_format)
-    if quiet and summary.exit_code == 0:
+    nothing_read = summary.stopped_by is not None and not summary.totals.rows
+    if nothing_read or (quiet and summary.exit_code == 0):
         return
     if log_format == "json":
         from miso_upload.encoding import encode
@@ -229,7 +244,4 @@ def _complain(error: MisoUploadError, log_format: str) -> None:
 
         JsonLines().failed(str(error))
         return
-    try:
-        fail(str(error), error.exit_code)
-    except click.exceptions.Exit:
-        pass
+    say_error(str(error))

@@ -6,4 +6,13 @@ from miso_upload.delivery.pool import DeliveryPool
 from miso_upload.delivery.rehearsal import Rehearsal
 from miso_upload.delivery.retry import Backoff, Pace
 
-__all__ = ["Backoff", "Client", "Deliverer", "DeliveryOptions", "DeliveryPool", "Pace", "Rehearsal", "Target"]
+__all__ = [
+    "Backoff",
+    "Client",
+    "Deliverer",
+    "DeliveryOptions",
+    "DeliveryPool",
+    "Pace",
+    "Rehearsal",
+    "Target",
+]

@@ -81,7 +81,8 @@ def judge_answer(answer: Answer) -> Judgement:
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         to = f" to {printable(answer.location)}" if answer.location else ""
         return Judgement(
-            Verdict.FAILED, f"the server redirects{to} ({status}), which is not followed; check --server"
+            Verdict.FAILED,
+            f"the server redirects{to} ({status}), which is not followed; check --server",
         )
     return Judgement(Verdict.FAILED, f"Miso did not take the request ({said}); check --server")
 
@@ -106,7 +107,7 @@ def _lines(answer: Answer) -> Any:  # noqa: ANN401 -- as Miso sent it
 
 def _message(answer: Answer) -> str:
     """Return the status with what the answer says of itself, safe to print."""
-    said = ""
+    said = None
     if isinstance(answer.body, dict):
-        said = answer.body.get("message") or answer.body.get("message:") or answer.body.get("detail")
-    return f"{answer.status}: {printable(said)}" if isinstance(said, str) and said else str(answer.status)
+        said = next(filter(None, map(answer.body.get, ("message", "message:", "detail"))), None)
+    return f"{answer.status}: {printable(said)}" if isinstance(said, str) else str(answer.status)

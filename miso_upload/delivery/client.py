@@ -66,7 +66,11 @@ class Target:
             raise ConfigurationError(
                 f"--server {self.server}: give a scheme and a host, as in https://api.askmiso.com"
             )
-        if parts.scheme == "http" and not self.allow_insecure_http and not _is_loopback(parts.hostname):
+        if (
+            parts.scheme == "http"
+            and not self.allow_insecure_http
+            and not _is_loopback(parts.hostname)
+        ):
             raise ConfigurationError(
                 f"--server {self.server}: http would show the key to everyone on the way; "
                 "use https (or, if you must, --allow-insecure-http)"
@@ -169,11 +173,19 @@ class Client:
         if isinstance(error, requests.exceptions.ProxyError):
             return NotSentError(f"the proxy on the way to {self.host} failed; check HTTPS_PROXY")
         if isinstance(cause, transport.NameResolutionError):
-            return NotSentError(f"the name {self.host} cannot be resolved; check the network, --server")
+            return NotSentError(
+                f"the name {self.host} cannot be resolved; check the network, --server"
+            )
         if isinstance(error, requests.exceptions.SSLError):
-            return NotSentError(f"no secure connection to {self.host}: {_kind(cause)}; check its certificate")
-        if isinstance(error, requests.ConnectTimeout) or isinstance(cause, transport.ConnectTimeoutError):
-            return NotSentError(f"{self.host} did not accept a connection in time; check the network")
+            return NotSentError(
+                f"no secure connection to {self.host}: {_kind(cause)}; check its certificate"
+            )
+        if isinstance(error, requests.ConnectTimeout) or isinstance(
+            cause, transport.ConnectTimeoutError
+        ):
+            return NotSentError(
+                f"{self.host} did not accept a connection in time; check the network"
+            )
         if isinstance(cause, transport.NewConnectionError):
             return NotSentError(f"cannot connect to {self.host}: {_kind(cause)}; check --server")
         if isinstance(error, requests.ReadTimeout):

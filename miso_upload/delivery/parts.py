@@ -32,12 +32,13 @@ class Part:
         counts: Sequence[int],
         *,
         doubtful: bool = False,
+        records: list[Record] | None = None,
     ) -> None:
         self.lines = lines
         self.doubtful = doubtful
         self._slices = slices
         self._counts = counts
-        self._records: list[Record] | None = None
+        self._records = records
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -91,9 +92,8 @@ class Part:
         records = self.records()
         some = [records[place] for place in positions]
         lines = [self.lines[place] for place in positions]
-        part = type(self)((encode_joined(some),), lines, (len(some),), doubtful=self.doubtful)
-        part._records = some
-        return part
+        slices, counts = (encode_joined(some),), (len(some),)
+        return type(self)(slices, lines, counts, doubtful=self.doubtful, records=some)
 
     def _slice(self, some: slice, lines: slice) -> Self:
         slices, counts = self._slices[some], self._counts[some]

@@ -54,7 +54,9 @@ class DeliveryPool(Generic[Job]):
         """Yield what has finished, waiting up to `timeout` seconds for the first of them."""
         while self._under_way:
             try:
-                job, result = self._done.get(timeout=timeout) if timeout else self._done.get_nowait()
+                job, result = (
+                    self._done.get(timeout=timeout) if timeout else self._done.get_nowait()
+                )
             except Empty:
                 return
             self._under_way -= 1

@@ -15,7 +15,9 @@ from miso_upload.quoting import printable
 from miso_upload.records import Reason
 
 _INDEX = re.compile(r"\s*data\.(\d{1,9})(?![^.\s(])", re.ASCII)
-_REST = re.compile(r"\.?(?P<path>.*?)\s*(?P<value>\(.*\))?\s*is invalid\.?\s*(?P<said>.*)", re.DOTALL)
+_REST = re.compile(
+    r"\.?(?P<path>.*?)\s*(?P<value>\(.*\))?\s*is invalid\.?\s*(?P<said>.*)", re.DOTALL
+)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from miso_upload.formats.base import SLICE_ROWS, Cut, Slice
-from miso_upload.formats.json_rows import readable
 from miso_upload.formats.lines import cut_lines, row_too_long, too_long
 from miso_upload.records import Reason, Rejection
 
@@ -55,7 +54,9 @@ class Delimited:
                 break
             size, rows = end, rows + 1
         if size:
-            return Cut(size) if final or rows == limits.rows or len(data) > limits.row_bytes else None
+            return (
+                Cut(size) if final or rows == limits.rows or len(data) > limits.row_bytes else None
+            )
         return self._cut_unclosed(data, limits, final=final)
 
     def _cut_unclosed(self, data: bytes, limits: Limits, *, final: bool) -> Cut | None:
@@ -92,10 +93,10 @@ class Delimited:
         lines: list[int] = []
         rejections: list[Rejection] = []
         for line, cells, problem in self._rows(text, block.first_line):
-            if cells is not None and not clean and not _is_utf8(cells):
-                problem = _NOT_UTF8
-            if problem is not None or cells is None:
+            if cells is None or problem is not None:
                 rejections.append(Rejection(line, (problem or _NOT_CLOSED,), self._shown(cells)))
+            elif not (clean or _is_utf8(cells)):
+                rejections.append(Rejection(line, (_NOT_UTF8,), self._shown(cells)))
             else:
                 rows.append(dict(zip(self.columns, cells, strict=True)))
                 lines.append(line)
@@ -132,9 +133,7 @@ class Delimited:
         return [_replaced(cell) for cell in cells]
 
 
-def row_end(
-    data: bytes, start: int, delimiter: str, row_bytes: int, *, final: bool
-) -> int | None:
+def row_end(data: bytes, start: int, delimiter: str, row_bytes: int, *, final: bool) -> int | None:
     """Return where the row that starts at `start` ends, its newline included.
 
     Returns:
@@ -204,7 +203,9 @@ def _likely_delimiter(data: bytes) -> str:
 
 
 def _uneven(found: int, expected: int) -> Reason:
-    return Reason("the row", f"does not have the header's {expected} cells", shown=f"of {found} cells")
+    return Reason(
+        "the row", f"does not have the header's {expected} cells", shown=f"of {found} cells"
+    )
 
 
 def _is_utf8(cells: list[str]) -> bool:

@@ -151,9 +151,7 @@ class Mapper:
         convert = converter(attribute.kind, self._options.list_separator) if self._cells else None
         return (_Binding(column, column, tuple(column.split(".")), attribute.kind, convert),)
 
-    def _bind_named(
-        self, attribute: str, column: str, columns: tuple[str, ...] | None
-    ) -> None:
+    def _bind_named(self, attribute: str, column: str, columns: tuple[str, ...] | None) -> None:
         if columns is not None and column not in columns:
             raise MappingError(
                 f"--map {attribute}={column}: the header has no column {column!r}"
@@ -171,18 +169,20 @@ class Mapper:
     def _constant(self, attribute: str, text: str) -> _Constant:
         option = f"--set {attribute}={text}"
         kind = self._kind(option, attribute)
-        value: Any = text
         try:
             if kind is Kind.TIMESTAMP:
-                reading = self._timestamps.read(text)
-                if reading.text is None:
-                    raise CellError(reading.problem)
-                value = reading.text
+                value: Any = self._timestamp(text)
             else:
                 value = converter(kind, self._options.list_separator)(text)
         except CellError as error:
             raise MappingError(f"{option}: {quoted(text)} {error}") from None
         return _Constant(attribute, tuple(attribute.split(".")), value)
+
+    def _timestamp(self, text: str) -> str:
+        reading = self._timestamps.read(text)
+        if reading.text is None:
+            raise CellError(reading.problem)
+        return reading.text
 
     def _kind(self, option: str, name: str) -> Kind:
         if name in IDENTITY_COLUMNS:
@@ -200,8 +200,8 @@ class Mapper:
         unmapped = [column for column in columns if column and self._bindings(column) is None]
         if self._options.strict and unmapped:
             raise MappingError(
-                f"--strict: no attribute is called {', '.join(map(repr, unmapped))}; name what each "
-                "becomes with --map ATTRIBUTE=COLUMN, or leave --strict out"
+                f"--strict: no attribute is called {', '.join(map(repr, unmapped))}; name what "
+                "each becomes with --map ATTRIBUTE=COLUMN, or leave --strict out"
             )
 
     def _leave_out(
@@ -272,9 +272,7 @@ class Mapper:
             if self._options.strict:
                 reasons.append(Reason(attribute, f"is not an attribute of {type_name} (--strict)"))
 
-    def _identify(
-        self, record: Record, sides: dict[str, Any], findings: Findings
-    ) -> Reason | None:
+    def _identify(self, record: Record, sides: dict[str, Any], findings: Findings) -> Reason | None:
         ip, user_agent = sides.get("ip"), sides.get("user_agent")
         outcome = self._identity.apply(
             record,
@@ -308,7 +306,7 @@ def _put_constant(record: Record, constant: _Constant) -> None:
 
 
 def _merge(record: dict[str, Any], parts: tuple[str, ...], value: object) -> bool:
-    """Put `value` at `parts`, beside what is there; False where something else stands in the way."""
+    """Put `value` at `parts`, beside what is there; False where something is in the way."""
     place = record
     for part in parts[:-1]:
         place = place.setdefault(part, {})

@@ -1,4 +1,4 @@
-"""Sources: inputs opened, decompressed, decoded to UTF-8, recognised by content, cut into blocks."""
+"""Sources: inputs opened, decompressed, decoded, recognised by content, cut into blocks."""
 
 from miso_upload.sources.fingerprint import Head
 from miso_upload.sources.inputs import STDIN, expand_inputs

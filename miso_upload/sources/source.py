@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 from miso_upload.errors import ChangedSourceError, DamagedSourceError, SourceError
 from miso_upload.formats import Limits, detect_format
 from miso_upload.records import Block, Reason
 from miso_upload.sources.fingerprint import HEAD_BYTES, Head
+from miso_upload.sources.inputs import STDIN
 from miso_upload.sources.stream import READ_BYTES, ByteStream
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class ReadingOptions:
     encoding: str | None = None
     delimiter: str | None = None
     growing: bool = False
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,13 @@ class Source:
     """
 
     def __init__(self, name: str, options: ReadingOptions) -> None:
-        self.name = name
+        self.name = "stdin" if name == STDIN else name
         self._options = options
         self._stream = ByteStream(name, options.encoding)
         self.head = Head(self._stream.peek(HEAD_BYTES))
         self.format: Format
         self.format, self.body_start = detect_format(
-            name,
+            self.name,
             self._beginning(),
             asked=options.format,
             delimiter=options.delimiter,
@@ -176,7 +177,7 @@ class Source:
             raise damage
 
     def _drop(self, cut: Cut, data: bytes) -> tuple[int, int, bytes]:
-        """Read on to where a fault ends; return the bytes and newlines dropped, and what follows."""
+        """Read on to where a fault ends; return the bytes and newlines dropped, and the rest."""
         if not (cut.to_newline or cut.to_end):
             return 0, 0, data
         dropped = lines = 0

@@ -20,6 +20,12 @@ from miso_upload.sources.inputs import STDIN
 
 READ_BYTES = 2**20
 _GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_ERRORS = (
+    EOFError,
+    igzip.BadGzipFile,
+    cast("type[Exception]", igzip_lib.IsalError),  # the library's stub calls it an instance
+    zlib.error,
+)
 _UNICODE_BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -96,7 +102,7 @@ class _Counted(io.RawIOBase):
 
 
 class ByteStream:
-    """The decoded bytes of one input, read forward and, where it can be opened again, from any place.
+    """The decoded bytes of one input: read forward, and where it can be reopened, from any place.
 
     Args:
         name: A path, or `-` for standard input.
@@ -106,6 +112,12 @@ class ByteStream:
         SourceError: The input cannot be opened.
         ConfigurationError: There is no such encoding.
     """
+
+    position: int
+    last_byte: bytes
+    """The byte before `position`, where it was read on the way there."""
+    _ahead: bytearray
+    _seekable: io.BufferedReader[Any] | None
 
     def __init__(self, name: str, encoding: str | None = None) -> None:
         self.name = name
@@ -179,7 +191,6 @@ class ByteStream:
     def _open(self) -> None:
         self.position = 0
         self.last_byte = b""
-        """The byte before `position`, where it was read on the way there."""
         self._ahead = bytearray()
         self._damage: SourceError | None = None
         self._raw = _Counted(_open_raw(self.name))
@@ -190,7 +201,7 @@ class ByteStream:
         except OSError as error:
             raise _unreadable(self.name, error) from None
         if packed:
-            self._file = cast("_Reads", igzip.IGzipFile(fileobj=cast("IO[bytes]", buffered)))
+            self._file = igzip.IGzipFile(fileobj=buffered)  # type: ignore[no-untyped-call]
         first = self.peek(4)
         encoding = self._encoding or _by_mark(first)
         if encoding is not None:
@@ -209,7 +220,7 @@ class ByteStream:
         if self._damage is None:
             try:
                 return self._file.read1(size)
-            except (EOFError, zlib.error, igzip.BadGzipFile, igzip_lib.IsalError) as error:
+            except _GZIP_ERRORS as error:
                 self._damage = DamagedSourceError(
                     f"{self.name}: the gzip stream is damaged ({_first_line(error)}); the rows "
                     "before the damage were read. Get the file again, whole, and run the same "

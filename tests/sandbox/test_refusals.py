@@ -18,13 +18,17 @@ def critic():
     [
         (
             {"type": "like", "product_ids": "P1"},
-            "data.0.product_ids (P1) is invalid. The attribute was expected to be of type"
-            " ''array', 'null'' but type 'string' was given.",
+            (
+                "data.0.product_ids (P1) is invalid. The attribute was expected to be of type"
+                " ''array', 'null'' but type 'string' was given."
+            ),
         ),
         (
             {"type": "like", "timestamp": "yesterday (noon)"},
-            "data.0.timestamp (yesterday (noon)) is invalid."
-            " The attribute should match the 'date-time' format.",
+            (
+                "data.0.timestamp (yesterday (noon)) is invalid."
+                " The attribute should match the 'date-time' format."
+            ),
         ),
         (
             {"type": "like", "miso_id": "7"},
@@ -32,23 +36,31 @@ def critic():
         ),
         (
             {"type": "like", "context": {"truncated_ip": "::1"}},
-            "data.0.context.truncated_ip (::1) is invalid."
-            " The attribute should match the 'ipv4' format.",
+            (
+                "data.0.context.truncated_ip (::1) is invalid."
+                " The attribute should match the 'ipv4' format."
+            ),
         ),
         (
             {"type": "like", "product_ids": ["P1", 2]},
-            "data.0.product_ids.1 (2) is invalid. The attribute was expected to be of type"
-            " ''string', 'null'' but type 'number' was given.",
+            (
+                "data.0.product_ids.1 (2) is invalid. The attribute was expected to be of type"
+                " ''string', 'null'' but type 'number' was given."
+            ),
         ),
         (
             {"type": "like", "user_id": ["u1"]},
-            "data.0.user_id is invalid. The attribute was expected to be of type"
-            " ''string', 'null'' but type 'array' was given.",
+            (
+                "data.0.user_id is invalid. The attribute was expected to be of type"
+                " ''string', 'null'' but type 'array' was given."
+            ),
         ),
         (
             {"type": "rate", "rating": True},
-            "data.0.rating (true) is invalid. The attribute was expected to be of type"
-            " ''number', 'null'' but type 'boolean' was given.",
+            (
+                "data.0.rating (true) is invalid. The attribute was expected to be of type"
+                " ''number', 'null'' but type 'boolean' was given."
+            ),
         ),
         (
             {"type": "like", "rating": "5"},
