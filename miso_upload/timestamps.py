@@ -146,7 +146,7 @@ _MOST_CACHED = 8192
 
 _SAMPLE = datetime(2019, 10, 23, 14, 5, 9, 123456, tzinfo=timezone(timedelta(hours=2)))
 
-_NOT_A_TIME = Reading(None, "is neither text nor a number")
+_NOT_A_TIME = Reading(None, "is not a date-time, but neither text nor a number")
 _EMPTY = Reading(None, "is empty")
 _UNREADABLE = Reading(
     None, "is not a date-time in a form that is known; describe it with --timestamp-format"
@@ -156,7 +156,7 @@ _NOT_AS_DESCRIBED = Reading(
 )
 _NOT_FINITE = Reading(None, "is not a finite number")
 _TOO_LARGE = Reading(None, "has more digits than an epoch number")
-_NO_SUCH_TIME = Reading(None, "names a day or a time of day that does not exist")
+_NO_SUCH_TIME = Reading(None, "is not a date-time: there is no such day or time of day")
 _NO_SUCH_YEAR = Reading(None, "is not within the years 1 to 9999")
 _NO_ZONE = Reading(None, "is a local time without a zone; name it with --timezone")
 _NO_ZONE_FOR_DAY = Reading(None, "is a date without a zone; name it with --timezone")

@@ -156,17 +156,17 @@ def test_other_forms_of_iso_8601_become_utc(text, expected):
     [
         ("", "is empty"),
         ("   ", "is empty"),
-        ("2019-02-29", "names a day or a time of day that does not exist"),
-        ("2019-02-29T00:00:00Z", "names a day or a time of day that does not exist"),
-        ("2019-13-01 00:00:00", "names a day or a time of day that does not exist"),
-        ("0000-01-01T00:00:00Z", "names a day or a time of day that does not exist"),
-        ("2019-W53-1T00:00:00Z", "names a day or a time of day that does not exist"),
-        ("2019-366T00:00:00Z", "names a day or a time of day that does not exist"),
-        ("2019-000T00:00:00Z", "names a day or a time of day that does not exist"),
-        ("2019-10-01T24:00:01Z", "names a day or a time of day that does not exist"),
-        ("2019-10-01T24:00:00.1Z", "names a day or a time of day that does not exist"),
-        ("2019-10-01T12:00:60Z", "names a day or a time of day that does not exist"),
-        ("9999-12-31T24:00:00Z", "names a day or a time of day that does not exist"),
+        ("2019-02-29", "is not a date-time: there is no such day or time of day"),
+        ("2019-02-29T00:00:00Z", "is not a date-time: there is no such day or time of day"),
+        ("2019-13-01 00:00:00", "is not a date-time: there is no such day or time of day"),
+        ("0000-01-01T00:00:00Z", "is not a date-time: there is no such day or time of day"),
+        ("2019-W53-1T00:00:00Z", "is not a date-time: there is no such day or time of day"),
+        ("2019-366T00:00:00Z", "is not a date-time: there is no such day or time of day"),
+        ("2019-000T00:00:00Z", "is not a date-time: there is no such day or time of day"),
+        ("2019-10-01T24:00:01Z", "is not a date-time: there is no such day or time of day"),
+        ("2019-10-01T24:00:00.1Z", "is not a date-time: there is no such day or time of day"),
+        ("2019-10-01T12:00:60Z", "is not a date-time: there is no such day or time of day"),
+        ("9999-12-31T24:00:00Z", "is not a date-time: there is no such day or time of day"),
         ("9999-12-31 23:59:59-01:00", "is not within the years 1 to 9999"),
         ("0001-01-01 00:00:00+01:00", "is not within the years 1 to 9999"),
         ("12345678901234567890", "has more digits than an epoch number"),
@@ -213,7 +213,9 @@ def test_a_form_that_is_not_known_is_a_problem(text):
 
 @pytest.mark.parametrize("value", [None, True, False, [], ["2019-10-01T00:00:00Z"], {}, {"a": 1}])
 def test_what_is_neither_text_nor_a_number_is_a_problem(value):
-    assert anywhere.read(value) == Reading(None, "is neither text nor a number")
+    assert anywhere.read(value) == Reading(
+        None, "is not a date-time, but neither text nor a number"
+    )
 
 
 WRITTEN = [

@@ -31,6 +31,9 @@ IDENTITY_COLUMNS = ("ip", "user_agent")
 _IDS = frozenset({"user_id", "anonymous_id"})
 _MOST_CACHED = 10_000
 _NOT_AN_OBJECT = Reason("the row", "is not a JSON object")
+_FORWARDED = Reason(
+    "ip", "is a list; its last address is taken for the visitor's (see --trusted-proxies)"
+)
 _ABSENT = object()
 
 
@@ -125,7 +128,7 @@ class Mapper:
             _put_constant(record, constant)
         self._keep_what_the_type_has(record, findings, reasons)
         if not reasons:
-            problem = self._identify(record, sides, findings)
+            problem = self._identify(record, sides, line, findings)
             if problem is None:
                 return record
             reasons.append(problem)
@@ -272,7 +275,9 @@ class Mapper:
             if self._options.strict:
                 reasons.append(Reason(attribute, f"is not an attribute of {type_name} (--strict)"))
 
-    def _identify(self, record: Record, sides: dict[str, Any], findings: Findings) -> Reason | None:
+    def _identify(
+        self, record: Record, sides: dict[str, Any], line: int, findings: Findings
+    ) -> Reason | None:
         ip, user_agent = sides.get("ip"), sides.get("user_agent")
         outcome = self._identity.apply(
             record,
@@ -281,6 +286,8 @@ class Mapper:
         )
         if outcome.derived:
             findings.ids["anonymous_id derived"] += 1
+            if isinstance(ip, str) and "," in ip and not self._identity.trusted_proxies:
+                findings.warn(_FORWARDED, line)
         if outcome.problem is not None:
             return Reason("ip", outcome.problem)
         return None

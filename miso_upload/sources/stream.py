@@ -11,7 +11,7 @@ import io
 import sys
 import zlib
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import IO, Any, Protocol, cast
 
 from isal import igzip, igzip_lib
 
