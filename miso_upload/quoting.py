@@ -14,9 +14,10 @@ from miso_upload.encoding import JSONEncodeError, encode
 MOST_SHOWN = 40
 MOST_PRINTED = 300
 
+# Letters may stand next to an address ("visitor_203.0.113.7"): better hide too much than show one.
 _ADDRESS = re.compile(
-    r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\w)"
-    r"|(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?![\w:])",
+    r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\d)"
+    r"|(?<![0-9a-f:])(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?![0-9a-f:])",
     re.IGNORECASE,
 )
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}:\d{2}")

@@ -98,7 +98,7 @@ class Findings:
 
     types: Counter[str] = field(default_factory=Counter)
     ids: Counter[str] = field(default_factory=Counter)
-    """How many records carry `user_id`, `anonymous_id given`, `anonymous_id derived`, `neither`."""
+    """How many records carry `user_id`, `anonymous_id` (`anonymous_id derived` too), `neither`."""
     warnings: dict[str, Tally] = field(default_factory=dict)
     """Advice beyond the schema, by what it says."""
     unmapped: Counter[str] = field(default_factory=Counter)

@@ -263,11 +263,14 @@ class Summary:
             yield f"{_INDENT}{count:>9,}  {attribute}, which {name} does not have"
 
     def _arrived(self) -> Iterator[str]:
-        if self.arrived is not None:
-            yield (
-                f"\nThe sandbox accepted {self.arrived['records']:,} records in "
-                f"{self.arrived['accepted_requests']:,} request(s)"
-            )
+        if self.arrived is None:
+            return
+        yield (
+            f"\nArrived in the sandbox: {self.arrived['records']:,} records in "
+            f"{self.arrived['accepted_requests']:,} request(s)"
+        )
+        types = ", ".join(f"{name} {count:,}" for name, count in self.arrived["types"].items())
+        yield f"{_INDENT}{types}"
 
     def _next_steps(self) -> Iterator[str]:
         files = [source.rejects_file for source in self.sources if source.rejects_file]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from miso_upload.advice import survey
 from miso_upload.encoding import JSONEncodeError, encode, encode_joined
 from miso_upload.formats.json_rows import readable
+from miso_upload.mapping import Mapped
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection
 from miso_upload.sources.fingerprint import digest
 
@@ -72,7 +73,8 @@ class Transform:
         if not part.rows:
             return
         if self._mapper.leaves_records_alone and self._judge.accepts(part.rows):
-            self._encode(_Shaped(part.rows, list(part.lines), part.rows), work)
+            itself = _Shaped(part.rows, list(part.lines), part.rows, [False] * len(part.rows))
+            self._encode(itself, work)
             return
         shaped = self._shape(part, work)
         if not self._judge.accepts(shaped.records):
@@ -80,16 +82,14 @@ class Transform:
         self._encode(shaped, work)
 
     def _shape(self, part: Slice, work: _Work) -> _Shaped:
-        shaped = _Shaped([], [], [])
+        shaped = _Shaped([], [], [], [])
         for row, line in zip(part.rows, part.lines, strict=True):
             try:
                 outcome = self._mapper.apply(row, line, work.findings)
             except RecursionError:
                 outcome = (_TOO_DEEP,)
-            if isinstance(outcome, dict):
-                shaped.records.append(outcome)
-                shaped.lines.append(line)
-                shaped.rows.append(row)
+            if isinstance(outcome, Mapped):
+                shaped.add(outcome.record, line, row, outcome.derived)
             else:
                 work.rejections.append(Rejection(line, outcome, row))
         return shaped
@@ -103,28 +103,33 @@ class Transform:
             self._encode(_kept(shaped, list(map(_not_encodable, shaped.records)), work), work)
         else:
             survey(shaped.records, shaped.lines, work.findings)
+            work.findings.ids["anonymous_id derived"] += sum(shaped.derived)
             work.encoded.append(encoded)
             work.lines.append(shaped.lines)
 
 
 class _Shaped(NamedTuple):
-    """Records, the line of each, and the row that each was."""
+    """Records, the line of each, the row that each was, and whether its id was derived."""
 
     records: list[Record]
     lines: list[int]
     rows: list[Any]
+    derived: list[bool]
+
+    def add(self, *one: Any) -> None:  # noqa: ANN401 -- one item for each list
+        for column, item in zip(self, one, strict=True):
+            column.append(item)
 
 
 def _kept(shaped: _Shaped, verdicts: list[tuple[Reason, ...]], work: _Work) -> _Shaped:
     """Return the records that no reason speaks against, and set the others aside."""
-    kept = _Shaped([], [], [])
-    for record, line, row, reasons in zip(*shaped, verdicts, strict=True):
+    kept = _Shaped([], [], [], [])
+    for reasons, one in zip(verdicts, zip(*shaped, strict=True), strict=True):
         if reasons:
+            _, line, row, _ = one
             work.rejections.append(Rejection(line, reasons, row))
         else:
-            kept.records.append(record)
-            kept.lines.append(line)
-            kept.rows.append(row)
+            kept.add(*one)
     return kept
 
 

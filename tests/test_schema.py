@@ -467,12 +467,14 @@ def with_definitions(**definitions):
         (with_definitions(), "#/anyOf/0/properties/x: $ref '#/$defs/x' points to nothing"),
         (with_definitions(x={"$ref": "#/title"}) | {"title": "x"},
          "#/$defs/x: $ref '#/title' points to nothing"),
-        (with_definitions(x={"$ref": "#/$defs/x/type/y"}, y={"type": "string"}),
-         "#/$defs/x: $ref '#/$defs/x/type/y' points to nothing"),
+        (with_definitions(x={"$ref": "#/$defs/y/type/z"}, y={"type": "string"}),
+         "#/$defs/x: $ref '#/$defs/y/type/z' points to nothing"),
         (with_definitions(x={"$id": "urn:x"}), "#/$defs/x: only the root can have an $id"),
         (with_definitions(x={"$dynamicRef": "#x"}),
          "#/$defs/x: $dynamicRef is not supported; use $ref"),
         (with_definitions(x={"$ref": "#/$defs/x"}),
+         "#/anyOf/0/properties/x: $ref leads back to where it began"),
+        (with_definitions(x={"dependentSchemas": {"y": {"$ref": "#/$defs/x"}}}),
          "#/anyOf/0/properties/x: $ref leads back to where it began"),
         (with_definitions(x={"not": {"anyOf": [{"allOf": [{"$ref": "#/$defs/x"}]}]}}),
          "#/anyOf/0/properties/x: $ref leads back to where it began"),
@@ -496,6 +498,18 @@ def test_a_syntax_error_is_told_with_line_and_column(load):
 def test_a_file_that_is_missing_says_so(tmp_path):
     with pytest.raises(SchemaError, match=r"no\.json: cannot be read: No such file"):
         load_schema(tmp_path / "no.json")
+
+
+def test_a_reference_may_point_anywhere_in_the_file(load):
+    schema = load({"anyOf": [branch("a", x={"$ref": "#/x-shared/0"})], "x-shared": [{"enum": [5]}]})
+
+    assert schema.attribute("x").kind is Kind.NUMBER
+
+
+def test_a_name_with_a_dot_in_it_is_no_path(load):
+    schema = load({"anyOf": [branch("a", x={"properties": {"b.c": {}, "d": False, "e": {}}})]})
+
+    assert set(schema.attributes) == {"type", "x", "x.e"}
 
 
 def test_regular_expressions_are_not_those_of_python(load):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.errors import MappingError
 from miso_upload.mapping.cells import CellError, converter
@@ -20,7 +20,7 @@ from miso_upload.schema import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from miso_upload.identity import IdentityPolicy
+    from miso_upload.identity import IdentityOutcome, IdentityPolicy
     from miso_upload.mapping.options import MappingOptions
     from miso_upload.schema import Schema
     from miso_upload.timestamps import TimestampReader
@@ -54,6 +54,13 @@ class _Constant:
     attribute: str
     parts: tuple[str, ...]
     value: Any
+
+
+class Mapped(NamedTuple):
+    """A record, and whether its `anonymous_id` was derived from an address."""
+
+    record: Record
+    derived: bool
 
 
 class Mapper:
@@ -103,7 +110,7 @@ class Mapper:
         """Whether a row that is a valid record becomes itself, so that it need not be looked at."""
         return not self._cells and not self._named
 
-    def apply(self, row: object, line: int, findings: Findings) -> Record | tuple[Reason, ...]:
+    def apply(self, row: object, line: int, findings: Findings) -> Mapped | tuple[Reason, ...]:
         """Return the record that `row` becomes, or why it cannot become one.
 
         What was left out or looked odd on the way is counted in `findings`.
@@ -128,10 +135,10 @@ class Mapper:
             _put_constant(record, constant)
         self._keep_what_the_type_has(record, findings, reasons)
         if not reasons:
-            problem = self._identify(record, sides, line, findings)
-            if problem is None:
-                return record
-            reasons.append(problem)
+            outcome = self._identify(record, sides, line, findings)
+            if outcome.problem is None:
+                return Mapped(record, outcome.derived)
+            reasons.append(Reason("ip", outcome.problem))
         return tuple(reasons)
 
     def _bindings(self, column: str) -> tuple[_Binding, ...] | None:
@@ -277,20 +284,17 @@ class Mapper:
 
     def _identify(
         self, record: Record, sides: dict[str, Any], line: int, findings: Findings
-    ) -> Reason | None:
+    ) -> IdentityOutcome:
         ip, user_agent = sides.get("ip"), sides.get("user_agent")
         outcome = self._identity.apply(
             record,
             ip if isinstance(ip, str) else None,
             user_agent if isinstance(user_agent, str) else None,
         )
-        if outcome.derived:
-            findings.ids["anonymous_id derived"] += 1
-            if isinstance(ip, str) and "," in ip and not self._identity.trusted_proxies:
-                findings.warn(_FORWARDED, line)
-        if outcome.problem is not None:
-            return Reason("ip", outcome.problem)
-        return None
+        untrusted = not self._identity.trusted_proxies
+        if outcome.derived and untrusted and isinstance(ip, str) and "," in ip:
+            findings.warn(_FORWARDED, line)
+        return outcome
 
 
 def _is_id(binding: _Binding) -> bool:

@@ -1,0 +1,44 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from miso_upload.quoting import MOST_PRINTED, printable, quoted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "203.0.113.7",
+        "visitor_203.0.113.7",
+        "a203.0.113.7b",
+        "2001:db8::7",
+        "x=::1",
+        "::ffff:1.2.3.4",
+    ],
+)
+def test_an_address_is_never_shown(text):
+    assert text not in quoted(text) + printable(f"before {text} after")
+
+
+@pytest.mark.parametrize("text", ["10:30:00", "2024-01-01T10:30:00Z", "a:b", "1.2.3", "::"[:1]])
+def test_what_is_no_address_is_shown(text):
+    assert text in printable(text)
+
+
+def test_a_value_is_shown_as_short_json():
+    assert quoted({"a": [1, None]}) == '{"a":[1,null]}'
+    assert len(quoted("x" * 500)) == 40
+
+
+def test_control_characters_cannot_act_on_a_terminal():
+    shown = printable("red \x1b[31m alert\r\nfake line \u202e reversed")
+
+    assert shown == "red \\u001b[31m alert\\u000d\\u000afake line \\u202e reversed"
+
+
+@given(st.text())
+def test_whatever_is_printed_stays_on_one_line(text):
+    shown = printable(text)
+
+    assert len(shown.splitlines()) <= 1
+    assert len(text) > MOST_PRINTED or not any(ord(char) < 32 for char in shown)
