@@ -1,0 +1,66 @@
+"""What several parts of the suite need: rows, and the program as a real process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _no_options_from_outside(monkeypatch, tmp_path):
+    """Keep what the developer's environment says about uploads, and their ledgers, out of tests."""
+    for name in list(os.environ):
+        if name.startswith("MISO_") and name != "MISO_UPLOAD_CLIENTS_PYTHON":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("MISO_UPLOAD_STATE_DIR", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def shared_data():
+    """Real files of other people, which are not part of the project."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the real files are not here: ../shared/data is absent")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def run():
+    """Run the program to its end in a process of its own."""
+
+    def run_program(*args, **options):
+        options.setdefault("timeout", 120)
+        return subprocess.run(
+            [sys.executable, "-m", "miso_upload", *map(str, args)],
+            capture_output=True,
+            text=True,
+            check=False,
+            **options,
+        )
+
+    return run_program
+
+
+def row(number, **changes):
+    """Return a valid record that no other number has."""
+    return {
+        "type": "product_detail_page_view",
+        "timestamp": f"2024-05-{number % 28 + 1:02}T10:00:00Z",
+        "user_id": f"user-{number}",
+        "product_ids": [f"sku-{number}"],
+        **changes,
+    }
+
+
+def write_rows(path, rows):
+    """Write rows as JSON Lines; text is written as it is."""
+    lines = (each if isinstance(each, str) else json.dumps(each) for each in rows)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
