@@ -37,27 +37,20 @@ from miso_upload.errors import (
     SourceError,
 )
 from miso_upload.formats import Limits
-from miso_upload.identity import IdentityPolicy
 from miso_upload.ledger import Ledger
 from miso_upload.listener import Listener
-from miso_upload.mapping import Mapper, MappingOptions, parse_assignments
 from miso_upload.pipeline import Input, Pipeline, PipelineOptions
+from miso_upload.recipe import Recipe
 from miso_upload.rejects import RejectsFile, rejects_path
 from miso_upload.report import Summary
-from miso_upload.schema import load_schema, shipped_schema
 from miso_upload.settings import MOST_ROWS, Settings
 from miso_upload.sources import STDIN, ReadingOptions, Source, expand_inputs
 from miso_upload.stopping import StopSignal
-from miso_upload.timestamps import TimestampReader
-from miso_upload.transform import Transform
-from miso_upload.validation import Judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from miso_upload.pipeline import Delivers
-    from miso_upload.records import Batch, Block
-    from miso_upload.schema import Schema
 
 LEDGER_SUFFIX = ".ledger"
 
@@ -88,7 +81,7 @@ def upload(
         arrived = None
         if settings.sandbox:
             settings, arrived = _with_sandbox(settings, stack)
-        recipe = _Recipe(settings)
+        recipe = Recipe(settings)
         opened = _open_inputs(settings, recipe, listener)
         deliverer = _deliverer(settings, stop, listener)
         ledger = _ledger(settings, stack)
@@ -139,59 +132,6 @@ def ledger_paths(state_dir: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
-class _Recipe:
-    """How rows become records: the parts for it, and a text that is equal for equal results."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.schema: Schema = load_schema(settings.schema) if settings.schema else shipped_schema()
-        self._timestamps = TimestampReader(settings.timezone, settings.timestamp_format)
-        self._identity = IdentityPolicy(
-            derive=settings.derive_anonymous_id,
-            source=settings.anonymous_id_from,
-            salt=settings.anonymous_id_salt,
-            trusted_proxies=settings.trusted_proxies,
-        )
-        self._mapping = MappingOptions(
-            columns=parse_assignments("--map", settings.map),
-            constants=parse_assignments("--set", settings.set),
-            list_separator=settings.list_separator,
-            strict=settings.strict,
-        )
-        self._judge = Judge(
-            self.schema,
-            needs_timestamp="timestamp" not in settings.allow_missing,
-            needs_id="id" not in settings.allow_missing,
-        )
-        # Chunk size is no part of it: spans are remembered as they were cut.
-        parts = {
-            "--map": ", ".join(sorted(settings.map)),
-            "--set": ", ".join(sorted(settings.set)),
-            "--list-separator": settings.list_separator or "",
-            "--timestamp-format": ", ".join(settings.timestamp_format),
-            "--timezone": settings.timezone or "",
-            "--schema": self.schema.fingerprint,
-            "--allow-missing": ", ".join(sorted(settings.allow_missing)),
-            "identity": self._identity.fingerprint(),
-            "--format": settings.format or "",
-            "--encoding": settings.encoding or "",
-            "--delimiter": settings.delimiter or "",
-        }
-        self.text = "\n".join(
-            f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value
-        )
-
-    def transform(self, source: Source) -> Callable[[Block], Batch]:
-        """Return the transform for the rows of `source`.
-
-        Raises:
-            MappingError: The mapping names a column that the source does not have.
-        """
-        mapper = Mapper(
-            self._mapping, self.schema, self._timestamps, self._identity, source.format.columns
-        )
-        return Transform(source.format, mapper, self._judge)
-
-
 def _check(settings: Settings) -> None:
     if not 1 <= settings.chunk_size <= MOST_ROWS:
         raise ConfigurationError(f"--chunk-size: must be from 1 to {MOST_ROWS:,}")
@@ -222,7 +162,7 @@ class _Opened(NamedTuple):
     open: Callable[[], Source]
 
 
-def _open_inputs(settings: Settings, recipe: _Recipe, listener: Listener) -> list[_Opened]:
+def _open_inputs(settings: Settings, recipe: Recipe, listener: Listener) -> list[_Opened]:
     """Open every input once, so that what is wrong with the last is said before the first is sent.
 
     Standard input can be opened only once, so it is kept.
@@ -365,7 +305,7 @@ def _target_name(settings: Settings) -> str:
     return "".join(char if char.isalnum() or char in ".-_" else "_" for char in name)
 
 
-def _pipeline_options(settings: Settings, recipe: _Recipe) -> PipelineOptions:
+def _pipeline_options(settings: Settings, recipe: Recipe) -> PipelineOptions:
     return PipelineOptions(
         concurrency=0 if settings.dry_run else settings.concurrency,
         max_reject_rate=settings.max_reject_rate,

@@ -1,0 +1,77 @@
+"""How rows become records: all the options that decide it, as parts and as one text.
+
+The text is the fingerprint under which a source is uploaded: two runs with equal recipes make equal
+records of equal rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from miso_upload.identity import IdentityPolicy
+from miso_upload.mapping import Mapper, MappingOptions, parse_assignments
+from miso_upload.schema import load_schema, shipped_schema
+from miso_upload.timestamps import TimestampReader
+from miso_upload.transform import Transform
+from miso_upload.validation import Judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from miso_upload.records import Batch, Block
+    from miso_upload.schema import Schema
+    from miso_upload.settings import Settings
+    from miso_upload.sources import Source
+
+
+class Recipe:
+    """How rows become records: the parts for it, and a text that is equal for equal results."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.schema: Schema = load_schema(settings.schema) if settings.schema else shipped_schema()
+        self._timestamps = TimestampReader(settings.timezone, settings.timestamp_format)
+        self._identity = IdentityPolicy(
+            derive=settings.derive_anonymous_id,
+            source=settings.anonymous_id_from,
+            salt=settings.anonymous_id_salt,
+            trusted_proxies=settings.trusted_proxies,
+        )
+        self._mapping = MappingOptions(
+            columns=parse_assignments("--map", settings.map),
+            constants=parse_assignments("--set", settings.set),
+            list_separator=settings.list_separator,
+            strict=settings.strict,
+        )
+        self._judge = Judge(
+            self.schema,
+            needs_timestamp="timestamp" not in settings.allow_missing,
+            needs_id="id" not in settings.allow_missing,
+        )
+        # Chunk size is no part of it: spans are remembered as they were cut.
+        parts = {
+            "--map": ", ".join(sorted(settings.map)),
+            "--set": ", ".join(sorted(settings.set)),
+            "--list-separator": settings.list_separator or "",
+            "--timestamp-format": ", ".join(settings.timestamp_format),
+            "--timezone": settings.timezone or "",
+            "--schema": self.schema.fingerprint,
+            "--allow-missing": ", ".join(sorted(settings.allow_missing)),
+            "identity": self._identity.fingerprint(),
+            "--format": settings.format or "",
+            "--encoding": settings.encoding or "",
+            "--delimiter": settings.delimiter or "",
+        }
+        self.text = "\n".join(
+            f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value
+        )
+
+    def transform(self, source: Source) -> Callable[[Block], Batch]:
+        """Return the transform for the rows of `source`.
+
+        Raises:
+            MappingError: The mapping names a column that the source does not have.
+        """
+        mapper = Mapper(
+            self._mapping, self.schema, self._timestamps, self._identity, source.format.columns
+        )
+        return Transform(source.format, mapper, self._judge)

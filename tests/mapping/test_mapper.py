@@ -1,0 +1,310 @@
+import json
+import pickle
+
+import pytest
+from generators import records
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from miso_upload.errors import ConfigurationError, MappingError
+from miso_upload.identity import IdentityPolicy
+from miso_upload.mapping import Mapped, Mapper, MappingOptions, parse_assignments
+from miso_upload.records import Findings
+from miso_upload.schema import shipped_schema
+from miso_upload.timestamps import TimestampReader
+
+VIEW = {
+    "type": "product_detail_page_view",
+    "timestamp": "2024-05-01T10:00:00Z",
+    "user_id": "u",
+    "product_ids": ["p"],
+}
+
+
+def mapper(header=None, *, zone=None, identity=None, **options):
+    return Mapper(
+        MappingOptions(**options),
+        shipped_schema(),
+        TimestampReader(zone),
+        identity or IdentityPolicy(),
+        header,
+    )
+
+
+def json_record(row, findings=None, **options):
+    """Return what a JSON row becomes: a record, or the texts of the reasons."""
+    return outcome(mapper(**options).apply(row, 1, findings or Findings()))
+
+
+def csv_record(row, findings=None, **options):
+    """Return what a CSV row becomes: a record, or the texts of the reasons."""
+    return outcome(mapper(tuple(row), **options).apply(row, 1, findings or Findings()))
+
+
+def outcome(mapped):
+    if isinstance(mapped, Mapped):
+        return mapped.record
+    return [reason.text for reason in mapped]
+
+
+@given(records())
+def test_a_valid_record_becomes_itself(record):
+    assume(":null" not in json.dumps(record, separators=(",", ":")))
+
+    assert json_record(record) == record
+
+
+def test_nulls_are_left_out_at_any_depth():
+    row = {
+        **VIEW,
+        "miso_id": None,
+        "context": {"locale": None, "page": {"url": "u", "title": None}},
+    }
+
+    assert json_record(row) == {**VIEW, "context": {"page": {"url": "u"}}}
+
+
+def test_empty_cells_are_absent():
+    assert csv_record({"type": "like", "user_id": "", "product_ids": "p"}) == {
+        "type": "like",
+        "product_ids": ["p"],
+    }
+
+
+@pytest.mark.parametrize("name", ["user_id", "anonymous_id"])
+def test_an_empty_id_in_json_is_absent_too(name):
+    assert name not in json_record({**VIEW, name: ""})
+
+
+def test_dotted_columns_and_nested_objects_meet_in_one_object():
+    row = {**VIEW, "context.page.url": "u", "context": {"locale": "de"}}
+
+    assert json_record(row)["context"] == {"page": {"url": "u"}, "locale": "de"}
+
+
+def test_a_dotted_column_beside_text_is_a_rejection():
+    assert json_record({**VIEW, "context": "x", "context.page.url": "u"}) == [
+        "context.page.url stands beside a value that is not an object"
+    ]
+
+
+def test_a_csv_row_becomes_what_the_schema_asks_for():
+    row = {
+        "type": "checkout",
+        "timestamp": "2024-05-01T10:00:00Z",
+        "user_id": "007",
+        "product_ids": "a|b",
+        "quantities": "1|2",
+        "revenue": "19.90",
+        "context": '{"locale": "de"}',
+        "context.custom_context.shop": "berlin",
+    }
+
+    assert csv_record(row, list_separator="|") == {
+        "type": "checkout",
+        "timestamp": "2024-05-01T10:00:00Z",
+        "user_id": "007",
+        "product_ids": ["a", "b"],
+        "quantities": [1, 2],
+        "revenue": 19.9,
+        "context": {"locale": "de", "custom_context": {"shop": "berlin"}},
+    }
+
+
+def test_a_cell_that_cannot_become_it_is_named():
+    assert csv_record({"type": "checkout", "revenue": "n/a"}) == ['revenue "n/a" is not a number']
+
+
+def test_a_mapped_cell_is_named_by_its_column_too():
+    assert csv_record({"type": "checkout", "total": "n/a"}, columns=(("revenue", "total"),)) == [
+        'revenue "n/a" is not a number (column "total")'
+    ]
+
+
+def test_every_problem_of_a_row_is_told():
+    row = {"type": "checkout", "revenue": "x", "quantities": "y", "timestamp": "z"}
+
+    assert len(csv_record(row)) == 3
+
+
+def test_a_json_value_under_its_own_name_is_left_for_the_schema_to_judge():
+    assert json_record({**VIEW, "user_id": 42})["user_id"] == 42
+
+
+def test_a_json_value_that_the_user_names_is_converted():
+    record = json_record(
+        {**VIEW, "user_id": 42, "sku": "p1"},
+        columns=(("user_id", "user_id"), ("product_ids", "sku")),
+    )
+
+    assert (record["user_id"], record["product_ids"]) == ("42", ["p1"])
+
+
+def test_a_dotted_column_reaches_into_nested_objects():
+    row = {**VIEW, "item": {"product": {"id": "p9"}}}
+
+    assert json_record(row, columns=(("product_ids", "item.product.id"),))["product_ids"] == ["p9"]
+
+
+def test_a_column_whose_name_has_a_dot_is_preferred_to_a_path():
+    row = {**VIEW, "item.id": "literal"}
+
+    assert json_record(row, columns=(("product_ids", "item.id"),))["product_ids"] == ["literal"]
+
+
+def test_one_column_can_become_several_attributes():
+    record = csv_record({"id": "x"}, columns=(("user_id", "id"), ("product_ids", "id")))
+
+    assert record == {"user_id": "x", "product_ids": ["x"]}
+
+
+def test_a_constant_wins_over_a_column_of_its_name():
+    assert json_record({**VIEW, "type": "view"}, constants=(("type", "like"),))["type"] == "like"
+
+
+def test_a_constant_fills_in_where_the_named_column_is_empty():
+    both = {"columns": (("type", "event"),), "constants": (("type", "like"),)}
+
+    assert [csv_record({"event": cell}, **both)["type"] for cell in ("", "read")] == [
+        "like",
+        "read",
+    ]
+
+
+def test_a_constant_becomes_what_the_schema_asks_for():
+    record = json_record(VIEW, constants=(("product_ids", "p1"), ("context.locale", "de")))
+
+    assert (record["product_ids"], record["context"]) == (["p1"], {"locale": "de"})
+
+
+def test_an_attribute_that_the_type_does_not_have_is_left_out_and_counted():
+    findings = Findings()
+
+    record = json_record({**VIEW, "revenue": 3}, findings)
+
+    assert record == VIEW
+    assert findings.not_of_type == {("revenue", "product_detail_page_view"): 1}
+
+
+def test_a_column_that_nobody_named_is_left_out_and_counted():
+    findings = Findings()
+
+    record = json_record({**VIEW, "brand": "acme"}, findings)
+
+    assert record == VIEW
+    assert findings.unmapped == {"brand": 1}
+
+
+def test_strict_refuses_a_header_with_a_column_that_becomes_nothing():
+    with pytest.raises(MappingError, match="no attribute is called 'brand'"):
+        mapper(("type", "brand"), strict=True)
+
+
+def test_strict_rejects_a_json_row_with_a_column_that_becomes_nothing():
+    assert json_record({**VIEW, "brand": "acme"}, strict=True) == [
+        '"brand" is not an attribute of Miso (--strict)'
+    ]
+
+
+@pytest.mark.parametrize("row", [[], "text", 3, None, True])
+def test_a_row_that_is_no_object_is_a_rejection(row):
+    assert json_record(row) == ["the row is not a JSON object"]
+
+
+def test_a_naive_time_is_a_rejection_and_not_a_guess():
+    (reason,) = json_record({**VIEW, "timestamp": "2024-05-01 10:00:00"})
+
+    assert "--timezone" in reason
+
+
+def test_a_naive_time_is_read_in_the_zone_that_the_user_names():
+    record = json_record({**VIEW, "timestamp": "2024-05-01 10:00:00"}, zone="Europe/Berlin")
+
+    assert record["timestamp"] == "2024-05-01T08:00:00Z"
+
+
+def test_an_ambiguous_time_is_read_and_reported():
+    findings = Findings()
+
+    json_record({**VIEW, "timestamp": "2024-10-27 02:30:00"}, findings, zone="Europe/Berlin")
+
+    assert "ambiguous" in next(iter(findings.warnings))
+
+
+def test_ip_and_user_agent_become_an_id_and_never_part_of_a_record():
+    row = {"type": "like", "ip": "203.0.113.42", "user_agent": "Browser/1"}
+
+    record = json_record(row)
+
+    assert len(record["anonymous_id"]) == 64
+    assert record["context"] == {"truncated_ip": "203.0.113.0", "user_agent": "Browser/1"}
+    assert "203.0.113.42" not in repr(record)
+
+
+def test_the_columns_of_the_identity_can_be_named():
+    record = csv_record({"client": "203.0.113.42"}, columns=(("ip", "client"),))
+
+    assert record["context"]["truncated_ip"] == "203.0.113.0"
+
+
+def test_an_address_that_is_none_is_a_rejection_that_does_not_show_it():
+    assert json_record({"type": "like", "ip": "203.0.113.999"}) == ["ip is not an IP address"]
+
+
+def test_a_forwarded_list_without_trusted_proxies_is_warned_about():
+    findings = Findings()
+
+    json_record({"type": "like", "ip": "203.0.113.1, 198.51.100.7"}, findings)
+
+    assert "--trusted-proxies" in next(iter(findings.warnings))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"columns": (("product_id", "sku"),)}, "did you mean 'product_ids'?"),
+        ({"constants": (("revenue", "much"),)}, "is not a number"),
+        ({"constants": (("timestamp", "yesterday"),)}, "date-time"),
+        ({"columns": (("product_ids", "skuu"),)}, "did you mean 'sku'?"),
+    ],
+)
+def test_a_mapping_that_cannot_be_meant_is_an_error_before_anything_is_read(options, message):
+    with pytest.raises(MappingError) as caught:
+        mapper(("sku",), **options)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["product_ids", "=sku", "product_ids=", ""])
+def test_an_assignment_that_is_none_is_an_error(text):
+    with pytest.raises(ConfigurationError, match="write ATTRIBUTE="):
+        parse_assignments("--map", [text])
+
+
+def test_an_attribute_that_is_assigned_twice_is_an_error():
+    with pytest.raises(ConfigurationError, match="given twice"):
+        parse_assignments("--map", ["user_id=a", "user_id=b"])
+
+
+json_rows = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["type", "context", "ip", "x", "page", "url"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(json_rows)
+def test_no_row_makes_it_raise(row):
+    mapped = mapper().apply(row, 1, Findings())
+
+    assert isinstance(mapped, tuple)
+
+
+def test_a_mapper_can_be_sent_to_another_process():
+    original = mapper(("sku",))
+
+    copy = pickle.loads(pickle.dumps(original))
+
+    assert copy.apply({"sku": "x"}, 1, Findings()) == original.apply({"sku": "x"}, 1, Findings())

@@ -1,0 +1,62 @@
+import pytest
+from conftest import row
+
+from miso_upload.advice import survey
+from miso_upload.records import Findings
+
+
+def warnings(*records):
+    found = Findings()
+    survey(records, range(1, len(records) + 1), found)
+    return list(found.warnings)
+
+
+def of_type(name, **attributes):
+    record = row(1, type=name, **attributes)
+    if name == "search":
+        del record["product_ids"]
+    return record
+
+
+@pytest.mark.parametrize(
+    ("record", "warning"),
+    [
+        (of_type("rate", rating=5.5), "rating is not between 0 and 5"),
+        (of_type("rate", rating=-1), "rating is not between 0 and 5"),
+        (of_type("rate"), "a rate has no rating"),
+        (of_type("search"), "a search has no search.keywords"),
+        (of_type("checkout", quantities=[0]), "quantities should be positive"),
+        (of_type("add_to_cart", quantities=-1), "quantities should be positive"),
+        (of_type("checkout", quantities=[1, 2]), "quantities are not as many as product_ids"),
+        (of_type("like", timestamp="1999-12-31T23:59:59Z"), "timestamp is before the year 2000"),
+        (of_type("like", timestamp="2199-12-31T23:59:59Z"), "timestamp is in the future"),
+        (of_type("like", timestamp="1998-12-31T23:59:60Z"), "timestamp is before the year 2000"),
+    ],
+)
+def test_what_the_schema_allows_but_miso_advises_against_is_warned_about(record, warning):
+    assert warnings(record) == [warning]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        of_type("rate", rating=0),
+        of_type("rate", rating=5),
+        of_type("search", search={"keywords": ""}),
+        of_type("checkout", quantities=[1]),
+        of_type("checkout", quantities=2),
+        of_type("checkout"),
+        of_type("like", rating=99),
+    ],
+)
+def test_what_is_as_it_should_be_is_not_warned_about(record):
+    assert warnings(record) == []
+
+
+def test_a_warning_is_counted_with_its_first_line_as_the_example():
+    found = Findings()
+
+    survey([row(1), of_type("rate", rating=7), of_type("rate", rating=9)], (4, 5, 6), found)
+
+    tally = found.warnings["rating is not between 0 and 5"]
+    assert (tally.count, tally.line, tally.example) == (2, 5, "rating 7 is not between 0 and 5")

@@ -1,0 +1,118 @@
+"""The structure that docs/architecture.md draws is the one that the code has."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+from conftest import ROOT
+
+PACKAGE = ROOT / "miso_upload"
+MOST_LINES = 400
+
+OWNERS = {
+    "click": {"cli"},
+    "requests": {"delivery.client"},
+    "urllib3": {"delivery.client"},
+    "sqlite3": {"ledger", "sandbox.store"},
+    "rich": {"progress"},
+    "orjson": {"encoding"},
+    "jsonschema": {"schema"},
+    "jsonschema_rs": {"validation"},
+    "filelock": {"assembly"},
+    "platformdirs": {"settings"},
+    "isal": {"sources.stream"},
+    "starlette": {"sandbox"},
+    "uvicorn": {"sandbox"},
+    "httptools": set(),
+    "csv": {"formats.delimited"},
+    "zoneinfo": {"timestamps"},
+    "ipaddress": {"identity", "delivery.client", "sandbox.server"},
+}
+
+# From the bottom up; a room may import from rooms below its own line only.
+RANKS = (
+    {"errors", "encoding", "settings", "line_ranges", "accounting", "stopping"},
+    {"quoting", "records", "json_schema"},
+    {"timestamps", "identity", "schema", "listener"},
+    {"formats", "validation", "advice"},
+    {"sources", "mapping"},
+    {"transform", "delivery", "ledger", "rejects", "report", "progress", "catalog"},
+    {"sandbox", "pipeline", "recipe"},
+    {"assembly"},
+    {"inspection"},
+    {"cli"},
+)
+
+
+def modules():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        yield name.removesuffix(".__init__"), path
+
+
+def runtime_imports(path):
+    """Yield the dotted names that a module imports when it runs, and not for type checking only."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def room(name):
+    return name.split(".")[0]
+
+
+def rank(name):
+    return next((place for place, rooms in enumerate(RANKS) if room(name) in rooms), None)
+
+
+@pytest.mark.parametrize("library", OWNERS)
+def test_each_library_has_one_owner(library):
+    users = {
+        name
+        for name, path in modules()
+        if any(found.split(".")[0] == library for found in runtime_imports(path))
+    }
+
+    allowed = OWNERS[library]
+    assert all(name in allowed or room(name) in allowed for name in users), users
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [pair for pair in modules() if rank(pair[0]) is not None]
+)
+def test_imports_go_strictly_downward(name, path):
+    ours = [found.removeprefix("miso_upload.") for found in runtime_imports(path)
+            if found.startswith("miso_upload.")]  # fmt: skip
+
+    upward = [found for found in ours if room(found) != room(name) and rank(found) >= rank(name)]
+    assert upward == []
+
+
+def test_every_room_has_its_rank():
+    unranked = [name for name, _ in modules() if rank(name) is None]
+
+    assert unranked == ["__init__", "__main__"]
+
+
+@pytest.mark.parametrize(("name", "path"), list(modules()))
+def test_no_module_is_too_long_to_read(name, path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES, name
+
+
+def test_the_architecture_page_names_every_room():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+    missing = [name for rooms in RANKS for name in rooms if f"`{name}" not in page]
+    assert missing == []

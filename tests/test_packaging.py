@@ -1,0 +1,85 @@
+"""What is built from the tree works alone, and finds the schema that it ships."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+
+import pytest
+from conftest import ROOT, row, write_rows
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="paths are those of POSIX")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Return a wheel built from the tree, without network."""
+    place = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(place)]
+    built = subprocess.run([*command, str(ROOT)], capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    (found,) = place.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def clean_program(wheel, tmp_path_factory):
+    """Return the console script of an environment that has the wheel and the libraries only."""
+    home = tmp_path_factory.mktemp("clean") / "env"
+    venv.create(home, with_pip=False)
+    site = next(home.glob("lib/python*/site-packages"))
+    # Paths in a .pth file are added as they are: the tree, which is installed there as editable,
+    # is not found through them.
+    (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    pip = [sys.executable, "-m", "pip", "--python", str(home), "install", "--quiet"]
+    subprocess.run(
+        [*pip, "--no-deps", "--no-index", "--force-reinstall", str(wheel)], check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return home / "bin" / "miso-upload"
+
+
+def output_of(program, *args, cwd):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(program), *args], capture_output=True, text=True, check=False, cwd=cwd, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_wheel_alone_runs_the_main_job(clean_program, tmp_path):
+    write_rows(tmp_path / "history.jsonl", [row(1), row(2)])
+
+    shown = output_of(clean_program, "history.jsonl", "--sandbox", cwd=tmp_path)
+
+    assert "2 rows read = 2 accepted" in shown
+
+
+def test_the_shipped_schema_is_found_in_a_wheel(clean_program, tmp_path):
+    shown = output_of(clean_program, "schema", cwd=tmp_path)
+
+    assert json.loads(shown) == json.loads((ROOT / "schemas/interactions.schema.json").read_text())
+
+
+def test_the_shipped_schema_is_found_in_the_tree(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", "import miso_upload.schema as s; print(s.shipped_schema_text())"],
+        capture_output=True, check=True, cwd=tmp_path,
+    )  # fmt: skip
+
+    assert b"urn:miso-upload:interactions" in done.stdout
+
+
+def test_the_wheel_is_typed_and_licensed(wheel):
+    listed = subprocess.run(
+        [sys.executable, "-m", "zipfile", "-l", str(wheel)],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+
+    assert all(name in listed for name in ("py.typed", "licenses/LICENSE", "schemas/interactions"))
+    assert "tests/" not in listed

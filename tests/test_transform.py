@@ -1,0 +1,179 @@
+import pickle
+
+import pytest
+from conftest import row
+from generators import damaged_records, records
+from hypothesis import given
+from hypothesis import strategies as st
+
+from miso_upload.delivery.parts import Part
+from miso_upload.encoding import decode, decode_joined, encode
+from miso_upload.formats.jsonl import JsonLines
+from miso_upload.identity import IdentityPolicy
+from miso_upload.mapping import Mapper, MappingOptions
+from miso_upload.records import Block, Reason
+from miso_upload.schema import shipped_schema
+from miso_upload.timestamps import TimestampReader
+from miso_upload.transform import Transform
+from miso_upload.validation import Judge
+
+SCHEMA = shipped_schema()
+JUDGE = Judge(SCHEMA)
+FORMAT = JsonLines(row_bytes=2**20)
+
+
+def transform(**mapping):
+    mapper = Mapper(MappingOptions(**mapping), SCHEMA, TimestampReader(), IdentityPolicy(), None)
+    return Transform(FORMAT, mapper, JUDGE)
+
+
+def block(rows, first_line=1):
+    texts = [each if isinstance(each, bytes) else encode(each) for each in rows]
+    data = b"".join(text + b"\n" for text in texts)
+    return Block(1, 0, len(data), first_line, len(texts), data)
+
+
+def sent(batch):
+    return decode_joined(batch.slices)
+
+
+def test_good_rows_become_records_in_order_with_their_lines():
+    rows = [row(number) for number in range(1_000)]
+
+    batch = transform()(block(rows, first_line=7))
+
+    assert sent(batch) == rows
+    assert list(batch.lines) == list(range(7, 1_007))
+    assert (batch.rows, batch.rejections, sum(batch.counts)) == (1_000, (), 1_000)
+
+
+def test_a_bad_row_costs_itself_and_nothing_else():
+    rows = [row(number) for number in range(600)]
+    rows[300] = {**rows[300], "timestamp": "2025-13-01"}
+
+    batch = transform()(block(rows))
+
+    assert len(sent(batch)) == 599
+    assert 301 not in batch.lines
+    (rejection,) = batch.rejections
+    assert (rejection.line, rejection.row) == (301, rows[300])
+    assert rejection.reasons[0].text.startswith('timestamp "2025-13-01" is not a date-time')
+
+
+def test_a_rejected_row_is_kept_as_it_was_read_and_not_as_it_was_mapped():
+    read = {"type": "like", "ip": "203.0.113.42", "note": None}
+
+    (rejection,) = transform()(block([read])).rejections
+
+    assert rejection.row == read
+
+
+@given(st.lists(records() | damaged_records(), max_size=30))
+def test_a_slice_that_is_trusted_says_the_same_as_one_that_is_looked_at_row_by_row(rows):
+    trusting = transform()(block(rows))
+    looking = transform(constants=(("context.locale", "de"),))(block(rows))
+
+    assert list(trusting.lines) == list(looking.lines)
+    assert [found.line for found in trusting.rejections] == [
+        found.line for found in looking.rejections
+    ]
+    for one, other in zip(sent(trusting), sent(looking), strict=True):
+        assert {**one, "context": None} == {**other, "context": None}
+
+
+@given(st.lists(st.binary(max_size=60).filter(lambda text: b"\n" not in text), max_size=20))
+def test_whatever_the_bytes_every_row_is_accounted_for(texts):
+    batch = transform()(block(texts))
+
+    assert batch.rows == len(batch.lines) + len(batch.rejections) + batch.skipped
+    assert batch.rows == sum(bool(text.strip(b" \t\r\n")) for text in texts)
+
+
+@given(st.lists(records(), min_size=1, max_size=20))
+def test_what_is_sent_is_what_was_judged(rows):
+    batch = transform()(block(rows))
+
+    body = decode(Part(batch.slices, batch.lines, batch.counts).body())
+    assert set(body) == {"data"}
+    assert JUDGE.accepts(body["data"])
+
+
+def test_no_null_is_ever_sent_under_a_name():
+    rows = [row(1, context={"unknown": None, "page": {"url": "u", "more": {"x": None}}})]
+
+    assert sent(transform()(block(rows))) == [
+        row(1, context={"page": {"url": "u", "more": {}}}),
+    ]
+
+
+def test_repeated_keys_are_sent_as_they_were_judged():
+    text = encode(row(1))[:-1] + b',"type":"like"}'
+
+    assert sent(transform()(block([text])))[0]["type"] == "like"
+
+
+def test_text_that_says_null_is_sent_as_it_is():
+    rows = [row(1, product_ids=['":null'])]
+
+    assert sent(transform()(block(rows))) == rows
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a":[{"x":1}',
+        b"{},{}",
+        b"1,2",
+        b"[" * 5_000,
+        b'{"type":"like","context":{"x":' + b"[" * 500 + b"]" * 500 + b"}}",
+        b'{"type":"like","context":{"x":' + b'{"y":' * 900 + b"1" + b"}" * 901 + b"}",
+        b'"\\ud800"',
+        b"NaN",
+        b'{"type":"like","user_id":123456789012345678901234567890}',
+        b"\x00",
+        b"\xff\xfe",
+    ],
+)
+def test_a_hostile_row_is_a_rejection_and_its_neighbours_are_sent(text):
+    batch = transform()(block([row(1), text, row(3)]))
+
+    assert list(batch.lines) == [1, 3]
+    assert [rejection.line for rejection in batch.rejections] == [2]
+
+
+def test_a_fault_of_the_source_is_one_rejection():
+    fault = Reason("the row", "is too long")
+
+    batch = transform()(Block(1, 0, 999, 5, 1, b"{...", fault))
+
+    assert (batch.rows, batch.digest, len(batch.rejections)) == (1, b"", 1)
+    assert batch.rejections[0].line == 5
+
+
+def test_findings_tell_what_the_records_were():
+    rows = [
+        {"type": "like", "timestamp": "2024-05-02T00:00:00Z", "ip": "203.0.113.42"},
+        {**row(2), "timestamp": "2024-05-01T23:30:00-02:00"},
+        {**row(3), "anonymous_id": "a"},
+    ]
+
+    found = transform()(block(rows)).findings
+
+    assert found.types == {"like": 1, "product_detail_page_view": 2}
+    assert (found.ids["user_id"], found.ids["anonymous_id"]) == (2, 2)
+    assert found.ids["anonymous_id derived"] == 1
+    assert found.first_timestamp < found.last_timestamp
+    assert str(found.last_timestamp) == "2024-05-04 10:00:00+00:00"
+
+
+def test_an_id_that_was_derived_for_a_rejected_row_is_not_counted():
+    found = transform()(block([{"type": "like", "ip": "203.0.113.42"}])).findings
+
+    assert found.ids["anonymous_id derived"] == 0
+
+
+def test_a_transform_works_the_same_in_another_process():
+    original = transform()
+    rows = block([row(1), {"type": "nothing"}])
+
+    assert pickle.loads(pickle.dumps(original))(rows) == original(rows)
