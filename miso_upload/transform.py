@@ -117,9 +117,11 @@ class _Shaped(NamedTuple):
     rows: list[Any]
     derived: list[bool]
 
-    def add(self, *one: Any) -> None:  # noqa: ANN401 -- one item for each list
-        for column, item in zip(self, one, strict=True):
-            column.append(item)
+    def add(self, record: Record, line: int, row: object, derived: bool) -> None:  # noqa: FBT001
+        self.records.append(record)
+        self.lines.append(line)
+        self.rows.append(row)
+        self.derived.append(derived)
 
 
 def _kept(shaped: _Shaped, verdicts: list[tuple[Reason, ...]], work: _Work) -> _Shaped:

@@ -1,0 +1,155 @@
+import dataclasses
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from miso_upload import __version__
+from miso_upload.cli.commands import program
+from miso_upload.cli.upload import settings_from, upload_command
+from miso_upload.settings import Settings
+
+# What an option says in another way than the field of its name.
+BY_FILE = {"api_key_file": "api_key", "anonymous_id_salt_file": "anonymous_id_salt"}
+ABOUT_SHOWING = {"quiet", "log_format"}
+
+
+def options():
+    context = click.Context(upload_command)
+    params = upload_command.get_params(context)
+    return {param.name: param for param in params if "--help" not in param.opts}
+
+
+def invoke(*args, **kwargs):
+    return CliRunner().invoke(program, args, **kwargs)
+
+
+def test_every_setting_is_an_option_and_every_option_a_setting():
+    named = {BY_FILE.get(name, name) for name in options()} - ABOUT_SHOWING
+
+    assert named == {field.name for field in dataclasses.fields(Settings)}
+
+
+def test_an_option_that_is_not_given_has_the_default_of_its_setting():
+    context = upload_command.make_context("upload", ["x", "--dry-run"])
+    given = {name: value for name, value in context.params.items() if name not in ABOUT_SHOWING}
+
+    made = settings_from(given)
+
+    assert made == Settings(inputs=("x",), dry_run=True, state_dir=made.state_dir)
+
+
+@pytest.mark.parametrize("name", sorted(set(options()) - {"inputs"}))
+def test_every_option_can_come_from_the_environment(name):
+    assert options()[name].envvar == f"MISO_UPLOAD_{name.upper()}"
+
+
+def test_the_environment_is_read(tmp_path):
+    history = tmp_path / "h.jsonl"
+    history.write_text("{}\n")
+
+    shown = invoke(str(history), env={"MISO_UPLOAD_DRY_RUN": "1", "MISO_UPLOAD_QUIET": "1"})
+
+    assert "1 rows read = 0 valid + 1 rejected" in shown.stdout
+
+
+def test_a_file_is_what_is_no_command(tmp_path):
+    assert "no such file" in invoke("histori.jsonl", "--dry-run").stderr
+
+
+def test_options_may_stand_before_the_file(tmp_path):
+    assert "nothing.jsonl: no such file" in invoke("--dry-run", "nothing.jsonl").stderr
+
+
+def test_a_file_that_is_called_like_a_command_is_reached_by_its_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "status").write_text("{}\n")
+
+    assert "./status:1" in invoke("./status", "--dry-run").stdout
+
+
+def test_upload_says_the_same_as_no_command(tmp_path):
+    history = tmp_path / "h.jsonl"
+    history.write_text("{}\n")
+
+    assert (
+        invoke("upload", str(history), "--dry-run").stdout
+        == invoke(str(history), "--dry-run").stdout
+    )
+
+
+def test_the_version_is_told():
+    assert invoke("--version").stdout == f"miso-upload, version {__version__}\n"
+
+
+def test_the_help_has_headings_and_examples():
+    shown = invoke("upload", "--help").stdout
+
+    headings = ["Reading:", "Becoming a record:", "Proving:", "Delivering:", "Resuming:"]
+    assert [heading for heading in headings if heading not in shown] == []
+    assert "miso-upload history.jsonl --dry-run" in shown
+
+
+def test_no_arguments_show_the_help():
+    assert "Usage:" in invoke().output
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--chunk-size", "10001"), "10001 is not in the range"),
+        (("--max-reject-rate", "2"), "2.0 is not in the range"),
+        (("--dry-run", "--sandbox"), "exclude each other"),
+        (("--dry-run", "--timezone", "Europe/Berln"), "Europe/Berlin"),
+        (("--dry-run", "--map", "product_id=x"), "product_ids"),
+        (("--dry-run", "--encoding", "utf-99"), "no such encoding"),
+        (("--dry-run", "--delimiter", "::"), "one character"),
+        (("--dry-run", "--schema", "none.json"), "none.json"),
+        (("--server", "http://api.example"), "use https"),
+        (("--server", "ftp://api.example"), "https://api.askmiso.com"),
+        (("--api-key-file", "missing"), "--api-key-file missing"),
+        (("--report",), "requires an argument"),
+    ],
+)
+def test_what_cannot_be_meant_is_exit_code_2_and_says_why(args, message, tmp_path):
+    history = tmp_path / "h.jsonl"
+    history.write_text("{}\n")
+
+    done = invoke(str(history), *args, env={"MISO_API_KEY": "k"})
+
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_a_missing_key_is_exit_code_2_and_says_where_it_can_come_from(tmp_path):
+    history = tmp_path / "h.jsonl"
+    history.write_text("{}\n")
+
+    done = invoke(str(history))
+
+    assert (done.exit_code, "MISO_API_KEY" in done.stderr) == (2, True)
+
+
+def test_the_key_of_a_file_is_read_without_its_newline(tmp_path):
+    key_file = tmp_path / "key"
+    key_file.write_text("secret\n")
+    options = dict.fromkeys(
+        ("anonymous_id_salt_file", "state_dir", "delimiter", "dry_run", "sandbox")
+    )
+
+    made = settings_from({**options, "api_key_file": key_file, "inputs": ("x",)})
+
+    assert made.api_key == "secret"
+    assert "secret" not in repr(made)
+
+
+def test_a_defect_shows_where_it_is_and_no_traceback(monkeypatch, tmp_path):
+    history = tmp_path / "h.jsonl"
+    history.write_text("{}\n")
+    monkeypatch.setattr("miso_upload.assembly._check", lambda _: 1 / 0)
+
+    done = invoke(str(history), "--dry-run")
+
+    assert done.exit_code == 3
+    assert "ZeroDivisionError at" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,420 @@
+"""The program as a user runs it, in a process of its own, against a real server on loopback."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import row, write_rows
+
+from miso_upload.sandbox import Faults, Sandbox
+
+pytestmark = pytest.mark.usefixtures("sandbox")
+KEY = "key-that-must-not-be-seen"
+
+
+@pytest.fixture
+def sandbox():
+    with Sandbox(key=KEY) as running:
+        yield running
+
+
+@pytest.fixture
+def upload(run, sandbox, monkeypatch):
+    """Run `miso-upload ARGS...` against the double, and see to it that the key is never shown."""
+    monkeypatch.setenv("MISO_API_KEY", KEY)
+
+    def run_upload(*args, **options):
+        done = run(*args, "--server", sandbox.url, **options)
+        assert KEY not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run_upload
+
+
+@pytest.fixture
+def history(tmp_path):
+    """Fifty good rows and one bad one, in line 20."""
+    rows = [row(number) for number in range(1, 51)]
+    rows.insert(19, row(999, timestamp="2025-13-01"))
+    return write_rows(tmp_path / "history.jsonl", rows)
+
+
+def users(sandbox):
+    return [record["user_id"] for record in sandbox.records()]
+
+
+def everyone(count=50):
+    return [f"user-{number}" for number in range(1, count + 1)]
+
+
+def test_good_rows_arrive_and_bad_ones_are_set_aside(upload, history, sandbox):
+    done = upload(history)
+
+    assert done.returncode == 1
+    assert "51 rows read = 50 accepted + 1 rejected + 0 skipped + 0 unknown + 0 pending" in (
+        done.stdout
+    )
+    assert f'{history}:20: timestamp "2025-13-01" is not a date-time' in done.stdout
+    assert users(sandbox) == everyone()
+
+
+def test_rejected_rows_are_in_a_file_beside_the_input(upload, history):
+    upload(history)
+
+    (line,) = history.with_name("history.jsonl.rejects.jsonl").read_text().splitlines()
+    rejected = json.loads(line)
+    assert (rejected["line"], rejected["row"]) == (20, row(999, timestamp="2025-13-01"))
+
+
+def test_the_same_command_again_sends_nothing_and_all_is_well(upload, history, sandbox):
+    upload(history)
+
+    done = upload(history)
+
+    assert done.returncode == 0
+    assert "nothing new" in done.stdout
+    assert len(users(sandbox)) == 50
+
+
+def test_quiet_says_nothing_when_all_goes_well(upload, tmp_path):
+    done = upload(write_rows(tmp_path / "h.jsonl", [row(1)]), "--quiet")
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_only_what_was_added_is_sent(upload, history, sandbox):
+    upload(history)
+    with history.open("a") as file:
+        file.write(json.dumps(row(51)) + "\n")
+
+    done = upload(history)
+
+    assert done.returncode == 0
+    assert users(sandbox) == everyone(51)
+
+
+def test_a_file_that_was_renamed_and_packed_is_known_again(upload, history, sandbox):
+    upload(history)
+    packed = history.with_name("history.1.jsonl.gz")
+    packed.write_bytes(gzip.compress(history.read_bytes()))
+    history.unlink()
+
+    done = upload(packed)
+
+    assert done.returncode == 0
+    assert f"has the content of {history}" in done.stderr
+    assert len(users(sandbox)) == 50
+
+
+def test_a_line_that_is_still_written_waits_while_growing(upload, history, sandbox):
+    with history.open("a") as file:
+        file.write(json.dumps(row(51))[:30])
+    upload(history, "--growing")
+    with history.open("a") as file:
+        file.write(json.dumps(row(51))[30:] + "\n")
+
+    done = upload(history, "--growing")
+
+    assert done.returncode == 0
+    assert users(sandbox) == everyone(51)
+
+
+def test_standard_input_is_an_input(upload, history, sandbox, tmp_path):
+    done = upload("-", input=history.read_text(), cwd=tmp_path)
+
+    assert "stdin:20:" in done.stdout
+    assert users(sandbox) == everyone()
+
+
+def test_several_files_and_a_pattern_are_read_in_one_run(upload, tmp_path, sandbox):
+    for number in (1, 2, 3):
+        write_rows(tmp_path / f"part{number}.jsonl", [row(number)])
+
+    done = upload(tmp_path / "part[12].jsonl", tmp_path / "part3.jsonl")
+
+    assert done.returncode == 0
+    assert users(sandbox) == everyone(3)
+
+
+def test_a_refused_key_is_exit_code_4_and_loses_no_row(upload, history, sandbox, monkeypatch):
+    monkeypatch.setenv("MISO_API_KEY", "wrong")
+    refused = upload(history)
+    monkeypatch.setenv("MISO_API_KEY", KEY)
+
+    upload(history)
+
+    assert refused.returncode == 4
+    assert "Miso refused the API key" in refused.stderr
+    assert users(sandbox) == everyone()
+
+
+def test_a_server_that_is_not_there_is_exit_code_3_and_the_next_run_goes_on(
+    run, upload, history, sandbox, monkeypatch
+):
+    monkeypatch.setenv("MISO_API_KEY", KEY)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        failed = run(history, "--server", nobody, "--max-attempts", 2, "--target", "shop")
+
+    assert failed.returncode == 3
+    assert "Connection refused" in failed.stderr
+    assert upload(history).returncode == 1
+    assert users(sandbox) == everyone()
+
+
+def test_an_outcome_that_nobody_knows_is_sent_again_and_counted(upload, history, sandbox):
+    sandbox.faults = Faults(script=("drop-after",))
+
+    done = upload(history)
+
+    assert "50 of the accepted may be there twice" in done.stdout
+    assert len(users(sandbox)) == 100
+
+
+def test_an_outcome_that_nobody_knows_is_held_where_the_user_says_so(upload, history, sandbox):
+    sandbox.faults = Faults(script=("drop-after",))
+    held = upload(history, "--on-unknown", "hold")
+    still = upload(history, "--on-unknown", "hold")
+
+    assert (held.returncode, still.returncode) == (1, 1)
+    assert "50 unknown" in held.stdout
+    assert "--on-unknown resend" in held.stdout
+    assert users(sandbox) == everyone()
+
+
+def test_a_dry_run_needs_no_key_and_sends_nothing(upload, history, sandbox, monkeypatch):
+    monkeypatch.delenv("MISO_API_KEY")
+
+    done = upload(history, "--dry-run")
+
+    assert done.returncode == 1
+    assert "51 rows read = 50 valid + 1 rejected + 0 skipped" in done.stdout
+    assert "would send 1 chunk(s)" in done.stdout
+    assert "From 2024-05-01T10:00:00Z to 2024-05-28T10:00:00Z" in done.stdout
+    assert "With user_id: 50; anonymous_id given: 0, derived: 0; neither: 0" in done.stdout
+    assert sandbox.counts()["requests"] == 0
+
+
+def test_a_server_dry_run_stores_nothing_and_is_not_remembered(upload, history, sandbox):
+    upload(history, "--server-dry-run")
+    assert sandbox.counts()["dry_run_requests"] == 1
+    assert users(sandbox) == []
+
+    upload(history)
+
+    assert users(sandbox) == everyone()
+
+
+def test_a_rehearsal_needs_no_server_and_shows_what_arrived(run, history):
+    done = run(history, "--sandbox")
+
+    assert "Arrived in the sandbox: 50 records in 1 request(s)" in done.stdout
+
+
+def test_junk_is_stopped_before_anything_is_sent(upload, tmp_path, sandbox):
+    junk = write_rows(tmp_path / "junk.jsonl", [{"event": "view"}] * 30)
+
+    done = upload(junk)
+
+    assert done.returncode == 2
+    assert "none of the first 30 rows is valid. 30 times: no type" in done.stderr
+    assert sandbox.counts()["requests"] == 0
+
+
+def test_too_many_rejections_stop_the_run_and_say_what_most_had_in_common(
+    upload, tmp_path, sandbox
+):
+    rows = [row(n, **({"type": "view"} if n % 4 == 0 else {})) for n in range(12_000)]
+
+    done = upload(write_rows(tmp_path / "h.jsonl", rows), "--chunk-size", 2_000)
+
+    assert done.returncode == 2
+    assert "type is not an interaction type of Miso" in done.stderr
+    assert 0 < sandbox.counts()["records"] <= 6_000
+
+
+def test_a_second_run_at_the_same_time_is_exit_code_5(upload, history, sandbox):
+    sandbox.faults = Faults(latency=3.0)
+    first = subprocess.Popen(
+        [sys.executable, "-m", "miso_upload", history, "--server", sandbox.url],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while sandbox.counts()["records"] < 50:
+        time.sleep(0.02)
+
+    second = upload(history)
+
+    first.kill()
+    first.wait()
+    assert second.returncode == 5
+    assert "another miso-upload is at work" in second.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_lets_what_is_under_way_finish_and_keeps_the_position(
+    number, code, upload, tmp_path, sandbox
+):
+    history = write_rows(tmp_path / "h.jsonl", [row(n) for n in range(1, 1_001)])
+    sandbox.faults = Faults(latency=0.3)
+    running = subprocess.Popen(
+        [sys.executable, "-m", "miso_upload", history, "--server", sandbox.url,
+         "--chunk-size", "50"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not sandbox.counts()["requests"]:
+        time.sleep(0.02)
+    running.send_signal(number)
+    shown, said = running.communicate(timeout=30)
+    sandbox.faults = Faults()
+
+    upload(history)
+
+    assert running.returncode == code
+    assert "run the same command again" in said
+    assert "0 unknown" in shown
+    assert sorted(users(sandbox)) == sorted(everyone(1_000))
+
+
+def test_half_a_file_is_not_finished_under_another_mapping(upload, history):
+    upload(history)
+
+    done = upload(history, "--timezone", "UTC")
+
+    assert done.returncode == 2
+    assert "--timezone: nothing, now UTC" in done.stderr
+
+
+def test_a_restart_says_what_was_accepted_and_sends_everything_again(upload, history, sandbox):
+    upload(history)
+
+    done = upload(history, "--restart")
+
+    assert "50 rows that Miso has accepted already will be sent again" in done.stderr
+    assert len(users(sandbox)) == 100
+
+
+def test_a_report_is_a_json_file_that_adds_up(upload, history, tmp_path):
+    upload(history, "--report", tmp_path / "report.json")
+
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["totals"] == {
+        "rows": 51, "accepted": 50, "rejected": 1, "skipped": 0, "unknown": 0, "pending": 0,
+        "duplicates": 0,
+    }  # fmt: skip
+    assert report["balanced"] is True
+    assert report["exit_code"] == 1
+
+
+def test_json_logs_are_json_on_both_streams(upload, history):
+    done = upload(history, "--log-format", "json")
+
+    events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    assert events == ["settled"]
+    assert json.loads(done.stdout)["totals"]["accepted"] == 50
+
+
+def test_a_closed_stdout_changes_nothing_about_the_upload(history, sandbox):
+    command = f"{sys.executable} -m miso_upload {history} --server {sandbox.url} | true"
+
+    subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        env={**os.environ, "MISO_API_KEY": KEY}, capture_output=True, check=False,
+    )  # fmt: skip
+
+    assert users(sandbox) == everyone()
+
+
+def test_files_that_are_made_are_for_their_owner_only(upload, history, tmp_path):
+    upload(history, "--report", tmp_path / "report.json")
+
+    made = [*(tmp_path / "state").iterdir(), tmp_path / "report.json"]
+    made.append(history.with_name("history.jsonl.rejects.jsonl"))
+    assert {path.stat().st_mode & 0o077 for path in made} == {0}
+
+
+def test_status_tells_what_became_of_a_source(upload, run, history):
+    upload(history)
+
+    shown = json.loads(run("status", history, "--json").stdout)
+
+    assert [each["totals"]["accepted"] for each in shown] == [50]
+    assert "51 rows read = 50 accepted" in run("status").stdout
+
+
+def test_rejects_are_written_again_with_their_rows(upload, run, history):
+    upload(history)
+
+    again = run("rejects", history).stdout
+
+    assert again == history.with_name("history.jsonl.rejects.jsonl").read_text()
+
+
+def test_rejects_of_a_file_that_is_gone_are_told_without_rows(upload, run, history):
+    upload(history)
+    history.unlink()
+
+    assert json.loads(run("rejects", history).stdout)["row"] is None
+
+
+def test_a_csv_with_quoted_newlines_names_the_right_line(upload, tmp_path, sandbox):
+    table = tmp_path / "h.csv"
+    table.write_text(
+        "type,timestamp,user_id,product_ids,note\n"
+        'like,2024-05-01T10:00:00Z,u1,p1,"two\nlines"\n'
+        'like,2024-13-01T10:00:00Z,u2,p2,"a\nb\nc"\n'
+        "like,2024-05-01T10:00:00Z,u3,p3,\n"
+    )
+
+    done = upload(table)
+
+    assert f"{table}:4: timestamp" in done.stdout
+    assert users(sandbox) == ["u1", "u3"]
+
+
+def test_naughty_strings_survive_byte_for_byte(upload, tmp_path, sandbox, shared_data):
+    naughty = json.loads((shared_data / "torture" / "blns.json").read_text(encoding="utf-8"))
+    rows = [row(number, product_ids=[text]) for number, text in enumerate(naughty)]
+
+    done = upload(write_rows(tmp_path / "h.jsonl", rows))
+
+    assert done.returncode == 0
+    assert [record["product_ids"] for record in sandbox.records()] == [[text] for text in naughty]
+
+
+def test_a_real_clickstream_goes_through_but_for_its_cut_row(
+    upload, sandbox, shared_data, tmp_path
+):
+    done = upload(
+        shared_data / "ecommerce" / "rees46_2019-Oct.csv", "--set", "type=product_detail_page_view",
+        "--map", "product_ids=product_id", "--map", "timestamp=event_time",
+        "--rejects", tmp_path / "rejects.jsonl",
+    )  # fmt: skip
+
+    assert "17,435 rows read = 17,434 accepted + 1 rejected" in done.stdout
+    assert sandbox.counts()["records"] == 17_434
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [("google_retail_user_events.json", 4), ("google_retail_user_events_some_invalid.json", 4)],
+)
+def test_real_user_events_go_through_with_names_alone(name, rows, upload, sandbox, shared_data):
+    done = upload(
+        shared_data / "ecommerce" / name, "--set", "type=custom",
+        "--map", "custom_action_name=eventType", "--map", "anonymous_id=visitorId",
+        "--map", "timestamp=eventTime",
+    )  # fmt: skip
+
+    assert done.returncode == 0
+    assert sandbox.counts()["records"] == rows
