@@ -28,7 +28,8 @@ def test_the_example_from_python_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_the_published_ids_are_the_ones_that_are_made():
-    rows = re.findall(r"^\|(.*)\| `([0-9a-f]{64})` \|$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    pattern = re.compile(r"^\|(.*)\| `([0-9a-f]{64})` \|$", re.MULTILINE)
+    rows = pattern.findall(README.read_text(encoding="utf-8"))
     assert len(rows) == 6
     for cells, published in rows:
         ip, agent, salt, source = (cell.strip().strip("`") for cell in cells.split("|"))

@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from miso_upload.quoting import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Verdict(Enum):
@@ -59,6 +62,8 @@ _BUSY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 # What stood behind it may have taken the records.
 _GATEWAY = {502, 504, 520, 522, 524}
 _SERVER_ERRORS = 500
+_SAID_BY_MISO = {"message", "errors"}
+"""Miso's JSON has one of these at least, where a login page's or a proxy's need not."""
 
 
 def judge_answer(answer: Answer) -> Judgement:
@@ -68,8 +73,8 @@ def judge_answer(answer: Answer) -> Judgement:
         return _judge_success(answer, said)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return Judgement(Verdict.KEY_REFUSED, f"Miso refused the API key ({said}); {_KEY_HINT}")
-    if status == HTTPStatus.BAD_REQUEST and "playground" in said.lower():
-        return Judgement(Verdict.KEY_REFUSED, f"Miso refused the upload ({said}); {_KEY_HINT}")
+    if status == HTTPStatus.BAD_REQUEST:
+        return _judge_bad_request(said)
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return Judgement(Verdict.TOO_LARGE, f"the request was too large ({said})")
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
@@ -87,8 +92,17 @@ def judge_answer(answer: Answer) -> Judgement:
     return Judgement(Verdict.FAILED, f"Miso did not take the request ({said}); check --server")
 
 
+def _judge_bad_request(said: str) -> Judgement:
+    if "playground" in said.lower():
+        return Judgement(Verdict.KEY_REFUSED, f"Miso refused the upload ({said}); {_KEY_HINT}")
+    # Miso's word for a request that it did not finish in time; how far it got, it does not say.
+    if "timeout" in said.lower():
+        return Judgement(Verdict.UNKNOWN, f"Miso ran out of time ({said})")
+    return Judgement(Verdict.FAILED, f"Miso did not take the request ({said}); check --server")
+
+
 def _judge_success(answer: Answer, said: str) -> Judgement:
-    if not isinstance(answer.body, dict):
+    if not isinstance(answer.body, dict) or not answer.body.keys() & _SAID_BY_MISO:
         return Judgement(
             Verdict.UNKNOWN,
             f"the answer was {answer.status} but is not Miso's JSON; "
@@ -107,7 +121,17 @@ def _lines(answer: Answer) -> Any:  # noqa: ANN401 -- as Miso sent it
 
 def _message(answer: Answer) -> str:
     """Return the status with what the answer says of itself, safe to print."""
-    said = None
-    if isinstance(answer.body, dict):
-        said = next(filter(None, map(answer.body.get, ("message", "message:", "detail"))), None)
-    return f"{answer.status}: {printable(said)}" if isinstance(said, str) else str(answer.status)
+    said = list(_words(answer.body))
+    return f"{answer.status}: {printable(said[0])}" if said else str(answer.status)
+
+
+def _words(body: Any) -> Iterator[str]:  # noqa: ANN401 -- as Miso sent it
+    """Yield the sentences for people in an answer, in any of the shapes that Miso is known for."""
+    if isinstance(body, str):
+        yield body
+    elif isinstance(body, list):
+        for each in body:
+            yield from _words(each)
+    elif isinstance(body, dict):
+        for name in ("message", "message:", "msg", "detail", "errors", "data"):
+            yield from filter(None, _words(body.get(name)))

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_MOST_DOUBLINGS = 64
+"""Beyond these any bound is long passed, and a float power would overflow some day."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Exponential waits with full jitter, within bounds; a wait that Miso names wins.
+    """Exponential waits with full jitter, within bounds; never shorter than Miso asks for.
 
     Attributes:
         attempts: How often a request is sent at most.
         base: The longest first wait, in seconds; it doubles with each attempt.
-        longest: The longest wait, in seconds.
+        longest: The longest wait, in seconds, unless Miso asks for more.
         patience: The longest sum of waits for one request, in seconds.
         draw: Returns a random number in [0, 1).
     """
@@ -40,10 +43,9 @@ class Backoff:
         """
         if attempt >= self.attempts:
             return None
-        if retry_after is not None:
-            wait = max(retry_after, 0.0)
-        else:
-            wait = self.draw() * min(self.longest, self.base * 2 ** (attempt - 1))
+        most = min(self.longest, self.base * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS))
+        # A named wait can be 0, or in the past by our clock: then our own wait spares the server.
+        wait = max(self.draw() * most, retry_after or 0.0)
         return wait if waited + wait <= self.patience else None
 
 
