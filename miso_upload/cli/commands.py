@@ -53,7 +53,7 @@ def schema_command() -> None:
 
 
 @program.command("status", cls=HeadedCommand)
-@click.argument("files", metavar="[FILE]...", nargs=-1)
+@click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path())
 @reading_options
 @state_option
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
@@ -72,7 +72,7 @@ def status_command(
 
 
 @program.command("rejects", cls=HeadedCommand)
-@click.argument("file")
+@click.argument("file", type=click.Path())
 @reading_options
 @state_option
 def rejects_command(*, file: str, state_dir: Path | None, **options: Any) -> None:

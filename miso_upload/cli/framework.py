@@ -8,6 +8,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from miso_upload.errors import MisoUploadError
 
@@ -73,6 +74,17 @@ class Program(click.Group):
         if args and args[0] not in self.commands and args[0] not in own:
             args = [DEFAULT_COMMAND, *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the default command's files and options beside the commands."""
+        default = self.commands[DEFAULT_COMMAND]
+        inner = click.Context(default, parent=ctx, info_name=DEFAULT_COMMAND)
+        offered = default.shell_complete(inner, incomplete)
+        if not incomplete.startswith("-"):
+            offered.append(CompletionItem(incomplete, type="file"))
+        known = {item.value for item in offered}
+        return [*offered, *(item for item in super().shell_complete(ctx, incomplete)
+                            if item.value not in known)]  # fmt: skip
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; end with the exit code of whatever went wrong, and never a traceback."""

@@ -63,7 +63,7 @@ def state_option(command: Any) -> Any:
 
 
 @click.command("upload", cls=HeadedCommand, context_settings=CONTEXT, epilog=_EXAMPLES)
-@click.argument("inputs", metavar="FILE...", nargs=-1, required=True)
+@click.argument("inputs", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 @reading_options
 @reading("--growing", is_flag=True, help="The last line may still be written: let it wait.")
 @reading("--max-row-bytes", type=_SIZE, default=8 * 2**20, metavar="N", help="Longest row read.")

@@ -153,3 +153,17 @@ def test_a_defect_shows_where_it_is_and_no_traceback(monkeypatch, tmp_path):
     assert done.exit_code == 3
     assert "ZeroDivisionError at" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [("st", "plain,status"), ("--dry", "plain,--dry-run"), ("hist", "file,hist")],
+)
+def test_the_shell_is_offered_commands_options_and_files(words, offered):
+    env = {
+        "_MISO_UPLOAD_COMPLETE": "bash_complete",
+        "COMP_WORDS": f"miso-upload {words}",
+        "COMP_CWORD": "1",
+    }
+
+    assert offered in CliRunner().invoke(program, [], prog_name="miso-upload", env=env).output
