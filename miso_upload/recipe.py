@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from miso_upload.identity import IdentityPolicy
-from miso_upload.mapping import Mapper, MappingOptions, parse_assignments
+from miso_upload.mapping import Mapper, MappingPlan, rules_of_options
 from miso_upload.schema import load_schema, shipped_schema
 from miso_upload.timestamps import TimestampReader
 from miso_upload.transform import Transform
@@ -36,9 +36,8 @@ class Recipe:
             salt=settings.anonymous_id_salt,
             trusted_proxies=settings.trusted_proxies,
         )
-        self._mapping = MappingOptions(
-            columns=parse_assignments("--map", settings.map),
-            constants=parse_assignments("--set", settings.set),
+        self._plan = MappingPlan(
+            rules=rules_of_options(settings.map, settings.set),
             list_separator=settings.list_separator,
             strict=settings.strict,
         )
@@ -72,6 +71,6 @@ class Recipe:
             MappingError: The mapping names a column that the source does not have.
         """
         mapper = Mapper(
-            self._mapping, self.schema, self._timestamps, self._identity, source.format.columns
+            self._plan, self.schema, self._timestamps, self._identity, source.format.columns
         )
         return Transform(source.format, mapper, self._judge)

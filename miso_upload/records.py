@@ -103,6 +103,8 @@ class Findings:
     """Advice beyond the schema, by what it says."""
     unmapped: Counter[str] = field(default_factory=Counter)
     """Columns that became nothing, by name."""
+    skipped: Counter[str] = field(default_factory=Counter)
+    """Rows that the user's rules left out, by the name of the rule."""
     not_of_type: Counter[tuple[str, str]] = field(default_factory=Counter)
     """`(attribute, type)` where a row had an attribute that its type does not."""
     first_timestamp: datetime | None = None
@@ -128,6 +130,7 @@ class Findings:
         self.types.update(other.types)
         self.ids.update(other.ids)
         self.unmapped.update(other.unmapped)
+        self.skipped.update(other.skipped)
         self.not_of_type.update(other.not_of_type)
         for text, tally in other.warnings.items():
             self.warnings.setdefault(text, Tally()).add(tally.line, tally.example, tally.count)

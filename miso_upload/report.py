@@ -158,6 +158,7 @@ class Summary:
                 {"warning": text, "rows": tally.count, "line": tally.line, "example": tally.example}
                 for text, tally in found.warnings.items()
             ],
+            "skipped": dict(found.skipped.most_common()),
             "columns_left_out": dict(found.unmapped.most_common()),
             "attributes_left_out": [
                 {"attribute": attribute, "type": name, "rows": count}
@@ -255,6 +256,10 @@ class Summary:
             for text, tally in list(found.warnings.items())[:_MOST_LISTED]:
                 yield f"{_INDENT}{tally.count:>9,}  {printable(text)}"
                 yield f"{_INDENT}{'':>9}  e.g. line {tally.line}: {printable(tally.example)}"
+        if found.skipped:
+            yield "\nSkipped:"
+        for name, count in found.skipped.most_common(_MOST_LISTED):
+            yield f"{_INDENT}{count:>9,}  {printable(name)}"
         if found.unmapped or found.not_of_type:
             yield "\nLeft out:"
         for column, count in found.unmapped.most_common(_MOST_LISTED):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from miso_upload.advice import survey
 from miso_upload.encoding import JSONEncodeError, encode, encode_joined
 from miso_upload.formats.json_rows import readable
-from miso_upload.mapping import Mapped
+from miso_upload.mapping import Mapped, Skipped
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection
 from miso_upload.sources.fingerprint import digest
 
@@ -66,6 +66,7 @@ class Transform:
             slices=tuple(work.encoded),
             counts=tuple(map(len, work.lines)),
             rejections=tuple(work.rejections),
+            skipped=work.skipped,
             findings=work.findings,
         )
 
@@ -95,6 +96,9 @@ class Transform:
                 outcome = (_TOO_DEEP,)
             if isinstance(outcome, Mapped):
                 shaped.add(outcome.record, line, row, outcome.derived)
+            elif isinstance(outcome, Skipped):
+                work.skipped += 1
+                work.findings.skipped[outcome.rule] += 1
             else:
                 work.rejections.append(Rejection(line, outcome, row))
         return shaped
@@ -164,7 +168,7 @@ class _Work:
     """What a block has come to so far."""
 
     def __init__(self) -> None:
-        self.rows = 0
+        self.rows = self.skipped = 0
         self.lines: list[Sequence[int]] = []
         self.encoded: list[bytes] = []
         self.rejections: list[Rejection] = []

@@ -8,20 +8,23 @@ be named by the user. What was named by the user wins over what maps by itself.
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.errors import MappingError
 from miso_upload.mapping.cells import CellError, converter
+from miso_upload.mapping.conditions import compile_condition
+from miso_upload.mapping.paths import ABSENT, first_step
+from miso_upload.mapping.rules import Compiled, SkipRow, compile_rule
 from miso_upload.quoting import quoted
 from miso_upload.records import Findings, Reason, Record
 from miso_upload.schema import Kind
+from miso_upload.timestamps import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator
 
     from miso_upload.identity import IdentityOutcome, IdentityPolicy
-    from miso_upload.mapping.options import MappingOptions
+    from miso_upload.mapping.plan import MappingPlan, NamedRule
     from miso_upload.schema import Schema
     from miso_upload.timestamps import TimestampReader
 
@@ -34,26 +37,7 @@ _NOT_AN_OBJECT = Reason("the row", "is not a JSON object")
 _FORWARDED = Reason(
     "ip", "is a list; its last address is taken for the visitor's (see --trusted-proxies)"
 )
-_ABSENT = object()
-
-
-@dataclass(frozen=True, slots=True)
-class _Binding:
-    """One column and what it becomes."""
-
-    column: str
-    attribute: str
-    parts: tuple[str, ...]
-    kind: Kind
-    convert: Callable[[Any], Any] | None
-    """None where a JSON value is taken as it is, for the schema to judge."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Constant:
-    attribute: str
-    parts: tuple[str, ...]
-    value: Any
+_UNKNOWN: Any = object()
 
 
 class Mapped(NamedTuple):
@@ -63,11 +47,28 @@ class Mapped(NamedTuple):
     derived: bool
 
 
+class Skipped(NamedTuple):
+    """A row that the user's rules leave out, and the name of the rule that did."""
+
+    rule: str
+
+
+class _Binding(NamedTuple):
+    """An attribute, and how a value becomes it."""
+
+    attribute: str
+    parts: tuple[str, ...]
+    convert: Callable[[Any], Any] | None
+    """None where a JSON value is taken as it is, for the schema to judge."""
+    shown: str = ""
+    """The columns that it comes from, where they are called otherwise."""
+
+
 class Mapper:
     """Turns rows into records.
 
     Args:
-        options: What the user named.
+        plan: What the user named.
         schema: Which attributes there are, and which types have them.
         timestamps: Reads timestamps.
         identity: Derives ids.
@@ -80,25 +81,26 @@ class Mapper:
 
     def __init__(
         self,
-        options: MappingOptions,
+        plan: MappingPlan,
         schema: Schema,
         timestamps: TimestampReader,
         identity: IdentityPolicy,
         columns: tuple[str, ...] | None,
     ) -> None:
-        self._arguments = (options, schema, timestamps, identity, columns)
-        self._options = options
+        self._arguments = (plan, schema, timestamps, identity, columns)
+        self._plan = plan
         self._schema = schema
         self._timestamps = timestamps
         self._identity = identity
-        self._cells = columns is not None
+        self._columns = columns
         self._allowed = {name: schema.allowed(name) for name in schema.types}
-        self._named = {attribute for attribute, _ in (*options.columns, *options.constants)}
-        self._by_column: dict[str, tuple[_Binding, ...] | None] = {}
-        self._by_path: list[tuple[tuple[str, ...], _Binding]] = []
-        for attribute, column in options.columns:
-            self._bind_named(attribute, column, columns)
-        self._constants = [self._constant(*pair) for pair in options.constants]
+        self._named = {named.attribute for named in plan.rules}
+        self._rules = [self._compiled(named) for named in plan.rules]
+        self._skips = [(skip.name, compile_condition(skip)) for skip in plan.skips]
+        self._used = {first_step(path) for named in plan.rules for path in named.rule.reads}
+        self._used |= {path for named in plan.rules for path in named.rule.reads}
+        self._used |= {first_step(skip.column) for skip in plan.skips}
+        self._by_itself: dict[str, _Binding | None] = {}
         if columns is not None:
             self._check_columns(columns)
 
@@ -108,212 +110,212 @@ class Mapper:
     @property
     def leaves_records_alone(self) -> bool:
         """Whether a row that is a valid record becomes itself, so that it need not be looked at."""
-        return not self._cells and not self._named
+        return self._columns is None and not self._plan.rules and not self._plan.skips
 
-    def apply(self, row: object, line: int, findings: Findings) -> Mapped | tuple[Reason, ...]:
-        """Return the record that `row` becomes, or why it cannot become one.
+    def apply(
+        self, row: object, line: int, findings: Findings
+    ) -> Mapped | Skipped | tuple[Reason, ...]:
+        """Return the record that `row` becomes, or why it does not become one.
 
         What was left out or looked odd on the way is counted in `findings`.
         """
         if not isinstance(row, dict):
             return (_NOT_AN_OBJECT,)
-        record: Record = {}
-        reasons: list[Reason] = []
-        sides: dict[str, Any] = {}
-        for column, value in row.items():
-            bindings = self._bindings(column)
-            if bindings is None:
-                self._leave_out(column, value, findings, reasons)
-            else:
-                for binding in bindings:
-                    self._put(binding, value, record, sides, reasons, (line, findings))
-        for path, binding in self._by_path:
-            value = _reach(row, path)
-            if value is not _ABSENT:
-                self._put(binding, value, record, sides, reasons, (line, findings))
-        for constant in self._constants:
-            _put_constant(record, constant)
-        self._keep_what_the_type_has(record, findings, reasons)
-        if not reasons:
-            outcome = self._identify(record, sides, line, findings)
-            if outcome.problem is None:
-                return Mapped(record, outcome.derived)
-            reasons.append(Reason("ip", outcome.problem))
-        return tuple(reasons)
-
-    def _bindings(self, column: str) -> tuple[_Binding, ...] | None:
-        bindings = self._by_column.get(column, _ABSENT)
-        if bindings is _ABSENT:
-            bindings = self._bind_itself(column)
-            if len(self._by_column) < _MOST_CACHED:
-                self._by_column[column] = bindings
-        return bindings  # type: ignore[return-value]
-
-    def _bind_itself(self, column: str) -> tuple[_Binding, ...] | None:
-        """Bind a column by its own name, unless the user named another for that attribute."""
-        if column in self._named:
-            return None
-        if column in IDENTITY_COLUMNS:
-            return (_Binding(column, column, (column,), Kind.TEXT, None),)
-        attribute = self._schema.attribute(column)
-        if attribute is None:
-            return None
-        convert = converter(attribute.kind, self._options.list_separator) if self._cells else None
-        return (_Binding(column, column, tuple(column.split(".")), attribute.kind, convert),)
-
-    def _bind_named(self, attribute: str, column: str, columns: tuple[str, ...] | None) -> None:
-        if columns is not None and column not in columns:
-            raise MappingError(
-                f"--map {attribute}={column}: the header has no column {column!r}"
-                f"{_nearest(column, columns)}"
-            )
-        kind = self._kind(f"--map {attribute}={column}", attribute)
-        convert = converter(kind, self._options.list_separator)
-        binding = _Binding(column, attribute, tuple(attribute.split(".")), kind, convert)
-        self._by_column[column] = (*(self._by_column.get(column) or ()), binding)
-        path = tuple(column.split("."))
-        if columns is None and len(path) > 1:
-            self._by_path.append((path, binding))
-            self._by_column.setdefault(path[0], self._bind_itself(path[0]) or ())
-
-    def _constant(self, attribute: str, text: str) -> _Constant:
-        option = f"--set {attribute}={text}"
-        kind = self._kind(option, attribute)
+        for name, holds in self._skips:
+            if holds(row):
+                return Skipped(name)
+        work = _Work(line, findings)
         try:
-            if kind is Kind.TIMESTAMP:
-                value: Any = self._timestamp(text)
-            else:
-                value = converter(kind, self._options.list_separator)(text)
+            self._fill(row, work)
+        except SkipRow as skip:
+            return Skipped(str(skip))
+        self._keep_what_the_type_has(work)
+        if not work.reasons:
+            outcome = self._identify(work)
+            if outcome.problem is None:
+                return Mapped(work.record, outcome.derived)
+            work.reasons.append(Reason("ip", outcome.problem))
+        return tuple(work.reasons)
+
+    # -- compiling ---------------------------------------------------------------------------------
+
+    def _compiled(self, named: NamedRule) -> tuple[_Binding, Compiled]:
+        attribute, rule = named.attribute, named.rule
+        kind = self._kind(named)
+        if self._columns is not None:
+            for column in rule.reads:
+                if column not in self._columns and first_step(column) not in self._columns:
+                    raise MappingError(
+                        f"{named.origin}: the header has no column {column!r}"
+                        f"{_nearest(column, self._columns)}"
+                    )
+        try:
+            compiled = compile_rule(
+                rule, kind, timestamps=self._timestamps, list_separator=self._plan.list_separator
+            )
         except CellError as error:
-            raise MappingError(f"{option}: {quoted(text)} {error}") from None
-        return _Constant(attribute, tuple(attribute.split(".")), value)
+            raise MappingError(f"{named.origin}: the value {error}") from None
+        default = compiled.default
+        if isinstance(default, Reading):
+            if default.text is None:
+                raise MappingError(f"{named.origin}: the value {default.problem}")
+            default = default.text
+        shown = "" if compiled.shown == attribute else compiled.shown
+        binding = _Binding(attribute, tuple(attribute.split(".")), compiled.convert, shown)
+        return binding, compiled._replace(default=default)
 
-    def _timestamp(self, text: str) -> str:
-        reading = self._timestamps.read(text)
-        if reading.text is None:
-            raise CellError(reading.problem)
-        return reading.text
-
-    def _kind(self, option: str, name: str) -> Kind:
-        if name in IDENTITY_COLUMNS:
+    def _kind(self, named: NamedRule) -> Kind:
+        if named.attribute in IDENTITY_COLUMNS:
             return Kind.TEXT
-        attribute = self._schema.attribute(name)
+        attribute = self._schema.attribute(named.attribute)
         if attribute is None:
             known = (*self._schema.attributes, *IDENTITY_COLUMNS)
             raise MappingError(
-                f"{option}: Miso has no attribute {name!r}{_nearest(name, known)}; "
-                "'miso-upload types' lists them"
+                f"{named.origin}: Miso has no attribute {named.attribute!r}"
+                f"{_nearest(named.attribute, known)}; 'miso-upload types' lists them"
             )
         return attribute.kind
 
+    def _binding(self, column: str) -> _Binding | None:
+        """Return what a column becomes by its own name, unless the user named that attribute."""
+        binding = self._by_itself.get(column, _UNKNOWN)
+        if binding is _UNKNOWN:
+            binding = self._bind_itself(column)
+            if len(self._by_itself) < _MOST_CACHED:
+                self._by_itself[column] = binding
+        return binding  # type: ignore[no-any-return]
+
+    def _bind_itself(self, column: str) -> _Binding | None:
+        if column in self._named:
+            return None
+        if column in IDENTITY_COLUMNS:
+            return _Binding(column, (column,), None)
+        attribute = self._schema.attribute(column)
+        if attribute is None:
+            return None
+        convert: Callable[[Any], Any] | None = None
+        if attribute.kind is Kind.TIMESTAMP:
+            convert = self._timestamps.read
+        elif self._columns is not None:
+            convert = converter(attribute.kind, self._plan.list_separator)
+        return _Binding(column, tuple(column.split(".")), convert)
+
     def _check_columns(self, columns: tuple[str, ...]) -> None:
-        unmapped = [column for column in columns if column and self._bindings(column) is None]
-        if self._options.strict and unmapped:
+        unmapped = [
+            column
+            for column in columns
+            if column and column not in self._used and self._binding(column) is None
+        ]
+        if self._plan.strict and unmapped:
             raise MappingError(
                 f"--strict: no attribute is called {', '.join(map(repr, unmapped))}; name what "
                 "each becomes with --map ATTRIBUTE=COLUMN, or leave --strict out"
             )
 
-    def _leave_out(
-        self, column: str, value: object, findings: Findings, reasons: list[Reason]
-    ) -> None:
+    # -- one row -----------------------------------------------------------------------------------
+
+    def _fill(self, row: dict[str, Any], work: _Work) -> None:
+        for column, value in row.items():
+            binding = self._binding(column)
+            if binding is not None:
+                if value is not None and not (value == "" and self._is_absent(binding)):
+                    work.put(binding, value)
+            elif column not in self._used:
+                self._leave_out(column, value, work)
+        for binding, rule in self._rules:
+            value = rule.fetch(row)
+            if value is ABSENT or value is None or value == "":
+                if rule.default is not ABSENT:
+                    work.put(binding._replace(convert=None), rule.default)
+            else:
+                work.put(binding, value)
+
+    def _is_absent(self, binding: _Binding) -> bool:
+        """Return whether empty text under this name stands for nothing."""
+        return self._columns is not None or binding.attribute in _IDS
+
+    def _leave_out(self, column: str, value: object, work: _Work) -> None:
         if value is None or not column:
             return
-        findings.left_out(column)
-        if self._options.strict:
-            reasons.append(Reason(quoted(column), "is not an attribute of Miso (--strict)"))
+        work.findings.left_out(column)
+        if self._plan.strict:
+            work.reasons.append(Reason(quoted(column), "is not an attribute of Miso (--strict)"))
 
-    def _put(
-        self,
-        binding: _Binding,
-        value: Any,  # noqa: ANN401 -- any JSON value
-        record: Record,
-        sides: dict[str, Any],
-        reasons: list[Reason],
-        place: tuple[int, Findings],
-    ) -> None:
-        """Convert one value and put it where it belongs; an absent one stays absent."""
-        if value is None or (value == "" and (self._cells or binding.convert or _is_id(binding))):
-            return
-        if isinstance(value, dict | list):
-            value = _without_nulls(value)
-        if binding.attribute in IDENTITY_COLUMNS:
-            sides[binding.attribute] = value
-            return
-        if binding.kind is Kind.TIMESTAMP:
-            value = self._read_timestamp(binding, value, reasons, place)
-        elif binding.convert is not None:
-            try:
-                value = binding.convert(value)
-            except CellError as error:
-                reasons.append(_cannot(binding, value, str(error)))
-                return
-            if isinstance(value, dict):
-                value = _without_nulls(value)
-        if value is not None and not _merge(record, binding.parts, value):
-            reasons.append(_cannot(binding, None, "stands beside a value that is not an object"))
-
-    def _read_timestamp(
-        self,
-        binding: _Binding,
-        value: Any,  # noqa: ANN401
-        reasons: list[Reason],
-        place: tuple[int, Findings],
-    ) -> str | None:
-        reading = self._timestamps.read(value)
-        if reading.problem is not None:
-            reasons.append(_cannot(binding, value, reading.problem))
-        elif reading.note is not None:
-            line, findings = place
-            findings.warn(Reason(binding.attribute, reading.note, quoted(value)), line)
-        return reading.text
-
-    def _keep_what_the_type_has(
-        self, record: Record, findings: Findings, reasons: list[Reason]
-    ) -> None:
+    def _keep_what_the_type_has(self, work: _Work) -> None:
         """Leave out, and count, attributes that the row's type does not have."""
-        type_name = record.get("type")
+        type_name = work.record.get("type")
         allowed = self._allowed.get(type_name) if isinstance(type_name, str) else None
         if allowed is None:
             return
-        for attribute in record.keys() - allowed:
-            del record[attribute]
-            findings.not_of_type[(attribute, str(type_name))] += 1
-            if self._options.strict:
-                reasons.append(Reason(attribute, f"is not an attribute of {type_name} (--strict)"))
+        for attribute in work.record.keys() - allowed:
+            del work.record[attribute]
+            work.findings.not_of_type[(attribute, str(type_name))] += 1
+            if self._plan.strict:
+                reason = Reason(attribute, f"is not an attribute of {type_name} (--strict)")
+                work.reasons.append(reason)
 
-    def _identify(
-        self, record: Record, sides: dict[str, Any], line: int, findings: Findings
-    ) -> IdentityOutcome:
-        ip, user_agent = sides.get("ip"), sides.get("user_agent")
+    def _identify(self, work: _Work) -> IdentityOutcome:
+        ip, user_agent = work.sides.get("ip"), work.sides.get("user_agent")
         outcome = self._identity.apply(
-            record,
+            work.record,
             ip if isinstance(ip, str) else None,
             user_agent if isinstance(user_agent, str) else None,
         )
         untrusted = not self._identity.trusted_proxies
         if outcome.derived and untrusted and isinstance(ip, str) and "," in ip:
-            findings.warn(_FORWARDED, line)
+            work.findings.warn(_FORWARDED, work.line)
         return outcome
 
 
-def _is_id(binding: _Binding) -> bool:
-    return binding.attribute in _IDS
+class _Work:
+    """What a row has come to so far."""
+
+    __slots__ = ("findings", "line", "reasons", "record", "sides")
+
+    def __init__(self, line: int, findings: Findings) -> None:
+        self.line = line
+        self.findings = findings
+        self.record: Record = {}
+        self.sides: dict[str, Any] = {}
+        self.reasons: list[Reason] = []
+
+    def put(self, binding: _Binding, value: Any) -> None:  # noqa: ANN401 -- any JSON value
+        """Convert a value and put it where it belongs, or note why it cannot be."""
+        if isinstance(value, dict | list):
+            value = _without_nulls(value)
+        if binding.attribute in IDENTITY_COLUMNS:
+            self.sides[binding.attribute] = value
+            return
+        if binding.convert is not None:
+            try:
+                converted = binding.convert(value)
+            except CellError as error:
+                self.reasons.append(_cannot(binding, value, str(error)))
+                return
+            value = self._read(binding, value, converted)
+        if value is not ABSENT and not _merge(self.record, binding.parts, value):
+            reason = _cannot(binding, ABSENT, "stands beside a value that is not an object")
+            self.reasons.append(reason)
+
+    def _read(self, binding: _Binding, value: object, converted: Any) -> Any:  # noqa: ANN401
+        """Return what a conversion came to; a reading of a time may have something to say."""
+        if isinstance(converted, dict):
+            return _without_nulls(converted)
+        if not isinstance(converted, Reading):
+            return converted
+        if converted.problem is not None:
+            self.reasons.append(_cannot(binding, value, converted.problem))
+            return ABSENT
+        if converted.note is not None:
+            note = Reason(binding.attribute, converted.note, quoted(value))
+            self.findings.warn(note, self.line)
+        return converted.text
 
 
 def _cannot(binding: _Binding, value: object, problem: str) -> Reason:
-    column = "" if binding.column == binding.attribute else f" (column {quoted(binding.column)})"
-    shown = "" if value is None else quoted(value)
+    column = f" (column {quoted(binding.shown)})" if binding.shown else ""
+    shown = "" if value is ABSENT else quoted(value)
     return Reason(binding.attribute, problem + column, shown)
-
-
-def _put_constant(record: Record, constant: _Constant) -> None:
-    place: Any = record
-    for part in constant.parts[:-1]:
-        place = place.setdefault(part, {})
-        if not isinstance(place, dict):
-            return
-    place.setdefault(constant.parts[-1], constant.value)
 
 
 def _merge(record: dict[str, Any], parts: tuple[str, ...], value: object) -> bool:
@@ -331,16 +333,6 @@ def _merge(record: dict[str, Any], parts: tuple[str, ...], value: object) -> boo
     return True
 
 
-def _reach(row: Mapping[str, Any], path: tuple[str, ...]) -> Any:  # noqa: ANN401
-    """Return the value at a dotted path through nested objects, or `_ABSENT`."""
-    value: Any = row
-    for part in path:
-        if not isinstance(value, dict) or part not in value:
-            return _ABSENT
-        value = value[part]
-    return value
-
-
 def _without_nulls(value: Any) -> Any:  # noqa: ANN401
     """Return a JSON value without the nulls in its objects; a null in a list has a place and stays.
 
@@ -353,6 +345,6 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def _nearest(name: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
+def _nearest(name: str, known: tuple[str, ...] | Iterator[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""

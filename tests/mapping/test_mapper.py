@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError, MappingError
 from miso_upload.identity import IdentityPolicy
-from miso_upload.mapping import Mapped, Mapper, MappingOptions, parse_assignments
+from miso_upload.mapping import Mapped, Mapper, MappingPlan, rules_of_options
 from miso_upload.records import Findings
 from miso_upload.schema import shipped_schema
 from miso_upload.timestamps import TimestampReader
@@ -21,9 +21,10 @@ VIEW = {
 }
 
 
-def mapper(header=None, *, zone=None, identity=None, **options):
+def mapper(header=None, *, zone=None, identity=None, columns=(), constants=(), **plan):
+    rules = rules_of_options(map("=".join, columns), map("=".join, constants))
     return Mapper(
-        MappingOptions(**options),
+        MappingPlan(rules, **plan),
         shipped_schema(),
         TimestampReader(zone),
         identity or IdentityPolicy(),
@@ -277,12 +278,12 @@ def test_a_mapping_that_cannot_be_meant_is_an_error_before_anything_is_read(opti
 @pytest.mark.parametrize("text", ["product_ids", "=sku", "product_ids=", ""])
 def test_an_assignment_that_is_none_is_an_error(text):
     with pytest.raises(ConfigurationError, match="write ATTRIBUTE="):
-        parse_assignments("--map", [text])
+        rules_of_options([text], ())
 
 
 def test_an_attribute_that_is_assigned_twice_is_an_error():
     with pytest.raises(ConfigurationError, match="given twice"):
-        parse_assignments("--map", ["user_id=a", "user_id=b"])
+        rules_of_options(["user_id=a", "user_id=b"], ())
 
 
 json_rows = st.recursive(

@@ -1,0 +1,89 @@
+"""Which rows are left out, by rules that have names, so that their rows can be counted by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import translate
+from re import compile as compile_pattern
+from typing import TYPE_CHECKING, Any
+
+from miso_upload.mapping.cells import CellError, to_number
+from miso_upload.mapping.paths import ABSENT, reacher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A row is left out where all that is said here holds of one column.
+
+    Attributes:
+        name: What rows are counted under.
+        column: The column or path that is looked at.
+        one_of: Its text is one of these.
+        none_of: Its text is none of these.
+        like: Its text fits one of these patterns, in which `*` and `?` stand for anything.
+        below: It is a number less than this.
+        above: It is a number greater than this.
+        empty: It is empty or absent (True), or it is not (False).
+    """
+
+    name: str
+    column: str
+    one_of: tuple[str, ...] | None = None
+    none_of: tuple[str, ...] | None = None
+    like: tuple[str, ...] | None = None
+    below: float | None = None
+    above: float | None = None
+    empty: bool | None = None
+
+
+def compile_condition(condition: Condition) -> Callable[[dict[str, Any]], bool]:
+    """Return the function that says whether a row is left out."""
+    reach = reacher(condition.column)
+    tests = list(_tests(condition))
+
+    def holds(row: dict[str, Any]) -> bool:
+        value = reach(row)
+        return all(test(value) for test in tests)
+
+    return holds
+
+
+def _tests(condition: Condition) -> list[Callable[[Any], bool]]:
+    tests: list[Callable[[Any], bool]] = []
+    if condition.one_of is not None:
+        wanted = frozenset(condition.one_of)
+        tests.append(lambda value: _text(value) in wanted)
+    if condition.none_of is not None:
+        unwanted = frozenset(condition.none_of)
+        tests.append(lambda value: _text(value) not in unwanted)
+    if condition.like is not None:
+        fits = compile_pattern("|".join(map(translate, condition.like))).match
+        tests.append(lambda value: fits(_text(value)) is not None)
+    if condition.below is not None:
+        least = condition.below
+        tests.append(lambda value: (number := _number(value)) is not None and number < least)
+    if condition.above is not None:
+        most = condition.above
+        tests.append(lambda value: (number := _number(value)) is not None and number > most)
+    if condition.empty is not None:
+        empty = condition.empty
+        tests.append(lambda value: (_text(value) == "") is empty)
+    return tests
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 -- any JSON value, or ABSENT
+    if value is ABSENT or value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else str(value)
+
+
+def _number(value: Any) -> float | None:  # noqa: ANN401
+    try:
+        return to_number(value)
+    except CellError:
+        return None

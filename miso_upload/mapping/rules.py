@@ -1,0 +1,192 @@
+"""What a mapping can say about one attribute: where its value comes from, and what is done to it.
+
+A `Rule` is plain data, as the mapping file has it; `compile_rule` makes two functions of it: one
+that fetches the value from a row, and one that turns it into what the schema asks for. Nothing is
+interpreted row by row.
+"""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from miso_upload.mapping.cells import CellError, converter, to_number
+from miso_upload.mapping.paths import ABSENT, reacher
+from miso_upload.schema import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from miso_upload.timestamps import TimestampReader
+
+Row = dict[str, Any]
+NO_VALUE: Any = object()
+
+
+class SkipRow(Exception):  # noqa: N818 -- it is no error
+    """The user's rules leave this row out; the argument is the rule's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Where the value of one attribute comes from, and what is done to it on the way.
+
+    Attributes:
+        columns: Columns or dotted paths. Of several, the first that is not empty counts.
+        join: What several columns are joined by instead; all of them must have something.
+        template: Text with `{column}` places.
+        value: A constant.
+        values: What each value becomes; text of the column on the left.
+        otherwise: What to do with a value that `values` does not have.
+        split: What separates the values of a list.
+        scale: What a number is multiplied by.
+        at_least: The least number that is taken.
+        at_most: The largest number that is taken.
+        timestamps: Reads times, where the rule says how they are written.
+        default: What an absent value is taken for.
+    """
+
+    columns: tuple[str, ...] = ()
+    join: str | None = None
+    template: str | None = None
+    value: Any = NO_VALUE
+    values: Mapping[str, Any] | None = field(default=None, hash=False)
+    otherwise: Literal["reject", "skip", "omit", "keep"] = "reject"
+    split: str | None = None
+    scale: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    timestamps: TimestampReader | None = None
+    default: Any = NO_VALUE
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Return the columns or paths that it looks at."""
+        return (*self.columns, *_places(self.template)) if self.template else self.columns
+
+
+class Compiled(NamedTuple):
+    """A rule as two functions: `fetch` may return `ABSENT`, `convert` may raise `CellError`."""
+
+    fetch: Callable[[Row], Any]
+    convert: Callable[[Any], Any]
+    default: Any
+    shown: str
+    """The columns that it reads, for messages."""
+
+
+def compile_rule(
+    rule: Rule, kind: Kind, *, timestamps: TimestampReader, list_separator: str | None
+) -> Compiled:
+    """Return `rule` for an attribute of `kind`, ready to be applied to rows.
+
+    Raises:
+        CellError: A constant, a default or a value of the table does not fit the attribute.
+    """
+    convert = _convert(rule, kind, rule.timestamps or timestamps, rule.split or list_separator)
+    default = ABSENT if rule.default is NO_VALUE else convert(rule.default)
+    if rule.values is not None:
+        convert = _looked_up(rule, convert)
+    if rule.value is not NO_VALUE:
+        constant = convert(rule.value)
+        return Compiled(lambda _: ABSENT, convert, constant, "")
+    return Compiled(_fetch(rule), convert, default, ", ".join(rule.reads))
+
+
+def _fetch(rule: Rule) -> Callable[[Row], Any]:
+    if rule.template is not None:
+        return _filled_in(rule.template)
+    reach = [reacher(column) for column in rule.columns]
+    if len(reach) == 1:
+        return reach[0]
+    if rule.join is None:
+        return _first_of(reach)
+    return _joined(reach, rule.join)
+
+
+def _first_of(reach: list[Callable[[Row], Any]]) -> Callable[[Row], Any]:
+    def fetch(row: Row) -> Any:  # noqa: ANN401 -- any JSON value
+        for each in reach:
+            value = each(row)
+            if value not in (ABSENT, None, ""):
+                return value
+        return ABSENT
+
+    return fetch
+
+
+def _joined(reach: list[Callable[[Row], Any]], separator: str) -> Callable[[Row], Any]:
+    def fetch(row: Row) -> Any:  # noqa: ANN401
+        values = [each(row) for each in reach]
+        if any(value in (ABSENT, None, "") for value in values):
+            return ABSENT
+        return separator.join(map(str, values))
+
+    return fetch
+
+
+def _filled_in(template: str) -> Callable[[Row], Any]:
+    parts = [
+        (literal, None if name is None else reacher(name))
+        for literal, name, _, _ in string.Formatter().parse(template)
+    ]
+
+    def fetch(row: Row) -> Any:  # noqa: ANN401
+        text = []
+        for literal, reach in parts:
+            text.append(literal)
+            if reach is not None:
+                value = reach(row)
+                if value in (ABSENT, None, ""):
+                    return ABSENT
+                text.append(str(value))
+        return "".join(text)
+
+    return fetch
+
+
+def _places(template: str) -> tuple[str, ...]:
+    return tuple(name for _, name, _, _ in string.Formatter().parse(template) if name)
+
+
+def _convert(
+    rule: Rule, kind: Kind, timestamps: TimestampReader, separator: str | None
+) -> Callable[[Any], Any]:
+    if kind is Kind.TIMESTAMP:
+        return timestamps.read
+    convert = converter(kind, separator)
+    if rule.scale is None and rule.at_least is None and rule.at_most is None:
+        return convert
+
+    def bounded(value: Any) -> Any:  # noqa: ANN401
+        number = to_number(value)
+        if rule.scale is not None:
+            # By decimals, so that 1999 at a scale of 0.01 is 19.99 and nothing near it.
+            number = float(Decimal(str(number)) * Decimal(str(rule.scale)))
+        if rule.at_least is not None and number < rule.at_least:
+            raise CellError(f"is less than {rule.at_least}")
+        if rule.at_most is not None and number > rule.at_most:
+            raise CellError(f"is more than {rule.at_most}")
+        return convert(number)
+
+    return bounded
+
+
+def _looked_up(rule: Rule, convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    table = {key: convert(value) for key, value in (rule.values or {}).items()}
+
+    def look_up(value: Any) -> Any:  # noqa: ANN401
+        found = table.get(value if isinstance(value, str) else str(value), ABSENT)
+        if found is not ABSENT:
+            return found
+        if rule.otherwise == "keep":
+            return convert(value)
+        if rule.otherwise == "omit":
+            return ABSENT
+        if rule.otherwise == "skip":
+            raise SkipRow("a value that the mapping does not name")
+        raise CellError("is no value that the mapping names")
+
+    return look_up
