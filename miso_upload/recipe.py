@@ -9,7 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from miso_upload.identity import IdentityPolicy
-from miso_upload.mapping import Mapper, MappingPlan, rules_of_options
+from miso_upload.mapping import (
+    Mapper,
+    MappingFile,
+    MappingPlan,
+    read_mapping_file,
+    rules_of_options,
+)
 from miso_upload.schema import load_schema, shipped_schema
 from miso_upload.timestamps import TimestampReader
 from miso_upload.transform import Transform
@@ -36,8 +42,12 @@ class Recipe:
             salt=settings.anonymous_id_salt,
             trusted_proxies=settings.trusted_proxies,
         )
+        mapping = read_mapping_file(settings.mapping) if settings.mapping else MappingFile("")
+        named = rules_of_options(settings.map, settings.set)
+        own = {rule.attribute for rule in named}
         self._plan = MappingPlan(
-            rules=rules_of_options(settings.map, settings.set),
+            rules=(*(rule for rule in mapping.rules if rule.attribute not in own), *named),
+            skips=mapping.skips,
             list_separator=settings.list_separator,
             strict=settings.strict,
         )
@@ -48,6 +58,7 @@ class Recipe:
         )
         # Chunk size is no part of it: spans are remembered as they were cut.
         parts = {
+            "--mapping": mapping.fingerprint,
             "--map": ", ".join(sorted(settings.map)),
             "--set": ", ".join(sorted(settings.set)),
             "--list-separator": settings.list_separator or "",

@@ -13,19 +13,18 @@ import enum
 import hashlib
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from miso_upload.document_check import complaint_about_schema
 from miso_upload.encoding import JSONDecodeError, decode, encode
 from miso_upload.errors import SchemaError
 from miso_upload.json_schema import CHOICES, Node, Reader, as_node, faults, references
-from miso_upload.quoting import printable
+from miso_upload.shipped import shipped_schema_file
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
-    from importlib.resources.abc import Traversable
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FILE = "interactions.schema.json"
@@ -173,7 +172,7 @@ class Schema:
 
 def shipped_schema_text() -> bytes:
     """Return the shipped schema as it stands in its file, to be read and copied."""
-    return _shipped_file().read_bytes()
+    return shipped_schema_file(FILE).read_bytes()
 
 
 @cache
@@ -205,16 +204,6 @@ def load_schema(path: str | os.PathLike[str]) -> Schema:
     return Schema(document, str(path), types, fingerprint=digest)
 
 
-def _shipped_file() -> Traversable:
-    inside = resources.files("miso_upload") / "schemas" / FILE
-    beside = Path(__file__).parent.parent / "schemas" / FILE
-    found: Traversable
-    for found in (inside, beside):
-        if found.is_file():
-            return found
-    raise SchemaError("The shipped schema is missing: install miso-upload again.")
-
-
 def _parsed(text: bytes) -> Node:
     try:
         document = decode(text.removeprefix(codecs.BOM_UTF8))
@@ -243,16 +232,10 @@ def _check(document: Node) -> None:
 
 
 def _check_part(place: str, node: Node) -> None:
-    # Imported here because it takes long, and few bring a schema of their own.
-    import jsonschema  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    # Whether a regular expression is one is for the library that judges by it to say.
-    formats = jsonschema.FormatChecker(formats=())
-    try:
-        jsonschema.Draft202012Validator.check_schema(node, format_checker=formats)
-    except jsonschema.SchemaError as error:
-        where = "/".join(map(str, (place, *error.path)))
-        raise ValueError(f"{where}: is not JSON Schema: {printable(error.message)}") from error
+    complaint = complaint_about_schema(node)
+    if complaint is not None:
+        where = "/".join(map(str, (place, *complaint.path)))
+        raise ValueError(f"{where}: is not JSON Schema: {complaint.problem}")
 
 
 def _types(document: Node) -> dict[str, InteractionType]:

@@ -34,6 +34,8 @@ class Settings:
     max_row_bytes: int = 8 * 2**20
 
     # Becoming a record
+    mapping: str | None = None
+    """A mapping file; `map` and `set` win over what it says of an attribute."""
     map: tuple[str, ...] = ()
     """`ATTRIBUTE=COLUMN` texts."""
     set: tuple[str, ...] = ()

@@ -243,32 +243,6 @@ def test_a_schema_crosses_a_process_boundary():
     )
 
 
-# Where the shipped file is found
-
-
-def test_in_a_wheel_it_is_inside_of_the_package(tmp_path, monkeypatch):
-    inside = tmp_path / "schemas" / "interactions.schema.json"
-    inside.parent.mkdir()
-    inside.write_bytes(b"{}")
-    monkeypatch.setattr(schema_module.resources, "files", lambda package: tmp_path)
-
-    assert shipped_schema_text() == b"{}"
-
-
-def test_in_a_source_tree_it_is_beside_the_package(tmp_path, monkeypatch):
-    monkeypatch.setattr(schema_module.resources, "files", lambda package: tmp_path)
-
-    assert b"urn:miso-upload:interactions" in shipped_schema_text()
-
-
-def test_an_installation_without_it_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(schema_module.resources, "files", lambda package: tmp_path)
-    monkeypatch.setattr(schema_module, "__file__", str(tmp_path / "miso_upload" / "schema.py"))
-
-    with pytest.raises(SchemaError, match="install miso-upload again"):
-        shipped_schema_text()
-
-
 # A schema of one's own
 
 

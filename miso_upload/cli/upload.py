@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 from pathlib import Path
@@ -54,6 +55,24 @@ def reading_options(command: Any) -> Any:
     return command
 
 
+def use_options_of_file(ctx: click.Context, _: click.Parameter, path: str | None) -> str | None:
+    """Take the options that a mapping file holds as defaults; command line and environment win."""
+    if path is None:
+        return None
+    from miso_upload.mapping import read_mapping_file
+
+    file = read_mapping_file(path)
+    known = {param.name for param in ctx.command.params} - {"mapping"}
+    options = {name.replace("-", "_"): value for name, value in file.options.items()}
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, [each for each in known if each], n=1)
+            meant = f" (did you mean {near[0]}?)" if near else ""
+            raise ConfigurationError(f"{path}: [options] has no option {name}{meant}")
+    ctx.default_map = {**(ctx.default_map or {}), **options}
+    return path
+
+
 def state_option(command: Any) -> Any:
     """Add the option that says where the ledgers are."""
     return resuming(
@@ -67,6 +86,11 @@ def state_option(command: Any) -> Any:
 @reading_options
 @reading("--growing", is_flag=True, help="The last line may still be written: let it wait.")
 @reading("--max-row-bytes", type=_SIZE, default=8 * 2**20, metavar="N", help="Longest row read.")
+@becoming(
+    "-m", "--mapping", "--config", type=click.Path(dir_okay=False), metavar="FILE",
+    is_eager=True, callback=use_options_of_file,
+    help="A mapping file; it can hold options of the job too.",
+)  # fmt: skip
 @becoming(
     "--map", multiple=True, metavar="ATTRIBUTE=COLUMN", help="Name the column of an attribute."
 )

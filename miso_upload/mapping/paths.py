@@ -6,6 +6,7 @@ read as JSON, since exports like to put objects into cells.
 
 from __future__ import annotations
 
+import enum
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,15 @@ from miso_upload.encoding import JSONDecodeError, decode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ABSENT: Any = object()
-"""What a path leads to where there is nothing."""
+
+class Nothing(enum.Enum):
+    """Where there is no value; unlike `None`, no value of a row can be it."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Any = Nothing.ABSENT
+"""What a path leads to where there is nothing. An enum, so that it is the same in every process."""
 
 _STEP = re.compile(r"([^.\[\]]+)|(\[\])")
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.mapping.rules import NO_VALUE, Rule
+from miso_upload.mapping.paths import ABSENT
+from miso_upload.mapping.rules import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,7 +54,7 @@ def rules_of_options(columns: Iterable[str], constants: Iterable[str]) -> tuple[
     rules = [
         NamedRule(
             attribute,
-            Rule(columns=(column,), default=fixed.get(attribute, NO_VALUE)),
+            Rule(columns=(column,), default=fixed.get(attribute, ABSENT)),
             f"--map {attribute}={column}",
         )
         for attribute, column in mapped.items()

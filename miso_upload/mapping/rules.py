@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from miso_upload.timestamps import TimestampReader
 
 Row = dict[str, Any]
-NO_VALUE: Any = object()
 
 
 class SkipRow(Exception):  # noqa: N818 -- it is no error
@@ -51,7 +50,7 @@ class Rule:
     columns: tuple[str, ...] = ()
     join: str | None = None
     template: str | None = None
-    value: Any = NO_VALUE
+    value: Any = ABSENT
     values: Mapping[str, Any] | None = field(default=None, hash=False)
     otherwise: Literal["reject", "skip", "omit", "keep"] = "reject"
     split: str | None = None
@@ -59,7 +58,7 @@ class Rule:
     at_least: float | None = None
     at_most: float | None = None
     timestamps: TimestampReader | None = None
-    default: Any = NO_VALUE
+    default: Any = ABSENT
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -86,10 +85,10 @@ def compile_rule(
         CellError: A constant, a default or a value of the table does not fit the attribute.
     """
     convert = _convert(rule, kind, rule.timestamps or timestamps, rule.split or list_separator)
-    default = ABSENT if rule.default is NO_VALUE else convert(rule.default)
+    default = ABSENT if rule.default is ABSENT else convert(rule.default)
     if rule.values is not None:
         convert = _looked_up(rule, convert)
-    if rule.value is not NO_VALUE:
+    if rule.value is not ABSENT:
         constant = convert(rule.value)
         return Compiled(lambda _: ABSENT, convert, constant, "")
     return Compiled(_fetch(rule), convert, default, ", ".join(rule.reads))

@@ -1,0 +1,183 @@
+"""Mapping files: TOML that says how rows become records, and the options of the job.
+
+A file is checked against a schema of its own (`schemas/mapping.schema.json`), so what it says wrong
+is told with the line it stands in and the name that was probably meant.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from miso_upload.document_check import complaint_about
+from miso_upload.encoding import decode
+from miso_upload.errors import ConfigurationError, MappingError
+from miso_upload.mapping.conditions import Condition
+from miso_upload.mapping.paths import ABSENT
+from miso_upload.mapping.plan import NamedRule
+from miso_upload.mapping.rules import Rule
+from miso_upload.shipped import shipped_schema_file
+from miso_upload.timestamps import TimestampReader
+
+if TYPE_CHECKING:
+    from miso_upload.json_schema import Node
+
+SCHEMA_FILE = "mapping.schema.json"
+
+
+@dataclass(frozen=True, slots=True)
+class MappingFile:
+    """What a mapping file says.
+
+    Attributes:
+        name: What it is called, for messages.
+        rules: Where the value of each attribute comes from.
+        skips: Which rows are left out.
+        options: Options of an upload, by their names.
+    """
+
+    name: str
+    rules: tuple[NamedRule, ...] = ()
+    skips: tuple[Condition, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a text that is equal where two files map alike, whatever they are called."""
+        if not (self.rules or self.skips):
+            return ""
+        said = repr([(named.attribute, named.rule) for named in self.rules] + [*self.skips])
+        return hashlib.sha256(said.encode()).hexdigest()[:12]
+
+
+def read_mapping_file(path: str) -> MappingFile:
+    """Return what the mapping file at `path` says.
+
+    Raises:
+        MappingError: It cannot be read, or says something that cannot be meant.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise MappingError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise MappingError(f"{path}: is not UTF-8, as TOML must be") from None
+    return parse_mapping(path, text)
+
+
+def parse_mapping(name: str, text: str) -> MappingFile:
+    """Return what the text of a mapping file says.
+
+    Raises:
+        MappingError: It says something that cannot be meant; the message names the line.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise MappingError(f"{name}: is not TOML: {error}") from None
+    complaint = complaint_about(document, _mapping_schema())
+    if complaint is not None:
+        raise MappingError(_located(name, text, complaint.path, complaint.problem))
+    rules = []
+    for attribute, said in document.get("attributes", {}).items():
+        path = ("attributes", attribute)
+        try:
+            rule = _rule({"column": said} if isinstance(said, str) else said)
+        except ConfigurationError as error:
+            raise MappingError(_located(name, text, path, str(error))) from None
+        rules.append(NamedRule(attribute, rule, f"{name}:{_line(text, path)}"))
+    return MappingFile(
+        name,
+        tuple(rules),
+        tuple(map(_condition, document.get("skip", ()))),
+        document.get("options", {}),
+    )
+
+
+@cache
+def _mapping_schema() -> Node:
+    schema: Node = decode(shipped_schema_file(SCHEMA_FILE).read_bytes())
+    return schema
+
+
+def _rule(said: dict[str, Any]) -> Rule:
+    """Return the rule that a table makes.
+
+    Raises:
+        ConfigurationError: It names no source of the value or several, or an unknown time zone.
+    """
+    sources = [key for key in ("column", "first_of", "columns", "template", "value") if key in said]
+    if len(sources) != 1:
+        raise ConfigurationError(
+            "say exactly one of column, first_of, columns, template and value, not "
+            + (" and ".join(sources) or "none")
+        )
+    column = said.get("column")
+    formats = said.get("format", ())
+    formats = (formats,) if isinstance(formats, str) else tuple(formats)
+    timestamps = None
+    if formats or "timezone" in said:
+        timestamps = TimestampReader(said.get("timezone"), formats)
+    return Rule(
+        columns=(column,) if column else tuple(said.get("first_of") or said.get("columns") or ()),
+        join=said.get("join", " ") if "columns" in said else None,
+        template=said.get("template"),
+        value=said.get("value", ABSENT),
+        values=said.get("values"),
+        otherwise=said.get("otherwise", "reject"),
+        split=said.get("split"),
+        scale=said.get("scale"),
+        at_least=said.get("min"),
+        at_most=said.get("max"),
+        timestamps=timestamps,
+        default=said.get("default", ABSENT),
+    )
+
+
+def _condition(said: dict[str, Any]) -> Condition:
+    return Condition(
+        said["name"],
+        said["column"],
+        one_of=_texts(said.get("in")),
+        none_of=_texts(said.get("not_in")),
+        like=_texts(said.get("like")),
+        below=said.get("below"),
+        above=said.get("above"),
+        empty=said.get("empty"),
+    )
+
+
+def _texts(said: list[str] | None) -> tuple[str, ...] | None:
+    return None if said is None else tuple(said)
+
+
+def _located(name: str, text: str, path: tuple[str | int, ...], problem: str) -> str:
+    where = ".".join(str(step) for step in path if not isinstance(step, int))
+    return f"{name}:{_line(text, path)}: {where} {problem}"
+
+
+def _line(text: str, path: tuple[str | int, ...]) -> int:
+    """Return the line in which the last key of `path` stands, as far as can be told.
+
+    The TOML parser of the standard library keeps no positions, so the keys are looked for one after
+    the other; the n-th table of a list is the n-th heading of its name.
+    """
+    position = 0
+    key = ""
+    for step in path:
+        if isinstance(step, int):
+            heading = re.compile(rf"^[ \t]*\[\[\s*{re.escape(key)}\s*\]\]", re.MULTILINE)
+            starts = [found.start() for found in heading.finditer(text)]
+            position = starts[step] if step < len(starts) else position
+        else:
+            key = step
+            found = re.compile(rf"(?<![\w-])[\"']?{re.escape(key)}[\"']?(?![\w-])").search(
+                text, position
+            )
+            position = found.start() if found else position
+    return text.count("\n", 0, position) + 1

@@ -1,0 +1,170 @@
+# ruff: noqa: E501 -- tables of cases are read by line
+import pickle
+
+import pytest
+
+from miso_upload.errors import MappingError
+from miso_upload.identity import IdentityPolicy
+from miso_upload.mapping import Mapped, Mapper, MappingPlan, Skipped, parse_mapping
+from miso_upload.records import Findings
+from miso_upload.schema import shipped_schema
+from miso_upload.timestamps import TimestampReader
+
+
+def outcome(text, row, *, header=None):
+    """Return what a row becomes under a mapping file: a record, a rule's name, or reasons."""
+    file = parse_mapping("shop.toml", text)
+    plan = pickle.loads(pickle.dumps(MappingPlan(file.rules, file.skips)))
+    mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), header)
+    found = mapper.apply(row, 1, Findings())
+    if isinstance(found, Mapped):
+        return found.record
+    if isinstance(found, Skipped):
+        return found.rule
+    return [reason.text for reason in found]
+
+
+def attribute(name, rule, row):
+    """Return one attribute of what a row becomes, where the row needs nothing else."""
+    found = outcome(f'[attributes]\ntype = {{ value = "checkout" }}\n"{name}" = {rule}', row)
+    if isinstance(found, list):
+        return found
+    for step in name.split("."):
+        found = found.get(step) if isinstance(found, dict) else None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "row", "expected"),
+    [
+        ("user_id", '"customer"', {"customer": 7}, "7"),
+        ("user_id", '{ column = "a.b" }', {"a": {"b": "x"}}, "x"),
+        ("user_id", '{ column = "a.b" }', {"a.b": "literal", "a": {"b": "x"}}, "literal"),
+        ("user_id", '{ column = "a.b" }', {"a": '{"b": "inside text"}'}, "inside text"),
+        ("user_id", '{ column = "a.b" }', {"a": "no json"}, None),
+        ("product_ids", '{ column = "items[].sku" }', {"items": [{"sku": 1}, {}, {"sku": 3}]},
+         ["1", "3"]),
+        ("product_ids", '{ column = "skus", split = "," }', {"skus": "a, b"}, ["a", "b"]),
+        ("product_ids", '{ value = ["a", "b"] }', {}, ["a", "b"]),
+        ("user_id", '{ first_of = ["a", "b"] }', {"a": "", "b": "second"}, "second"),
+        ("user_id", '{ columns = ["a", "b"], join = "-" }', {"a": 1, "b": "x"}, "1-x"),
+        ("user_id", '{ columns = ["a", "b"], join = "-" }', {"a": 1}, None),
+        ("context.page.url", '{ template = "https://shop.example{path}?q={q}" }',
+         {"path": "/p", "q": 1}, "https://shop.example/p?q=1"),
+        ("context.page.url", '{ template = "https://shop.example{path}" }', {}, None),
+        ("revenue", '{ column = "cents", scale = 0.01 }', {"cents": "1999"}, 19.99),
+        ("revenue", '{ column = "x", default = 0 }', {"x": ""}, 0),
+        ("user_id", '{ column = "x", default = "nobody" }', {}, "nobody"),
+        ("timestamp", '{ columns = ["d", "t"], format = "%d.%m.%Y %H:%M", timezone = "Europe/Berlin" }',
+         {"d": "01.05.2024", "t": "10:00"}, "2024-05-01T08:00:00Z"),
+        ("user_id", '{ column = "x", values = { "1" = "one" } }', {"x": 1}, "one"),
+        ("user_id", '{ column = "x", values = { "1" = "one" }, otherwise = "keep" }', {"x": 2}, "2"),
+        ("user_id", '{ column = "x", values = { "1" = "one" }, otherwise = "omit" }', {"x": 2}, None),
+    ],
+)  # fmt: skip
+def test_a_rule_says_where_a_value_comes_from(name, rule, row, expected):
+    assert attribute(name, rule, row) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "row", "reason"),
+    [
+        ("revenue", '{ column = "x", min = 0 }', {"x": "-1"},
+         'revenue "-1" is less than 0 (column "x")'),
+        ("revenue", '{ column = "x", max = 9 }', {"x": 10}, 'revenue 10 is more than 9 (column "x")'),
+        ("user_id", '{ column = "x", values = { a = "b" } }', {"x": "c"},
+         'user_id "c" is no value that the mapping names (column "x")'),
+        ("timestamp", '{ column = "x", format = "%d.%m.%Y" }', {"x": "soon"}, None),
+    ],
+)  # fmt: skip
+def test_a_value_that_a_rule_refuses_is_a_rejection(name, rule, row, reason):
+    (text,) = attribute(name, rule, row)
+
+    assert reason is None or text == reason
+
+
+def test_a_value_table_can_skip_rows_of_other_values():
+    rule = '{ column = "event", values = { view = "read" }, otherwise = "skip" }'
+
+    assert attribute("user_id", rule, {"event": "ping"}) is None
+    assert outcome(f"[attributes]\ntype = {rule}", {"event": "ping"}) == (
+        "a value that the mapping does not name"
+    )
+
+
+@pytest.mark.parametrize(
+    ("condition", "row", "skipped"),
+    [
+        ('in = ["404", "500"]', {"c": "404"}, True),
+        ('in = ["404", "500"]', {"c": 404}, True),
+        ('in = ["404"]', {"c": "200"}, False),
+        ('not_in = ["200"]', {"c": "404"}, True),
+        ('not_in = ["200"]', {}, True),
+        ('like = ["/static/*", "*.css"]', {"c": "/a/b.css"}, True),
+        ('like = ["/static/*"]', {"c": "/x/static/"}, False),
+        ("below = 200", {"c": "199.5"}, True),
+        ("above = 299", {"c": 300}, True),
+        ("below = 200", {"c": "none"}, False),
+        ("below = 400\nabove = 299", {"c": 302}, True),
+        ("below = 400\nabove = 299", {"c": 404}, False),
+        ("empty = true", {}, True),
+        ("empty = true", {"c": ""}, True),
+        ("empty = false", {"c": "x"}, True),
+    ],
+)
+def test_a_row_is_skipped_where_all_that_a_condition_says_holds(condition, row, skipped):
+    text = f'[[skip]]\nname = "the rule"\ncolumn = "c"\n{condition}\n'
+
+    assert (outcome(text, row) == "the rule") is skipped
+
+
+def test_a_pattern_cannot_be_made_to_take_forever():
+    text = '[[skip]]\nname = "x"\ncolumn = "c"\nlike = ["' + "*a" * 30 + '"]\n'
+
+    assert outcome(text, {"c": "a" * 20_000 + "b"}) != "x"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[attributes]\nuser_id = "a"\nrevenue = { column = "x", scal = 3 }',
+         "shop.toml:3: attributes.revenue.scal is not known here (did you mean scale?)"),
+        ('[attribute]\nuser_id = "a"',
+         "shop.toml:1: attribute is not known here (did you mean attributes?)"),
+        ('[attributes]\nuser_id = { column = "a", value = "b" }', "shop.toml:2: attributes.user_id "),
+        ("[attributes]\nuser_id = {}", "not none"),
+        ('[[skip]]\nname = "a"\ncolumn = "b"\nin = ["x"]\n\n[[skip]]\ncolumn = "b"\nin = ["x"]',
+         "shop.toml:6: skip name is missing"),
+        ('[attributes]\ntimestamp = { column = "a", timezone = "Europe/Berln" }', "Europe/Berlin"),
+        ("a = [", "shop.toml: is not TOML"),
+        ("[attributes]\nuser_id = 5", "shop.toml:2: attributes.user_id 5 "),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_meant_is_told_with_its_line(text, message):
+    with pytest.raises(MappingError) as caught:
+        parse_mapping("shop.toml", text)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[attributes]\nproduct_id = "sku"', "shop.toml:2: Miso has no attribute 'product_id'"),
+        ('[attributes]\nuser_id = "custmer"', "did you mean 'customer'?"),
+        ('[attributes]\nrevenue = { value = "much" }', "shop.toml:2: the value is not a number"),
+    ],
+)
+def test_a_file_that_does_not_fit_the_schema_or_the_header_is_told_with_its_line(text, message):
+    with pytest.raises(MappingError) as caught:
+        outcome(text, {}, header=("customer",))
+    assert message in str(caught.value)
+
+
+def test_files_that_map_alike_have_the_same_fingerprint():
+    one = parse_mapping("one.toml", '[attributes]\nuser_id = "a"')
+    other = parse_mapping(
+        "other.toml", '# hello\n[options]\nquiet = true\n[attributes]\nuser_id="a"'
+    )
+
+    assert one.fingerprint == other.fingerprint
+    assert one.fingerprint != parse_mapping("x", '[attributes]\nuser_id = "b"').fingerprint
