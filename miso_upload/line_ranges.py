@@ -10,20 +10,9 @@ if TYPE_CHECKING:
 
 def to_ranges(lines: Sequence[int]) -> str | None:
     """Return ascending `lines` as text; None if there are none."""
-    if isinstance(lines, range) and lines:
-        return _range(lines[0], lines[-1])
-    parts: list[str] = []
-    first = last = None
-    for line in lines:
-        if last is not None and line == last + 1:
-            last = line
-            continue
-        if first is not None:
-            parts.append(_range(first, last or first))
-        first = last = line
-    if first is not None:
-        parts.append(_range(first, last or first))
-    return ",".join(parts) or None
+    if isinstance(lines, range) and lines and lines.step == 1:
+        return _run(lines[0], lines[-1])  # the common case, for which nothing need be counted
+    return ",".join(_runs(lines)) or None
 
 
 def from_ranges(text: str) -> Iterator[int]:
@@ -33,5 +22,14 @@ def from_ranges(text: str) -> Iterator[int]:
         yield from range(int(first), int(last or first) + 1)
 
 
-def _range(first: int, last: int) -> str:
+def _runs(lines: Sequence[int]) -> Iterator[str]:
+    """Yield each run of lines that follow each other."""
+    start = 0
+    for end in range(1, len(lines) + 1):
+        if end == len(lines) or lines[end] != lines[end - 1] + 1:
+            yield _run(lines[start], lines[end - 1])
+            start = end
+
+
+def _run(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}-{last}"

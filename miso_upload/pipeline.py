@@ -6,6 +6,7 @@ run beside it, and no more than those plus one batch are in memory.
 
 from __future__ import annotations
 
+import signal
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -13,24 +14,26 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from miso_upload.delivery import DeliveryPool
 from miso_upload.errors import (
     ChangedRecipeError,
-    ChangedSourceError,
-    DamagedSourceError,
     InterruptedRunError,
     JunkError,
+    LedgerError,
     MisoUploadError,
+    SourceError,
 )
 from miso_upload.ledger import Settlement
 from miso_upload.records import Receipt
 from miso_upload.report import SourceSummary
 from miso_upload.sources import Source, Span
-from miso_upload.sources.fingerprint import digest
+from miso_upload.sources.fingerprint import HEAD_BYTES
+from miso_upload.stopping import StopReading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from miso_upload.ledger import Entry, Ledger, LedgerSpan
     from miso_upload.listener import Listener
-    from miso_upload.records import Batch, Block, Leftover
+    from miso_upload.records import Batch, Block, Leftover, Rejection
     from miso_upload.rejects import RejectsFile
     from miso_upload.report import Summary
     from miso_upload.stopping import StopSignal
@@ -107,6 +110,8 @@ class _Place:
     shown: str
     """What stands before a line number in messages."""
     summary: SourceSummary
+    proven: bool
+    """It is known to hold interactions: some of its rows became records, now or in earlier runs."""
 
 
 class Pipeline:
@@ -157,28 +162,50 @@ class Pipeline:
                     break
         except MisoUploadError as error:
             self._note_stop(error)
+        except BaseException:
+            self._stop.set()
+            raise
         finally:
-            self._drain()
-            for place in places:
-                self._close(place)
-            self._pool.close()
-            self._summary.seconds = time.monotonic() - started
+            try:
+                self._drain()
+            finally:
+                self._pool.close()
+                for place in places:
+                    if place.rejects is not None:
+                        place.rejects.close()
+        for place in places:
+            place.summary.totals = self._ledger.totals(place.entry)
+            place.summary.open_unknown = self._ledger.open_unknown(place.entry)
+        self._summary.seconds = time.monotonic() - started
 
     def _work_through(self, each: Input, places: list[_Place]) -> None:
         try:
-            with each.open() as source:
-                place = self._take_up(each, source, places)
-                transform = each.prepare(source)
-                for block, leftover in self._blocks(source, place):
-                    self._listener.reading(each.name, source.raw_position)
-                    batch = transform(block)
-                    self._check(place, batch, leftover)
-                    self._send(_Job(place, batch, leftover))
-                    if self._stop.is_set():
-                        return
-        except (DamagedSourceError, ChangedSourceError) as error:
+            with self._stop.reading():
+                opened = each.open()
+            with opened as source:
+                self._upload(each, source, places)
+        except StopReading:
+            return
+        except JunkError:
+            raise
+        except SourceError as error:
             # The other inputs have done nothing wrong.
             self._summary.problems.append(error)
+
+    def _upload(self, each: Input, source: Source, places: list[_Place]) -> None:
+        if source.body_start >= len(source.head) < HEAD_BYTES:
+            # Without a row, it would be recognised in every source with the same header.
+            self._summary.sources.append(SourceSummary(each.name))
+            return
+        place = self._take_up(each, source, places)
+        transform = each.prepare(source)
+        for block, leftover in self._blocks(source, place):
+            self._listener.reading(each.name, source.raw_position)
+            batch = transform(block)
+            self._check(place, batch, leftover)
+            self._send(_Job(place, batch, leftover))
+            if self._stop.is_set():
+                return
 
     # -- where to go on ----------------------------------------------------------------------------
 
@@ -207,7 +234,8 @@ class Pipeline:
         summary = SourceSummary(each.name, before=ledger.totals(entry), superseded=entry.superseded)
         self._summary.sources.append(summary)
         shown = f"{each.name}:" if source.format.by_line else f"{each.name}:item "
-        places.append(_Place(entry, each.rejects, shown, summary))
+        proven = summary.before.rows > summary.before.rejected
+        places.append(_Place(entry, each.rejects, shown, summary, proven))
         return places[-1]
 
     def _check_recipe(self, name: str, entry: Entry) -> None:
@@ -228,27 +256,16 @@ class Pipeline:
         entry = place.entry
         known = None
         for known in self._ledger.unfinished(entry, hold_unknown=self._options.hold_unknown):
-            yield self._again(source, known), known.leftover
+            yield source.again(_span(known)), known.leftover
         last = self._ledger.last_span(entry)
         if last is None:
             start, line = source.body_start, source.body_line
         else:
-            if last.digest and (known is None or known.start != last.start):
-                self._again(source, last)
+            if known is None or known.start != last.start:
+                source.again(_span(last))  # to see that it is what was read before
             start, line = last.end, last.first_line + last.line_count
         for block in self._stop.interruptible(source.blocks(start, line)):
             yield block, None
-
-    def _again(self, source: Source, known: LedgerSpan) -> Block:
-        span = Span(known.start, known.end, known.first_line, known.digest)
-        block = source.again(span)
-        if digest(block.data) != known.digest:
-            raise ChangedSourceError(
-                f"{source.name}: is not what was read before (bytes {span.start:,} to "
-                f"{span.end:,} differ), so it is not known which rows Miso has. If it was "
-                "rewritten, --restart sends all of it again"
-            )
-        return block
 
     # -- guarding ----------------------------------------------------------------------------------
 
@@ -259,19 +276,16 @@ class Pipeline:
         if leftover is None:
             self._rows += batch.rows
             self._rejected += len(batch.rejections)
-        first = leftover is None and not place.summary.before.rows and batch.seq == 1
-        if self._options.max_reject_rate >= 1:
+        place.proven = place.proven or bool(batch.lines)
+        most = self._options.max_reject_rate
+        if most >= 1:
             return
-        if first and batch.rows and not batch.lines:
+        # A block of one row that cannot be read at all is no sample yet.
+        if not place.proven and batch.digest and batch.rejections:
             self._stop_for_junk(place, batch, f"none of the first {batch.rows:,} rows is valid")
-        elif self._too_many_rejected():
-            self._stop_for_junk(
-                place, batch, f"{self._rejected:,} of {self._rows:,} rows were rejected"
-            )
-
-    def _too_many_rejected(self) -> bool:
-        enough = self._rows >= FEWEST_ROWS_TO_JUDGE
-        return enough and self._rejected > self._rows * self._options.max_reject_rate
+        elif self._rows >= FEWEST_ROWS_TO_JUDGE and self._rejected > self._rows * most:
+            share = f"{self._rejected:,} of {self._rows:,} rows were rejected"
+            self._stop_for_junk(place, batch, share)
 
     def _stop_for_junk(self, place: _Place, batch: Batch, what: str) -> None:
         if not self._options.stops_on_junk:
@@ -294,10 +308,10 @@ class Pipeline:
         if not job.batch.lines:
             self._settle(job, _NOTHING)
             return
-        while self._pool.full:
+        while self._pool.full and not self._stop.is_set():
             self._settle_finished(timeout=0.5)
-            if self._stop.is_set():
-                return
+        if self._stop.is_set():
+            return
         self._ledger.intend(job.at.entry, job.batch)
         self._pool.start(job, lambda: self._deliverer.deliver(job.batch, job.leftover))
         self._listener.sending(len(self._pool))
@@ -310,24 +324,38 @@ class Pipeline:
     def _settle(self, job: _Job, receipt: Receipt) -> None:
         at, batch = job.at, job.batch
         new = self._ledger.unseen(at.entry, batch, receipt, job.leftover)
-        rejects_file = None
-        if new:
-            self._summary.reject(new, at.shown)
-            if at.rejects is not None:
-                length = at.rejects.add(at.summary.name, new)
-                rejects_file = (at.rejects.path, length)
-                at.summary.rejects_file = str(at.rejects.path)
+        rejects_file = self._set_aside(at, new) if new else None
         settlement = Settlement(
             batch, receipt, job.leftover, new, self._options.abandon_unknown, rejects_file
         )
-        self._ledger.settle(at.entry, settlement)
-        self._rejected += len(receipt.rejections)
+        try:
+            self._ledger.settle(at.entry, settlement)
+        except LedgerError:
+            if rejects_file is not None and at.rejects is not None:
+                at.rejects.take_back()
+            raise
+        if job.leftover is None:
+            self._rejected += len(receipt.rejections)
         self._summary.requests += receipt.requests
         self._summary.bytes_sent += receipt.bytes_sent
         self._listener.settled(batch, receipt)
         self._listener.sending(len(self._pool))
         if isinstance(receipt.stop, MisoUploadError):
             self._note_stop(receipt.stop)
+
+    def _set_aside(self, at: _Place, new: Sequence[Rejection]) -> tuple[Path, int] | None:
+        """Count and write rejections; return the rejects file and how long it is now."""
+        self._summary.reject(new, at.shown)
+        if at.rejects is None:
+            return None
+        try:
+            length = at.rejects.add(at.summary.name, new)
+        except LedgerError as error:
+            # What Miso answered is noted all the same, or it would be sent again.
+            self._note_stop(error)
+            return None
+        at.summary.rejects_file = str(at.rejects.path)
+        return at.rejects.path, length
 
     # -- stopping ----------------------------------------------------------------------------------
 
@@ -340,27 +368,23 @@ class Pipeline:
         """Let what is under way finish, for a while; what does not stays an intent."""
         if self._stop.is_set() and len(self._pool):
             self._listener.stopping("finishing what is under way")
-        deadline = time.monotonic() + self._options.patience
-        while len(self._pool):
-            self._settle_finished(timeout=0.2)
-            if self._stop.is_set() and time.monotonic() > deadline:
-                break
-            if not self._stop.is_set():
+        deadline: float | None = None
+        while len(self._pool) and (deadline is None or time.monotonic() < deadline):
+            try:
+                self._settle_finished(timeout=0.2)
+            except MisoUploadError as error:
+                self._note_stop(error)
+            if deadline is None and self._stop.is_set():
                 deadline = time.monotonic() + self._options.patience
-        number = self._stop.signal_number
-        if number is not None and self._summary.stopped_by is None:
-            self._note_stop(
-                InterruptedRunError(
-                    "stopped by a signal; the position is kept: run the same command again",
-                    signal_number=number,
-                )
+        if self._stop.is_set() and self._summary.stopped_by is None:
+            self._summary.stopped_by = InterruptedRunError(
+                "stopped by a signal; the position is kept: run the same command again",
+                signal_number=self._stop.signal_number or signal.SIGINT,
             )
 
-    def _close(self, place: _Place) -> None:
-        if place.rejects is not None:
-            place.rejects.close()
-        place.summary.totals = self._ledger.totals(place.entry)
-        place.summary.open_unknown = self._ledger.open_unknown(place.entry)
+
+def _span(known: LedgerSpan) -> Span:
+    return Span(known.start, known.end, known.first_line, known.digest)
 
 
 def changed_options(before: str, now: str) -> str:

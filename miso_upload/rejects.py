@@ -8,11 +8,12 @@ behind that length was not committed and is cut off.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miso_upload.encoding import JSONEncodeError, encode
-from miso_upload.errors import MisoUploadError
+from miso_upload.errors import LedgerError
 from miso_upload.sources.inputs import REJECTS_SUFFIX
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class RejectsFile:
 
     Args:
         path: Where it is.
-        known: The length that the ledger remembers of it, if it does.
+        known: How many of its bytes are to stay, if the ledger knows (see `Ledger.rejects_length`).
         ours: The name is one that only we give, so what stands in it is of another target, or from
             before a restart, and is replaced. A file that the user named is only added to.
     """
@@ -36,28 +37,34 @@ class RejectsFile:
     def __init__(self, path: Path, known: int | None = None, *, ours: bool = False) -> None:
         self.path = path
         self._known = 0 if known is None and ours else known
+        self._before = 0
         self._file: int | None = None
 
     def add(self, source: str, rejections: Iterable[Rejection]) -> int:
         """Write `rejections` of `source` and return the file's length, when they are on disk.
 
         Raises:
-            MisoUploadError: The file cannot be written.
+            LedgerError: They cannot be written; then nothing of them is.
         """
         text = b"".join(rejection_line(source, rejection) for rejection in rejections)
         try:
             if self._file is None:
                 self._file = self._open()
-            left = memoryview(text)
-            while left:
-                left = left[os.write(self._file, left) :]
-            os.fsync(self._file)
-            return os.lseek(self._file, 0, os.SEEK_END)
+            self._known = self._append(self._file, text)
         except OSError as error:
-            raise MisoUploadError(
-                f"the rejects file {self.path} cannot be written ({error.strerror}); name another "
-                "with --rejects FILE and run the same command again"
+            raise LedgerError(
+                f"the rejects file {self.path} cannot be written ({error.strerror}). The rows are "
+                "in the ledger: 'miso-upload rejects FILE' prints them; or name another file with "
+                "--rejects and run the same command again"
             ) from None
+        return self._known
+
+    def take_back(self) -> None:
+        """Cut off what was added last: the ledger could not commit it."""
+        if self._file is not None:
+            with suppress(OSError):
+                os.ftruncate(self._file, self._before)
+            self._known = self._before
 
     def close(self) -> None:
         """Close the file."""
@@ -68,33 +75,67 @@ class RejectsFile:
     def _open(self) -> int:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         length = os.lseek(descriptor, 0, os.SEEK_END)
-        if self._known is not None and length > self._known and self._is_ours(descriptor):
+        if self._known is not None and length > self._known and _is_ours(descriptor, self._known):
             os.ftruncate(descriptor, self._known)
-        os.lseek(descriptor, 0, os.SEEK_END)
         return descriptor
 
-    def _is_ours(self, descriptor: int) -> bool:
-        """Return whether what stands behind the known length looks like a line of ours."""
-        os.lseek(descriptor, self._known or 0, os.SEEK_SET)
-        return os.read(descriptor, len(_OURS)) == _OURS[: len(_OURS)]
+    def _append(self, descriptor: int, text: bytes) -> int:
+        """Write `text` at the end, all of it or nothing, and return where it ends."""
+        self._before = before = os.lseek(descriptor, 0, os.SEEK_END)
+        if before and _read_at(descriptor, before - 1, 1) != b"\n":
+            text = b"\n" + text
+        try:
+            left = memoryview(text)
+            while left:
+                left = left[os.write(descriptor, left) :]
+            os.fsync(descriptor)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(descriptor, before)
+            raise
+        return before + len(text)
+
+
+def _is_ours(descriptor: int, length: int) -> bool:
+    """Return whether what stands behind `length` looks like a line of ours, or a piece of one."""
+    return _OURS.startswith(_read_at(descriptor, length, len(_OURS)))
+
+
+def _read_at(descriptor: int, offset: int, size: int) -> bytes:
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.read(descriptor, size)
 
 
 def rejection_line(source: str, rejection: Rejection) -> bytes:
     """Return the line of the rejects file for one rejection."""
+    reasons = [reason.text for reason in rejection.reasons]
     line = {
         "source": source,
         "line": rejection.line,
         "by": rejection.by,
-        "reasons": [reason.text for reason in rejection.reasons],
+        "reasons": reasons,
         "row": rejection.row,
     }
     try:
         return encode(line) + b"\n"
     except JSONEncodeError:
         # What could be read but not be written again is kept as text: better seen than lost.
-        return encode({**line, "row": ascii(rejection.row)}) + b"\n"
+        as_text = {"source": _readable(source), "reasons": list(map(_readable, reasons))}
+        return encode({**line, **as_text, "row": _as_text(rejection.row)}) + b"\n"
 
 
 def rejects_path(source: str) -> Path:
     """Return where the rejects of an input go unless the user says otherwise."""
     return Path(source + REJECTS_SUFFIX)
+
+
+def _readable(text: str) -> str:
+    """Return text that JSON can hold: a file's name need not be UTF-8."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _as_text(row: object) -> str:
+    try:
+        return ascii(row)
+    except (RecursionError, ValueError):  # too deep, or an integer of too many digits
+        return "(cannot be shown)"

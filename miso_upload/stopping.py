@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import contextmanager
-from threading import Event, current_thread, main_thread
+from threading import Condition, current_thread, main_thread
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -15,28 +15,58 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
-class _StopReading(BaseException):
+class StopReading(BaseException):
     """Raised out of a read that would otherwise wait for input that may never come."""
 
 
-class StopSignal(Event):
-    """An event that says to stop, and which signal said so."""
+class StopSignal:
+    """Says to stop, and which signal said so; like a `threading.Event` that a signal may set.
+
+    An Event's lock is not reentrant, so a signal handler that sets one can wait forever for the
+    very code that it interrupted.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
         self.signal_number: int | None = None
+        self._said = False
+        self._changed = Condition()  # over a reentrant lock, unlike an Event's
         self._reading = False
+
+    def is_set(self) -> bool:
+        """Return whether the run is to stop."""
+        return self._said
+
+    def set(self) -> None:
+        """Say that the run is to stop."""
+        with self._changed:
+            self._said = True
+            self._changed.notify_all()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until told to stop, but not longer than `timeout` seconds; return `is_set()`."""
+        with self._changed:
+            return self._changed.wait_for(self.is_set, timeout)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Mark code that may wait for input, and does nothing that must not be broken off.
+
+        Raises:
+            StopReading: A signal came.
+        """
+        try:
+            self._reading = True
+            yield
+        finally:
+            self._reading = False
 
     def interruptible(self, items: Iterator[Item]) -> Iterator[Item]:
         """Yield from `items`, whose `next` may wait for input, until told to stop."""
         while not self.is_set():
             try:
-                self._reading = True
-                try:
+                with self.reading():
                     item = next(items)
-                finally:
-                    self._reading = False
-            except (StopIteration, _StopReading):
+            except (StopIteration, StopReading):
                 return
             yield item
 
@@ -56,22 +86,28 @@ class StopSignal(Event):
 
         def handle(number: int, _frame: FrameType | None) -> None:
             if self.signal_number is not None:
-                leave()
-                os._exit(128 + number)
+                try:
+                    leave()
+                finally:
+                    os._exit(128 + number)
             self.signal_number = number
             self.set()
             if self._reading:
                 self._reading = False
-                raise _StopReading
+                raise StopReading
 
-        names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-        before = {getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in names}
-        for number, handler in before.items():
-            # A parent such as nohup that has a signal ignored means it.
-            if handler is not signal.SIG_IGN:
-                signal.signal(number, handle)
+        numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+        before = {number: signal.getsignal(number) for number in numbers if number is not None}
+        # A parent such as nohup that has a signal ignored means it; None is not Python's own.
+        ours = {
+            number: handler
+            for number, handler in before.items()
+            if handler not in (signal.SIG_IGN, None)
+        }
+        for number in ours:
+            signal.signal(number, handle)
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in ours.items():
                 signal.signal(number, handler)

@@ -121,17 +121,18 @@ def _lines(answer: Answer) -> Any:  # noqa: ANN401 -- as Miso sent it
 
 def _message(answer: Answer) -> str:
     """Return the status with what the answer says of itself, safe to print."""
-    said = list(_words(answer.body))
-    return f"{answer.status}: {printable(said[0])}" if said else str(answer.status)
+    said = next(filter(None, _sayings(answer.body)), "")
+    return f"{answer.status}: {printable(said)}" if said else str(answer.status)
 
 
-def _words(body: Any) -> Iterator[str]:  # noqa: ANN401 -- as Miso sent it
-    """Yield the sentences for people in an answer, in any of the shapes that Miso is known for."""
-    if isinstance(body, str):
-        yield body
-    elif isinstance(body, list):
-        for each in body:
-            yield from _words(each)
-    elif isinstance(body, dict):
-        for name in ("message", "message:", "msg", "detail", "errors", "data"):
-            yield from filter(None, _words(body.get(name)))
+def _sayings(body: Any) -> Iterator[str]:  # noqa: ANN401 -- as Miso sent it
+    """Yield what an answer says to people, in the shapes that Miso's answers are known to have."""
+    if not isinstance(body, dict):
+        return
+    data = body.get("data")
+    problems = [data.get("errors")] if isinstance(data, dict) else []
+    for said in (body.get("message"), body.get("message:"), body.get("detail"), *problems):
+        for each in said if isinstance(said, list) else [said]:
+            text = each.get("msg") if isinstance(each, dict) else each
+            if isinstance(text, str):
+                yield text

@@ -1,34 +1,35 @@
-"""One request to Miso and its answer; the only module that knows the HTTP library and the key.
+"""One request to Miso and its answer; the only module that knows the HTTP library.
 
-Errors of the library are rebuilt here, never passed on: their text holds the URL, and the URL holds
-the key.
+Errors of the library are rebuilt here, never passed on: their text holds addresses, of proxies with
+their passwords too. What was sent when they occurred is not guessed from them, but known: see
+`wire`.
 """
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from threading import local
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 import urllib3.exceptions as transport
+from requests.adapters import HTTPAdapter
 
 from miso_upload import __version__
 from miso_upload.delivery.answers import Answer
+from miso_upload.delivery.wire import Wire, WiredConnection
 from miso_upload.encoding import JSONDecodeError, decode
 from miso_upload.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PATH = "/v1/interactions"
 MOST_ANSWER_BYTES = 32 * 2**20
 """Ten thousand lines of a 422 take a few megabytes; a body beyond this is not Miso's."""
+MOST_RETRY_AFTER = 366 * 86_400.0
+"""Seconds; whoever asks to wait longer means never."""
 _PIECE = 65_536
 
 
@@ -61,16 +62,18 @@ class Target:
     allow_insecure_http: bool = False
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.server)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        parts = _split(self.server)
+        # The server is not repeated here: what was pasted may hold a key or a password.
+        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigurationError(
-                f"--server {self.server}: give a scheme and a host, as in https://api.askmiso.com"
+                "--server: give a scheme and a host, as in https://api.askmiso.com"
             )
-        if (
-            parts.scheme == "http"
-            and not self.allow_insecure_http
-            and not _is_loopback(parts.hostname)
-        ):
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ConfigurationError(
+                f"--server {self.host}: give the scheme and the host only; the key comes from "
+                "MISO_API_KEY or --api-key-file"
+            )
+        if not (self.encrypted or self.loopback or self.allow_insecure_http):
             raise ConfigurationError(
                 f"--server {self.server}: http would show the key to everyone on the way; "
                 "use https (or, if you must, --allow-insecure-http)"
@@ -81,6 +84,16 @@ class Target:
         """Return the host and port, for messages."""
         return urlsplit(self.server).netloc.rpartition("@")[2]
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether what is sent can be read on the way."""
+        return urlsplit(self.server).scheme == "https"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the server is this very machine."""
+        return _is_loopback(urlsplit(self.server).hostname or "")
+
 
 class Client:
     """Posts bodies to one target; each thread has a connection of its own, which is kept open.
@@ -88,7 +101,7 @@ class Client:
     Args:
         target: Where to.
         connect_timeout: Seconds until a connection stands.
-        read_timeout: Seconds of silence, and of reading the answer in all.
+        read_timeout: Seconds for sending a request, and then for all of its answer.
     """
 
     def __init__(self, target: Target, *, connect_timeout: float, read_timeout: float) -> None:
@@ -96,11 +109,7 @@ class Client:
         self._timeouts = (connect_timeout, read_timeout)
         self._threads = local()
         self._url = target.server.rstrip("/") + PATH
-        self._query: dict[str, str] = {}
-        if target.auth == "query":
-            self._query["api_key"] = target.key
-        if target.dry_run:
-            self._query["dry_run"] = "1"
+        self._query = {"dry_run": "1"} if target.dry_run else {}
 
     @property
     def host(self) -> str:
@@ -111,94 +120,133 @@ class Client:
         """Send one request and return its answer, whatever its status.
 
         Raises:
-            NotSentError: Nothing was sent.
+            NotSentError: Nothing was sent, or not all of it, so nothing was taken.
             UnknownOutcomeError: It was sent, and nobody can tell what became of it.
         """
+        session = self._session()
+        session.wire.went_out = False
         try:
-            response = self._session().post(
+            with session.post(
                 self._url,
                 params=self._query,
                 data=body,
                 timeout=self._timeouts,
                 allow_redirects=False,
                 stream=True,
-            )
-        except requests.RequestException as error:
-            raise self._rebuilt(error) from None
-        with response:
-            text = self._read(response)
-        try:
-            parsed = decode(text)
-        except JSONDecodeError:
-            parsed = None
-        return Answer(
-            response.status_code,
-            parsed,
-            _retry_after(response.headers.get("Retry-After")),
-            urlsplit(response.headers.get("Location", "")).netloc.rpartition("@")[2],
-        )
+            ) as response:
+                text = self._read(response)
+        except (OSError, transport.HTTPError) as error:
+            failure = self._failure(error, went_out=session.wire.went_out)
+        else:
+            return _answer(response, text)
+        raise failure  # out here, where the library's error is not its context
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._threads, "session", None)
+    def _session(self) -> _Session:
+        session: _Session | None = getattr(self._threads, "session", None)
         if session is None:
-            session = self._threads.session = requests.Session()
-            session.headers["User-Agent"] = f"miso-upload/{__version__}"
-            session.headers["Content-Type"] = "application/json"
-            session.headers["Accept"] = "application/json"
-            # Without this, requests would look for a password of the host in ~/.netrc.
-            session.auth = _no_other_credentials
-            if self._target.auth == "header":
-                session.headers["X-API-KEY"] = self._target.key
+            session = self._threads.session = _Session(self._target, self._timeouts[1])
         return session
 
     def _read(self, response: requests.Response) -> bytes:
-        deadline = time.monotonic() + self._timeouts[1]
         text = bytearray()
-        try:
-            for piece in _pieces(response):
-                text += piece
-                if len(text) > MOST_ANSWER_BYTES:
-                    raise UnknownOutcomeError(f"{self.host} sent an answer without an end")
-                if time.monotonic() > deadline:
-                    raise UnknownOutcomeError(f"{self.host} took too long to send its answer")
-        except (transport.HTTPError, OSError) as error:
-            raise UnknownOutcomeError(
-                f"{self.host} broke off its answer ({_kind(error)})"
-            ) from None
+        for piece in response.iter_content(_PIECE):
+            text += piece
+            if len(text) > MOST_ANSWER_BYTES:
+                raise UnknownOutcomeError(f"{self.host} sent an answer without an end")
         return bytes(text)
 
-    def _rebuilt(self, error: requests.RequestException) -> Exception:
+    def _failure(self, error: Exception, *, went_out: bool) -> Exception:
         """Return our own error for one of the library's, without its text."""
         cause = _root(error)
-        if isinstance(error, requests.exceptions.ProxyError):
-            return NotSentError(f"the proxy on the way to {self.host} failed; check HTTPS_PROXY")
-        if isinstance(cause, transport.NameResolutionError):
-            return NotSentError(
-                f"the name {self.host} cannot be resolved; check the network, --server"
-            )
-        if isinstance(error, requests.exceptions.SSLError):
-            return NotSentError(
-                f"no secure connection to {self.host}: {_kind(cause)}; check its certificate"
-            )
-        if isinstance(error, requests.ConnectTimeout) or isinstance(
-            cause, transport.ConnectTimeoutError
-        ):
-            return NotSentError(
-                f"{self.host} did not accept a connection in time; check the network"
-            )
-        if isinstance(cause, transport.NewConnectionError):
-            return NotSentError(f"cannot connect to {self.host}: {_kind(cause)}; check --server")
-        if isinstance(error, requests.ReadTimeout):
+        if not went_out:
+            return NotSentError(self._why_not_sent(error, cause))
+        if isinstance(cause, transport.ReadTimeoutError):
             return UnknownOutcomeError(f"{self.host} did not answer in time")
+        return UnknownOutcomeError(f"the connection to {self.host} was lost ({_kind(cause)})")
+
+    def _why_not_sent(self, error: Exception, cause: BaseException) -> str:
+        if isinstance(error, requests.exceptions.ProxyError):
+            return f"the proxy on the way to {self.host} failed; check HTTPS_PROXY"
+        if isinstance(cause, transport.NameResolutionError):
+            return f"the name {self.host} cannot be resolved; check the network, --server"
+        if isinstance(cause, transport.NewConnectionError):
+            return f"cannot connect to {self.host}: {_kind(cause)}; check --server"
+        if isinstance(error, requests.exceptions.SSLError):
+            return f"no secure connection to {self.host}: {_kind(cause)}; check its certificate"
+        if isinstance(cause, transport.TimeoutError):
+            return f"{self.host} did not accept a connection in time; check the network"
         if isinstance(error, requests.ConnectionError):
-            return UnknownOutcomeError(f"the connection to {self.host} was lost ({_kind(cause)})")
-        return NotSentError(f"no request could be made to {self.host}: {type(error).__name__}")
+            return f"the connection to {self.host} was lost while sending ({_kind(cause)})"
+        if not isinstance(error, requests.RequestException):
+            return f"no secure connection to {self.host}: {_kind(error)}; check REQUESTS_CA_BUNDLE"
+        return f"no request could be made to {self.host}: {type(error).__name__}"
 
 
-def _pieces(response: requests.Response) -> Iterator[bytes]:
-    """Yield the body as it arrives, so that a trickle cannot hold a read open."""
-    while piece := response.raw.read1(_PIECE, decode_content=True):
-        yield piece
+class _Session(requests.Session):
+    """The HTTP library's session of one thread, which knows the key only on the wire."""
+
+    def __init__(self, target: Target, seconds: float) -> None:
+        super().__init__()
+        in_query = target.auth == "query"
+        self.wire = Wire(
+            seconds,
+            secret_query={"api_key": target.key} if in_query else {},
+            secret_headers={} if in_query else {"X-API-KEY": target.key},
+        )
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, _Adapter(self.wire))
+        self.headers["User-Agent"] = f"miso-upload/{__version__}"
+        self.headers["Content-Type"] = "application/json"
+        self.headers["Accept"] = "application/json"
+        # Without this, requests would look for a password of the host in ~/.netrc.
+        self.auth = _no_other_credentials
+        # A proxy has no business between this machine and itself, and would be shown the key.
+        if target.loopback and not target.encrypted:
+            self.trust_env = False
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Look at no redirect: even where none is followed, requests would read all of its body."""
+
+
+class _Adapter(HTTPAdapter):
+    """Makes the HTTP library's connections, direct ones and those through proxies, wired ones."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        super().init_poolmanager(*args, **options)
+        self._rewire(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401
+        manager = super().proxy_manager_for(proxy, **options)
+        self._rewire(manager)
+        return manager
+
+    def _rewire(self, manager: Any) -> None:  # noqa: ANN401 -- of urllib3, or its SOCKS one
+        pools = {}
+        for scheme, pool in manager.pool_classes_by_scheme.items():
+            bases = (WiredConnection, pool.ConnectionCls)
+            if issubclass(pool.ConnectionCls, WiredConnection):
+                return
+            wired = type("Connection", bases, {"wire": self._wire})
+            pools[scheme] = type(pool.__name__, (pool,), {"ConnectionCls": wired})
+        manager.pool_classes_by_scheme = pools
+
+
+def _answer(response: requests.Response, text: bytes) -> Answer:
+    try:
+        body = decode(text)
+    except JSONDecodeError:
+        body = None
+    location = _split(response.headers.get("Location", ""))
+    return Answer(
+        response.status_code,
+        body,
+        _retry_after(response.headers.get("Retry-After")),
+        location.netloc.rpartition("@")[2] if location else "",
+    )
 
 
 def _no_other_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -228,15 +276,28 @@ def _retry_after(text: str | None) -> float | None:
     """Return a `Retry-After` header, in seconds or as a date, as seconds from now."""
     if text is None:
         return None
-    if text.strip().isdecimal():
-        return float(text)
     try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
+        seconds = float(text) if text.strip().isdecimal() else _seconds_until(text)
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None
+    return min(max(seconds, 0.0), MOST_RETRY_AFTER)
+
+
+def _seconds_until(date: str) -> float:
+    when = parsedate_to_datetime(date)
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
-    return max((when - datetime.now(UTC)).total_seconds(), 0.0)
+    return (when - datetime.now(UTC)).total_seconds()
+
+
+def _split(address: str) -> SplitResult | None:
+    """Return the parts of an address, or None where it is none."""
+    try:
+        parts = urlsplit(address)
+        parts.port  # noqa: B018 -- raises where the port is no number
+    except ValueError:
+        return None
+    return parts
 
 
 def _is_loopback(host: str) -> bool:

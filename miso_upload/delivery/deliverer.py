@@ -20,7 +20,7 @@ from miso_upload.errors import DeliveryError, KeyRefusedError
 from miso_upload.records import Batch, Leftover, Reason, Receipt, Rejection
 
 if TYPE_CHECKING:
-    from threading import Event
+    from collections.abc import Mapping, Sequence
 
 OnUnknown = Literal["resend", "hold", "skip"]
 
@@ -34,6 +34,19 @@ class Posts(Protocol):
 
     def post(self, body: bytes) -> Answer:
         """Send `body` and return the answer; raises as `Client.post` does."""
+
+
+class Stops(Protocol):
+    """What says that nothing more is to be sent; an `Event`, or a `StopSignal`."""
+
+    def is_set(self) -> bool:
+        """Return whether it was said."""
+
+    def set(self) -> None:
+        """Say it."""
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until it is said, but not longer than `timeout` seconds; return `is_set()`."""
 
 
 class Listens(Protocol):
@@ -51,14 +64,15 @@ class DeliveryOptions:
         most_bytes: The largest request body.
         on_unknown: What to do where nobody can tell what became of a request.
         backoff: When to try again.
-        most_refusals: How often the records of one batch may be refused before the rest of them is
-            set aside together; it bounds the search for bad records that Miso does not name.
+        most_refusals: How many requests of one batch may be refused before the run stops, bad
+            records sent alone not counted; it bounds the search for those that Miso does not name.
+            No good record is ever set aside for it.
     """
 
     most_bytes: int = 8 * 2**20
     on_unknown: OnUnknown = "resend"
     backoff: Backoff = field(default_factory=Backoff)
-    most_refusals: int = 64
+    most_refusals: int = 500
 
 
 class Deliverer:
@@ -76,7 +90,7 @@ class Deliverer:
         self,
         client: Posts,
         options: DeliveryOptions,
-        stop: Event,
+        stop: Stops,
         *,
         pace: Pace | None = None,
         listener: Listens | None = None,
@@ -101,12 +115,10 @@ class Deliverer:
         todo = deque(_first_parts(batch, leftover))
         while todo:
             part = todo.popleft()
-            if part.doubtful and self._options.on_unknown != "resend":
+            if self._stop.is_set() or (part.doubtful and self._options.on_unknown != "resend"):
                 work.leave(part)
             elif part.size > self._most_bytes and len(part) > 1:
                 todo.extendleft(reversed(list(part.fitting(self._most_bytes))))
-            elif self._stop.is_set():
-                work.leave(part)
             elif part.size > self._options.most_bytes:
                 work.set_aside(part, _larger_than(self._options.most_bytes))
             else:
@@ -117,11 +129,11 @@ class Deliverer:
         """Send one part, again and again where that can help, and return the last judgement."""
         backoff = self._options.backoff
         body = part.body()
+        judgement = _STOPPED
         waited = 0.0
         attempt = 0
-        while True:
+        while not self._stop.wait(self._pace.turn()):
             attempt += 1
-            self._stop.wait(self._pace.turn())
             judgement = self._ask(body, work)
             if judgement.verdict is Verdict.UNKNOWN:
                 part.doubtful = True
@@ -136,7 +148,8 @@ class Deliverer:
                 self._listener.waiting(wait, judgement.message)
             waited += wait
             if self._stop.wait(wait):
-                return judgement
+                break
+        return judgement
 
     def _ask(self, body: bytes, work: _Work) -> Judgement:
         work.requests += 1
@@ -150,6 +163,13 @@ class Deliverer:
 
     def _settle(self, part: Part, judgement: Judgement, work: _Work) -> list[Part]:
         """Account for `part` as far as the judgement goes; return what must be sent again."""
+        if judgement.verdict is Verdict.TOO_LARGE or (
+            judgement.verdict is Verdict.REFUSED and len(part) > 1
+        ):
+            work.refusals += 1
+            if work.refusals > self._options.most_refusals:
+                self._end(part, _too_many_refusals(judgement, work.refusals), work)
+                return []
         match judgement.verdict:
             case Verdict.ACCEPTED:
                 work.accept(part)
@@ -177,31 +197,25 @@ class Deliverer:
         if len(part) == 1:
             work.set_aside(part, Reason("the record", "is too large for Miso (413)"))
             return []
-        self._most_bytes = min(self._most_bytes, max(part.size // 2, 1))
+        halves = part.halves()
+        self._most_bytes = min(self._most_bytes, max(half.size for half in halves))
         if self._listener is not None:
             self._listener.waiting(0, f"{judgement.message}; sending smaller requests")
-        return list(part.halves())
+        return list(halves)
 
     def _set_bad_aside(self, part: Part, judgement: Judgement, work: _Work) -> list[Part]:
         """Set aside the records that a 422 names; where it names none, look for them by halving."""
-        work.refusals += 1
-        refusal = read_refusal(judgement.lines, len(part))
-        if refusal.reasons:
-            records = part.records()
-            work.rejections += [
-                Rejection(part.lines[place], tuple(reasons), records[place], by="miso")
-                for place, reasons in refusal.reasons.items()
-            ]
-            rest = part.without(refusal.reasons)
-            return [rest] if len(rest) else []
-        if len(part) == 1:
-            work.set_aside(part, Reason("Miso:", f"refused the record ({judgement.message})"))
-        elif work.refusals > self._options.most_refusals:
-            others = f"is one of {len(part)} that Miso refused together without saying which is bad"
-            work.set_aside(part, Reason("the record", others, f"({judgement.message})"))
-        else:
+        reasons = read_refusal(judgement.lines, len(part))
+        if not reasons and len(part) == 1:
+            reasons = {0: [Reason("Miso:", f"refused the record ({judgement.message})")]}
+        if not reasons:
             return list(part.halves())
-        return []
+        work.reject(part, reasons)
+        rest = part.without(reasons)
+        # Who names one bad record at a time would else be asked once for each with all the others.
+        if part.thinned and len(rest) > 1:
+            return list(rest.halves())
+        return [rest] if len(rest) else []
 
 
 def _first_parts(batch: Batch, leftover: Leftover | None) -> list[Part]:
@@ -236,11 +250,15 @@ class _Work:
         self.accepted += len(part)
         self.duplicates += len(part) if part.doubtful else 0
 
-    def set_aside(self, part: Part, reason: Reason) -> None:
+    def reject(self, part: Part, reasons: Mapping[int, Sequence[Reason]]) -> None:
+        records = part.records()
         self.rejections += [
-            Rejection(line, (reason,), record, by="miso")
-            for line, record in zip(part.lines, part.records(), strict=True)
+            Rejection(part.lines[place], tuple(theirs), records[place], by="miso")
+            for place, theirs in reasons.items()
         ]
+
+    def set_aside(self, part: Part, reason: Reason) -> None:
+        self.reject(part, dict.fromkeys(range(len(part)), (reason,)))
 
     def leave(self, part: Part) -> None:
         (self.unknown if part.doubtful else self.pending).extend(part.lines)
@@ -257,6 +275,16 @@ class _Work:
             seconds=seconds,
             stop=self.stop,
         )
+
+
+_STOPPED = Judgement(Verdict.BUSY, "the run was stopped before this was sent")
+
+
+def _too_many_refusals(judgement: Judgement, refusals: int) -> DeliveryError:
+    return DeliveryError(
+        f"Miso refused {refusals:,} parts of one chunk, one after the other ({judgement.message}); "
+        "the bad records found among them were set aside. Run the same command again to go on"
+    )
 
 
 def _gave_up(judgement: Judgement, attempts: int) -> Judgement:

@@ -23,6 +23,7 @@ class Part:
 
     Attributes:
         doubtful: They were sent before, and nobody knows what became of them.
+        thinned: Records that Miso named as bad were taken out of it.
     """
 
     def __init__(
@@ -32,10 +33,12 @@ class Part:
         counts: Sequence[int],
         *,
         doubtful: bool = False,
+        thinned: bool = False,
         records: list[Record] | None = None,
     ) -> None:
         self.lines = lines
         self.doubtful = doubtful
+        self.thinned = thinned
         self._slices = slices
         self._counts = counts
         self._records = records
@@ -72,7 +75,9 @@ class Part:
 
     def without(self, positions: Collection[int]) -> Self:
         """Return the records that are not at `positions`."""
-        return self._some([place for place in range(len(self)) if place not in positions])
+        rest = self._some([place for place in range(len(self)) if place not in positions])
+        rest.thinned = True
+        return rest
 
     def at(self, lines: Collection[int], *, doubtful: bool) -> Self:
         """Return the records that stand at `lines` of the source."""
@@ -92,9 +97,18 @@ class Part:
         records = self.records()
         some = [records[place] for place in positions]
         lines = [self.lines[place] for place in positions]
-        slices, counts = (encode_joined(some),), (len(some),)
-        return type(self)(slices, lines, counts, doubtful=self.doubtful, records=some)
+        return self._like_this((encode_joined(some),), lines, (len(some),), some)
 
     def _slice(self, some: slice, lines: slice) -> Self:
-        slices, counts = self._slices[some], self._counts[some]
-        return type(self)(slices, self.lines[lines], counts, doubtful=self.doubtful)
+        return self._like_this(self._slices[some], self.lines[lines], self._counts[some])
+
+    def _like_this(
+        self,
+        slices: Sequence[bytes],
+        lines: Sequence[int],
+        counts: Sequence[int],
+        records: list[Record] | None = None,
+    ) -> Self:
+        return type(self)(
+            slices, lines, counts, doubtful=self.doubtful, thinned=self.thinned, records=records
+        )

@@ -43,7 +43,7 @@ class DeliveryPool(Generic[Job]):
         """Run `deliver`; the caller looks at `full` first."""
         self._under_way += 1
         if not self._concurrency:
-            self._done.put((job, deliver()))
+            self._run(job, deliver)
             return
         if self._threads < min(self._under_way, self._concurrency):
             self._threads += 1
@@ -72,8 +72,10 @@ class DeliveryPool(Generic[Job]):
 
     def _work(self) -> None:
         while (task := self._todo.get()) is not None:
-            job, deliver = task
-            try:
-                self._done.put((job, deliver()))
-            except BaseException as error:  # noqa: BLE001 -- raised again where it is fetched
-                self._done.put((job, error))
+            self._run(*task)
+
+    def _run(self, job: Job, deliver: Callable[[], Receipt]) -> None:
+        try:
+            self._done.put((job, deliver()))
+        except BaseException as error:  # noqa: BLE001 -- raised again where it is fetched
+            self._done.put((job, error))

@@ -2,57 +2,52 @@
 
 A line reads `data.<index>[.<path>] [(<value>)] is invalid. <message>`. Only its beginning is relied
 on: the wording varies, a value can hold anything (brackets, newlines, text that looks like another
-line), and the path is absent where the record as a whole is meant.
+line), and the path is absent where the record as a whole is meant. The rest is split for people to
+read, by plain searches only: a value may be megabytes long.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 from miso_upload.quoting import printable
 from miso_upload.records import Reason
 
 _INDEX = re.compile(r"\s*data\.(\d{1,9})(?![^.\s(])", re.ASCII)
-_REST = re.compile(
-    r"\.?(?P<path>.*?)\s*(?P<value>\(.*\))?\s*is invalid\.?\s*(?P<said>.*)", re.DOTALL
-)
+_IS_INVALID = " is invalid"
+_END_OF_VALUE = ")" + _IS_INVALID
+_MOST_READ = 2_000
 
 
-@dataclass(slots=True)
-class Refusal:
-    """What could be read from a 422.
+def read_refusal(lines: Any, count: int) -> dict[int, list[Reason]]:  # noqa: ANN401 -- as sent
+    """Return the reasons that a 422 gives, by the index of the record in a request of `count`.
 
-    Attributes:
-        reasons: For each refused record, by its index in the request, Miso's reasons.
-        complete: Every line could be read, so a record that is not named is not refused.
+    Lines that cannot be read, or that name no record of the request, are left out: what they mean
+    is asked again with the next request. Never raises.
     """
-
-    reasons: dict[int, list[Reason]] = field(default_factory=dict)
-    complete: bool = False
-
-
-def read_refusal(lines: Any, count: int) -> Refusal:  # noqa: ANN401 -- as Miso sent it
-    """Return what `lines`, the `data` of a 422 for `count` records, say. Never raises."""
-    refusal = Refusal()
-    if not isinstance(lines, list):
-        return refusal
-    read = 0
-    for line in lines:
+    reasons: dict[int, list[Reason]] = {}
+    for line in lines if isinstance(lines, list) else ():
         found = _INDEX.match(line) if isinstance(line, str) else None
         if found and int(found[1]) < count:
-            read += 1
-            reason = _reason(line[found.end() :])
-            refusal.reasons.setdefault(int(found[1]), []).append(reason)
-    refusal.complete = bool(lines) and read == len(lines)
-    return refusal
+            reasons.setdefault(int(found[1]), []).append(_reason(line[found.end() :]))
+    return reasons
 
 
 def _reason(rest: str) -> Reason:
-    found = _REST.fullmatch(rest)
-    if found is None:
-        return Reason("Miso:", printable(rest.strip(" .")) or "refused the record")
-    about = printable(found["path"].strip()) or "the record"
-    said = printable(found["said"].strip())
-    return Reason(f"Miso: {about}", f"is invalid. {said}".strip(), printable(found["value"] or ""))
+    end = rest.rfind(_END_OF_VALUE)
+    if end >= 0:
+        path, _, value = rest[:end].partition("(")
+        shown, said = f"({_short(value)})", rest[end + len(_END_OF_VALUE) :]
+    else:
+        path, found, said = rest.partition(_IS_INVALID)
+        shown = ""
+        if not found:
+            return Reason("Miso:", _short(rest.strip(" .")) or "refused the record")
+    about = _short(path.removeprefix(".").strip()) or "the record"
+    said = _short(said.removeprefix(".").strip())
+    return Reason(f"Miso: {about}", f"is invalid. {said}".strip(), shown)
+
+
+def _short(text: str) -> str:
+    return printable(text[:_MOST_READ])

@@ -3,7 +3,7 @@
 Each format has a module; `base` says what they have in common, `detection` chooses one.
 """
 
-from miso_upload.formats.base import Cut, Format, Limits, Slice
+from miso_upload.formats.base import Cut, Format, Limits, Slice, Tail
 from miso_upload.formats.detection import FORMAT_NAMES, detect_format
 
-__all__ = ["FORMAT_NAMES", "Cut", "Format", "Limits", "Slice", "detect_format"]
+__all__ = ["FORMAT_NAMES", "Cut", "Format", "Limits", "Slice", "Tail", "detect_format"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -18,6 +19,17 @@ processor's caches; and one bad row costs a closer look at its slice only.
 """
 
 
+class Tail(Enum):
+    """What follows the bytes at hand."""
+
+    COMING = auto()
+    """More bytes, so nothing is decided that they could change."""
+    WAITING = auto()
+    """Nothing yet: a row whose end is not there is left for another time."""
+    LAST = auto()
+    """Nothing ever: what is there is all there is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How large a block and a row may grow.
@@ -25,7 +37,8 @@ class Limits:
     Attributes:
         rows: Rows in a block, at most.
         row_bytes: Bytes in a row, at most; a longer one is set aside without being held in memory.
-        block_bytes: Bytes in a block, at most, so that wide rows make smaller blocks.
+        block_bytes: Bytes in a block, at most, so that wide rows make smaller blocks; a single row
+            may be larger.
     """
 
     rows: int = 10_000
@@ -33,23 +46,28 @@ class Limits:
     block_bytes: int = 32 * 2**20
 
 
+class RowEnd(Protocol):
+    """Looks for the end of a row that is too long to be held in memory."""
+
+    def find(self, data: bytes) -> int | None:
+        """Return where in `data` the row ends; None if it goes on in the bytes that follow."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """The size of the next block in the bytes at hand.
 
     Attributes:
-        size: Bytes that belong to it.
+        size: Bytes that belong to it; none where the source is broken from here on.
         elements: How many array elements these bytes are; lines are counted by their newlines.
         fault: Why they cannot be read as a row, if so.
-        to_end: The fault goes on to the end of the source.
-        to_newline: The fault goes on to the end of the line, which is not at hand yet.
+        rest: Finds the end of the fault where it is not at hand yet.
     """
 
     size: int
     elements: int = 0
     fault: Reason | None = None
-    to_end: bool = False
-    to_newline: bool = False
+    rest: RowEnd | None = None
 
 
 @dataclass(slots=True)
@@ -62,7 +80,11 @@ class Slice:
 
 
 class Format(Protocol):
-    """A row format; a small value that can be sent to a worker process."""
+    """A row format; a small value that can be sent to a worker process.
+
+    Where a row ends depends on the bytes from its beginning on and on nothing before, so reading
+    can go on from the end of any block, and however blocks are cut, the rows are the same.
+    """
 
     @property
     def name(self) -> str:
@@ -76,19 +98,15 @@ class Format(Protocol):
     def by_line(self) -> bool:
         """Whether every row ends at a newline."""
 
-    def cut(self, data: bytes, limits: Limits, *, final: bool) -> Cut | None:
-        """Return how much of `data`, which starts at a row, makes the next block.
+    def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
+        """Return how much of `data`, which starts at a row and is not empty, is the next block.
 
         Returns:
-            None where more bytes are needed to tell; never None when `final` (no more will come)
-            and `data` holds anything.
+            None where that cannot be told without more bytes, or where no further row is there.
         """
 
-    def incomplete(self, data: bytes) -> int:
-        """Return how many bytes at the end of `data` are a row whose end is not there yet."""
-
-    def ends_well(self, data: bytes) -> bool:
-        """Return whether a source may end behind `data`, which is its last block."""
+    def ends_well(self, rest: bytes) -> bool:
+        """Return whether a source may end with `rest` behind its last block."""
 
     def slices(self, block: Block) -> Iterator[Slice]:
         """Parse the rows of `block`, in order; blank lines are neither rows nor rejections."""

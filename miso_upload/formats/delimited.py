@@ -1,18 +1,22 @@
 """CSV and its relatives: delimiter-separated cells with a header.
 
 `csv.reader` has the last word on where a row ends, both when a block is cut and when it is parsed,
-so the two can never disagree about a quoted newline.
+so the two can never disagree about a quoted newline. A quote that is never closed would make one
+row of all that follows: then its line alone is given up, and reading goes on behind it.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
-from miso_upload.formats.base import SLICE_ROWS, Cut, Slice
-from miso_upload.formats.lines import cut_lines, row_too_long, too_long
+from miso_upload.errors import ConfigurationError
+from miso_upload.formats.base import SLICE_ROWS, Cut, Slice, Tail
+from miso_upload.formats.lines import cut_lines, too_long
 from miso_upload.records import Reason, Rejection
 
 if TYPE_CHECKING:
@@ -22,8 +26,10 @@ if TYPE_CHECKING:
     from miso_upload.records import Block
 
 DELIMITERS = (",", ";", "\t", "|")
-_NOT_CLOSED = Reason("the quote", "that opens in this row is never closed")
+
+_NEVER_CLOSED = Reason("the quote", "that opens in this row is never closed")
 _NOT_UTF8 = Reason("the row", "is not valid UTF-8 (name the file's encoding with --encoding)")
+_LONE_RETURN = Reason("the row", "has a carriage return outside quotes that does not end it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,55 +42,46 @@ class Delimited:
     name: str = "csv"
     by_line: bool = True
 
-    def cut(self, data: bytes, limits: Limits, *, final: bool) -> Cut | None:
+    def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
         """See `Format.cut`: a newline between quotes ends no row."""
-        plain = cut_lines(data, limits, final=final)
-        if plain is not None and (plain.fault or b'"' not in data[: plain.size]):
+        # Too few lines are too few rows, and a line that is too long is a row that is too long.
+        plain = cut_lines(data, limits, tail)
+        if plain is None or plain.fault:
             return plain
-        if plain is None and not final and len(data) <= limits.block_bytes:
-            # Too few lines are certainly too few rows: a row is never less than a line.
-            return None
-        return self._cut_quoted(data, limits, final=final)
-
-    def _cut_quoted(self, data: bytes, limits: Limits, *, final: bool) -> Cut | None:
+        if plain.size <= limits.row_bytes and data.find(b'"', 0, plain.size) < 0:
+            return plain
         size = rows = 0
-        while rows < limits.rows and size < len(data):
-            end = row_end(data, size, self.delimiter, limits.row_bytes, final=final)
-            if end is None or end > limits.block_bytes:
-                break
+        for end in self._row_ends(data, limits.row_bytes, tail):
+            if rows and end > limits.block_bytes:
+                return Cut(size)
             size, rows = end, rows + 1
-        if size:
-            return (
-                Cut(size) if final or rows == limits.rows or len(data) > limits.row_bytes else None
-            )
-        return self._cut_unclosed(data, limits, final=final)
+            if rows == limits.rows:
+                return Cut(size)
+        left = len(data) - size
+        hopeless = left > limits.row_bytes or (left > 0 and tail is Tail.LAST)
+        if size and (hopeless or tail is not Tail.COMING):
+            return Cut(size)
+        return _give_up_line(data, limits.row_bytes) if hopeless else None
 
-    def _cut_unclosed(self, data: bytes, limits: Limits, *, final: bool) -> Cut | None:
-        """Give up the first line alone where its quote would swallow all that follows."""
-        if not final and len(data) <= limits.row_bytes:
-            return None
-        end = data.find(b"\n") + 1
-        if not end and not final:
-            return too_long(data, limits)
-        return Cut(end or len(data), fault=_NOT_CLOSED if final else row_too_long(limits.row_bytes))
+    def _row_ends(self, data: bytes, row_bytes: int, tail: Tail) -> Iterator[int]:
+        """Yield where rows end, up to the first that is too long or whose end is not there."""
+        usual = _usual_row(self.delimiter)
+        at = 0
+        while at < len(data):
+            found = usual.match(data, at) if usual else None
+            end = found.end() if found else row_end(data, at, self.delimiter, row_bytes, tail)
+            if end is None or end - at - data.endswith(b"\n", at, end) > row_bytes:
+                return
+            yield end
+            at = end
 
-    def incomplete(self, data: bytes) -> int:
-        """See `Format.incomplete`: a row without its newline, or inside its quotes."""
-        size = 0
-        while size < len(data):
-            end = row_end(data, size, self.delimiter, self.row_bytes, final=False)
-            if end is None:
-                break
-            size = end
-        return len(data) - size
-
-    def ends_well(self, data: bytes) -> bool:  # noqa: ARG002 -- nothing marks the end
-        """See `Format.ends_well`: behind any row."""
-        return True
+    def ends_well(self, rest: bytes) -> bool:
+        """See `Format.ends_well`: nothing marks the end."""
+        return not rest
 
     def slices(self, block: Block) -> Iterator[Slice]:
         """See `Format.slices`: each row becomes `{column: cell}`."""
-        csv.field_size_limit(max(self.row_bytes, 2**17))
+        _allow_cells_of(self.row_bytes)
         try:
             text, clean = block.data.decode(), True
         except UnicodeDecodeError:
@@ -93,98 +90,138 @@ class Delimited:
         lines: list[int] = []
         rejections: list[Rejection] = []
         for line, cells, problem in self._rows(text, block.first_line):
-            if cells is None or problem is not None:
-                rejections.append(Rejection(line, (problem or _NOT_CLOSED,), self._shown(cells)))
-            elif not (clean or _is_utf8(cells)):
-                rejections.append(Rejection(line, (_NOT_UTF8,), self._shown(cells)))
-            else:
+            reason = problem if clean or _is_utf8(cells) else _NOT_UTF8
+            if reason is None:
                 rows.append(dict(zip(self.columns, cells, strict=True)))
                 lines.append(line)
+            else:
+                rejections.append(Rejection(line, (reason,), self._shown(cells)))
             if len(rows) + len(rejections) == SLICE_ROWS:
                 yield Slice(rows, lines, rejections)
                 rows, lines, rejections = [], [], []
         yield Slice(rows, lines, rejections)
 
-    def _rows(self, text: str, line: int) -> Iterator[tuple[int, list[str] | None, Reason | None]]:
-        """Yield each row's line with its cells, its problem, or both."""
+    def _rows(self, text: str, line: int) -> Iterator[tuple[int, list[str], Reason | None]]:
+        """Yield each row's line, its cells, and what is wrong with it, if anything."""
         # newline="\n": only that ends a line, as when the block was cut; csv sees any "\r" itself.
         reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=self.delimiter)
-        before = 0
         width = len(self.columns)
+        lines: list[str] = []
+        before = 0
         while True:
             try:
                 cells = next(reader)
             except StopIteration:
                 return
-            except csv.Error as error:
-                yield line + before, None, Reason("not CSV", "", shown=f"({error})")
+            except csv.Error:
+                lines = lines or text.split("\n")
+                row = "\n".join(lines[before : reader.line_num])
+                yield line + before, [row], _LONE_RETURN
             else:
                 if len(cells) == width:
                     yield line + before, cells, None
-                elif cells:
+                elif not _is_blank(cells):
                     yield line + before, cells, _uneven(len(cells), width)
             before = reader.line_num
 
-    def _shown(self, cells: list[str] | None) -> object:
-        if cells is None:
-            return None
+    def _shown(self, cells: list[str]) -> object:
+        readable = [
+            cell.encode(errors="surrogateescape").decode(errors="replace") for cell in cells
+        ]
         if len(cells) == len(self.columns):
-            return dict(zip(self.columns, map(_replaced, cells), strict=True))
-        return [_replaced(cell) for cell in cells]
+            return dict(zip(self.columns, readable, strict=True))
+        return readable
 
 
-def row_end(data: bytes, start: int, delimiter: str, row_bytes: int, *, final: bool) -> int | None:
+def row_end(data: bytes, start: int, delimiter: str, row_bytes: int, tail: Tail) -> int | None:
     """Return where the row that starts at `start` ends, its newline included.
 
     Returns:
-        None where its end is not at hand; with `final`, also where its quote is never closed.
+        None where its end is not at hand, or further off than `row_bytes`.
     """
-    newline = data.find(b"\n", start)
-    if newline < 0 and not final:
-        return None
-    end = newline + 1 or len(data)
-    if data.find(b'"', start, end) < 0:
-        return end
     reached = start
-    complete = True
+    whole = True
 
     def lines() -> Iterator[str]:
-        nonlocal reached, complete
+        nonlocal reached, whole
         while reached < len(data) and reached - start <= row_bytes:
             newline = data.find(b"\n", reached)
-            if newline < 0 and not final:
+            if newline < 0 and tail is not Tail.LAST:
                 break
             begin, reached = reached, newline + 1 or len(data)
-            # Latin-1 keeps bytes and characters one to one, and all that csv looks at is ASCII.
-            yield data[begin:reached].decode("latin-1")
-        complete = False
+            yield data[begin:reached].decode(errors="surrogateescape")
+        whole = False
 
-    csv.field_size_limit(max(row_bytes, 2**17))
+    _allow_cells_of(row_bytes)
     try:
-        next(csv.reader(lines(), delimiter=delimiter, strict=False), None)
+        next(csv.reader(lines(), delimiter=delimiter), None)
     except csv.Error:
         # The same error comes again when the block is parsed, and becomes a rejection there.
         return reached
-    return reached if complete else None
+    return reached if whole else None
 
 
-def read_header(data: bytes, delimiter: str | None, row_bytes: int) -> tuple[str, list[str], int]:
+@cache
+def _usual_row(delimiter: str) -> re.Pattern[bytes] | None:
+    """Return a pattern for rows in whose ends `csv.reader` and a pattern cannot differ.
+
+    Quotes count at the beginning of a cell only, and carriage returns before a newline only. It
+    finds ends ten times faster than `csv.reader`, which is asked about all other rows.
+    """
+    if not delimiter.isascii():
+        return None
+    rest = rb"[^" + re.escape(delimiter).encode() + rb"\r\n]*+"
+    cell = rb'(?:"[^"]*+(?:""[^"]*+)*+"' + rest + rb'|(?!")' + rest + rb")"
+    return re.compile(cell + rb"(?:" + re.escape(delimiter).encode() + cell + rb")*+\r?\n")
+
+
+def _give_up_line(data: bytes, row_bytes: int) -> Cut:
+    """Return the cut for the first line alone, whose quote would swallow all that follows."""
+    size = data.find(b"\n") + 1 or len(data)
+    fault = too_long(size - data.endswith(b"\n", 0, size), row_bytes)
+    if fault is None and len(data) > row_bytes:
+        problem = f"that opens in this row is not closed within {row_bytes:,} bytes"
+        fault = Reason("the quote", f"{problem} (--max-row-bytes)")
+    return Cut(size, fault=fault or _NEVER_CLOSED)
+
+
+def read_header(
+    name: str, data: bytes, delimiter: str | None, row_bytes: int, tail: Tail
+) -> tuple[str, list[str], int] | None:
     """Return the delimiter, the cells of the header, and the bytes that the header takes.
 
-    `data` is the beginning of the source; blank lines before the header count as part of it. Where
-    `delimiter` is None, it is the one of `DELIMITERS` that splits the header and the rows at hand
-    most often and most evenly.
+    `data` is the beginning of the source called `name`; blank lines before the header count as part
+    of it. Where `delimiter` is None, it is the one of `DELIMITERS` that splits the header and the
+    rows at hand most evenly, and into most cells.
+
+    Returns:
+        None where the end of the header is not there.
+
+    Raises:
+        ConfigurationError: The header is not CSV.
     """
     start = len(data) - len(data.lstrip(b"\r\n"))
-    chosen = delimiter or _likely_delimiter(data[start:])
-    end = row_end(data, start, chosen, row_bytes, final=True) or len(data)
-    text = data[start:end].decode("utf-8", errors="replace")
-    cells = next(csv.reader(io.StringIO(text, newline="\n"), delimiter=chosen), [])
+    chosen = delimiter or _likely_delimiter(data[start : start + 65_536])
+    end = row_end(data, start, chosen, row_bytes, tail)
+    if end is None:
+        return None
+    try:
+        text = data[start:end].decode()
+        cells = next(csv.reader(io.StringIO(text, newline="\n"), delimiter=chosen), [])
+    except UnicodeDecodeError:
+        raise ConfigurationError(
+            f"{name}: the header is not valid UTF-8; name the file's encoding with --encoding"
+        ) from None
+    except csv.Error:
+        raise ConfigurationError(
+            f"{name}: the header has a carriage return that does not end it; if lines end in "
+            "carriage returns alone, turn them into newlines"
+        ) from None
     return chosen, [cell.strip() for cell in cells], end
 
 
 def _likely_delimiter(data: bytes) -> str:
-    sample = data[:65_536].decode("utf-8", errors="replace")
+    sample = data.decode(errors="replace")
 
     def evenness(delimiter: str) -> tuple[float, int]:
         reader = csv.reader(io.StringIO(sample, newline="\n"), delimiter=delimiter)
@@ -193,7 +230,7 @@ def _likely_delimiter(data: bytes) -> str:
             for row, _ in zip(reader, range(20), strict=False):
                 widths.append(len(row))
         except csv.Error:
-            return 0.0, 0
+            pass  # The rows before it have to do.
         columns = widths[0] if widths else 0
         if columns < 2:  # noqa: PLR2004 -- one cell means that it does not occur
             return 0.0, 0
@@ -202,10 +239,20 @@ def _likely_delimiter(data: bytes) -> str:
     return max(DELIMITERS, key=evenness)
 
 
+def _allow_cells_of(size: int) -> None:
+    """Let csv read cells of `size`; its own limit, for the whole process, is only ever raised."""
+    if csv.field_size_limit() < size:
+        csv.field_size_limit(size)
+
+
 def _uneven(found: int, expected: int) -> Reason:
     return Reason(
         "the row", f"does not have the header's {expected} cells", shown=f"of {found} cells"
     )
+
+
+def _is_blank(cells: list[str]) -> bool:
+    return not cells or (len(cells) == 1 and not cells[0].strip())
 
 
 def _is_utf8(cells: list[str]) -> bool:
@@ -214,10 +261,6 @@ def _is_utf8(cells: list[str]) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _replaced(cell: str) -> str:
-    return cell.encode(errors="surrogateescape").decode(errors="replace")
 
 
 __all__ = ["DELIMITERS", "Delimited", "read_header", "row_end"]

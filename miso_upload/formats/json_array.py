@@ -1,8 +1,9 @@
 """One JSON array at the top level, read as a stream of its elements.
 
 The elements are found by looking at strings, brackets and commas only, so a broken element does not
-hide the next one; what each of them says is for the JSON parser. A block starts behind the opening
-bracket or behind a comma, so reading can go on from any of them.
+hide the next one unless its brackets do not match; what each of them says is for the JSON parser.
+A block starts behind the opening bracket or behind a comma, so reading can go on from any of them;
+the last one ends before the closing bracket, so reading can also go on when the array has grown.
 """
 
 from __future__ import annotations
@@ -11,23 +12,89 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from miso_upload.formats.base import Cut
-from miso_upload.formats.json_rows import parse_rows
+from miso_upload.encoding import JSONDecodeError, decode
+from miso_upload.formats.base import SLICE_ROWS, Cut, Slice, Tail
+from miso_upload.formats.json_rows import SPACE, parse_rows
 from miso_upload.formats.lines import row_too_long
 from miso_upload.records import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from miso_upload.formats.base import Limits, Slice
+    from miso_upload.formats.base import Limits
     from miso_upload.records import Block
 
-# A whole string, a quote that opens one whose end is not at hand, or a mark of structure.
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{},]', re.DOTALL)
-_SPACE = b" \t\r\n"
+_AFTER_END = Reason("the file", "goes on after the closing ] of its array")
+_MOST_SPACE = 2**20
+"""How much white space may stand around the closing bracket before that counts as going on."""
 
-_NOT_CLOSED = Reason("the array", "is not closed: the file ends inside an element or before its ]")
-_AFTER_END = Reason("the file", "goes on after the array's closing ]")
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_STRING_TAIL = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_MARK = re.compile(rb'["\[\]{},]')
+
+
+def _nested(plain: bytes, depth: int) -> bytes:
+    """Return a pattern for `plain` bytes, strings, and brackets nested up to `depth` times."""
+    inner = rb"|[\[{]" + _nested(rb'[^"\[\]{}]*+', depth - 1) + rb"[\]}]" if depth else b""
+    return plain + rb"(?:(?:" + _STRING + inner + rb")" + plain + rb")*+"
+
+
+# An element with the comma behind it, in one go and without ever backtracking, if it nests no
+# deeper than most do; any other element is for `ElementEnd`, which sees the same ends.
+_WHOLE = re.compile(_nested(rb'[^"\[\]{},]*+', 5) + b",", re.DOTALL)
+
+
+class ElementEnd:
+    """Looks for the end of an element in bytes that come bit by bit.
+
+    Attributes:
+        closed: The array's own `]` stands behind the end that was found, and not a comma before it.
+    """
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+
+    def find(self, data: bytes, start: int = 0) -> int | None:
+        """See `RowEnd.find`."""
+        at = start
+        while at < len(data):
+            if self._in_string:
+                at = self._leave_string(data, at)
+                continue
+            mark = _MARK.search(data, at)
+            if mark is None:
+                return None
+            at = mark.end()
+            if mark[0] == b'"':
+                self._in_string = True
+            elif mark[0] in b"[{":
+                self._depth += 1
+            elif self._depth:
+                self._depth -= mark[0] in b"]}"
+            elif mark[0] == b",":
+                return at
+            elif mark[0] == b"]":
+                self.closed = True
+                return mark.start()
+            # A } that closes nothing is left to the JSON parser.
+        return None
+
+    def _leave_string(self, data: bytes, at: int) -> int:
+        """Return where the string that `at` stands in ends, or the end of `data`."""
+        if self._escaped:
+            self._escaped = False
+            return at + 1
+        tail = _STRING_TAIL.match(data, at)
+        end = tail.end() if tail else at
+        if data[end : end + 1] == b'"':
+            self._in_string = False
+        else:
+            # Only a backslash whose character is not at hand stops short of the end.
+            self._escaped = end < len(data)
+        return end + 1
 
 
 class _Element(NamedTuple):
@@ -39,21 +106,22 @@ class _Element(NamedTuple):
 
 def elements(data: bytes) -> Iterator[_Element]:
     """Yield where each whole element of `data` starts and ends; what is left over is not whole."""
-    start = depth = 0
-    for token in _TOKEN.finditer(data):
-        text = token[0]
-        if text == b'"':
+    start = 0
+    while True:
+        whole = _WHOLE.match(data, start)
+        if whole is not None:
+            yield _Element(start, whole.end() - 1, closed=False)
+            start = whole.end()
+            continue
+        search = ElementEnd()
+        end = search.find(data, start)
+        if end is None:
             return
-        if text in b"[{":
-            depth += 1
-        elif text in b"]}":
-            depth -= 1
-            if depth < 0:
-                yield _Element(start, token.start(), closed=True)
-                return
-        elif text == b"," and not depth:
-            yield _Element(start, token.start(), closed=False)
-            start = token.end()
+        if search.closed:
+            yield _Element(start, end, closed=True)
+            return
+        yield _Element(start, end - 1, closed=False)
+        start = end
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,61 +133,52 @@ class JsonArray:
     columns: tuple[str, ...] | None = None
     by_line: bool = False
 
-    def cut(self, data: bytes, limits: Limits, *, final: bool) -> Cut | None:
+    def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
         """See `Format.cut`: a block ends behind a comma, or before the closing bracket."""
-        if data.lstrip(_SPACE).startswith(b"]"):
-            return self._cut_end(data, final=final)
+        if data.lstrip(SPACE).startswith(b"]"):
+            # The bracket stays outside of all blocks, because more elements may take its place.
+            whole = self.ends_well(data) and len(data) <= _MOST_SPACE
+            return None if whole else Cut(0, fault=_AFTER_END)
         size = rows = 0
         for element in elements(data):
-            if element.end > limits.block_bytes and rows:
+            long = element.end - element.start > limits.row_bytes
+            end = element.end + (not element.closed)
+            if element.closed and not long:
+                end = len(data[:end].rstrip(SPACE))
+            if rows and (long or end > limits.block_bytes):
                 return Cut(size, rows)
-            size = element.end if element.closed else element.end + 1
-            rows += 1
+            if long:
+                return Cut(end, 1, fault=row_too_long(limits.row_bytes))
+            size, rows = end, rows + 1
             if element.closed or rows == limits.rows:
                 return Cut(size, rows)
-        if not final and len(data) <= limits.block_bytes:
-            return None
-        if rows:
+        long = len(data) - size > limits.row_bytes
+        if rows and (long or tail is not Tail.COMING):
             return Cut(size, rows)
-        if not data.strip(_SPACE):
-            return Cut(len(data))
-        fault = _NOT_CLOSED if final else row_too_long(limits.row_bytes)
-        return Cut(len(data), 1, fault=fault, to_end=True)
+        return self._cut_long(data, limits) if long else None
 
-    def _cut_end(self, data: bytes, *, final: bool) -> Cut | None:
-        behind = data.lstrip(_SPACE)[1:].strip(_SPACE)
-        if behind:
-            return Cut(len(data), 1, fault=_AFTER_END, to_end=True)
-        return Cut(len(data)) if final else None
+    def _cut_long(self, data: bytes, limits: Limits) -> Cut:
+        search = ElementEnd()
+        search.find(data)
+        return Cut(len(data), 1, fault=row_too_long(limits.row_bytes), rest=search)
 
-    def incomplete(self, data: bytes) -> int:
-        """See `Format.incomplete`: what stands behind the last comma."""
-        size = 0
-        for element in elements(data):
-            size = element.end + (not element.closed)
-        return len(data) - size
-
-    def ends_well(self, data: bytes) -> bool:
-        """See `Format.ends_well`: behind the closing bracket."""
-        return data.rstrip(_SPACE).endswith(b"]")
+    def ends_well(self, rest: bytes) -> bool:
+        """See `Format.ends_well`: with the closing bracket."""
+        return rest.strip(SPACE) == b"]"
 
     def slices(self, block: Block) -> Iterator[Slice]:
         """See `Format.slices`."""
-        texts: list[bytes] = []
-        numbers: list[int] = []
-        for number, (start, end) in enumerate(self._bounds(block.data), block.first_line):
-            text = block.data[start:end].strip(_SPACE)
-            if text:
-                texts.append(text)
-                numbers.append(number)
-        return parse_rows(texts, numbers, self.row_bytes)
-
-    def _bounds(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Yield the span of each element of a block, the last of which no comma follows."""
-        end = 0
-        for element in elements(data):
-            yield element.start, element.end
-            end = element.end + 1
-            if element.closed:
-                return
-        yield end, len(data)
+        # In a good block every comma between elements is one that `elements` saw, so the parser
+        # can be left to find them; only a bad one is taken apart.
+        try:
+            rows = decode(b"[" + block.data.rstrip(SPACE).removesuffix(b",") + b"]")
+        except JSONDecodeError:
+            # With a bracket behind it, the last element ends like one, be it blank.
+            texts = [block.data[start:end] for start, end, _ in elements(block.data + b"]")]
+            numbers = range(block.first_line, block.first_line + len(texts))
+            yield from parse_rows(texts, numbers, self.row_bytes)
+            return
+        for start in range(0, len(rows), SLICE_ROWS):
+            some = rows[start : start + SLICE_ROWS]
+            first = block.first_line + start
+            yield Slice(some, range(first, first + len(some)))

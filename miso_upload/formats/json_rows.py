@@ -19,6 +19,9 @@ from miso_upload.records import Reason, Rejection
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+SPACE = b" \t\r\n"
+"""What JSON calls white space."""
+
 _FENCE = secrets.token_hex(16)
 _BETWEEN = f',"{_FENCE}",'.encode()
 
@@ -50,7 +53,7 @@ def parse_apart(texts: Sequence[bytes], lines: Sequence[int], row_bytes: int) ->
     for text, line in zip(texts, lines, strict=True):
         if len(text) > row_bytes:
             rejections.append(Rejection(line, (row_too_long(row_bytes),), readable(text[:200])))
-        elif text.strip(b" \t\r\n"):
+        elif text.strip(SPACE):
             try:
                 rows.append(decode(text))
                 good.append(line)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from miso_upload.formats.json_rows import parse_rows
-from miso_upload.formats.lines import cut_lines, unfinished_line
+from miso_upload.formats.lines import cut_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from miso_upload.formats.base import Cut, Limits, Slice
+    from miso_upload.formats.base import Cut, Limits, Slice, Tail
     from miso_upload.records import Block
 
 
@@ -24,17 +24,13 @@ class JsonLines:
     columns: tuple[str, ...] | None = None
     by_line: bool = True
 
-    def cut(self, data: bytes, limits: Limits, *, final: bool) -> Cut | None:
+    def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
         """See `Format.cut`: every line is a row."""
-        return cut_lines(data, limits, final=final)
+        return cut_lines(data, limits, tail)
 
-    def incomplete(self, data: bytes) -> int:
-        """See `Format.incomplete`: a line without its newline may still be written."""
-        return unfinished_line(data)
-
-    def ends_well(self, data: bytes) -> bool:  # noqa: ARG002 -- nothing marks the end
-        """See `Format.ends_well`: behind any row."""
-        return True
+    def ends_well(self, rest: bytes) -> bool:
+        """See `Format.ends_well`: nothing marks the end."""
+        return not rest
 
     def slices(self, block: Block) -> Iterator[Slice]:
         """See `Format.slices`."""

@@ -16,7 +16,10 @@ HEAD_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The first bytes of a source's decoded stream, `HEAD_BYTES` of them or all there are."""
+    """The first bytes of a source's decoded stream, `HEAD_BYTES` of them or all there are.
+
+    The closing bracket of a JSON array is left out, because more elements may take its place.
+    """
 
     data: bytes = field(repr=False)
 

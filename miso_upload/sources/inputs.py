@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,26 +26,33 @@ def expand_inputs(names: Iterable[str]) -> tuple[list[str], list[str]]:
     Raises:
         SourceError: A name is no file, or a pattern matches none.
     """
-    inputs: list[str] = []
-    left_out: list[str] = []
-    for name in names:
-        for found in _matches(name):
-            chosen = left_out if found.endswith(REJECTS_SUFFIX) else inputs
-            if found not in chosen:
-                chosen.append(found)
-    return inputs, left_out
+    found = dict.fromkeys(path for name in names for path in _matches(name))
+    inputs = [path for path in found if not path.endswith(REJECTS_SUFFIX)]
+    return inputs, [path for path in found if path.endswith(REJECTS_SUFFIX)]
 
 
 def _matches(name: str) -> list[str]:
-    if name == STDIN or Path(name).exists():
-        found = [name]
-    elif glob.has_magic(name):
-        found = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 -- keeps the name as written
-        found = [path for path in found if not Path(path).is_dir()]
-        if not found:
-            raise SourceError(f"{name}: no file matches this pattern")
-    else:
+    if name == STDIN:
+        return [name]
+    try:
+        # An empty path would mean the working directory.
+        mode = Path(name).stat().st_mode if name else 0
+    except (OSError, ValueError) as error:
+        if glob.has_magic(name):
+            return _files_like(name)
+        if isinstance(error, PermissionError):
+            raise SourceError(f"{name}: cannot be read: {error.strerror}") from None
+        mode = 0
+    if not mode:
         raise SourceError(f"{name}: no such file")
-    if Path(name).is_dir():
+    if stat.S_ISDIR(mode):
         raise SourceError(f"{name}: is a directory; name its files, as in '{name.rstrip('/')}/*'")
-    return found
+    return [name]
+
+
+def _files_like(pattern: str) -> list[str]:
+    found = glob.glob(pattern, recursive=True)  # noqa: PTH207 -- keeps the names as written
+    files = [path for path in found if not os.path.isdir(path)]  # noqa: PTH112 -- never raises
+    if not files:
+        raise SourceError(f"{pattern}: no file matches this pattern")
+    return sorted(files)

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from miso_upload.errors import ChangedSourceError, DamagedSourceError, SourceError
-from miso_upload.formats import Limits, detect_format
+from miso_upload.errors import (
+    ChangedSourceError,
+    ConfigurationError,
+    DamagedSourceError,
+    SourceError,
+)
+from miso_upload.formats import Cut, Limits, Tail, detect_format
+from miso_upload.formats.lines import LineEnd
 from miso_upload.records import Block, Reason
-from miso_upload.sources.fingerprint import HEAD_BYTES, Head
+from miso_upload.sources.fingerprint import HEAD_BYTES, Head, digest
 from miso_upload.sources.inputs import STDIN
 from miso_upload.sources.stream import READ_BYTES, ByteStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from miso_upload.formats import Cut, Format
+    from miso_upload.formats import Format
 
+_FIRST_BYTES = 2**16
+"""How much is read before the first block is looked for."""
+_SHOWN_BYTES = 200
+"""How much of a row that cannot be read is kept, to show it."""
 _CONTINUED = Reason(
     "the row",
     "is the rest of one that was read while it was still being written (see --growing)",
 )
+
+_SHORTER = "is shorter than what was read of it before"
+_CUT_OFF = "ends inside its array, as if it was cut off or a bracket is missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +76,38 @@ class Source:
     def __init__(self, name: str, options: ReadingOptions) -> None:
         self.name = "stdin" if name == STDIN else name
         self._options = options
-        self._stream = ByteStream(name, options.encoding)
-        self.head = Head(self._stream.peek(HEAD_BYTES))
-        self.format: Format
-        self.format, self.body_start = detect_format(
-            self.name,
-            self._beginning(),
-            asked=options.format,
-            delimiter=options.delimiter,
-            row_bytes=options.limits.row_bytes,
-        )
-        before = self._stream.peek(self.body_start) if self.format.by_line else b""
-        self.body_line = 1 + before.count(b"\n")
         self._seq = 0
+        self._stream = ByteStream(name, options.encoding)
+        try:
+            self._look_at_beginning()
+        except BaseException:
+            self.close()
+            raise
+
+    def _look_at_beginning(self) -> None:
+        stream, options = self._stream, self._options
+        head = stream.peek(HEAD_BYTES)
+        self.format: Format
+        try:
+            self.format, self.body_start = detect_format(
+                self.name,
+                stream.peek,
+                asked=options.format,
+                delimiter=options.delimiter,
+                row_bytes=options.limits.row_bytes,
+            )
+        except ConfigurationError:
+            # What is wrong with a beginning that is cut off is that it is cut off.
+            if stream.damage is not None:
+                raise stream.damage from None
+            raise
+        before = stream.peek(self.body_start) if self.format.by_line else b""
+        self.body_line = 1 + before.count(b"\n")
+        if not self.format.by_line and len(head) < HEAD_BYTES:
+            head = head.rstrip().removesuffix(b"]").rstrip()
+        self.head = Head(head)
+        if stream.damage is not None and len(head) <= self.body_start:
+            raise stream.damage
 
     def __enter__(self) -> Self:
         return self
@@ -97,16 +129,30 @@ class Source:
         """Return how much of the input itself was read, in its own bytes."""
         return self._stream.raw_position
 
+    @property
+    def can_reopen(self) -> bool:
+        """Whether the same bytes come again when the input is opened again: it is a file."""
+        return self._stream.can_reopen
+
     def again(self, span: Span) -> Block:
         """Return the block that `span` was, to be transformed again.
+
+        Only the beginning of a row that was too long comes again; such a span has no digest.
 
         Raises:
             ChangedSourceError: The input no longer has it.
         """
-        reached = self._stream.seek(span.start)
-        data = self._read_exactly(span.end - span.start) if reached else b""
-        if len(data) < span.end - span.start:
-            raise self._changed("is shorter than what was read of it before")
+        size = span.end - span.start
+        if not span.digest:
+            size = min(size, _SHOWN_BYTES)
+        data = self._read_exactly(size) if self._stream.seek(span.start) else b""
+        if len(data) < size:
+            raise self._changed(_SHORTER)
+        if span.digest and digest(data) != span.digest:
+            raise self._changed(
+                f"is not what was read before (bytes {span.start:,} to {span.end:,} differ), so it "
+                "is not known which rows Miso has"
+            )
         return self._block(span.start, data, span.first_line)
 
     def blocks(self, start: int, first_line: int) -> Iterator[Block]:
@@ -116,80 +162,110 @@ class Source:
             ChangedSourceError: The input ends before `start`.
             SourceError: The input is damaged; every whole row before the damage was yielded.
         """
-        cut_off = self.format.by_line and start > self.body_start and not self._at_line_start(start)
-        if not self._stream.seek(start):
-            raise self._changed("is shorter than what was read of it before")
-        if cut_off:
-            data = self._stream.peek(self._options.limits.row_bytes)
-            rest = data[: data.find(b"\n") + 1 or len(data)]
-            if rest.strip():
-                self._stream.seek(start + len(rest))
-                block = self._block(start, rest, first_line)
-                yield replace(block, fault=_CONTINUED)
-                start, first_line = block.end, first_line + block.lines
-        yield from self._cut(start, first_line)
-
-    def _cut(self, start: int, line: int) -> Iterator[Block]:
-        limits = self._options.limits
+        if not self.head.data and not start:
+            # If rows have come since, so has a header perhaps: they are for the next run.
+            return
+        before = self._move_to(start)
         data = b""
-        wanted = READ_BYTES
-        damage: SourceError | None = None
-        final = False
-        block: Block | None = None
+        rest = self._stream.peek(HEAD_BYTES) if start > self.body_start else b""
+        if not self.format.by_line:
+            if before != b"," and rest.lstrip().startswith(b","):
+                # Where the last element stood, the comma that came since ends no other one.
+                first_line -= 1
+        elif before != b"\n" and rest.partition(b"\n")[0].strip():
+            # Had only the newline been missing, the row would have been whole.
+            cut = Cut(0, fault=_CONTINUED, rest=LineEnd())
+            block, data = self._set_aside(cut, b"", start, first_line)
+            if block is None:
+                return
+            yield block
+            start, first_line = block.end, first_line + block.lines
+        yield from self._cut(data, start, first_line)
+
+    def _cut(self, data: bytes, start: int, line: int) -> Iterator[Block]:
+        tail = Tail.COMING
+        wanted = _FIRST_BYTES
         while True:
-            while len(data) < wanted and not final:
-                try:
-                    more = self._stream.read(max(READ_BYTES, wanted - len(data)))
-                except SourceError as error:
-                    damage, more = error, b""
-                final = not more
-                data += more
-            if final and (self._options.growing or damage):
-                data = data[: len(data) - self.format.incomplete(data)]
-            if not data:
-                break
-            cut = self.format.cut(data, limits, final=final)
+            cut, data, tail = self._find_cut(data, tail, wanted)
             if cut is None:
-                wanted = len(data) + READ_BYTES
-                continue
-            block = self._block(start, data[: cut.size], line, cut.elements)
-            data = data[cut.size :]
-            if cut.fault is not None:
-                dropped, lines, data = self._drop(cut, data)
-                final = final or not data
-                block = replace(
-                    block,
-                    end=block.end + dropped,
-                    lines=block.lines + (lines if self.format.by_line else 0),
-                    fault=cut.fault,
-                    data=block.data[:200],
-                )
+                break
+            block: Block | None
+            if cut.fault is None:
+                block = self._block(start, data[: cut.size], line, cut.elements)
+                data = data[cut.size :]
+            elif cut.size:
+                block, data = self._set_aside(cut, data, start, line)
+            else:
+                raise self._damaged(cut.fault.problem)
+            if block is None:
+                return
             yield block
             start, line = block.end, line + block.lines
             # The next block is likely as large: look for its end only once it can be there.
-            wanted = max(READ_BYTES, cut.size)
-        if damage is None and block is not None and not self.format.ends_well(block.data):
-            damage = DamagedSourceError(
-                f"{self.name}: ends before its end was reached, as if it was cut off; the rows "
-                "before were read. Get the file again, whole, and run the same command"
-            )
-        if damage is not None:
-            raise damage
+            wanted = max(_FIRST_BYTES, cut.size + cut.size // 8)
+        if self._stream.damage is not None:
+            raise self._stream.damage
+        if not (self._options.growing or self.format.ends_well(data)):
+            raise self._damaged(_CUT_OFF)
 
-    def _drop(self, cut: Cut, data: bytes) -> tuple[int, int, bytes]:
-        """Read on to where a fault ends; return the bytes and newlines dropped, and the rest."""
-        if not (cut.to_newline or cut.to_end):
-            return 0, 0, data
-        dropped = lines = 0
+    def _find_cut(self, data: bytes, tail: Tail, wanted: int) -> tuple[Cut | None, bytes, Tail]:
+        """Read on until the next block can be told; return it, all that is at hand, and its tail.
+
+        There is no cut where there is no further block.
+        """
         while True:
-            end = data.find(b"\n") + 1 if cut.to_newline else 0
-            if end:
-                return dropped + end, lines + 1, data[end:]
-            dropped += len(data)
-            lines += data.count(b"\n")
+            if tail is Tail.COMING and len(data) < wanted:
+                data, tail = self._fill(data, wanted)
+            cut = self.format.cut(data, self._options.limits, tail) if data else None
+            if cut is not None or tail is not Tail.COMING:
+                return cut, data, tail
+            # More by a share of it, so that looking at the same bytes again is no burden.
+            wanted = len(data) + max(READ_BYTES, len(data) // 2)
+
+    def _fill(self, data: bytes, wanted: int) -> tuple[bytes, Tail]:
+        """Read until `wanted` bytes are at hand; return them, and what follows."""
+        parts, size = [data], len(data)
+        tail = Tail.COMING
+        while size < wanted:
+            try:
+                more = self._stream.read(max(_FIRST_BYTES, wanted - size))
+            except SourceError:
+                tail = Tail.WAITING
+                break
+            if not more:
+                tail = Tail.WAITING if self._options.growing else Tail.LAST
+                break
+            parts.append(more)
+            size += len(more)
+        return b"".join(parts), tail
+
+    def _set_aside(
+        self, cut: Cut, data: bytes, start: int, line: int
+    ) -> tuple[Block | None, bytes]:
+        """Read on to where a fault ends; return its block, and the bytes behind it.
+
+        There is no block where the end may still be written.
+        """
+        shown, data = data[: cut.size], data[cut.size :]
+        size, lines = len(shown), shown.count(b"\n")
+        while cut.rest is not None:
+            end = cut.rest.find(data)
+            shown = (shown + data[:end])[:_SHOWN_BYTES]
+            if end is not None:
+                size, lines, data = size + end, lines + 1, data[end:]
+                break
+            size += len(data)
             data = self._stream.read()
             if not data:
-                return dropped, lines, b""
+                if self._options.growing:
+                    return None, data
+                if not self.format.by_line:
+                    raise self._damaged(_CUT_OFF)
+                break
+        self._seq += 1
+        lines = lines if self.format.by_line else 1
+        shown = shown[:_SHOWN_BYTES]
+        return Block(self._seq, start, start + size, line, lines, shown, cut.fault), data
 
     def _block(self, start: int, data: bytes, first_line: int, elements: int = 0) -> Block:
         self._seq += 1
@@ -206,19 +282,24 @@ class Source:
             size -= len(part)
         return b"".join(parts)
 
-    def _at_line_start(self, offset: int) -> bool:
-        if self._stream.position != offset or not self._stream.last_byte:
-            self._stream.seek(offset - 1)
-            self._stream.read(1)
-        return self._stream.last_byte in (b"\n", b"")
-
-    def _beginning(self) -> bytes:
-        """Return the head, or more where a header does not fit into it."""
-        if b"\n" in self.head.data or len(self.head) < HEAD_BYTES:
-            return self.head.data
-        return self._stream.peek(self._options.limits.row_bytes)
+    def _move_to(self, offset: int) -> bytes:
+        """Move to `offset`; return the byte before it, if any."""
+        stream = self._stream
+        if not offset:
+            stream.seek(0)
+        elif (stream.position != offset or not stream.last_byte) and not (
+            stream.seek(offset - 1) and stream.read(1)
+        ):
+            raise self._changed(_SHORTER)
+        return stream.last_byte
 
     def _changed(self, how: str) -> ChangedSourceError:
         return ChangedSourceError(
             f"{self.name}: {how}. If it was rewritten, --restart sends all of it again"
+        )
+
+    def _damaged(self, how: str) -> DamagedSourceError:
+        return DamagedSourceError(
+            f"{self.name}: {how}; the rows before were read. Get the file again, whole, and run "
+            "the same command"
         )

@@ -6,68 +6,23 @@ Offsets count decoded bytes: the same row has the same offset in `history.jsonl`
 
 from __future__ import annotations
 
-import codecs
 import io
+import select
+import stat
 import sys
-import zlib
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, cast
 
-from isal import igzip, igzip_lib
+from isal import igzip_lib, isal_zlib
 
-from miso_upload.errors import ConfigurationError, DamagedSourceError, SourceError
+from miso_upload.errors import DamagedSourceError, SourceError
 from miso_upload.sources.inputs import STDIN
+from miso_upload.sources.transcoding import Reads, Transcoder, encoding_by_mark, known_encoding
 
 READ_BYTES = 2**20
+_PACKED_BYTES = 2**16
 _GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_ERRORS = (
-    EOFError,
-    igzip.BadGzipFile,
-    cast("type[Exception]", igzip_lib.IsalError),  # the library's stub calls it an instance
-    zlib.error,
-)
-_UNICODE_BOMS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-
-
-class _Reads(Protocol):
-    def read1(self, size: int, /) -> bytes: ...
-
-
-def _mark_bad_bytes(error: UnicodeError) -> tuple[str, int]:
-    """Stand a byte that is never UTF-8 in the place of what cannot be decoded.
-
-    The row that holds it is then rejected like any other row that is not UTF-8, where a replacement
-    character would send a damaged value as if it were good.
-    """
-    if isinstance(error, UnicodeDecodeError):
-        return "\udcff", error.end
-    raise error
-
-
-codecs.register_error("miso_upload.mark", _mark_bad_bytes)
-
-
-class _Transcoder:
-    """Bytes in another encoding, read as UTF-8."""
-
-    def __init__(self, raw: _Reads, encoding: str) -> None:
-        self._raw = raw
-        self._decoder = codecs.getincrementaldecoder(encoding)("miso_upload.mark")
-        self._done = False
-
-    def read1(self, size: int) -> bytes:
-        while not self._done:
-            data = self._raw.read1(size)
-            self._done = not data
-            text = self._decoder.decode(data, final=self._done)
-            if text:
-                return text.encode("utf-8", errors="surrogateescape")
-        return b""
+_HAS_CHECKSUM, _HAS_EXTRA, _HAS_NAME, _HAS_COMMENT = 2, 4, 8, 16
 
 
 class _Counted(io.RawIOBase):
@@ -81,9 +36,13 @@ class _Counted(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        count = cast("io.RawIOBase", self._raw).readinto(buffer) or 0
-        self.count += count
-        return count
+        while True:
+            count = cast("io.RawIOBase", self._raw).readinto(buffer)
+            if count is not None:
+                self.count += count
+                return count
+            # Whoever shares a pipe with us may have made it non-blocking: nothing yet is no end.
+            select.select([self._raw], [], [])
 
     def seekable(self) -> bool:
         return self._raw.seekable()
@@ -93,12 +52,114 @@ class _Counted(io.RawIOBase):
         return self.count
 
     def tell(self) -> int:
-        return self.count
+        return self._raw.tell()
 
     def close(self) -> None:
-        if not self.closed and self._raw is not getattr(sys.stdin, "buffer", None):
+        if not self.closed and self._raw is not _stdin():
             self._raw.close()
         super().close()
+
+
+class _DamageError(Exception):
+    """A compressed stream is broken; the message says how."""
+
+
+class _Gunzip:
+    """The contents of all members of a gzip stream, up to the very place where it is damaged.
+
+    A reader that also checks the checksums throws away what it has unpacked when they are wrong,
+    and with it the last rows before the end of a truncated file.
+
+    Raises:
+        _DamageError: When read, after everything before the damage was.
+    """
+
+    def __init__(self, packed: Reads) -> None:
+        self._packed = packed
+        self._held = b""
+        self._members = 0
+        self._member: igzip_lib.IgzipDecompressor | None = None
+        self._checksum = self._length = 0
+
+    def read1(self, size: int) -> bytes:
+        """See `Reads.read1`."""
+        while self._member is not None or self._begin_member():
+            data = self._unpack(min(size, READ_BYTES))
+            if data:
+                return data
+        return b""
+
+    def _unpack(self, size: int) -> bytes:
+        """Return some bytes of the member, or none where it ends, or where more must be read."""
+        member = cast("igzip_lib.IgzipDecompressor", self._member)
+        if member.eof:
+            self._held = member.unused_data
+            self._end_member()
+            return b""
+        more = b""
+        if member.needs_input:
+            more = self._held or self._packed.read1(_PACKED_BYTES)
+            self._held = b""
+            if not more:
+                raise _DamageError("it ends in the middle")
+        try:
+            data = member.decompress(more, size)
+        except igzip_lib.IsalError as error:  # type: ignore[misc] # the stub calls it an instance
+            raise _DamageError(str(error)) from None
+        self._checksum = isal_zlib.crc32(data, self._checksum)
+        self._length += len(data)
+        return data
+
+    def _begin_member(self) -> bool:
+        """Read the header of the next member; False at the end, zeros before it included."""
+        while self._members and self._fill(1) and self._held.startswith(b"\0"):
+            self._held = self._held.lstrip(b"\0")
+        if not self._fill(1):
+            return False
+        self._fill(10)
+        if not self._held.startswith(_GZIP_MAGIC):
+            raise _DamageError("something else follows the compressed data")
+        flags = self._take(10)[3]
+        if flags & _HAS_EXTRA:
+            self._take(int.from_bytes(self._take(2), "little"))
+        for text in (_HAS_NAME, _HAS_COMMENT):
+            if flags & text:
+                self._skip_text()
+        if flags & _HAS_CHECKSUM:
+            self._take(2)
+        self._member = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_DEFLATE)
+        self._members += 1
+        self._checksum = self._length = 0
+        return True
+
+    def _end_member(self) -> None:
+        self._member = None
+        if int.from_bytes(self._take(4), "little") != self._checksum:
+            raise _DamageError("the checksum is wrong")
+        if int.from_bytes(self._take(4), "little") != self._length % 2**32:
+            raise _DamageError("the length is wrong")
+
+    def _take(self, size: int) -> bytes:
+        if not self._fill(size):
+            raise _DamageError("it ends in the middle")
+        data, self._held = self._held[:size], self._held[size:]
+        return data
+
+    def _skip_text(self) -> None:
+        while (end := self._held.find(b"\0")) < 0:
+            self._held = b""
+            if not self._fill(1):
+                raise _DamageError("it ends in the middle")
+        self._held = self._held[end + 1 :]
+
+    def _fill(self, size: int) -> bool:
+        """Hold at least `size` packed bytes; False where there are fewer."""
+        while len(self._held) < size:
+            more = self._packed.read1(_PACKED_BYTES)
+            if not more:
+                return False
+            self._held += more
+        return True
 
 
 class ByteStream:
@@ -115,14 +176,25 @@ class ByteStream:
 
     position: int
     last_byte: bytes
-    """The byte before `position`, where it was read on the way there."""
+    """The byte before `position`; none where it was not read on the way there."""
+    damage: SourceError | None
+    """Why the bytes end where they end, if they should not."""
     _ahead: bytearray
     _seekable: io.BufferedReader[Any] | None
 
     def __init__(self, name: str, encoding: str | None = None) -> None:
         self.name = name
-        self._encoding = _known_encoding(encoding)
+        self._shown = "stdin" if name == STDIN else name
+        self._encoding = known_encoding(encoding)
         self._open()
+
+    @property
+    def can_reopen(self) -> bool:
+        """Whether the same bytes come again when the input is opened again: it is a file."""
+        try:
+            return self.name != STDIN and stat.S_ISREG(Path(self.name).stat().st_mode)
+        except OSError:
+            return False
 
     @property
     def size(self) -> int | None:
@@ -155,28 +227,34 @@ class ByteStream:
             DamagedSourceError: The compressed stream is broken here.
             SourceError: The input cannot be read.
         """
-        if self._ahead:
+        data = b"" if self._ahead else self._next(size)
+        if self._ahead or len(data) > size:
+            # Text that is turned into UTF-8 may take more room than it did.
+            self._ahead += data
             data = bytes(self._ahead[:size])
             del self._ahead[:size]
-        else:
-            data = self._next(size)
-            if self._damage is not None:
-                raise self._damage
-        self.position += len(data)
-        self.last_byte = data[-1:]
+        if data:
+            self.position += len(data)
+            self.last_byte = data[-1:]
+        elif self.damage is not None:
+            raise self.damage
         return data
 
     def seek(self, offset: int) -> bool:
         """Move to `offset`; False where the stream ends before it.
 
         Raises:
-            SourceError: Standard input would have to be read again.
+            SourceError: The input would have to be read again and cannot be.
         """
         if self._seekable is not None:
+            try:
+                end = self._seekable.seek(0, io.SEEK_END)
+                self.position = self._seekable.seek(offset)
+            except OSError as error:
+                raise _unreadable(self._shown, error) from None
             self._ahead.clear()
-            self.position = self._seekable.seek(offset)
             self.last_byte = b""
-            return offset <= (self.size or 0)
+            return offset <= end
         if offset < self.position:
             self._reopen()
         while self.position < offset:
@@ -191,50 +269,59 @@ class ByteStream:
     def _open(self) -> None:
         self.position = 0
         self.last_byte = b""
+        self.damage = None
         self._ahead = bytearray()
-        self._damage: SourceError | None = None
         self._raw = _Counted(_open_raw(self.name))
         buffered = io.BufferedReader(self._raw, READ_BYTES)
-        self._file: _Reads = buffered
+        self._file: Reads = buffered
+        self._seekable = None
         try:
-            packed = buffered.peek(2).startswith(_GZIP_MAGIC)
+            magic = buffered.read(len(_GZIP_MAGIC))
+            # Standard input may have been read from before it came to us.
+            from_start = self._raw.seekable() and self._raw.tell() == self._raw.count
+            if from_start:
+                buffered.seek(0)
+            else:
+                self._file = _Prefixed(magic, buffered)
         except OSError as error:
-            raise _unreadable(self.name, error) from None
+            self.close()
+            raise _unreadable(self._shown, error) from None
+        packed = magic == _GZIP_MAGIC
         if packed:
-            self._file = igzip.IGzipFile(fileobj=buffered)  # type: ignore[no-untyped-call]
-        first = self.peek(4)
-        encoding = self._encoding or _by_mark(first)
+            self._file = _Gunzip(self._file)
+        encoding = self._encoding or encoding_by_mark(self.peek(4))
         if encoding is not None:
-            self._file = _Transcoder(_Prefixed(bytes(self._ahead), self._file), encoding)
+            self._file = Transcoder(_Prefixed(bytes(self._ahead), self._file), encoding)
             self._ahead.clear()
-        plain = not packed and encoding is None and self._raw.seekable()
-        self._seekable = buffered if plain else None
+        elif not packed and from_start:
+            self._seekable = buffered
 
     def _reopen(self) -> None:
-        if self.name == STDIN:
-            raise SourceError("standard input cannot be read twice; give the history as a file")
-        self._raw.close()
+        if not self.can_reopen:
+            raise SourceError(f"{self._shown}: cannot be read twice; give the history as a file")
+        self.close()
         self._open()
 
     def _next(self, size: int) -> bytes:
-        if self._damage is None:
+        if self.damage is None:
             try:
                 return self._file.read1(size)
-            except _GZIP_ERRORS as error:
-                self._damage = DamagedSourceError(
-                    f"{self.name}: the gzip stream is damaged ({_first_line(error)}); the rows "
-                    "before the damage were read. Get the file again, whole, and run the same "
-                    "command"
+            except _DamageError as error:
+                self.damage = DamagedSourceError(
+                    f"{self._shown}: the gzip stream is damaged ({error}); the rows before the "
+                    "damage were read. Get the file again, whole, and run the same command"
                 )
+            except UnicodeError as error:
+                self.damage = SourceError(f"{self._shown}: cannot be read: {error}; see --encoding")
             except OSError as error:
-                self._damage = _unreadable(self.name, error)
+                self.damage = _unreadable(self._shown, error)
         return b""
 
 
 class _Prefixed:
     """Bytes that were read already, and then the rest."""
 
-    def __init__(self, prefix: bytes, rest: _Reads) -> None:
+    def __init__(self, prefix: bytes, rest: Reads) -> None:
         self._prefix, self._rest = prefix, rest
 
     def read1(self, size: int) -> bytes:
@@ -244,37 +331,24 @@ class _Prefixed:
         return self._rest.read1(size)
 
 
+def _stdin() -> IO[bytes] | None:
+    """Return standard input without the buffer of Python's own, where that can be had."""
+    buffer = getattr(sys.stdin, "buffer", None)
+    return cast("IO[bytes] | None", getattr(buffer, "raw", buffer))
+
+
 def _open_raw(name: str) -> IO[bytes]:
     if name == STDIN:
-        return cast("IO[bytes]", getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
+        raw = _stdin()
+        if raw is None or raw.closed:
+            raise SourceError("stdin: is closed")
+        return raw
     try:
         return Path(name).open("rb", buffering=0)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise _unreadable(name, error) from None
 
 
-def _unreadable(name: str, error: OSError) -> SourceError:
-    return SourceError(f"{name}: cannot be read: {error.strerror or _first_line(error)}")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__
-
-
-def _known_encoding(encoding: str | None) -> str | None:
-    """Return the encoding to translate from, or None where the bytes are UTF-8 as they are."""
-    if encoding is None:
-        return None
-    try:
-        name = codecs.lookup(encoding).name
-        "".encode(name)  # refuses codecs that are no text encoding, such as hex
-    except LookupError:
-        raise ConfigurationError(f"--encoding {encoding}: Python knows no such encoding") from None
-    return None if name in ("utf-8", "ascii", "utf-8-sig") else name
-
-
-def _by_mark(magic: bytes) -> str | None:
-    for mark, encoding in _UNICODE_BOMS:
-        if magic.startswith(mark):
-            return encoding
-    return None
+def _unreadable(name: str, error: Exception) -> SourceError:
+    reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+    return SourceError(f"{name}: cannot be read: {reason or type(error).__name__}")

@@ -1,0 +1,123 @@
+"""Connections that keep the key to themselves, know what went out, and come to an end.
+
+The HTTP libraries above write the address of a request into errors and debugging logs, so they
+never learn the key: it is added here, where the bytes leave. They also bound only the silence
+between two bytes, so a server that sends one now and then could hold a request forever: here the
+sending of a request and its whole answer, headers included, are bounded each.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPResponse
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+_PIECE = 16_384
+"""What TLS takes in one write, so that a deadline is looked at between any two of them."""
+
+
+@dataclass(slots=True)
+class Wire:
+    """What the connections of one thread know.
+
+    Attributes:
+        seconds: How long sending a request may take, and how long all of its answer.
+        secret_query: Added to the query of each request.
+        secret_headers: Added to its headers.
+        went_out: The last request was handed to the network to its last byte. As long as it was
+            not, nobody can have taken it: its JSON ends with that byte.
+    """
+
+    seconds: float
+    secret_query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    went_out: bool = False
+
+
+class WiredConnection(HTTPConnection):
+    """Goes in front of a connection class of the HTTP library; `wire` is set by a subclass."""
+
+    wire: Wire
+    debuglevel = 0  # whatever a program sets for all connections: it prints requests as they are
+    _deadline = 0.0
+
+    def connect(self) -> None:
+        """Connect, and through a proxy where there is one."""
+        self._deadline = time.monotonic() + self.wire.seconds
+        super().connect()
+        self._deadline = time.monotonic() + self.wire.seconds
+
+    def request(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 -- as the library likes
+        """Send a request, and note when all of it has gone out."""
+        self._deadline = time.monotonic() + self.wire.seconds
+        super().request(*args, **options)
+        self.wire.went_out = True
+
+    def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        """Begin a request, with the secrets in it."""
+        if self.wire.secret_query:
+            url += ("&" if "?" in url else "?") + urlencode(self.wire.secret_query)
+        super().putrequest(method, url, *args, **options)
+        for name, value in self.wire.secret_headers.items():
+            self.putheader(name, value)
+
+    def send(self, data: Any) -> None:  # noqa: ANN401 -- bytes of any sort
+        """Send `data` in pieces, within the time for all of the request."""
+        if self.sock is None:
+            self.connect()
+        view = memoryview(data)
+        for start in range(0, len(view), _PIECE):
+            self.sock.settimeout(_time_left(self._deadline))
+            super().send(view[start : start + _PIECE])
+
+    def response_class(  # type: ignore[override]
+        self,
+        sock: socket.socket,
+        *args: Any,  # noqa: ANN401
+        **options: Any,  # noqa: ANN401
+    ) -> HTTPResponse:
+        """Return a response whose reading is bounded."""
+        return HTTPResponse(_Bounded(sock, self.wire.seconds), *args, **options)  # type: ignore[arg-type]
+
+
+class _Bounded(io.RawIOBase):
+    """What a socket receives, until a deadline that no trickle can put off."""
+
+    def __init__(self, sock: socket.socket, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Return the reader that a response asks its socket for."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
+        self._sock.settimeout(_time_left(self._deadline))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _time_left(deadline: float) -> float:
+    """Return the seconds until `deadline`.
+
+    Raises:
+        TimeoutError: There are none.
+    """
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    return left

@@ -1,0 +1,18 @@
+"""The ledger: which stretches of which sources were sent, and what became of every row.
+
+One SQLite file for each target. A span of a source goes through these states:
+
+    intended ──▶ settled     every row is accepted, rejected or skipped
+        │  └───▶ unknown     Miso may have taken some rows or not
+        │  └───▶ pending     some rows were certainly not taken and are sent by the next run
+        └──────▶ abandoned   unknown, and the user chose not to send again
+
+`intended` is on disk before the first byte is sent, so what a crash leaves behind in that state may
+have been sent: its records count as unknown from the start, and the next run finds it as unknown.
+Spans of a source are without gaps, so whatever lies behind the last of them was never sent.
+"""
+
+from miso_upload.ledger.entries import Entry, LedgerSpan, Settlement
+from miso_upload.ledger.ledger import Ledger
+
+__all__ = ["Entry", "Ledger", "LedgerSpan", "Settlement"]

@@ -1,0 +1,139 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from miso_upload.delivery.answers import Answer, Verdict, judge_answer
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["errors", "message", "data", "detail", "msg"]) | st.text(max_size=5),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+def verdict(status, body=None):
+    return judge_answer(Answer(status, body)).verdict
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "success"},
+        {"errors": False, "message": "success"},
+        {"took": 3, "errors": False, "data": []},
+        {"message": "success", "task_id": "a-b-c"},
+    ],
+)
+def test_what_miso_says_when_it_took_the_records_is_acceptance(body):
+    assert verdict(200, body) is Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize("body", [None, [], "success", 200, True, {}, {"error": "log in first"}])
+def test_a_200_that_is_not_from_miso_leaves_the_outcome_open(body):
+    """A login page, a proxy, an empty or a truncated body: `None` stands for no JSON at all."""
+    assert verdict(200, body) is Verdict.UNKNOWN
+
+
+def test_a_200_that_says_errors_is_a_failure():
+    judgement = judge_answer(Answer(200, {"errors": True, "message": "None were inserted."}))
+
+    assert judgement.verdict is Verdict.FAILED
+    assert "200: None were inserted." in judgement.message
+
+
+def test_a_200_that_says_errors_and_names_records_is_a_refusal():
+    lines = ["data.0.type is invalid. No."]
+
+    judgement = judge_answer(Answer(200, {"errors": True, "data": lines}))
+
+    assert judgement.verdict is Verdict.REFUSED
+    assert judgement.lines == lines
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_says_what_to_look_at(status):
+    judgement = judge_answer(Answer(status, {"message": "invalid api key."}))
+
+    assert judgement.verdict is Verdict.KEY_REFUSED
+    assert f"({status}: invalid api key.)" in judgement.message
+    assert "publishable" in judgement.message
+    assert "Playground" in judgement.message
+
+
+def test_an_upload_to_the_playground_is_a_matter_of_the_key():
+    said = {"message": "You cannot upload to the Playground environment."}
+
+    assert verdict(400, said) is Verdict.KEY_REFUSED
+
+
+def test_a_timeout_inside_miso_leaves_the_outcome_open():
+    """Its body has a stray colon in the name, as Miso sends it."""
+    assert verdict(400, {"message:": "Request timeout."}) is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503, 507, 521])
+def test_a_busy_server_took_nothing(status):
+    assert verdict(status, None) is Verdict.BUSY
+
+
+@pytest.mark.parametrize("status", [502, 504, 520, 522, 524])
+def test_a_gateway_does_not_know(status):
+    assert verdict(status, None) is Verdict.UNKNOWN
+
+
+def test_a_busy_server_may_say_when_to_come_back():
+    assert judge_answer(Answer(503, retry_after=7.0)).retry_after == 7.0
+
+
+def test_a_request_that_is_too_large_is_told_apart():
+    assert verdict(413) is Verdict.TOO_LARGE
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_fails_and_says_where_it_would_have_gone(status):
+    judgement = judge_answer(Answer(status, location="login.example.org"))
+
+    assert judgement.verdict is Verdict.FAILED
+    assert f"redirects to login.example.org ({status})" in judgement.message
+
+
+@pytest.mark.parametrize("status", [101, 400, 404, 405, 415])
+def test_what_trying_again_cannot_help_fails(status):
+    assert verdict(status, {"message": "no"}) is Verdict.FAILED
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"errors": True, "message": "It is so."},
+        {"message:": "It is so."},
+        {"detail": "It is so."},
+        {"detail": [{"loc": ["body", "data", 3], "msg": "It is so.", "type": "value_error"}]},
+        {"errors": True, "data": {"errors": [{"loc": ["body"], "msg": "It is so."}]}},
+    ],
+)
+def test_miso_is_quoted_whatever_shape_its_answer_has(body):
+    assert judge_answer(Answer(422, body)).message == "422: It is so."
+
+
+def test_what_a_server_says_cannot_act_on_a_terminal():
+    judgement = judge_answer(Answer(500, {"message": "\x1b[2Jgone\nfor good"}))
+
+    assert judgement.message.isprintable()
+
+
+@given(st.integers(100, 999), JSON)
+def test_any_answer_has_a_verdict(status, body):
+    judgement = judge_answer(Answer(status, body))
+
+    assert judgement.message.isprintable()
+    if judgement.verdict is Verdict.ACCEPTED:
+        assert 200 <= status < 300
+        assert not body.get("errors")

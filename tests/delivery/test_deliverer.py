@@ -1,0 +1,598 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from miso_upload.delivery import Backoff
+from miso_upload.delivery.answers import Answer
+from miso_upload.delivery.client import NotSentError, UnknownOutcomeError
+from miso_upload.errors import DeliveryError, KeyRefusedError
+from miso_upload.records import Leftover
+
+from .stand_ins import OK, Miso, NoWait, Posts, batch, batch_of, deliverer, lines_of, record
+
+LOST = UnknownOutcomeError("the connection was lost")
+NOT_SENT = NotSentError("cannot connect")
+BUSY = Answer(503)
+
+
+class Waits:
+    """Hears what a listener is told."""
+
+    def __init__(self):
+        self.heard = []
+
+    def waiting(self, seconds, why):
+        """Keep it."""
+        self.heard.append((seconds, why))
+
+
+class StopsAfter(NoWait):
+    """Is set once it has been asked so often."""
+
+    def __init__(self, asked):
+        super().__init__()
+        self.left = asked
+
+    def is_set(self):
+        """Count down, and set itself at the end."""
+        self.left -= 1
+        if self.left < 0:
+            self.set()
+        return super().is_set()
+
+
+def is_bad(*numbers):
+    names = {f"u{number}" for number in numbers}
+    return lambda each: each["user_id"] in names
+
+
+def numbers(records):
+    return [int(each["user_id"][1:]) for each in records]
+
+
+# -- the common case -------------------------------------------------------------------------------
+
+
+def test_a_batch_is_one_request():
+    posts = Posts()
+
+    receipt = deliverer(posts).deliver(batch(10))
+
+    assert [numbers(each) for each in posts.requests] == [list(range(1, 11))]
+    assert (receipt.accepted, receipt.requests, receipt.stop) == (10, 1, None)
+    assert receipt.bytes_sent == posts.sizes[0]
+
+
+def test_a_batch_larger_than_a_request_may_be_is_several():
+    posts = Posts()
+
+    receipt = deliverer(posts, most_bytes=200).deliver(batch(10))
+
+    assert max(posts.sizes) <= 200
+    assert [n for each in posts.requests for n in numbers(each)] == list(range(1, 11))
+    assert receipt.accepted == 10
+
+
+def test_a_single_record_larger_than_a_request_may_be_is_set_aside_unsent():
+    posts = Posts()
+    huge = batch_of([record(1), record(2, product_ids=["x" * 500]), record(3)])
+
+    receipt = deliverer(posts, most_bytes=300).deliver(huge)
+
+    assert lines_of(receipt.rejections) == [2]
+    assert "larger than a request may be (300 bytes)" in receipt.rejections[0].reasons[0].text
+    assert receipt.accepted == 2
+
+
+# -- 422 -------------------------------------------------------------------------------------------
+
+
+def test_the_records_that_miso_names_are_set_aside_and_the_rest_arrives():
+    miso = Miso(is_bad(2, 7))
+
+    receipt = deliverer(miso).deliver(batch(10))
+
+    assert lines_of(receipt.rejections) == [2, 7]
+    assert numbers(miso.held) == [1, 3, 4, 5, 6, 8, 9, 10]
+    assert receipt.requests == 2
+
+
+def test_a_refused_record_is_kept_with_misos_words_and_its_source_line():
+    receipt = deliverer(Miso(is_bad(2))).deliver(batch(3, lines=[10, 20, 30]))
+
+    (found,) = receipt.rejections
+    assert found.line == 20
+    assert found.row == record(2)
+    assert found.by == "miso"
+    assert [reason.text for reason in found.reasons] == ["Miso: user_id is invalid. It is bad."]
+
+
+def test_a_second_refusal_after_the_resend_is_read_as_the_first_was():
+    """Miso may look for one kind of error at a time."""
+    lines = ["data.0.user_id is invalid. No."]
+    posts = Posts(Answer(422, {"data": lines}), Answer(422, {"data": lines}))
+
+    receipt = deliverer(posts).deliver(batch(4))
+
+    assert lines_of(receipt.rejections) == [1, 2]
+    assert receipt.accepted == 2
+
+
+def test_when_every_record_is_bad_every_record_is_set_aside():
+    miso = Miso(lambda each: True)
+
+    receipt = deliverer(miso).deliver(batch(10))
+
+    assert lines_of(receipt.rejections) == list(range(1, 11))
+    assert (receipt.accepted, receipt.requests, miso.held) == (0, 1, [])
+
+
+def test_a_refusal_read_in_part_is_asked_about_again():
+    lines = ["data.0.user_id is invalid. No.", "and another one, too"]
+    miso = Miso(is_bad(3), names="nothing")
+    miso.script.append(Answer(422, {"data": lines}))
+
+    receipt = deliverer(miso).deliver(batch(6))
+
+    assert lines_of(receipt.rejections) == [1, 3]
+    assert numbers(miso.held) == [2, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        {"errors": True, "data": ["Some record is bad."]},
+        {"errors": True, "data": ["data.12345.type is invalid. Out of range."]},
+        {"errors": True, "data": {"errors": [{"loc": [], "msg": "bad records", "type": "x"}]}},
+        {"detail": [{"loc": ["body", "data"], "msg": "bad records", "type": "x"}]},
+    ],
+)
+def test_bad_records_that_miso_does_not_name_are_found_by_halving(body):
+    def refuse(records):
+        return Answer(422, body) if any(map(is_bad(3, 8), records)) else OK
+
+    posts = Posts(then=refuse)
+
+    receipt = deliverer(posts).deliver(batch(16))
+
+    assert lines_of(receipt.rejections) == [3, 8]
+    assert receipt.accepted == 14
+    assert all("422" in found.reasons[0].text for found in receipt.rejections)
+
+
+def test_bad_records_that_miso_does_not_name_carry_its_message():
+    receipt = deliverer(Miso(is_bad(1), names="nothing")).deliver(batch(2))
+
+    reason = receipt.rejections[0].reasons[0]
+    assert reason.text == ("Miso: refused the record (422: None of the records were inserted.)")
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(1, 300).flatmap(
+        lambda count: st.tuples(st.just(count), st.sets(st.integers(1, count), max_size=12))
+    ),
+    st.sampled_from(["all", "first", "nothing"]),
+)
+def test_only_bad_records_are_set_aside_however_little_miso_says(sizes, names):
+    count, bad = sizes
+    miso = Miso(is_bad(*bad), names=names)
+
+    receipt = deliverer(miso).deliver(batch(count, slice_rows=32))
+
+    assert set(lines_of(receipt.rejections)) == bad
+    assert numbers(miso.held) == [each for each in range(1, count + 1) if each not in bad]
+    assert receipt.requests <= 1 + 2 * (len(bad) * (count.bit_length() + 1))
+
+
+def test_one_bad_record_at_a_time_is_not_asked_about_with_all_the_others_each_time():
+    miso = Miso(is_bad(*range(1, 1000, 10)), names="first")
+
+    receipt = deliverer(miso).deliver(batch(1000, slice_rows=100))
+
+    assert len(receipt.rejections) == 100
+    assert sum(miso.sizes) < 20 * max(miso.sizes)
+
+
+def test_the_search_for_bad_records_is_bounded_and_never_sets_a_good_one_aside():
+    bad = is_bad(*range(1, 2001, 2))
+    miso = Miso(bad, names="nothing")
+    stop = NoWait()
+
+    receipt = deliverer(miso, stop=stop, most_refusals=50).deliver(batch(2000, slice_rows=256))
+
+    assert receipt.requests <= 150
+    assert all(bad(found.row) for found in receipt.rejections)
+    assert numbers(miso.held) == list(range(2, 2 * len(miso.held) + 1, 2))
+    assert len(receipt.pending) == 2000 - len(receipt.rejections) - receipt.accepted
+    assert "refused 51 parts of one chunk" in str(receipt.stop)
+    assert stop.is_set()
+
+
+def test_the_search_goes_on_where_the_last_run_left_it():
+    bad = is_bad(*range(1, 200, 2))
+    miso = Miso(bad, names="nothing")
+    whole = batch(200, slice_rows=50)
+    pending, found = frozenset(range(1, 201)), []
+    for _ in range(50):
+        receipt = deliverer(miso, most_refusals=10).deliver(whole, Leftover(pending=pending))
+        pending, found = frozenset(receipt.pending), found + lines_of(receipt.rejections)
+
+    assert sorted(found) == list(range(1, 200, 2))
+    assert sorted(numbers(miso.held)) == list(range(2, 201, 2))
+
+
+# -- 413 -------------------------------------------------------------------------------------------
+
+
+def test_a_request_that_is_too_large_is_halved_until_it_fits():
+    miso = Miso(most_bytes=300)
+
+    receipt = deliverer(miso).deliver(batch(40))
+
+    assert numbers(miso.held) == list(range(1, 41))
+    assert receipt.accepted == 40
+
+
+def test_a_size_that_was_too_large_is_not_tried_again():
+    miso = Miso(most_bytes=300)
+    delivers = deliverer(miso)
+    delivers.deliver(batch(40))
+    miso.sizes.clear()
+
+    delivers.deliver(batch(40))
+
+    assert max(miso.sizes) <= 300
+
+
+def test_a_half_that_fits_is_not_halved_once_more():
+    miso = Miso(most_bytes=500)
+
+    deliverer(miso).deliver(batch(16))
+
+    assert [len(each) for each in miso.requests] == [16, 8, 8]
+
+
+def test_a_single_record_that_is_too_large_for_miso_is_set_aside():
+    miso = Miso(most_bytes=400)
+    some = batch_of([record(1), record(2, product_ids=["x" * 900]), record(3), record(4)])
+
+    receipt = deliverer(miso).deliver(some)
+
+    assert lines_of(receipt.rejections) == [2]
+    assert receipt.rejections[0].reasons[0].text == "the record is too large for Miso (413)"
+    assert numbers(miso.held) == [1, 3, 4]
+
+
+def test_one_huge_record_does_not_make_all_requests_small():
+    miso = Miso(most_bytes=400)
+    delivers = deliverer(miso)
+    delivers.deliver(batch_of([record(1, product_ids=["x" * 900]), record(2), record(3)]))
+    miso.requests.clear()
+
+    delivers.deliver(batch(9))
+
+    assert len(miso.requests) == 1
+
+
+def test_a_server_that_finds_everything_too_large_ends_the_run():
+    receipt = deliverer(Posts(then=Answer(413)), most_refusals=20).deliver(batch(200))
+
+    assert isinstance(receipt.stop, DeliveryError)
+    assert receipt.requests == 21
+    assert len(receipt.rejections) + len(receipt.pending) == 200
+
+
+# -- what ends the run -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_ends_the_run_at_once(status):
+    stop = NoWait()
+    posts = Posts(then=Answer(status, {"message": "invalid api key."}))
+
+    receipt = deliverer(posts, stop=stop, most_bytes=200).deliver(batch(20))
+
+    assert len(posts.requests) == 1
+    assert isinstance(receipt.stop, KeyRefusedError)
+    assert list(receipt.pending) == list(range(1, 21))
+    assert stop.is_set()
+    assert stop.waits == []
+
+
+def test_what_was_accepted_before_the_key_was_refused_stays_accepted():
+    posts = Posts(OK, then=Answer(401))
+
+    receipt = deliverer(posts, most_bytes=200).deliver(batch(10))
+
+    assert receipt.accepted == len(posts.requests[0])
+    assert len(receipt.pending) == 10 - receipt.accepted
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(302, location="elsewhere.test"), Answer(404), Answer(200, {"errors": True})]
+)
+def test_what_cannot_be_helped_ends_the_run_with_the_position_kept(answer):
+    posts = Posts(then=answer)
+
+    receipt = deliverer(posts).deliver(batch(5))
+
+    assert (len(posts.requests), receipt.accepted, len(receipt.pending)) == (1, 0, 5)
+    assert isinstance(receipt.stop, DeliveryError)
+
+
+# -- trying again ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("again", [BUSY, Answer(429), Answer(500), Answer(408), NOT_SENT])
+def test_what_certainly_was_not_taken_is_sent_again_and_is_no_duplicate(again):
+    posts = Posts(again, again)
+
+    receipt = deliverer(posts).deliver(batch(5))
+
+    assert (receipt.accepted, receipt.possible_duplicates, receipt.requests) == (5, 0, 3)
+
+
+def test_waits_grow_and_are_told():
+    stop, waits = NoWait(), Waits()
+
+    deliverer(Posts(BUSY, BUSY, BUSY), stop=stop, listener=waits).deliver(batch(1))
+
+    assert stop.waits == [0.25, 0.5, 1.0]
+    assert waits.heard == [(wait, "Miso is busy (503)") for wait in stop.waits]
+
+
+def test_a_delay_that_miso_names_is_kept():
+    stop = NoWait()
+
+    deliverer(Posts(Answer(429, retry_after=7)), stop=stop).deliver(batch(1))
+
+    assert stop.waits == [7]
+
+
+@pytest.mark.parametrize("again", [BUSY, NOT_SENT])
+def test_attempts_come_to_an_end(again):
+    posts = Posts(then=again)
+
+    receipt = deliverer(posts, backoff=Backoff(attempts=3)).deliver(batch(5))
+
+    assert receipt.requests == 3
+    assert list(receipt.pending) == [1, 2, 3, 4, 5]
+    assert "gave up after 3 attempt(s)" in str(receipt.stop)
+
+
+def test_a_delay_beyond_patience_ends_the_run_and_is_told():
+    stop = NoWait()
+    posts = Posts(then=Answer(503, retry_after=86_400.0))
+
+    receipt = deliverer(posts, stop=stop).deliver(batch(5))
+
+    assert stop.waits == []
+    assert "which asks to wait 86,400 s; gave up after 1 attempt(s)" in str(receipt.stop)
+
+
+def test_requests_of_one_pace_take_turns():
+    class Turns:
+        def turn(self):
+            return 3.0
+
+    stop = NoWait()
+
+    deliverer(Posts(), stop=stop, pace=Turns()).deliver(batch(1))
+
+    assert stop.waits == [3.0]
+
+
+def test_nothing_is_sent_after_a_stop_that_came_while_waiting_for_a_turn():
+    class StopsInTurn(NoWait):
+        def wait(self, timeout=None):
+            self.set()
+            return True
+
+    posts = Posts()
+
+    receipt = deliverer(posts, stop=StopsInTurn()).deliver(batch(5))
+
+    assert posts.requests == []
+    assert len(receipt.pending) == 5
+
+
+def test_a_stop_ends_a_wait_and_leaves_the_rest_for_the_next_run():
+    class StopsInWait(NoWait):
+        def wait(self, timeout=None):
+            if timeout:
+                self.set()
+            return self.is_set()
+
+    posts = Posts(then=BUSY)
+
+    receipt = deliverer(posts, stop=StopsInWait()).deliver(batch(5))
+
+    assert len(posts.requests) == 1
+    assert len(receipt.pending) == 5
+    assert receipt.stop is None
+
+
+# -- outcomes that nobody knows --------------------------------------------------------------------
+
+UNKNOWN = [LOST, Answer(502), Answer(504), Answer(200), Answer(200, "<html>")]
+
+
+@pytest.mark.parametrize("unknown", UNKNOWN)
+def test_a_record_sent_again_after_an_open_outcome_may_be_there_twice(unknown):
+    receipt = deliverer(Posts(unknown)).deliver(batch(5))
+
+    assert (receipt.accepted, receipt.possible_duplicates) == (5, 5)
+
+
+@pytest.mark.parametrize("unknown", UNKNOWN)
+@pytest.mark.parametrize("policy", ["hold", "skip"])
+def test_an_open_outcome_is_left_open_where_the_user_wants_it_so(unknown, policy):
+    posts = Posts(unknown)
+
+    receipt = deliverer(posts, on_unknown=policy, most_bytes=200).deliver(batch(8))
+
+    first = len(posts.requests[0])
+    assert list(receipt.unknown) == list(range(1, first + 1))
+    assert receipt.accepted == 8 - first
+    assert (receipt.possible_duplicates, receipt.stop) == (0, None)
+
+
+def test_only_the_part_whose_outcome_was_open_counts_as_possible_duplicates():
+    posts = Posts(OK, LOST)
+
+    receipt = deliverer(posts, most_bytes=200).deliver(batch(9))
+
+    assert receipt.possible_duplicates == len(posts.requests[1])
+    assert receipt.accepted == 9
+
+
+def test_doubt_survives_a_refusal_and_a_split():
+    posts = Posts(LOST, Answer(413), Answer(422, {"data": ["data.0.user_id is invalid. No."]}))
+
+    receipt = deliverer(posts).deliver(batch(8))
+
+    assert (receipt.accepted, receipt.possible_duplicates) == (7, 7)
+
+
+def test_an_outcome_that_stays_open_is_unknown_and_not_pending():
+    receipt = deliverer(Posts(LOST, then=BUSY), backoff=Backoff(attempts=3)).deliver(batch(5))
+
+    assert list(receipt.unknown) == [1, 2, 3, 4, 5]
+    assert not receipt.pending
+
+
+def test_what_died_with_the_last_run_counts_as_possible_duplicates():
+    receipt = deliverer(Posts()).deliver(batch(5), Leftover(everything=True))
+
+    assert (receipt.accepted, receipt.possible_duplicates) == (5, 5)
+
+
+def test_only_the_leftover_is_sent_and_only_its_doubtful_part_counts():
+    posts = Posts()
+    leftover = Leftover(unknown=frozenset({2, 3}), pending=frozenset({7}))
+
+    receipt = deliverer(posts).deliver(batch(9), leftover)
+
+    assert [numbers(each) for each in posts.requests] == [[2, 3], [7]]
+    assert (receipt.accepted, receipt.possible_duplicates) == (3, 2)
+
+
+@pytest.mark.parametrize("policy", ["hold", "skip"])
+def test_a_doubtful_leftover_is_not_sent_where_the_user_wants_it_so(policy):
+    posts = Posts()
+    leftover = Leftover(unknown=frozenset({2, 3}), pending=frozenset({7}))
+
+    receipt = deliverer(posts, on_unknown=policy).deliver(batch(9), leftover)
+
+    assert [numbers(each) for each in posts.requests] == [[7]]
+    assert list(receipt.unknown) == [2, 3]
+
+
+# -- whatever happens ------------------------------------------------------------------------------
+
+INDEXES = st.integers(0, 40)
+LINES = st.lists(
+    st.builds("data.{}.user_id is invalid. No.".format, INDEXES)
+    | st.just("Some record is bad.")
+    | st.none(),
+    max_size=5,
+)
+ANSWERS = st.one_of(
+    st.just(OK),
+    st.just(LOST),
+    st.just(NOT_SENT),
+    st.builds(
+        Answer,
+        st.sampled_from([200, 302, 400, 401, 404, 408, 413, 422, 429, 500, 502, 503, 504]),
+        st.none()
+        | st.just({"message": "success"})
+        | st.builds(lambda lines: {"errors": True, "data": lines}, LINES)
+        | st.just({"detail": [{"msg": "bad"}]}),
+        st.none() | st.floats(0, 1000),
+    ),
+    st.builds(lambda lines: Answer(422, {"errors": True, "data": lines}), LINES),
+)
+
+
+@st.composite
+def leftovers(draw, count):
+    kind = draw(st.sampled_from(["new", "everything", "some"]))
+    if kind == "new":
+        return None
+    if kind == "everything":
+        return Leftover(everything=True)
+    # Lines that are no record any more, because the mapping was changed, may be among them.
+    lines = draw(st.permutations(range(1, count + 5)))
+    cut, end = sorted(draw(st.tuples(st.integers(0, count), st.integers(0, count))))
+    return Leftover(frozenset(lines[:cut]), frozenset(lines[cut:end]))
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_every_record_ends_in_exactly_one_place_and_the_counts_are_exact(data):
+    count = data.draw(st.integers(1, 30))
+    leftover = data.draw(leftovers(count))
+    some = batch(count, slice_rows=data.draw(st.integers(1, 30)))
+    posts = Posts(*data.draw(st.lists(ANSWERS, max_size=25)), then=data.draw(ANSWERS))
+    policy = data.draw(st.sampled_from(["resend", "hold", "skip"]))
+    stop = data.draw(st.builds(StopsAfter, st.integers(0, 60)) | st.builds(NoWait))
+    taken, doubtful = watch(posts)
+
+    receipt = deliverer(
+        posts,
+        stop=stop,
+        most_bytes=data.draw(st.integers(60, 2000)),
+        on_unknown=policy,
+        backoff=Backoff(attempts=data.draw(st.integers(1, 5)), draw=lambda: 0.5),
+        most_refusals=data.draw(st.integers(1, 20)),
+    ).deliver(some, leftover)
+
+    meant = set(range(1, count + 1))
+    if leftover is not None and not leftover.everything:
+        meant &= leftover.unknown | leftover.pending
+    rejected, unknown, pending = map(
+        Counter, (lines_of(receipt.rejections), receipt.unknown, receipt.pending)
+    )
+    accepted = Counter(taken)
+    assert accepted + rejected + unknown + pending == Counter(meant)
+    assert receipt.accepted == accepted.total()
+    before = (
+        meant if leftover and leftover.everything else set(leftover.unknown if leftover else ())
+    )
+    assert receipt.possible_duplicates == sum(
+        line in before or line in doubtful for line in accepted
+    )
+    assert all(line in before or line in doubtful for line in unknown)
+    assert not any(line in before or line in doubtful for line in pending)
+    assert receipt.requests == len(posts.requests)
+    assert receipt.bytes_sent == sum(posts.sizes)
+    assert policy == "resend" or receipt.possible_duplicates == 0
+
+
+def watch(posts):
+    """Note which records were accepted, and which were sent with an open outcome before."""
+    taken, doubtful = [], set()
+    post = posts.post
+
+    def watching(body):
+        try:
+            answer = post(body)
+        except UnknownOutcomeError:
+            doubtful.update(numbers(posts.requests[-1]))
+            raise
+        says_success = isinstance(answer.body, dict) and not answer.body.get("errors")
+        if answer.status == 200 and says_success and "message" in answer.body:
+            taken.extend(numbers(posts.requests[-1]))
+        elif answer.status in (502, 504) or (
+            answer.status == 200
+            and not (isinstance(answer.body, dict) and answer.body.keys() & {"message", "errors"})
+        ):
+            doubtful.update(numbers(posts.requests[-1]))
+        return answer
+
+    posts.post = watching
+    return taken, doubtful

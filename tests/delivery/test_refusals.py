@@ -1,0 +1,124 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from miso_upload.delivery.refusals import read_refusal
+
+
+def texts(*lines, count=10):
+    """Return what is read from a 422, as the sentences that a user sees."""
+    return {
+        index: [reason.text for reason in reasons]
+        for index, reasons in read_refusal(list(lines), count).items()
+    }
+
+
+def test_a_line_names_the_record_the_attribute_and_the_reason():
+    line = "data.3.timestamp is invalid. The attribute should match the 'date-time' format."
+
+    assert texts(line) == {
+        3: ["Miso: timestamp is invalid. The attribute should match the 'date-time' format."]
+    }
+
+
+def test_a_value_in_parentheses_is_told_from_the_reason():
+    (reason,) = read_refusal(["data.0.rating (-3) is invalid. Too small."], 1)[0]
+
+    assert reason.group == "Miso: rating is invalid. Too small."
+    assert reason.text == "Miso: rating (-3) is invalid. Too small."
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a) is invalid. data.7.x (b",
+        "data.7.x is invalid. No.",
+        "((((",
+        "))))",
+        "two\nlines",
+        "",
+        "\u202e\x1b[31m",
+    ],
+)
+def test_a_value_may_hold_anything(value):
+    line = f"data.2.context.page.title ({value}) is invalid. Wrong."
+
+    found = read_refusal([line], 10)
+
+    assert list(found) == [2]
+    assert found[2][0].group == "Miso: context.page.title is invalid. Wrong."
+    assert found[2][0].text.isprintable()
+
+
+def test_a_record_may_be_meant_as_a_whole():
+    assert texts("data.4 is invalid. It matches no type.") == {
+        4: ["Miso: the record is invalid. It matches no type."]
+    }
+
+
+def test_a_path_may_hold_spaces():
+    assert texts("data.1.context.custom_context.my own key is invalid. Wrong.") == {
+        1: ["Miso: context.custom_context.my own key is invalid. Wrong."]
+    }
+
+
+def test_a_reason_may_go_over_several_lines():
+    ((_, (reason,)),) = texts("data.1.type is invalid.\nIt should be\none of these.").items()
+
+    assert reason == "Miso: type is invalid. It should be\\u000aone of these."
+
+
+def test_several_reasons_for_one_record_are_kept_together():
+    found = read_refusal(["data.1.a is invalid. X.", "data.0.b is invalid. Y."] * 2, 5)
+
+    assert {index: len(reasons) for index, reasons in found.items()} == {0: 2, 1: 2}
+
+
+def test_wording_that_is_new_is_quoted():
+    assert texts("data.2: we do not like it") == {}
+    assert texts("data.2.user_id, we do not like it") == {2: ["Miso: user_id, we do not like it"]}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "data.10.type is invalid. Out of range.",
+        "data.99999999999999999999.type is invalid. Out of any range.",
+        "data.-1.type is invalid.",
+        "data.1x is invalid.",
+        "data.\u0663.type is invalid.",
+        "see data.1.type is invalid.",
+        "Its data type is not consistent with other records",
+        "",
+        None,
+        7,
+        {"loc": ["body", "data", 1]},
+    ],
+)
+def test_a_line_that_names_no_record_of_the_request_names_none(line):
+    assert read_refusal([line], 10) == {}
+
+
+@pytest.mark.parametrize("lines", [None, {}, {"errors": []}, "data.0 is invalid.", 3, []])
+def test_what_is_no_list_of_lines_names_no_record(lines):
+    assert read_refusal(lines, 10) == {}
+
+
+@pytest.mark.parametrize("text", ["(" * 300_000, " " * 300_000, ") is" * 100_000, "\n(" * 100_000])
+def test_a_huge_line_takes_no_time(text):
+    """A search that goes back and forth would take hours for these."""
+    assert list(read_refusal([f"data.0.{text}", f"data.1.x ({text}) is invalid. No."], 2)) == [0, 1]
+
+
+@given(st.integers(0, 20), st.text(), st.text(), st.text())
+def test_whatever_a_line_goes_on_with_it_is_the_record_at_its_beginning(index, path, value, said):
+    line = f"data.{index}.{path} ({value}) is invalid. {said}"
+
+    found = read_refusal([line], 10)
+
+    assert list(found) == ([index] if index < 10 else [])
+
+
+@given(st.lists(st.text() | st.none() | st.integers()), st.integers(0, 5))
+def test_no_line_is_too_strange(lines, count):
+    assert all(index < count for index in read_refusal(lines, count))

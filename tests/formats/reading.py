@@ -1,0 +1,151 @@
+"""Reading sources in tests: bytes that come in pieces, and what was read of them, row by row."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import sys
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import strategies as st
+
+from miso_upload.errors import DamagedSourceError
+from miso_upload.formats import Limits
+from miso_upload.sources import ReadingOptions, Source, source, stream
+
+MEGABYTE = 2**20
+
+
+class Pieces(io.RawIOBase):
+    """An input that cannot be sought in and hands out its bytes in pieces of the given sizes."""
+
+    def __init__(self, data, sizes=(MEGABYTE,)):
+        self._left = memoryview(data)
+        self._sizes = itertools.cycle(sizes)
+
+    def readable(self):
+        """Yes."""
+        return True
+
+    def readinto(self, buffer):
+        """Fill a part of `buffer`."""
+        size = min(len(buffer), next(self._sizes), len(self._left))
+        buffer[:size], self._left = self._left[:size], self._left[size:]
+        return size
+
+
+@dataclass
+class Found:
+    """What was read: rows and rejections by line, the blocks, and what ended the reading."""
+
+    rows: list = field(default_factory=list)
+    rejections: list = field(default_factory=list)
+    blocks: list = field(default_factory=list)
+    counts: list = field(default_factory=list)
+    damage: str | None = None
+    body_start: int = 0
+    body_line: int = 1
+
+    @property
+    def all(self):
+        """Everything but how the blocks were cut."""
+        return self.rows, self.rejections, self.damage
+
+    @property
+    def values(self):
+        """The rows alone."""
+        return [row for _, row in self.rows]
+
+    @property
+    def reasons(self):
+        """The line and the text of each rejection."""
+        return [(line, text) for line, text, _ in self.rejections]
+
+    def behind(self, line):
+        """What stands in `line` or after."""
+        return (
+            [found for found in self.rows if found[0] >= line],
+            [found for found in self.rejections if found[0] >= line],
+            self.damage,
+        )
+
+
+def options(*, rows=10_000, row_bytes=MEGABYTE, block_bytes=32 * MEGABYTE, **others):
+    return ReadingOptions(
+        limits=Limits(rows=rows, row_bytes=row_bytes, block_bytes=block_bytes), **others
+    )
+
+
+def read_source(opened, start=None, line=None):
+    """Read an open source to its end, from its first row or from another place."""
+    found = Found(body_start=opened.body_start, body_line=opened.body_line)
+    start = opened.body_start if start is None else start
+    try:
+        for block in opened.blocks(start, opened.body_line if line is None else line):
+            found.blocks.append(block)
+            found.counts.append(_take(opened, block, found))
+    except DamagedSourceError as error:
+        found.damage = str(error).partition(": ")[2]
+    found.rejections.sort(key=lambda rejection: rejection[0])
+    return found
+
+
+def _take(opened, block, found):
+    """Note what a block says, and return how many rows it holds."""
+    if block.fault is not None:
+        shown = block.data.decode(errors="replace").rstrip("\r\n")
+        found.rejections.append((block.first_line, block.fault.text, shown))
+        return 1
+    count = 0
+    for part in opened.format.slices(block):
+        found.rows += zip(part.lines, part.rows, strict=True)
+        found.rejections += [
+            (each.line, each.reasons[0].text, each.row) for each in part.rejections
+        ]
+        count += len(part.rows) + len(part.rejections)
+    return count
+
+
+def read(data, pieces=(MEGABYTE,), *, start=None, line=None, **others):
+    """Read `data` from standard input, where it comes in pieces and is looked at as it comes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", SimpleNamespace(buffer=Pieces(data, pieces)))
+        if min(pieces) < MEGABYTE:
+            patch.setattr(source, "_FIRST_BYTES", 1)
+            patch.setattr(source, "READ_BYTES", 1)
+            patch.setattr(stream, "READ_BYTES", 4)
+        with Source("-", options(**others)) as opened:
+            return read_source(opened, start, line)
+
+
+def read_file(path, *, start=None, line=None, **others):
+    with Source(str(path), options(**others)) as opened:
+        return read_source(opened, start, line)
+
+
+def assert_kept_promises(data, found, most_rows=10_000):
+    """Assert what holds for the blocks of any source: no gap, no missing end, no row too many."""
+    ends = [found.body_start, *(block.end for block in found.blocks)]
+    assert [block.start for block in found.blocks] == ends[:-1]
+    assert all(block.end > block.start for block in found.blocks)
+    assert max(found.counts, default=0) <= most_rows
+    if found.damage is None:
+        assert data[ends[-1] :].strip() in (b"", b"]")
+    else:
+        assert ends[-1] <= len(data)
+
+
+PIECES = st.lists(st.integers(1, 9), min_size=1, max_size=4) | st.just([MEGABYTE])
+"""In what pieces the bytes come."""
+
+CUTS = st.fixed_dictionaries(
+    {"rows": st.sampled_from([1, 2, 3, 10_000]), "block_bytes": st.sampled_from([1, 9, 40, 2**25])}
+)
+"""How large blocks may grow."""
+
+
+def texts_of(*fragments):
+    """Bytes that are pasted together from `fragments`, which make trouble where they meet."""
+    return st.lists(st.sampled_from(fragments), max_size=30).map(b"".join)
