@@ -48,6 +48,7 @@ class Recipe:
         self._plan = MappingPlan(
             rules=(*(rule for rule in mapping.rules if rule.attribute not in own), *named),
             skips=mapping.skips,
+            routing=mapping.routing,
             list_separator=settings.list_separator,
             strict=settings.strict,
         )

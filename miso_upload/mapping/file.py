@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from miso_upload.errors import ConfigurationError, MappingError
 from miso_upload.mapping.conditions import Condition
 from miso_upload.mapping.paths import ABSENT
 from miso_upload.mapping.plan import NamedRule
+from miso_upload.mapping.routes import Route, Routing, compile_route
 from miso_upload.mapping.rules import Rule
 from miso_upload.shipped import shipped_schema_file
 from miso_upload.timestamps import TimestampReader
@@ -38,20 +39,29 @@ class MappingFile:
         name: What it is called, for messages.
         rules: Where the value of each attribute comes from.
         skips: Which rows are left out.
+        routing: What the row's URL stands for.
         options: Options of an upload, by their names.
     """
 
     name: str
     rules: tuple[NamedRule, ...] = ()
     skips: tuple[Condition, ...] = ()
+    routing: Routing | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
         """Return a text that is equal where two files map alike, whatever they are called."""
-        if not (self.rules or self.skips):
+        if not (self.rules or self.skips or self.routing):
             return ""
-        said = repr([(named.attribute, named.rule) for named in self.rules] + [*self.skips])
+        routes = (
+            []
+            if self.routing is None
+            else [replace(each, origin="") for each in self.routing.routes]
+        )
+        rules = [(named.attribute, named.rule) for named in self.rules]
+        url = self.routing and (self.routing.url, self.routing.method, self.routing.otherwise)
+        said = repr((rules, self.skips, routes, url))
         return hashlib.sha256(said.encode()).hexdigest()[:12]
 
 
@@ -95,6 +105,7 @@ def parse_mapping(name: str, text: str) -> MappingFile:
         name,
         tuple(rules),
         tuple(map(_condition, document.get("skip", ()))),
+        _routing(name, text, document),
         document.get("options", {}),
     )
 
@@ -136,6 +147,29 @@ def _rule(said: dict[str, Any]) -> Rule:
         at_most=said.get("max"),
         timestamps=timestamps,
         default=said.get("default", ABSENT),
+    )
+
+
+def _routing(name: str, text: str, document: dict[str, Any]) -> Routing | None:
+    if "routes" not in document:
+        return None
+    routes = []
+    for place, said in enumerate(document["routes"]):
+        path = ("routes", place, "match")
+        try:
+            compile_route(said["match"])
+        except ConfigurationError as error:
+            raise MappingError(_located(name, text, path, str(error))) from None
+        attributes = (("type", said["type"]), *said.get("set", {}).items())
+        methods = tuple(method.upper() for method in said.get("method", ()))
+        origin = f"{name}:{_line(text, path)}"
+        routes.append(Route(said["match"], attributes, methods, origin))
+    where = document.get("routing", {})
+    return Routing(
+        tuple(routes),
+        where.get("url", "url"),
+        where.get("method"),
+        where.get("otherwise", "skip"),
     )
 
 

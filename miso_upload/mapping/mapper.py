@@ -11,9 +11,11 @@ import difflib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.errors import MappingError
+from miso_upload.mapping.builder import IDENTITY_COLUMNS, Binding, RecordBuilder
 from miso_upload.mapping.cells import CellError, converter
 from miso_upload.mapping.conditions import compile_condition
 from miso_upload.mapping.paths import ABSENT, first_step
+from miso_upload.mapping.router import Router
 from miso_upload.mapping.rules import Compiled, SkipRow, compile_rule
 from miso_upload.quoting import quoted
 from miso_upload.records import Findings, Reason, Record
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
     from miso_upload.mapping.plan import MappingPlan, NamedRule
     from miso_upload.schema import Schema
     from miso_upload.timestamps import TimestampReader
-
-IDENTITY_COLUMNS = ("ip", "user_agent")
-"""What a row can have beside the attributes: they feed the identity and are no attributes."""
 
 _IDS = frozenset({"user_id", "anonymous_id"})
 _MOST_CACHED = 10_000
@@ -51,17 +50,6 @@ class Skipped(NamedTuple):
     """A row that the user's rules leave out, and the name of the rule that did."""
 
     rule: str
-
-
-class _Binding(NamedTuple):
-    """An attribute, and how a value becomes it."""
-
-    attribute: str
-    parts: tuple[str, ...]
-    convert: Callable[[Any], Any] | None
-    """None where a JSON value is taken as it is, for the schema to judge."""
-    shown: str = ""
-    """The columns that it comes from, where they are called otherwise."""
 
 
 class Mapper:
@@ -100,7 +88,12 @@ class Mapper:
         self._used = {first_step(path) for named in plan.rules for path in named.rule.reads}
         self._used |= {path for named in plan.rules for path in named.rule.reads}
         self._used |= {first_step(skip.column) for skip in plan.skips}
-        self._by_itself: dict[str, _Binding | None] = {}
+        self._router = None if plan.routing is None else Router(plan.routing, self._bound)
+        if plan.routing is not None:
+            self._used |= {
+                first_step(path) for path in (plan.routing.url, plan.routing.method) if path
+            }
+        self._by_itself: dict[str, Binding | None] = {}
         if columns is not None:
             self._check_columns(columns)
 
@@ -110,7 +103,8 @@ class Mapper:
     @property
     def leaves_records_alone(self) -> bool:
         """Whether a row that is a valid record becomes itself, so that it need not be looked at."""
-        return self._columns is None and not self._plan.rules and not self._plan.skips
+        plan = self._plan
+        return self._columns is None and not (plan.rules or plan.skips or plan.routing)
 
     def apply(
         self, row: object, line: int, findings: Findings
@@ -124,9 +118,12 @@ class Mapper:
         for name, holds in self._skips:
             if holds(row):
                 return Skipped(name)
-        work = _Work(line, findings)
+        work = RecordBuilder(line, findings)
         try:
             self._fill(row, work)
+            if self._router is not None:
+                for binding, value in self._router.follow(row):
+                    work.put(binding, value)
         except SkipRow as skip:
             return Skipped(str(skip))
         self._keep_what_the_type_has(work)
@@ -139,9 +136,17 @@ class Mapper:
 
     # -- compiling ---------------------------------------------------------------------------------
 
-    def _compiled(self, named: NamedRule) -> tuple[_Binding, Compiled]:
+    def _bound(self, attribute: str, origin: str) -> Binding:
+        """Return how text becomes an attribute that the user named."""
+        kind = self._kind(attribute, origin)
+        convert: Callable[[Any], Any] = converter(kind, self._plan.list_separator)
+        if kind is Kind.TIMESTAMP:
+            convert = self._timestamps.read
+        return Binding(attribute, tuple(attribute.split(".")), convert)
+
+    def _compiled(self, named: NamedRule) -> tuple[Binding, Compiled]:
         attribute, rule = named.attribute, named.rule
-        kind = self._kind(named)
+        kind = self._kind(attribute, named.origin)
         if self._columns is not None:
             for column in rule.reads:
                 if column not in self._columns and first_step(column) not in self._columns:
@@ -161,22 +166,22 @@ class Mapper:
                 raise MappingError(f"{named.origin}: the value {default.problem}")
             default = default.text
         shown = "" if compiled.shown == attribute else compiled.shown
-        binding = _Binding(attribute, tuple(attribute.split(".")), compiled.convert, shown)
+        binding = Binding(attribute, tuple(attribute.split(".")), compiled.convert, shown)
         return binding, compiled._replace(default=default)
 
-    def _kind(self, named: NamedRule) -> Kind:
-        if named.attribute in IDENTITY_COLUMNS:
+    def _kind(self, name: str, origin: str) -> Kind:
+        if name in IDENTITY_COLUMNS:
             return Kind.TEXT
-        attribute = self._schema.attribute(named.attribute)
+        attribute = self._schema.attribute(name)
         if attribute is None:
             known = (*self._schema.attributes, *IDENTITY_COLUMNS)
             raise MappingError(
-                f"{named.origin}: Miso has no attribute {named.attribute!r}"
-                f"{_nearest(named.attribute, known)}; 'miso-upload types' lists them"
+                f"{origin}: Miso has no attribute {name!r}{_nearest(name, known)}; "
+                "'miso-upload types' lists them"
             )
         return attribute.kind
 
-    def _binding(self, column: str) -> _Binding | None:
+    def _binding(self, column: str) -> Binding | None:
         """Return what a column becomes by its own name, unless the user named that attribute."""
         binding = self._by_itself.get(column, _UNKNOWN)
         if binding is _UNKNOWN:
@@ -185,11 +190,11 @@ class Mapper:
                 self._by_itself[column] = binding
         return binding  # type: ignore[no-any-return]
 
-    def _bind_itself(self, column: str) -> _Binding | None:
+    def _bind_itself(self, column: str) -> Binding | None:
         if column in self._named:
             return None
         if column in IDENTITY_COLUMNS:
-            return _Binding(column, (column,), None)
+            return Binding(column, (column,), None)
         attribute = self._schema.attribute(column)
         if attribute is None:
             return None
@@ -198,7 +203,7 @@ class Mapper:
             convert = self._timestamps.read
         elif self._columns is not None:
             convert = converter(attribute.kind, self._plan.list_separator)
-        return _Binding(column, tuple(column.split(".")), convert)
+        return Binding(column, tuple(column.split(".")), convert)
 
     def _check_columns(self, columns: tuple[str, ...]) -> None:
         unmapped = [
@@ -214,7 +219,7 @@ class Mapper:
 
     # -- one row -----------------------------------------------------------------------------------
 
-    def _fill(self, row: dict[str, Any], work: _Work) -> None:
+    def _fill(self, row: dict[str, Any], work: RecordBuilder) -> None:
         for column, value in row.items():
             binding = self._binding(column)
             if binding is not None:
@@ -230,18 +235,18 @@ class Mapper:
             else:
                 work.put(binding, value)
 
-    def _is_absent(self, binding: _Binding) -> bool:
+    def _is_absent(self, binding: Binding) -> bool:
         """Return whether empty text under this name stands for nothing."""
         return self._columns is not None or binding.attribute in _IDS
 
-    def _leave_out(self, column: str, value: object, work: _Work) -> None:
+    def _leave_out(self, column: str, value: object, work: RecordBuilder) -> None:
         if value is None or not column:
             return
         work.findings.left_out(column)
         if self._plan.strict:
             work.reasons.append(Reason(quoted(column), "is not an attribute of Miso (--strict)"))
 
-    def _keep_what_the_type_has(self, work: _Work) -> None:
+    def _keep_what_the_type_has(self, work: RecordBuilder) -> None:
         """Leave out, and count, attributes that the row's type does not have."""
         type_name = work.record.get("type")
         allowed = self._allowed.get(type_name) if isinstance(type_name, str) else None
@@ -254,7 +259,7 @@ class Mapper:
                 reason = Reason(attribute, f"is not an attribute of {type_name} (--strict)")
                 work.reasons.append(reason)
 
-    def _identify(self, work: _Work) -> IdentityOutcome:
+    def _identify(self, work: RecordBuilder) -> IdentityOutcome:
         ip, user_agent = work.sides.get("ip"), work.sides.get("user_agent")
         outcome = self._identity.apply(
             work.record,
@@ -265,84 +270,6 @@ class Mapper:
         if outcome.derived and untrusted and isinstance(ip, str) and "," in ip:
             work.findings.warn(_FORWARDED, work.line)
         return outcome
-
-
-class _Work:
-    """What a row has come to so far."""
-
-    __slots__ = ("findings", "line", "reasons", "record", "sides")
-
-    def __init__(self, line: int, findings: Findings) -> None:
-        self.line = line
-        self.findings = findings
-        self.record: Record = {}
-        self.sides: dict[str, Any] = {}
-        self.reasons: list[Reason] = []
-
-    def put(self, binding: _Binding, value: Any) -> None:  # noqa: ANN401 -- any JSON value
-        """Convert a value and put it where it belongs, or note why it cannot be."""
-        if isinstance(value, dict | list):
-            value = _without_nulls(value)
-        if binding.attribute in IDENTITY_COLUMNS:
-            self.sides[binding.attribute] = value
-            return
-        if binding.convert is not None:
-            try:
-                converted = binding.convert(value)
-            except CellError as error:
-                self.reasons.append(_cannot(binding, value, str(error)))
-                return
-            value = self._read(binding, value, converted)
-        if value is not ABSENT and not _merge(self.record, binding.parts, value):
-            reason = _cannot(binding, ABSENT, "stands beside a value that is not an object")
-            self.reasons.append(reason)
-
-    def _read(self, binding: _Binding, value: object, converted: Any) -> Any:  # noqa: ANN401
-        """Return what a conversion came to; a reading of a time may have something to say."""
-        if isinstance(converted, dict):
-            return _without_nulls(converted)
-        if not isinstance(converted, Reading):
-            return converted
-        if converted.problem is not None:
-            self.reasons.append(_cannot(binding, value, converted.problem))
-            return ABSENT
-        if converted.note is not None:
-            note = Reason(binding.attribute, converted.note, quoted(value))
-            self.findings.warn(note, self.line)
-        return converted.text
-
-
-def _cannot(binding: _Binding, value: object, problem: str) -> Reason:
-    column = f" (column {quoted(binding.shown)})" if binding.shown else ""
-    shown = "" if value is ABSENT else quoted(value)
-    return Reason(binding.attribute, problem + column, shown)
-
-
-def _merge(record: dict[str, Any], parts: tuple[str, ...], value: object) -> bool:
-    """Put `value` at `parts`, beside what is there; False where something is in the way."""
-    place = record
-    for part in parts[:-1]:
-        place = place.setdefault(part, {})
-        if not isinstance(place, dict):
-            return False
-    name = parts[-1]
-    there = place.get(name)
-    if isinstance(there, dict) and isinstance(value, dict):
-        return all(_merge(there, (key,), inner) for key, inner in value.items())
-    place[name] = value
-    return True
-
-
-def _without_nulls(value: Any) -> Any:  # noqa: ANN401
-    """Return a JSON value without the nulls in its objects; a null in a list has a place and stays.
-
-    Iterative nesting is bounded by the JSON parser, which refuses deeper values.
-    """
-    if isinstance(value, dict):
-        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
-    if isinstance(value, list):
-        return [_without_nulls(inner) for inner in value]
-    return value
 
 
 def _nearest(name: str, known: tuple[str, ...] | Iterator[str]) -> str:

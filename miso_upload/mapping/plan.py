@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from miso_upload.mapping.conditions import Condition
+    from miso_upload.mapping.routes import Routing
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,14 @@ class MappingPlan:
     Attributes:
         rules: For each attribute that the user named, where its value comes from.
         skips: Which rows are left out.
+        routing: What the row's URL stands for, if that is said.
         list_separator: What separates the values of a list in one cell; None means one value.
         strict: A column that becomes nothing is an error.
     """
 
     rules: tuple[NamedRule, ...] = ()
     skips: tuple[Condition, ...] = ()
+    routing: Routing | None = None
     list_separator: str | None = None
     strict: bool = False
 

@@ -14,7 +14,7 @@ from miso_upload.timestamps import TimestampReader
 def outcome(text, row, *, header=None):
     """Return what a row becomes under a mapping file: a record, a rule's name, or reasons."""
     file = parse_mapping("shop.toml", text)
-    plan = pickle.loads(pickle.dumps(MappingPlan(file.rules, file.skips)))
+    plan = pickle.loads(pickle.dumps(MappingPlan(file.rules, file.skips, file.routing)))
     mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), header)
     found = mapper.apply(row, 1, Findings())
     if isinstance(found, Mapped):
@@ -168,3 +168,85 @@ def test_files_that_map_alike_have_the_same_fingerprint():
 
     assert one.fingerprint == other.fingerprint
     assert one.fingerprint != parse_mapping("x", '[attributes]\nuser_id = "b"').fingerprint
+
+
+ROUTES = """
+[attributes]
+user_id = "user"
+timestamp = { value = "2024-05-01T10:00:00Z" }
+[routing]
+url = "path"
+method = "method"
+[[routes]]
+match = "/products/{product_ids}"
+type = "product_detail_page_view"
+method = ["get"]
+[[routes]]
+match = "/search?q={search.keywords}&lang=de"
+type = "search"
+set = { "context.locale" = "de" }
+[[routes]]
+match = "/shop/*/list/**"
+type = "home_page_view"
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("/products/A%201", {"type": "product_detail_page_view", "product_ids": ["A 1"]}),
+        ("/products/A/", {"type": "product_detail_page_view", "product_ids": ["A"]}),
+        (
+            "https://x.example/products/A?utm=1#top",
+            {"type": "product_detail_page_view", "product_ids": ["A"]},
+        ),
+        (
+            "/search?page=2&q=red+shoes&lang=de",
+            {"type": "search", "search": {"keywords": "red shoes"}, "context": {"locale": "de"}},
+        ),
+        ("/search?q=red&lang=fr", "no route fits"),
+        ("/search", "no route fits"),
+        ("/shop/any/list/a/b/c", {"type": "home_page_view"}),
+        ("/shop/any/more/list/", "no route fits"),
+        ("/products/A/reviews", "no route fits"),
+        ("/products/", "no route fits"),
+        ("", "no route fits"),
+        ("http://[broken", "no route fits"),
+        ("/products/" + "x" * 9_000, "no route fits"),
+    ],
+)
+def test_a_url_becomes_what_its_route_says(url, expected):
+    found = outcome(ROUTES, {"path": url, "method": "GET", "user": "u"})
+
+    if isinstance(expected, dict):
+        expected = {"user_id": "u", "timestamp": "2024-05-01T10:00:00Z", **expected}
+    assert found == expected
+
+
+def test_a_route_takes_its_own_methods_only():
+    row = {"path": "/products/A", "method": "POST", "user": "u"}
+
+    assert outcome(ROUTES, row) == "no route fits"
+
+
+def test_rows_without_a_route_can_be_kept():
+    text = ROUTES.replace('method = "method"', 'method = "method"\notherwise = "keep"')
+
+    assert outcome(text, {"path": "/else", "type": "like"})["type"] == "like"
+
+
+@pytest.mark.parametrize(
+    ("match", "message"),
+    [
+        ("products", "must begin with /"),
+        ("/a/{b", "a brace without its partner"),
+        ("/{user_id}{product_ids}", "several ways"),
+        ("/**/a/**", "several ways"),
+        ("/{nothing}", "Miso has no attribute 'nothing'"),
+    ],
+)
+def test_a_route_that_cannot_be_meant_is_told_with_its_line(match, message):
+    with pytest.raises(MappingError) as caught:
+        outcome(f'[[routes]]\nmatch = "{match}"\ntype = "like"', {})
+    assert str(caught.value).startswith("shop.toml:2: ")
+    assert message in str(caught.value)

@@ -1,0 +1,137 @@
+"""Routes: which pages of a site are which interactions.
+
+A pattern such as `/products/{product_ids}` or `/search?q={search.keywords}` stands for the URLs
+that have its shape; what stands in a brace's place becomes that attribute, percent-decoded. `*`
+stands for one step of a path, `**` for any number of them. Parameters may come in any order, and
+others beside them do not matter. The first route that fits counts.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from miso_upload.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TOKEN = re.compile(r"\{([^{}/]+)\}|(\*\*)|(\*)")
+_LONGEST_URL = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Where a row has its URL, and what the URLs stand for.
+
+    Attributes:
+        routes: In order; the first that fits counts.
+        url: The column of the URL or path.
+        method: The column of the request method, if there is one.
+        otherwise: Skip the rows that no route fits, or keep them as they are.
+    """
+
+    routes: tuple[Route, ...]
+    url: str
+    method: str | None = None
+    otherwise: Literal["skip", "keep"] = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One kind of page.
+
+    Attributes:
+        match: The pattern of its URLs.
+        attributes: What its records have beside what the URL says, the type first of all.
+        methods: The request methods that it takes; any if empty.
+        origin: Where the user wrote it, for messages.
+    """
+
+    match: str
+    attributes: tuple[tuple[str, Any], ...] = ()
+    methods: tuple[str, ...] = ()
+    origin: str = ""
+
+
+class CompiledRoute(NamedTuple):
+    """A route that URLs can be held against."""
+
+    path: re.Pattern[str]
+    names: tuple[str, ...]
+    """The attributes of the pattern's places, in order."""
+    query: tuple[tuple[str, str | None, str], ...]
+    """`(parameter, attribute or None, text that it must be)`."""
+
+    def fit(self, path: str, query: Mapping[str, str]) -> dict[str, str] | None:
+        """Return what the places of the pattern hold, or None where the URL has another shape."""
+        found = self.path.fullmatch(path)
+        if found is None:
+            return None
+        places = dict(zip(self.names, map(unquote, found.groups()), strict=True))
+        for parameter, attribute, wanted in self.query:
+            if parameter not in query:
+                return None
+            if attribute is not None:
+                places[attribute] = query[parameter]
+            elif query[parameter] != wanted:
+                return None
+        return places
+
+
+def compile_route(match: str) -> CompiledRoute:
+    """Return the pattern `match`, ready to be used.
+
+    Raises:
+        ConfigurationError: It does not begin with a slash, its braces do not pair, or it could be
+            read in several ways.
+    """
+    path, _, query = match.partition("?")
+    if not path.startswith("/"):
+        raise ConfigurationError(f"{match!r} must begin with /")
+    if re.search(r"[{}]", _TOKEN.sub("", match)):
+        raise ConfigurationError(f"{match!r} has a brace without its partner")
+    if path.count("**") > 1 or re.search(r"[}*][{]|[}]\*", path):
+        raise ConfigurationError(f"{match!r} can be read in several ways; put text between places")
+    names: list[str] = []
+    pattern: list[str] = []
+    position = 0
+    for token in _TOKEN.finditer(path):
+        pattern.append(re.escape(path[position : token.start()]))
+        position = token.end()
+        if token[1]:
+            names.append(token[1])
+            pattern.append("([^/]+)")
+        else:
+            # Possessive, so that no URL can make the search go back and forth.
+            pattern.append(".*" if token[2] else "[^/]*+")
+    pattern.append(re.escape(path[position:].rstrip("/")))
+    return CompiledRoute(re.compile("".join(pattern) + "/?"), tuple(names), _query(query))
+
+
+def _query(text: str) -> tuple[tuple[str, str | None, str], ...]:
+    parts = []
+    for parameter, value in parse_qsl(text, keep_blank_values=True):
+        place = re.fullmatch(r"\{(.+)\}", value)
+        parts.append((parameter, place[1] if place else None, value))
+    return tuple(parts)
+
+
+def split_url(url: str) -> tuple[str, dict[str, str]] | None:
+    """Return the path of a URL or path, and its parameters, each by its first value.
+
+    None where the text is neither. Never raises.
+    """
+    if len(url) > _LONGEST_URL:
+        return None
+    try:
+        parts = urlsplit(url)
+        pairs = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=200)
+    except ValueError:
+        return None
+    query: dict[str, str] = {}
+    for name, value in pairs:
+        query.setdefault(name, value)
+    return parts.path or "/", query
