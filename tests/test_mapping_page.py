@@ -1,0 +1,41 @@
+"""Every example of docs/mapping.md: a mapping, a row, and what the row becomes."""
+
+import json
+import re
+
+import pytest
+from conftest import ROOT
+
+from miso_upload.identity import IdentityPolicy
+from miso_upload.mapping import Mapped, Mapper, MappingPlan, Skipped, parse_mapping
+from miso_upload.records import Findings
+from miso_upload.schema import shipped_schema
+from miso_upload.timestamps import TimestampReader
+from miso_upload.validation import Judge
+
+PAGE = (ROOT / "docs" / "mapping.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(
+    r"## ([^\n]+)\n(?:(?!\n## ).)*?```toml\n(.*?)```\n```json\n(.*?)```\n```json\n(.*?)```",
+    PAGE,
+    re.DOTALL,
+)
+
+
+@pytest.mark.parametrize(("title", "text", "row", "expected"), EXAMPLES)
+def test_an_example_becomes_what_the_page_says(title, text, row, expected):
+    file = parse_mapping("docs/mapping.md", text)
+    plan = MappingPlan(file.rules, file.skips, file.routing)
+    mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), None)
+
+    found = mapper.apply(json.loads(row), 1, Findings())
+
+    if isinstance(found, Skipped):
+        assert f"skipped: {found.rule}" == json.loads(expected)
+    else:
+        assert isinstance(found, Mapped), found
+        assert found.record == json.loads(expected)
+        assert Judge(shipped_schema()).reasons(found.record) == ()
+
+
+def test_no_example_is_overlooked():
+    assert len(EXAMPLES) == PAGE.count("```toml") >= 11
