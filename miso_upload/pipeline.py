@@ -272,11 +272,10 @@ class Pipeline:
     def _check(self, place: _Place, batch: Batch, leftover: Leftover | None) -> None:
         """Stop before junk is loaded."""
         self._listener.transformed(batch)
-        self._summary.findings.add(batch.findings)
         if leftover is None:
             self._rows += batch.rows
             self._rejected += len(batch.rejections)
-        place.proven = place.proven or bool(batch.lines)
+        place.proven = place.proven or bool(batch.lines or batch.skipped)
         most = self._options.max_reject_rate
         if most >= 1:
             return
@@ -305,12 +304,14 @@ class Pipeline:
 
     def _send(self, job: _Job) -> None:
         """Start the delivery of a batch as soon as there is room, settling others meanwhile."""
-        if not job.batch.lines:
-            self._settle(job, _NOTHING)
-            return
         while self._pool.full and not self._stop.is_set():
             self._settle_finished(timeout=0.5)
         if self._stop.is_set():
+            return
+        if job.leftover is None or job.leftover.everything:
+            self._summary.findings.add(job.batch.findings)
+        if not job.batch.lines:
+            self._settle(job, _NOTHING)
             return
         self._ledger.intend(job.at.entry, job.batch)
         self._pool.start(job, lambda: self._deliverer.deliver(job.batch, job.leftover))
@@ -349,6 +350,8 @@ class Pipeline:
         if at.rejects is None:
             return None
         try:
+            if not at.rejects.is_open:
+                self._ledger.enter_rejects_file(at.rejects.path, at.rejects.open())
             length = at.rejects.add(at.summary.name, new)
         except LedgerError as error:
             # What Miso answered is noted all the same, or it would be sent again.

@@ -1,23 +1,23 @@
 """The rejects file: every row that was set aside, with where it stood and why, once.
 
-A line is JSON: `{"source", "line", "by", "reasons", "row"}`. The file is written just before the
-ledger commits the same rejections together with the file's length, so after a crash whatever stands
-behind that length was not committed and is cut off.
+A line is JSON: `{"source", "line", "by", "reasons", "row"}`. The ledger knows how long the file was
+when a run first opened it, and commits each batch's rejections together with the file's new length.
+So what a run that died wrote behind that length was not committed, and is cut off.
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from miso_upload.encoding import JSONEncodeError, encode
 from miso_upload.errors import LedgerError
 from miso_upload.sources.inputs import REJECTS_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from miso_upload.records import Rejection
 
@@ -40,6 +40,25 @@ class RejectsFile:
         self._before = 0
         self._file: int | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether rejections can be added."""
+        return self._file is not None
+
+    def open(self) -> int:
+        """Open the file, and return its length for the ledger to know before anything is added.
+
+        Raises:
+            LedgerError: It cannot be written.
+        """
+        with self._guarded():
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            length = os.lseek(self._file, 0, os.SEEK_END)
+            known = self._known
+            if known is not None and length > known and _is_ours(self._file, known):
+                os.ftruncate(self._file, known)
+            return os.lseek(self._file, 0, os.SEEK_END)
+
     def add(self, source: str, rejections: Iterable[Rejection]) -> int:
         """Write `rejections` of `source` and return the file's length, when they are on disk.
 
@@ -47,24 +66,16 @@ class RejectsFile:
             LedgerError: They cannot be written; then nothing of them is.
         """
         text = b"".join(rejection_line(source, rejection) for rejection in rejections)
-        try:
-            if self._file is None:
-                self._file = self._open()
-            self._known = self._append(self._file, text)
-        except OSError as error:
-            raise LedgerError(
-                f"the rejects file {self.path} cannot be written ({error.strerror}). The rows are "
-                "in the ledger: 'miso-upload rejects FILE' prints them; or name another file with "
-                "--rejects and run the same command again"
-            ) from None
-        return self._known
+        if self._file is None:
+            self.open()
+        with self._guarded():
+            return self._append(text)
 
     def take_back(self) -> None:
         """Cut off what was added last: the ledger could not commit it."""
         if self._file is not None:
             with suppress(OSError):
                 os.ftruncate(self._file, self._before)
-            self._known = self._before
 
     def close(self) -> None:
         """Close the file."""
@@ -72,15 +83,20 @@ class RejectsFile:
             os.close(self._file)
             self._file = None
 
-    def _open(self) -> int:
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        length = os.lseek(descriptor, 0, os.SEEK_END)
-        if self._known is not None and length > self._known and _is_ours(descriptor, self._known):
-            os.ftruncate(descriptor, self._known)
-        return descriptor
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise LedgerError(
+                f"the rejects file {self.path} cannot be written ({error.strerror}). The rows are "
+                "in the ledger: 'miso-upload rejects FILE' prints them; or name another file with "
+                "--rejects and run the same command again"
+            ) from None
 
-    def _append(self, descriptor: int, text: bytes) -> int:
+    def _append(self, text: bytes) -> int:
         """Write `text` at the end, all of it or nothing, and return where it ends."""
+        descriptor = cast("int", self._file)
         self._before = before = os.lseek(descriptor, 0, os.SEEK_END)
         if before and _read_at(descriptor, before - 1, 1) != b"\n":
             text = b"\n" + text
@@ -90,8 +106,7 @@ class RejectsFile:
                 left = left[os.write(descriptor, left) :]
             os.fsync(descriptor)
         except OSError:
-            with suppress(OSError):
-                os.ftruncate(descriptor, before)
+            self.take_back()
             raise
         return before + len(text)
 

@@ -497,7 +497,7 @@ class Runs(RuleBasedStateMachine):
         self.file.parent.rmdir()
 
     def _batch(self, data, place):
-        """Return the batch of a span under some mapping: each row is a record, rejected, skipped."""
+        """Return the batch of a span under some mapping."""
         fates = data.draw(
             st.lists(
                 st.sampled_from(["record", "record", "record", "rejected", "skipped"]),

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
-_PIECE = 16_384
-"""What TLS takes in one write, so that a deadline is looked at between any two of them."""
-
 
 @dataclass(slots=True)
 class Wire:
@@ -69,13 +66,12 @@ class WiredConnection(HTTPConnection):
             self.putheader(name, value)
 
     def send(self, data: Any) -> None:  # noqa: ANN401 -- bytes of any sort
-        """Send `data` in pieces, within the time for all of the request."""
+        """Send `data` within the time for all of the request."""
         if self.sock is None:
             self.connect()
-        view = memoryview(data)
-        for start in range(0, len(view), _PIECE):
-            self.sock.settimeout(_time_left(self._deadline))
-            super().send(view[start : start + _PIECE])
+        # Of a socket's calls, only sending takes this as the time for all of it.
+        self.sock.settimeout(_time_left(self._deadline))
+        super().send(data)
 
     def response_class(  # type: ignore[override]
         self,

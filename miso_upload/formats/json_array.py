@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _AFTER_END = Reason("the file", "goes on after the closing ] of its array")
 _MOST_SPACE = 2**20
-"""How much white space may stand around the closing bracket before that counts as going on."""
+"""How much white space is held in memory while something else is waited for."""
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _STRING_TAIL = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
@@ -124,6 +124,11 @@ def elements(data: bytes) -> Iterator[_Element]:
         start = end
 
 
+def _is_long(data: bytes, start: int, end: int, row_bytes: int) -> bool:
+    """Return whether an element is too long; the white space before it does not count."""
+    return end - start > row_bytes and len(data[start:end].lstrip(SPACE)) > row_bytes
+
+
 @dataclass(frozen=True, slots=True)
 class JsonArray:
     """A top-level JSON array of rows."""
@@ -135,13 +140,14 @@ class JsonArray:
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
         """See `Format.cut`: a block ends behind a comma, or before the closing bracket."""
-        if data.lstrip(SPACE).startswith(b"]"):
+        first = data.lstrip(SPACE)
+        if first.startswith(b"]"):
             # The bracket stays outside of all blocks, because more elements may take its place.
-            whole = self.ends_well(data) and len(data) <= _MOST_SPACE
+            whole = self.ends_well(first) and len(first) <= _MOST_SPACE
             return None if whole else Cut(0, fault=_AFTER_END)
         size = rows = 0
         for element in elements(data):
-            long = element.end - element.start > limits.row_bytes
+            long = _is_long(data, element.start, element.end, limits.row_bytes)
             end = element.end + (not element.closed)
             if element.closed and not long:
                 end = len(data[:end].rstrip(SPACE))
@@ -152,15 +158,15 @@ class JsonArray:
             size, rows = end, rows + 1
             if element.closed or rows == limits.rows:
                 return Cut(size, rows)
-        long = len(data) - size > limits.row_bytes
-        if rows and (long or tail is not Tail.COMING):
+        long = _is_long(data, size, len(data), limits.row_bytes)
+        blank = len(data) - size > _MOST_SPACE and not data[size:].strip(SPACE)
+        if rows and (long or blank or tail is not Tail.COMING):
             return Cut(size, rows)
-        return self._cut_long(data, limits) if long else None
-
-    def _cut_long(self, data: bytes, limits: Limits) -> Cut:
-        search = ElementEnd()
-        search.find(data)
-        return Cut(len(data), 1, fault=row_too_long(limits.row_bytes), rest=search)
+        if long:
+            search = ElementEnd()
+            search.find(data)
+            return Cut(len(data), 1, fault=row_too_long(limits.row_bytes), rest=search)
+        return Cut(len(data)) if blank else None
 
     def ends_well(self, rest: bytes) -> bool:
         """See `Format.ends_well`: with the closing bracket."""
@@ -174,7 +180,8 @@ class JsonArray:
             rows = decode(b"[" + block.data.rstrip(SPACE).removesuffix(b",") + b"]")
         except JSONDecodeError:
             # With a bracket behind it, the last element ends like one, be it blank.
-            texts = [block.data[start:end] for start, end, _ in elements(block.data + b"]")]
+            spans = elements(block.data + b"]")
+            texts = [block.data[start:end].lstrip(SPACE) for start, end, _ in spans]
             numbers = range(block.first_line, block.first_line + len(texts))
             yield from parse_rows(texts, numbers, self.row_bytes)
             return

@@ -220,11 +220,7 @@ class Ledger:
                 ),
             )  # fmt: skip
             if settlement.rejects_file is not None:
-                path, length = settlement.rejects_file
-                self._db.change(
-                    "INSERT OR REPLACE INTO rejects_files VALUES (?, ?, ?)",
-                    (_path(path), length, self._run_id),
-                )
+                self._note_rejects_file(*settlement.rejects_file)
 
     # -- answers -----------------------------------------------------------------------------------
 
@@ -259,7 +255,7 @@ class Ledger:
         return list(map(_span, rows))
 
     def rejects_length(self, path: Path) -> int | None:
-        """Return how many bytes of a rejects file are to stay; None if it was never written here.
+        """Return how many bytes of a rejects file are to stay; None if it is not known here.
 
         What a run that died wrote behind them was not committed. After a run that came to its end
         all of it stays, also what others have added since.
@@ -273,6 +269,11 @@ class Ledger:
             return None
         length, ended_at = row
         return int(length) if ended_at is None else sys.maxsize
+
+    def enter_rejects_file(self, path: Path, length: int) -> None:
+        """Note how long a rejects file is before this run adds to it."""
+        with self._db.transaction():
+            self._note_rejects_file(path, length)
 
     def forget_rejects_file(self, path: Path) -> None:
         """Forget a rejects file, so that it is begun anew."""
@@ -293,6 +294,12 @@ class Ledger:
                 batch.digest, batch.rows, records, batch.rows - records, self._run_id, _now(),
             ),
         )  # fmt: skip
+
+    def _note_rejects_file(self, path: Path, length: int) -> None:
+        self._db.change(
+            "INSERT OR REPLACE INTO rejects_files VALUES (?, ?, ?)",
+            (_path(path), length, self._run_id),
+        )
 
     def _entry_of(self, source_id: int) -> Entry:
         return _entry(self._db.row(f"SELECT {_ENTRY} FROM sources WHERE id = ?", (source_id,)))

@@ -131,7 +131,7 @@ class Source:
 
     @property
     def can_reopen(self) -> bool:
-        """Whether the same bytes come again when the input is opened again: it is a file."""
+        """Whether the same bytes come again when the input is opened again; not so with a pipe."""
         return self._stream.can_reopen
 
     def again(self, span: Span) -> Block:

@@ -7,6 +7,7 @@ Offsets count decoded bytes: the same row has the same offset in `history.jsonl`
 from __future__ import annotations
 
 import io
+import os
 import select
 import stat
 import sys
@@ -28,8 +29,9 @@ _HAS_CHECKSUM, _HAS_EXTRA, _HAS_NAME, _HAS_COMMENT = 2, 4, 8, 16
 class _Counted(io.RawIOBase):
     """A raw input that knows how many of its own bytes were read, for the progress bar."""
 
-    def __init__(self, raw: IO[bytes]) -> None:
+    def __init__(self, raw: IO[bytes], *, ours: bool) -> None:
         self._raw = raw
+        self._ours = ours
         self.count = 0
 
     def readable(self) -> bool:
@@ -55,7 +57,7 @@ class _Counted(io.RawIOBase):
         return self._raw.tell()
 
     def close(self) -> None:
-        if not self.closed and self._raw is not _stdin():
+        if not self.closed and self._ours:
             self._raw.close()
         super().close()
 
@@ -179,6 +181,8 @@ class ByteStream:
     """The byte before `position`; none where it was not read on the way there."""
     damage: SourceError | None
     """Why the bytes end where they end, if they should not."""
+    can_reopen: bool
+    """Whether the same bytes come again when the input is opened again: it is a file by name."""
     _ahead: bytearray
     _seekable: io.BufferedReader[Any] | None
 
@@ -187,14 +191,6 @@ class ByteStream:
         self._shown = "stdin" if name == STDIN else name
         self._encoding = known_encoding(encoding)
         self._open()
-
-    @property
-    def can_reopen(self) -> bool:
-        """Whether the same bytes come again when the input is opened again: it is a file."""
-        try:
-            return self.name != STDIN and stat.S_ISREG(Path(self.name).stat().st_mode)
-        except OSError:
-            return False
 
     @property
     def size(self) -> int | None:
@@ -271,7 +267,10 @@ class ByteStream:
         self.last_byte = b""
         self.damage = None
         self._ahead = bytearray()
-        self._raw = _Counted(_open_raw(self.name))
+        raw = _open_raw(self.name)
+        ours = self.name != STDIN
+        self.can_reopen = ours and stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
+        self._raw = _Counted(raw, ours=ours)
         buffered = io.BufferedReader(self._raw, READ_BYTES)
         self._file: Reads = buffered
         self._seekable = None
@@ -311,8 +310,11 @@ class ByteStream:
                     f"{self._shown}: the gzip stream is damaged ({error}); the rows before the "
                     "damage were read. Get the file again, whole, and run the same command"
                 )
-            except UnicodeError as error:
-                self.damage = SourceError(f"{self._shown}: cannot be read: {error}; see --encoding")
+            except UnicodeError:
+                self.damage = SourceError(
+                    f"{self._shown}: cannot be read as {self._encoding}, for want of a byte order "
+                    "mark; say which order with --encoding, as in utf-16-le"
+                )
             except OSError as error:
                 self.damage = _unreadable(self._shown, error)
         return b""

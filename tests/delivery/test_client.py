@@ -430,6 +430,32 @@ def test_a_server_that_does_not_read_is_not_waited_for():
             client.post(b"x" * 50_000_000)
 
 
+def reading_a_little(connection, over):
+    while not over.wait(0.05):
+        connection.recv(40_000)
+
+
+def test_a_server_that_reads_a_little_now_and_then_is_not_waited_for():
+    with server(reading_a_little) as url:
+        client = client_for(url, timeout=0.4)
+        with pytest.raises(NotSentError):
+            client.post(b"x" * 50_000_000)  # at that pace, a matter of minutes
+
+
+def test_a_server_that_reads_a_little_now_and_then_over_tls_is_not_waited_for(tls, monkeypatch):
+    context, certificate = tls
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+
+    def talk(connection, over):
+        with context.wrap_socket(connection, server_side=True) as secure:
+            reading_a_little(secure, over)
+
+    with server(talk) as url:
+        client = client_for(url.replace("http://127.0.0.1", "https://localhost"), timeout=0.4)
+        with pytest.raises(NotSentError):
+            client.post(b"x" * 50_000_000)
+
+
 def test_a_slow_line_has_as_long_for_a_body_as_for_an_answer():
     """And not only as long as for a connection: megabytes take their time."""
 

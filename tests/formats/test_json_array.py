@@ -55,7 +55,7 @@ def expected(data, row_bytes):
     start, well = 1, False
     for number, (end, mark) in enumerate(element_ends(data), 1):
         text, start = data[start:end], end + 1
-        if len(text) > row_bytes:
+        if len(text.lstrip(b" \t\r\n")) > row_bytes:
             rejected.append(number)
         elif text.strip(b" \t\r\n"):
             try:
@@ -151,6 +151,14 @@ def test_an_element_that_is_too_long_is_set_aside_and_the_next_one_is_read(piece
     ((number, reason),) = found.reasons
     assert (number, reason) == (2, "the row is longer than 100 bytes (--max-row-bytes)")
     assert max(len(block.data) for block in found.blocks) <= 200
+
+
+def test_white_space_is_no_row_however_much_there_is():
+    space = b" \n" * 2**20
+
+    found = read_array(b"[" + space + b"1," + space + b"2" + space + b"]", row_bytes=2**20 * 3)
+
+    assert found.all == ([(1, 1), (2, 2)], [], None)
 
 
 @pytest.mark.parametrize(

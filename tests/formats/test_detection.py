@@ -1,0 +1,126 @@
+import json
+
+import pytest
+
+from miso_upload.errors import ConfigurationError
+from miso_upload.formats import detect_format
+from miso_upload.formats.delimited import Delimited
+from miso_upload.formats.json_array import JsonArray
+from miso_upload.formats.jsonl import JsonLines
+
+CSV = b"a,b\n1,2\n"
+LINES = b'{"a":1}\n{"a":2}\n'
+ARRAY = b'[\n{"a":1},\n{"a":2}]\n'
+
+
+def detect(name, data, **others):
+    asked = {"asked": None, "delimiter": None, "row_bytes": 2**20, **others}
+    return detect_format(name, lambda size: data[:size], **asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "kind"),
+    [
+        ("x.jsonl", LINES, JsonLines),
+        ("x.NDJSON", LINES, JsonLines),
+        ("x.jsonl.gz", LINES, JsonLines),
+        ("x.jsonl.1.gz", LINES, JsonLines),
+        ("x.jsonl-20240501", LINES, JsonLines),
+        ("x.json", LINES, JsonLines),
+        ("x.json", ARRAY, JsonArray),
+        ("x.csv", CSV, Delimited),
+        ("x.csv.gz", CSV, Delimited),
+        ("x.csv", b"only\n1\n", Delimited),
+        ("x.tab", b"a\tb\n", Delimited),
+        ("a.csv/x", LINES, JsonLines),
+    ],
+)
+def test_the_name_says_the_format(name, data, kind):
+    assert type(detect(name, data)[0]) is kind
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "start"),
+    [
+        (LINES, JsonLines, 0),
+        (b"\n \n" + LINES, JsonLines, 0),
+        (b"\xef\xbb\xbf" + LINES, JsonLines, 3),
+        (b'{"a":', JsonLines, 0),
+        (ARRAY, JsonArray, 1),
+        (b"\xef\xbb\xbf\n " + ARRAY, JsonArray, 6),
+        (CSV, Delimited, 4),
+        (b"\xef\xbb\xbf" + CSV, Delimited, 7),
+        (b"a;b\n", Delimited, 4),
+        (b"a|b\n", Delimited, 4),
+        (b"a\tb\n", Delimited, 4),
+    ],
+)
+def test_without_a_name_the_content_says_the_format_and_where_rows_start(data, kind, start):
+    found, at = detect("stdin", data)
+
+    assert (type(found), at) == (kind, start)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"[]", JsonArray),
+        (b"[1,2]\n", JsonArray),
+        (b"[1,2]\n\n", JsonArray),
+        (b"[1,2]\n[3,4]\n", JsonLines),
+        (b"[]\n{}\n", JsonLines),
+        (b"[\n1]", JsonArray),
+        (b"[1,\n2]", JsonArray),
+        (b"[" + b"1," * 50_000 + b"1]\n[1]\n", JsonLines),
+        (b"[" + b"1," * 50_000 + b"1]\n", JsonArray),
+        (b"[" + b"1," * 50_000 + b"\n1]", JsonArray),
+    ],
+)
+def test_an_array_is_told_from_lines_that_are_arrays(data, kind):
+    assert type(detect("x.json", data)[0]) is kind
+
+
+@pytest.mark.parametrize("asked", ["jsonl", "json", "csv", "tsv"])
+def test_what_is_asked_for_overrides_name_and_content(asked):
+    name = {"jsonl": "jsonl", "json": "jsonl", "csv": "csv", "tsv": "csv"}[asked]
+
+    assert detect("x.csv", b'{"a":1}\t\n', asked=asked)[0].name == name
+
+
+@pytest.mark.parametrize("name", ["stdin", "x.jsonl", "x.json", "x.csv", "x.tsv", "x.log"])
+@pytest.mark.parametrize("data", [b"", b"\n\r\n ", b"\xef\xbb\xbf"])
+def test_what_is_empty_has_no_rows_whatever_its_format(name, data):
+    """Nor has it columns, so a mapping of columns does not fail on a day without visitors."""
+    assert detect(name, data)[0].columns is None
+
+
+def test_what_is_neither_is_asked_about():
+    with pytest.raises(ConfigurationError) as caught:
+        detect("x.log", b"hello\n")
+
+    assert str(caught.value) == "x.log: cannot tell the format; say --format jsonl|json|csv|tsv"
+
+
+@pytest.mark.parametrize("data", [CSV, LINES, ARRAY])
+def test_a_format_can_be_sent_to_another_process(data):
+    import pickle
+
+    found, _ = detect("stdin", data)
+
+    assert pickle.loads(pickle.dumps(found)) == found
+
+
+def test_a_long_column_name_is_not_all_shown():
+    name = "x" * 10_000
+
+    with pytest.raises(ConfigurationError) as caught:
+        detect("x.csv", f"{name},{name}\n".encode())
+
+    assert len(str(caught.value)) < 200
+
+
+def test_json_of_any_layout_is_read_by_its_content():
+    rows = [{"a": 1}, {"a": [1, {"b": "]"}]}]
+
+    for indent in (None, 0, 4):
+        assert type(detect("x", json.dumps(rows, indent=indent).encode())[0]) is JsonArray

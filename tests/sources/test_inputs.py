@@ -1,0 +1,132 @@
+import os
+import sys
+
+import pytest
+
+from miso_upload.errors import SourceError
+from miso_upload.sources import expand_inputs
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def make(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+
+def refusal(name):
+    with pytest.raises(SourceError) as caught:
+        expand_inputs([name])
+    return str(caught.value)
+
+
+def test_patterns_are_taken_in_sorted_order_and_names_as_they_come(folder):
+    make(folder, "b.jsonl", "a.jsonl", "c.csv", "day=2/x.jsonl", "day=1/x.jsonl")
+
+    assert expand_inputs(["c.csv", "*.jsonl"])[0] == ["c.csv", "a.jsonl", "b.jsonl"]
+    assert expand_inputs(["day=*/*.jsonl"])[0] == ["day=1/x.jsonl", "day=2/x.jsonl"]
+    assert expand_inputs(["**/x.jsonl"])[0] == ["day=1/x.jsonl", "day=2/x.jsonl"]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(folder):
+    make(folder, "a[1].jsonl", "a1.jsonl")
+
+    assert expand_inputs(["a[1].jsonl"])[0] == ["a[1].jsonl"]
+
+
+def test_without_such_a_file_brackets_are_a_pattern(folder):
+    make(folder, "a1.jsonl", "a2.jsonl", "a3.jsonl")
+
+    assert expand_inputs(["a[12].jsonl"])[0] == ["a1.jsonl", "a2.jsonl"]
+
+
+def test_each_input_is_taken_once(folder):
+    make(folder, "a.jsonl", "b.jsonl")
+
+    assert expand_inputs(["b.jsonl", "*.jsonl", "b.jsonl", "-", "-"])[0] == [
+        "b.jsonl",
+        "a.jsonl",
+        "-",
+    ]
+
+
+def test_our_own_rejects_files_are_left_out(folder):
+    make(folder, "a.jsonl", "a.jsonl.rejects.jsonl")
+
+    assert expand_inputs(["*.jsonl"]) == (["a.jsonl"], ["a.jsonl.rejects.jsonl"])
+
+
+def test_folders_that_a_pattern_matches_are_no_inputs(folder):
+    make(folder, "a/b.jsonl", "a.jsonl")
+
+    assert expand_inputs(["a*"])[0] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["no.jsonl", "", "no/where.jsonl", "nul\0byte"])
+def test_a_name_that_is_no_file_is_refused(folder, name):
+    assert refusal(name) == f"{name}: no such file"
+
+
+def test_a_name_below_a_file_is_refused(folder):
+    make(folder, "a.jsonl")
+
+    assert refusal("a.jsonl/b") == "a.jsonl/b: no such file"
+
+
+def test_a_name_longer_than_names_can_be_is_refused(folder):
+    assert refusal("x" * 5000).endswith(": no such file")
+
+
+@pytest.mark.parametrize("pattern", ["*.jsonl", "[", "no/*", "*\0", "?" * 5000])
+def test_a_pattern_that_matches_nothing_is_refused(folder, pattern):
+    assert refusal(pattern) == f"{pattern}: no file matches this pattern"
+
+
+@pytest.mark.parametrize("name", ["day", "day/"])
+def test_a_folder_is_refused_with_the_pattern_for_its_files(folder, name):
+    make(folder, "day/a.jsonl")
+
+    assert refusal(name) == f"{name}: is a directory; name its files, as in 'day/*'"
+
+
+def test_a_link_to_nowhere_is_refused(folder):
+    (folder / "a.jsonl").symlink_to("gone")
+
+    assert refusal("a.jsonl") == "a.jsonl: no such file"
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or not hasattr(os, "geteuid") or os.geteuid() == 0,
+    reason="nothing is forbidden to this user",
+)
+def test_a_file_behind_a_closed_door_is_refused(folder):
+    make(folder, "closed/a.jsonl")
+    (folder / "closed").chmod(0)
+
+    try:
+        assert refusal("closed/a.jsonl") == "closed/a.jsonl: cannot be read: Permission denied"
+    finally:
+        (folder / "closed").chmod(0o700)
+
+
+def test_a_door_that_does_not_open_is_refused(folder, monkeypatch):
+    """As above, for a user to whom nothing is forbidden."""
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.stat", refuse)
+
+    assert refusal("a.jsonl") == "a.jsonl: cannot be read: Permission denied"
+
+
+def test_a_pattern_that_is_made_to_take_long_does_not(folder):
+    make(folder, "a" * 200)
+
+    assert refusal("a*" * 30 + "b").endswith("no file matches this pattern")
