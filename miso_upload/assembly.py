@@ -44,7 +44,7 @@ from miso_upload.recipe import Recipe
 from miso_upload.rejects import RejectsFile, rejects_path
 from miso_upload.report import Summary
 from miso_upload.settings import MOST_ROWS, Settings
-from miso_upload.sources import STDIN, ReadingOptions, Source, expand_inputs
+from miso_upload.sources import ReadingOptions, Source, expand_inputs
 from miso_upload.stopping import StopSignal
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class _Opened(NamedTuple):
 def _open_inputs(settings: Settings, recipe: Recipe, listener: Listener) -> list[_Opened]:
     """Open every input once, so that what is wrong with the last is said before the first is sent.
 
-    Standard input can be opened only once, so it is kept.
+    Standard input and pipes can be opened only once, so they are kept.
     """
     names, left_out = expand_inputs(settings.inputs)
     for name in left_out:
@@ -182,9 +182,13 @@ def _open_inputs(settings: Settings, recipe: Recipe, listener: Listener) -> list
     opened = []
     for name in names:
         source = Source(name, options)
-        recipe.transform(source)
-        if name == STDIN:
-            opened.append(_Opened(source.name, None, partial(_same, source)))
+        try:
+            recipe.transform(source)
+        except MisoUploadError:
+            source.close()
+            raise
+        if not source.can_reopen:
+            opened.append(_Opened(source.name, source.size, partial(_same, source)))
         else:
             source.close()
             opened.append(_Opened(name, source.size, partial(Source, name, options)))

@@ -70,7 +70,7 @@ def status_text(found: Iterable[Status]) -> str:
         lines.append(f"{printable(each.name)}  ->  {each.server} ({each.target})")
         lines.append(f"  {totals.as_sentence()}")
         if totals.duplicates:
-            lines.append(f"  {totals.duplicates:,} of the accepted may be there twice")
+            lines.append(f"  {totals.duplicates:,} of the accepted may be there more than once")
         if each.accepted_before_restart:
             lines.append(f"  {each.accepted_before_restart:,} more were accepted before --restart")
         lines.append(f"  last read {each.last_read}")

@@ -13,7 +13,9 @@ from miso_upload.mapping import (
     Mapper,
     MappingFile,
     MappingPlan,
+    laid_over,
     read_mapping_file,
+    read_preset,
     rules_of_options,
 )
 from miso_upload.schema import load_schema, shipped_schema
@@ -43,6 +45,8 @@ class Recipe:
             trusted_proxies=settings.trusted_proxies,
         )
         mapping = read_mapping_file(settings.mapping) if settings.mapping else MappingFile("")
+        if settings.preset:
+            mapping = laid_over(mapping, read_preset(settings.preset))
         named = rules_of_options(settings.map, settings.set)
         own = {rule.attribute for rule in named}
         self._plan = MappingPlan(

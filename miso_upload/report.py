@@ -210,8 +210,8 @@ class Summary:
             )
         if self.totals.duplicates:
             yield (
-                f"{_INDENT}{self.totals.duplicates:,} of the accepted may be there twice: they "
-                "were sent again because nobody knew what became of them"
+                f"{_INDENT}{self.totals.duplicates:,} of the accepted may be there more than once: "
+                "they were sent again because nobody knew what became of them"
             )
         yield (
             f"{_INDENT}{self.requests:,} request(s), {self.bytes_sent:,} bytes, "

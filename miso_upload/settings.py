@@ -34,6 +34,8 @@ class Settings:
     max_row_bytes: int = 8 * 2**20
 
     # Becoming a record
+    preset: str | None = None
+    """The name of a mapping file that comes with the package; `mapping` wins over what it says."""
     mapping: str | None = None
     """A mapping file; `map` and `set` win over what it says of an attribute."""
     map: tuple[str, ...] = ()

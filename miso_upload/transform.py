@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from miso_upload.records import Block
     from miso_upload.validation import Judge
 
-_NULL = b":null"
-"""How a null under some name looks in compact JSON; text may look so too, which costs little."""
+_SUSPECT = (b":null", b'"ip":')
+"""How a null and an address look in compact JSON; text may look so too, which costs little."""
 _TOO_DEEP = Reason("the row", "is nested too deeply")
 
 
@@ -78,8 +78,8 @@ class Transform:
         if self._mapper.leaves_records_alone and self._judge.accepts(part.rows):
             itself = _Shaped(part.rows, list(part.lines), part.rows, [False] * len(part.rows))
             encoded = _encoded(part.rows)
-            # The schema has no word on unknown keys of open objects, where nulls may stand.
-            if encoded is not None and _NULL not in encoded:
+            # The schema has no word on unknown keys of open objects.
+            if encoded is not None and not any(mark in encoded for mark in _SUSPECT):
                 _keep(itself, encoded, work)
                 return
         shaped = self._shape(part, work)

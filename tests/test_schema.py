@@ -10,7 +10,6 @@ from generators import TYPES, damaged_records, records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miso_upload import schema as schema_module
 from miso_upload.errors import SchemaError
 from miso_upload.schema import (
     Kind,

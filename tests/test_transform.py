@@ -109,6 +109,12 @@ def test_no_null_is_ever_sent_under_a_name():
     ]
 
 
+def test_no_address_of_a_context_is_ever_sent():
+    rows = [row(1, context={"ip": "203.0.113.42"})]
+
+    assert sent(transform()(block(rows))) == [row(1, context={"truncated_ip": "203.0.113.0"})]
+
+
 def test_repeated_keys_are_sent_as_they_were_judged():
     text = encode(row(1))[:-1] + b',"type":"like"}'
 

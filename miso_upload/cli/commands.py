@@ -10,6 +10,7 @@ import click
 
 from miso_upload import __version__
 from miso_upload.cli.framework import CONTEXT, PROGRAM, HeadedCommand, Program, headed, say
+from miso_upload.cli.starting import init_command, preview_command
 from miso_upload.cli.upload import reading_options, state_option, upload_command
 
 serving = headed("Serving")
@@ -30,6 +31,8 @@ def program() -> None:
 
 
 program.add_command(upload_command)
+program.add_command(init_command)
+program.add_command(preview_command)
 
 
 @program.command("types", cls=HeadedCommand)
@@ -42,6 +45,21 @@ def types_command(name: str | None, schema: str | None) -> None:
 
     chosen = load_schema(schema) if schema else shipped_schema()
     say((explain_type(chosen, name) if name else list_types(chosen)).rstrip())
+
+
+@program.command("presets", cls=HeadedCommand)
+@click.argument("name", required=False)
+def presets_command(name: str | None) -> None:
+    """List the ready mappings, or print one, to be copied and changed."""
+    from miso_upload.mapping import preset_names, preset_purpose, preset_text
+
+    if name is not None:
+        say(preset_text(name).rstrip())
+        return
+    width = max(map(len, preset_names())) + 2
+    for each in preset_names():
+        say(f"{each:<{width}}{preset_purpose(each)}")
+    say("'miso-upload presets NAME' prints one; --preset NAME uses it.")
 
 
 @program.command("schema", cls=HeadedCommand)

@@ -55,6 +55,15 @@ def reading_options(command: Any) -> Any:
     return command
 
 
+def use_options_of_preset(ctx: click.Context, _: click.Parameter, name: str | None) -> str | None:
+    """Take the options that a preset holds as defaults; those of a mapping file win over them."""
+    if name is not None:
+        from miso_upload.mapping import read_preset
+
+        ctx.default_map = {**read_preset(name).options, **(ctx.default_map or {})}
+    return name
+
+
 def use_options_of_file(ctx: click.Context, _: click.Parameter, path: str | None) -> str | None:
     """Take the options that a mapping file holds as defaults; command line and environment win."""
     if path is None:
@@ -62,7 +71,8 @@ def use_options_of_file(ctx: click.Context, _: click.Parameter, path: str | None
     from miso_upload.mapping import read_mapping_file
 
     file = read_mapping_file(path)
-    known = {param.name for param in ctx.command.params} - {"mapping"}
+    # Whatever reads a job's file takes from it what it needs of an upload's options.
+    known = {param.name for param in upload_command.params} - {"mapping"}
     options = {name.replace("-", "_"): value for name, value in file.options.items()}
     for name in options:
         if name not in known:
@@ -73,6 +83,20 @@ def use_options_of_file(ctx: click.Context, _: click.Parameter, path: str | None
     return path
 
 
+def becoming_options(command: Any) -> Any:
+    """Add the options that say what a row becomes."""
+    for option in reversed(_BECOMING):
+        command = option(command)
+    return command
+
+
+def judging_options(command: Any) -> Any:
+    """Add the options that say which records are good."""
+    for option in reversed(_JUDGING):
+        command = option(command)
+    return command
+
+
 def state_option(command: Any) -> Any:
     """Add the option that says where the ledgers are."""
     return resuming(
@@ -81,50 +105,86 @@ def state_option(command: Any) -> Any:
     )(command)  # fmt: skip
 
 
+_BECOMING = (
+    becoming(
+        "-m",
+        "--mapping",
+        "--config",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        is_eager=True,
+        callback=use_options_of_file,
+        help="A mapping file; it can hold options of the job too.",
+    ),
+    becoming(
+        "--preset",
+        metavar="NAME",
+        is_eager=True,
+        callback=use_options_of_preset,
+        help="A ready mapping; 'miso-upload presets' lists them.",
+    ),
+    becoming(
+        "--map", multiple=True, metavar="ATTRIBUTE=COLUMN", help="Name the column of an attribute."
+    ),
+    becoming(
+        "--set", multiple=True, metavar="ATTRIBUTE=VALUE", help="Give an attribute one value."
+    ),
+    becoming("--list-separator", metavar="TEXT", help="Split list cells here. Default: one value."),
+    becoming("--strict", is_flag=True, help="A column that becomes nothing is an error."),
+    becoming(
+        "--timestamp-format",
+        multiple=True,
+        metavar="FORMAT",
+        help="As in strptime: %d/%m/%Y %H:%M.",
+    ),
+    becoming("--timezone", metavar="ZONE", help="Of times without one, such as Europe/Berlin."),
+    becoming(
+        "--derive-anonymous-id",
+        type=click.Choice(["missing", "always", "never"]),
+        default="missing",
+        help="From ip and user_agent. Default: where a row has no id.",
+    ),
+    becoming(
+        "--anonymous-id-from",
+        type=click.Choice(["ip", "ip+user-agent"]),
+        default="ip+user-agent",
+        help="Default: ip+user-agent.",
+    ),
+    becoming(
+        "--anonymous-id-salt-file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Or set MISO_ANONYMOUS_ID_SALT.",
+    ),
+    becoming(
+        "--trusted-proxies",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="N",
+        help="How many addresses at the right end of a forwarded list are your own.",
+    ),
+)
+_JUDGING = (
+    proving("--schema", type=click.Path(dir_okay=False), metavar="FILE", help="Judge by this one."),
+    proving(
+        "--allow-missing",
+        multiple=True,
+        type=click.Choice(["timestamp", "id"]),
+        help="Send rows without it. Miso makes up what is missing.",
+    ),
+)
+
+
 @click.command("upload", cls=HeadedCommand, context_settings=CONTEXT, epilog=_EXAMPLES)
 @click.argument("inputs", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 @reading_options
 @reading("--growing", is_flag=True, help="The last line may still be written: let it wait.")
 @reading("--max-row-bytes", type=_SIZE, default=8 * 2**20, metavar="N", help="Longest row read.")
-@becoming(
-    "-m", "--mapping", "--config", type=click.Path(dir_okay=False), metavar="FILE",
-    is_eager=True, callback=use_options_of_file,
-    help="A mapping file; it can hold options of the job too.",
-)  # fmt: skip
-@becoming(
-    "--map", multiple=True, metavar="ATTRIBUTE=COLUMN", help="Name the column of an attribute."
-)
-@becoming("--set", multiple=True, metavar="ATTRIBUTE=VALUE", help="Give an attribute one value.")
-@becoming("--list-separator", metavar="TEXT", help="Split list cells here. Default: one value.")
-@becoming("--strict", is_flag=True, help="A column that becomes nothing is an error.")
-@becoming(
-    "--timestamp-format", multiple=True, metavar="FORMAT", help="As in strptime: %d/%m/%Y %H:%M."
-)
-@becoming("--timezone", metavar="ZONE", help="Of times without one, such as Europe/Berlin.")
-@becoming(
-    "--derive-anonymous-id", type=click.Choice(["missing", "always", "never"]), default="missing",
-    help="From ip and user_agent. Default: where a row has no id.",
-)  # fmt: skip
-@becoming(
-    "--anonymous-id-from", type=click.Choice(["ip", "ip+user-agent"]), default="ip+user-agent",
-    help="Default: ip+user-agent.",
-)  # fmt: skip
-@becoming(
-    "--anonymous-id-salt-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Or set MISO_ANONYMOUS_ID_SALT.",
-)  # fmt: skip
-@becoming(
-    "--trusted-proxies", type=click.IntRange(min=0), default=0, metavar="N",
-    help="How many addresses at the right end of a forwarded list are your own.",
-)  # fmt: skip
+@becoming_options
 @proving("--dry-run", is_flag=True, help="Do everything but send; needs no key.")
 @proving("--server-dry-run", is_flag=True, help="Send to Miso with dry_run=1: nothing is stored.")
 @proving("--sandbox", is_flag=True, help="Send to a local double, started for this run.")
-@proving("--schema", type=click.Path(dir_okay=False), metavar="FILE", help="Judge by this one.")
-@proving(
-    "--allow-missing", multiple=True, type=click.Choice(["timestamp", "id"]),
-    help="Send rows without it. Miso makes up what is missing.",
-)  # fmt: skip
+@judging_options
 @proving(
     "--max-reject-rate", type=click.FloatRange(0, 1), default=0.1, metavar="RATE",
     help="Stop when more rows are bad. Default: 0.1; 1 never stops.",

@@ -63,6 +63,7 @@ class DeliveryOptions:
     Attributes:
         most_bytes: The largest request body.
         on_unknown: What to do where nobody can tell what became of a request.
+        most_unknown: How many such requests in a row stop the run where they are not sent again.
         backoff: When to try again.
         most_refusals: How many requests of one batch may be refused before the run stops, bad
             records sent alone not counted; it bounds the search for those that Miso does not name.
@@ -71,6 +72,7 @@ class DeliveryOptions:
 
     most_bytes: int = 8 * 2**20
     on_unknown: OnUnknown = "resend"
+    most_unknown: int = 8
     backoff: Backoff = field(default_factory=Backoff)
     most_refusals: int = 500
 
@@ -102,6 +104,7 @@ class Deliverer:
         self._listener = listener
         # Lowered for all when Miso answers 413, so that it has to be told only once.
         self._most_bytes = options.most_bytes
+        self._unknown_in_a_row = 0
 
     def deliver(self, batch: Batch, leftover: Leftover | None = None) -> Receipt:
         """Send the records of `batch` and return what became of them. Never raises on an answer.
@@ -163,6 +166,8 @@ class Deliverer:
 
     def _settle(self, part: Part, judgement: Judgement, work: _Work) -> list[Part]:
         """Account for `part` as far as the judgement goes; return what must be sent again."""
+        if judgement.verdict is not Verdict.UNKNOWN:
+            self._unknown_in_a_row = 0
         if judgement.verdict is Verdict.TOO_LARGE or (
             judgement.verdict is Verdict.REFUSED and len(part) > 1
         ):
@@ -179,13 +184,23 @@ class Deliverer:
                 return self._split(part, judgement, work)
             case Verdict.KEY_REFUSED:
                 self._end(part, KeyRefusedError(judgement.message), work)
-            case Verdict.UNKNOWN if self._options.on_unknown != "resend":
+            case Verdict.UNKNOWN if self._goes_on():
                 work.leave(part)
             case Verdict.BUSY | Verdict.UNKNOWN if self._stop.is_set():
                 work.leave(part)
             case _:
                 self._end(part, DeliveryError(judgement.message), work)
         return []
+
+    def _goes_on(self) -> bool:
+        """Return whether a request with an unknown outcome is left alone, and the next one sent.
+
+        Not where one follows the other: a gateway that is out of order would make all of the
+        history unknown.
+        """
+        self._unknown_in_a_row += 1
+        few = self._unknown_in_a_row < self._options.most_unknown
+        return self._options.on_unknown != "resend" and few
 
     def _end(self, part: Part, error: DeliveryError, work: _Work) -> None:
         """Leave `part` for another run, and see to it that nothing more is sent in this one."""

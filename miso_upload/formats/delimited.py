@@ -68,7 +68,7 @@ class Delimited:
         usual = _usual_row(self.delimiter)
         at = 0
         while at < len(data):
-            found = usual.match(data, at) if usual else None
+            found = usual.match(data, at)
             end = found.end() if found else row_end(data, at, self.delimiter, row_bytes, tail)
             if end is None or end - at - data.endswith(b"\n", at, end) > row_bytes:
                 return
@@ -162,17 +162,16 @@ def row_end(data: bytes, start: int, delimiter: str, row_bytes: int, tail: Tail)
 
 
 @cache
-def _usual_row(delimiter: str) -> re.Pattern[bytes] | None:
+def _usual_row(delimiter: str) -> re.Pattern[bytes]:
     """Return a pattern for rows in whose ends `csv.reader` and a pattern cannot differ.
 
     Quotes count at the beginning of a cell only, and carriage returns before a newline only. It
     finds ends several times faster than `csv.reader`, which is asked about all other rows.
     """
-    if not delimiter.isascii():
-        return None
-    rest = rb"[^" + re.escape(delimiter).encode() + rb"\r\n]*+"
+    mark = re.escape(delimiter).encode()
+    rest = rb"[^" + mark + rb"\r\n]*+"
     cell = rb'(?:"[^"]*+(?:""[^"]*+)*+"' + rest + rb'|(?!")' + rest + rb")"
-    return re.compile(cell + rb"(?:" + re.escape(delimiter).encode() + cell + rb")*+\r?\n")
+    return re.compile(cell + rb"(?:" + mark + cell + rb")*+\r?\n")
 
 
 def _give_up_line(data: bytes, row_bytes: int) -> Cut:

@@ -6,6 +6,13 @@ A `MappingPlan` says what the user asked for; `Mapper` is that, compiled against
 from miso_upload.mapping.file import MappingFile, parse_mapping, read_mapping_file
 from miso_upload.mapping.mapper import Mapped, Mapper, Skipped
 from miso_upload.mapping.plan import MappingPlan, NamedRule, rules_of_options
+from miso_upload.mapping.presets import (
+    laid_over,
+    preset_names,
+    preset_purpose,
+    preset_text,
+    read_preset,
+)
 from miso_upload.mapping.rules import Rule
 
 __all__ = [
@@ -16,7 +23,12 @@ __all__ = [
     "NamedRule",
     "Rule",
     "Skipped",
+    "laid_over",
     "parse_mapping",
+    "preset_names",
+    "preset_purpose",
+    "preset_text",
     "read_mapping_file",
+    "read_preset",
     "rules_of_options",
 ]

@@ -21,7 +21,7 @@ from miso_upload.mapping.conditions import Condition
 from miso_upload.mapping.paths import ABSENT
 from miso_upload.mapping.plan import NamedRule
 from miso_upload.mapping.routes import Route, Routing, compile_route
-from miso_upload.mapping.rules import Rule
+from miso_upload.mapping.rules import UNNAMED, Rule
 from miso_upload.shipped import shipped_schema_file
 from miso_upload.timestamps import TimestampReader
 
@@ -131,9 +131,7 @@ def _rule(said: dict[str, Any]) -> Rule:
     column = said.get("column")
     formats = said.get("format", ())
     formats = (formats,) if isinstance(formats, str) else tuple(formats)
-    timestamps = None
-    if formats or "timezone" in said:
-        timestamps = TimestampReader(said.get("timezone"), formats)
+    TimestampReader(said.get("timezone"), formats)  # refuses what it cannot use
     return Rule(
         columns=(column,) if column else tuple(said.get("first_of") or said.get("columns") or ()),
         join=said.get("join", " ") if "columns" in said else None,
@@ -141,11 +139,13 @@ def _rule(said: dict[str, Any]) -> Rule:
         value=said.get("value", ABSENT),
         values=said.get("values"),
         otherwise=said.get("otherwise", "reject"),
+        skipped_as=said.get("skipped_as", UNNAMED),
         split=said.get("split"),
         scale=said.get("scale"),
         at_least=said.get("min"),
         at_most=said.get("max"),
-        timestamps=timestamps,
+        formats=formats,
+        timezone=said.get("timezone"),
         default=said.get("default", ABSENT),
     )
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from miso_upload.timestamps import TimestampReader
 
 _IDS = frozenset({"user_id", "anonymous_id"})
+_ALWAYS = frozenset({"type", "timestamp"})
+"""What no export is without: where a preset does not find it, it is another export's preset."""
 _MOST_CACHED = 10_000
 _NOT_AN_OBJECT = Reason("the row", "is not a JSON object")
 _FORWARDED = Reason(
@@ -83,11 +85,21 @@ class Mapper:
         self._columns = columns
         self._allowed = {name: schema.allowed(name) for name in schema.types}
         self._named = {named.attribute for named in plan.rules}
+        # A column that is put inside of what it is called itself, as text `search` is put into
+        # `search.keywords`, does not become that too.
+        self._named |= {
+            column
+            for named in plan.rules
+            for column in named.rule.columns
+            if named.attribute.startswith(f"{column}.")
+        }
         self._rules = [self._compiled(named) for named in plan.rules]
         self._skips = [(skip.name, compile_condition(skip)) for skip in plan.skips]
         self._used = {first_step(path) for named in plan.rules for path in named.rule.reads}
         self._used |= {path for named in plan.rules for path in named.rule.reads}
-        self._used |= {first_step(skip.column) for skip in plan.skips}
+        self._used |= {
+            path for skip in plan.skips for path in (skip.column, first_step(skip.column))
+        }
         self._router = None if plan.routing is None else Router(plan.routing, self._bound)
         if plan.routing is not None:
             self._used |= {
@@ -148,12 +160,7 @@ class Mapper:
         attribute, rule = named.attribute, named.rule
         kind = self._kind(attribute, named.origin)
         if self._columns is not None:
-            for column in rule.reads:
-                if column not in self._columns and first_step(column) not in self._columns:
-                    raise MappingError(
-                        f"{named.origin}: the header has no column {column!r}"
-                        f"{_nearest(column, self._columns)}"
-                    )
+            _check_header(named, self._columns)
         try:
             compiled = compile_rule(
                 rule, kind, timestamps=self._timestamps, list_separator=self._plan.list_separator
@@ -260,6 +267,10 @@ class Mapper:
                 work.reasons.append(reason)
 
     def _identify(self, work: RecordBuilder) -> IdentityOutcome:
+        context = work.record.get("context")
+        if isinstance(context, dict) and "ip" in context:
+            # Where other systems keep the visitor's address; in a record it has no place.
+            work.sides.setdefault("ip", context.pop("ip"))
         ip, user_agent = work.sides.get("ip"), work.sides.get("user_agent")
         outcome = self._identity.apply(
             work.record,
@@ -270,6 +281,20 @@ class Mapper:
         if outcome.derived and untrusted and isinstance(ip, str) and "," in ip:
             work.findings.warn(_FORWARDED, work.line)
         return outcome
+
+
+def _check_header(named: NamedRule, columns: tuple[str, ...]) -> None:
+    """Raise `MappingError` where a rule reads a column that the header does not have."""
+    reads = named.rule.reads
+    missing = [each for each in reads if each not in columns and first_step(each) not in columns]
+    if not missing:
+        return
+    if named.lenient and (named.attribute not in _ALWAYS or len(missing) < len(reads)):
+        return
+    column = missing[0]
+    raise MappingError(
+        f"{named.origin}: the header has no column {column!r}{_nearest(column, columns)}"
+    )
 
 
 def _nearest(name: str, known: tuple[str, ...] | Iterator[str]) -> str:

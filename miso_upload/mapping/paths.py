@@ -1,19 +1,23 @@
 """Reaching into a row: `item.id` through objects, `items[].id` through a list of them.
 
-A column whose own name has dots is preferred to a path. Where a path goes on into text, the text is
-read as JSON, since exports like to put objects into cells.
+`items[0].id` takes one of a list, counted from 0, and `params[key=page].value` the first whose
+`key` is `page`, for exports that write an object as a list of its pairs. Items in which `[]` finds
+nothing or null are left out of the list.
+
+A column whose own name has dots or brackets is preferred to a path. Where a path goes on into text,
+the text is read as JSON, since exports like to put objects into cells.
 """
 
 from __future__ import annotations
 
 import enum
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.encoding import JSONDecodeError, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class Nothing(enum.Enum):
@@ -25,19 +29,35 @@ class Nothing(enum.Enum):
 ABSENT: Any = Nothing.ABSENT
 """What a path leads to where there is nothing. An enum, so that it is the same in every process."""
 
-_STEP = re.compile(r"([^.\[\]]+)|(\[\])")
+_STEP = re.compile(r"([^.\[\]]+)|\[([^\[\]]*)\]")
+_STARTS_A_STEP = re.compile(r"[.\[]")
+
+
+class _Each:
+    """The step `[]`: every item of a list."""
+
+
+class _Where(NamedTuple):
+    """The step `[key=value]`: the first item of a list that has this value under this key."""
+
+    key: str
+    value: str
+
+
+_EACH = _Each()
+_Step = str | int | _Each | _Where
 
 
 def first_step(path: str) -> str:
     """Return the column that a path starts in."""
-    return path.split(".", 1)[0].removesuffix("[]")
+    return _STARTS_A_STEP.split(path, 1)[0]
 
 
 def reacher(path: str) -> Callable[[dict[str, Any]], Any]:
     """Return the function that reaches for `path` in a row, and returns `ABSENT` if in vain."""
     if "." not in path and "[" not in path:
         return lambda row: row.get(path, ABSENT)
-    steps = tuple(name or None for name, _ in _STEP.findall(path))
+    steps = tuple(_steps(path))
 
     def reach(row: dict[str, Any]) -> Any:  # noqa: ANN401 -- any JSON value
         if path in row:
@@ -47,20 +67,51 @@ def reacher(path: str) -> Callable[[dict[str, Any]], Any]:
     return reach
 
 
-def _walk(value: Any, steps: tuple[str | None, ...]) -> Any:  # noqa: ANN401
+def _steps(path: str) -> Iterator[_Step]:
+    for found in _STEP.finditer(path):
+        name, inside = found.groups()
+        if name is not None:
+            yield name
+        elif not inside:
+            yield _EACH
+        elif inside.isdecimal():
+            yield int(inside)
+        else:
+            key, _, value = inside.partition("=")
+            yield _Where(key, value)
+
+
+def _walk(value: Any, steps: tuple[_Step, ...]) -> Any:  # noqa: ANN401
     for place, step in enumerate(steps):
         if isinstance(value, str):
             value = _parsed(value)
-        if step is None:
-            if not isinstance(value, list):
+        if isinstance(step, str):
+            if not isinstance(value, dict) or step not in value:
                 return ABSENT
+            value = value[step]
+        elif not isinstance(value, list):
+            return ABSENT
+        elif step is _EACH:
             rest = steps[place + 1 :]
             reached = [_walk(item, rest) for item in value]
-            return [item for item in reached if item is not ABSENT] or ABSENT
-        if not isinstance(value, dict) or step not in value:
-            return ABSENT
-        value = value[step]
+            return [item for item in reached if item is not ABSENT and item is not None] or ABSENT
+        else:
+            value = _one_of(value, step)
     return value
+
+
+def _one_of(items: list[Any], step: _Step) -> Any:  # noqa: ANN401
+    """Return the item of a list that `step` stands for, or `ABSENT`."""
+    if isinstance(step, int):
+        return items[step] if step < len(items) else ABSENT
+    if isinstance(step, _Where):
+        key, wanted = step
+        for item in items:
+            if isinstance(item, dict):
+                found = item.get(key)
+                if found == wanted or (type(found) is int and str(found) == wanted):
+                    return item
+    return ABSENT
 
 
 def _parsed(text: str) -> Any:  # noqa: ANN401

@@ -18,11 +18,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NamedRule:
-    """A rule for one attribute, and where the user wrote it, for messages."""
+    """A rule for one attribute, and where the user wrote it, for messages.
+
+    Attributes:
+        attribute: What it makes.
+        rule: How.
+        origin: Where it was written.
+        lenient: Columns that the header does not have are no mistake, as in a preset, which names
+            all that a vendor's export may have; for type and timestamp, one of them must be there.
+    """
 
     attribute: str
     rule: Rule
     origin: str
+    lenient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

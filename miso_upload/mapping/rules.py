@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from miso_upload.mapping.cells import CellError, converter, to_number
 from miso_upload.mapping.paths import ABSENT, reacher
 from miso_upload.schema import Kind
+from miso_upload.timestamps import TimestampReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from miso_upload.timestamps import TimestampReader
-
 Row = dict[str, Any]
+
+UNNAMED = "a value that the mapping does not name"
+"""What rows are counted under that a value table skips, unless the mapping has a better name."""
 
 
 class SkipRow(Exception):  # noqa: N818 -- it is no error
@@ -39,11 +41,13 @@ class Rule:
         value: A constant.
         values: What each value becomes; text of the column on the left.
         otherwise: What to do with a value that `values` does not have.
+        skipped_as: What rows are counted under that are skipped so.
         split: What separates the values of a list.
         scale: What a number is multiplied by.
         at_least: The least number that is taken.
         at_most: The largest number that is taken.
-        timestamps: Reads times, where the rule says how they are written.
+        formats: How times are written, where the rule says so.
+        timezone: The zone of times that name none, where the rule says so.
         default: What an absent value is taken for.
     """
 
@@ -53,11 +57,13 @@ class Rule:
     value: Any = ABSENT
     values: Mapping[str, Any] | None = field(default=None, hash=False)
     otherwise: Literal["reject", "skip", "omit", "keep"] = "reject"
+    skipped_as: str = UNNAMED
     split: str | None = None
     scale: float | None = None
     at_least: float | None = None
     at_most: float | None = None
-    timestamps: TimestampReader | None = None
+    formats: tuple[str, ...] = ()
+    timezone: str | None = None
     default: Any = ABSENT
 
     @property
@@ -84,7 +90,10 @@ def compile_rule(
     Raises:
         CellError: A constant, a default or a value of the table does not fit the attribute.
     """
-    convert = _convert(rule, kind, rule.timestamps or timestamps, rule.split or list_separator)
+    if rule.formats or rule.timezone:
+        zone = rule.timezone or timestamps.zone
+        timestamps = TimestampReader(zone, rule.formats or timestamps.formats)
+    convert = _convert(rule, kind, timestamps, rule.split or list_separator)
     default = ABSENT if rule.default is ABSENT else convert(rule.default)
     if rule.values is not None:
         convert = _looked_up(rule, convert)
@@ -185,7 +194,7 @@ def _looked_up(rule: Rule, convert: Callable[[Any], Any]) -> Callable[[Any], Any
         if rule.otherwise == "omit":
             return ABSENT
         if rule.otherwise == "skip":
-            raise SkipRow("a value that the mapping does not name")
+            raise SkipRow(rule.skipped_as)
         raise CellError("is no value that the mapping names")
 
     return look_up

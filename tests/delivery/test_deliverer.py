@@ -441,6 +441,29 @@ def test_an_open_outcome_is_left_open_where_the_user_wants_it_so(unknown, policy
     assert (receipt.possible_duplicates, receipt.stop) == (0, None)
 
 
+@pytest.mark.parametrize("policy", ["hold", "skip"])
+def test_a_gateway_that_is_out_of_order_does_not_make_all_of_the_history_unknown(policy):
+    stop, posts = NoWait(), Posts(then=Answer(502))
+    delivers = deliverer(posts, stop=stop, on_unknown=policy, most_unknown=3)
+
+    receipts = [delivers.deliver(batch(5)) for _ in range(5)]
+
+    assert len(posts.requests) == 3
+    assert [len(receipt.unknown) for receipt in receipts] == [5, 5, 5, 0, 0]
+    assert isinstance(receipts[2].stop, DeliveryError)
+    assert stop.is_set()
+
+
+def test_open_outcomes_now_and_then_do_not_stop_anything():
+    posts = Posts(*[LOST, OK] * 20)
+    delivers = deliverer(posts, on_unknown="hold", most_unknown=2)
+
+    receipts = [delivers.deliver(batch(5)) for _ in range(40)]
+
+    assert sum(len(receipt.unknown) for receipt in receipts) == 100
+    assert all(receipt.stop is None for receipt in receipts)
+
+
 def test_only_the_part_whose_outcome_was_open_counts_as_possible_duplicates():
     posts = Posts(OK, LOST)
 

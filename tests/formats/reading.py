@@ -125,12 +125,14 @@ def read_file(path, *, start=None, line=None, **others):
         return read_source(opened, start, line)
 
 
-def assert_kept_promises(data, found, most_rows=10_000):
-    """Assert what holds for the blocks of any source: no gap, no missing end, no row too many."""
+def assert_kept_promises(data, found, *, rows=10_000, block_bytes=2**25):
+    """Assert what holds for the blocks of any source: no gap, no missing end, none too large."""
     ends = [found.body_start, *(block.end for block in found.blocks)]
     assert [block.start for block in found.blocks] == ends[:-1]
     assert all(block.end > block.start for block in found.blocks)
-    assert max(found.counts, default=0) <= most_rows
+    for block, count in zip(found.blocks, found.counts, strict=True):
+        assert count <= rows
+        assert count <= 1 or len(block.data) <= block_bytes
     if found.damage is None:
         assert data[ends[-1] :].strip() in (b"", b"]")
     else:

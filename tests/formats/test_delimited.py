@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError
@@ -61,13 +61,14 @@ def expected(data, row_bytes):
     return rows, others
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None)
 @given(
     body=texts_of(*FRAGMENTS),
     pieces=PIECES,
     cuts=CUTS,
     row_bytes=st.sampled_from([4, 12, 2**20]),
 )
+@example(b'1\r,"2\n3",4\n5,6\n', [1], {"rows": 1, "block_bytes": 1}, 2**20)
 def test_any_text_is_read_row_by_row_however_it_is_cut(body, pieces, cuts, row_bytes):
     data = HEADER + body
 
@@ -75,7 +76,7 @@ def test_any_text_is_read_row_by_row_however_it_is_cut(body, pieces, cuts, row_b
 
     assert (found.rows, [line for line, _ in found.reasons]) == expected(data, row_bytes)
     assert found.all == read_csv(data, row_bytes=row_bytes).all
-    assert_kept_promises(data, found, cuts["rows"])
+    assert_kept_promises(data, found, **cuts)
 
 
 @settings(deadline=None)
@@ -251,6 +252,12 @@ def test_a_delimiter_that_is_given_is_believed():
     found = read(b"a;b,c\n1;2,3\n", format="csv", delimiter=";")
 
     assert found.values == [{"a": "1", "b,c": "2,3"}]
+
+
+def test_a_delimiter_need_not_be_ascii():
+    found = read('a→b\n1→"2\n3"'.encode(), format="csv", delimiter="→", rows=1)
+
+    assert found.values == [{"a": "1", "b": "2\n3"}]
 
 
 @pytest.mark.parametrize("delimiter", ['"', "\n", "\r"])

@@ -80,10 +80,10 @@ def test_the_elements_of_an_array_are_its_rows(values, indent, pieces, cuts):
 
     assert found.rows == list(enumerate(values, 1))
     assert (found.rejections, found.damage) == ([], None)
-    assert_kept_promises(data, found, cuts["rows"])
+    assert_kept_promises(data, found, **cuts)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None)
 @given(
     body=texts_of(*FRAGMENTS),
     closed=st.booleans(),
@@ -102,7 +102,7 @@ def test_any_array_is_read_element_by_element_however_it_is_cut(
     assert (found.rows, [line for line, _ in found.reasons]) == (rows, rejected)
     assert (found.damage is None) == well
     assert found.all == read_array(data, row_bytes=row_bytes).all
-    assert_kept_promises(data, found, cuts["rows"])
+    assert_kept_promises(data, found, **cuts)
 
 
 @settings(deadline=None)

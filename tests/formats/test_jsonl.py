@@ -42,7 +42,24 @@ def test_no_line_can_forge_or_mend_another(lines, pieces, cuts):
     found = read_jsonl(data, pieces, **cuts)
 
     assert (found.rows, [line for line, _ in found.reasons]) == expected(data)
-    assert_kept_promises(data, found, cuts["rows"])
+    assert_kept_promises(data, found, **cuts)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b'{"a":[1', b"2]}"],
+        [b'{"a":[{"x":1}', b'{"y":2}]}', b"{},{}"],
+        [b'{"a":[1', b"2]}", b"3,4,5"],
+        [b"3,4,5", b"[1", b"2]"],
+        [b'"a', b'b"', b"1,2,3"],
+    ],
+)
+def test_lines_that_make_up_for_each_other_are_rejected_each(lines):
+    found = read_jsonl(b"\n".join(lines))
+
+    assert found.rows == []
+    assert [line for line, _ in found.reasons] == list(range(1, len(lines) + 1))
 
 
 @settings(deadline=None)
@@ -60,7 +77,7 @@ def test_any_bytes_are_read_the_same_however_they_are_cut(data, pieces, cuts, ro
 
     assert found.all == whole.all
     assert (found.rows, [line for line, _ in found.reasons]) == expected(data, row_bytes)
-    assert_kept_promises(data, found, cuts["rows"])
+    assert_kept_promises(data, found, **cuts)
 
 
 @settings(deadline=None)

@@ -83,6 +83,16 @@ def test_a_value_that_a_rule_refuses_is_a_rejection(name, rule, row, reason):
     assert reason is None or text == reason
 
 
+def test_a_format_of_a_rule_is_read_in_the_zone_of_the_command_line():
+    file = parse_mapping("x", '[attributes]\ntimestamp = { column = "t", format = "%d.%m.%Y" }')
+    zone = TimestampReader("Europe/Berlin")
+    mapper = Mapper(MappingPlan(file.rules), shipped_schema(), zone, IdentityPolicy(), None)
+
+    mapped = mapper.apply({"t": "01.07.2025", "type": "like"}, 1, Findings())
+
+    assert mapped.record["timestamp"] == "2025-06-30T22:00:00Z"
+
+
 def test_a_value_table_can_skip_rows_of_other_values():
     rule = '{ column = "event", values = { view = "read" }, otherwise = "skip" }'
 

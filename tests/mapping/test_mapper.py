@@ -242,6 +242,19 @@ def test_ip_and_user_agent_become_an_id_and_never_part_of_a_record():
     assert "203.0.113.42" not in repr(record)
 
 
+def test_an_address_in_the_context_feeds_the_identity_and_is_taken_out():
+    record = json_record({"type": "like", "context": {"ip": "203.0.113.42", "locale": "de"}})
+
+    assert record["context"] == {"locale": "de", "truncated_ip": "203.0.113.0"}
+    assert "anonymous_id" in record
+
+
+def test_a_column_can_be_put_inside_of_what_it_is_called():
+    assert csv_record({"search": "red"}, columns=(("search.keywords", "search"),)) == {
+        "search": {"keywords": "red"}
+    }
+
+
 def test_the_columns_of_the_identity_can_be_named():
     record = csv_record({"client": "203.0.113.42"}, columns=(("ip", "client"),))
 

@@ -1,0 +1,173 @@
+"""Getting started: `init` writes a mapping file, `preview` shows what one does."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from miso_upload.cli.framework import HeadedCommand, headed, say
+from miso_upload.cli.upload import (
+    becoming,
+    becoming_options,
+    judging_options,
+    reading_options,
+    settings_from,
+)
+from miso_upload.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from miso_upload.preview import Shown
+    from miso_upload.sources import Source
+
+_STDOUT = "-"
+_ROWS = 3
+_SAMPLE = 10_000
+_NARROW, _WIDE = 72, 160
+
+writing = headed("Writing")
+showing = headed("Showing")
+
+
+@click.command("init", cls=HeadedCommand)
+@click.argument("file", type=click.Path())
+@writing("-o", "--output", default="mapping.toml", metavar="FILE", type=click.Path(dir_okay=False),
+         help="The mapping file to write; - is standard output. Default: mapping.toml")  # fmt: skip
+@writing("--force", is_flag=True, help="Overwrite it if it is there.")
+@reading_options
+@becoming("--timezone", metavar="ZONE", help="Of times without one, such as Europe/Berlin.")
+def init_command(
+    *, file: str, output: str, force: bool, timezone: str | None, **options: Any
+) -> None:
+    """Look at the rows of FILE and write a draft of a mapping file, with what is unsure.
+
+    Nothing is sent, and no key is needed.
+    """
+    from miso_upload.inference import draft_of, mapping_text
+    from miso_upload.mapping import parse_mapping
+    from miso_upload.preview import preview_text, rows_of, transform_of
+    from miso_upload.schema import shipped_schema
+    from miso_upload.timestamps import TimestampReader
+
+    TimestampReader(timezone)
+    if output != _STDOUT and not force and Path(output).exists():
+        raise ConfigurationError(
+            f"{output} is there already; --force overwrites it, and -o names another file"
+        )
+    given = {name: value for name, value in options.items() if value is not None}
+    with _opened(file, options, rows=_SAMPLE) as source:
+        draft, block = draft_of(source, shipped_schema(), given)
+        draft = draft if timezone is None else draft.in_zone(timezone)
+        text = mapping_text(draft, source.name, output if output != _STDOUT else "mapping.toml")
+        _write(output, text)
+        # Without a zone there would be nothing to see but that it is missing.
+        tried = mapping_text(draft.in_zone("UTC"), source.name, output)
+        transform = transform_of(parse_mapping(output, tried), shipped_schema(), source.format)
+        shown = rows_of(block, source.format, transform)
+    aside = output == _STDOUT
+    lines = [
+        *(
+            []
+            if aside
+            else [f"Wrote {output}: {_of_attributes(len(draft.guesses), draft.unsure)}."]
+        ),
+        *draft.missing,
+        "",
+        preview_text(_worth_seeing(shown), _width()).rstrip("\n"),
+        "",
+        _counted(shown),
+    ]
+    if draft.needs_zone:
+        lines.append(
+            "The times name no zone, and are shown as if it were UTC: until you fill in timezone, "
+            "such rows are rejected."
+        )
+    mapping = "mapping.toml" if aside else output
+    lines += ["Read it, change what is wrong, and then:", f"  {_next(file, mapping)}"]
+    say("\n".join(lines), err=aside)
+
+
+@click.command("preview", cls=HeadedCommand)
+@click.argument("file", type=click.Path())
+@reading_options
+@becoming_options
+@judging_options
+@showing("--rows", type=click.IntRange(min=1), default=5, metavar="N", help="Default: 5.")
+def preview_command(*, file: str, rows: int, **options: Any) -> None:
+    """Show the first rows of FILE and the records that they become, or why they do not.
+
+    It takes the options of an upload that make a record of a row. Nothing is sent, and no key is
+    needed.
+    """
+    from miso_upload.preview import preview_text, rows_of
+    from miso_upload.recipe import Recipe
+
+    reading = {name: options[name] for name in ("format", "encoding", "delimiter")}
+    none = dict.fromkeys(("api_key_file", "state_dir", "sandbox"))
+    settings = settings_from({**options, **none, "inputs": (file,), "dry_run": True})
+    with _opened(file, reading, rows=1) as source:
+        transform = Recipe(settings).transform(source)
+        each = (
+            shown
+            for block in source.blocks(source.body_start, source.body_line)
+            for shown in rows_of(block, source.format, transform)
+        )
+        text = preview_text(islice(each, rows), _width())
+    say(text.rstrip("\n") or "there are no rows")
+
+
+def _opened(file: str, options: dict[str, Any], *, rows: int) -> Source:
+    from miso_upload.errors import SourceError
+    from miso_upload.formats import Limits
+    from miso_upload.sources import ReadingOptions, Source, expand_inputs
+
+    names, _ = expand_inputs((file,))
+    if not names:
+        raise SourceError(f"{file}: is a rejects file of ours, and no history")
+    if options["delimiter"] in ("tab", "\\t"):
+        options = {**options, "delimiter": "\t"}
+    if options["delimiter"] is not None and len(options["delimiter"]) != 1:
+        raise ConfigurationError("--delimiter: must be one character ('\\t' or tab for a tab)")
+    return Source(names[0], ReadingOptions(**options, limits=Limits(rows=rows)))
+
+
+def _write(output: str, text: str) -> None:
+    if output == _STDOUT:
+        say(text.rstrip("\n"))
+        return
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{output}: cannot be written: {error.strerror}") from None
+
+
+def _of_attributes(found: int, unsure: int) -> str:
+    attributes = f"{found} attribute" + ("s" if found != 1 else "")
+    return f"{attributes}, {unsure} of them to be looked at" if unsure else attributes
+
+
+def _worth_seeing(shown: list[Shown]) -> list[Shown]:
+    """Return a few rows, those that become records first, of different types if there are such."""
+    good = [each for each in shown if each.record is not None]
+    types = {each.record["type"]: each for each in reversed(good) if each.record}
+    chosen = [*types.values(), *(each for each in good if each not in types.values())][:_ROWS]
+    return sorted(chosen or shown[:_ROWS], key=lambda each: each.line)
+
+
+def _counted(shown: list[Shown]) -> str:
+    good = sum(each.record is not None for each in shown)
+    bad = sum(bool(each.reasons) for each in shown)
+    skipped = len(shown) - good - bad
+    return f"First {len(shown):,} rows = {good:,} valid + {bad:,} rejected + {skipped:,} skipped"
+
+
+def _next(file: str, mapping: str) -> str:
+    return f"miso-upload {shlex.quote(file)} -m {shlex.quote(mapping)} --dry-run"
+
+
+def _width() -> int:
+    return min(max(shutil.get_terminal_size((80, 24)).columns, _NARROW), _WIDE)

@@ -1,0 +1,80 @@
+"""Presets: ready mapping files for exports that many have, shipped inside the package.
+
+A preset is what lies lowest: a mapping file, and options after it, win over what it says.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from miso_upload.errors import ConfigurationError
+from miso_upload.mapping.file import MappingFile, parse_mapping
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+_SUFFIX = ".toml"
+
+
+@cache
+def preset_names() -> tuple[str, ...]:
+    """Return the names of all presets, in the order of the alphabet."""
+    names = (each.name for each in _place().iterdir())
+    return tuple(sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)))
+
+
+def preset_text(name: str) -> str:
+    """Return the mapping file that a preset is, as it is written.
+
+    Raises:
+        ConfigurationError: There is no such preset.
+    """
+    if name not in preset_names():
+        near = difflib.get_close_matches(name, preset_names(), n=1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        raise ConfigurationError(
+            f"there is no preset {name!r}{meant}; 'miso-upload presets' lists them"
+        )
+    return (_place() / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+
+
+def preset_purpose(name: str) -> str:
+    """Return the sentence that a preset begins with: what it is for."""
+    return preset_text(name).split("\n", 1)[0].removeprefix("#").strip()
+
+
+@cache
+def read_preset(name: str) -> MappingFile:
+    """Return what a preset says.
+
+    Raises:
+        ConfigurationError: There is no such preset.
+    """
+    file = parse_mapping(f"preset {name}", preset_text(name))
+    return replace(file, rules=tuple(replace(each, lenient=True) for each in file.rules))
+
+
+def laid_over(upper: MappingFile, lower: MappingFile) -> MappingFile:
+    """Return one mapping of two, in which `upper` wins.
+
+    It wins attribute by attribute and option by option. A row is skipped by the skips of both; of
+    two skips of one name the upper one counts. Routes are one list in which the first that fits
+    counts, so those of `upper`, if there are any, stand instead of the others.
+    """
+    attributes = {each.attribute for each in upper.rules}
+    skips = {each.name for each in upper.skips}
+    return MappingFile(
+        upper.name or lower.name,
+        (*(each for each in lower.rules if each.attribute not in attributes), *upper.rules),
+        (*(each for each in lower.skips if each.name not in skips), *upper.skips),
+        upper.routing or lower.routing,
+        {**lower.options, **upper.options},
+    )
+
+
+def _place() -> Traversable:
+    return resources.files("miso_upload") / "presets"

@@ -1,0 +1,160 @@
+"""Rows and the records they become, for a person to look at before anything is sent.
+
+What is shown went through the very transform that an upload uses. Addresses in it are hidden.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from miso_upload.encoding import JSONEncodeError, decode_joined, encode
+from miso_upload.identity import IdentityPolicy
+from miso_upload.mapping import Mapper, MappingPlan
+from miso_upload.quoting import printable
+from miso_upload.timestamps import TimestampReader
+from miso_upload.transform import Transform
+from miso_upload.validation import Judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from miso_upload.formats import Format
+    from miso_upload.mapping import MappingFile
+    from miso_upload.records import Batch, Block, Record
+    from miso_upload.schema import Schema
+
+SIDE_BY_SIDE = 100
+"""Columns of a terminal from which on a row and its record stand beside each other."""
+_MOST_FIELDS = 40
+_WIDEST_NAME = 32
+_LEAST_VALUE = 16
+
+
+class Shown(NamedTuple):
+    """One row, and what became of it.
+
+    Attributes:
+        line: Where it stands.
+        row: What was read there.
+        record: The record that it becomes, if it becomes one.
+        reasons: Why it is rejected, if it is.
+        rule: The name of the rule that skips it, if one does.
+    """
+
+    line: int
+    row: Any
+    record: Record | None = None
+    reasons: tuple[str, ...] = ()
+    rule: str = ""
+
+
+def transform_of(mapping: MappingFile, schema: Schema, rows: Format) -> Transform:
+    """Return the transform that an upload under this mapping file alone would use.
+
+    Raises:
+        MappingError: The mapping does not fit the schema or the columns.
+    """
+    plan = MappingPlan(mapping.rules, mapping.skips, mapping.routing)
+    mapper = Mapper(plan, schema, TimestampReader(), IdentityPolicy(), rows.columns)
+    return Transform(rows, mapper, Judge(schema))
+
+
+def rows_of(block: Block, rows: Format, transform: Callable[[Block], Batch]) -> list[Shown]:
+    """Return the rows of a block, in order, with what becomes of each.
+
+    Which rule skips a row can only be told where one rule does all the skipping in the block; in a
+    block of a single row it always can.
+    """
+    batch = transform(block)
+    records = dict(zip(batch.lines, decode_joined(batch.slices), strict=True))
+    rule = ", ".join(batch.findings.skipped)
+    shown = {
+        rejection.line: Shown(
+            rejection.line, rejection.row, reasons=tuple(each.text for each in rejection.reasons)
+        )
+        for rejection in batch.rejections
+    }
+    if block.fault is None:
+        for part in rows.slices(block):
+            for line, row in zip(part.lines, part.rows, strict=True):
+                if line in records:
+                    shown[line] = Shown(line, row, records[line])
+                elif line not in shown:
+                    shown[line] = Shown(line, row, rule=rule)
+    return [shown[line] for line in sorted(shown)]
+
+
+def preview_text(shown: Iterable[Shown], width: int) -> str:
+    """Return rows and records side by side where `width` allows, or else one under the other."""
+    return "\n".join(line.rstrip() for each in shown for line in (*_one(each, width), "")) + "\n"
+
+
+def _one(shown: Shown, width: int) -> Iterator[str]:
+    beside = width >= SIDE_BY_SIDE
+    half = (width - 4) // 2 if beside else width - 2
+    left = _fields(shown.row, half)
+    right = _outcome(shown, half)
+    if beside:
+        yield f"{f'line {shown.line:,}':{half}}    {_verdict(shown)}"
+        for row, record in zip_longest(left, right, fillvalue=""):
+            yield f"{row:{half}}    {record}"
+    else:
+        yield f"line {shown.line:,}"
+        yield from left
+        yield f"  -> {_verdict(shown)}"
+        yield from (f"  {line}" for line in right)
+
+
+def _verdict(shown: Shown) -> str:
+    if shown.record is not None:
+        return f"becomes {printable(str(shown.record.get('type')))}"
+    return "is rejected" if shown.reasons else "is skipped"
+
+
+def _outcome(shown: Shown, width: int) -> list[str]:
+    if shown.record is not None:
+        return _fields(shown.record, width)
+    reasons = shown.reasons or (f"by the rule {printable(shown.rule)}",)
+    return [
+        line
+        for reason in reasons
+        for line in textwrap.wrap(
+            printable(reason), width - 2, initial_indent="  ", subsequent_indent="    "
+        )
+    ]
+
+
+def _fields(value: object, width: int) -> list[str]:
+    """Return the fields of an object on lines of their own; what is empty is left out."""
+    if not isinstance(value, dict):
+        return [f"  {printable(_text(value), width - 2)}"]
+    fields = [pair for pair in _flat(value, "") if pair[1] not in (None, "", [], {})]
+    names = [printable(name, _WIDEST_NAME) for name, _ in fields[:_MOST_FIELDS]]
+    room = max(map(len, names), default=0)
+    most = max(width - room - 4, _LEAST_VALUE)
+    lines = [
+        f"  {name:{room}}  {printable(_text(inner), most)}"
+        for name, (_, inner) in zip(names, fields, strict=False)
+    ]
+    if len(fields) > _MOST_FIELDS:
+        lines.append(f"  and {len(fields) - _MOST_FIELDS:,} more")
+    return lines
+
+
+def _flat(value: dict[str, Any], before: str) -> Iterator[tuple[str, Any]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict) and inner and before.count(".") < 3:  # noqa: PLR2004 -- readable
+            yield from _flat(inner, f"{before}{name}.")
+        else:
+            yield before + name, inner
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return encode(value).decode()
+    except (JSONEncodeError, RecursionError):
+        return type(value).__name__

@@ -1,0 +1,52 @@
+"""Drafts for tests: from rows to what the mapping file says, and to the records it makes."""
+
+from __future__ import annotations
+
+from miso_upload.formats import Limits
+from miso_upload.identity import IdentityPolicy
+from miso_upload.inference import draft_of, infer, mapping_text
+from miso_upload.mapping import Mapped, Mapper, MappingPlan, parse_mapping
+from miso_upload.records import Findings
+from miso_upload.schema import shipped_schema
+from miso_upload.sources import ReadingOptions, Source
+from miso_upload.timestamps import TimestampReader
+
+SAMPLE = Limits(rows=10_000)
+
+
+def draft(rows):
+    return infer(rows, shipped_schema())
+
+
+def table(**columns):
+    """Return rows from columns of equal length."""
+    names = list(columns)
+    return [dict(zip(names, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+
+
+def said(found):
+    """Return what a draft says of each attribute, with a rule of a column alone as its name."""
+    return {
+        guess.attribute: guess.rule["column"] if set(guess.rule) == {"column"} else guess.rule
+        for guess in found.guesses
+    }
+
+
+def mapper(found, columns=None, zone="UTC"):
+    """Return the mapper that the written file makes; fails where the file is not right."""
+    text = mapping_text(found.in_zone(zone), "history.csv", "mapping.toml")
+    file = parse_mapping("mapping.toml", text)
+    assert {named.attribute for named in file.rules} == set(said(found))
+    plan = MappingPlan(file.rules, file.skips, file.routing)
+    return Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), columns)
+
+
+def record(rows, number=0):
+    """Return the record that a row becomes under the mapping that is drafted from all rows."""
+    outcome = mapper(draft(rows)).apply(rows[number], 1, Findings())
+    return outcome.record if isinstance(outcome, Mapped) else outcome
+
+
+def draft_of_file(path):
+    with Source(str(path), ReadingOptions(limits=SAMPLE)) as source:
+        return draft_of(source, shipped_schema())[0]

@@ -1,0 +1,76 @@
+import pytest
+
+from inference.drafting import draft, record, said, table
+from miso_upload.inference.times import clock_format, times_of
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["1260759144", "946684800"], "epoch seconds"),
+        (["1260759144000"], "epoch milliseconds"),
+        (["1260759144000000"], "epoch microseconds"),
+        (["1260759144000000000"], "epoch nanoseconds"),
+        (["1260759144.25"], "epoch seconds"),
+        (["2024-05-01T10:00:00Z"], "ISO 8601"),
+        (["20240501", "20240502"], "ISO 8601"),
+        (["11/8/2018", "6/13/2018"], "month first, as 6/13/2018 tells"),
+        (["8/11/2018", "13/6/2018"], "day first, as 13/6/2018 tells"),
+    ],
+)
+def test_how_times_are_written_is_told(values, said):
+    assert times_of(values).said == said
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        ("31.12.2020 10:00", "%d.%m.%Y %H:%M"),
+        ("12/31/2020 1:05 PM", "%m/%d/%Y %I:%M %p"),
+        ("02/Jan/2023:10:00:00 +0000", "%d/%b/%Y:%H:%M:%S %z"),
+        ("Jan 5, 2020", "%b %d, %Y"),
+        ("Mon, 02 Jan 2023 10:00:00 +0000", "%a, %d %b %Y %H:%M:%S %z"),
+        ("20240501103000", "%Y%m%d%H%M%S"),
+    ],
+)
+def test_formats_are_described(value, form):
+    assert times_of([value]).format == form
+
+
+def test_an_order_that_nothing_decides_names_the_other():
+    times = times_of(["1/2/2020", "3/4/2020"])
+
+    assert (times.format, times.other_format) == ("%m/%d/%Y", "%d/%m/%Y")
+
+
+@pytest.mark.parametrize(
+    "values", [["abc"], ["7", "12"], ["596.31"], ["1001"], ["42420"], [""], [], ["CA-2018-152156"]]
+)
+def test_what_is_no_time_is_none(values):
+    assert times_of(values) is None
+
+
+def test_the_share_without_a_zone_is_told():
+    assert times_of(["2024-05-01 10:00", "2024-05-01T10:00:00Z"]).unzoned == 0.5
+
+
+def test_times_of_day_are_told_from_times():
+    assert clock_format(["08:26", "9:30"]) == "%H:%M"
+    assert clock_format(["noon"]) is None
+
+
+def test_a_number_is_a_time_only_under_a_name_of_one():
+    assert "timestamp" not in said(draft(table(product_id=["1260759144"])))
+    assert said(draft(table(ts=["1260759144"])))["timestamp"] == "ts"
+
+
+def test_a_date_and_a_time_of_day_are_joined():
+    rows = table(day=["01.05.2024", "31.05.2024"], clock=["9:30", "18:01"], user_id=["u", "v"])
+
+    assert record(rows)["timestamp"] == "2024-05-01T09:30:00Z"
+
+
+def test_when_it_was_ordered_is_preferred_to_when_it_was_shipped():
+    rows = table(ship_date=["2024-05-02"], order_date=["2024-05-01"])
+
+    assert draft(rows).of("timestamp").rule["column"] == "order_date"

@@ -1,0 +1,547 @@
+"""Every preset on a specimen of its vendor's export, and on real files where they are there."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from conftest import ROOT
+
+from miso_upload import Settings, check, upload
+from miso_upload.cli.commands import program
+from miso_upload.cli.upload import upload_command
+from miso_upload.errors import ConfigurationError, MappingError
+from miso_upload.identity import IdentityPolicy
+from miso_upload.mapping import (
+    Mapper,
+    MappingPlan,
+    laid_over,
+    parse_mapping,
+    preset_names,
+    preset_purpose,
+    preset_text,
+    read_preset,
+)
+from miso_upload.sandbox import Sandbox
+from miso_upload.schema import shipped_schema
+from miso_upload.timestamps import TimestampReader
+
+SPECIMENS = Path(__file__).parent / "specimens"
+CHROME = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/126.0 Safari/537.36"
+)
+OTHERS = "events without a counterpart in Miso"
+
+# Preset: what its specimen comes to, as (accepted, rejected), and the skipped rows by their names.
+COUNTS = {
+    "amplitude": (3, 0, {OTHERS: 2}),
+    "ga4-bigquery": (4, 1, {OTHERS: 2}),
+    "google-retail": (4, 1, {"events of Google's that Miso has no type for": 1}),
+    "mixpanel": (3, 0, {OTHERS: 2}),
+    "movielens": (2, 1, {}),
+    "rees46": (4, 1, {}),
+    "segment": (
+        4,
+        0,
+        {"calls other than track": 2, "track calls without a counterpart in Miso": 1},
+    ),
+    "shopify-orders": (
+        2,
+        1,
+        {"test orders": 1, "cancelled orders": 1, "orders whose payment was voided": 1},
+    ),
+    "snowplow": (
+        3,
+        1,
+        {
+            "ecommerce actions that Miso has no type for": 1,
+            "events that are no ecommerce actions": 1,
+        },
+    ),
+}
+
+# Preset: the record that a line of its specimen becomes, in full.
+RECORDS = {
+    ("amplitude", 1): {
+        "type": "product_detail_page_view",
+        "timestamp": "2024-05-01T08:00:00.749Z",
+        "anonymous_id": "dev-1",
+        "product_ids": ["boot-7"],
+        "context": {
+            "page": {"url": "https://shop.example/p/7"},
+            "campaign": {"source": "news"},
+            "region": "Berlin",
+            "truncated_ip": "192.0.2.0",
+        },
+    },
+    ("amplitude", 2): {
+        "type": "checkout",
+        "timestamp": "2024-05-01T08:02:00.749Z",
+        "user_id": "u-9",
+        "anonymous_id": "dev-1",
+        "product_ids": ["boot-7", "sock-2"],
+        "quantities": [1, 3],
+        "revenue": 74.5,
+        "context": {
+            "campaign": {"source": "news"},
+            "region": "Berlin",
+            "truncated_ip": "192.0.2.0",
+        },
+    },
+    ("ga4-bigquery", 1): {
+        "type": "product_detail_page_view",
+        "timestamp": "2024-05-01T08:00:00.123456Z",
+        "anonymous_id": "1234567890.1714550000",
+        "product_ids": ["boot-7"],
+        "context": {
+            "page": {
+                "url": "https://shop.example/p/7?utm_source=news",
+                "referrer": "https://search.example/",
+                "title": "Boot",
+            },
+            "campaign": {"source": "news", "medium": "email"},
+            "locale": "en-us",
+            "region": "Berlin",
+        },
+    },
+    ("ga4-bigquery", 2): {
+        "type": "search",
+        "timestamp": "2024-05-01T08:00:10Z",
+        "anonymous_id": "1234567890.1714550000",
+        "search": {"keywords": "rain boots"},
+        "context": {
+            "page": {"url": "https://shop.example/p/7?utm_source=news", "title": "Boot"},
+            "locale": "en-us",
+            "region": "Berlin",
+        },
+    },
+    ("ga4-bigquery", 3): {
+        "type": "checkout",
+        "timestamp": "2024-05-01T08:01:40Z",
+        "user_id": "u-9",
+        "anonymous_id": "1234567890.1714550000",
+        "product_ids": ["boot-7", "sock-2"],
+        "quantities": [1, 3],
+        "revenue": 74.5,
+        "context": {
+            "page": {"url": "https://shop.example/p/7?utm_source=news", "title": "Boot"},
+            "locale": "en-us",
+            "region": "Berlin",
+        },
+    },
+    ("google-retail", 1): {
+        "type": "search",
+        "timestamp": "2024-05-01T08:00:00.250Z",
+        "user_id": "u-9",
+        "anonymous_id": "v-1",
+        "search": {"keywords": "rain boots"},
+        "context": {
+            "page": {"url": "https://shop.example/search?q=rain+boots"},
+            "user_agent": CHROME,
+            "truncated_ip": "192.0.2.0",
+        },
+    },
+    ("google-retail", 2): {
+        "type": "category_page_view",
+        "timestamp": "2024-05-01T08:00:30Z",
+        "anonymous_id": "v-1",
+        "category": ["Shoes", "Boots"],
+    },
+    ("google-retail", 4): {
+        "type": "checkout",
+        "timestamp": "2024-05-01T10:02:00+02:00",
+        "anonymous_id": "v-1",
+        "product_ids": ["boot-7", "sock-2"],
+        "quantities": [1, 3],
+        "revenue": 74.5,
+    },
+    ("mixpanel", 1): {
+        "type": "product_detail_page_view",
+        "timestamp": "2024-05-01T08:00:00Z",
+        "anonymous_id": "dev-1",
+        "product_ids": ["boot-7"],
+        "context": {
+            "page": {"url": "https://shop.example/p/7"},
+            "campaign": {"source": "news"},
+            "region": "Berlin",
+        },
+    },
+    ("mixpanel", 3): {
+        "type": "search",
+        "timestamp": "2024-05-01T08:00:50Z",
+        "anonymous_id": "u-9",
+        "search": {"keywords": "rain boots"},
+    },
+    ("movielens", 2): {
+        "type": "rate",
+        "timestamp": "2009-12-14T02:52:24Z",
+        "user_id": "1",
+        "product_ids": ["31"],
+        "rating": 2.5,
+    },
+    ("rees46", 2): {
+        "type": "product_detail_page_view",
+        "timestamp": "2024-05-01T08:00:00Z",
+        "user_id": "512742880",
+        "product_ids": ["1004856"],
+    },
+    ("rees46", 5): {
+        "type": "checkout",
+        "timestamp": "2024-05-01T08:04:10Z",
+        "user_id": "512742880",
+        "product_ids": ["1004856"],
+        "revenue": 130.76,
+    },
+    ("segment", 2): {
+        "type": "search",
+        "timestamp": "2024-05-01T08:01:00.000Z",
+        "anonymous_id": "a-1",
+        "search": {"keywords": "rain boots"},
+        "context": {"truncated_ip": "192.0.2.0"},
+    },
+    ("segment", 3): {
+        "type": "checkout",
+        "timestamp": "2024-05-01T08:02:00.000Z",
+        "user_id": "u-9",
+        "anonymous_id": "a-1",
+        "product_ids": ["boot-7", "sock-2"],
+        "quantities": [1, 3],
+        "revenue": 74.5,
+        "context": {
+            "page": {
+                "url": "https://shop.example/p/7",
+                "referrer": "https://search.example/",
+                "title": "Boot",
+            },
+            "campaign": {"name": "may", "source": "news", "medium": "email"},
+            "locale": "en-GB",
+            "user_agent": CHROME,
+            "truncated_ip": "192.0.2.0",
+        },
+    },
+    ("shopify-orders", 1): {
+        "type": "checkout",
+        "timestamp": "2024-05-01T10:00:00+02:00",
+        "user_id": "7000000000001",
+        "product_ids": ["8000000000007", "8000000000002"],
+        "quantities": [1, 3],
+        "revenue": 74.5,
+        "context": {"locale": "en", "user_agent": CHROME, "truncated_ip": "192.0.2.0"},
+    },
+    ("snowplow", 2): {
+        "type": "product_detail_page_view",
+        "timestamp": "2024-05-01T08:00:00.123Z",
+        "anonymous_id": "d-1",
+        "product_ids": ["boot-7"],
+        "context": {
+            "page": {
+                "url": "https://shop.example/p/7",
+                "referrer": "https://search.example/",
+                "title": "Boot",
+            },
+            "campaign": {"source": "news"},
+            "region": "Attica",
+            "user_agent": CHROME,
+        },
+    },
+    ("snowplow", 4): {
+        "type": "checkout",
+        "timestamp": "2024-05-01T08:02:00.500Z",
+        "user_id": "u-9",
+        "anonymous_id": "d-1",
+        "product_ids": ["boot-7", "sock-2"],
+        "quantities": [2, 2],
+        "revenue": 50.0,
+        "context": {"page": {"url": "https://shop.example/p/7"}},
+    },
+}
+
+
+def compiled(name, header=None):
+    """Return a preset ready for rows: for cells under `header`, or for JSON."""
+    file = read_preset(name)
+    plan = MappingPlan(file.rules, file.skips, file.routing)
+    return Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), header)
+
+
+def specimen(name):
+    (found,) = (path for path in SPECIMENS.iterdir() if path.stem == name)
+    return found
+
+
+def checked(path, name, **options):
+    return check(Settings(inputs=(str(path),), preset=name, max_reject_rate=1, **options))
+
+
+@pytest.fixture
+def arriving(tmp_path):
+    """Return the records that arrive at a double when a file is uploaded."""
+
+    def send(path, **options):
+        with Sandbox(key="key") as sandbox:
+            settings = Settings(
+                inputs=(str(path),),
+                server=sandbox.url,
+                api_key="key",
+                state_dir=tmp_path / "state",
+                rejects=str(tmp_path / "rejects.jsonl"),
+                max_reject_rate=1,
+                **options,
+            )
+            assert upload(settings).balanced
+            return list(sandbox.records())
+
+    return send
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_fits_the_schema_and_says_what_it_is_for(name):
+    compiled(name)
+
+    assert preset_text(name).startswith("# ")
+    assert preset_purpose(name).endswith(".")
+    assert set(read_preset(name).options) <= {param.name for param in upload_command.params}
+
+
+def test_every_preset_has_a_specimen():
+    assert {path.stem for path in SPECIMENS.iterdir()} == set(preset_names()) == set(COUNTS)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_the_page_about_presets_shows_what_happens(name, monkeypatch):
+    page = (ROOT / "docs" / "presets.md").read_text(encoding="utf-8")
+    session = page.split(f"\n## {name}\n")[1].split("```")[1]
+    command, _, shown = session.removeprefix("console\n$ ").partition("\n")
+    monkeypatch.chdir(ROOT)
+
+    assert shlex.split(command)[-3:] == ["--preset", name, "--dry-run"]
+    assert invoke(*shlex.split(command)[1:]).stdout == shown
+
+
+def test_the_mapping_on_the_page_about_presets_works(tmp_path):
+    page = (ROOT / "docs" / "presets.md").read_text(encoding="utf-8")
+    mapping = shop_mapping(tmp_path, page.split("```toml\n")[1].split("```")[0])
+    row = {"event_type": "paid", "event_time": "2024-05-01 08:00:00.000000", "device_id": "d"}
+    history = tmp_path / "h.json"
+    history.write_text(json.dumps({**row, "event_properties": {"item": "p"}}) + "\n")
+
+    shown = invoke(history, "-m", mapping, "--dry-run").stdout
+
+    assert "1 rows read = 1 valid + 0 rejected + 0 skipped" in shown
+    assert "checkout 1" in shown
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_each_row_of_a_specimen_becomes_what_it_should(name):
+    accepted, rejected, skipped = COUNTS[name]
+
+    summary = checked(specimen(name), name)
+
+    assert sum(summary.findings.types.values()) == accepted
+    assert summary.totals.rejected == rejected
+    assert dict(summary.findings.skipped) == skipped
+
+
+@pytest.mark.parametrize(("name", "line"), RECORDS)
+def test_a_row_becomes_its_record(name, line, tmp_path, arriving):
+    lines = specimen(name).read_text(encoding="utf-8").splitlines(keepends=True)
+    head = [] if specimen(name).suffix.startswith(".json") else lines[:1]
+    path = tmp_path / specimen(name).name
+    path.write_text("".join([*head, lines[line - 1]]), encoding="utf-8")
+
+    assert arriving(path, preset=name) == [RECORDS[name, line]]
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "types", "rejected", "skipped"),
+    [
+        ("rees46", "ecommerce/rees46_2019-Oct.csv",
+         {"product_detail_page_view": 17_055, "add_to_cart": 165, "checkout": 214}, 1, 0),
+        ("google-retail", "ecommerce/google_retail_user_events.json",
+         {"home_page_view": 1, "search": 2, "product_detail_page_view": 1}, 0, 0),
+        ("google-retail", "ecommerce/google_retail_user_events_some_invalid.json",
+         {"home_page_view": 1, "search": 1, "product_detail_page_view": 1}, 1, 0),
+        ("snowplow", "analytics/snowplow_ecommerce_events_apache2.csv",
+         {"product_detail_page_view": 179, "impression": 100, "click": 35, "add_to_cart": 38,
+          "remove_from_cart": 15, "checkout": 14, "refund": 1}, 410, 40),
+    ],
+)  # fmt: skip
+def test_a_real_file_comes_to_the_known_counts(name, path, types, rejected, skipped, shared_data):
+    summary = checked(shared_data / path, name)
+
+    assert dict(summary.findings.types) == types
+    assert summary.totals.rejected == rejected
+    assert sum(summary.findings.skipped.values()) == skipped
+
+
+def test_all_real_ratings_arrive_and_are_of_671_users(shared_data, arriving):
+    records = arriving(shared_data / "media/ml-latest-small_ratings.csv", preset="movielens")
+
+    assert [record["type"] for record in records] == ["rate"] * 100_004
+    assert len({record["user_id"] for record in records}) == 671
+
+
+# -- layers ----------------------------------------------------------------------------------------
+
+
+def shop_mapping(tmp_path, text):
+    path = tmp_path / "shop.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_a_mapping_file_wins_over_a_preset_and_options_over_both(tmp_path, arriving):
+    mapping = shop_mapping(
+        tmp_path,
+        """
+        [attributes]
+        product_ids = { template = "p-{product_id}" }
+        user_id = { value = "of the file" }
+        [[skip]]
+        name = "other brands"
+        column = "brand"
+        not_in = ["acme"]
+        """,
+    )
+
+    records = arriving(
+        specimen("rees46"), preset="rees46", mapping=mapping, set=("user_id=of the option",)
+    )
+
+    assert [record["type"] for record in records] == [
+        "product_detail_page_view",
+        "add_to_cart",
+        "checkout",
+    ]
+    assert {tuple(record["product_ids"]) for record in records} == {("p-1004856",)}
+    assert {record["user_id"] for record in records} == {"of the option"}
+
+
+def test_skips_add_up_and_those_of_one_name_are_replaced():
+    def skip(name, column):
+        return f'[[skip]]\nname = "{name}"\ncolumn = "{column}"\nempty = true\n'
+
+    lower = parse_mapping("lower", skip("a", "x") + skip("b", "x"))
+    upper = parse_mapping("upper", skip("b", "y") + skip("c", "y"))
+
+    both = laid_over(upper, lower)
+
+    assert [(each.name, each.column) for each in both.skips] == [("a", "x"), ("b", "y"), ("c", "y")]
+
+
+def test_routes_of_a_mapping_file_stand_instead_of_those_below():
+    def route(match):
+        options = "[options]\nstrict = true\nchunk_size = 5\n"
+        return f'{options}[[routes]]\nmatch = "{match}"\ntype = "like"\n'
+
+    lower = parse_mapping("lower", route("/low"))
+    upper = parse_mapping("upper", route("/up").replace("chunk_size = 5", "chunk_size = 7"))
+
+    assert laid_over(upper, lower).routing == upper.routing
+    assert laid_over(parse_mapping("empty", ""), lower).routing == lower.routing
+    assert laid_over(upper, lower).options == {"strict": True, "chunk_size": 7}
+
+
+def test_a_copy_of_a_preset_maps_as_it_does(tmp_path):
+    same = tmp_path / "copy.toml"
+    same.write_text("# copied\n" + preset_text("rees46"), encoding="utf-8")
+
+    assert read_preset("rees46").fingerprint == parse_mapping("x", same.read_text()).fingerprint
+    assert read_preset("rees46").fingerprint != read_preset("movielens").fingerprint
+
+
+def test_columns_that_a_vendor_may_leave_out_are_no_mistake(tmp_path):
+    path = tmp_path / "events.csv"
+    path.write_text("event_time,event_type,product_id,user_id\n2024-05-01T08:00:00Z,view,p,u\n")
+
+    assert dict(checked(path, "rees46").findings.types) == {"product_detail_page_view": 1}
+
+
+@pytest.mark.parametrize(
+    ("header", "name", "missing"),
+    [
+        ("event_time,event,product_id,user_id", "rees46", "'event_type' (did you mean"),
+        ("userId,movieId,rating", "movielens", "'timestamp'"),
+        ("userId,movieId,rating,timestamp", "snowplow", "'unstruct_event_com_"),
+    ],
+)
+def test_a_file_of_another_vendor_is_told_by_what_it_lacks(header, name, missing):
+    with pytest.raises(MappingError) as caught:
+        compiled(name, tuple(header.split(",")))
+    assert str(caught.value).startswith(f"preset {name}:")
+    assert f"the header has no column {missing}" in str(caught.value)
+
+
+# -- the program -----------------------------------------------------------------------------------
+
+
+def invoke(*args, **kwargs):
+    return CliRunner().invoke(program, [str(arg) for arg in args], **kwargs)
+
+
+def test_presets_are_listed_with_what_they_are_for():
+    shown = invoke("presets").stdout
+
+    assert [line.split()[0] for line in shown.splitlines()[:-1]] == list(preset_names())
+    assert "rees46          Shop events as REES46 publishes them" in shown
+
+
+def test_a_preset_is_printed_as_it_is_written():
+    assert invoke("presets", "ga4-bigquery").stdout == preset_text("ga4-bigquery")
+
+
+@pytest.mark.parametrize(
+    "args", [("presets", "rees64"), ("x.csv", "--dry-run", "--preset", "rees64")]
+)
+def test_an_unknown_preset_is_told_with_the_nearest_name(args):
+    done = invoke(*args)
+
+    assert done.exit_code == 2
+    assert "there is no preset 'rees64' (did you mean rees46?)" in done.stderr
+
+
+def test_an_unknown_preset_is_an_error_in_code_too():
+    with pytest.raises(ConfigurationError, match="did you mean segment"):
+        checked(specimen("segment"), "segmet")
+
+
+def test_a_mapping_file_can_name_its_preset(tmp_path):
+    mapping = shop_mapping(tmp_path, '[options]\npreset = "rees46"\ndry_run = true\n')
+
+    for options in ({}, {"env": {"MISO_UPLOAD_MAPPING": mapping}}):
+        args = () if options else ("-m", mapping)
+        done = invoke(specimen("rees46"), *args, **options)
+        assert "5 rows read = 4 valid + 1 rejected" in done.stdout
+
+
+def test_options_of_a_preset_give_way_to_those_of_a_mapping_file(tmp_path, monkeypatch):
+    place = tmp_path / "presets"
+    place.mkdir()
+    (place / "own.toml").write_text('# For a test.\n[options]\ndelimiter = "|"\ndry_run = true\n')
+    monkeypatch.setattr(resources, "files", lambda _: tmp_path)
+    preset_names.cache_clear()
+    history = tmp_path / "h.csv"
+    history.write_text("type;user_id;timestamp\nhome_page_view;u;2024-05-01T08:00:00Z\n")
+    mapping = shop_mapping(tmp_path, '[options]\ndelimiter = ";"\n')
+
+    try:
+        orders = (("--preset", "own", "-m", mapping), ("-m", mapping, "--preset", "own"))
+        shown = [invoke(history, *args).stdout for args in orders]
+    finally:
+        preset_names.cache_clear()
+        read_preset.cache_clear()
+
+    assert all("1 rows read = 1 valid" in each for each in shown), shown
+
+
+def test_specimens_hold_documentation_addresses_only():
+    for path in SPECIMENS.glob("*.json*"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            found = {str(value) for key, value in row.items() if "ip" in key and value}
+            assert all("192.0.2." in each or "." not in each for each in found)
