@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
@@ -32,6 +33,7 @@ from miso_upload.encoding import encode_pretty
 from miso_upload.errors import (
     AccountingError,
     ConfigurationError,
+    InterruptedRunError,
     LockedError,
     MisoUploadError,
     SourceError,
@@ -45,7 +47,7 @@ from miso_upload.rejects import RejectsFile, rejects_path
 from miso_upload.report import Summary
 from miso_upload.settings import MOST_ROWS, Settings
 from miso_upload.sources import ReadingOptions, Source, expand_inputs
-from miso_upload.stopping import StopSignal
+from miso_upload.stopping import StopReading, StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +75,7 @@ def upload(
         SourceError: An input cannot be opened.
         LockedError: Another run is at work on the same target.
         LedgerError: The ledger cannot be used.
+        InterruptedRunError: A signal came while the first input was waited for.
     """
     listener = listener or Listener()
     stop = stop or StopSignal()
@@ -82,7 +85,14 @@ def upload(
         if settings.sandbox:
             settings, arrived = _with_sandbox(settings, stack)
         recipe = Recipe(settings)
-        opened = _open_inputs(settings, recipe, listener)
+        try:
+            with stop.reading():
+                opened = _open_inputs(settings, recipe, listener)
+        except StopReading:
+            raise InterruptedRunError(
+                "stopped by a signal before anything was read",
+                signal_number=stop.signal_number or signal.SIGINT,
+            ) from None
         deliverer = _deliverer(settings, stop, listener)
         ledger = _ledger(settings, stack)
         rejects = _Rejects(settings, ledger)

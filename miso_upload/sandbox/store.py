@@ -137,10 +137,12 @@ class Store:
                 ),
             )
             transaction.executemany(
-                "INSERT INTO tallies VALUES (?1, ?2, ?3, ?4) ON CONFLICT (type) DO UPDATE SET"
-                " records = records + ?2,"
-                " first_instant = min(ifnull(first_instant, ?3), ifnull(?3, first_instant)),"
-                " last_instant = max(ifnull(last_instant, ?4), ifnull(?4, last_instant))",
+                "INSERT INTO tallies VALUES (?, ?, ?, ?) ON CONFLICT (type) DO UPDATE SET"
+                " records = records + excluded.records,"
+                " first_instant = min(ifnull(first_instant, excluded.first_instant),"
+                " ifnull(excluded.first_instant, first_instant)),"
+                " last_instant = max(ifnull(last_instant, excluded.last_instant),"
+                " ifnull(excluded.last_instant, last_instant))",
                 _tallies(records),
             )
 

@@ -136,6 +136,23 @@ def test_standard_input_is_an_input(upload, history, sandbox, tmp_path):
     assert users(sandbox) == everyone()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
+def test_a_signal_ends_the_wait_for_an_input_that_says_nothing(sandbox, monkeypatch):
+    monkeypatch.setenv("MISO_API_KEY", KEY)
+    waiting = subprocess.Popen(
+        [sys.executable, "-m", "miso_upload", "-", "--server", sandbox.url],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(1.5)
+
+    waiting.send_signal(signal.SIGINT)
+    said = waiting.stderr.read()
+
+    assert waiting.wait(10) == 130
+    assert "stopped by a signal" in said
+    waiting.communicate()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes with names are of POSIX")
 def test_a_pipe_with_a_name_is_read_once_and_whole(upload, tmp_path, sandbox):
     pipe = tmp_path / "history.jsonl"

@@ -31,8 +31,8 @@ def test_a_zone_that_is_missing_is_a_comment_to_fill_in():
     (rule,) = [
         each.rule for each in parse_mapping("m", filled).rules if each.attribute == "timestamp"
     ]
-    assert rule.timestamps.zone == "Europe/Berlin"
-    assert [each.rule.timestamps for each in parse_mapping("m", text).rules][-1] is None
+    assert rule.timezone == "Europe/Berlin"
+    assert [each.rule.timezone for each in parse_mapping("m", text).rules][-1] is None
 
 
 def test_options_that_are_needed_to_read_are_kept():
