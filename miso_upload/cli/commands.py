@@ -21,7 +21,10 @@ A file that is called like a command is reached as ./status.
 """
 
 
-@click.group(PROGRAM, cls=Program, context_settings=CONTEXT, epilog=_EPILOG, no_args_is_help=True)
+@click.group(
+    PROGRAM, cls=Program, context_settings=CONTEXT, epilog=_EPILOG, no_args_is_help=True,
+    subcommand_metavar="FILE... | COMMAND [ARGS]...",
+)  # fmt: skip
 @click.version_option(__version__, prog_name=PROGRAM)
 def program() -> None:
     """Upload months of interaction history to Miso.
@@ -35,7 +38,7 @@ program.add_command(init_command)
 program.add_command(preview_command)
 
 
-@program.command("types", cls=HeadedCommand)
+@program.command("types", cls=HeadedCommand, short_help="List the types, or explain one.")
 @click.argument("name", required=False)
 @click.option("--schema", type=click.Path(dir_okay=False), metavar="FILE", help="Of this schema.")
 def types_command(name: str | None, schema: str | None) -> None:
@@ -47,7 +50,7 @@ def types_command(name: str | None, schema: str | None) -> None:
     say((explain_type(chosen, name) if name else list_types(chosen)).rstrip())
 
 
-@program.command("presets", cls=HeadedCommand)
+@program.command("presets", cls=HeadedCommand, short_help="List ready mappings, or print one.")
 @click.argument("name", required=False)
 def presets_command(name: str | None) -> None:
     """List the ready mappings, or print one, to be copied and changed."""
@@ -62,7 +65,7 @@ def presets_command(name: str | None) -> None:
     say("'miso-upload presets NAME' prints one; --preset NAME uses it.")
 
 
-@program.command("schema", cls=HeadedCommand)
+@program.command("schema", cls=HeadedCommand, short_help="Print the schema of a record.")
 def schema_command() -> None:
     """Print the JSON Schema that records are judged by."""
     from miso_upload.schema import shipped_schema_text
@@ -70,7 +73,7 @@ def schema_command() -> None:
     say(shipped_schema_text().decode().rstrip())
 
 
-@program.command("status", cls=HeadedCommand)
+@program.command("status", cls=HeadedCommand, short_help="Show what became of each source.")
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path())
 @reading_options
 @state_option
@@ -89,7 +92,7 @@ def status_command(
         say(status_text(found).rstrip())
 
 
-@program.command("rejects", cls=HeadedCommand)
+@program.command("rejects", cls=HeadedCommand, short_help="Print rejected rows again.")
 @click.argument("file", type=click.Path())
 @reading_options
 @state_option
@@ -101,7 +104,7 @@ def rejects_command(*, file: str, state_dir: Path | None, **options: Any) -> Non
         say(line.decode().rstrip("\n"))
 
 
-@program.command("sandbox", cls=HeadedCommand)
+@program.command("sandbox", cls=HeadedCommand, short_help="Serve a local double of Miso.")
 @serving("--port", type=click.IntRange(0, 65535), default=8642, help="Default: 8642; 0 for any.")
 @serving("--store", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
          help="Keep what is accepted in this SQLite file.")  # fmt: skip

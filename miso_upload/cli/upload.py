@@ -175,7 +175,10 @@ _JUDGING = (
 )
 
 
-@click.command("upload", cls=HeadedCommand, context_settings=CONTEXT, epilog=_EXAMPLES)
+@click.command(
+    "upload", cls=HeadedCommand, context_settings=CONTEXT, epilog=_EXAMPLES,
+    short_help="What FILE... does without a command.",
+)  # fmt: skip
 @click.argument("inputs", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 @reading_options
 @reading("--growing", is_flag=True, help="The last line may still be written: let it wait.")
