@@ -34,6 +34,7 @@ from miso_upload.errors import (
     AccountingError,
     ConfigurationError,
     InterruptedRunError,
+    LedgerError,
     LockedError,
     MisoUploadError,
     SourceError,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from miso_upload.pipeline import Delivers
 
 LEDGER_SUFFIX = ".ledger"
+_AFTER_SIGNAL = "; the position is kept: run the same command again"
 
 
 def upload(
@@ -160,8 +162,14 @@ def _check(settings: Settings) -> None:
             "no API key: set MISO_API_KEY, or name a file with --api-key-file; "
             "--dry-run and --sandbox need none"
         )
+    if settings.report is not None and not _can_write(Path(settings.report)):
+        raise ConfigurationError(f"--report {settings.report}: cannot be written there")
     if any(not char.isprintable() or char.isspace() for char in settings.api_key):
         raise ConfigurationError("the API key holds white space or control characters; check it")
+
+
+def _can_write(path: Path) -> bool:
+    return os.access(path if path.exists() else path.parent, os.W_OK) and not path.is_dir()
 
 
 class _Opened(NamedTuple):
@@ -228,7 +236,7 @@ class _Rejects:
             return None
         path = Path(settings.rejects) if settings.rejects else rejects_path(name)
         if path not in self._files:
-            if not os.access(path if path.exists() else path.parent, os.W_OK):
+            if not _can_write(path):
                 if settings.rejects is None:
                     return None
                 raise ConfigurationError(f"--rejects {settings.rejects}: cannot be written")
@@ -292,7 +300,7 @@ class _Locked:
                 "one holds no lock)"
             ) from None
         except OSError as error:
-            raise LockedError(
+            raise LedgerError(
                 f"the state directory {self._path.parent} cannot be used ({error.strerror}); "
                 "name another with --state-dir"
             ) from None
@@ -329,6 +337,7 @@ def _pipeline_options(settings: Settings, recipe: Recipe) -> PipelineOptions:
         abandon_unknown=settings.on_unknown == "skip",
         restart=settings.restart,
         allow_changed_recipe=settings.allow_changed_mapping,
+        after_signal=_AFTER_SIGNAL if settings.lasting else "",
     )
 
 
@@ -379,6 +388,6 @@ def _write_report(path: str, summary: Summary) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(text)
     except OSError as error:
-        raise MisoUploadError(
-            f"--report {path}: cannot be written ({error.strerror}); the upload itself is done"
-        ) from None
+        summary.problems.append(
+            LedgerError(f"--report {path}: cannot be written ({error.strerror})")
+        )

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from miso_upload.delivery import DeliveryPool
 from miso_upload.errors import (
-    ChangedRecipeError,
     InterruptedRunError,
     JunkError,
     LedgerError,
@@ -23,6 +22,7 @@ from miso_upload.errors import (
 from miso_upload.ledger import Settlement
 from miso_upload.records import Receipt
 from miso_upload.report import SourceSummary
+from miso_upload.resuming import refuse_changed_recipe, refuse_edited
 from miso_upload.sources import Source, Span
 from miso_upload.sources.fingerprint import HEAD_BYTES
 from miso_upload.stopping import StopReading
@@ -72,6 +72,7 @@ class PipelineOptions:
         abandon_unknown: Nor will they be by a later run.
         restart: Start every source over.
         allow_changed_recipe: Go on with a source that was begun under another recipe.
+        after_signal: What to say of going on after a signal.
         patience: How long to wait for deliveries when the run is interrupted, in seconds.
     """
 
@@ -83,6 +84,7 @@ class PipelineOptions:
     abandon_unknown: bool = False
     restart: bool = False
     allow_changed_recipe: bool = False
+    after_signal: str = ""
     patience: float = 30.0
 
 
@@ -225,9 +227,12 @@ class Pipeline:
             )
             ledger.start_over(entry)
         if entry is None:
+            if not options.restart:
+                refuse_edited(each.name, source.head, ledger)
             entry = ledger.register(each.name, source.head, options.recipe)
         else:
-            self._check_recipe(each.name, entry)
+            if not (options.allow_changed_recipe or options.restart):
+                refuse_changed_recipe(each.name, entry, options.recipe, ledger)
             if entry.name != each.name:
                 self._listener.noted(f"{each.name}: has the content of {entry.name}, known already")
             entry = ledger.meet_again(entry, each.name, source.head, options.recipe)
@@ -237,19 +242,6 @@ class Pipeline:
         proven = summary.before.rows > summary.before.rejected
         places.append(_Place(entry, each.rejects, shown, summary, proven))
         return places[-1]
-
-    def _check_recipe(self, name: str, entry: Entry) -> None:
-        options = self._options
-        if entry.recipe == options.recipe or options.allow_changed_recipe or options.restart:
-            return
-        if not self._ledger.totals(entry).rows:
-            return
-        raise ChangedRecipeError(
-            f"{name}: part of it was uploaded under other options "
-            f"({changed_options(entry.recipe, options.recipe)}). Use the same options again, or "
-            "say --allow-changed-mapping to send only the rest under the new ones, or --restart to "
-            "send all of it again"
-        )
 
     def _blocks(self, source: Source, place: _Place) -> Iterator[tuple[Block, Leftover | None]]:
         """Yield the blocks with work left, and then everything behind the last known span."""
@@ -370,7 +362,9 @@ class Pipeline:
     def _drain(self) -> None:
         """Let what is under way finish, for a while; what does not stays an intent."""
         if self._stop.is_set() and len(self._pool):
-            self._listener.stopping("finishing what is under way")
+            signalled = self._stop.signal_number is not None
+            again = " (once more Ctrl-C to leave at once)" if signalled else ""
+            self._listener.stopping(f"finishing what is under way{again}")
         deadline: float | None = None
         while len(self._pool) and (deadline is None or time.monotonic() < deadline):
             try:
@@ -381,25 +375,13 @@ class Pipeline:
                 deadline = time.monotonic() + self._options.patience
         if self._stop.is_set() and self._summary.stopped_by is None:
             self._summary.stopped_by = InterruptedRunError(
-                "stopped by a signal; the position is kept: run the same command again",
+                f"stopped by a signal{self._options.after_signal}",
                 signal_number=self._stop.signal_number or signal.SIGINT,
             )
 
 
 def _span(known: LedgerSpan) -> Span:
     return Span(known.start, known.end, known.first_line, known.digest)
-
-
-def changed_options(before: str, now: str) -> str:
-    """Return what differs between two recipes, in the words of the options."""
-    old = dict(line.partition("=")[::2] for line in before.splitlines())
-    new = dict(line.partition("=")[::2] for line in now.splitlines())
-    changes = [
-        f"{name}: {old.get(name) or 'nothing'}, now {new.get(name) or 'nothing'}"
-        for name in dict.fromkeys((*old, *new))
-        if old.get(name) != new.get(name)
-    ]
-    return "; ".join(changes)
 
 
 _NOTHING = Receipt()

@@ -111,7 +111,7 @@ class Lines(Counting):
 
     def stopping(self, why: str) -> None:
         """See `Listener`."""
-        self.say(f"stopping: {why} (once more Ctrl-C to leave at once)")
+        self.say(f"stopping: {why}")
 
     def say(self, text: str) -> None:
         """Write a line."""

@@ -200,7 +200,8 @@ class Summary:
             )
             return
         yield self.totals.as_sentence() + ("" if self.balanced else "   DOES NOT ADD UP")
-        if self.before.rows and self.totals == self.before:
+        waiting = self.totals.pending + self.totals.unknown
+        if self.before.rows and self.totals == self.before and not waiting:
             yield f"{_INDENT}nothing new: all of them were settled by earlier runs"
             return
         if self.before.rows:
@@ -217,6 +218,8 @@ class Summary:
             f"{_INDENT}{self.requests:,} request(s), {self.bytes_sent:,} bytes, "
             f"{self.seconds:,.1f} s" + (f", to {self.host}" if self.host else "")
         )
+        if self.mode == "server-dry-run":
+            yield f"{_INDENT}a dry run: Miso validated the records and stored none"
 
     def _rejected(self) -> Iterator[str]:
         listed = self.most_common_reasons()
@@ -263,7 +266,9 @@ class Summary:
         if found.unmapped or found.not_of_type:
             yield "\nLeft out:"
         for column, count in found.unmapped.most_common(_MOST_LISTED):
-            yield f"{_INDENT}{count:>9,}  column {printable(column)!r}, not an attribute"
+            yield f"{_INDENT}{count:>9,}  column {printable(column)!r}, which became nothing"
+        if len(found.unmapped) > _MOST_LISTED:
+            yield f"{_INDENT}{'':>9}  and {len(found.unmapped) - _MOST_LISTED} other columns"
         for (attribute, name), count in found.not_of_type.most_common(_MOST_LISTED):
             yield f"{_INDENT}{count:>9,}  {attribute}, which {name} does not have"
 

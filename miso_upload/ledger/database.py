@@ -27,6 +27,9 @@ CREATE TABLE sources (
     recipe TEXT NOT NULL, seen_at TEXT NOT NULL, run_id INTEGER NOT NULL,
     superseded INTEGER NOT NULL DEFAULT 0
 );
+CREATE TABLE head_lines (
+    line BLOB NOT NULL, source_id INTEGER NOT NULL, PRIMARY KEY (line, source_id)
+) WITHOUT ROWID;
 CREATE TABLE rejects_files (
     path TEXT PRIMARY KEY, length INTEGER NOT NULL, run_id INTEGER NOT NULL
 );

@@ -27,6 +27,10 @@ _SPAN = "start, end, first_line, line_count, digest, state, unknown_lines, pendi
 _TOTALS = ", ".join(f"coalesce(sum({name}), 0)" for name in Totals.names())
 
 
+FEWEST_LINES = 3
+"""How many lines of a source must be known before it can resemble another."""
+
+
 class Ledger:
     """The record of what was sent to one target. Only one thread may use it.
 
@@ -92,6 +96,24 @@ class Ledger:
                 return _entry(found)
         return None
 
+    def resembling(self, head: Head) -> Entry | None:
+        """Return a source of which Miso may have rows and most of `head`'s lines are, if any.
+
+        It is asked for heads that are not recognised: such a source was edited, or cut at its
+        beginning, and sending all of it would send most of its rows again.
+        """
+        lines = head.line_digests()
+        if len(lines) < FEWEST_LINES:
+            return None
+        marks = ", ".join("?" * len(lines))
+        found = self._db.row(
+            f"SELECT source_id FROM head_lines WHERE line IN ({marks}) AND source_id IN "
+            "(SELECT source_id FROM spans WHERE accepted + unknown > 0) "
+            "GROUP BY source_id HAVING count(*) * 2 > ? ORDER BY count(*) DESC LIMIT 1",
+            (*lines, len(lines)),
+        )
+        return self._entry_of(found[0]) if found else None
+
     def register(self, name: str, head: Head, recipe: str) -> Entry:
         """Take note of a source that was not known."""
         with self._db.transaction():
@@ -100,6 +122,7 @@ class Ledger:
                 "VALUES (?, ?, ?, ?, ?, ?)",
                 (_stored(name), len(head), head.digest(), recipe, _now(), self._run_id),
             )
+            self._note_lines(source_id, head)
         return self._entry_of(source_id)
 
     def meet_again(self, entry: Entry, name: str, head: Head, recipe: str) -> Entry:
@@ -110,6 +133,7 @@ class Ledger:
                 "seen_at = ?, run_id = ? WHERE id = ?",
                 (_stored(name), len(head), head.digest(), recipe, _now(), self._run_id, entry.id),
             )
+            self._note_lines(entry.id, head)
         return self._entry_of(entry.id)
 
     def start_over(self, entry: Entry) -> None:
@@ -281,6 +305,12 @@ class Ledger:
             self._db.change("DELETE FROM rejects_files WHERE path = ?", (_path(path),))
 
     # -- inside ------------------------------------------------------------------------------------
+
+    def _note_lines(self, source_id: int, head: Head) -> None:
+        self._db.change_many(
+            "INSERT OR IGNORE INTO head_lines VALUES (?, ?)",
+            [(line, source_id) for line in head.line_digests()],
+        )
 
     def _enter_span(self, entry: Entry, batch: Batch) -> None:
         """Enter the span of `batch` as intended, unless it is known already."""

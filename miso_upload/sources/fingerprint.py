@@ -10,6 +10,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
+MOST_LINES = 256
+"""How many lines of a source's beginning are compared with those of others."""
+
 HEAD_BYTES = 65_536
 """How much of a source's beginning identifies it."""
 
@@ -29,6 +32,14 @@ class Head:
     def digest(self, length: int | None = None) -> bytes:
         """Return the digest of the first `length` bytes; of all of them by default."""
         return digest(self.data[:length])
+
+    def line_digests(self) -> set[bytes]:
+        """Return digests of some whole lines, by which an edited copy can be told from a new file.
+
+        The first line is none of them: many files begin with the same header.
+        """
+        lines = self.data.split(b"\n")[1:-1][:MOST_LINES]
+        return {digest(line)[:8] for line in lines if line.strip()}
 
 
 def digest(data: bytes) -> bytes:

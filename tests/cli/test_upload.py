@@ -451,3 +451,56 @@ def test_real_user_events_go_through_with_names_alone(name, rows, upload, sandbo
 
     assert done.returncode == 0
     assert sandbox.counts()["records"] == rows
+
+
+def test_an_input_that_was_edited_is_not_sent_again_unsaid(upload, history, sandbox):
+    upload(history)
+    history.write_text(history.read_text().replace("2025-13-01", "2025-12-01T00:00:00Z"))
+
+    done = upload(history)
+
+    assert done.returncode == 2
+    assert "of which Miso has 50 rows" in done.stderr
+    assert len(users(sandbox)) == 50
+
+
+def test_an_edited_input_is_sent_whole_where_the_user_says_so(upload, history, sandbox):
+    upload(history)
+    history.write_text(history.read_text().replace("2025-13-01", "2025-12-01T00:00:00Z"))
+
+    done = upload(history, "--restart")
+
+    assert done.returncode == 0
+    assert len(users(sandbox)) == 101
+
+
+def test_another_file_under_the_same_name_is_a_new_input(upload, history, sandbox):
+    upload(history)
+    write_rows(history, [row(number) for number in range(1_000, 1_050)])
+
+    done = upload(history)
+
+    assert done.returncode == 0
+    assert len(users(sandbox)) == 100
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_sent(
+    upload, history, sandbox, tmp_path
+):
+    done = upload(history, "--report", tmp_path / "nowhere" / "report.json")
+
+    assert done.returncode == 2
+    assert sandbox.counts()["requests"] == 0
+
+
+def test_a_server_dry_run_says_that_it_was_one(upload, history):
+    assert "stored none" in upload(history, "--server-dry-run").stdout
+
+
+def test_rows_that_still_wait_are_not_called_settled(upload, history, sandbox):
+    sandbox.faults = Faults(statuses={503: 1.0})
+    for _ in range(2):
+        done = upload(history, "--max-attempts", 1)
+
+    assert done.returncode == 3
+    assert "nothing new" not in done.stdout
