@@ -118,6 +118,8 @@ def upload(
         listener.started([(each.name, each.size) for each in opened])
         pipeline.run(inputs)
         summary.arrived = arrived() if arrived else None
+        if summary.findings.types or summary.reasons:
+            summary.advice += recipe.unfetched(summary.findings)
         _conclude(settings, summary)
         ledger.end_run(summary.exit_code)
         if settings.report is not None:

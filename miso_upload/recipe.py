@@ -26,7 +26,7 @@ from miso_upload.validation import Judge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from miso_upload.records import Batch, Block
+    from miso_upload.records import Batch, Block, Findings
     from miso_upload.schema import Schema
     from miso_upload.settings import Settings
     from miso_upload.sources import Source
@@ -79,6 +79,14 @@ class Recipe:
         self.text = "\n".join(
             f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value
         )
+
+    def unfetched(self, findings: Findings) -> list[str]:
+        """Return, for each column that the user named and no row had, a sentence that says so."""
+        return [
+            f"{named.origin}: no row has {' or '.join(named.rule.reads)}; check the name"
+            for named in self._plan.rules
+            if named.rule.reads and not named.lenient and named.attribute not in findings.fetched
+        ]
 
     def transform(self, source: Source) -> Callable[[Block], Batch]:
         """Return the transform for the rows of `source`.

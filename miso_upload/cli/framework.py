@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -92,7 +93,9 @@ class Program(click.Group):
             return super().invoke(ctx)
         except MisoUploadError as error:
             fail(str(error), error.exit_code)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, OSError, EOFError):
+        except (KeyboardInterrupt, click.Abort):
+            fail("stopped before anything was read", 128 + signal.SIGINT)
+        except (click.ClickException, click.exceptions.Exit, OSError, EOFError):
             raise
         except Exception as error:  # noqa: BLE001 -- the last resort
             fail(_defect(error), _DEFECT)

@@ -240,6 +240,7 @@ class Mapper:
                 if rule.default is not ABSENT:
                     work.put(binding._replace(convert=None), rule.default)
             else:
+                work.findings.fetched.add(binding.attribute)
                 work.put(binding, value)
 
     def _is_absent(self, binding: Binding) -> bool:

@@ -504,3 +504,9 @@ def test_rows_that_still_wait_are_not_called_settled(upload, history, sandbox):
 
     assert done.returncode == 3
     assert "nothing new" not in done.stdout
+
+
+def test_a_named_column_that_no_row_has_is_told(upload, history):
+    done = upload(history, "--dry-run", "--map", "product_ids=skuu")
+
+    assert "--map product_ids=skuu: no row has skuu; check the name" in done.stdout
