@@ -228,7 +228,9 @@ class Pipeline:
             ledger.start_over(entry)
         if entry is None:
             if not options.restart:
-                refuse_edited(each.name, source.head, ledger)
+                resemblance = refuse_edited(each.name, source.head, ledger)
+                if resemblance is not None:
+                    self._listener.noted(resemblance)
             entry = ledger.register(each.name, source.head, options.recipe)
         else:
             if not (options.allow_changed_recipe or options.restart):

@@ -11,20 +11,29 @@ if TYPE_CHECKING:
     from miso_upload.sources import Head
 
 
-def refuse_edited(name: str, head: Head, ledger: Ledger) -> None:
-    """See to it that a source that is not recognised is no edited copy of one that is.
+def refuse_edited(name: str, head: Head, ledger: Ledger) -> str | None:
+    """See to it that a source that is not recognised is no edited version of one that is.
+
+    Returns:
+        What to tell the user where another source, under another name, is much like this one.
 
     Raises:
-        ChangedSourceError: Most of its rows are at Miso already.
+        ChangedSourceError: The source was edited in place; most of its rows are at Miso already.
     """
     similar = ledger.resembling(head)
-    if similar is not None:
-        accepted = ledger.totals(similar).accepted
-        raise ChangedSourceError(
-            f"{name}: is not {similar.name} as it was, of which Miso has {accepted:,} rows, but "
-            "shares most of its first lines with it, as if it was edited. To send corrected rows, "
-            "put them into a file of their own; --restart sends all rows of this one"
+    if similar is None:
+        return None
+    accepted = ledger.totals(similar).accepted
+    if similar.name != name:
+        return (
+            f"{name}: shares most of its first lines with {similar.name}, of which Miso has "
+            f"{accepted:,} rows; if it is a copy with corrections, those rows are sent again"
         )
+    raise ChangedSourceError(
+        f"{name}: was edited since Miso took {accepted:,} rows of it, for it shares most of its "
+        "first lines with what it was. To send corrected rows, put them into a file of their own; "
+        "--restart sends all rows of this one"
+    )
 
 
 def refuse_changed_recipe(name: str, entry: Entry, recipe: str, ledger: Ledger) -> None:

@@ -460,7 +460,7 @@ def test_an_input_that_was_edited_is_not_sent_again_unsaid(upload, history, sand
     done = upload(history)
 
     assert done.returncode == 2
-    assert "of which Miso has 50 rows" in done.stderr
+    assert "was edited since Miso took 50 rows of it" in done.stderr
     assert len(users(sandbox)) == 50
 
 
@@ -471,6 +471,17 @@ def test_an_edited_input_is_sent_whole_where_the_user_says_so(upload, history, s
     done = upload(history, "--restart")
 
     assert done.returncode == 0
+    assert len(users(sandbox)) == 101
+
+
+def test_a_corrected_copy_under_another_name_is_sent_and_told_of(upload, history, sandbox):
+    upload(history)
+    copy = history.with_name("corrected.jsonl")
+    copy.write_text(history.read_text().replace("2025-13-01", "2025-12-01T00:00:00Z"))
+
+    done = upload(copy)
+
+    assert "of which Miso has 50 rows" in done.stderr
     assert len(users(sandbox)) == 101
 
 
