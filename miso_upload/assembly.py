@@ -104,7 +104,7 @@ def upload(
         ledger.begin_run(__version__)
         summary = Summary(
             mode=_mode(settings),
-            host=None if settings.dry_run else urlsplit(settings.server).netloc.rpartition("@")[2],
+            host=None if settings.dry_run else _host(settings),
             started_at=datetime.now(UTC),
         )
         pipeline = Pipeline(
@@ -323,9 +323,13 @@ def _target_label(settings: Settings) -> str:
     )
 
 
+def _host(settings: Settings) -> str:
+    """Return the host and port that records go to, without a name or password before them."""
+    return urlsplit(settings.server).netloc.rpartition("@")[2]
+
+
 def _target_name(settings: Settings) -> str:
-    parts = urlsplit(settings.server)
-    name = f"{parts.netloc.rpartition('@')[2]}-{_target_label(settings)}"
+    name = f"{_host(settings)}-{_target_label(settings)}"
     return "".join(char if char.isalnum() or char in ".-_" else "_" for char in name)
 
 

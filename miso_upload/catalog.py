@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import textwrap
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
+from miso_upload.quoting import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,10 +29,9 @@ def explain_type(schema: Schema, name: str) -> str:
         ConfigurationError: There is no such type.
     """
     if name not in schema.types:
-        near = difflib.get_close_matches(name, schema.types, n=1)
-        meant = f" (did you mean {near[0]}?)" if near else ""
         raise ConfigurationError(
-            f"Miso has no interaction type {name!r}{meant}; 'miso-upload types' lists them"
+            f"Miso has no interaction type {name!r}{did_you_mean(name, schema.types)}; "
+            "'miso-upload types' lists them"
         )
     return "\n".join(_explained(schema, schema.types[name])) + "\n"
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
 from miso_upload.encoding import JSONEncodeError, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 MOST_SHOWN = 40
 MOST_PRINTED = 300
@@ -39,6 +43,15 @@ def printable(text: str, most: int = MOST_PRINTED) -> str:
     """Return somebody's text on one line, cut to `most` characters, with addresses masked."""
     masked = _ADDRESS.sub(lambda found: found[0] if _is_time(found[0]) else _HIDDEN, text)
     return _escaped(masked if len(masked) <= most else masked[: most - 1] + "…")
+
+
+def did_you_mean(name: str, known: Iterable[str], write: Callable[[str], str] = str) -> str:
+    """Return the known name that was probably meant, as an addition to a message; or nothing."""
+    # Imported where a name is wrong, which most runs never see.
+    import difflib  # noqa: PLC0415
+
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {write(near[0])}?)" if near else ""
 
 
 def has_address(text: str) -> bool:

@@ -18,7 +18,7 @@ from miso_upload.mapping import (
     read_preset,
     rules_of_options,
 )
-from miso_upload.schema import load_schema, shipped_schema
+from miso_upload.schema import schema_of
 from miso_upload.timestamps import TimestampReader
 from miso_upload.transform import Transform
 from miso_upload.validation import Judge
@@ -36,7 +36,7 @@ class Recipe:
     """How rows become records: the parts for it, and a text that is equal for equal results."""
 
     def __init__(self, settings: Settings) -> None:
-        self.schema: Schema = load_schema(settings.schema) if settings.schema else shipped_schema()
+        self.schema: Schema = schema_of(settings.schema)
         self._timestamps = TimestampReader(settings.timezone, settings.timestamp_format)
         self._identity = IdentityPolicy(
             derive=settings.derive_anonymous_id,

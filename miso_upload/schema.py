@@ -182,6 +182,15 @@ def shipped_schema() -> Schema:
     return Schema(document, SHIPPED, _types(document), fingerprint=SHIPPED)
 
 
+def schema_of(path: str | None) -> Schema:
+    """Return the schema of a file, or the shipped one where none is named.
+
+    Raises:
+        SchemaError: as `load_schema` does.
+    """
+    return load_schema(path) if path else shipped_schema()
+
+
 def load_schema(path: str | os.PathLike[str]) -> Schema:
     """Return the schema of a file.
 

@@ -87,11 +87,6 @@ class Settings:
     report: str | None = None
 
     @property
-    def sends(self) -> bool:
-        """Whether anything is sent anywhere."""
-        return not self.dry_run
-
-    @property
     def lasting(self) -> bool:
         """Whether what was done is remembered for the next run."""
         return not (self.dry_run or self.server_dry_run or self.sandbox)

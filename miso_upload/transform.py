@@ -76,10 +76,10 @@ class Transform:
         if not part.rows:
             return
         if self._mapper.leaves_records_alone and self._judge.accepts(part.rows):
-            itself = _Shaped(part.rows, list(part.lines), part.rows, [False] * len(part.rows))
             encoded = _encoded(part.rows)
             # The schema has no word on unknown keys of open objects.
             if encoded is not None and not any(mark in encoded for mark in _SUSPECT):
+                itself = _Shaped(part.rows, list(part.lines), part.rows, [False] * len(part.rows))
                 _keep(itself, encoded, work)
                 return
         shaped = self._shape(part, work)

@@ -44,9 +44,9 @@ program.add_command(preview_command)
 def types_command(name: str | None, schema: str | None) -> None:
     """List the types of interactions and their attributes, or explain one."""
     from miso_upload.catalog import explain_type, list_types
-    from miso_upload.schema import load_schema, shipped_schema
+    from miso_upload.schema import schema_of
 
-    chosen = load_schema(schema) if schema else shipped_schema()
+    chosen = schema_of(schema)
     say((explain_type(chosen, name) if name else list_types(chosen)).rstrip())
 
 
@@ -120,7 +120,7 @@ def sandbox_command(
 ) -> None:  # fmt: skip
     """Serve Miso's interaction endpoint on this machine, for rehearsals without a key."""
     from miso_upload.sandbox import Sandbox, parse_faults, serve
-    from miso_upload.schema import load_schema
+    from miso_upload.schema import schema_of
 
     def announce(running: Sandbox) -> None:
         say(f"A double of Miso listens on {running.url}; Ctrl-C stops it. In another terminal:")
@@ -137,7 +137,7 @@ def sandbox_command(
         store=store,
         key=key,
         faults=parse_faults(faults),
-        schema=load_schema(schema) if schema else None,
+        schema=schema_of(schema),
         on_request=None if quiet else show,
     )
     serve(sandbox, on_start=announce)

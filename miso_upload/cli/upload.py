@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from pathlib import Path
@@ -69,6 +68,7 @@ def use_options_of_file(ctx: click.Context, _: click.Parameter, path: str | None
     if path is None:
         return None
     from miso_upload.mapping import read_mapping_file
+    from miso_upload.quoting import did_you_mean
 
     file = read_mapping_file(path)
     # Whatever reads a job's file takes from it what it needs of an upload's options.
@@ -76,8 +76,7 @@ def use_options_of_file(ctx: click.Context, _: click.Parameter, path: str | None
     options = {name.replace("-", "_"): value for name, value in file.options.items()}
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(name, [each for each in known if each], n=1)
-            meant = f" (did you mean {near[0]}?)" if near else ""
+            meant = did_you_mean(name, filter(None, known))
             raise ConfigurationError(f"{path}: [options] has no option {name}{meant}")
     ctx.default_map = {**(ctx.default_map or {}), **options}
     return path
@@ -318,9 +317,9 @@ def _conclude(summary: Summary, settings: Settings, *, quiet: bool, log_format: 
 
         say(encode(summary.as_json()).decode())
         return
-    from miso_upload.schema import load_schema, shipped_schema
+    from miso_upload.schema import schema_of
 
-    schema = load_schema(settings.schema) if settings.schema else shipped_schema()
+    schema = schema_of(settings.schema)
     groups = {name: each.group for name, each in schema.types.items()}
     say(summary.as_text(groups).rstrip())
 

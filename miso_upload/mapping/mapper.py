@@ -7,7 +7,6 @@ be named by the user. What was named by the user wins over what maps by itself.
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.errors import MappingError
@@ -17,13 +16,13 @@ from miso_upload.mapping.conditions import compile_condition
 from miso_upload.mapping.paths import ABSENT, first_step
 from miso_upload.mapping.router import Router
 from miso_upload.mapping.rules import Compiled, SkipRow, compile_rule
-from miso_upload.quoting import quoted
+from miso_upload.quoting import did_you_mean, quoted
 from miso_upload.records import Findings, Reason, Record
 from miso_upload.schema import Kind
 from miso_upload.timestamps import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from miso_upload.identity import IdentityOutcome, IdentityPolicy
     from miso_upload.mapping.plan import MappingPlan, NamedRule
@@ -183,7 +182,7 @@ class Mapper:
         if attribute is None:
             known = (*self._schema.attributes, *IDENTITY_COLUMNS)
             raise MappingError(
-                f"{origin}: Miso has no attribute {name!r}{_nearest(name, known)}; "
+                f"{origin}: Miso has no attribute {name!r}{did_you_mean(name, known, repr)}; "
                 "'miso-upload types' lists them"
             )
         return attribute.kind
@@ -294,10 +293,5 @@ def _check_header(named: NamedRule, columns: tuple[str, ...]) -> None:
         return
     column = missing[0]
     raise MappingError(
-        f"{named.origin}: the header has no column {column!r}{_nearest(column, columns)}"
+        f"{named.origin}: the header has no column {column!r}{did_you_mean(column, columns, repr)}"
     )
-
-
-def _nearest(name: str, known: tuple[str, ...] | Iterator[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""

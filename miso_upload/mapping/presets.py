@@ -5,7 +5,6 @@ A preset is what lies lowest: a mapping file, and options after it, win over wha
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.mapping.file import MappingFile, parse_mapping
+from miso_upload.quoting import did_you_mean
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -34,10 +34,9 @@ def preset_text(name: str) -> str:
         ConfigurationError: There is no such preset.
     """
     if name not in preset_names():
-        near = difflib.get_close_matches(name, preset_names(), n=1)
-        meant = f" (did you mean {near[0]}?)" if near else ""
         raise ConfigurationError(
-            f"there is no preset {name!r}{meant}; 'miso-upload presets' lists them"
+            f"there is no preset {name!r}{did_you_mean(name, preset_names())}; "
+            "'miso-upload presets' lists them"
         )
     return (_place() / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
 
