@@ -37,7 +37,7 @@ def history(tmp_path):
 def kill_and_rerun(history, sandbox, draw):
     """Run the upload again and again, killing it at a random moment of each of the first runs."""
     command = [sys.executable, "-m", "miso_upload", str(history), "--server", sandbox.url]
-    command += ["--chunk-size", str(max(ROWS // 100, 100)), "--log-format", "json"]
+    command += ["--chunk-size", str(max(ROWS // 100, 100)), "--json"]
     killed = 0
     while True:
         process = subprocess.Popen(

@@ -233,8 +233,8 @@ _JUDGING = (
 )
 @showing("--report", type=click.Path(dir_okay=False), metavar="FILE", help="Write a JSON summary.")
 @showing("-q", "--quiet", is_flag=True, help="Say nothing when all goes well.")
-@showing("--log-format", type=click.Choice(["text", "json"]), default="text", help="Default: text.")
-def upload_command(*, quiet: bool, log_format: str, **options: Any) -> None:
+@showing("--json", is_flag=True, help="Messages and summary as JSON, a line each.")
+def upload_command(*, quiet: bool, json: bool, **options: Any) -> None:
     """Upload interaction history to Miso, validated and accounted for row by row.
 
     FILE is JSON Lines, a JSON array, CSV or TSV, plain or gzipped; - is standard input. Run the
@@ -244,7 +244,7 @@ def upload_command(*, quiet: bool, log_format: str, **options: Any) -> None:
     from miso_upload.stopping import StopSignal
 
     settings = settings_from(options)
-    listener = choose_listener(quiet=quiet, log_format=log_format)
+    listener = choose_listener(quiet=quiet, as_json=json)
     stop = StopSignal()
     leave = getattr(listener, "leave", lambda: None)
     try:
@@ -252,12 +252,12 @@ def upload_command(*, quiet: bool, log_format: str, **options: Any) -> None:
             summary = upload(settings, listener, stop=stop)
     except MisoUploadError as error:
         leave()
-        _complain(error, log_format)
+        _complain(error, as_json=json)
         raise click.exceptions.Exit(error.exit_code) from None
     except BaseException:
         leave()
         raise
-    _conclude(summary, settings, quiet=quiet, log_format=log_format)
+    _conclude(summary, settings, quiet=quiet, as_json=json)
     raise click.exceptions.Exit(summary.exit_code)
 
 
@@ -283,11 +283,11 @@ def settings_from(options: dict[str, Any]) -> Settings:
     return Settings(api_key=key, anonymous_id_salt=salt.encode(), **options)
 
 
-def choose_listener(*, quiet: bool, log_format: str) -> Listener:
+def choose_listener(*, quiet: bool, as_json: bool) -> Listener:
     """Return what shows the progress of a run, given where stderr goes."""
     from miso_upload import progress
 
-    if log_format == "json":
+    if as_json:
         return progress.JsonLines()
     if quiet:
         return progress.Quiet()
@@ -304,15 +304,15 @@ def _secret(option: str, path: Path | None, variable: str) -> str:
         raise ConfigurationError(f"{option} {path}: cannot be read ({problem})") from None
 
 
-def _conclude(summary: Summary, settings: Settings, *, quiet: bool, log_format: str) -> None:
+def _conclude(summary: Summary, settings: Settings, *, quiet: bool, as_json: bool) -> None:
     """Print the summary to stdout, and what went wrong to stderr."""
     for problem in (*summary.problems, summary.stopped_by):
         if problem is not None:
-            _complain(problem, log_format)
+            _complain(problem, as_json=as_json)
     nothing_read = summary.stopped_by is not None and not summary.totals.rows
     if nothing_read or (quiet and summary.exit_code == 0):
         return
-    if log_format == "json":
+    if as_json:
         from miso_upload.encoding import encode
 
         say(encode(summary.as_json()).decode())
@@ -324,8 +324,8 @@ def _conclude(summary: Summary, settings: Settings, *, quiet: bool, log_format: 
     say(summary.as_text(groups).rstrip())
 
 
-def _complain(error: MisoUploadError, log_format: str) -> None:
-    if log_format == "json":
+def _complain(error: MisoUploadError, *, as_json: bool) -> None:
+    if as_json:
         from miso_upload.progress import JsonLines
 
         JsonLines().failed(str(error))

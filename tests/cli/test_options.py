@@ -11,7 +11,7 @@ from miso_upload.settings import Settings
 
 # What an option says in another way than the field of its name.
 BY_FILE = {"api_key_file": "api_key", "anonymous_id_salt_file": "anonymous_id_salt"}
-ABOUT_SHOWING = {"quiet", "log_format"}
+ABOUT_SHOWING = {"quiet", "json"}
 
 
 def options():

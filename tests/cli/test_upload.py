@@ -350,7 +350,7 @@ def test_a_report_is_a_json_file_that_adds_up(upload, history, tmp_path):
 
 
 def test_json_logs_are_json_on_both_streams(upload, history):
-    done = upload(history, "--log-format", "json")
+    done = upload(history, "--json")
 
     events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
     assert events == ["settled"]
