@@ -21,6 +21,7 @@ from miso_upload.mapping import (
 from miso_upload.schema import schema_of
 from miso_upload.timestamps import TimestampReader
 from miso_upload.transform import Transform
+from miso_upload.user_code import read_user_code
 from miso_upload.validation import Judge
 
 if TYPE_CHECKING:
@@ -61,11 +62,13 @@ class Recipe:
             needs_timestamp="timestamp" not in settings.allow_missing,
             needs_id="id" not in settings.allow_missing,
         )
+        self._code = read_user_code(settings.transform) if settings.transform else None
         # Chunk size is no part of it: spans are remembered as they were cut.
         parts = {
             "--mapping": mapping.fingerprint,
             "--map": ", ".join(sorted(settings.map)),
             "--set": ", ".join(sorted(settings.set)),
+            "--transform": self._code.fingerprint if self._code else "",
             "--list-separator": settings.list_separator or "",
             "--timestamp-format": ", ".join(settings.timestamp_format),
             "--timezone": settings.timezone or "",
@@ -94,7 +97,14 @@ class Recipe:
         Raises:
             MappingError: The mapping names a column that the source does not have.
         """
+        columns, code = source.format.columns, self._code
+        # Which names the user's code returns is not known before it has run.
         mapper = Mapper(
-            self._plan, self.schema, self._timestamps, self._identity, source.format.columns
+            self._plan,
+            self.schema,
+            self._timestamps,
+            self._identity,
+            columns if code is None else None,
+            columns is not None,
         )
-        return Transform(source.format, mapper, self._judge)
+        return Transform(source.format, mapper, self._judge, code)

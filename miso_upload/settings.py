@@ -42,6 +42,8 @@ class Settings:
     """`ATTRIBUTE=COLUMN` texts."""
     set: tuple[str, ...] = ()
     """`ATTRIBUTE=VALUE` texts."""
+    transform: str | None = None
+    """A Python file whose `transform(row)` changes or skips rows before they are mapped."""
     list_separator: str | None = None
     strict: bool = False
     timestamp_format: tuple[str, ...] = ()

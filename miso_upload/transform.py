@@ -2,26 +2,31 @@
 
 The transform trusts a slice and looks closer only where it must: rows are parsed in one call,
 judged in one call and encoded in one call, and taken apart one by one only when a call fails, to
-find out which row and why. It is a pure function of the block, so it can run in any process.
+find out which row and why. It is a pure function of the block, so it can run in any process. Where
+the user has code of their own, rows pass through it first, and what it makes of them is mapped.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.advice import survey
 from miso_upload.encoding import JSONEncodeError, encode, encode_joined
+from miso_upload.formats.base import Slice
 from miso_upload.formats.json_rows import readable
 from miso_upload.mapping import Mapped, Skipped
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection
 from miso_upload.sources.fingerprint import digest
+from miso_upload.user_code import RETURNED_NONE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from miso_upload.formats import Format, Slice
+    from miso_upload.formats import Format
     from miso_upload.mapping import Mapper
     from miso_upload.records import Block
+    from miso_upload.user_code import UserCode
     from miso_upload.validation import Judge
 
 _SUSPECT = (b":null", b'"ip":')
@@ -36,12 +41,16 @@ class Transform:
         rows: Parses the source's rows.
         mapper: Turns a row into a record.
         judge: Says whether Miso will take a record, and if not, why.
+        code: What the user does to a row before it is mapped, if anything.
     """
 
-    def __init__(self, rows: Format, mapper: Mapper, judge: Judge) -> None:
+    def __init__(
+        self, rows: Format, mapper: Mapper, judge: Judge, code: UserCode | None = None
+    ) -> None:
         self._format = rows
         self._mapper = mapper
         self._judge = judge
+        self._code = code
 
     def __call__(self, block: Block) -> Batch:
         """Return the records of `block`, ready to be sent, and what became of its other rows."""
@@ -52,6 +61,8 @@ class Transform:
         else:
             for part in self._format.slices(block):
                 self._take(part, work)
+            if self._code is not None and work.rejections:
+                work.rejections = self._as_read(block, work.rejections)
         work.rejections.sort(key=lambda rejection: rejection.line)
         return Batch(
             seq=block.seq,
@@ -73,6 +84,8 @@ class Transform:
     def _take(self, part: Slice, work: _Work) -> None:
         work.rows += len(part.rows) + len(part.rejections)
         work.rejections += part.rejections
+        if self._code is not None and part.rows:
+            part = _changed(part, self._code, work)
         if not part.rows:
             return
         if self._mapper.leaves_records_alone and self._judge.accepts(part.rows):
@@ -97,8 +110,7 @@ class Transform:
             if isinstance(outcome, Mapped):
                 shaped.add(outcome.record, line, row, outcome.derived)
             elif isinstance(outcome, Skipped):
-                work.skipped += 1
-                work.findings.skipped[outcome.rule] += 1
+                work.skip(outcome.rule)
             else:
                 work.rejections.append(Rejection(line, outcome, row))
         return shaped
@@ -111,6 +123,39 @@ class Transform:
             self._encode(_kept(shaped, list(map(_not_encodable, shaped.records)), work), work)
         else:
             _keep(shaped, encoded, work)
+
+    def _as_read(self, block: Block, rejections: list[Rejection]) -> list[Rejection]:
+        """Return rejections with the rows as they stand in the block, and not as they were changed.
+
+        The user's code is given the very rows that were read; to parse those of a block with
+        rejections once more costs less than to copy all rows of all blocks.
+        """
+        wanted = {rejection.line for rejection in rejections}
+        read = {
+            line: row
+            for part in self._format.slices(block)
+            for line, row in zip(part.lines, part.rows, strict=True)
+            if line in wanted
+        }
+        return [
+            replace(rejection, row=read.get(rejection.line, rejection.row))
+            for rejection in rejections
+        ]
+
+
+def _changed(part: Slice, code: UserCode, work: _Work) -> Slice:
+    """Return what the user's code makes of rows; count those that it leaves out or fails on."""
+    rows: list[Any] = []
+    lines: list[int] = []
+    for made, line in zip(code.apply(part.rows), part.lines, strict=True):
+        if isinstance(made, dict):
+            rows.append(made)
+            lines.append(line)
+        elif made is None:
+            work.skip(RETURNED_NONE)
+        else:
+            work.rejections.append(Rejection(line, (made,), None))
+    return Slice(rows, lines)
 
 
 class _Shaped(NamedTuple):
@@ -173,6 +218,10 @@ class _Work:
         self.encoded: list[bytes] = []
         self.rejections: list[Rejection] = []
         self.findings = Findings()
+
+    def skip(self, rule: str) -> None:
+        self.skipped += 1
+        self.findings.skipped[rule] += 1
 
 
 def _compact(parts: list[Sequence[int]]) -> Sequence[int]:

@@ -35,7 +35,7 @@ OWNERS = {
 RANKS = (
     {"errors", "encoding", "settings", "line_ranges", "accounting", "stopping"},
     {"quoting", "records", "json_schema", "shipped"},
-    {"timestamps", "identity", "document_check", "listener"},
+    {"timestamps", "identity", "document_check", "listener", "user_code"},
     {"schema"},
     {"formats", "validation", "advice"},
     {"sources", "mapping"},

@@ -128,6 +128,12 @@ _BECOMING = (
     becoming(
         "--set", multiple=True, metavar="ATTRIBUTE=VALUE", help="Give an attribute one value."
     ),
+    becoming(
+        "--transform",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        help="Python whose transform(row) goes first.",
+    ),
     becoming("--list-separator", metavar="TEXT", help="Split list cells here. Default: one value."),
     becoming("--strict", is_flag=True, help="A column that becomes nothing is an error."),
     becoming(

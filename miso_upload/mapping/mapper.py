@@ -61,7 +61,9 @@ class Mapper:
         schema: Which attributes there are, and which types have them.
         timestamps: Reads timestamps.
         identity: Derives ids.
-        columns: The columns that every row has, as cells of text; None for JSON rows.
+        columns: The columns that every row has, as cells of text; None where rows may differ.
+        as_cells: Rows are read like cells of text all the same: values become what the schema asks
+            for, and what is empty is left out.
 
     Raises:
         MappingError: An attribute or a column does not exist, a constant does not fit, or, if
@@ -75,13 +77,15 @@ class Mapper:
         timestamps: TimestampReader,
         identity: IdentityPolicy,
         columns: tuple[str, ...] | None,
+        as_cells: bool = False,  # noqa: FBT001, FBT002 -- `__reduce__` has no names for arguments
     ) -> None:
-        self._arguments = (plan, schema, timestamps, identity, columns)
+        self._arguments = (plan, schema, timestamps, identity, columns, as_cells)
         self._plan = plan
         self._schema = schema
         self._timestamps = timestamps
         self._identity = identity
         self._columns = columns
+        self._cells = as_cells or columns is not None
         self._allowed = {name: schema.allowed(name) for name in schema.types}
         self._named = {named.attribute for named in plan.rules}
         # A column that is put inside of what it is called itself, as text `search` is put into
@@ -115,7 +119,7 @@ class Mapper:
     def leaves_records_alone(self) -> bool:
         """Whether a row that is a valid record becomes itself, so that it need not be looked at."""
         plan = self._plan
-        return self._columns is None and not (plan.rules or plan.skips or plan.routing)
+        return not (self._cells or plan.rules or plan.skips or plan.routing)
 
     def apply(
         self, row: object, line: int, findings: Findings
@@ -207,7 +211,7 @@ class Mapper:
         convert: Callable[[Any], Any] | None = None
         if attribute.kind is Kind.TIMESTAMP:
             convert = self._timestamps.read
-        elif self._columns is not None:
+        elif self._cells:
             convert = converter(attribute.kind, self._plan.list_separator)
         return Binding(column, tuple(column.split(".")), convert)
 
@@ -244,7 +248,7 @@ class Mapper:
 
     def _is_absent(self, binding: Binding) -> bool:
         """Return whether empty text under this name stands for nothing."""
-        return self._columns is not None or binding.attribute in _IDS
+        return self._cells or binding.attribute in _IDS
 
     def _leave_out(self, column: str, value: object, work: RecordBuilder) -> None:
         if value is None or not column:
