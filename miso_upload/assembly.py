@@ -155,8 +155,6 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError(
             "--dry-run, --server-dry-run and --sandbox exclude each other; choose one"
         )
-    if settings.delimiter is not None and len(settings.delimiter) != 1:
-        raise ConfigurationError("--delimiter: must be one character ('\\t' or tab for a tab)")
     if settings.concurrency < 1:
         raise ConfigurationError("--concurrency: must be 1 or more")
     if not (settings.dry_run or settings.sandbox or settings.api_key):
@@ -196,6 +194,8 @@ def _open_inputs(settings: Settings, recipe: Recipe, listener: Listener) -> list
         format=settings.format,
         encoding=settings.encoding,
         delimiter=settings.delimiter,
+        columns=settings.columns,
+        no_header=settings.no_header,
         growing=settings.growing,
         limits=Limits(rows=settings.chunk_size, row_bytes=settings.max_row_bytes),
     )
@@ -207,6 +207,10 @@ def _open_inputs(settings: Settings, recipe: Recipe, listener: Listener) -> list
         except MisoUploadError:
             source.close()
             raise
+        if options.columns and source.body_line > 1:
+            listener.noted(
+                f"{name}: its first row is the names of --columns, and taken for a header"
+            )
         if not source.can_reopen:
             opened.append(_Opened(source.name, source.size, partial(_same, source)))
         else:

@@ -78,6 +78,8 @@ class Recipe:
             "--format": settings.format or "",
             "--encoding": settings.encoding or "",
             "--delimiter": settings.delimiter or "",
+            "--columns": ", ".join(settings.columns),
+            "--no-header": "yes" if settings.no_header else "",
         }
         self.text = "\n".join(
             f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value

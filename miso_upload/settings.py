@@ -29,6 +29,10 @@ class Settings:
     format: Literal["jsonl", "json", "csv", "tsv"] | None = None
     encoding: str | None = None
     delimiter: str | None = None
+    columns: tuple[str, ...] = ()
+    """The columns of files without a header, in order; an empty name leaves one out."""
+    no_header: bool = False
+    """Files have no header: their columns are called 1, 2, and so on, unless `columns` says."""
     growing: bool = False
     """The last line may still be written: it waits unless its end is there."""
     max_row_bytes: int = 8 * 2**20

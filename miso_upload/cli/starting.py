@@ -12,6 +12,7 @@ import click
 
 from miso_upload.cli.framework import HeadedCommand, headed, say
 from miso_upload.cli.upload import (
+    READING,
     becoming,
     becoming_options,
     judging_options,
@@ -58,7 +59,7 @@ def init_command(
         raise ConfigurationError(
             f"{output} is there already; --force overwrites it, and -o names another file"
         )
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value}
     with _opened(file, options, rows=_SAMPLE) as source:
         draft, block = draft_of(source, shipped_schema(), given)
         draft = draft if timezone is None else draft.in_zone(timezone)
@@ -106,7 +107,7 @@ def preview_command(*, file: str, rows: int, **options: Any) -> None:
     from miso_upload.preview import preview_text, rows_of
     from miso_upload.recipe import Recipe
 
-    reading = {name: options[name] for name in ("format", "encoding", "delimiter")}
+    reading = {name: options[name] for name in READING}
     none = dict.fromkeys(("api_key_file", "state_dir", "sandbox"))
     settings = settings_from({**options, **none, "inputs": (file,), "dry_run": True})
     with _opened(file, reading, rows=1) as source:
@@ -128,10 +129,6 @@ def _opened(file: str, options: dict[str, Any], *, rows: int) -> Source:
     names, _ = expand_inputs((file,))
     if not names:
         raise SourceError(f"{file}: is a rejects file of ours, and no history")
-    if options["delimiter"] in ("tab", "\\t"):
-        options = {**options, "delimiter": "\t"}
-    if options["delimiter"] is not None and len(options["delimiter"]) != 1:
-        raise ConfigurationError("--delimiter: must be one character ('\\t' or tab for a tab)")
     return Source(names[0], ReadingOptions(**options, limits=Limits(rows=rows)))
 
 

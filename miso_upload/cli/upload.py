@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from miso_upload.report import Summary
     from miso_upload.settings import Settings
 
+READING = ("format", "encoding", "delimiter", "columns", "no_header")
+"""The options that say how an input is read."""
 _SIZE = click.IntRange(min=1)
 _SECONDS = click.FloatRange(min=0, min_open=True)
 _EXAMPLES = """\b
@@ -31,6 +33,19 @@ Examples:
 Every option can come from the environment: --chunk-size is MISO_UPLOAD_CHUNK_SIZE.
 """
 
+
+def _column_names(_ctx: click.Context, _param: click.Parameter, value: Any) -> tuple[str, ...]:
+    """Return names that commas separate, or that a mapping file lists; `-` stands for no name."""
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(each, str) for each in names):
+        raise click.BadParameter("must be a list of names")
+    return tuple("" if each.strip() == "-" else each.strip() for each in names)
+
+
+def _tab_by_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    return "\t" if value in ("tab", "\\t") else value
+
+
 reading = headed("Reading")
 becoming = headed("Becoming a record")
 proving = headed("Proving")
@@ -42,7 +57,25 @@ showing = headed("Showing")
 def reading_options(command: Any) -> Any:
     """Add the options that say how an input is read."""
     for option in (
-        reading("--delimiter", metavar="CHAR", help="What separates cells ('tab' for a tab)."),
+        reading(
+            "--columns",
+            type=click.UNPROCESSED,
+            default=(),
+            callback=_column_names,
+            metavar="NAME,...",
+            help="There is no header; these are the columns. - leaves one out.",
+        ),
+        reading(
+            "--no-header",
+            is_flag=True,
+            help="There is no header; columns are called 1, 2, ...",
+        ),
+        reading(
+            "--delimiter",
+            metavar="CHAR",
+            callback=_tab_by_name,
+            help="What separates cells ('tab' for a tab).",
+        ),
         reading("--encoding", metavar="NAME", help="Default: UTF-8, or what a BOM says."),
         reading(
             "--format",
@@ -279,8 +312,6 @@ def settings_from(options: dict[str, Any]) -> Settings:
     key_file = options.pop("api_key_file")
     if options["state_dir"] is None:
         del options["state_dir"]
-    if options["delimiter"] in ("tab", "\\t"):
-        options["delimiter"] = "\t"
     needs_key = not (options["dry_run"] or options["sandbox"])
     salt = _secret("--anonymous-id-salt-file", salt_file, "MISO_ANONYMOUS_ID_SALT")
     key = _secret("--api-key-file", key_file, "MISO_API_KEY") if needs_key else ""

@@ -4,6 +4,15 @@ Each format has a module; `base` says what they have in common, `detection` choo
 """
 
 from miso_upload.formats.base import Cut, Format, Limits, Slice, Tail
-from miso_upload.formats.detection import FORMAT_NAMES, detect_format
+from miso_upload.formats.detection import FORMAT_NAMES, check_columns, detect_format
 
-__all__ = ["FORMAT_NAMES", "Cut", "Format", "Limits", "Slice", "Tail", "detect_format"]
+__all__ = [
+    "FORMAT_NAMES",
+    "Cut",
+    "Format",
+    "Limits",
+    "Slice",
+    "Tail",
+    "check_columns",
+    "detect_format",
+]

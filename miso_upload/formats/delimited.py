@@ -1,4 +1,4 @@
-"""CSV and its relatives: delimiter-separated cells with a header.
+"""CSV and its relatives: delimiter-separated cells under a header, or under names given for it.
 
 `csv.reader` has the last word on where a row ends, both when a block is cut and when it is parsed,
 so the two can never disagree about a quoted newline. A quote that is never closed would make one
@@ -34,13 +34,17 @@ _LONE_RETURN = Reason("the row", "has a carriage return outside quotes that does
 
 @dataclass(frozen=True, slots=True)
 class Delimited:
-    """Rows of cells under the `columns` of a header."""
+    """Rows of cells, each under one of `columns`; a cell whose column has no name becomes nothing.
+
+    `shape` says whose columns they are: what a row of more or fewer cells does not have.
+    """
 
     delimiter: str
     columns: tuple[str, ...]
     row_bytes: int
     name: str = "csv"
     by_line: bool = True
+    shape: str = "the header's {} cells"
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
         """See `Format.cut`: a newline between quotes ends no row."""
@@ -121,8 +125,12 @@ class Delimited:
                 if len(cells) == width:
                     yield line + before, cells, None
                 elif not _is_blank(cells):
-                    yield line + before, cells, _uneven(len(cells), width)
+                    yield line + before, cells, self._uneven(len(cells))
             before = reader.line_num
+
+    def _uneven(self, found: int) -> Reason:
+        expected = self.shape.format(len(self.columns))
+        return Reason("the row", f"does not have {expected}", shown=f"of {found} cells")
 
     def _shown(self, cells: list[str]) -> object:
         readable = [
@@ -184,43 +192,45 @@ def _give_up_line(data: bytes, row_bytes: int) -> Cut:
     return Cut(size, fault=fault or _NEVER_CLOSED)
 
 
-def read_header(
-    name: str, data: bytes, delimiter: str | None, row_bytes: int, tail: Tail
-) -> tuple[str, list[str], int] | None:
-    """Return the delimiter, the cells of the header, and the bytes that the header takes.
+def read_first_row(
+    name: str, data: bytes, delimiter: str, row_bytes: int, tail: Tail
+) -> tuple[list[str], int] | None:
+    """Return the cells of the first row, most often a header, and the bytes that it takes.
 
-    `data` is the beginning of the source called `name`; blank lines before the header count as part
-    of it. Where `delimiter` is None, it is the one of `DELIMITERS` that splits the header and the
-    rows at hand most evenly, and into most cells.
+    `data` is the beginning of the source that `name` stands for in messages; blank lines before the
+    row count as part of it.
 
     Returns:
-        None where the end of the header is not there.
+        None where the end of the row is not there.
 
     Raises:
-        ConfigurationError: The header is not CSV.
+        ConfigurationError: The row is not CSV.
     """
     start = len(data) - len(data.lstrip(b"\r\n"))
-    chosen = delimiter or _likely_delimiter(data[start : start + 65_536])
-    end = row_end(data, start, chosen, row_bytes, tail)
+    end = row_end(data, start, delimiter, row_bytes, tail)
     if end is None:
         return None
     try:
         text = data[start:end].decode()
-        cells = next(csv.reader(io.StringIO(text, newline="\n"), delimiter=chosen), [])
+        cells = next(csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter), [])
     except UnicodeDecodeError:
         raise ConfigurationError(
-            f"{name}: the header is not valid UTF-8; name the file's encoding with --encoding"
+            f"{name} is not valid UTF-8; name the file's encoding with --encoding"
         ) from None
     except csv.Error:
         raise ConfigurationError(
-            f"{name}: the header has a carriage return that does not end it; if lines end in "
+            f"{name} has a carriage return that does not end it; if lines end in "
             "carriage returns alone, turn them into newlines"
         ) from None
-    return chosen, [cell.strip() for cell in cells], end
+    return [cell.strip() for cell in cells], end
 
 
-def _likely_delimiter(data: bytes) -> str:
-    sample = data.decode(errors="replace")
+def likely_delimiter(data: bytes, columns: int | None = None) -> str:
+    """Return the delimiter that splits the first rows most evenly, and into most cells.
+
+    Where it is known how many `columns` there are, it is the one that splits most rows into these.
+    """
+    sample = data.lstrip(b"\r\n").decode(errors="replace")
 
     def evenness(delimiter: str) -> tuple[float, int]:
         reader = csv.reader(io.StringIO(sample, newline="\n"), delimiter=delimiter)
@@ -230,10 +240,10 @@ def _likely_delimiter(data: bytes) -> str:
                 widths.append(len(row))
         except csv.Error:
             pass  # The rows before it have to do.
-        columns = widths[0] if widths else 0
-        if columns < 2:  # noqa: PLR2004 -- one cell means that it does not occur
+        most = columns or (widths[0] if widths else 0)
+        if most < 2 or not widths:  # noqa: PLR2004 -- one cell means that it does not occur
             return 0.0, 0
-        return sum(width == columns for width in widths) / len(widths), columns
+        return sum(width == most for width in widths) / len(widths), most
 
     return max(DELIMITERS, key=evenness)
 
@@ -242,12 +252,6 @@ def _allow_cells_of(size: int) -> None:
     """Let csv read cells of `size`; its own limit, for the whole process, is only ever raised."""
     if csv.field_size_limit() < size:
         csv.field_size_limit(size)
-
-
-def _uneven(found: int, expected: int) -> Reason:
-    return Reason(
-        "the row", f"does not have the header's {expected} cells", shown=f"of {found} cells"
-    )
 
 
 def _is_blank(cells: list[str]) -> bool:
@@ -262,4 +266,4 @@ def _is_utf8(cells: list[str]) -> bool:
     return True
 
 
-__all__ = ["DELIMITERS", "Delimited", "read_header", "row_end"]
+__all__ = ["DELIMITERS", "Delimited", "likely_delimiter", "read_first_row", "row_end"]

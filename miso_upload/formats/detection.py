@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from miso_upload.encoding import JSONDecodeError, decode
 from miso_upload.errors import ConfigurationError
 from miso_upload.formats.base import Tail
-from miso_upload.formats.delimited import Delimited, read_header
+from miso_upload.formats.delimited import Delimited, likely_delimiter, read_first_row
 from miso_upload.formats.json_array import JsonArray
 from miso_upload.formats.jsonl import JsonLines
 from miso_upload.quoting import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from miso_upload.formats.base import Format
+
+    _FirstRow = Callable[[str], tuple[list[str], int]]
 
 FORMAT_NAMES = ("jsonl", "json", "csv", "tsv")
 BOM = b"\xef\xbb\xbf"
@@ -41,6 +44,7 @@ def detect_format(
     asked: str | None,
     delimiter: str | None,
     row_bytes: int,
+    columns: tuple[str, ...] | None = None,
 ) -> tuple[Format, int]:
     """Return the format of a source and the offset at which its first row starts.
 
@@ -50,6 +54,8 @@ def detect_format(
         asked: A name of `FORMAT_NAMES`, or None to find out.
         delimiter: What separates cells, or None to find out.
         row_bytes: The longest row that is read.
+        columns: Names for the cells of a file without a header; empty to call them 1, 2, and so on;
+            None where there is a header.
 
     Raises:
         ConfigurationError: The format cannot be told, or the header cannot be used.
@@ -57,17 +63,32 @@ def detect_format(
     head = peek(_LOOKED_AT)
     start = len(BOM) if head.startswith(BOM) else 0
     body = head[start:].lstrip()
-    chosen = asked or _by_name(name) or _by_content(body)
+    chosen = asked or _by_name(name) or ("csv" if columns is not None else _by_content(body))
     if chosen is None:
         raise ConfigurationError(
             f"{name}: cannot tell the format; say --format {'|'.join(FORMAT_NAMES)}"
+        )
+    if columns is not None and chosen in ("json", "jsonl") and body:
+        raise ConfigurationError(
+            f"{name}: is {chosen.upper()}, whose rows name their columns; --columns and "
+            "--no-header are for CSV and TSV (--format csv, if it is)"
         )
     if chosen == "json" and body.startswith(b"["):
         return _array(peek, head.index(b"[", start), row_bytes) or (JsonLines(row_bytes), start)
     if chosen in ("json", "jsonl") or not body:
         return JsonLines(row_bytes), start
-    tab = "\t" if chosen == "tsv" else None
-    return _delimited(name, peek, start, delimiter or tab, row_bytes)
+    if delimiter is not None and delimiter in '"\r\n':
+        raise ConfigurationError(f"--delimiter {quoted(delimiter)}: cannot separate cells")
+    delimiter = delimiter or ("\t" if chosen == "tsv" else None)
+    mark = delimiter or likely_delimiter(head[start:], len(columns or ()))
+    first = partial(_first_row, name, peek, start, mark, row_bytes)
+    if columns is None:
+        return _under_header(name, start, mark, row_bytes, first)
+    if columns:
+        return _under_names(columns, start, mark, row_bytes, first)
+    cells, _ = first("first row")
+    numbers = tuple(str(number) for number in range(1, len(cells) + 1))
+    return Delimited(mark, numbers, row_bytes, shape="the first row's {} cells"), start
 
 
 def _by_name(name: str) -> str | None:
@@ -101,28 +122,62 @@ def _array(peek: Callable[[int], bytes], start: int, row_bytes: int) -> tuple[Fo
     return JsonArray(row_bytes), start + 1
 
 
-def _delimited(
-    name: str, peek: Callable[[int], bytes], start: int, delimiter: str | None, row_bytes: int
+def _under_header(
+    name: str, start: int, delimiter: str, row_bytes: int, first: _FirstRow
 ) -> tuple[Format, int]:
-    if delimiter is not None and delimiter in '"\r\n':
-        raise ConfigurationError(f"--delimiter {quoted(delimiter)}: cannot separate cells")
+    columns, size = first("header")
+    twice = _twice(columns)
+    if twice:
+        raise ConfigurationError(
+            f"{name}: the header names the column {quoted(twice)} more than once; rename one of "
+            "them"
+        )
+    return Delimited(delimiter, tuple(columns), row_bytes), start + size
+
+
+def _under_names(
+    columns: tuple[str, ...], start: int, delimiter: str, row_bytes: int, first: _FirstRow
+) -> tuple[Format, int]:
+    """A first row that says no more than the names is the header that was thought missing."""
+    found = Delimited(delimiter, columns, row_bytes, shape="the {} cells of --columns")
+    try:
+        cells, size = first("first row")
+    except ConfigurationError:
+        return found, start  # It is a bad row like any other.
+    same = len(cells) == len(columns) and all(
+        name in ("", cell) for name, cell in zip(columns, cells, strict=True)
+    )
+    return found, start + size if same else start
+
+
+def _first_row(
+    name: str, peek: Callable[[int], bytes], start: int, delimiter: str, row_bytes: int, what: str
+) -> tuple[list[str], int]:
     for size in (_LOOKED_AT, start + row_bytes + 1):
         data = peek(size)
         tail = Tail.LAST if len(data) < size else Tail.COMING
-        header = read_header(name, data[start:], delimiter, row_bytes, tail)
-        if header is not None:
-            break
-    else:
-        raise ConfigurationError(
-            f"{name}: the header does not end within {row_bytes:,} bytes (--max-row-bytes), or a "
-            "quote in it is never closed"
-        )
-    chosen, columns, size = header
-    counts = Counter(column for column in columns if column)
-    twice = [column for column, count in counts.items() if count > 1]
+        found = read_first_row(f"{name}: the {what}", data[start:], delimiter, row_bytes, tail)
+        if found is not None:
+            return found
+    raise ConfigurationError(
+        f"{name}: the {what} does not end within {row_bytes:,} bytes (--max-row-bytes), or a "
+        "quote in it is never closed"
+    )
+
+
+def check_columns(columns: tuple[str, ...]) -> None:
+    """See to it that the names that the user gives can be the columns of a file.
+
+    Raises:
+        ConfigurationError: One is there twice, or none has a name.
+    """
+    twice = _twice(columns)
     if twice:
-        raise ConfigurationError(
-            f"{name}: the header names the column {quoted(twice[0])} more than once; rename one of "
-            "them"
-        )
-    return Delimited(chosen, tuple(columns), row_bytes), start + size
+        raise ConfigurationError(f"--columns names {quoted(twice)} more than once")
+    if columns and not any(columns):
+        raise ConfigurationError("--columns names no column; --no-header calls them 1, 2, 3")
+
+
+def _twice(columns: Iterable[str]) -> str | None:
+    counts = Counter(column for column in columns if column)
+    return next((column for column, count in counts.items() if count > 1), None)

@@ -297,5 +297,5 @@ def _check_header(named: NamedRule, columns: tuple[str, ...]) -> None:
         return
     column = missing[0]
     raise MappingError(
-        f"{named.origin}: the header has no column {column!r}{did_you_mean(column, columns, repr)}"
+        f"{named.origin}: the input has no column {column!r}{did_you_mean(column, columns, repr)}"
     )

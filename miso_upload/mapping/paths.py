@@ -1,8 +1,8 @@
 """Reaching into a row: `item.id` through objects, `items[].id` through a list of them.
 
 `items[0].id` takes one of a list, counted from 0, and `params[key=page].value` the first whose
-`key` is `page`, for exports that write an object as a list of its pairs. Items in which `[]` finds
-nothing or null are left out of the list.
+`key` is `page`, for exports that write an object as a list of its pairs; `items[*kind=product].id`
+goes through all that are such. Items in which `[]` finds nothing or null are left out of the list.
 
 A column whose own name has dots or brackets is preferred to a path. Where a path goes on into text,
 the text is read as JSON, since exports like to put objects into cells.
@@ -38,10 +38,21 @@ class _Each:
 
 
 class _Where(NamedTuple):
-    """The step `[key=value]`: the first item of a list that has this value under this key."""
+    """The step `[key=value]`: the first item of a list that has this value under this key.
+
+    With `every`, it is the step `[*key=value]`: all such items.
+    """
 
     key: str
     value: str
+    every: bool = False
+
+    def fits(self, item: Any) -> bool:  # noqa: ANN401 -- any JSON value
+        """Return whether an item is one of those meant."""
+        if not isinstance(item, dict):
+            return False
+        found = item.get(self.key)
+        return found == self.value or (type(found) is int and str(found) == self.value)
 
 
 _EACH = _Each()
@@ -77,8 +88,8 @@ def _steps(path: str) -> Iterator[_Step]:
         elif inside.isdecimal():
             yield int(inside)
         else:
-            key, _, value = inside.partition("=")
-            yield _Where(key, value)
+            key, _, value = inside.removeprefix("*").partition("=")
+            yield _Where(key, value, inside.startswith("*"))
 
 
 def _walk(value: Any, steps: tuple[_Step, ...]) -> Any:  # noqa: ANN401
@@ -91,9 +102,10 @@ def _walk(value: Any, steps: tuple[_Step, ...]) -> Any:  # noqa: ANN401
             value = value[step]
         elif not isinstance(value, list):
             return ABSENT
-        elif step is _EACH:
+        elif step is _EACH or (isinstance(step, _Where) and step.every):
             rest = steps[place + 1 :]
-            reached = [_walk(item, rest) for item in value]
+            items = filter(step.fits, value) if isinstance(step, _Where) else value
+            reached = [_walk(item, rest) for item in items]
             return [item for item in reached if item is not ABSENT and item is not None] or ABSENT
         else:
             value = _one_of(value, step)
@@ -105,12 +117,7 @@ def _one_of(items: list[Any], step: _Step) -> Any:  # noqa: ANN401
     if isinstance(step, int):
         return items[step] if step < len(items) else ABSENT
     if isinstance(step, _Where):
-        key, wanted = step
-        for item in items:
-            if isinstance(item, dict):
-                found = item.get(key)
-                if found == wanted or (type(found) is int and str(found) == wanted):
-                    return item
+        return next(filter(step.fits, items), ABSENT)
     return ABSENT
 
 

@@ -11,7 +11,7 @@ from miso_upload.errors import (
     DamagedSourceError,
     SourceError,
 )
-from miso_upload.formats import Cut, Limits, Tail, detect_format
+from miso_upload.formats import Cut, Limits, Tail, check_columns, detect_format
 from miso_upload.formats.lines import LineEnd
 from miso_upload.records import Block, Reason
 from miso_upload.sources.fingerprint import HEAD_BYTES, Head, digest
@@ -44,15 +44,32 @@ class ReadingOptions:
         format: A name of `FORMAT_NAMES`; None means by name, then by content.
         encoding: None means UTF-8, or what a byte order mark says.
         delimiter: What separates cells; None means to find out.
+        columns: Names for the cells of files without a header; a cell without a name is left out.
+        no_header: There is no header: where `columns` names none, they are called 1, 2, and so on.
         growing: The last row of an input may still be written: it waits unless its end is there.
         limits: How large blocks and rows may be.
+
+    Raises:
+        ConfigurationError: The delimiter or the columns cannot be such.
     """
 
     format: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
+    columns: tuple[str, ...] = ()
+    no_header: bool = False
     growing: bool = False
     limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if self.delimiter is not None and len(self.delimiter) != 1:
+            raise ConfigurationError("--delimiter: must be one character ('\\t' or tab for a tab)")
+        check_columns(self.columns)
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Return the columns as `detect_format` takes them: None where there is a header."""
+        return self.columns if self.columns or self.no_header else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +112,7 @@ class Source:
                 asked=options.format,
                 delimiter=options.delimiter,
                 row_bytes=options.limits.row_bytes,
+                columns=options.names,
             )
         except ConfigurationError:
             # What is wrong with a beginning that is cut off is that it is cut off.

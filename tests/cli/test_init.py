@@ -168,3 +168,28 @@ def test_preview_names_a_column_that_is_not_there():
     done = invoke("preview", ORDERS, "--map", "user_id=custumer")
 
     assert (done.exit_code, "did you mean 'customer'" in done.stderr) == (2, True)
+
+
+def test_a_file_without_a_header_is_drafted_by_numbers(tmp_path):
+    (tmp_path / "h.csv").write_text("u1@x,2024-05-01T10:00:00Z,view\n" * 3)
+    invoke("init", "h.csv", "--no-header")
+
+    assert "no_header = true" in (tmp_path / "mapping.toml").read_text()
+    assert read_mapping_file("mapping.toml").options == {"no_header": True}
+    assert 'column = "2"' in (tmp_path / "mapping.toml").read_text()
+
+
+def test_named_columns_are_kept_for_the_upload(tmp_path):
+    (tmp_path / "h.csv").write_text("u1,2024-05-01T10:00:00Z,sku-1,x\n" * 3)
+    invoke("init", "h.csv", "--columns", "user_id,at, sku ,-")
+
+    assert read_mapping_file("mapping.toml").options == {"columns": ["user_id", "at", "sku", ""]}
+    assert "3 rows read = 3 valid" in invoke("h.csv", "-m", "mapping.toml", "--dry-run").stdout
+
+
+def test_preview_reads_a_file_without_a_header(tmp_path):
+    (tmp_path / "h.csv").write_text("u1,2024-05-01T10:00:00Z,sku-1\n")
+
+    shown = invoke("preview", "h.csv", "--columns", "user_id,timestamp,x", "--set", "type=like")
+
+    assert "becomes like" in shown.stdout

@@ -109,6 +109,9 @@ def test_no_arguments_show_the_help():
         (("--server", "ftp://api.example"), "https://api.askmiso.com"),
         (("--api-key-file", "missing"), "--api-key-file missing"),
         (("--report",), "requires an argument"),
+        (("--dry-run", "--columns", "a,b,a"), '--columns names "a" more than once'),
+        (("--dry-run", "--columns", "-,"), "--columns names no column"),
+        (("--dry-run", "--columns", "a"), "h.jsonl: is JSONL, whose rows name their columns"),
     ],
 )
 def test_what_cannot_be_meant_is_exit_code_2_and_says_why(args, message, tmp_path):
@@ -167,3 +170,49 @@ def test_the_shell_is_offered_commands_options_and_files(words, offered):
     }
 
     assert offered in CliRunner().invoke(program, [], prog_name="miso-upload", env=env).output
+
+
+@pytest.mark.parametrize(
+    "given", [("--columns", "user_id,-,timestamp"), ("-m", "job.toml"), ("environment",)]
+)
+def test_columns_are_named_wherever_options_are(tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "h.csv").write_text("u1,x,2024-05-01T10:00:00Z\n")
+    (tmp_path / "job.toml").write_text('[options]\ncolumns = ["user_id", "-", "timestamp"]\n')
+    env = {"MISO_UPLOAD_COLUMNS": "user_id,,timestamp"} if given == ("environment",) else {}
+    args = () if env else given
+
+    done = invoke("h.csv", "--dry-run", "--set", "type=like", *args, env=env)
+
+    assert "1 rows read = 1 valid" in done.stdout
+    assert "Left out" not in done.stdout
+
+
+def test_columns_of_a_mapping_file_are_a_list_of_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "h.csv").write_text("1\n")
+    (tmp_path / "job.toml").write_text("[options]\ncolumns = [1, 2]\n")
+
+    done = invoke("h.csv", "--dry-run", "-m", "job.toml")
+
+    assert (done.exit_code, "must be a list of names" in done.stderr) == (2, True)
+
+
+def test_a_header_that_was_thought_missing_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "h.csv").write_text("user_id,timestamp\nu1,2024-05-01T10:00:00Z\n")
+
+    done = invoke("h.csv", "--dry-run", "--set", "type=like", "--columns", "user_id,timestamp")
+
+    assert "1 rows read = 1 valid" in done.stdout
+    assert "h.csv: its first row is the names of --columns" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "rejects", "preview", "init"])
+def test_a_tab_can_be_called_so_by_every_command_that_reads(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "h.csv").write_text("user_id\ttimestamp\nu1\t2024-05-01T10:00:00Z\n")
+
+    done = invoke(command, "h.csv", "--delimiter", "tab")
+
+    assert "defect" not in done.stderr

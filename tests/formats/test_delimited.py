@@ -8,6 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError
+from miso_upload.formats import detect_format
+from miso_upload.records import Block
 
 from .reading import CUTS, PIECES, assert_kept_promises, read, texts_of
 
@@ -359,3 +361,21 @@ def test_the_time_that_quotes_take_is_in_proportion(data):
     read_csv(HEADER + data, row_bytes=2**19)
 
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [((), "the first row's 2 cells"), (("a", "b"), "the 2 cells of --columns")],
+)
+def test_an_uneven_row_is_told_whose_columns_it_does_not_have(columns, expected):
+    data = b"1,2\n3\n4,5\n"
+    found, start = detect_format(
+        "x.csv", lambda size: data[:size], asked=None, delimiter=None, row_bytes=99,
+        columns=columns,
+    )  # fmt: skip
+
+    (part,) = found.slices(Block(1, start, len(data), 1, 3, data))
+
+    assert [list(row.values()) for row in part.rows] == [["1", "2"], ["4", "5"]]
+    (rejection,) = part.rejections
+    assert rejection.reasons[0].text == f"the row of 1 cells does not have {expected}"

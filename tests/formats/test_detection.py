@@ -124,3 +124,70 @@ def test_json_of_any_layout_is_read_by_its_content():
 
     for indent in (None, 0, 4):
         assert type(detect("x", json.dumps(rows, indent=indent).encode())[0]) is JsonArray
+
+
+# -- without a header ------------------------------------------------------------------------------
+
+HEADLESS = b"u1,a,7\nu2,b,8\n"
+
+
+def test_columns_that_are_named_need_no_header():
+    found, start = detect("x.csv", HEADLESS, columns=("user_id", "", "price"))
+
+    assert (found.columns, start) == (("user_id", "", "price"), 0)
+
+
+def test_columns_without_names_are_called_by_their_numbers():
+    found, start = detect("x.csv", b"\xef\xbb\xbf" + HEADLESS, columns=())
+
+    assert (found.columns, start) == (("1", "2", "3"), 3)
+
+
+@pytest.mark.parametrize(
+    ("columns", "start"),
+    [
+        (("a", "b"), 4), (("a", ""), 4), (("", "b"), 4), (("b", "a"), 0), (("a", "c"), 0),
+        (("a",), 0), (("a", "b", "c"), 0),
+    ],
+)  # fmt: skip
+def test_a_first_row_that_is_the_names_is_a_header_all_the_same(columns, start):
+    assert detect("x.csv", CSV, columns=columns)[1] == start
+
+
+@pytest.mark.parametrize("first", [b'"never closed\n', b"\xff,1\n", b"a\rb,1\n", b"x\n"])
+def test_a_bad_first_row_is_no_hindrance_where_the_columns_are_named(first):
+    found, start = detect("x.csv", first + HEADLESS, columns=("a", "b", "c"))
+
+    assert (found.delimiter, found.columns, start) == (",", ("a", "b", "c"), 0)
+
+
+@pytest.mark.parametrize("first", [b"\xff,1\n", b"a\rb,1\n", b'"never closed\n'])
+def test_columns_cannot_be_counted_in_a_bad_first_row(first):
+    with pytest.raises(ConfigurationError, match="the first row"):
+        detect("x.csv", first + HEADLESS, columns=())
+
+
+@pytest.mark.parametrize(
+    ("data", "columns", "delimiter"),
+    [
+        (b"a,b;c,d;e\n1,2;3;4\n", ("x", "y", "z"), ";"),
+        (b"1\t2\n", (), "\t"),
+        (b"a,b,c|d\n", ("x", "y"), "|"),
+    ],
+)
+def test_the_delimiter_is_the_one_that_makes_as_many_cells_as_there_are_names(
+    data, columns, delimiter
+):
+    assert detect("x.csv", data, columns=columns)[0].delimiter == delimiter
+
+
+@pytest.mark.parametrize("columns", [(), ("a", "b")])
+def test_whoever_names_columns_means_csv(columns):
+    assert type(detect("part-00000", b"{1}|[2]\n", columns=columns)[0]) is Delimited
+    assert type(detect("stdin", b"one\n", columns=columns)[0]) is Delimited
+    assert detect("x.log", b"", columns=columns)[0].columns is None
+
+
+def test_json_names_its_own_columns():
+    with pytest.raises(ConfigurationError, match=r"x\.jsonl: is JSONL, whose rows name"):
+        detect("x.jsonl", LINES, columns=("a",))

@@ -24,6 +24,12 @@ PARAMS = [{"key": "page", "value": {"text": "/p"}}, "no object", {"key": 7, "val
         ("p[key=a=b].v", {"p": [{"key": "a=b", "v": 1}]}, 1),
         ("p[key=a].v", {"p": [{"key": "a", "v": 1}, {"key": "a", "v": 2}]}, 1),
         ("o[].p[key=a].v", {"o": [{"p": [{"key": "a", "v": 1}]}, {"p": []}]}, [1]),
+        (
+            "p[*key=a].v",
+            {"p": [{"key": "a", "v": 1}, "x", {"key": "b"}, {"key": "a", "v": 2}]},
+            [1, 2],
+        ),
+        ("p[*key=7].value.text", {"p": PARAMS}, ["n"]),
         ("Price [EUR]", {"Price [EUR]": 5}, 5),
     ],
 )

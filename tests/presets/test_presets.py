@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import tomllib
 from importlib import resources
 from pathlib import Path
 
@@ -336,6 +337,48 @@ def test_the_mapping_on_the_page_about_presets_works(tmp_path):
     assert "checkout 1" in shown
 
 
+def entity(name, **data):
+    vendor = "com.snowplowanalytics.snowplow.ecommerce"
+    return {"schema": f"iglu:{vendor}/{name}/jsonschema/1-0-0", "data": data}
+
+
+def test_the_tsv_of_snowplow_itself_is_read_under_the_columns_of_the_page(tmp_path):
+    page = (ROOT / "docs" / "presets.md").read_text(encoding="utf-8")
+    mapping = shop_mapping(tmp_path, page.split("```toml\n")[2].split("```")[0])
+    columns = tomllib.loads(Path(mapping).read_text("utf-8"))["options"]["columns"]
+    entities = [
+        entity("user", id="u-9"),
+        entity("product", id="boot-7", quantity=2),
+        entity("product", id="sock-2", quantity=1),
+        entity("transaction", revenue=50.0),
+        entity("page", id="no product"),
+    ]
+    cells = {
+        "event_name": "snowplow_ecommerce_action",
+        "derived_tstamp": "2024-05-01 08:02:00.500",
+        "domain_userid": "d-1",
+        "unstruct_event": json.dumps(entity("unstruct_event", **entity("x", type="transaction"))),
+        "contexts": json.dumps({"schema": "iglu:x", "data": entities}),
+    }
+    assert set(cells) < set(columns)
+    history = tmp_path / "part-0"
+    history.write_text("\t".join(cells.get(name, "") for name in columns) + "\n")
+
+    shown = invoke("preview", str(history), "-m", mapping, env={"COLUMNS": "72"}).stdout
+
+    assert len(columns) == len(set(columns)) == 131
+    assert shown.partition("-> ")[2].split("\n\n")[0].splitlines() == [
+        "becomes checkout",
+        "    type          checkout",
+        "    timestamp     2024-05-01T08:02:00.500Z",
+        "    anonymous_id  d-1",
+        "    user_id       u-9",
+        '    product_ids   ["boot-7","sock-2"]',
+        "    quantities    [2,1]",
+        "    revenue       50.0",
+    ]
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_each_row_of_a_specimen_becomes_what_it_should(name):
     accepted, rejected, skipped = COUNTS[name]
@@ -474,7 +517,7 @@ def test_a_file_of_another_vendor_is_told_by_what_it_lacks(header, name, missing
     with pytest.raises(MappingError) as caught:
         compiled(name, tuple(header.split(",")))
     assert str(caught.value).startswith(f"preset {name}:")
-    assert f"the header has no column {missing}" in str(caught.value)
+    assert f"the input has no column {missing}" in str(caught.value)
 
 
 # -- the program -----------------------------------------------------------------------------------
