@@ -106,6 +106,7 @@ def upload(
             mode=_mode(settings),
             host=None if settings.dry_run else _host(settings),
             started_at=datetime.now(UTC),
+            groups={name: each.group for name, each in recipe.schema.types.items()},
         )
         pipeline = Pipeline(
             ledger,
@@ -162,6 +163,8 @@ def _check(settings: Settings) -> None:
             "no API key: set MISO_API_KEY, or name a file with --api-key-file; "
             "--dry-run and --sandbox need none"
         )
+    if settings.report == "-":
+        raise ConfigurationError("--report -: names no file; --json prints the report on stdout")
     if settings.report is not None and not _can_write(Path(settings.report)):
         raise ConfigurationError(f"--report {settings.report}: cannot be written there")
     if any(not char.isprintable() or char.isspace() for char in settings.api_key):

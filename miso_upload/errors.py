@@ -6,7 +6,8 @@
     │   └── SchemaError             a schema file that cannot be used
     ├── SourceError (2)             an input that cannot be read or is not what it was
     │   ├── DamagedSourceError (3)  broken in the middle; the rows before were delivered
-    │   ├── ChangedSourceError      rewritten or truncated since it was last read
+    │   ├── ChangedSourceError      rewritten since it was last read
+    │   │   └── ShorterSourceError  truncated, or an older copy
     │   └── JunkError               rows that are mostly not interactions
     ├── LedgerError (3)             the ledger cannot be read or written
     │   ├── ChangedRecipeError (2)  half a file was sent under another mapping
@@ -54,6 +55,10 @@ class DamagedSourceError(SourceError):
 
 class ChangedSourceError(SourceError):
     """An input was rewritten or truncated since it was last read."""
+
+
+class ShorterSourceError(ChangedSourceError):
+    """An input ends before what was read of it before, or what is known by its beginning, does."""
 
 
 class JunkError(SourceError):

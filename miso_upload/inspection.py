@@ -12,7 +12,7 @@ from miso_upload.ledger import Ledger
 from miso_upload.quoting import printable
 from miso_upload.records import Rejection
 from miso_upload.rejects import rejection_line
-from miso_upload.sources import Source, Span
+from miso_upload.sources import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,9 +39,14 @@ class Status:
 
 
 def statuses(state_dir: Path, names: Iterable[str], options: ReadingOptions) -> list[Status]:
-    """Return what is known of the sources called or beginning like `names`; of all if none."""
+    """Return what is known of the sources called or beginning like `names`; of all if none.
+
+    Raises:
+        SourceError: A name is neither a file nor known.
+    """
     names = list(names)
     heads = {name: _head(name, options) for name in names}
+    missing = {name for name in names if heads[name] is None and not Path(name).exists()}
     found = []
     for path in ledger_paths(state_dir):
         ledger = Ledger(path)
@@ -58,7 +63,14 @@ def statuses(state_dir: Path, names: Iterable[str], options: ReadingOptions) -> 
             )
             for entry in entries
         ]
+        missing.difference_update(entry.name for entry in entries)
         ledger.close()
+    for name in names:
+        if name in missing:
+            raise SourceError(
+                f"{name}: no such file, and no source of that name is known; 'miso-upload status' "
+                "lists those that are"
+            )
     return found
 
 
@@ -124,7 +136,7 @@ def _rejected_rows(
 
 def _rows(source: Source, span: LedgerSpan) -> dict[int, Any]:
     """Return the rows of a span as they are read now, by line."""
-    block = source.again(Span(span.start, span.end, span.first_line, span.digest))
+    block = source.again(span.span)
     if not span.digest:
         return {span.first_line: block.data[:200].decode(errors="replace")}
     rows: dict[int, Any] = {}

@@ -17,13 +17,13 @@ from miso_upload.errors import (
     JunkError,
     LedgerError,
     MisoUploadError,
+    ShorterSourceError,
     SourceError,
 )
 from miso_upload.ledger import Settlement
 from miso_upload.records import Receipt
 from miso_upload.report import SourceSummary
-from miso_upload.resuming import refuse_changed_recipe, refuse_edited
-from miso_upload.sources import Source, Span
+from miso_upload.resuming import entry_for, is_beginning
 from miso_upload.sources.fingerprint import HEAD_BYTES
 from miso_upload.stopping import StopReading
 
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from miso_upload.ledger import Entry, Ledger, LedgerSpan
+    from miso_upload.ledger import Entry, Ledger
     from miso_upload.listener import Listener
     from miso_upload.records import Batch, Block, Leftover, Rejection
     from miso_upload.rejects import RejectsFile
     from miso_upload.report import Summary
+    from miso_upload.sources import Source
     from miso_upload.stopping import StopSignal
 
 FEWEST_ROWS_TO_JUDGE = 10_000
@@ -114,6 +115,10 @@ class _Place:
     summary: SourceSummary
     proven: bool
     """It is known to hold interactions: some of its rows became records, now or in earlier runs."""
+    is_new: bool
+    """It was entered into the ledger by this run."""
+    met: bool
+    """The ledger knows it under the name and with the beginning that it has now."""
 
 
 class Pipeline:
@@ -178,6 +183,8 @@ class Pipeline:
         for place in places:
             place.summary.totals = self._ledger.totals(place.entry)
             place.summary.open_unknown = self._ledger.open_unknown(place.entry)
+            if place.is_new and self._ledger.last_span(place.entry) is None:
+                self._ledger.forget(place.entry)
         self._summary.seconds = time.monotonic() - started
 
     def _work_through(self, each: Input, places: list[_Place]) -> None:
@@ -198,51 +205,50 @@ class Pipeline:
         if source.body_start >= len(source.head) < HEAD_BYTES:
             # Without a row, it would be recognised in every source with the same header.
             self._summary.sources.append(SourceSummary(each.name))
+            self._listener.noted(f"{each.name}: has no rows")
             return
         place = self._take_up(each, source, places)
+        try:
+            self._upload_rows(each, source, place)
+        except ShorterSourceError:
+            if not is_beginning(source, self._ledger.spans(place.entry)):
+                raise
+            place.met = True
+            known = place.entry.name
+            longer = f"{known}, which is longer" if known != each.name else "a longer file"
+            self._listener.noted(f"{each.name}: all of its rows were read as part of {longer}")
+
+    def _upload_rows(self, each: Input, source: Source, place: _Place) -> None:
         transform = each.prepare(source)
+        rows = self._ledger.totals(place.entry).rows
         for block, leftover in self._blocks(source, place):
             self._listener.reading(each.name, source.raw_position)
             batch = transform(block)
+            rows += batch.rows
             self._check(place, batch, leftover)
             self._send(_Job(place, batch, leftover))
             if self._stop.is_set():
                 return
+        if not rows:
+            self._listener.noted(f"{each.name}: has no rows")
 
     # -- where to go on ----------------------------------------------------------------------------
 
     def _take_up(self, each: Input, source: Source, places: list[_Place]) -> _Place:
         """Find the source in the ledger, whatever it was called, or enter it."""
-        options, ledger = self._options, self._ledger
-        entry = ledger.recognise(source.head)
+        ledger = self._ledger
+        known = ledger.recognise(source.head)
         for place in places:
-            if entry is not None and place.entry.id == entry.id:
+            if known is not None and place.entry.id == known.id:
                 self._listener.noted(f"{each.name}: has the content of {place.summary.name}")
                 return place
-        if entry is not None and options.restart:
-            accepted = ledger.totals(entry).accepted
-            self._listener.noted(
-                f"{each.name}: starting over; {accepted:,} rows that Miso has accepted already "
-                "will be sent again"
-            )
-            ledger.start_over(entry)
-        if entry is None:
-            if not options.restart:
-                resemblance = refuse_edited(each.name, source.head, ledger)
-                if resemblance is not None:
-                    self._listener.noted(resemblance)
-            entry = ledger.register(each.name, source.head, options.recipe)
-        else:
-            if not (options.allow_changed_recipe or options.restart):
-                refuse_changed_recipe(each.name, entry, options.recipe, ledger)
-            if entry.name != each.name:
-                self._listener.noted(f"{each.name}: has the content of {entry.name}, known already")
-            entry = ledger.meet_again(entry, each.name, source.head, options.recipe)
+        entry = entry_for(each.name, source.head, known, ledger, self._options, self._listener)
+        is_new = known is None
         summary = SourceSummary(each.name, before=ledger.totals(entry), superseded=entry.superseded)
         self._summary.sources.append(summary)
         shown = f"{each.name}:" if source.format.by_line else f"{each.name}:item "
         proven = summary.before.rows > summary.before.rejected
-        places.append(_Place(entry, each.rejects, shown, summary, proven))
+        places.append(_Place(entry, each.rejects, shown, summary, proven, is_new, met=is_new))
         return places[-1]
 
     def _blocks(self, source: Source, place: _Place) -> Iterator[tuple[Block, Leftover | None]]:
@@ -250,16 +256,26 @@ class Pipeline:
         entry = place.entry
         known = None
         for known in self._ledger.unfinished(entry, hold_unknown=self._options.hold_unknown):
-            yield source.again(_span(known)), known.leftover
+            block = source.again(known.span)
+            self._meet(source, place)
+            yield block, known.leftover
         last = self._ledger.last_span(entry)
         if last is None:
             start, line = source.body_start, source.body_line
         else:
             if known is None or known.start != last.start:
-                source.again(_span(last))  # to see that it is what was read before
-            start, line = last.end, last.first_line + last.line_count
+                source.again(last.span)  # to see that it is what was read before
+            start, line = last.end, last.next_line
+        self._meet(source, place)
         for block in self._stop.interruptible(source.blocks(start, line)):
             yield block, None
+
+    def _meet(self, source: Source, place: _Place) -> None:
+        """Note a known source under its name of now, once it is seen to be what it was."""
+        if not place.met:
+            head, recipe = source.head, self._options.recipe
+            place.entry = self._ledger.meet_again(place.entry, source.name, head, recipe)
+            place.met = True
 
     # -- guarding ----------------------------------------------------------------------------------
 
@@ -290,7 +306,8 @@ class Pipeline:
         group, tally = self._summary.most_common_reasons()[0]
         raise JunkError(
             f"{place.summary.name}: stopped, because {what}. {tally.count:,} times: {group} "
-            f"(e.g. {tally.example}). See --dry-run; --map and --set name what is missing; "
+            f"(e.g. {tally.example}). See --dry-run; 'miso-upload init FILE' drafts a mapping, "
+            "--preset NAME is a ready one, --map and --set name what is missing; "
             "--max-reject-rate 1 goes on regardless"
         )
 
@@ -380,10 +397,6 @@ class Pipeline:
                 f"stopped by a signal{self._options.after_signal}",
                 signal_number=self._stop.signal_number or signal.SIGINT,
             )
-
-
-def _span(known: LedgerSpan) -> Span:
-    return Span(known.start, known.end, known.first_line, known.digest)
 
 
 _NOTHING = Receipt()

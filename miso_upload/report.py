@@ -59,6 +59,7 @@ class Summary:
         problems: What was wrong with single inputs, while the others went on.
         advice: What the user may want to do next.
         arrived: In a sandbox, what it says that it accepted.
+        groups: The group of each type, to list types by.
     """
 
     mode: str
@@ -74,6 +75,7 @@ class Summary:
     problems: list[MisoUploadError] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
     arrived: dict[str, Any] | None = None
+    groups: dict[str, str] = field(default_factory=dict)
 
     @property
     def totals(self) -> Totals:
@@ -169,19 +171,15 @@ class Summary:
 
     # -- for people --------------------------------------------------------------------------------
 
-    def as_text(self, groups: dict[str, str] | None = None) -> str:
-        """Return the summary in words.
+    def as_text(self) -> str:
+        """Return the summary in words."""
+        return "\n".join(self._paragraphs()).rstrip() + "\n"
 
-        Args:
-            groups: The group of each type; types are listed by group if given.
-        """
-        return "\n".join(self._paragraphs(groups or {})).rstrip() + "\n"
-
-    def _paragraphs(self, groups: dict[str, str]) -> Iterator[str]:
+    def _paragraphs(self) -> Iterator[str]:
         yield from self._equation()
         yield from self._rejected()
         if self.mode != "upload" or self.findings.types:
-            yield from self._records(groups)
+            yield from self._records()
         yield from self._odd()
         yield from self._arrived()
         yield from self._next_steps()
@@ -203,11 +201,17 @@ class Summary:
         waiting = self.totals.pending + self.totals.unknown
         if self.before.rows and self.totals == self.before and not waiting:
             yield f"{_INDENT}nothing new: all of them were settled by earlier runs"
+            if self.before.rejected:
+                yield (
+                    f"{_INDENT}{self.before.rejected:,} rows were rejected by earlier runs; "
+                    "'miso-upload rejects FILE' prints them"
+                )
             return
         if self.before.rows:
+            rejected = f", which rejected {self.before.rejected:,}" if self.before.rejected else ""
             yield (
-                f"{_INDENT}of these, {self.before.rows:,} rows were read by earlier runs; "
-                f"this run read {now.rows:,} and Miso accepted {now.accepted:,}"
+                f"{_INDENT}of these, {self.before.rows:,} rows were read by earlier runs"
+                f"{rejected}; this run read {now.rows:,} and Miso accepted {now.accepted:,}"
             )
         if self.totals.duplicates:
             yield (
@@ -232,14 +236,14 @@ class Summary:
         if len(listed) > _MOST_LISTED:
             yield f"{_INDENT}{'':>9}  and {len(listed) - _MOST_LISTED} other reasons"
 
-    def _records(self, groups: dict[str, str]) -> Iterator[str]:
+    def _records(self) -> Iterator[str]:
         found = self.findings
         if not found.types:
             return
         yield "\nRecords by type:"
         by_group: dict[str, Counter[str]] = {}
         for name, count in found.types.most_common():
-            by_group.setdefault(groups.get(name, ""), Counter())[name] = count
+            by_group.setdefault(self.groups.get(name, ""), Counter())[name] = count
         for group, types in by_group.items():
             listed = ", ".join(f"{name} {count:,}" for name, count in types.items())
             yield f"{_INDENT}{group + ': ' if group else ''}{listed}"

@@ -2,13 +2,69 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from miso_upload.errors import ChangedRecipeError, ChangedSourceError
+from miso_upload.errors import (
+    ChangedRecipeError,
+    ChangedSourceError,
+    ShorterSourceError,
+    SourceError,
+)
 
 if TYPE_CHECKING:
-    from miso_upload.ledger import Entry, Ledger
-    from miso_upload.sources import Head
+    from collections.abc import Iterable
+
+    from miso_upload.ledger import Entry, Ledger, LedgerSpan
+    from miso_upload.listener import Listener
+    from miso_upload.sources import Head, Source
+
+
+class ResumeOptions(Protocol):
+    """What the user says about going on."""
+
+    @property
+    def recipe(self) -> str:
+        """How rows become records now."""
+
+    @property
+    def restart(self) -> bool:
+        """Whether every source is started over."""
+
+    @property
+    def allow_changed_recipe(self) -> bool:
+        """Whether a source may be finished in another way than it was begun."""
+
+
+def entry_for(
+    name: str,
+    head: Head,
+    known: Entry | None,
+    ledger: Ledger,
+    options: ResumeOptions,
+    listener: Listener,
+) -> Entry:
+    """Return the entry of a source, which the ledger recognised as `known` or not at all.
+
+    Raises:
+        ChangedSourceError: The source was edited in place; most of its rows are at Miso already.
+        ChangedRecipeError: Some of its rows were sent under another mapping or schema.
+    """
+    if known is None:
+        resemblance = None if options.restart else refuse_edited(name, head, ledger)
+        if resemblance is not None:
+            listener.noted(resemblance)
+        return ledger.register(name, head, options.recipe)
+    if options.restart:
+        listener.noted(
+            f"{name}: starting over; {ledger.totals(known).accepted:,} rows that Miso has accepted "
+            "already will be sent again"
+        )
+        known = ledger.start_over(known)
+    elif not options.allow_changed_recipe:
+        refuse_changed_recipe(name, known, options.recipe, ledger)
+    if known.name != name:
+        listener.noted(f"{name}: has the content of {known.name}, known already")
+    return known
 
 
 def refuse_edited(name: str, head: Head, ledger: Ledger) -> str | None:
@@ -34,6 +90,27 @@ def refuse_edited(name: str, head: Head, ledger: Ledger) -> str | None:
         "first lines with what it was. To send corrected rows, put them into a file of their own; "
         "--restart sends all rows of this one"
     )
+
+
+def is_beginning(source: Source, spans: Iterable[LedgerSpan]) -> bool:
+    """Return whether a source ends where one of `spans` does, and is until there what was read.
+
+    `spans` are those of a source that begins alike and is longer, such as a later export of the
+    same table. Of a pipe, which cannot be read once more, it cannot be told.
+    """
+    last = None
+    try:
+        for span in spans:
+            source.again(span.span)
+            last = span
+    except ShorterSourceError:
+        pass
+    except SourceError:
+        return False
+    try:
+        return last is not None and next(source.blocks(last.end, last.next_line), None) is None
+    except SourceError:
+        return False
 
 
 def refuse_changed_recipe(name: str, entry: Entry, recipe: str, ledger: Ledger) -> None:

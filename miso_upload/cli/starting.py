@@ -88,7 +88,8 @@ def init_command(
             "such rows are rejected."
         )
     mapping = "mapping.toml" if aside else output
-    lines += ["Read it, change what is wrong, and then:", f"  {_next(file, mapping)}"]
+    first = "Save it as mapping.toml, read" if aside else "Read"
+    lines += [f"{first} it, change what is wrong, and then:", f"  {_next(file, mapping)}"]
     say("\n".join(lines), err=aside)
 
 

@@ -296,7 +296,7 @@ def upload_command(*, quiet: bool, json: bool, **options: Any) -> None:
     except BaseException:
         leave()
         raise
-    _conclude(summary, settings, quiet=quiet, as_json=json)
+    _conclude(summary, quiet=quiet, as_json=json)
     raise click.exceptions.Exit(summary.exit_code)
 
 
@@ -341,7 +341,7 @@ def _secret(option: str, path: Path | None, variable: str) -> str:
         raise ConfigurationError(f"{option} {path}: cannot be read ({problem})") from None
 
 
-def _conclude(summary: Summary, settings: Settings, *, quiet: bool, as_json: bool) -> None:
+def _conclude(summary: Summary, *, quiet: bool, as_json: bool) -> None:
     """Print the summary to stdout, and what went wrong to stderr."""
     for problem in (*summary.problems, summary.stopped_by):
         if problem is not None:
@@ -354,11 +354,7 @@ def _conclude(summary: Summary, settings: Settings, *, quiet: bool, as_json: boo
 
         say(encode(summary.as_json()).decode())
         return
-    from miso_upload.schema import schema_of
-
-    schema = schema_of(settings.schema)
-    groups = {name: each.group for name, each in schema.types.items()}
-    say(summary.as_text(groups).rstrip())
+    say(summary.as_text().rstrip())
 
 
 def _complain(error: MisoUploadError, *, as_json: bool) -> None:

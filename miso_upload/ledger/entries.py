@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from miso_upload.sources import Span
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -39,6 +41,16 @@ class LedgerSpan:
     digest: bytes
     state: str
     leftover: Leftover
+
+    @property
+    def span(self) -> Span:
+        """Return it as the source takes it, to read it again."""
+        return Span(self.start, self.end, self.first_line, self.digest)
+
+    @property
+    def next_line(self) -> int:
+        """Return the line behind it."""
+        return self.first_line + self.line_count
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from miso_upload.ledger.database import Database
 from miso_upload.ledger.entries import Entry, LedgerSpan
 from miso_upload.line_ranges import from_ranges, to_ranges
 from miso_upload.records import Leftover, Reason, Rejection
+from miso_upload.sources.fingerprint import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -80,7 +81,8 @@ class Ledger:
     def recognise(self, head: Head) -> Entry | None:
         """Return the source that begins as `head` does, whatever it is called.
 
-        What an empty source was is not known, so it is recognised in none.
+        What an empty source was is not known, so it is recognised in none. A whole source that was
+        read as the beginning of another, longer one is recognised as that.
         """
         lengths = self._db.rows(
             "SELECT DISTINCT head_length FROM sources WHERE head_length BETWEEN 1 AND ? "
@@ -94,7 +96,19 @@ class Ledger:
             )
             if found:
                 return _entry(found)
-        return None
+        ends = self._db.rows("SELECT source_id FROM spans WHERE end = ?", (len(head),))
+        return next((self._entry_of(found) for (found,) in ends if self._begins(found, head)), None)
+
+    def _begins(self, source_id: int, head: Head) -> bool:
+        """Return whether the spans of a source up to the end of `head` are what `head` says."""
+        spans = self._db.rows(
+            "SELECT start, end, digest FROM spans WHERE source_id = ? AND end <= ? ORDER BY start",
+            (source_id, len(head)),
+        )
+        # Of what stands before the first span, such as a header, there is no digest.
+        return spans[0][0] == 0 and all(
+            digest(head.data[start:end]) == known for start, end, known in spans
+        )
 
     def resembling(self, head: Head) -> Entry | None:
         """Return a source of which Miso may have rows and most of `head`'s lines are, if any.
@@ -136,7 +150,13 @@ class Ledger:
             self._note_lines(entry.id, head)
         return self._entry_of(entry.id)
 
-    def start_over(self, entry: Entry) -> None:
+    def forget(self, entry: Entry) -> None:
+        """Forget a source of which nothing was read after all."""
+        with self._db.transaction():
+            self._db.change("DELETE FROM sources WHERE id = ?", (entry.id,))
+            self._db.change("DELETE FROM head_lines WHERE source_id = ?", (entry.id,))
+
+    def start_over(self, entry: Entry) -> Entry:
         """Forget every span of a source, but not how many of its rows Miso had accepted."""
         with self._db.transaction():
             self._db.change(
@@ -146,6 +166,7 @@ class Ledger:
             )
             self._db.change("DELETE FROM spans WHERE source_id = ?", (entry.id,))
             self._db.change("DELETE FROM rejections WHERE source_id = ?", (entry.id,))
+        return self._entry_of(entry.id)
 
     def entries(self) -> list[Entry]:
         """Return every source, in the order in which they were first seen."""
@@ -163,6 +184,13 @@ class Ledger:
             f"SELECT {_SPAN} FROM spans WHERE source_id = ? "
             f"AND (state = 'pending' OR (state = 'unknown' AND {unknown})) ORDER BY start",
             (entry.id,),
+        )
+        return list(map(_span, rows))
+
+    def spans(self, entry: Entry) -> list[LedgerSpan]:
+        """Return all spans of a source, in order."""
+        rows = self._db.rows(
+            f"SELECT {_SPAN} FROM spans WHERE source_id = ? ORDER BY start", (entry.id,)
         )
         return list(map(_span, rows))
 

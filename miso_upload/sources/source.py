@@ -9,6 +9,7 @@ from miso_upload.errors import (
     ChangedSourceError,
     ConfigurationError,
     DamagedSourceError,
+    ShorterSourceError,
     SourceError,
 )
 from miso_upload.formats import Cut, Limits, Tail, check_columns, detect_format
@@ -32,7 +33,6 @@ _CONTINUED = Reason(
     "is the rest of one that was read while it was still being written (see --growing)",
 )
 
-_SHORTER = "is shorter than what was read of it before"
 _CUT_OFF = "ends inside its array, as if it was cut off or a bracket is missing"
 
 
@@ -158,18 +158,20 @@ class Source:
         Only the beginning of a row that was too long comes again; such a span has no digest.
 
         Raises:
-            ChangedSourceError: The input no longer has it.
+            ShorterSourceError: The input ends before the span does.
+            ChangedSourceError: The input has something else there.
         """
         size = span.end - span.start
         if not span.digest:
             size = min(size, _SHOWN_BYTES)
         data = self._read_exactly(size) if self._stream.seek(span.start) else b""
         if len(data) < size:
-            raise self._changed(_SHORTER)
+            raise self._shorter()
         if span.digest and digest(data) != span.digest:
-            raise self._changed(
-                f"is not what was read before (bytes {span.start:,} to {span.end:,} differ), so it "
-                "is not known which rows Miso has"
+            raise ChangedSourceError(
+                f"{self.name}: is not what was read before (bytes {span.start:,} to {span.end:,} "
+                "differ), so it is not known which rows Miso has. If it was rewritten, put new "
+                "rows into a file of their own; --restart sends all of this one again"
             )
         return self._block(span.start, data, span.first_line)
 
@@ -177,7 +179,7 @@ class Source:
         """Yield the blocks from offset `start`, which stands in line `first_line`, to the end.
 
         Raises:
-            ChangedSourceError: The input ends before `start`.
+            ShorterSourceError: The input ends before `start`.
             SourceError: The input is damaged; every whole row before the damage was yielded.
         """
         if not self.head.data and not start:
@@ -308,12 +310,14 @@ class Source:
         elif (stream.position != offset or not stream.last_byte) and not (
             stream.seek(offset - 1) and stream.read(1)
         ):
-            raise self._changed(_SHORTER)
+            raise self._shorter()
         return stream.last_byte
 
-    def _changed(self, how: str) -> ChangedSourceError:
-        return ChangedSourceError(
-            f"{self.name}: {how}. If it was rewritten, --restart sends all of it again"
+    def _shorter(self) -> ShorterSourceError:
+        return ShorterSourceError(
+            f"{self.name}: is shorter than what was read of it before. If it is an older copy of "
+            "what was uploaded, leave it out; if it was rewritten, put new rows into a file of "
+            "their own; --restart sends all of this one again"
         )
 
     def _damaged(self, how: str) -> DamagedSourceError:
