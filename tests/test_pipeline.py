@@ -28,6 +28,7 @@ from miso_upload.errors import (
     JunkError,
     KeyRefusedError,
     LedgerError,
+    ShorterSourceError,
     SourceError,
 )
 from miso_upload.formats import Limits
@@ -534,6 +535,131 @@ def test_a_defect_in_a_delivery_is_not_swallowed_and_nothing_hangs(desk, concurr
     assert 5 <= summary.totals.duplicates <= 15
 
 
+# -- exports that grow from file to file -----------------------------------------------------------
+
+
+def stored(desk):
+    """Return all that the ledger says of sources and spans, but not when."""
+    with closing(Ledger(desk.path / "miso.ledger")) as ledger:
+        return [
+            ledger._db.rows("SELECT name, head_length, head_digest, recipe FROM sources"),
+            ledger._db.rows("SELECT line, source_id FROM head_lines ORDER BY line, source_id"),
+            ledger._db.rows("SELECT source_id, start, end, state, accepted FROM spans"),
+        ]
+
+
+@pytest.mark.parametrize("count", [12, 4000])
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "json"])
+def test_an_export_that_holds_an_earlier_one_is_sent_once_however_often_both_are_named(
+    desk, count, kind
+):
+    names = desk.write(f"a.{kind}", rows(count)), desk.write(f"b.{kind}", rows(count + 7))
+
+    runs = [desk.run(*names, rows=1000) for _ in range(3)]
+
+    assert desk.held() == ids(count + 7)
+    assert [each.exit_code for each in runs] == [0, 0, 0]
+    assert runs[-1].totals == Totals(rows=count + 7, accepted=count + 7)
+    assert f"{names[0]}: all of its rows were read as part of a longer file" in desk.notes
+
+
+@pytest.mark.parametrize("count", [12, 4000])
+def test_an_earlier_export_is_known_after_the_later_one_was_named_alone(desk, count):
+    first, second = desk.write("a.jsonl", rows(count)), desk.write("b.jsonl", rows(count + 7))
+    desk.run(first, rows=1000)
+    desk.run(second, rows=1000)
+
+    summary = desk.run(first, second, rows=1000)
+
+    assert desk.held() == ids(count + 7)
+    assert summary.exit_code == 0
+    assert f"{first}: all of its rows were read as part of {second}, which is longer" in desk.notes
+
+
+def test_what_is_left_of_a_longer_file_is_sent_by_way_of_it(desk):
+    desk.miso = Loses(2)
+    first, second = desk.write("a.jsonl", rows(4000)), desk.write("b.jsonl", rows(6000))
+    desk.run(first, second, rows=1000, on_unknown="hold")
+
+    summary = desk.run(first, second, rows=1000)
+
+    assert summary.exit_code == 0
+    assert set(desk.held()) == set(ids(6000))
+
+
+def test_a_shorter_file_that_ends_inside_of_a_span_is_refused_with_better_advice(desk):
+    second, first = desk.write("b.jsonl", rows(5000)), desk.write("a.jsonl", rows(3500))
+    desk.run(second, rows=1000)
+    before = stored(desk)
+
+    summary = desk.run(first, rows=1000)
+
+    (problem,) = summary.problems
+    assert isinstance(problem, ShorterSourceError)
+    assert "If it is an older copy of what was uploaded, leave it out" in str(problem)
+    assert stored(desk) == before
+    assert desk.held() == ids(5000)
+
+
+def test_a_shorter_file_with_another_end_is_refused(desk):
+    desk.run(desk.write("b.jsonl", rows(5000)), rows=1000)
+    first = desk.write("a.jsonl", rows(3000))
+    path = desk.path / "a.jsonl"
+    path.write_text(path.read_text().replace("u2999", "x2999"))
+
+    summary = desk.run(first, rows=1000)
+
+    assert [type(problem) for problem in summary.problems] == [ShorterSourceError]
+
+
+# -- what is refused leaves no trace ---------------------------------------------------------------
+
+
+def edited(desk):
+    desk.write("b.jsonl", rows(3000) + rows(1000, start=90_000))
+    return {}
+
+
+def shortened(desk):
+    desk.write("b.jsonl", rows(3500))
+    return {}
+
+
+def under_another_recipe(desk):
+    desk.write("b.jsonl", rows(4001))
+    return {"recipe": "--map=b"}
+
+
+@pytest.mark.parametrize("spoil", [edited, shortened, under_another_recipe])
+def test_a_refused_input_leaves_the_ledger_as_it_was(desk, spoil):
+    desk.run(desk.write("a.jsonl", rows(4000)), rows=1000, recipe="--map=a")
+    before = stored(desk)
+    options = {"recipe": "--map=a", **spoil(desk)}
+
+    summary = desk.run(str(desk.path / "b.jsonl"), rows=1000, **options)
+
+    assert summary.exit_code == 2
+    assert stored(desk) == before
+
+
+def test_a_new_input_of_which_nothing_was_read_is_not_remembered(desk):
+    desk.run(desk.write("a.jsonl", [{"visitor": "v"}] * 12))
+
+    assert stored(desk) == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.jsonl", ""), ("a.csv", "user_id\n"), ("a.jsonl", "\n\n"), ("a.json", "[]")],
+)
+def test_an_input_without_rows_is_told_each_time(desk, name, text):
+    (desk.path / name).write_text(text)
+
+    for _ in range(2):
+        summary = desk.run(str(desk.path / name))
+        assert (summary.exit_code, desk.notes) == (0, [f"{desk.path / name}: has no rows"])
+
+
 # -- inputs that are not what they were ------------------------------------------------------------
 
 
@@ -558,7 +684,7 @@ def test_a_truncated_source_is_refused_and_the_others_go_on(desk):
 
     summary = desk.run(name, desk.write("b.jsonl", rows(5, start=5000)), rows=1000)
 
-    assert [type(problem) for problem in summary.problems] == [ChangedSourceError]
+    assert [type(problem) for problem in summary.problems] == [ShorterSourceError]
     assert desk.held() == ids(4000) + ids(5, start=5000)
 
 
@@ -670,6 +796,7 @@ def test_a_first_block_without_a_good_row_stops_the_run_before_anything_is_remem
     summary = desk.run(name)
 
     assert isinstance(summary.stopped_by, JunkError)
+    assert "'miso-upload init FILE' drafts a mapping, --preset NAME" in str(summary.stopped_by)
     assert "none of the first 5 rows is valid. 5 times: user_id is missing" in str(
         summary.stopped_by
     )

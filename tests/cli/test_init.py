@@ -77,6 +77,7 @@ def test_standard_output_holds_the_file_alone(tmp_path):
     (tmp_path / "m.toml").write_text(made.stdout)
     assert read_mapping_file("m.toml").rules
     assert "becomes checkout" in made.stderr
+    assert "Save it as mapping.toml, read it, change what is wrong, and then:" in made.stderr
     assert not (tmp_path / "mapping.toml").exists()
 
 

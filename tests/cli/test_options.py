@@ -216,3 +216,20 @@ def test_a_tab_can_be_called_so_by_every_command_that_reads(tmp_path, monkeypatc
     done = invoke(command, "h.csv", "--delimiter", "tab")
 
     assert "defect" not in done.stderr
+
+
+def test_a_schema_file_is_read_once(tmp_path, monkeypatch):
+    from miso_upload import schema
+
+    path = tmp_path / "own.json"
+    path.write_bytes(schema.shipped_schema_text())
+    history = tmp_path / "h.jsonl"
+    history.write_text('{"type": "like", "timestamp": "2024-05-01T10:00:00Z", "user_id": "u"}\n')
+    loaded = []
+    load = schema.load_schema
+    monkeypatch.setattr(schema, "load_schema", lambda *args: loaded.append(args) or load(*args))
+
+    done = invoke(str(history), "--dry-run", "--schema", str(path))
+
+    assert "Feedback signals: like 1" in done.stdout
+    assert len(loaded) == 1

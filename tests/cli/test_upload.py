@@ -83,6 +83,7 @@ def test_the_same_command_again_sends_nothing_and_all_is_well(upload, history, s
 
     assert done.returncode == 0
     assert "nothing new" in done.stdout
+    assert "1 rows were rejected by earlier runs" in done.stdout
     assert len(users(sandbox)) == 50
 
 
@@ -521,3 +522,30 @@ def test_a_named_column_that_no_row_has_is_told(upload, history):
     done = upload(history, "--dry-run", "--map", "product_ids=skuu")
 
     assert "--map product_ids=skuu: no row has skuu; check the name" in done.stdout
+
+
+def test_what_earlier_runs_rejected_is_told_beside_what_is_new(upload, history):
+    upload(history)
+    with history.open("a") as file:
+        file.write(json.dumps(row(51)) + "\n")
+
+    assert "51 rows were read by earlier runs, which rejected 1; this run read 1" in (
+        upload(history).stdout
+    )
+
+
+def test_status_of_a_file_that_is_nowhere_is_an_error(upload, history, run):
+    upload(history)
+    history.unlink()
+
+    assert run("status", history).returncode == 0
+    done = run("status", history, "nosuchfile")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "nosuchfile: no such file" in done.stderr
+
+
+def test_a_report_on_stdout_is_what_json_is_for(upload, history, tmp_path):
+    done = upload(history, "--report", "-", cwd=tmp_path)
+
+    assert (done.returncode, "--json prints the report" in done.stderr) == (2, True)
+    assert not (tmp_path / "-").exists()
