@@ -200,6 +200,7 @@ def _open_inputs(settings: Settings, recipe: Recipe, listener: Listener) -> list
         columns=settings.columns,
         no_header=settings.no_header,
         growing=settings.growing,
+        allow_insecure_http=settings.allow_insecure_http,
         limits=Limits(rows=settings.chunk_size, row_bytes=settings.max_row_bytes),
     )
     opened = []
@@ -218,7 +219,7 @@ def _open_inputs(settings: Settings, recipe: Recipe, listener: Listener) -> list
             opened.append(_Opened(source.name, source.size, partial(_same, source)))
         else:
             source.close()
-            opened.append(_Opened(name, source.size, partial(Source, name, options)))
+            opened.append(_Opened(source.name, source.size, partial(Source, name, options)))
     return opened
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 JSONDecodeError = orjson.JSONDecodeError
 JSONEncodeError = orjson.JSONEncodeError
@@ -33,6 +33,15 @@ def encode(value: object) -> bytes:
         JSONEncodeError: `value` holds something JSON cannot say.
     """
     return orjson.dumps(value)
+
+
+def encode_lines(values: Iterable[object]) -> bytes:
+    """Return each of `values` as compact JSON on a line of its own.
+
+    Raises:
+        JSONEncodeError: One of them holds something JSON cannot say.
+    """
+    return b"".join([orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE) for value in values])
 
 
 def encode_pretty(value: object) -> bytes:

@@ -12,7 +12,7 @@ from miso_upload.ledger import Ledger
 from miso_upload.quoting import printable
 from miso_upload.records import Rejection
 from miso_upload.rejects import rejection_line
-from miso_upload.sources import Source
+from miso_upload.sources import Source, is_remote, shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,8 +45,12 @@ def statuses(state_dir: Path, names: Iterable[str], options: ReadingOptions) -> 
         SourceError: A name is neither a file nor known.
     """
     names = list(names)
-    heads = {name: _head(name, options) for name in names}
-    missing = {name for name in names if heads[name] is None and not Path(name).exists()}
+    heads = {shown_name(name): _head(name, options) for name in names}
+    missing = {
+        name
+        for name, head in heads.items()
+        if head is None and (is_remote(name) or not Path(name).exists())
+    }
     found = []
     for path in ledger_paths(state_dir):
         ledger = Ledger(path)
@@ -98,25 +102,27 @@ def rejections_again(state_dir: Path, name: str, options: ReadingOptions) -> Ite
         LedgerError: No ledger knows the source.
         ChangedSourceError: The input is not what it was.
     """
-    heads = {name: _head(name, options)}
+    shown = shown_name(name)
+    heads = {shown: _head(name, options)}
     for path in ledger_paths(state_dir):
         ledger = Ledger(path)
         try:
             for entry in _matching(ledger, heads):
-                yield from _rejected_rows(ledger, entry, name, options)
+                gone = heads[shown] is None and (is_remote(name) or not Path(name).exists())
+                if gone:
+                    for rejection in ledger.rejections(entry):
+                        yield rejection_line(shown, rejection)
+                else:
+                    yield from _rejected_rows(ledger, entry, name, options)
                 return
         finally:
             ledger.close()
-    raise LedgerError(f"{name}: nothing is known of it; 'miso-upload status' lists what is")
+    raise LedgerError(f"{shown}: nothing is known of it; 'miso-upload status' lists what is")
 
 
 def _rejected_rows(
     ledger: Ledger, entry: Entry, name: str, options: ReadingOptions
 ) -> Iterator[bytes]:
-    if not Path(name).exists():
-        for rejection in ledger.rejections(entry):
-            yield rejection_line(name, rejection)
-        return
     with Source(name, options) as source:
         spans = iter(ledger.spans_with_rejections(entry))
         span: LedgerSpan | None = None
@@ -130,7 +136,7 @@ def _rejected_rows(
                 rows = _rows(source, span)
             row = rows.get(rejection.line)
             yield rejection_line(
-                name, Rejection(rejection.line, rejection.reasons, row, rejection.by)
+                source.name, Rejection(rejection.line, rejection.reasons, row, rejection.by)
             )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from miso_upload.encoding import JSONEncodeError, encode
 from miso_upload.errors import LedgerError
+from miso_upload.sources import local_name
 from miso_upload.sources.inputs import REJECTS_SUFFIX
 
 if TYPE_CHECKING:
@@ -140,8 +141,11 @@ def rejection_line(source: str, rejection: Rejection) -> bytes:
 
 
 def rejects_path(source: str) -> Path:
-    """Return where the rejects of an input go unless the user says otherwise."""
-    return Path(source + REJECTS_SUFFIX)
+    """Return where the rejects of an input go unless the user says otherwise.
+
+    Those of a remote input go to the working directory.
+    """
+    return Path(local_name(source) + REJECTS_SUFFIX)
 
 
 def _readable(text: str) -> str:

@@ -23,7 +23,7 @@ class Settings:
     """
 
     inputs: tuple[str, ...]
-    """Paths, patterns, or `-` for standard input."""
+    """Paths, URLs, patterns of either, or `-` for standard input."""
 
     # Reading
     format: Literal["jsonl", "json", "csv", "tsv"] | None = None

@@ -22,13 +22,19 @@ OWNERS = {
     "jsonschema_rs": {"validation"},
     "filelock": {"assembly"},
     "platformdirs": {"settings"},
-    "isal": {"sources.stream"},
+    "isal": {"sources.gunzip"},
+    "zstandard": {"sources.unzstd"},
+    "bz2": {"sources.unxz"},
+    "lzma": {"sources.unxz", "sources.unzip"},
+    "zipfile": {"sources.unzip"},
+    "pyarrow": {"sources.parquet"},
+    "obstore": {"sources.remote_stores"},
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
     "httptools": set(),
     "csv": {"formats.delimited"},
     "zoneinfo": {"timestamps"},
-    "ipaddress": {"identity", "delivery.client", "sandbox.server"},
+    "ipaddress": {"identity", "delivery.client", "sandbox.server", "sources.remote_stores"},
 }
 
 # From the bottom up; a room may import from rooms below its own line only.

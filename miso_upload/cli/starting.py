@@ -89,7 +89,7 @@ def init_command(
         )
     mapping = "mapping.toml" if aside else output
     first = "Save it as mapping.toml, read" if aside else "Read"
-    lines += [f"{first} it, change what is wrong, and then:", f"  {_next(file, mapping)}"]
+    lines += [f"{first} it, change what is wrong, and then:", f"  {_next(source.name, mapping)}"]
     say("\n".join(lines), err=aside)
 
 
@@ -125,11 +125,11 @@ def preview_command(*, file: str, rows: int, **options: Any) -> None:
 def _opened(file: str, options: dict[str, Any], *, rows: int) -> Source:
     from miso_upload.errors import SourceError
     from miso_upload.formats import Limits
-    from miso_upload.sources import ReadingOptions, Source, expand_inputs
+    from miso_upload.sources import ReadingOptions, Source, expand_inputs, shown_name
 
     names, _ = expand_inputs((file,))
     if not names:
-        raise SourceError(f"{file}: is a rejects file of ours, and no history")
+        raise SourceError(f"{shown_name(file)}: is a rejects file of ours, and no history")
     return Source(names[0], ReadingOptions(**options, limits=Limits(rows=rows)))
 
 
@@ -163,8 +163,8 @@ def _counted(shown: list[Shown]) -> str:
     return f"First {len(shown):,} rows = {good:,} valid + {bad:,} rejected + {skipped:,} skipped"
 
 
-def _next(file: str, mapping: str) -> str:
-    return f"miso-upload {shlex.quote(file)} -m {shlex.quote(mapping)} --dry-run"
+def _next(name: str, mapping: str) -> str:
+    return f"miso-upload {shlex.quote(name)} -m {shlex.quote(mapping)} --dry-run"
 
 
 def _width() -> int:

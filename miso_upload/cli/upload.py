@@ -239,7 +239,7 @@ _JUDGING = (
     "--auth", type=click.Choice(["query", "header"]), default="query",
     help="Send the key as api_key (default) or X-API-KEY.",
 )  # fmt: skip
-@delivering("--allow-insecure-http", is_flag=True, help="Send the key unencrypted to any host.")
+@delivering("--allow-insecure-http", is_flag=True, help="Use unencrypted http with any host.")
 @delivering(
     "--chunk-size", type=click.IntRange(1, MOST_ROWS), default=MOST_ROWS, metavar="N",
     help="Rows in a request. Default: 10000.",
@@ -276,8 +276,9 @@ _JUDGING = (
 def upload_command(*, quiet: bool, json: bool, **options: Any) -> None:
     """Upload interaction history to Miso, validated and accounted for row by row.
 
-    FILE is JSON Lines, a JSON array, CSV or TSV, plain or gzipped; - is standard input. Run the
-    same command again to go on where the last run stopped, or to send what was added since.
+    FILE is JSON Lines, a JSON array, CSV or TSV, plain or packed (gz, bz2, xz, zst, zip), or
+    Parquet. It may be a URL (s3://, gs://, az://, https://); - is standard input. Run the same
+    command again to go on where the last run stopped, or to send what was added since.
     """
     from miso_upload.assembly import upload
     from miso_upload.stopping import StopSignal

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import SourceError
+from miso_upload.sources.names import STDIN, is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-STDIN = "-"
 REJECTS_SUFFIX = ".rejects.jsonl"
 
 
@@ -34,6 +34,8 @@ def expand_inputs(names: Iterable[str]) -> tuple[list[str], list[str]]:
 def _matches(name: str) -> list[str]:
     if name == STDIN:
         return [name]
+    if is_remote(name):
+        return _remote(name)
     try:
         # An empty path would mean the working directory.
         mode = Path(name).stat().st_mode if name else 0
@@ -48,6 +50,12 @@ def _matches(name: str) -> list[str]:
     if stat.S_ISDIR(mode):
         raise SourceError(f"{name}: is a directory; name its files, as in '{name.rstrip('/')}/*'")
     return [name]
+
+
+def _remote(name: str) -> list[str]:
+    from miso_upload.sources.remote_stores import names_like  # noqa: PLC0415 -- an extra, and slow
+
+    return names_like(name)
 
 
 def _files_like(pattern: str) -> list[str]:

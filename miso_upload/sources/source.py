@@ -16,8 +16,8 @@ from miso_upload.formats import Cut, Limits, Tail, check_columns, detect_format
 from miso_upload.formats.lines import LineEnd
 from miso_upload.records import Block, Reason
 from miso_upload.sources.fingerprint import HEAD_BYTES, Head, digest
-from miso_upload.sources.inputs import STDIN
-from miso_upload.sources.stream import READ_BYTES, ByteStream
+from miso_upload.sources.packed import READ_BYTES
+from miso_upload.sources.stream import ByteStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,7 @@ class ReadingOptions:
         columns: Names for the cells of files without a header; a cell without a name is left out.
         no_header: There is no header: where `columns` names none, they are called 1, 2, and so on.
         growing: The last row of an input may still be written: it waits unless its end is there.
+        allow_insecure_http: A URL may be read unencrypted from any host, not only from this one.
         limits: How large blocks and rows may be.
 
     Raises:
@@ -59,6 +60,7 @@ class ReadingOptions:
     columns: tuple[str, ...] = ()
     no_header: bool = False
     growing: bool = False
+    allow_insecure_http: bool = False
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -91,10 +93,12 @@ class Source:
     """
 
     def __init__(self, name: str, options: ReadingOptions) -> None:
-        self.name = "stdin" if name == STDIN else name
         self._options = options
         self._seq = 0
-        self._stream = ByteStream(name, options.encoding)
+        self._stream = ByteStream(
+            name, options.encoding, allow_insecure_http=options.allow_insecure_http
+        )
+        self.name = self._stream.shown
         try:
             self._look_at_beginning()
         except BaseException:

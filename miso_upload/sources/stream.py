@@ -7,23 +7,16 @@ Offsets count decoded bytes: the same row has the same offset in `history.jsonl`
 from __future__ import annotations
 
 import io
-import os
 import select
-import stat
-import sys
-from pathlib import Path
+import shlex
 from typing import IO, Any, cast
 
-from isal import igzip_lib, isal_zlib
-
 from miso_upload.errors import DamagedSourceError, SourceError
-from miso_upload.sources.inputs import STDIN
+from miso_upload.sources.decompression import HEAD_BYTES, Peeked, unpacked
+from miso_upload.sources.names import STDIN, is_remote
+from miso_upload.sources.packed import READ_BYTES, ContainerError, DamageError
+from miso_upload.sources.places import place_of, unreadable
 from miso_upload.sources.transcoding import Reads, Transcoder, encoding_by_mark, known_encoding
-
-READ_BYTES = 2**20
-_PACKED_BYTES = 2**16
-_GZIP_MAGIC = b"\x1f\x8b"
-_HAS_CHECKSUM, _HAS_EXTRA, _HAS_NAME, _HAS_COMMENT = 2, 4, 8, 16
 
 
 class _Counted(io.RawIOBase):
@@ -62,114 +55,13 @@ class _Counted(io.RawIOBase):
         super().close()
 
 
-class _DamageError(Exception):
-    """A compressed stream is broken; the message says how."""
-
-
-class _Gunzip:
-    """The contents of all members of a gzip stream, up to the very place where it is damaged.
-
-    A reader that also checks the checksums throws away what it has unpacked when they are wrong,
-    and with it the last rows before the end of a truncated file.
-
-    Raises:
-        _DamageError: When read, after everything before the damage was.
-    """
-
-    def __init__(self, packed: Reads) -> None:
-        self._packed = packed
-        self._held = b""
-        self._members = 0
-        self._member: igzip_lib.IgzipDecompressor | None = None
-        self._checksum = self._length = 0
-
-    def read1(self, size: int) -> bytes:
-        """See `Reads.read1`."""
-        while self._member is not None or self._begin_member():
-            data = self._unpack(min(size, READ_BYTES))
-            if data:
-                return data
-        return b""
-
-    def _unpack(self, size: int) -> bytes:
-        """Return some bytes of the member, or none where it ends, or where more must be read."""
-        member = cast("igzip_lib.IgzipDecompressor", self._member)
-        if member.eof:
-            self._held = member.unused_data
-            self._end_member()
-            return b""
-        more = b""
-        if member.needs_input:
-            more = self._held or self._packed.read1(_PACKED_BYTES)
-            self._held = b""
-            if not more:
-                raise _DamageError("it ends in the middle")
-        try:
-            data = member.decompress(more, size)
-        except igzip_lib.IsalError as error:  # type: ignore[misc] # the stub calls it an instance
-            raise _DamageError(str(error)) from None
-        self._checksum = isal_zlib.crc32(data, self._checksum)
-        self._length += len(data)
-        return data
-
-    def _begin_member(self) -> bool:
-        """Read the header of the next member; False at the end, zeros before it included."""
-        while self._members and self._fill(1) and self._held.startswith(b"\0"):
-            self._held = self._held.lstrip(b"\0")
-        if not self._fill(1):
-            return False
-        self._fill(10)
-        if not self._held.startswith(_GZIP_MAGIC):
-            raise _DamageError("something else follows the compressed data")
-        flags = self._take(10)[3]
-        if flags & _HAS_EXTRA:
-            self._take(int.from_bytes(self._take(2), "little"))
-        for text in (_HAS_NAME, _HAS_COMMENT):
-            if flags & text:
-                self._skip_text()
-        if flags & _HAS_CHECKSUM:
-            self._take(2)
-        self._member = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_DEFLATE)
-        self._members += 1
-        self._checksum = self._length = 0
-        return True
-
-    def _end_member(self) -> None:
-        self._member = None
-        if int.from_bytes(self._take(4), "little") != self._checksum:
-            raise _DamageError("the checksum is wrong")
-        if int.from_bytes(self._take(4), "little") != self._length % 2**32:
-            raise _DamageError("the length is wrong")
-
-    def _take(self, size: int) -> bytes:
-        if not self._fill(size):
-            raise _DamageError("it ends in the middle")
-        data, self._held = self._held[:size], self._held[size:]
-        return data
-
-    def _skip_text(self) -> None:
-        while (end := self._held.find(b"\0")) < 0:
-            self._held = b""
-            if not self._fill(1):
-                raise _DamageError("it ends in the middle")
-        self._held = self._held[end + 1 :]
-
-    def _fill(self, size: int) -> bool:
-        """Hold at least `size` packed bytes; False where there are fewer."""
-        while len(self._held) < size:
-            more = self._packed.read1(_PACKED_BYTES)
-            if not more:
-                return False
-            self._held += more
-        return True
-
-
 class ByteStream:
     """The decoded bytes of one input: read forward, and where it can be reopened, from any place.
 
     Args:
-        name: A path, or `-` for standard input.
+        name: A path, a URL, or `-` for standard input.
         encoding: What the text is encoded in; None means UTF-8, or what a byte order mark says.
+        allow_insecure_http: Whether a URL may be read unencrypted from any host.
 
     Raises:
         SourceError: The input cannot be opened.
@@ -181,26 +73,28 @@ class ByteStream:
     """The byte before `position`; none where it was not read on the way there."""
     damage: SourceError | None
     """Why the bytes end where they end, if they should not."""
-    can_reopen: bool
-    """Whether the same bytes come again when the input is opened again: it is a file by name."""
+    _file: Reads
     _ahead: bytearray
     _seekable: io.BufferedReader[Any] | None
 
-    def __init__(self, name: str, encoding: str | None = None) -> None:
-        self.name = name
-        self._shown = "stdin" if name == STDIN else name
+    def __init__(
+        self, name: str, encoding: str | None = None, *, allow_insecure_http: bool = False
+    ) -> None:
         self._encoding = known_encoding(encoding)
+        self._place = place_of(name, allow_insecure_http=allow_insecure_http)
+        self.shown = self._place.shown
+        self._quoted = "FILE" if name == STDIN or is_remote(name) else shlex.quote(name)
         self._open()
 
     @property
+    def can_reopen(self) -> bool:
+        """Whether the same bytes come again when the input is opened again: not so with a pipe."""
+        return self._place.can_reopen
+
+    @property
     def size(self) -> int | None:
-        """Return the size of the input itself, as it lies on disk, or None if that is not known."""
-        if self.name == STDIN:
-            return None
-        try:
-            return Path(self.name).stat().st_size or None
-        except OSError:
-            return None
+        """Return the size of the input itself, as it lies there, or None if that is not known."""
+        return self._place.size()
 
     @property
     def raw_position(self) -> int:
@@ -247,7 +141,7 @@ class ByteStream:
                 end = self._seekable.seek(0, io.SEEK_END)
                 self.position = self._seekable.seek(offset)
             except OSError as error:
-                raise _unreadable(self._shown, error) from None
+                raise unreadable(self.shown, error) from None
             self._ahead.clear()
             self.last_byte = b""
             return offset <= end
@@ -267,37 +161,39 @@ class ByteStream:
         self.last_byte = b""
         self.damage = None
         self._ahead = bytearray()
-        raw = _open_raw(self.name)
-        ours = self.name != STDIN
-        self.can_reopen = ours and stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
-        self._raw = _Counted(raw, ours=ours)
-        buffered = io.BufferedReader(self._raw, READ_BYTES)
-        self._file: Reads = buffered
         self._seekable = None
+        self._raw = _Counted(self._place.open(), ours=self._place.ours)
         try:
-            magic = buffered.read(len(_GZIP_MAGIC))
-            # Standard input may have been read from before it came to us.
-            from_start = self._raw.seekable() and self._raw.tell() == self._raw.count
-            if from_start:
-                buffered.seek(0)
-            else:
-                self._file = _Prefixed(magic, buffered)
-        except OSError as error:
+            self._unpack(io.BufferedReader(self._raw, READ_BYTES))
+        except (ContainerError, OSError) as error:
             self.close()
-            raise _unreadable(self._shown, error) from None
-        packed = magic == _GZIP_MAGIC
-        if packed:
-            self._file = _Gunzip(self._file)
+            raise self._problem(error) from None
+        except SourceError:
+            self.close()
+            raise
+
+    def _unpack(self, buffered: io.BufferedReader[Any]) -> None:
+        peeked = Peeked(buffered, HEAD_BYTES)
+        head = peeked.head
+        # Standard input may have been read from before it came to us.
+        from_start = self._raw.seekable() and self._raw.tell() == self._raw.count
+        if from_start:
+            buffered.seek(0)
+        packed = buffered if from_start else peeked
+        contents = unpacked(packed, head, buffered if from_start else None, self._quoted)
+        self._file = contents.file
+        if contents.utf8:
+            return
         encoding = self._encoding or encoding_by_mark(self.peek(4))
         if encoding is not None:
             self._file = Transcoder(_Prefixed(bytes(self._ahead), self._file), encoding)
             self._ahead.clear()
-        elif not packed and from_start:
+        elif from_start and not contents.packed:
             self._seekable = buffered
 
     def _reopen(self) -> None:
         if not self.can_reopen:
-            raise SourceError(f"{self._shown}: cannot be read twice; give the history as a file")
+            raise SourceError(f"{self.shown}: cannot be read twice; give the history as a file")
         self.close()
         self._open()
 
@@ -305,19 +201,26 @@ class ByteStream:
         if self.damage is None:
             try:
                 return self._file.read1(size)
-            except _DamageError as error:
-                self.damage = DamagedSourceError(
-                    f"{self._shown}: the gzip stream is damaged ({error}); the rows before the "
-                    "damage were read. Get the file again, whole, and run the same command"
-                )
             except UnicodeError:
                 self.damage = SourceError(
-                    f"{self._shown}: cannot be read as {self._encoding}, for want of a byte order "
+                    f"{self.shown}: cannot be read as {self._encoding}, for want of a byte order "
                     "mark; say which order with --encoding, as in utf-16-le"
                 )
-            except OSError as error:
-                self.damage = _unreadable(self._shown, error)
+            except SourceError as error:
+                self.damage = error
+            except (ContainerError, OSError) as error:
+                self.damage = self._problem(error)
         return b""
+
+    def _problem(self, error: ContainerError | OSError) -> SourceError:
+        if isinstance(error, DamageError):
+            return DamagedSourceError(
+                f"{self.shown}: {error}; the rows before the damage were read. Get the file again, "
+                "whole, and run the same command"
+            )
+        if isinstance(error, ContainerError):
+            return SourceError(f"{self.shown}: {error}")
+        return unreadable(self.shown, error)
 
 
 class _Prefixed:
@@ -331,26 +234,3 @@ class _Prefixed:
             data, self._prefix = self._prefix[:size], self._prefix[size:]
             return data
         return self._rest.read1(size)
-
-
-def _stdin() -> IO[bytes] | None:
-    """Return standard input without the buffer of Python's own, where that can be had."""
-    buffer = getattr(sys.stdin, "buffer", None)
-    return cast("IO[bytes] | None", getattr(buffer, "raw", buffer))
-
-
-def _open_raw(name: str) -> IO[bytes]:
-    if name == STDIN:
-        raw = _stdin()
-        if raw is None or raw.closed:
-            raise SourceError("stdin: is closed")
-        return raw
-    try:
-        return Path(name).open("rb", buffering=0)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise _unreadable(name, error) from None
-
-
-def _unreadable(name: str, error: Exception) -> SourceError:
-    reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-    return SourceError(f"{name}: cannot be read: {reason or type(error).__name__}")

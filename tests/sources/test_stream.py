@@ -9,51 +9,18 @@ import zlib
 from types import SimpleNamespace
 
 import pytest
-from formats.reading import Pieces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from isal import igzip_lib
 
 from miso_upload.errors import ConfigurationError, DamagedSourceError, SourceError
 from miso_upload.sources.stream import ByteStream
+from sources.streams import from_stdin, rest_of
 
 TEXT = "".join(f"{number},größe,€ {number * 7}\n" for number in range(40_000))
 NOISE = random.Random(1).randbytes(300_000)
 TRUNCATED = "it ends in the middle"
 GARBAGE = "something else follows the compressed data"
-
-
-@pytest.fixture
-def opened(tmp_path):
-    """Open a stream over bytes in a file."""
-    streams = []
-
-    def open_file(data, encoding=None, name="input"):
-        (tmp_path / name).write_bytes(data)
-        streams.append(ByteStream(str(tmp_path / name), encoding))
-        return streams[-1]
-
-    yield open_file
-    for stream in streams:
-        stream.close()
-
-
-def from_stdin(data, sizes=(2**20,), encoding=None):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "stdin", SimpleNamespace(buffer=Pieces(data, sizes)))
-        return ByteStream("-", encoding)
-
-
-def rest_of(stream, size=2**20):
-    """Read on to the end or to the damage; return what came, and the damage."""
-    parts = []
-    try:
-        while data := stream.read(size):
-            assert len(data) <= size
-            parts.append(data)
-    except SourceError as error:
-        return b"".join(parts), str(error)
-    return b"".join(parts), None
 
 
 # -- compressed ------------------------------------------------------------------------------------

@@ -1,0 +1,193 @@
+"""An object in a store or on a web server, read in ranges as if it were a file.
+
+It is read in parts that grow while they are read in order, up to `MOST_PART`; the next part is
+fetched while one is read, so no more than two are in memory. They are fetched in threads, so that
+signals are heeded meanwhile.
+
+All parts are of one and the same version of the object: a part of another one is never used.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from concurrent.futures import Future
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+
+from miso_upload.errors import ChangedSourceError, SourceError
+from miso_upload.sources.remote_stores import (
+    BehindEndError,
+    NoPartsError,
+    contents,
+    get,
+    location_of,
+    pieces,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_FIRST_PART = 2**20
+MOST_PART = 2**23
+
+Result = TypeVar("Result")
+
+
+class _Version(NamedTuple):
+    """What tells one version of an object from another."""
+
+    tag: str | None
+    modified: Any
+    size: int
+
+
+class RemoteObject:
+    """An object by URL. See `Place`."""
+
+    ours = True
+    can_reopen = True
+
+    def __init__(self, name: str, *, allow_insecure_http: bool = False) -> None:
+        self._at = location_of(name, allow_insecure_http=allow_insecure_http)
+        self.shown = self._at.shown
+        self._version: _Version | None = None
+
+    def size(self) -> int | None:
+        """See `Place.size`."""
+        return self._version.size or None if self._version is not None else None
+
+    def open(self) -> IO[bytes]:
+        """See `Place.open`."""
+        try:
+            data = self.fetch(0, _FIRST_PART).result()
+        except NoPartsError:
+            return cast("IO[bytes]", _Whole(self))
+        return cast("IO[bytes]", _Parts(self, data))
+
+    def fetch(self, start: int, size: int) -> Future[memoryview]:
+        """Begin to fetch `size` bytes from `start`, fewer at the end."""
+        return _in_thread(lambda: self._fetch(start, size))
+
+    def pieces(self) -> Iterator[memoryview]:
+        """Yield all bytes, from a server that sends files whole only."""
+        yield from pieces(self._at, self._get(None), _FIRST_PART)
+
+    def _fetch(self, start: int, size: int) -> memoryview:
+        try:
+            answer = self._get((start, start + size))
+        except BehindEndError:
+            self._get(None)  # it is empty, or else shorter than it was
+            return memoryview(b"")
+        return contents(self._at, answer)
+
+    def _get(self, part: tuple[int, int] | None) -> Any:  # noqa: ANN401 -- obstore's answer
+        """Return the answer to a request, which is of the version that was opened."""
+        answer = get(self._at, part)
+        meta = answer.meta
+        self._see(_Version(meta["e_tag"], meta["last_modified"], meta["size"]))
+        return answer
+
+    def _see(self, version: _Version) -> None:
+        if self._version is None:
+            self._version = version
+        elif self._version != version:
+            raise ChangedSourceError(
+                f"{self.shown}: was replaced while it was read; the rows before were read as they "
+                "were. Run the same command again when it is no longer written"
+            )
+
+
+class _Parts(io.RawIOBase):
+    """A remote object that can be sought in."""
+
+    def __init__(self, remote: RemoteObject, data: memoryview) -> None:
+        self._remote = remote
+        self._position = 0
+        self._start, self._data = 0, data
+        self._next: tuple[int, Future[memoryview]] | None = None
+        self._part = len(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        end = self._remote.size() or 0
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: end}[whence]
+        if base + offset < 0:
+            raise ValueError(f"negative seek value {base + offset}")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        if self._position >= (self._remote.size() or 0):
+            return 0
+        at = self._position - self._start
+        if not 0 <= at < len(self._data):
+            self._load(len(buffer))
+            at = 0
+        part = self._data[at : at + len(buffer)]
+        buffer[: len(part)] = part
+        self._position += len(part)
+        return len(part)
+
+    def close(self) -> None:
+        self._data, self._next = memoryview(b""), None
+        super().close()
+
+    def _load(self, wanted: int) -> None:
+        """Have the part that begins at the position, and the one behind it on its way."""
+        position, size = self._position, self._remote.size() or 0
+        in_order = position == self._start + len(self._data)
+        self._part = min(2 * self._part, MOST_PART) if in_order else min(wanted, MOST_PART)
+        ahead, self._next = self._next, None
+        self._data = memoryview(b"")
+        if ahead is None or ahead[0] != position:
+            ahead = position, self._remote.fetch(position, self._part)
+        self._start, self._data = position, ahead[1].result()
+        if not self._data:
+            raise SourceError(f"{self._remote.shown}: ended before its end; try again later")
+        behind = position + len(self._data)
+        if in_order and behind < size:
+            following = min(2 * self._part, MOST_PART)
+            self._next = behind, self._remote.fetch(behind, following)
+
+
+class _Whole(io.RawIOBase):
+    """A remote object that comes whole, from its beginning."""
+
+    def __init__(self, remote: RemoteObject) -> None:
+        self._pieces = remote.pieces()
+        self._left = _in_thread(self._following).result()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        if not self._left:
+            self._left = _in_thread(self._following).result()
+        part, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def _following(self) -> memoryview:
+        return next(self._pieces, memoryview(b""))
+
+
+def _in_thread(work: Callable[[], Result]) -> Future[Result]:
+    """Begin `work`; whoever waits for its result is not kept from leaving."""
+    future: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 -- raised where it is waited for
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future

@@ -1,0 +1,427 @@
+"""Containers: recognised by content, read to the end or to the damage, from any place."""
+
+import bz2
+import gzip
+import io
+import lzma
+import random
+import struct
+import tarfile
+import zipfile
+import zlib
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from miso_upload.errors import DamagedSourceError, SourceError
+from miso_upload.sources.stream import ByteStream
+from sources.streams import from_stdin, rest_of
+
+TEXT = "".join(f"{number},größe,€ {number * 7}\n" for number in range(40_000)).encode()
+NOISE = random.Random(1).randbytes(300_000)
+
+
+def zstd(data, **options):
+    return zstandard.ZstdCompressor(write_checksum=True, **options).compress(data)
+
+
+def zstd_of_unknown_size(data):
+    made = zstandard.ZstdCompressor(level=1).compressobj()
+    return made.compress(data) + made.flush()
+
+
+def zipped(data, method=zipfile.ZIP_DEFLATED, *others):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr("rows.csv", data)
+        for name, text in others:
+            archive.writestr(name, text)
+    return file.getvalue()
+
+
+def xz_of_blocks(data):
+    """Make what several threads of xz make: blocks of their own in one stream."""
+    return lzma.compress(data, check=lzma.CHECK_SHA256, preset=0)
+
+
+STREAMS = {
+    "gzip stream": gzip.compress,
+    "bzip2 stream": bz2.compress,
+    "xz stream": lzma.compress,
+    "zstd stream": zstd,
+}
+MORE = {
+    "xz, sha-256": xz_of_blocks,
+    "zstd, no size": zstd_of_unknown_size,
+    "zstd, level 19": lambda data: zstd(data, level=19),
+    "zip, stored": lambda data: zipped(data, zipfile.ZIP_STORED),
+    "zip, deflated": zipped,
+    "zip, bzip2": lambda data: zipped(data, zipfile.ZIP_BZIP2),
+    "zip, lzma": lambda data: zipped(data, zipfile.ZIP_LZMA),
+}
+ALL = {**STREAMS, **MORE}
+
+streams = pytest.mark.parametrize("container", STREAMS)
+containers = pytest.mark.parametrize("pack", ALL.values(), ids=ALL)
+
+
+# -- whole -----------------------------------------------------------------------------------------
+
+
+@containers
+@pytest.mark.parametrize("data", [b"", b"x", b"one\n", NOISE, TEXT, bytes(3_000_000)], ids=len)
+def test_a_container_is_told_by_its_content(opened, pack, data):
+    assert rest_of(opened(pack(data), name="x.jsonl")) == (data, None)
+
+
+@containers
+def test_every_place_holds_the_same_bytes_each_time(opened, pack):
+    stream = opened(pack(TEXT))
+    rest_of(stream)
+
+    for place in [*random.Random(2).sample(range(len(TEXT)), 5), 0, len(TEXT)]:
+        assert stream.seek(place)
+        assert stream.position == place
+        assert rest_of(stream, 3000)[0] == TEXT[place:]
+    assert not stream.seek(len(TEXT) + 1)
+
+
+@containers
+def test_a_container_can_be_opened_again_and_knows_its_size(opened, pack):
+    packed = pack(TEXT)
+    stream = opened(packed)
+    rest_of(stream)
+
+    assert stream.can_reopen
+    assert stream.size == len(packed)
+    assert 0 < stream.raw_position <= len(packed)
+
+
+@containers
+def test_text_in_a_container_may_be_in_another_encoding(opened, pack):
+    text = TEXT.decode()
+
+    assert rest_of(opened(pack(text.encode("utf-16"))))[0].decode() == text
+
+
+@streams
+def test_all_members_of_a_stream_are_read(opened, container):
+    pack = STREAMS[container]
+    members = [pack(text) for text in (b"one\n", b"", b"two\n", NOISE, b"three\n")]
+
+    found = rest_of(opened(b"".join(members) + b"\0" * 100_000))
+
+    assert found == (b"one\ntwo\n" + NOISE + b"three\n", None)
+
+
+@streams
+@settings(deadline=None, max_examples=25)
+@given(sizes=st.lists(st.integers(1, 50), min_size=1), data=st.binary(max_size=300))
+def test_it_does_not_matter_in_what_pieces_a_stream_comes(container, sizes, data):
+    pack = STREAMS[container]
+    data = b"x" + data
+
+    assert rest_of(from_stdin(pack(data) + pack(data), sizes), sizes[0]) == (data * 2, None)
+
+
+@pytest.mark.parametrize("skipped", [b"", b"x" * 100_000])
+def test_frames_to_be_skipped_are_skipped(opened, skipped):
+    frame = b"\x5a\x2a\x4d\x18" + struct.pack("<I", len(skipped)) + skipped
+
+    assert rest_of(opened(frame + zstd(b"one\n") + frame + zstd(b"two\n"))) == (
+        b"one\ntwo\n",
+        None,
+    )
+
+
+@pytest.mark.parametrize("inner", STREAMS)
+@pytest.mark.parametrize("outer", [*STREAMS, "zip, deflated"])
+def test_a_container_in_a_container_is_unpacked_too(opened, outer, inner):
+    assert rest_of(opened(ALL[outer](ALL[inner](TEXT)))) == (TEXT, None)
+
+
+def test_what_is_packed_over_and_over_is_refused(opened):
+    data = b"x"
+    for _ in range(6):
+        data = gzip.compress(data)
+
+    with pytest.raises(SourceError, match="is compressed over and over"):
+        opened(data)
+
+
+@pytest.mark.parametrize("text", ["BZh9,x\n1,2\n", "PAR1,b\n1,2\n", "PK,b\n1,2\n", "ORC,x\n"])
+def test_a_csv_file_whose_header_looks_like_a_container_is_text(opened, text):
+    assert rest_of(opened(text.encode())) == (text.encode(), None)
+    assert rest_of(from_stdin(text.encode())) == (text.encode(), None)
+
+
+# -- damaged ---------------------------------------------------------------------------------------
+
+
+@streams
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+def test_rows_before_a_cut_are_read(opened, container, share):
+    packed = STREAMS[container](NOISE * 10)
+    cut = packed[: int(len(packed) * share)]
+
+    data, damage = rest_of(opened(cut))
+
+    assert (NOISE * 10).startswith(data)
+    assert len(data) > len(cut) - 1_000_000 if share > 0.1 else True
+    assert f"the {container} is damaged (it ends in the middle)" in damage
+
+
+@streams
+def test_everything_before_garbage_is_read(opened, container):
+    data, damage = rest_of(opened(STREAMS[container](NOISE) + b"garbage"))
+
+    assert data == NOISE
+    assert f"the {container} is damaged (something else follows the compressed data)" in damage
+
+
+@pytest.mark.parametrize(
+    ("container", "at", "lost"), [("gzip stream", -8, 0), ("zstd stream", -1, 0),
+                                  ("bzip2 stream", -3, 2**15), ("xz stream", -40, 2**15)]
+)  # fmt: skip
+def test_what_comes_before_a_wrong_checksum_is_read(opened, container, at, lost):
+    bad = bytearray(STREAMS[container](NOISE))
+    bad[at] ^= 0x10
+
+    data, damage = rest_of(opened(STREAMS[container](b"good\n") + bad))
+
+    assert (b"good\n" + NOISE).startswith(data)
+    assert len(data) >= len(NOISE) + 5 - lost
+    assert f"the {container} is damaged" in damage
+
+
+def test_what_comes_before_a_wrong_checksum_in_a_zip_archive_is_read(opened):
+    packed = zipped(NOISE, zipfile.ZIP_STORED)
+    at = packed.rindex(NOISE[-20:])
+    bad = packed[:at] + b"!" + packed[at + 1 :]
+
+    data, damage = rest_of(opened(bad))
+
+    assert NOISE.startswith(data)
+    assert len(data) > len(NOISE) - 2**16
+    assert "the zip archive is damaged (Bad CRC-32 for file 'rows.csv')" in damage
+
+
+def test_a_zip_archive_that_was_cut_off_is_damaged(opened):
+    with pytest.raises(DamagedSourceError, match="the directory at its end is missing"):
+        opened(zipped(NOISE)[:-30])
+
+
+def test_damage_in_the_outer_container_is_told_as_such(opened):
+    packed = bz2.compress(gzip.compress(NOISE))
+
+    data, damage = rest_of(opened(packed[:-100]))
+
+    assert NOISE.startswith(data)
+    assert "the bzip2 stream is damaged" in damage
+
+
+def read_file(directory, data, size):
+    """Return what comes of a file of `data`, and the damage."""
+    path = directory / "input"
+    path.write_bytes(data)
+    try:
+        stream = ByteStream(str(path))
+    except SourceError as error:
+        return b"", str(error)
+    try:
+        return rest_of(stream, size)
+    finally:
+        stream.close()
+
+
+@containers
+@settings(deadline=None, max_examples=60)
+@given(data=st.data(), text=st.binary(min_size=1, max_size=2000), size=st.integers(1, 3000))
+def test_a_container_cut_off_anywhere_gives_a_beginning_and_an_error(
+    tmp_path_factory, pack, data, text, size
+):
+    packed = pack(text)
+    cut = packed[: data.draw(st.integers(5, len(packed) - 1))]
+
+    found, damage = read_file(tmp_path_factory.getbasetemp(), cut, size)
+
+    # A file of fewer bytes than a magic has is not known for a container.
+    assert text.startswith(found) or found == cut
+    assert damage is not None or found == cut
+
+
+@pytest.mark.parametrize("pack", [pack for name, pack in ALL.items() if name != "zstd, no size"])
+@settings(deadline=None, max_examples=100)
+@given(data=st.data(), text=st.binary(min_size=1, max_size=2000), size=st.integers(1, 3000))
+def test_no_change_in_a_container_goes_unnoticed(tmp_path_factory, pack, data, text, size):
+    changed = bytearray(pack(text))
+    changed[data.draw(st.integers(0, len(changed) - 1))] ^= data.draw(st.integers(1, 255))
+
+    found, damage = read_file(tmp_path_factory.getbasetemp(), changed, size)
+
+    # Where the magic is gone, it is read as it is.
+    assert damage is not None or found in (text, changed)
+
+
+@streams
+@settings(deadline=None, max_examples=100)
+@given(data=st.binary(max_size=300), sizes=st.lists(st.integers(1, 20), min_size=1))
+def test_any_bytes_that_claim_to_be_a_container_end_without_a_traceback(container, data, sizes):
+    begins = {
+        "gzip stream": b"\x1f\x8b\x08",
+        "bzip2 stream": b"BZh91AY&SY",
+        "xz stream": b"\xfd7zXZ\0",
+        "zstd stream": b"\x28\xb5\x2f\xfd",
+    }
+    try:
+        _, damage = rest_of(from_stdin(begins[container] + data, sizes))
+    except SourceError as error:
+        damage = str(error)
+
+    assert damage is None or "stdin: " in damage
+
+
+# -- bombs -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("container", ["bzip2 stream", "xz stream", "zstd stream"])
+def test_a_bomb_is_unpacked_bit_by_bit(opened, container):
+    member = STREAMS[container](bytes(2**26))
+
+    stream = opened(member * 2)
+
+    assert len(stream.peek(10)) == 10
+    assert len(stream._ahead) <= 2**20
+    assert all(len(stream.read()) <= 2**20 for _ in range(200))
+
+
+def test_a_zstd_stream_with_a_large_window_is_refused(opened):
+    long = zstandard.ZstdCompressionParameters(window_log=28, enable_ldm=True)
+    made = zstandard.ZstdCompressor(compression_params=long).compressobj()
+
+    with pytest.raises(SourceError, match=r"more than 128 MiB of memory.*--long=31"):
+        rest_of_or_raise(opened(made.compress(b"x" * 10) + made.flush()))
+
+
+def test_an_xz_stream_with_a_large_dictionary_is_refused(opened):
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 2**28}]
+
+    with pytest.raises(SourceError, match=r"more than 128 MiB of memory.*xz -dc"):
+        rest_of_or_raise(opened(lzma.compress(b"x", filters=filters)))
+
+
+def test_a_zstd_stream_with_a_dictionary_is_refused(opened):
+    samples = [f"row {n}, some text that comes again {n % 7}".encode() * 5 for n in range(500)]
+    dictionary = zstandard.train_dictionary(4096, samples)
+
+    with pytest.raises(SourceError, match="was made with a dictionary"):
+        rest_of_or_raise(opened(zstd(samples[0], dict_data=dictionary)))
+
+
+def rest_of_or_raise(stream):
+    while stream.read():
+        pass
+
+
+# -- archives and others ---------------------------------------------------------------------------
+
+
+def test_what_a_mac_puts_into_a_zip_archive_is_left_out(opened):
+    packed = zipped(
+        TEXT,
+        zipfile.ZIP_DEFLATED,
+        ("__MACOSX/._rows.csv", "x"),
+        ("empty/", ""),
+        ("sub/.DS_Store", "x"),
+    )
+
+    assert rest_of(opened(packed)) == (TEXT, None)
+
+
+def test_a_zip_archive_of_several_files_is_refused_with_their_names(opened):
+    packed = zipped("x", zipfile.ZIP_DEFLATED, *((f"part {n}.csv", "x") for n in range(4)))
+
+    with pytest.raises(
+        SourceError,
+        match=r"holds 5 files \(rows.csv, part 0.csv, part 1.csv and 2 more\); unpack them",
+    ):
+        opened(packed)
+
+
+def test_an_empty_zip_archive_is_refused(opened):
+    file = io.BytesIO()
+    zipfile.ZipFile(file, "w").close()
+
+    with pytest.raises(SourceError, match="the zip archive holds no file"):
+        opened(file.getvalue())
+
+
+def test_an_office_document_is_refused_as_such(opened):
+    packed = zipped("x", zipfile.ZIP_DEFLATED, ("[Content_Types].xml", "x"))
+
+    with pytest.raises(SourceError, match="is an office document; save the table"):
+        opened(packed)
+
+
+def test_an_encrypted_zip_archive_is_refused(opened):
+    packed = bytearray(zipped("x"))
+    packed[6] |= 1
+    packed[packed.index(b"PK\x01\x02") + 8] |= 1
+
+    with pytest.raises(SourceError, match="the zip archive is encrypted"):
+        opened(packed)
+
+
+def test_a_zip_archive_packed_in_an_unknown_way_is_refused(opened):
+    packed = bytearray(zipped("x"))
+    packed[8] = packed[packed.index(b"PK\x01\x02") + 10] = 97
+
+    with pytest.raises(SourceError, match="packed in a way that is not read here"):
+        opened(packed)
+
+
+def test_a_zip_archive_cannot_come_through_a_pipe():
+    with pytest.raises(SourceError, match=r"stdin: is a zip archive.*cannot be read from a pipe"):
+        from_stdin(zipped(TEXT))
+
+
+def tar(data):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        entry = tarfile.TarInfo("rows.csv")
+        entry.size = len(data)
+        archive.addfile(entry, io.BytesIO(data))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("pack", [bytes, *STREAMS.values()])
+def test_a_tar_archive_is_refused_with_a_way_out(opened, pack):
+    with pytest.raises(SourceError, match=r"is a tar archive.*tar -xOf \S+ \| miso-upload -"):
+        opened(pack(tar(TEXT)))
+
+
+@pytest.mark.parametrize(
+    ("magic", "what"),
+    [
+        (b"\x04\x22\x4d\x18", "an lz4 stream.*lz4 -dc"),
+        (b"\x1f\x9d\x90", "a stream of 'compress'.*gzip -dc"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive.*7z x -so"),
+        (b"Rar!\x1a\x07\x01\0", "a rar archive.*unrar"),
+        (b"SQLite format 3\0", "an SQLite database; export the rows"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old office document"),
+        (b"Obj\x01", "an Avro file"),
+        (b"\x5d\x00\x00\x80\x00", "an lzma stream of the old kind"),
+        (b"PARE\x15", "an encrypted Parquet file"),
+    ],
+)
+def test_other_containers_are_refused_by_what_they_are(opened, magic, what):
+    with pytest.raises(SourceError, match=f"is {what}"):
+        opened(magic + bytes(100))
+
+
+def test_deflate_alone_is_no_container(opened):
+    data = zlib.compress(b"x")
+
+    assert rest_of(opened(data)) == (data, None)
