@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 STDIN = "-"
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
@@ -37,7 +37,8 @@ def local_name(name: str) -> str:
     """Return the path that files about an input are called after: for a URL, its last part."""
     if not is_remote(name):
         return name
-    shown = shown_name(name)
-    path = urlsplit(shown).path if shown.startswith(WEB_SCHEMES) else shown.partition("://")[2]
-    last = PurePosixPath(unquote(path) if shown.startswith(WEB_SCHEMES) else path).name
-    return "".join(char if char.isprintable() else "_" for char in last) or "remote"
+    scheme, _, rest = shown_name(name).partition("://")
+    key = rest.partition("/")[2]
+    last = PurePosixPath(unquote(key) if scheme in WEB_SCHEMES else key).name
+    name = "".join(char if char.isprintable() else "_" for char in last)
+    return name if name.strip(".") else "remote"

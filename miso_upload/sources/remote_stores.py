@@ -279,4 +279,5 @@ def _matches(parts: list[str], pattern: list[str]) -> bool:
             for at in reached
             if at < len(pattern) and (pattern[at] == "**" or fnmatchcase(part, pattern[at]))
         }
-    return len(pattern) in reached
+    every = pattern[-1:] == ["**"] and len(pattern) - 1 in reached
+    return every or len(pattern) in reached

@@ -16,3 +16,29 @@ def opened(tmp_path):
     yield open_file
     for stream in streams:
         stream.close()
+
+
+@pytest.fixture(scope="session")
+def _store():
+    pytest.importorskip("moto")
+    from sources.remote_places import s3_server
+
+    with s3_server() as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def s3(_store, monkeypatch):
+    """A bucket in a store that speaks S3; its credentials are in the environment."""
+    for name, value in _store.environment.items():
+        monkeypatch.setenv(name, value)
+    return _store
+
+
+@pytest.fixture
+def web():
+    """A web server: its address, and what it serves."""
+    from sources.remote_places import web_server
+
+    with web_server() as served:
+        yield served

@@ -1,0 +1,501 @@
+"""Objects in stores and on web servers are read as files are, and no row of two versions."""
+
+import bz2
+import gzip
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import zipfile
+from collections import Counter
+
+import pytest
+from conftest import ROOT, row, write_rows
+
+from miso_upload.errors import ChangedSourceError, SourceError
+from miso_upload.rejects import rejects_path
+from miso_upload.sandbox import Sandbox
+from miso_upload.sources import ReadingOptions, Source, expand_inputs
+from miso_upload.sources.names import local_name, shown_name
+from miso_upload.sources.stream import ByteStream
+from sources.streams import rest_of
+
+pytest.importorskip("obstore")
+
+DATA = random.Random(3).randbytes(30_000_000)
+ROWS = "".join(f'{{"type":"search","n":{n}}}\n' for n in range(200_000)).encode()
+
+
+def closing_rest(name, size=2**20):
+    stream = ByteStream(name)
+    try:
+        return rest_of(stream, size)
+    finally:
+        stream.close()
+
+
+# -- names -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "local"),
+    [
+        ("s3://b/logs/a b.jsonl.gz", "s3://b/logs/a b.jsonl.gz", "a b.jsonl.gz"),
+        ("S3://b/what?.csv", "s3://b/what?.csv", "what?.csv"),
+        (
+            "https://h.example/a%20b.csv?X-Amz-Signature=5ec7e7&x=/y",
+            "https://h.example/a%20b.csv",
+            "a b.csv",
+        ),
+        ("https://me:5ec7e7@h.example/x.csv#5ec7e7", "https://h.example/x.csv", "x.csv"),
+        ("https://h.example?5ec7e7", "https://h.example", "remote"),
+        ("https://h.example/..%2F..%2Fetc%2Fpasswd", "https://h.example/..%2F..%2Fetc%2Fpasswd",
+         "passwd"),
+        ("gs://b/a/..", "gs://b/a/..", "remote"),
+        ("-", "stdin", "-"),
+        ("./a://b", "./a://b", "./a://b"),
+        ("C:\\x.csv", "C:\\x.csv", "C:\\x.csv"),
+    ],
+)  # fmt: skip
+def test_a_name_is_shown_without_its_secrets(name, shown, local):
+    assert shown_name(name) == shown
+    assert local_name(name) == local
+
+
+def test_the_rejects_of_a_remote_input_go_to_the_working_directory():
+    assert str(rejects_path("s3://b/logs/x.jsonl.gz")) == "x.jsonl.gz.rejects.jsonl"
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["x", "a/b.jsonl", "a b.csv", "größe+1.csv", "a%20b#c&d=e.csv"])
+def test_an_object_is_read_whatever_it_is_called(s3, key):
+    assert closing_rest(s3.put(key, b"hello")) == (b"hello", None)
+
+
+def test_a_large_object_is_read_in_parts(web):
+    address, pages = web
+    pages.pages["/x"] = DATA
+
+    assert closing_rest(f"{address}/x") == (DATA, None)
+    sizes = [1 + int(b) - int(a) for a, b in (part[6:].split("-") for _, part in pages.requests)]
+    assert sizes[:4] == [2**20, 2**21, 2**22, 2**23]
+    assert max(sizes) == 2**23
+
+
+@pytest.mark.parametrize("parts", [True, False], ids=["in parts", "whole"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress])
+def test_every_place_holds_the_same_bytes_each_time(web, parts, pack):
+    address, pages = web
+    pages.parts = parts
+    pages.pages["/x"] = pack(ROWS)
+    stream = ByteStream(f"{address}/x")
+
+    for place in [*random.Random(2).sample(range(len(ROWS)), 5), 0, len(ROWS)]:
+        assert stream.seek(place)
+        assert stream.read(7) == ROWS[place : place + 7]
+    assert not stream.seek(len(ROWS) + 1)
+    assert stream.seek(5)
+    assert rest_of(stream)[0] == ROWS[5:]
+    assert stream.can_reopen
+    assert stream.size == len(pages.pages["/x"])
+    stream.close()
+
+
+def test_a_place_near_the_end_is_come_to_without_what_is_before(web):
+    address, pages = web
+    pages.pages["/x"] = DATA
+    stream = ByteStream(f"{address}/x")
+
+    stream.seek(29_000_000)
+    assert stream.read(10) == DATA[29_000_000:29_000_010]
+    stream.close()
+
+    asked = sum(1 + int(b) - int(a) for a, b in (part[6:].split("-") for _, part in pages.requests))
+    assert asked < 3_000_000
+
+
+@pytest.mark.parametrize("parts", [True, False])
+def test_an_empty_object_has_no_bytes(web, s3, parts):
+    address, pages = web
+    pages.parts = parts
+    pages.pages["/x"] = b""
+
+    assert closing_rest(f"{address}/x") == (b"", None)
+    assert closing_rest(s3.put("empty", b"")) == (b"", None)
+
+
+def test_zip_and_parquet_are_read_from_afar(s3):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("rows.jsonl", ROWS)
+    assert closing_rest(s3.put("rows.zip", file.getvalue())) == (ROWS, None)
+
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = io.BytesIO()
+    pq.write_table(pa.table({"n": range(100_000)}), table)
+    data, damage = closing_rest(s3.put("rows.parquet", table.getvalue()))
+    assert damage is None
+    assert [json.loads(line)["n"] for line in data.splitlines()] == list(range(100_000))
+
+
+def test_a_zip_archive_needs_a_server_that_sends_parts(web):
+    address, pages = web
+    pages.parts = False
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("x", ROWS)
+    pages.pages["/x.zip"] = file.getvalue()
+
+    with pytest.raises(SourceError, match="from a server that sends files whole only; save it"):
+        ByteStream(f"{address}/x.zip")
+
+
+def test_a_signed_address_is_asked_for_as_it_is(web):
+    address, pages = web
+    pages.pages["/a%20b"] = b"x"
+
+    stream = ByteStream(f"{address}/a%20b?sig=a%2Fb%2B&t=1+2")
+
+    assert pages.requests[0][0] == "/a%20b?sig=a%2Fb%2B&t=1+2"
+    assert stream.shown == f"{address}/a%20b"
+    stream.close()
+
+
+def test_a_busy_server_is_asked_again(web):
+    address, pages = web
+    pages.pages["/x"] = b"hello"
+    pages.fails = 2
+
+    assert closing_rest(f"{address}/x") == (b"hello", None)
+
+
+def test_a_connection_that_breaks_off_is_made_again(web):
+    address, pages = web
+    pages.pages["/x"] = DATA
+    pages.breaks = 3
+
+    assert closing_rest(f"{address}/x") == (DATA, None)
+
+
+def test_a_server_that_sends_files_whole_only_cannot_go_on_where_it_broke_off(web):
+    address, pages = web
+    pages.parts = False
+    pages.pages["/x"] = DATA
+    pages.breaks = 10**9
+
+    data, damage = closing_rest(f"{address}/x")
+
+    assert DATA.startswith(data)
+    assert "/x: cannot be read: " in damage
+
+
+# -- versions --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("parts", [True, False])
+def test_an_object_that_is_replaced_while_it_is_read_is_noticed(web, parts):
+    """No row is made of two halves: what comes is a beginning of the first version."""
+    address, pages = web
+    pages.parts = parts
+    pages.pages["/x"] = gzip.compress(DATA, 1)
+    stream = ByteStream(f"{address}/x")
+    found = stream.read(1000)
+
+    pages.pages["/x"], pages.tag = gzip.compress(DATA[::-1], 1), '"2"'
+    if not parts:
+        with pytest.raises(ChangedSourceError, match="was replaced while it was read"):
+            stream.seek(0)
+        return
+    more, damage = rest_of(stream)
+
+    assert DATA.startswith(found + more)
+    assert len(found + more) < len(DATA)
+    assert "was replaced while it was read" in damage
+    stream.close()
+
+
+def test_a_server_without_tags_is_known_by_the_size(web):
+    address, pages = web
+    pages.tag = None
+    pages.pages["/x"] = DATA
+    stream = ByteStream(f"{address}/x")
+
+    pages.pages["/x"] = DATA + b"more"
+    _, damage = rest_of(stream)
+
+    assert "was replaced while it was read" in damage
+    stream.close()
+
+
+def test_an_object_that_became_shorter_is_noticed(web):
+    address, pages = web
+    pages.pages["/x"] = DATA
+    stream = ByteStream(f"{address}/x")
+
+    pages.pages["/x"], pages.tag = b"short", '"2"'
+    _, damage = rest_of(stream)
+
+    assert "was replaced while it was read" in damage
+    stream.close()
+
+
+def test_an_object_and_a_copy_of_it_are_the_same_source(s3, tmp_path):
+    (tmp_path / "x.jsonl").write_bytes(ROWS)
+    url = s3.put("x.jsonl.gz", gzip.compress(ROWS))
+
+    with (
+        Source(url, ReadingOptions()) as far,
+        Source(str(tmp_path / "x.jsonl"), ReadingOptions()) as near,
+    ):
+        assert far.head.digest() == near.head.digest()
+        assert far.name == url
+
+
+# -- patterns --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def logs(s3):
+    for key in ("p/a/1.jsonl", "p/a/2.jsonl", "p/b/1.jsonl", "p/b/1.csv", "p/b/c/1.jsonl",
+                "p/[x].jsonl", "p/a/1.jsonl.rejects.jsonl"):  # fmt: skip
+        s3.put(key, b"{}\n")
+    return s3
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("p/a/*.jsonl", ["p/a/1.jsonl", "p/a/2.jsonl"]),
+        ("p/*/1.*", ["p/a/1.jsonl", "p/b/1.csv", "p/b/1.jsonl"]),
+        ("p/**/1.jsonl", ["p/a/1.jsonl", "p/b/1.jsonl", "p/b/c/1.jsonl"]),
+        ("p/b/**", ["p/b/1.csv", "p/b/1.jsonl", "p/b/c/1.jsonl"]),
+        ("p/[ab]/[2-9].jsonl", ["p/a/2.jsonl"]),
+        ("p/[x].jsonl", ["p/[x].jsonl"]),
+    ],
+)
+def test_a_pattern_stands_for_the_objects_that_match_it(logs, pattern, found):
+    inputs, left_out = expand_inputs([f"s3://history/{pattern}"])
+
+    assert inputs == [f"s3://history/{key}" for key in found]
+    assert left_out == (["s3://history/p/a/1.jsonl.rejects.jsonl"] if "*.*" in pattern else
+                        [name for name in left_out if name.endswith(".rejects.jsonl")])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("s3://history/p/*.parquet", "no object matches this pattern"),
+        ("s3://history/none/", r"is no object; name those in it, as in 's3://history/none/\*'"),
+        ("s3://history", r"is no object; name those in it, as in 's3://history/\*'"),
+        ("ftp://h.example/x", "cannot be read from there; what can is s3://, gs://, az://, "),
+        ("http://h.example/x", "would be read unencrypted; use https, or say --allow-insecure"),
+        ("http://", "names no server"),
+        ("s3:///x", "names no bucket"),
+    ],
+)
+def test_what_no_url_can_mean_is_refused(s3, name, problem):
+    def opened():
+        return [ByteStream(each) for each in expand_inputs([name])[0]]
+
+    with pytest.raises(SourceError, match=problem):
+        opened()
+
+
+# -- trouble ---------------------------------------------------------------------------------------
+
+
+def test_a_missing_object_is_an_error_with_a_message(s3):
+    with pytest.raises(SourceError) as caught:
+        ByteStream("s3://history/none.jsonl")
+
+    assert str(caught.value) == (
+        "s3://history/none.jsonl: cannot be read: there is no such object; check its name"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "problem"),
+    [
+        (403, "access is denied; check the credentials"),
+        (401, "access is denied; check the credentials"),
+        (400, "the server answered 400"),
+    ],
+)
+def test_a_refusal_is_told_without_what_is_secret(web, status, problem):
+    address, pages = web
+    pages.pages["/x"] = b"x"
+    pages.status = status
+
+    with pytest.raises(SourceError, match=problem) as caught:
+        ByteStream(f"{address}/x?sig=5ec7e7")
+
+    assert "5ec7e7" not in str(caught.value)
+    assert "secret-of-server" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("error sending request: dns error: failed to lookup address", "(DNS)"),
+        ("invalid peer certificate: UnknownIssuer", "(TLS)"),
+        ("tcp connect error: Connection refused (os error 111)", "refuses the connection"),
+        ("operation timed out", "does not answer in time"),
+        ("PUT http://169.254.169.254/latest/api/token", "set AWS_ACCESS_KEY_ID and AWS_SECRET"),
+        ("<Code>InvalidAccessKeyId</Code>", "the credentials are refused"),
+        ("<Code>ExpiredToken</Code>", "have expired; get new ones"),
+        ("<Code>PermanentRedirect</Code>", "set AWS_REGION"),
+        ("status code: 500 Internal", "the server answered 500"),
+        ("something else", "cannot be reached or does not answer"),
+    ],
+)
+def test_what_a_store_says_is_put_into_words(error, reason):
+    from miso_upload.sources.remote_stores import explained
+
+    assert reason in str(explained("s3", "s3://b/x", ValueError(error)))
+
+
+def test_an_unencrypted_endpoint_elsewhere_is_refused(s3, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://store.example:9000")
+
+    with pytest.raises(SourceError, match="would be read unencrypted"):
+        ByteStream("s3://history/x")
+
+
+def test_without_the_package_the_message_says_what_to_install(tmp_path):
+    (tmp_path / "obstore.py").write_text("raise ImportError")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "miso_upload", "s3://b/x", "--dry-run"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "pip install 'miso-upload[remote]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# -- the program -----------------------------------------------------------------------------------
+
+
+def test_all_commands_take_a_remote_name(s3, run, tmp_path):
+    rows = [row(n, timestamp="x") if n % 10 == 5 else row(n) for n in range(100)]
+    file = write_rows(tmp_path / "local.jsonl", rows)
+    url = s3.put("commands.jsonl.gz", gzip.compress(file.read_bytes()))
+    here = {"cwd": tmp_path}
+
+    with Sandbox() as sandbox:
+        to = ["--server", sandbox.url, "--max-reject-rate", "1"]
+        here["env"] = {**os.environ, "MISO_API_KEY": sandbox.key, "PYTHONPATH": str(ROOT)}
+        done = run(url, *to, **here)
+        again = run(file, *to, **here)
+        init = run("init", url, "-o", "-", **here)
+        preview = run("preview", url, "--rows", "1", **here)
+        status = run("status", url, **here)
+        rejects = run("rejects", url, **here)
+
+    assert "100 rows read = 90 accepted + 10 rejected" in done.stdout
+    assert "Rejected rows are in commands.jsonl.gz.rejects.jsonl" in done.stdout
+    assert f"has the content of {url}, known already" in again.stderr
+    assert "nothing new" in again.stdout
+    assert f"{url} -m mapping.toml" in init.stderr
+    assert "becomes product_detail_page_view" in preview.stdout
+    assert "100 rows read = 90 accepted" in status.stdout
+    assert [json.loads(line)["line"] for line in rejects.stdout.splitlines()][:2] == [6, 16]
+    assert json.loads(rejects.stdout.splitlines()[0])["source"] == url
+
+
+def test_no_secret_of_an_address_is_shown_or_remembered(web, run, tmp_path):
+    address, pages = web
+    pages.pages["/x.jsonl"] = write_rows(tmp_path / "x", [row(1), row(2, type=3)]).read_bytes()
+    url = f"{address}/x.jsonl?sig=5ec7e7"
+
+    with Sandbox() as sandbox:
+        here = {"cwd": tmp_path, "env": {**os.environ, "MISO_API_KEY": sandbox.key,
+                                         "PYTHONPATH": str(ROOT)}}  # fmt: skip
+        done = [
+            run(url, "--server", sandbox.url, "--report", "r.json", "--json", **here),
+            run("status", url, **here), run("rejects", url, **here),
+            run("init", url, "-o", "m.toml", **here), run("preview", url, **here),
+        ]  # fmt: skip
+
+    assert "1 accepted" in done[1].stdout
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"5ec7e7" not in written
+    assert "5ec7e7" not in "".join(each.stdout + each.stderr for each in done)
+
+
+def test_what_was_added_to_an_object_is_sent_by_the_next_run(s3, run, tmp_path):
+    file = write_rows(tmp_path / "x", [row(n) for n in range(3000)])
+    url = s3.put("grows.jsonl", file.read_bytes())
+    with Sandbox() as sandbox:
+        here = {"cwd": tmp_path, "env": {**os.environ, "MISO_API_KEY": sandbox.key,
+                                         "PYTHONPATH": str(ROOT)}}  # fmt: skip
+        run(url, "--server", sandbox.url, **here)
+        s3.put("grows.jsonl", write_rows(file, [row(n) for n in range(3500)]).read_bytes())
+        done = run(url, "--server", sandbox.url, **here)
+
+        assert "3,500 rows read = 3,500 accepted" in done.stdout
+        assert Counter(each["user_id"] for each in sandbox.records()).most_common(1)[0][1] == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a matter of POSIX")
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_killed_upload_from_a_store_goes_on_where_it_stopped(s3, tmp_path, pack):
+    rows = 20_000
+    data = write_rows(tmp_path / "x", [row(n) for n in range(rows)]).read_bytes()
+    url = s3.put("killed.jsonl", pack(data))
+    with Sandbox() as sandbox:
+        command = [sys.executable, "-m", "miso_upload", url, "--server", sandbox.url, "--json"]
+        environment = {**os.environ, "MISO_API_KEY": sandbox.key, "PYTHONPATH": str(ROOT)}
+        killed = 0
+        while True:
+            process = subprocess.Popen(
+                [*command, "--chunk-size", "500"], env=environment, cwd=tmp_path,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            )  # fmt: skip
+            if killed < 3:
+                for _ in range(4):
+                    process.stderr.readline()
+                process.send_signal(signal.SIGKILL)
+            process.communicate()
+            if process.returncode != -signal.SIGKILL:
+                break
+            killed += 1
+        arrived = Counter(each["user_id"] for each in sandbox.records())
+
+    assert killed == 3
+    assert process.returncode == 0
+    assert len(arrived) == rows
+    assert sum(arrived.values()) - rows <= killed * 4 * 500
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are a matter of POSIX")
+def test_a_signal_ends_the_waiting_for_a_server(web, tmp_path):
+    address, pages = web
+    from threading import Event
+
+    asked, go_on = Event(), Event()
+    pages.pages["/x"] = b"x"
+    pages.on_request = lambda: (asked.set(), go_on.wait(30))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "miso_upload", f"{address}/x", "--dry-run"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+    )
+    assert asked.wait(30)
+
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    go_on.set()
+
+    assert process.returncode == 130
+    assert b"stopped by a signal" in said
+    assert b"Traceback" not in said
