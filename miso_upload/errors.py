@@ -6,6 +6,7 @@
     │   └── SchemaError             a schema file that cannot be used
     ├── SourceError (2)             an input that cannot be read or is not what it was
     │   ├── DamagedSourceError (3)  broken in the middle; the rows before were delivered
+    │   ├── UnreachableSourceError (3)  in a remote place that does not answer
     │   ├── ChangedSourceError      rewritten since it was last read
     │   │   └── ShorterSourceError  truncated, or an older copy
     │   └── JunkError               rows that are mostly not interactions
@@ -49,6 +50,12 @@ class SourceError(MisoUploadError):
 
 class DamagedSourceError(SourceError):
     """An input is broken in the middle; what came before was delivered."""
+
+    exit_code = 3
+
+
+class UnreachableSourceError(SourceError):
+    """A remote input could not be reached, or broke off; it may be there later."""
 
     exit_code = 3
 

@@ -69,7 +69,7 @@ def statuses(state_dir: Path, names: Iterable[str], options: ReadingOptions) -> 
         ]
         missing.difference_update(entry.name for entry in entries)
         ledger.close()
-    for name in names:
+    for name in heads:
         if name in missing:
             raise SourceError(
                 f"{name}: no such file, and no source of that name is known; 'miso-upload status' "

@@ -17,7 +17,7 @@ from miso_upload.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-_SESSION = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
+SESSION = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
 _SHOWN_URL = "http://127.0.0.1:8642"
 # What differs from run to run.
 _VARIES = (
@@ -31,10 +31,11 @@ def replayed(text: str) -> str:
     """Return the README with the output of each session as it is now."""
     with tempfile.TemporaryDirectory() as place, Sandbox(key="sandbox") as sandbox:
         shutil.copytree(ROOT / "sample_data", Path(place) / "sample_data")
-        return _SESSION.sub(lambda found: _replay(found[0], Path(place), sandbox.url), text)
+        return SESSION.sub(lambda found: replay(found[0], Path(place), sandbox.url), text)
 
 
-def _replay(session: str, place: Path, url: str) -> str:
+def replay(session: str, place: Path, url: str) -> str:
+    """Return a session with the output that it has now, run in `place`."""
     commands = [line for line in session.splitlines() if line.startswith("$ ")]
     if commands == ["$ miso-upload history.jsonl"]:
         return session

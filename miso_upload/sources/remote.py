@@ -14,7 +14,7 @@ import threading
 from concurrent.futures import Future
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
-from miso_upload.errors import ChangedSourceError, SourceError
+from miso_upload.errors import ChangedSourceError, UnreachableSourceError
 from miso_upload.sources.remote_stores import (
     BehindEndError,
     NoPartsError,
@@ -151,7 +151,9 @@ class _Parts(io.RawIOBase):
             ahead = position, self._remote.fetch(position, self._part)
         self._start, self._data = position, ahead[1].result()
         if not self._data:
-            raise SourceError(f"{self._remote.shown}: ended before its end; try again later")
+            raise UnreachableSourceError(
+                f"{self._remote.shown}: broke off; run the same command again later"
+            )
         behind = position + len(self._data)
         if in_order and behind < size:
             following = min(2 * self._part, MOST_PART)

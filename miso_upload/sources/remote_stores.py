@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from miso_upload.errors import ConfigurationError, SourceError
+from miso_upload.errors import ConfigurationError, SourceError, UnreachableSourceError
 from miso_upload.sources.names import WEB_SCHEMES, shown_name
 
 try:
@@ -35,9 +35,13 @@ _MAGIC = re.compile(r"[*?\[]")
 _RETRIES: Any = {"max_retries": 8, "retry_timeout": timedelta(seconds=120)}
 # A stall is what ends a request, however long it takes as a whole.
 _CLIENT = {"connect_timeout": "10s", "read_timeout": "60s", "timeout": "7d"}
+_ADDRESS = re.compile(r"https?://(?!169\.254|metadata\.)\S+")
+"""What an object is called is no sign of what is wrong."""
+_BUSY = ("408", "425", "429")
 _CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (with AWS_SESSION_TOKEN if there is one), "
-    "or AWS_SKIP_SIGNATURE=true for a public bucket",
+    "as 'aws configure export-credentials --format env' prints them, or AWS_SKIP_SIGNATURE=true "
+    "for a public bucket",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS, or GOOGLE_SKIP_SIGNATURE=true for a public bucket",
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or a SAS token",
 }
@@ -175,58 +179,72 @@ def pieces(at: Location, answer: Any, size: int) -> Iterator[memoryview]:  # noq
 
 def explained(scheme: str, shown: str, error: Exception) -> SourceError:
     """Return what an error of a store means, without anything secret that it may say."""
-    return SourceError(f"{shown}: cannot be read: {_reason(scheme, error)}")
+    later, reason = _reason(scheme, error)
+    kind = UnreachableSourceError if later else SourceError
+    return kind(f"{shown}: cannot be read: {reason}")
 
 
-def _reason(scheme: str, error: Exception) -> str:
-    text = str(error)
+def _reason(scheme: str, error: Exception) -> tuple[bool, str]:
+    """Return whether it may work later, and what is wrong."""
+    text = _ADDRESS.sub("", str(error))
     kind = type(error).__name__
     what = "page" if scheme in WEB_SCHEMES else "object"
     if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
-        return f"there is no such {what}; check its name"
-    for sign, reason in _SIGNS:
+        return False, f"there is no such {what}; check its name"
+    for sign, later, reason in _SIGNS:
         if re.search(sign, text, re.IGNORECASE):
-            return reason.format(credentials=_CREDENTIALS.get(scheme, "an address with access"))
+            known = _CREDENTIALS.get(scheme, "an address with access")
+            return later, reason.format(credentials=known)
     if kind in ("PermissionDeniedError", "UnauthenticatedError"):
-        return (
+        return False, (
             "access is denied; check the credentials and what they allow, and whether there is "
             "such a thing at all"
         )
     status = re.search(r"status code: (\d{3})", text)
-    if status is not None:
-        return f"the server answered {status[1]}; try again later, or check the address"
-    return "the server cannot be reached or does not answer; check the address and the network"
+    if status is None:
+        return True, "the server cannot be reached or broke off; check the address and the network"
+    if status[1] in _BUSY or status[1].startswith("5"):
+        return True, f"the server answered {status[1]}; run the same command again later"
+    return False, f"the server answered {status[1]}; check the address"
 
 
-# What stands in an error of a store, and what that means; the first that fits counts.
+# What stands in an error of a store, whether it may pass, and what it means. The first that fits
+# counts.
 _SIGNS = (
     (
         r"169\.254\.169\.254|metadata\.google|computeMetadata|latest/api/token",
+        False,
         "no credentials were found; set {credentials}",
     ),
     (
         r"ExpiredToken|Request has expired|TokenRefreshRequired",
+        False,
         "the credentials or the signed address have expired; get new ones",
     ),
     (
         r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken",
+        False,
         "the credentials are refused; set {credentials}",
     ),
     (
         r"dns error|failed to lookup",
+        True,
         "the name of its server is not known (DNS); check the address and the network",
     ),
     (
-        r"PermanentRedirect|\b301\b|BareRedirect|AuthorizationHeaderMalformed",
+        r"PermanentRedirect|status code: 301|BareRedirect|AuthorizationHeaderMalformed",
+        False,
         "it is somewhere else now, or the bucket in another region; set AWS_REGION",
     ),
     (
         r"Connection refused|ConnectionRefused",
+        True,
         "the server refuses the connection; check the address",
     ),
-    (r"timed ?out|TimedOut", "the server does not answer in time; try again later"),
+    (r"timed ?out|TimedOut", True, "the server does not answer in time; try again later"),
     (
         r"certificate|InvalidContentType|CorruptMessage|TLS",
+        False,
         "the connection cannot be made secure (TLS); check the address and the certificate",
     ),
 )

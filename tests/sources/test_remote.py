@@ -341,6 +341,7 @@ def test_a_refusal_is_told_without_what_is_secret(web, status, problem):
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
+        ("GET https://h.example/certificate.csv - status code: 400", "the server answered 400"),
         ("error sending request: dns error: failed to lookup address", "(DNS)"),
         ("invalid peer certificate: UnknownIssuer", "(TLS)"),
         ("tcp connect error: Connection refused (os error 111)", "refuses the connection"),
@@ -350,13 +351,23 @@ def test_a_refusal_is_told_without_what_is_secret(web, status, problem):
         ("<Code>ExpiredToken</Code>", "have expired; get new ones"),
         ("<Code>PermanentRedirect</Code>", "set AWS_REGION"),
         ("status code: 500 Internal", "the server answered 500"),
-        ("something else", "cannot be reached or does not answer"),
+        ("something else", "cannot be reached or broke off"),
     ],
 )
 def test_what_a_store_says_is_put_into_words(error, reason):
     from miso_upload.sources.remote_stores import explained
 
     assert reason in str(explained("s3", "s3://b/x", ValueError(error)))
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [("Connection refused", 3), ("status code: 503", 3), ("status code: 400", 2), ("dns error", 3)],
+)
+def test_what_may_pass_ends_a_run_that_is_to_be_run_again(error, exit_code):
+    from miso_upload.sources.remote_stores import explained
+
+    assert explained("s3", "s3://b/x", ValueError(error)).exit_code == exit_code
 
 
 def test_an_unencrypted_endpoint_elsewhere_is_refused(s3, monkeypatch):
