@@ -188,7 +188,9 @@ def _open_inputs(settings: Settings, recipe: Recipe, listener: Listener) -> list
 
     Standard input and pipes can be opened only once, so they are kept.
     """
-    names, left_out = expand_inputs(settings.inputs)
+    names, left_out = expand_inputs(
+        settings.inputs, allow_insecure_http=settings.allow_insecure_http
+    )
     for name in left_out:
         listener.noted(f"{name}: left out, it is a rejects file of ours")
     if not names:

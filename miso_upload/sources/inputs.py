@@ -17,16 +17,25 @@ if TYPE_CHECKING:
 REJECTS_SUFFIX = ".rejects.jsonl"
 
 
-def expand_inputs(names: Iterable[str]) -> tuple[list[str], list[str]]:
+def expand_inputs(
+    names: Iterable[str], *, allow_insecure_http: bool = False
+) -> tuple[list[str], list[str]]:
     """Return the inputs that `names` stand for, and the rejects files left out from among them.
 
     A name with `*`, `?` or `[` that is no file is a pattern, taken in sorted order. A rejects file
     that a pattern like `*.jsonl` caught is not an input: it holds rows that were set aside.
 
+    URLs are expanded by the store that they name, unencrypted only if `allow_insecure_http`.
+
     Raises:
         SourceError: A name is no file, or a pattern matches none.
+        ConfigurationError: A name is a URL, and what reads those is not installed.
     """
-    found = dict.fromkeys(path for name in names for path in _matches(name))
+    found = dict.fromkeys(
+        path
+        for name in names
+        for path in (_remote(name, allow_insecure_http) if is_remote(name) else _matches(name))
+    )
     inputs = [path for path in found if not path.endswith(REJECTS_SUFFIX)]
     return inputs, [path for path in found if path.endswith(REJECTS_SUFFIX)]
 
@@ -34,8 +43,6 @@ def expand_inputs(names: Iterable[str]) -> tuple[list[str], list[str]]:
 def _matches(name: str) -> list[str]:
     if name == STDIN:
         return [name]
-    if is_remote(name):
-        return _remote(name)
     try:
         # An empty path would mean the working directory.
         mode = Path(name).stat().st_mode if name else 0
@@ -52,10 +59,10 @@ def _matches(name: str) -> list[str]:
     return [name]
 
 
-def _remote(name: str) -> list[str]:
+def _remote(name: str, allow_insecure_http: bool) -> list[str]:  # noqa: FBT001
     from miso_upload.sources.remote_stores import names_like  # noqa: PLC0415 -- an extra, and slow
 
-    return names_like(name)
+    return names_like(name, allow_insecure_http=allow_insecure_http)
 
 
 def _files_like(pattern: str) -> list[str]:

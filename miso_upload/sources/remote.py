@@ -10,9 +10,7 @@ All parts are of one and the same version of the object: a part of another one i
 from __future__ import annotations
 
 import io
-import threading
-from concurrent.futures import Future
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from miso_upload.errors import ChangedSourceError, UnreachableSourceError
 from miso_upload.sources.remote_stores import (
@@ -23,14 +21,14 @@ from miso_upload.sources.remote_stores import (
     location_of,
     pieces,
 )
+from miso_upload.sources.waiting import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from concurrent.futures import Future
 
 _FIRST_PART = 2**20
 MOST_PART = 2**23
-
-Result = TypeVar("Result")
 
 
 class _Version(NamedTuple):
@@ -66,7 +64,7 @@ class RemoteObject:
 
     def fetch(self, start: int, size: int) -> Future[memoryview]:
         """Begin to fetch `size` bytes from `start`, fewer at the end."""
-        return _in_thread(lambda: self._fetch(start, size))
+        return in_thread(lambda: self._fetch(start, size))
 
     def pieces(self) -> Iterator[memoryview]:
         """Yield all bytes, from a server that sends files whole only."""
@@ -165,31 +163,17 @@ class _Whole(io.RawIOBase):
 
     def __init__(self, remote: RemoteObject) -> None:
         self._pieces = remote.pieces()
-        self._left = _in_thread(self._following).result()
+        self._left = in_thread(self._following).result()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         if not self._left:
-            self._left = _in_thread(self._following).result()
+            self._left = in_thread(self._following).result()
         part, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
         buffer[: len(part)] = part
         return len(part)
 
     def _following(self) -> memoryview:
         return next(self._pieces, memoryview(b""))
-
-
-def _in_thread(work: Callable[[], Result]) -> Future[Result]:
-    """Begin `work`; whoever waits for its result is not kept from leaving."""
-    future: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 -- raised where it is waited for
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from miso_upload.errors import ConfigurationError, SourceError, UnreachableSourceError
 from miso_upload.sources.names import WEB_SCHEMES, shown_name
+from miso_upload.sources.waiting import in_thread
 
 try:
     import obstore
@@ -90,6 +91,11 @@ def location_of(name: str, *, allow_insecure_http: bool = False) -> Location:
     bucket, _, key = name.partition("://")[2].partition("/")
     if not bucket:
         raise SourceError(f"{shown}: names no bucket, as {scheme}://bucket/key would")
+    if {"", ".", ".."} & set(key.split("/")):
+        # What reads from stores would leave such a part out, and read another object.
+        raise SourceError(
+            f"{shown}: cannot be read, because a part of the key is empty or all dots"
+        )
     endpoint = next(filter(None, map(os.environ.get, _ENDPOINTS.get(scheme, ()))), None)
     config: Any = {} if endpoint is None else {"endpoint": endpoint}
     if endpoint is not None:
@@ -104,7 +110,7 @@ def location_of(name: str, *, allow_insecure_http: bool = False) -> Location:
     return Location(scheme, store, key, shown)
 
 
-def names_like(name: str) -> list[str]:
+def names_like(name: str, *, allow_insecure_http: bool = False) -> list[str]:
     """Return the URLs that a URL stands for: itself, or what matches the pattern in it.
 
     In a pattern, `*` and `?` stand for anything within one part of a key, and `**` for any parts.
@@ -120,13 +126,9 @@ def names_like(name: str) -> list[str]:
     magic = _MAGIC.search(key)
     if scheme not in _SCHEMES or magic is None:
         return [name]
-    at = location_of(name)
-    found: list[str] = []
-    try:
-        for page in obstore.list(at.store, key[: key.rfind("/", 0, magic.start()) + 1] or None):
-            found += [each["path"] for each in page]
-    except _FAILED as error:
-        raise explained(scheme, shown, error) from None
+    at = location_of(name, allow_insecure_http=allow_insecure_http)
+    # A prefix of whole parts, because that is what stores list.
+    found = in_thread(lambda: _keys(at, key[: key.rfind("/", 0, magic.start()) + 1])).result()
     if key in found:
         return [name]
     parts = key.split("/")
@@ -135,6 +137,14 @@ def names_like(name: str) -> list[str]:
         raise SourceError(f"{shown}: no object matches this pattern")
     base = name[: len(name) - len(key)]
     return [base + each for each in matching]
+
+
+def _keys(at: Location, prefix: str) -> list[str]:
+    try:
+        pages = obstore.list(at.store, prefix or None)
+        return [each["path"] for page in pages for each in page]
+    except _FAILED as error:
+        raise explained(at.scheme, at.shown, error) from None
 
 
 def get(at: Location, part: tuple[int, int] | None) -> Any:  # noqa: ANN401 -- obstore's answer
@@ -212,7 +222,7 @@ def _reason(scheme: str, error: Exception) -> tuple[bool, str]:
 # counts.
 _SIGNS = (
     (
-        r"169\.254\.169\.254|metadata\.google|computeMetadata|latest/api/token",
+        r"169\.254\.169\.254|metadata\.google|computeMetadata|latest/api/token|MissingAccount",
         False,
         "no credentials were found; set {credentials}",
     ),

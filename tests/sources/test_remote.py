@@ -219,6 +219,23 @@ def test_an_object_that_is_replaced_while_it_is_read_is_noticed(web, parts):
     stream.close()
 
 
+def test_a_parquet_file_that_is_replaced_while_it_is_read_is_noticed(web):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    address, pages = web
+    file = io.BytesIO()
+    noise = pa.table({"n": [random.Random(n).random() for n in range(1_000_000)]})
+    pq.write_table(noise, file, row_group_size=10_000)
+    pages.pages["/x"] = file.getvalue()
+    stream = ByteStream(f"{address}/x")
+    assert stream.read(100)
+
+    pages.tag = '"2"'
+    _, damage = rest_of(stream)
+
+    assert "was replaced while it was read" in damage
+    stream.close()
+
+
 def test_a_server_without_tags_is_known_by_the_size(web):
     address, pages = web
     pages.tag = None
@@ -296,6 +313,8 @@ def test_a_pattern_stands_for_the_objects_that_match_it(logs, pattern, found):
         ("http://h.example/x", "would be read unencrypted; use https, or say --allow-insecure"),
         ("http://", "names no server"),
         ("s3:///x", "names no bucket"),
+        ("s3://b//x", "a part of the key is empty"),
+        ("gs://b/a/../x*", "a part of the key is empty or all dots"),
     ],
 )
 def test_what_no_url_can_mean_is_refused(s3, name, problem):
@@ -348,6 +367,7 @@ def test_a_refusal_is_told_without_what_is_secret(web, status, problem):
         ("operation timed out", "does not answer in time"),
         ("PUT http://169.254.169.254/latest/api/token", "set AWS_ACCESS_KEY_ID and AWS_SECRET"),
         ("<Code>InvalidAccessKeyId</Code>", "the credentials are refused"),
+        ("source: MissingAccount", "no credentials were found"),
         ("<Code>ExpiredToken</Code>", "have expired; get new ones"),
         ("<Code>PermanentRedirect</Code>", "set AWS_REGION"),
         ("status code: 500 Internal", "the server answered 500"),
