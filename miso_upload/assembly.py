@@ -99,7 +99,8 @@ def upload(
         ledger = _ledger(settings, stack)
         rejects = _Rejects(settings, ledger)
         inputs = [
-            Input(each.name, each.open, recipe.transform, rejects.of(each.name)) for each in opened
+            Input(each.name, each.open, recipe.transform, rejects.of(each.name), recipe.text)
+            for each in opened
         ]
         ledger.begin_run(__version__)
         summary = Summary(
@@ -111,7 +112,7 @@ def upload(
         pipeline = Pipeline(
             ledger,
             deliverer,
-            _pipeline_options(settings, recipe),
+            _pipeline_options(settings),
             stop=stop,
             listener=listener,
             summary=summary,
@@ -119,8 +120,8 @@ def upload(
         listener.started([(each.name, each.size) for each in opened])
         pipeline.run(inputs)
         summary.arrived = arrived() if arrived else None
-        if summary.findings.types or summary.reasons:
-            summary.advice += recipe.unfetched(summary.findings)
+        of_rows = bool(summary.findings.types or summary.reasons)
+        summary.advice += recipe.advice(summary.findings, of_rows=of_rows)
         _conclude(settings, summary)
         ledger.end_run(summary.exit_code)
         if settings.report is not None:
@@ -343,12 +344,11 @@ def _target_name(settings: Settings) -> str:
     return "".join(char if char.isalnum() or char in ".-_" else "_" for char in name)
 
 
-def _pipeline_options(settings: Settings, recipe: Recipe) -> PipelineOptions:
+def _pipeline_options(settings: Settings) -> PipelineOptions:
     return PipelineOptions(
         concurrency=0 if settings.dry_run else settings.concurrency,
         max_reject_rate=settings.max_reject_rate,
         stops_on_junk=not settings.dry_run,
-        recipe=recipe.text,
         hold_unknown=settings.on_unknown == "hold",
         abandon_unknown=settings.on_unknown == "skip",
         restart=settings.restart,

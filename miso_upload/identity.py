@@ -8,7 +8,9 @@ The recipe, so that any other system can compute the same ids:
 
 A User-Agent that is missing or `-` is empty text, and the line feed stays. When the id is made of
 the address alone, the message is the address alone. Trimmed means that ASCII white space (space,
-tab, line feed, carriage return, vertical tab, form feed) is gone from both ends.
+tab, line feed, carriage return, vertical tab, form feed) is gone from both ends. With a prefix for
+IPv6, the address in the message is the first of its network of so many bits, canonical and without
+the prefix behind it; IPv4 addresses stay.
 
 The address itself is never part of a record, nor of an error message.
 """
@@ -17,25 +19,24 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from dataclasses import dataclass, field
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from miso_upload.addresses import (
+    WHOLE_ADDRESS,
+    canonical_ip,
+    client_address,
+    network_address,
+    proxies,
+    truncated_ip,
+)
 from miso_upload.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from miso_upload.addresses import Proxies
     from miso_upload.records import Record
 
-_PORT = r"(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]+))?"
-_WITH_PORT = re.compile(rf"\[([0-9A-Fa-f:.]+(?:%[^\]]*)?)\]{_PORT}|([0-9.]+){_PORT}")
-"""An address in brackets or an IPv4 address, with a port or the name that hides one (RFC 7239)."""
-_FORWARDED_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*(?:"([^"]*)"|([^;"]*))', re.IGNORECASE)
-
 _ASCII_SPACE = " \t\n\r\v\f"
-_LONGEST_CACHED = 256
-_MOST_CACHED = 65_536
 
 
 class IdentityOutcome(NamedTuple):
@@ -63,29 +64,49 @@ class IdentityPolicy:
         derive: Only where a record has neither id; wherever there is an address; or never.
         source: What the id is made of.
         salt: The key of the HMAC; empty for plain SHA-256.
-        trusted_proxies: How many addresses at the right end of a forwarded list are the user's own.
+        trusted_proxies: How many addresses at the right end of a forwarded list are the user's own,
+            or the networks that those are in, as text between commas.
+        ipv6_prefix: How many bits of an IPv6 address count; 128 for all of them.
 
     Raises:
-        ConfigurationError: `trusted_proxies` is negative.
+        ConfigurationError: `trusted_proxies` is negative or no network, or there is no such prefix.
     """
 
     derive: Literal["missing", "always", "never"] = "missing"
     source: Literal["ip", "ip+user-agent"] = "ip+user-agent"
     salt: bytes = field(default=b"", repr=False)
-    trusted_proxies: int = 0
+    trusted_proxies: int | str = 0
+    ipv6_prefix: int = WHOLE_ADDRESS
+    _trusted: Proxies = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.trusted_proxies < 0:
-            raise ConfigurationError("--trusted-proxies: there cannot be fewer than 0")
+        object.__setattr__(self, "_trusted", proxies(self.trusted_proxies))
+        if not 1 <= self.ipv6_prefix <= WHOLE_ADDRESS:
+            raise ConfigurationError("--ipv6-prefix: must be from 1 to 128")
 
-    def apply(self, record: Record, ip: str | None, user_agent: str | None) -> IdentityOutcome:
+    @property
+    def believes_forwarded(self) -> bool:
+        """Whether some entries of a forwarded list are passed over."""
+        return bool(self._trusted)
+
+    def client(self, ip: str | None, forwarded_for: str | None) -> str | None:
+        """Return the canonical address of the visitor; see `client_address`."""
+        return client_address(ip, forwarded_for, self._trusted)
+
+    def apply(
+        self,
+        record: Record,
+        ip: str | None,
+        user_agent: str | None,
+        forwarded_for: str | None = None,
+    ) -> IdentityOutcome:
         """Put into `record` what the address and the browser of its visitor tell.
 
         That is `anonymous_id` if one is due, and `truncated_ip` and `user_agent` of the context if
         they are not there. The id is made of the `user_agent` given here, or else of the one that
         the record has in its context.
         """
-        address = client_address(ip, self.trusted_proxies) if ip is not None else None
+        address = client_address(ip, forwarded_for, self._trusted)
         agent = _agent(user_agent)
         context = record.get("context")
         if address is not None or agent:
@@ -99,10 +120,12 @@ class IdentityPolicy:
             return _NOT_DERIVED
         if address is None:
             is_needed = "user_id" not in record and "anonymous_id" not in record
-            return _NOT_AN_ADDRESS if is_needed and _is_given(ip) else _NOT_DERIVED
+            given = _is_given(ip) or (self.believes_forwarded and _is_given(forwarded_for))
+            return _NOT_AN_ADDRESS if is_needed and given else _NOT_DERIVED
         if not agent and isinstance(context, dict):
             agent = _agent(context.get("user_agent"))
-        record["anonymous_id"] = _digest(address, agent if self.source != "ip" else None, self.salt)
+        network = network_address(address, self.ipv6_prefix)
+        record["anonymous_id"] = _digest(network, agent if self.source != "ip" else None, self.salt)
         return _DERIVED
 
     def fingerprint(self) -> str:
@@ -111,40 +134,15 @@ class IdentityPolicy:
         It tells nothing about the salt but whether it is the same.
         """
         salt = hmac.digest(self.salt, b"miso-upload: fingerprint of a salt", "sha256").hex()
-        return f"{self.derive} {self.source} {self.trusted_proxies} {salt if self.salt else '-'}"
+        trusted = self._trusted
+        own = trusted if isinstance(trusted, int) else ",".join(map(str, trusted))
+        prefix = f" /{self.ipv6_prefix}" if self.ipv6_prefix < WHOLE_ADDRESS else ""
+        return f"{self.derive} {self.source} {own} {salt if self.salt else '-'}{prefix}"
 
     def _is_due(self, record: Record) -> bool:
         if self.derive == "missing":
             return "user_id" not in record and "anonymous_id" not in record
         return self.derive == "always"
-
-
-def canonical_ip(text: str) -> str | None:
-    """Return the one spelling of an IP address; None if `text` is none.
-
-    Port, brackets and zone are gone, IPv4 in IPv6 is IPv4, and IPv6 is compressed and lower-case.
-    """
-    return _canonical_ip(text) if len(text) <= _LONGEST_CACHED else None
-
-
-def client_address(forwarded: str, trusted_proxies: int) -> str | None:
-    """Return the canonical address of the client in `client, proxy, proxy`; None if it has none.
-
-    The client is the entry to the left of the trusted proxies, since anything further left is what
-    somebody says of himself; a shorter list gives its first entry. An entry may be an element of
-    RFC 7239, such as `for="[2001:db8::1]:4711";proto=http`.
-    """
-    if len(forwarded) > _LONGEST_CACHED:
-        return _client_address.__wrapped__(forwarded, trusted_proxies)
-    return _client_address(forwarded, trusted_proxies)
-
-
-def truncated_ip(address: str) -> str | None:
-    """Return an IPv4 address with 0 as its last part; None for IPv6, which Miso has no form for."""
-    canonical = canonical_ip(address)
-    if canonical is None or ":" in canonical:
-        return None
-    return canonical[: canonical.rindex(".")] + ".0"
 
 
 def anonymous_id(address: str, user_agent: str | None, *, salt: bytes = b"") -> str:
@@ -191,32 +189,3 @@ def _complete(context: dict[str, object], address: str | None, agent: str) -> No
         truncated = truncated_ip(address)
         if truncated is not None:
             context["truncated_ip"] = truncated
-
-
-@lru_cache(maxsize=_MOST_CACHED)
-def _client_address(forwarded: str, trusted_proxies: int) -> str | None:
-    entries = [entry for entry in map(str.strip, forwarded.split(",")) if entry]
-    if not entries:
-        return None
-    entry = entries[max(len(entries) - 1 - trusted_proxies, 0)]
-    if "=" in entry:
-        match = _FORWARDED_FOR.search(entry)
-        if match is None:
-            return None
-        entry = match[1] or match[2] or ""
-    return canonical_ip(entry)
-
-
-@lru_cache(maxsize=_MOST_CACHED)
-def _canonical_ip(text: str) -> str | None:
-    text = text.strip()
-    match = _WITH_PORT.fullmatch(text)
-    if match is not None:
-        text = match[1] or match[2]
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(address, IPv4Address):
-        return str(address)
-    return str(address.ipv4_mapped or IPv6Address(int(address)))

@@ -23,7 +23,7 @@ from miso_upload.errors import (
 from miso_upload.ledger import Settlement
 from miso_upload.records import Receipt
 from miso_upload.report import SourceSummary
-from miso_upload.resuming import entry_for, is_beginning
+from miso_upload.resuming import Resuming, entry_for, is_beginning
 from miso_upload.sources.fingerprint import HEAD_BYTES
 from miso_upload.stopping import StopReading
 
@@ -52,12 +52,15 @@ class Input:
         open: Opens it for reading.
         prepare: Returns the transform for it, once it is open.
         rejects: Where its rejected rows go, if anywhere.
+        recipe: Returns the mapping and schema as text; two sources with the same one make the same
+            records of the same rows.
     """
 
     name: str
     open: Callable[[], Source]
     prepare: Callable[[Source], Callable[[Block], Batch]]
     rejects: RejectsFile | None
+    recipe: Callable[[Source], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,6 @@ class PipelineOptions:
         concurrency: Deliveries at once; 0 delivers each batch before the next is read.
         max_reject_rate: The share of rejected rows beyond which the run stops; 1 never stops.
         stops_on_junk: Whether it stops at all, or only says so (a dry run).
-        recipe: The mapping and schema, as text; two runs with the same one make the same records.
         hold_unknown: Unknown records are not sent again.
         abandon_unknown: Nor will they be by a later run.
         restart: Start every source over.
@@ -80,7 +82,6 @@ class PipelineOptions:
     concurrency: int = 4
     max_reject_rate: float = 0.1
     stops_on_junk: bool = True
-    recipe: str = ""
     hold_unknown: bool = False
     abandon_unknown: bool = False
     restart: bool = False
@@ -117,6 +118,7 @@ class _Place:
     """It is known to hold interactions: some of its rows became records, now or in earlier runs."""
     is_new: bool
     """It was entered into the ledger by this run."""
+    recipe: str
     met: bool
     """The ledger knows it under the name and with the beginning that it has now."""
 
@@ -236,19 +238,22 @@ class Pipeline:
 
     def _take_up(self, each: Input, source: Source, places: list[_Place]) -> _Place:
         """Find the source in the ledger, whatever it was called, or enter it."""
-        ledger = self._ledger
+        ledger, said = self._ledger, self._options
+        options = Resuming(each.recipe(source), said.restart, said.allow_changed_recipe)
         known = ledger.recognise(source.head)
         for place in places:
             if known is not None and place.entry.id == known.id:
                 self._listener.noted(f"{each.name}: has the content of {place.summary.name}")
                 return place
-        entry = entry_for(each.name, source.head, known, ledger, self._options, self._listener)
+        entry = entry_for(each.name, source.head, known, ledger, options, self._listener)
         is_new = known is None
         summary = SourceSummary(each.name, before=ledger.totals(entry), superseded=entry.superseded)
         self._summary.sources.append(summary)
         shown = f"{each.name}:" if source.format.by_line else f"{each.name}:item "
         proven = summary.before.rows > summary.before.rejected
-        places.append(_Place(entry, each.rejects, shown, summary, proven, is_new, met=is_new))
+        places.append(
+            _Place(entry, each.rejects, shown, summary, proven, is_new, options.recipe, is_new)
+        )
         return places[-1]
 
     def _blocks(self, source: Source, place: _Place) -> Iterator[tuple[Block, Leftover | None]]:
@@ -273,8 +278,8 @@ class Pipeline:
     def _meet(self, source: Source, place: _Place) -> None:
         """Note a known source under its name of now, once it is seen to be what it was."""
         if not place.met:
-            head, recipe = source.head, self._options.recipe
-            place.entry = self._ledger.meet_again(place.entry, source.name, head, recipe)
+            known, head = place.entry, source.head
+            place.entry = self._ledger.meet_again(known, source.name, head, place.recipe)
             place.met = True
 
     # -- guarding ----------------------------------------------------------------------------------

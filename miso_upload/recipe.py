@@ -17,6 +17,7 @@ from miso_upload.mapping import (
     read_mapping_file,
     read_preset,
     rules_of_options,
+    without_skips,
 )
 from miso_upload.schema import schema_of
 from miso_upload.timestamps import TimestampReader
@@ -38,34 +39,45 @@ class Recipe:
 
     def __init__(self, settings: Settings) -> None:
         self.schema: Schema = schema_of(settings.schema)
+        self._settings = settings
         self._timestamps = TimestampReader(settings.timezone, settings.timestamp_format)
         self._identity = IdentityPolicy(
             derive=settings.derive_anonymous_id,
             source=settings.anonymous_id_from,
             salt=settings.anonymous_id_salt,
             trusted_proxies=settings.trusted_proxies,
+            ipv6_prefix=settings.ipv6_prefix,
         )
-        mapping = read_mapping_file(settings.mapping) if settings.mapping else MappingFile("")
-        if settings.preset:
-            mapping = laid_over(mapping, read_preset(settings.preset))
-        named = rules_of_options(settings.map, settings.set)
-        own = {rule.attribute for rule in named}
-        self._plan = MappingPlan(
-            rules=(*(rule for rule in mapping.rules if rule.attribute not in own), *named),
-            skips=mapping.skips,
-            routing=mapping.routing,
-            list_separator=settings.list_separator,
-            strict=settings.strict,
-        )
+        self._mapping = read_mapping_file(settings.mapping) if settings.mapping else MappingFile("")
+        self._options = rules_of_options(settings.map, settings.set)
         self._judge = Judge(
             self.schema,
             needs_timestamp="timestamp" not in settings.allow_missing,
             needs_id="id" not in settings.allow_missing,
         )
         self._code = read_user_code(settings.transform) if settings.transform else None
+        self._mappings: dict[str | None, MappingFile] = {}
+        self._mapping_under(settings.preset)
+
+    def advice(self, findings: Findings, *, of_rows: bool) -> list[str]:
+        """Return what the rows of a run suggest to change in the mapping, as sentences and TOML.
+
+        Args:
+            findings: What was found in them.
+            of_rows: Whether there were rows that no rule left out.
+        """
+        # Imported where there is something to suggest, which most runs have not.
+        from miso_upload.inference.routes import routes_advice  # noqa: PLC0415
+
+        unfetched = self._unfetched(findings) if of_rows else []
+        return [*unfetched, *routes_advice(findings)]
+
+    def text(self, source: Source) -> str:
+        """Return what is equal for two runs that make equal records of equal rows of `source`."""
+        settings = self._settings
         # Chunk size is no part of it: spans are remembered as they were cut.
         parts = {
-            "--mapping": mapping.fingerprint,
+            "--mapping": self._mapping_for(source).fingerprint,
             "--map": ", ".join(sorted(settings.map)),
             "--set": ", ".join(sorted(settings.set)),
             "--transform": self._code.fingerprint if self._code else "",
@@ -75,23 +87,14 @@ class Recipe:
             "--schema": self.schema.fingerprint,
             "--allow-missing": ", ".join(sorted(settings.allow_missing)),
             "identity": self._identity.fingerprint(),
+            "--bot-rate": str(settings.bot_rate or ""),
             "--format": settings.format or "",
             "--encoding": settings.encoding or "",
             "--delimiter": settings.delimiter or "",
             "--columns": ", ".join(settings.columns),
             "--no-header": "yes" if settings.no_header else "",
         }
-        self.text = "\n".join(
-            f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value
-        )
-
-    def unfetched(self, findings: Findings) -> list[str]:
-        """Return, for each column that the user named and no row had, a sentence that says so."""
-        return [
-            f"{named.origin}: no row has {' or '.join(named.rule.reads)}; check the name"
-            for named in self._plan.rules
-            if named.rule.reads and not named.lenient and named.attribute not in findings.fetched
-        ]
+        return "\n".join(f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value)
 
     def transform(self, source: Source) -> Callable[[Block], Batch]:
         """Return the transform for the rows of `source`.
@@ -99,14 +102,47 @@ class Recipe:
         Raises:
             MappingError: The mapping names a column that the source does not have.
         """
-        columns, code = source.format.columns, self._code
+        settings, mapping = self._settings, self._mapping_for(source)
+        own = {rule.attribute for rule in self._options}
+        plan = MappingPlan(
+            rules=(*(rule for rule in mapping.rules if rule.attribute not in own), *self._options),
+            skips=mapping.skips,
+            bot_rate=settings.bot_rate or 0,
+            routing=mapping.routing,
+            ignored=mapping.ignored,
+            list_separator=settings.list_separator,
+            strict=settings.strict,
+        )
+        rows, code = source.format, self._code
         # Which names the user's code returns is not known before it has run.
         mapper = Mapper(
-            self._plan,
+            plan,
             self.schema,
             self._timestamps,
             self._identity,
-            columns if code is None else None,
-            columns is not None,
+            rows.columns if code is None else None,
+            rows.columns is not None,
         )
-        return Transform(source.format, mapper, self._judge, code)
+        return Transform(rows, mapper, self._judge, code)
+
+    def _mapping_for(self, source: Source) -> MappingFile:
+        """Return the user's mapping, laid over the preset that was named or that the format has."""
+        return self._mapping_under(self._settings.preset or source.format.preset)
+
+    def _mapping_under(self, preset: str | None) -> MappingFile:
+        if preset not in self._mappings:
+            lower = read_preset(preset) if preset else MappingFile("")
+            whole = laid_over(self._mapping, lower)
+            self._mappings[preset] = without_skips(whole, self._settings.keep)
+        return self._mappings[preset]
+
+    def _unfetched(self, findings: Findings) -> list[str]:
+        """Return, for each column that the user named and no row had, a sentence that says so."""
+        own = {named.attribute for named in self._options}
+        rules = (*(rule for rule in self._mapping.rules if rule.attribute not in own),
+                 *self._options)  # fmt: skip
+        return [
+            f"{named.origin}: no row has {' or '.join(named.rule.reads)}; check the name"
+            for named in rules
+            if named.rule.reads and named.attribute not in findings.fetched
+        ]

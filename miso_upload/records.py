@@ -13,6 +13,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from miso_upload.sitemap import SiteMap
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -109,6 +111,8 @@ class Findings:
     """Rows that the user's rules left out, by the name of the rule."""
     not_of_type: Counter[tuple[str, str]] = field(default_factory=Counter)
     """`(attribute, type)` where a row had an attribute that its type does not."""
+    unrouted: SiteMap = field(default_factory=SiteMap)
+    """Pages that no route of the user's says anything of."""
     first_timestamp: datetime | None = None
     last_timestamp: datetime | None = None
 
@@ -135,6 +139,7 @@ class Findings:
         self.fetched |= other.fetched
         self.skipped.update(other.skipped)
         self.not_of_type.update(other.not_of_type)
+        self.unrouted.add(other.unrouted)
         for text, tally in other.warnings.items():
             self.warnings.setdefault(text, Tally()).add(tally.line, tally.example, tally.count)
         if other.first_timestamp is not None and other.last_timestamp is not None:

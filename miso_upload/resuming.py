@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.errors import (
     ChangedRecipeError,
@@ -19,20 +19,18 @@ if TYPE_CHECKING:
     from miso_upload.sources import Head, Source
 
 
-class ResumeOptions(Protocol):
-    """What the user says about going on."""
+class Resuming(NamedTuple):
+    """How a source may be gone on with.
 
-    @property
-    def recipe(self) -> str:
-        """How rows become records now."""
+    Attributes:
+        recipe: How its rows become records now.
+        restart: It is started over.
+        allow_changed_recipe: It may be finished in another way than it was begun.
+    """
 
-    @property
-    def restart(self) -> bool:
-        """Whether every source is started over."""
-
-    @property
-    def allow_changed_recipe(self) -> bool:
-        """Whether a source may be finished in another way than it was begun."""
+    recipe: str
+    restart: bool
+    allow_changed_recipe: bool
 
 
 def entry_for(
@@ -40,7 +38,7 @@ def entry_for(
     head: Head,
     known: Entry | None,
     ledger: Ledger,
-    options: ResumeOptions,
+    options: Resuming,
     listener: Listener,
 ) -> Entry:
     """Return the entry of a source, which the ledger recognised as `known` or not at all.
@@ -59,6 +57,9 @@ def entry_for(
             f"{name}: starting over; {ledger.totals(known).accepted:,} rows that Miso has accepted "
             "already will be sent again"
         )
+        known = ledger.start_over(known)
+    elif _nothing_was_sent(known, options, ledger):
+        listener.noted(f"{name}: all its rows were skipped under other options, so it starts over")
         known = ledger.start_over(known)
     elif not options.allow_changed_recipe:
         refuse_changed_recipe(name, known, options.recipe, ledger)
@@ -127,6 +128,14 @@ def refuse_changed_recipe(name: str, entry: Entry, recipe: str, ledger: Ledger) 
         "--allow-changed-mapping to send what is added under the new ones, or --restart to send "
         "all of it again"
     )
+
+
+def _nothing_was_sent(entry: Entry, options: Resuming, ledger: Ledger) -> bool:
+    """Return whether all rows of a source were skipped, as those of a log are without routes."""
+    if entry.recipe == options.recipe or options.allow_changed_recipe:
+        return False
+    totals = ledger.totals(entry)
+    return 0 < totals.rows == totals.skipped
 
 
 def changed_options(before: str, now: str) -> str:

@@ -39,7 +39,10 @@ class Settings:
 
     # Becoming a record
     preset: str | None = None
-    """The name of a mapping file that comes with the package; `mapping` wins over what it says."""
+    """The name of a mapping file that comes with the package; `mapping` wins over what it says.
+
+    None means the one that the format brings, if it does, and `none` not even that.
+    """
     mapping: str | None = None
     """A mapping file; `map` and `set` win over what it says of an attribute."""
     map: tuple[str, ...] = ()
@@ -48,6 +51,10 @@ class Settings:
     """`ATTRIBUTE=VALUE` texts."""
     transform: str | None = None
     """A Python file whose `transform(row)` changes or skips rows before they are mapped."""
+    keep: tuple[str, ...] = ()
+    """Names of skips of the mapping that are switched off."""
+    bot_rate: int | None = None
+    """Rows a minute from one address and browser, beyond which they are a bot's."""
     list_separator: str | None = None
     strict: bool = False
     timestamp_format: tuple[str, ...] = ()
@@ -55,7 +62,10 @@ class Settings:
     derive_anonymous_id: Literal["missing", "always", "never"] = "missing"
     anonymous_id_from: Literal["ip", "ip+user-agent"] = "ip+user-agent"
     anonymous_id_salt: bytes = field(default=b"", repr=False)
-    trusted_proxies: int = 0
+    trusted_proxies: int | str = 0
+    """How many addresses at the right end of a forwarded list are your own, or their networks."""
+    ipv6_prefix: int = 128
+    """How many bits of an IPv6 address count for an id."""
 
     # Proving
     schema: str | None = None

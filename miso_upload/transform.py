@@ -21,7 +21,7 @@ from miso_upload.sources.fingerprint import digest
 from miso_upload.user_code import RETURNED_NONE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from miso_upload.formats import Format
     from miso_upload.mapping import Mapper
@@ -59,7 +59,12 @@ class Transform:
             fault = Rejection(block.first_line, (block.fault,), readable(block.data))
             work.rejections.append(fault)
         else:
-            for part in self._format.slices(block):
+            parts = self._parts(block, work)
+            if self._mapper.looks_at_rates:
+                kept = list(parts)
+                work.busy = self._mapper.busy(row for part in kept for row in part.rows)
+                parts = iter(kept)
+            for part in parts:
                 self._take(part, work)
             if self._code is not None and work.rejections:
                 work.rejections = self._as_read(block, work.rejections)
@@ -81,11 +86,14 @@ class Transform:
             findings=work.findings,
         )
 
+    def _parts(self, block: Block, work: _Work) -> Iterator[Slice]:
+        """Yield the rows of a block as they are mapped: parsed, and changed by the user's code."""
+        for part in self._format.slices(block):
+            work.rows += len(part.rows) + len(part.rejections)
+            work.rejections += part.rejections
+            yield part if self._code is None else _changed(part, self._code, work)
+
     def _take(self, part: Slice, work: _Work) -> None:
-        work.rows += len(part.rows) + len(part.rejections)
-        work.rejections += part.rejections
-        if self._code is not None and part.rows:
-            part = _changed(part, self._code, work)
         if not part.rows:
             return
         if self._mapper.leaves_records_alone and self._judge.accepts(part.rows):
@@ -104,7 +112,7 @@ class Transform:
         shaped = _Shaped([], [], [], [])
         for row, line in zip(part.rows, part.lines, strict=True):
             try:
-                outcome = self._mapper.apply(row, line, work.findings)
+                outcome = self._mapper.apply(row, line, work.findings, work.busy)
             except RecursionError:
                 outcome = (_TOO_DEEP,)
             if isinstance(outcome, Mapped):
@@ -218,6 +226,7 @@ class _Work:
         self.encoded: list[bytes] = []
         self.rejections: list[Rejection] = []
         self.findings = Findings()
+        self.busy: Container[object] = ()
 
     def skip(self, rule: str) -> None:
         self.skipped += 1

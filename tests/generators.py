@@ -1,13 +1,15 @@
 """Random interaction records for property tests, drawn from the shipped schema.
 
 `records()` are records that Miso takes; `damaged_records()` are such records with something in them
-removed, added or replaced, so most but not all of them are refused.
+removed, added or replaced, so most but not all of them are refused. `spellings()` are the ways to
+write an address.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -140,3 +142,23 @@ _FORMATS: dict[str, SearchStrategy[str]] = {
     "uuid": st.uuids().map(str),
     "ipv4": st.ip_addresses(v=4).map(str),
 }
+
+
+def spellings(address: IPv4Address | IPv6Address) -> list[str]:
+    """Return ways to write one address."""
+    plain = str(address)
+    if address.version == 4:
+        mapped = IPv6Address(0xFFFF_0000_0000 + int(address))
+        others = [f"{plain}:443", f"::ffff:{plain}", f"::FFFF:{plain}", f"[::ffff:{plain}]:80"]
+    else:
+        mapped = address
+        others = [f"[{plain}]:443", f"[{plain}%eth0]"]
+    return [
+        plain,
+        f" {plain}\t",
+        *others,
+        mapped.exploded,
+        mapped.exploded.upper(),
+        f"[{mapped.exploded}]",
+        f"{mapped.exploded}%eth0",
+    ]

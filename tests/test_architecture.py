@@ -34,13 +34,14 @@ OWNERS = {
     "httptools": set(),
     "csv": {"formats.delimited"},
     "zoneinfo": {"timestamps"},
-    "ipaddress": {"identity", "delivery.client", "sandbox.server", "sources.remote_stores"},
+    "crawleruseragents": {"bots"},
+    "ipaddress": {"addresses", "delivery.client", "sandbox.server", "sources.remote_stores"},
 }
 
 # From the bottom up; a room may import from rooms below its own line only.
 RANKS = (
-    {"errors", "encoding", "settings", "line_ranges", "accounting", "stopping"},
-    {"quoting", "records", "json_schema", "shipped"},
+    {"errors", "encoding", "settings", "line_ranges", "accounting", "stopping", "sitemap", "bots"},
+    {"quoting", "records", "json_schema", "shipped", "addresses"},
     {"timestamps", "identity", "document_check", "listener", "user_code"},
     {"schema"},
     {"formats", "validation", "advice"},

@@ -122,7 +122,7 @@ class Desk:
         reading = ReadingOptions(
             limits=Limits(rows=options.pop("rows", 5), row_bytes=options.pop("row_bytes", 2**20))
         )
-        transform = options.pop("prepare", prepare)
+        transform, recipe = options.pop("prepare", prepare), options.pop("recipe", "")
         options.setdefault("concurrency", 0)
         options.update(hold_unknown=policy == "hold", abandon_unknown=policy == "skip")
         stop = stop or StopSignal()
@@ -144,7 +144,12 @@ class Desk:
                 listener=listener,
                 summary=summary,
             ).run(
-                [Input(name, lambda n=name: Source(n, reading), transform, file) for name in names]
+                [
+                    Input(
+                        name, lambda n=name: Source(n, reading), transform, file, lambda _: recipe
+                    )
+                    for name in names
+                ]
             )
             ledger.end_run(summary.exit_code)
         self.notes = listener.notes

@@ -5,7 +5,8 @@ from conftest import ROOT
 from readme_sessions import README, replayed
 
 from miso_upload import settings as settings_module
-from miso_upload.identity import anonymous_id, canonical_ip
+from miso_upload.addresses import canonical_ip
+from miso_upload.identity import anonymous_id
 from miso_upload.sandbox import Sandbox
 
 

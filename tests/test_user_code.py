@@ -473,7 +473,7 @@ def test_every_row_is_accounted_for_and_rejected_ones_are_as_they_were_read(writ
 
 def test_the_transform_is_part_of_the_recipe_by_its_text(write):
     def recipe(text, name="my_map.py"):
-        return Recipe(Settings(inputs=(), transform=write(text, name))).text
+        return Recipe(Settings(inputs=(), transform=write(text, name))).text(Source(JSONL))
 
     first = recipe("def transform(row): return row\n")
 

@@ -89,7 +89,7 @@ def reading_options(command: Any) -> Any:
 
 def use_options_of_preset(ctx: click.Context, _: click.Parameter, name: str | None) -> str | None:
     """Take the options that a preset holds as defaults; those of a mapping file win over them."""
-    if name is not None:
+    if name:
         from miso_upload.mapping import read_preset
 
         ctx.default_map = {**read_preset(name).options, **(ctx.default_map or {})}
@@ -113,6 +113,12 @@ def use_options_of_file(ctx: click.Context, _: click.Parameter, path: str | None
             raise ConfigurationError(f"{path}: [options] has no option {name}{meant}")
     ctx.default_map = {**(ctx.default_map or {}), **options}
     return path
+
+
+def read_proxies(_: click.Context, __: click.Parameter, value: Any) -> int | str:
+    """Return how many proxies there are, or their networks; a mapping file may hold a list."""
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return int(text) if text.isascii() and text.isdigit() else text
 
 
 def becoming_options(command: Any) -> Any:
@@ -167,6 +173,18 @@ _BECOMING = (
         metavar="FILE",
         help="Python whose transform(row) goes first.",
     ),
+    becoming(
+        "--keep",
+        multiple=True,
+        metavar="NAME",
+        help="Keep the rows that a skip of this name drops.",
+    ),
+    becoming(
+        "--bot-rate",
+        type=_SIZE,
+        metavar="N",
+        help="Skip visitors with more rows a minute. Default: no bound.",
+    ),
     becoming("--list-separator", metavar="TEXT", help="Split list cells here. Default: one value."),
     becoming("--strict", is_flag=True, help="A column that becomes nothing is an error."),
     becoming(
@@ -196,10 +214,18 @@ _BECOMING = (
     ),
     becoming(
         "--trusted-proxies",
-        type=click.IntRange(min=0),
+        type=click.UNPROCESSED,
+        callback=read_proxies,
         default=0,
+        metavar="N|CIDR,...",
+        help="Your own addresses at the right end of a forwarded list.",
+    ),
+    becoming(
+        "--ipv6-prefix",
+        type=click.IntRange(1, 128),
+        default=128,
         metavar="N",
-        help="How many addresses at the right end of a forwarded list are your own.",
+        help="Bits of an IPv6 address that count for an id. Default: 128; 64 for a household.",
     ),
 )
 _JUDGING = (

@@ -95,6 +95,10 @@ class Format(Protocol):
         """The columns that each row has, if the source names them once for all."""
 
     @property
+    def preset(self) -> str | None:
+        """The preset that lies under the user's mapping for such rows; None for nothing."""
+
+    @property
     def by_line(self) -> bool:
         """Whether every row ends at a newline."""
 

@@ -43,6 +43,7 @@ class Delimited:
     columns: tuple[str, ...]
     row_bytes: int
     name: str = "csv"
+    preset: str | None = None
     by_line: bool = True
     shape: str = "the header's {} cells"
 

@@ -136,6 +136,7 @@ class JsonArray:
     row_bytes: int
     name: str = "json"
     columns: tuple[str, ...] | None = None
+    preset: str | None = None
     by_line: bool = False
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:

@@ -22,6 +22,7 @@ class JsonLines:
     row_bytes: int
     name: str = "jsonl"
     columns: tuple[str, ...] | None = None
+    preset: str | None = None
     by_line: bool = True
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:

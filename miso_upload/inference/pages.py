@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from miso_upload.identity import client_address
+from miso_upload.addresses import client_address
 from miso_upload.inference import vocabulary as known
 from miso_upload.inference.choosing import plain, ranked, such_as
 from miso_upload.inference.draft import Guess
@@ -27,7 +27,10 @@ def ip_guess(columns: Sequence[Column]) -> Guess | None:
     usable = [column for column in plain(columns) if not _SERVERS & set(column.words)]
     named = ranked(usable, known.IP)
     for column in (*named, *(each for each in usable if each not in named)):
-        if column.share(client_address(text, 0) is not None for text in column.distinct) >= _MOST:
+        if (
+            column.share(client_address(text, None, 0) is not None for text in column.distinct)
+            >= _MOST
+        ):
             unsure: tuple[str, ...] = ()
             if column not in named:
                 unsure = ("only its values speak for it; it may be a server's address.",)

@@ -209,3 +209,37 @@ def rank(names: tuple[str, ...], known: tuple[str, ...]) -> int | None:
     """Return how far to the front of `known` one of `names` stands; None if none does."""
     places = [known.index(name) for name in names if name in known]
     return min(places, default=None)
+
+
+SEARCH_PARAMETERS = frozenset({
+    "q", "query", "search", "s", "keyword", "keywords", "search_query", "searchquery", "searchterm",
+    "search_term", "term", "searchtext", "text", "w", "kw", "suche", "suchbegriff", "recherche",
+    "buscar", "busqueda", "phrase",
+})  # fmt: skip
+"""Parameters of a URL that hold what somebody searched for."""
+
+_BEHIND = {
+    ("product_detail_page_view", "product_ids"): (
+        "product products p pd pdp dp item items sku detail details produkt produkte prod goods "
+        "listing listings buy artikel produit produits producto productos gp"
+    ),
+    ("category_page_view", "category"): (
+        "category categories cat cats c collection collections department departments kategorie "
+        "kategorien brand brands categorie categoria tag tags topic topics genre genres"
+    ),
+    ("read", "product_ids"): (
+        "article articles blog blogs news post posts story stories magazine magazin recipe recipes "
+        "guide guides book books read doc docs wiki entry entries"
+    ),
+    ("watch", "product_ids"): (
+        "watch video videos movie movies film films episode episodes show shows"
+    ),
+    ("listen", "product_ids"): (
+        "listen track tracks song songs album albums podcast podcasts audio"
+    ),
+    ("promo_page_view", "product_ids"): (
+        "promo promos promotion promotions deal deals offer offers"
+    ),
+}  # fmt: skip
+SECTIONS = {word: kind for kind, words in _BEHIND.items() for word in words.split()}
+"""Steps of a path, and what stands behind them: the type of the page, and the attribute."""

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from miso_upload.quoting import printable, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from miso_upload.inference.draft import Draft, Guess
+    from miso_upload.inference.routes import RouteGuess
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -51,6 +52,16 @@ def mapping_text(draft: Draft, source: str, target: str) -> str:
         lines += ["", *_comment(why), "[[skip]]", *(_pair(*pair) for pair in skip.items())]
     lines += _left_out(draft)
     return "\n".join(lines) + "\n"
+
+
+def route_lines(routes: Sequence[RouteGuess]) -> list[str]:
+    """Return routes as a mapping file has them, each with how many visits speak for it."""
+    lines: list[str] = []
+    for route in routes:
+        visits = "1 visit" if route.visits == 1 else f"{route.visits:,} visits"
+        lines += _comment(f"UNSURE: {visits}; {route.unsure}" if route.unsure else visits)
+        lines += ["[[routes]]", _pair("match", route.match), _pair("type", route.type), ""]
+    return lines[:-1]
 
 
 def _is_table(guess: Guess) -> bool:

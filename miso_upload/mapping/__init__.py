@@ -7,15 +7,18 @@ from miso_upload.mapping.file import MappingFile, parse_mapping, read_mapping_fi
 from miso_upload.mapping.mapper import Mapped, Mapper, Skipped
 from miso_upload.mapping.plan import MappingPlan, NamedRule, rules_of_options
 from miso_upload.mapping.presets import (
+    NO_PRESET,
     laid_over,
     preset_names,
     preset_purpose,
     preset_text,
     read_preset,
+    without_skips,
 )
 from miso_upload.mapping.rules import Rule
 
 __all__ = [
+    "NO_PRESET",
     "Mapped",
     "Mapper",
     "MappingFile",
@@ -31,4 +34,5 @@ __all__ = [
     "read_mapping_file",
     "read_preset",
     "rules_of_options",
+    "without_skips",
 ]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from miso_upload.records import Findings, Record
 
-IDENTITY_COLUMNS = ("ip", "user_agent")
+IDENTITY_COLUMNS = ("ip", "user_agent", "forwarded_for")
 """What a row can have beside the attributes: they feed the identity and are no attributes."""
 
 
@@ -44,19 +44,22 @@ class RecordBuilder:
 
     def put(self, binding: Binding, value: Any) -> None:  # noqa: ANN401 -- any JSON value
         """Convert a value and put it where it belongs, or note why it cannot be."""
+        attribute, parts, convert, _ = binding
         if isinstance(value, dict | list):
             value = _without_nulls(value)
-        if binding.attribute in IDENTITY_COLUMNS:
-            self.sides[binding.attribute] = value
+        if attribute in IDENTITY_COLUMNS:
+            self.sides[attribute] = value
             return
-        if binding.convert is not None:
+        if convert is not None:
             try:
-                converted = binding.convert(value)
+                converted = convert(value)
             except CellError as error:
                 self.reasons.append(_cannot(binding, value, str(error)))
                 return
-            value = self._read(binding, value, converted)
-        if value is not ABSENT and not _merge(self.record, binding.parts, value):
+            value = converted if type(converted) is str else self._read(binding, value, converted)
+        if type(value) is str and len(parts) == 1:
+            self.record[attribute] = value
+        elif value is not ABSENT and not _merge(self.record, parts, value):
             reason = _cannot(binding, ABSENT, "stands beside a value that is not an object")
             self.reasons.append(reason)
 
@@ -89,9 +92,10 @@ def _merge(record: dict[str, Any], parts: tuple[str, ...], value: object) -> boo
         if not isinstance(place, dict):
             return False
     name = parts[-1]
-    there = place.get(name)
-    if isinstance(there, dict) and isinstance(value, dict):
-        return all(_merge(there, (key,), inner) for key, inner in value.items())
+    if isinstance(value, dict):
+        there = place.get(name)
+        if isinstance(there, dict):
+            return all(_merge(there, (key,), inner) for key, inner in value.items())
     place[name] = value
     return True
 

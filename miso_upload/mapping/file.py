@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from miso_upload.errors import ConfigurationError, MappingError
 from miso_upload.mapping.conditions import Condition
 from miso_upload.mapping.paths import ABSENT
 from miso_upload.mapping.plan import NamedRule
+from miso_upload.mapping.renaming import renamed_condition, renamed_routing, renamed_rule
 from miso_upload.mapping.routes import Route, Routing, compile_route
 from miso_upload.mapping.rules import UNNAMED, Rule
 from miso_upload.shipped import shipped_schema_file
@@ -40,6 +41,9 @@ class MappingFile:
         rules: Where the value of each attribute comes from.
         skips: Which rows are left out.
         routing: What the row's URL stands for.
+        ignored: Columns that are meant to become nothing.
+        columns: What the rows call the columns that a mapping below this one names otherwise; what
+            this one says has the rows' own names already.
         options: Options of an upload, by their names.
     """
 
@@ -47,6 +51,8 @@ class MappingFile:
     rules: tuple[NamedRule, ...] = ()
     skips: tuple[Condition, ...] = ()
     routing: Routing | None = None
+    ignored: tuple[str, ...] = ()
+    columns: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -54,15 +60,23 @@ class MappingFile:
         """Return a text that is equal where two files map alike, whatever they are called."""
         if not (self.rules or self.skips or self.routing):
             return ""
-        routes = (
-            []
-            if self.routing is None
-            else [replace(each, origin="") for each in self.routing.routes]
-        )
         rules = [(named.attribute, named.rule) for named in self.rules]
-        url = self.routing and (self.routing.url, self.routing.method, self.routing.otherwise)
-        said = repr((rules, self.skips, routes, url))
+        said = repr(_said((rules, self.skips, self.routing)))
         return hashlib.sha256(said.encode()).hexdigest()[:12]
+
+    def with_columns(self, names: dict[str, str]) -> MappingFile:
+        """Return the same mapping for rows that call some columns otherwise."""
+        if not names:
+            return self
+        return replace(
+            self,
+            rules=tuple(
+                replace(named, rule=renamed_rule(named.rule, names)) for named in self.rules
+            ),
+            skips=tuple(renamed_condition(skip, names) for skip in self.skips),
+            routing=self.routing and renamed_routing(self.routing, names),
+            ignored=tuple(names.get(column, column) for column in self.ignored),
+        )
 
 
 def read_mapping_file(path: str) -> MappingFile:
@@ -101,13 +115,32 @@ def parse_mapping(name: str, text: str) -> MappingFile:
         except ConfigurationError as error:
             raise MappingError(_located(name, text, path, str(error))) from None
         rules.append(NamedRule(attribute, rule, f"{name}:{_line(text, path)}"))
-    return MappingFile(
+    columns = document.get("columns", {})
+    file = MappingFile(
         name,
         tuple(rules),
         tuple(map(_condition, document.get("skip", ()))),
         _routing(name, text, document),
-        document.get("options", {}),
+        tuple(document.get("ignore", ())),
+        options=document.get("options", {}),
     )
+    return replace(file.with_columns(columns), columns=columns)
+
+
+def _said(value: object) -> object:
+    """Return plain values for a fingerprint: what is said, and not what is left at its default.
+
+    So a file keeps its fingerprint when something is added that mapping files can say.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        pairs = ((each.name, getattr(value, each.name), each.default) for each in fields(value))
+        return [
+            (name, _said(said)) for name, said, default in pairs
+            if name != "origin" and said != default
+        ]  # fmt: skip
+    if isinstance(value, list | tuple):
+        return [_said(each) for each in value]
+    return value
 
 
 @cache
@@ -129,13 +162,14 @@ def _rule(said: dict[str, Any]) -> Rule:
             + (" and ".join(sources) or "none")
         )
     column = said.get("column")
-    formats = said.get("format", ())
-    formats = (formats,) if isinstance(formats, str) else tuple(formats)
+    formats = _one_or_more(said.get("format"))
     TimestampReader(said.get("timezone"), formats)  # refuses what it cannot use
     return Rule(
         columns=(column,) if column else tuple(said.get("first_of") or said.get("columns") or ()),
         join=said.get("join", " ") if "columns" in said else None,
         template=said.get("template"),
+        base=_one_or_more(said.get("base")),
+        cookie=said.get("cookie"),
         value=said.get("value", ABSENT),
         values=said.get("values"),
         otherwise=said.get("otherwise", "reject"),
@@ -150,11 +184,17 @@ def _rule(said: dict[str, Any]) -> Rule:
     )
 
 
+def _one_or_more(said: str | list[str] | None) -> tuple[str, ...]:
+    if said is None:
+        return ()
+    return (said,) if isinstance(said, str) else tuple(said)
+
+
 def _routing(name: str, text: str, document: dict[str, Any]) -> Routing | None:
-    if "routes" not in document:
+    if "routes" not in document and "routing" not in document:
         return None
     routes = []
-    for place, said in enumerate(document["routes"]):
+    for place, said in enumerate(document.get("routes", ())):
         path = ("routes", place, "match")
         try:
             compile_route(said["match"])
@@ -165,12 +205,7 @@ def _routing(name: str, text: str, document: dict[str, Any]) -> Routing | None:
         origin = f"{name}:{_line(text, path)}"
         routes.append(Route(said["match"], attributes, methods, origin))
     where = document.get("routing", {})
-    return Routing(
-        tuple(routes),
-        where.get("url", "url"),
-        where.get("method"),
-        where.get("otherwise", "skip"),
-    )
+    return Routing(tuple(routes), where.get("url"), where.get("method"), where.get("otherwise"))
 
 
 def _condition(said: dict[str, Any]) -> Condition:
@@ -183,6 +218,8 @@ def _condition(said: dict[str, Any]) -> Condition:
         below=said.get("below"),
         above=said.get("above"),
         empty=said.get("empty"),
+        path_ends=_texts(said.get("path_ends")),
+        bot=said.get("bot"),
     )
 
 

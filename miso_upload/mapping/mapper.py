@@ -1,19 +1,20 @@
 """A mapping compiled against the schema: row in, record or reasons out.
 
 Names map by themselves and nothing else does. A column named as an attribute of Miso becomes it, be
-it dotted (`context.page.url`) or nested; `ip` and `user_agent` feed the identity; the rest needs to
-be named by the user. What was named by the user wins over what maps by itself.
+it dotted (`context.page.url`) or nested; `ip`, `forwarded_for` and `user_agent` feed the identity;
+the rest needs to be named by the user. What was named by the user wins over what maps by itself.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from miso_upload.errors import MappingError
 from miso_upload.mapping.builder import IDENTITY_COLUMNS, Binding, RecordBuilder
 from miso_upload.mapping.cells import CellError, converter
 from miso_upload.mapping.conditions import compile_condition
-from miso_upload.mapping.paths import ABSENT, first_step
+from miso_upload.mapping.paths import ABSENT, first_step, reacher
+from miso_upload.mapping.rate import TOO_MANY, Rate
 from miso_upload.mapping.router import Router
 from miso_upload.mapping.rules import Compiled, SkipRow, compile_rule
 from miso_upload.quoting import did_you_mean, quoted
@@ -22,7 +23,7 @@ from miso_upload.schema import Kind
 from miso_upload.timestamps import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container, Iterable, Iterator
 
     from miso_upload.identity import IdentityOutcome, IdentityPolicy
     from miso_upload.mapping.plan import MappingPlan, NamedRule
@@ -33,11 +34,17 @@ _IDS = frozenset({"user_id", "anonymous_id"})
 _ALWAYS = frozenset({"type", "timestamp"})
 """What no export is without: where a preset does not find it, it is another export's preset."""
 _MOST_CACHED = 10_000
+_MOST_SHAPES = 500
+_WIDEST_CACHED = 500
 _NOT_AN_OBJECT = Reason("the row", "is not a JSON object")
 _FORWARDED = Reason(
     "ip", "is a list; its last address is taken for the visitor's (see --trusted-proxies)"
 )
+_NOT_BELIEVED = Reason(
+    "forwarded_for", "is not looked at: the address that connected counts (see --trusted-proxies)"
+)
 _UNKNOWN: Any = object()
+_Shape: TypeAlias = tuple[list[tuple[str, Binding]], list[str]]
 
 
 class Mapped(NamedTuple):
@@ -98,17 +105,15 @@ class Mapper:
         }
         self._rules = [self._compiled(named) for named in plan.rules]
         self._skips = [(skip.name, compile_condition(skip)) for skip in plan.skips]
-        self._used = {first_step(path) for named in plan.rules for path in named.rule.reads}
-        self._used |= {path for named in plan.rules for path in named.rule.reads}
-        self._used |= {
-            path for skip in plan.skips for path in (skip.column, first_step(skip.column))
-        }
-        self._router = None if plan.routing is None else Router(plan.routing, self._bound)
-        if plan.routing is not None:
-            self._used |= {
-                first_step(path) for path in (plan.routing.url, plan.routing.method) if path
-            }
+        self._used = set(plan.ignored)
+        for path in _paths(plan):
+            self._used |= {path, first_step(path)}
+        # Where a rule says what every row is, there is no need for a route to say it.
+        routed = plan.routing is not None and (plan.routing.routes or "type" not in self._named)
+        self._router = Router(plan.routing, self._bound) if plan.routing and routed else None
+        self._rate = Rate(plan.bot_rate, self._fetched) if plan.bot_rate else None
         self._by_itself: dict[str, Binding | None] = {}
+        self._shapes: dict[tuple[str, ...], _Shape] = {}
         if columns is not None:
             self._check_columns(columns)
 
@@ -119,10 +124,28 @@ class Mapper:
     def leaves_records_alone(self) -> bool:
         """Whether a row that is a valid record becomes itself, so that it need not be looked at."""
         plan = self._plan
-        return not (self._cells or plan.rules or plan.skips or plan.routing)
+        said = plan.rules or plan.skips or plan.routing or plan.bot_rate
+        return not (self._cells or said)
+
+    @property
+    def looks_at_rates(self) -> bool:
+        """Whether it matters how many rows a visitor has in a block; see `busy`."""
+        return self._rate is not None
+
+    def busy(self, rows: Iterable[object]) -> Container[object]:
+        """Return the visitors' minutes of `rows` that have more rows than a person would make.
+
+        Rows that are left out anyway do not count. What is returned is for `apply`.
+        """
+        if self._rate is None:
+            return ()
+        return self._rate.busy(
+            row for row in rows
+            if isinstance(row, dict) and not any(holds(row) for _, holds in self._skips)
+        )  # fmt: skip
 
     def apply(
-        self, row: object, line: int, findings: Findings
+        self, row: object, line: int, findings: Findings, busy: Container[object] = ()
     ) -> Mapped | Skipped | tuple[Reason, ...]:
         """Return the record that `row` becomes, or why it does not become one.
 
@@ -133,12 +156,14 @@ class Mapper:
         for name, holds in self._skips:
             if holds(row):
                 return Skipped(name)
+        if self._rate is not None and self._rate.minute_of(row) in busy:
+            return Skipped(TOO_MANY)
         work = RecordBuilder(line, findings)
         try:
+            routed = self._router.follow(row, findings.unrouted) if self._router else ()
             self._fill(row, work)
-            if self._router is not None:
-                for binding, value in self._router.follow(row):
-                    work.put(binding, value)
+            for binding, value in routed:
+                work.put(binding, value)
         except SkipRow as skip:
             return Skipped(str(skip))
         self._keep_what_the_type_has(work)
@@ -150,6 +175,16 @@ class Mapper:
         return tuple(work.reasons)
 
     # -- compiling ---------------------------------------------------------------------------------
+
+    def _fetched(self, attribute: str) -> Callable[[dict[str, Any]], Any]:
+        """Return what fetches an attribute from a row; a time is read as text."""
+        for binding, rule in self._rules:
+            if binding.attribute == attribute:
+                fetch, convert = rule.fetch, rule.convert
+                break
+        else:
+            fetch, convert = reacher(attribute), self._timestamps.read
+        return (lambda row: convert(fetch(row)).text) if attribute == "timestamp" else fetch
 
     def _bound(self, attribute: str, origin: str) -> Binding:
         """Return how text becomes an attribute that the user named."""
@@ -230,21 +265,42 @@ class Mapper:
     # -- one row -----------------------------------------------------------------------------------
 
     def _fill(self, row: dict[str, Any], work: RecordBuilder) -> None:
-        for column, value in row.items():
-            binding = self._binding(column)
-            if binding is not None:
-                if value is not None and not (value == "" and self._is_absent(binding)):
-                    work.put(binding, value)
-            elif column not in self._used:
-                self._leave_out(column, value, work)
+        by_themselves, unused = self._shape_of(row)
+        for column, binding in by_themselves:
+            value = row[column]
+            if value is not None and not (value == "" and self._is_absent(binding)):
+                work.put(binding, value)
+        for column in unused:
+            self._leave_out(column, row[column], work)
+        fetched = work.findings.fetched
         for binding, rule in self._rules:
             value = rule.fetch(row)
             if value is ABSENT or value is None or value == "":
                 if rule.default is not ABSENT:
                     work.put(binding._replace(convert=None), rule.default)
             else:
-                work.findings.fetched.add(binding.attribute)
+                fetched.add(binding.attribute)
                 work.put(binding, value)
+
+    def _shape_of(self, row: dict[str, Any]) -> _Shape:
+        """Return which columns of a row map by themselves, and which become nothing.
+
+        Most rows of a source have the same columns, so that is found out once for all of them.
+        """
+        columns = tuple(row)
+        shape = self._shapes.get(columns)
+        if shape is None:
+            by_themselves, unused = [], []
+            for column in columns:
+                binding = self._binding(column)
+                if binding is not None:
+                    by_themselves.append((column, binding))
+                elif column not in self._used:
+                    unused.append(column)
+            shape = (by_themselves, unused)
+            if len(self._shapes) < _MOST_SHAPES and len(columns) < _WIDEST_CACHED:
+                self._shapes[columns] = shape
+        return shape
 
     def _is_absent(self, binding: Binding) -> bool:
         """Return whether empty text under this name stands for nothing."""
@@ -261,7 +317,7 @@ class Mapper:
         """Leave out, and count, attributes that the row's type does not have."""
         type_name = work.record.get("type")
         allowed = self._allowed.get(type_name) if isinstance(type_name, str) else None
-        if allowed is None:
+        if allowed is None or work.record.keys() <= allowed:
             return
         for attribute in work.record.keys() - allowed:
             del work.record[attribute]
@@ -275,16 +331,28 @@ class Mapper:
         if isinstance(context, dict) and "ip" in context:
             # Where other systems keep the visitor's address; in a record it has no place.
             work.sides.setdefault("ip", context.pop("ip"))
-        ip, user_agent = work.sides.get("ip"), work.sides.get("user_agent")
-        outcome = self._identity.apply(
-            work.record,
-            ip if isinstance(ip, str) else None,
-            user_agent if isinstance(user_agent, str) else None,
-        )
-        untrusted = not self._identity.trusted_proxies
-        if outcome.derived and untrusted and isinstance(ip, str) and "," in ip:
-            work.findings.warn(_FORWARDED, work.line)
+        side = work.sides.get
+        ip = value if isinstance(value := side("ip"), str) else None
+        user_agent = value if isinstance(value := side("user_agent"), str) else None
+        forwarded_for = value if isinstance(value := side("forwarded_for"), str) else None
+        outcome = self._identity.apply(work.record, ip, user_agent, forwarded_for)
+        if outcome.derived and not self._identity.believes_forwarded:
+            if ip is not None and "," in ip:
+                work.findings.warn(_FORWARDED, work.line)
+            elif forwarded_for not in (None, "", "-"):
+                work.findings.warn(_NOT_BELIEVED, work.line)
         return outcome
+
+
+def _paths(plan: MappingPlan) -> Iterator[str]:
+    """Yield every column or path that the plan looks at."""
+    for named in plan.rules:
+        yield from named.rule.reads
+        yield from named.rule.also_reads
+    for skip in plan.skips:
+        yield skip.column
+    if plan.routing is not None:
+        yield from filter(None, (plan.routing.url, plan.routing.method))
 
 
 def _check_header(named: NamedRule, columns: tuple[str, ...]) -> None:

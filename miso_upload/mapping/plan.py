@@ -41,7 +41,10 @@ class MappingPlan:
     Attributes:
         rules: For each attribute that the user named, where its value comes from.
         skips: Which rows are left out.
+        bot_rate: Of how many rows a minute from one address and browser on they are left out; 0 for
+            never.
         routing: What the row's URL stands for, if that is said.
+        ignored: Columns that are meant to become nothing.
         list_separator: What separates the values of a list in one cell; None means one value.
         strict: A column that becomes nothing is an error.
     """
@@ -49,6 +52,8 @@ class MappingPlan:
     rules: tuple[NamedRule, ...] = ()
     skips: tuple[Condition, ...] = ()
     routing: Routing | None = None
+    ignored: tuple[str, ...] = ()
+    bot_rate: int = 0
     list_separator: str | None = None
     strict: bool = False
 

@@ -15,7 +15,11 @@ from miso_upload.mapping.file import MappingFile, parse_mapping
 from miso_upload.quoting import did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from importlib.resources.abc import Traversable
+
+NO_PRESET = "none"
+"""What to say for no preset where a format would bring its own."""
 
 _SUFFIX = ".toml"
 
@@ -53,6 +57,8 @@ def read_preset(name: str) -> MappingFile:
     Raises:
         ConfigurationError: There is no such preset.
     """
+    if name == NO_PRESET:
+        return MappingFile("")
     file = parse_mapping(f"preset {name}", preset_text(name))
     return replace(file, rules=tuple(replace(each, lenient=True) for each in file.rules))
 
@@ -61,18 +67,45 @@ def laid_over(upper: MappingFile, lower: MappingFile) -> MappingFile:
     """Return one mapping of two, in which `upper` wins.
 
     It wins attribute by attribute and option by option. A row is skipped by the skips of both; of
-    two skips of one name the upper one counts. Routes are one list in which the first that fits
-    counts, so those of `upper`, if there are any, stand instead of the others.
+    two skips of one name the upper one counts, in the place of the other. Routes are one list in
+    which the first that fits counts, so those of `upper`, if there are any, stand instead of the
+    others. Where `upper` says what the rows call a column, `lower` reads it under that name.
     """
+    lower = lower.with_columns(upper.columns)
     attributes = {each.attribute for each in upper.rules}
-    skips = {each.name for each in upper.skips}
+    instead = {each.name: each for each in upper.skips}
+    below = {each.name for each in lower.skips}
     return MappingFile(
         upper.name or lower.name,
         (*(each for each in lower.rules if each.attribute not in attributes), *upper.rules),
-        (*(each for each in lower.skips if each.name not in skips), *upper.skips),
-        upper.routing or lower.routing,
+        (
+            *(instead.get(each.name, each) for each in lower.skips),
+            *(each for each in upper.skips if each.name not in below),
+        ),
+        upper.routing.over(lower.routing) if upper.routing and lower.routing
+        else upper.routing or lower.routing,
+        (*lower.ignored, *upper.ignored),
+        upper.columns,
         {**lower.options, **upper.options},
-    )
+    )  # fmt: skip
+
+
+def without_skips(file: MappingFile, names: Collection[str]) -> MappingFile:
+    """Return a mapping that keeps the rows which its skips of these names leave out.
+
+    Raises:
+        ConfigurationError: Neither it nor any preset has a skip of a name.
+    """
+    if not names:
+        return file
+    known = {skip.name for skip in file.skips}
+    known |= {skip.name for name in preset_names() for skip in read_preset(name).skips}
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(
+                f"--keep {name}: no rows are skipped under that name{did_you_mean(name, known)}"
+            )
+    return replace(file, skips=tuple(skip for skip in file.skips if skip.name not in names))
 
 
 def _place() -> Traversable:

@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.mapping.paths import reacher
-from miso_upload.mapping.routes import compile_route, split_url
+from miso_upload.mapping.routes import compile_route, parameters_of, split_url
 from miso_upload.mapping.rules import SkipRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from miso_upload.mapping.builder import Binding
     from miso_upload.mapping.routes import Routing
+    from miso_upload.sitemap import SiteMap
+
+NO_ROUTE_FITS = "no route fits"
+NO_ROUTES = "no route says what it is"
+"""What rows are counted under where nobody has said yet what any page of the site is."""
+
+_DEFAULT_COLUMN = "url"
+_LONGEST_CACHED = 256
+_MOST_CACHED = 16_384
+
+
+class _Followed(NamedTuple):
+    """Where a URL leads: values for the record, or None and the page that no route knows."""
+
+    values: tuple[tuple[Binding, Any], ...] | None
+    path: str | None = None
+    parameters: Mapping[str, str] = {}
+
+
+_NOWHERE = _Followed(None)
 
 
 class Router:
@@ -28,9 +48,10 @@ class Router:
     """
 
     def __init__(self, routing: Routing, bind: Callable[[str, str], Binding]) -> None:
-        self._url = reacher(routing.url)
+        self._url = reacher(routing.url or _DEFAULT_COLUMN)
         self._method = reacher(routing.method) if routing.method else None
         self._keeps = routing.otherwise == "keep"
+        self._skipped_as = NO_ROUTE_FITS if routing.routes else NO_ROUTES
         self._routes = []
         for route in routing.routes:
             compiled = compile_route(route.match)
@@ -38,32 +59,42 @@ class Router:
             bindings = {name: bind(name, route.origin) for name in places}
             constants = [(bind(name, route.origin), value) for name, value in route.attributes]
             self._routes.append((route, compiled, bindings, constants))
-        self._found = lru_cache(maxsize=65_536)(self._find)
+        self._found = lru_cache(maxsize=_MOST_CACHED)(self._find)
 
-    def follow(self, row: dict[str, Any]) -> tuple[tuple[Binding, Any], ...]:
+    def follow(self, row: dict[str, Any], unrouted: SiteMap) -> tuple[tuple[Binding, Any], ...]:
         """Return the values that the row's URL stands for.
+
+        A page that no route fits is counted in `unrouted`.
 
         Raises:
             SkipRow: No route fits, or there is no URL.
         """
         url = self._url(row)
-        method = self._method(row) if self._method else None
-        found = self._found(url, method) if isinstance(url, str) else None
-        if found is not None:
-            return found
+        if isinstance(url, str):
+            method = self._method(row) if self._method else None
+            # Few URLs are long, and it would take much memory to remember those.
+            find = self._found if len(url) <= _LONGEST_CACHED else self._find
+            followed = find(url, method if isinstance(method, str) else None)
+        else:
+            followed = _NOWHERE
+        if followed.values is not None:
+            return followed.values
         if self._keeps:
             return ()
-        raise SkipRow("no route fits")
+        if followed.path is not None:
+            unrouted.see(followed.path, followed.parameters)
+        raise SkipRow(self._skipped_as)
 
-    def _find(self, url: str, method: object) -> tuple[tuple[Binding, Any], ...] | None:
+    def _find(self, url: str, method: str | None) -> _Followed:
         parts = split_url(url)
         if parts is None:
-            return None
+            return _NOWHERE
         for route, compiled, bindings, constants in self._routes:
             if route.methods and method not in route.methods:
                 continue
             places = compiled.fit(*parts)
             if places is not None:
                 put = [(bindings[name], text) for name, text in places.items() if text]
-                return (*constants, *put)
-        return None
+                return _Followed((*constants, *put))
+        path, query = parts
+        return _Followed(None, path, parameters_of(query))

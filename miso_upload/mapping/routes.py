@@ -4,14 +4,18 @@ A pattern such as `/products/{product_ids}` or `/search?q={search.keywords}` sta
 that have its shape; what stands in a brace's place becomes that attribute, percent-decoded. `*`
 stands for one step of a path, `**` for any number of them. Parameters may come in any order, and
 others beside them do not matter. The first route that fits counts.
+
+Many spellings are one path: percent-encoded or not, with or without a slash at the end, slashes
+doubled, parameters of a step (`;jsessionid=...`) behind it, scheme and host before it.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from miso_upload.errors import ConfigurationError
 
@@ -19,7 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TOKEN = re.compile(r"\{([^{}/]+)\}|(\*\*)|(\*)")
+_ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
+_SLASH = "\udc2f"
+"""A slash that was percent-encoded, which ends no step; percent-decoding never makes this."""
+_OF_A_STEP = re.compile(r";[^/]*")
+_SLASHES = re.compile("//+")
 _LONGEST_URL = 8_192
+_MOST_PARAMETERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +37,25 @@ class Routing:
     """Where a row has its URL, and what the URLs stand for.
 
     Attributes:
-        routes: In order; the first that fits counts.
-        url: The column of the URL or path.
+        routes: In order; the first that fits counts. Where there are none, none fits.
+        url: The column of the URL or path; None where that is not said.
         method: The column of the request method, if there is one.
         otherwise: Skip the rows that no route fits, or keep them as they are.
     """
 
-    routes: tuple[Route, ...]
-    url: str
+    routes: tuple[Route, ...] = ()
+    url: str | None = None
     method: str | None = None
-    otherwise: Literal["skip", "keep"] = "skip"
+    otherwise: Literal["skip", "keep"] | None = None
+
+    def over(self, lower: Routing) -> Routing:
+        """Return what is said here, and what `lower` says of what is not."""
+        return Routing(
+            self.routes or lower.routes,
+            self.url or lower.url,
+            self.method or lower.method,
+            self.otherwise or lower.otherwise,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +84,19 @@ class CompiledRoute(NamedTuple):
     query: tuple[tuple[str, str | None, str], ...]
     """`(parameter, attribute or None, text that it must be)`."""
 
-    def fit(self, path: str, query: Mapping[str, str]) -> dict[str, str] | None:
-        """Return what the places of the pattern hold, or None where the URL has another shape."""
+    def fit(self, path: str, parameters: str) -> dict[str, str] | None:
+        """Return what the places of the pattern hold, or None where the URL has another shape.
+
+        The arguments are what `split_url` returns.
+        """
         found = self.path.fullmatch(path)
         if found is None:
             return None
-        places = dict(zip(self.names, map(unquote, found.groups()), strict=True))
+        places = {
+            name: text.replace(_SLASH, "/")
+            for name, text in zip(self.names, found.groups(), strict=True)
+        }
+        query = parameters_of(parameters) if self.query else {}
         for parameter, attribute, wanted in self.query:
             if parameter not in query:
                 return None
@@ -99,7 +125,7 @@ def compile_route(match: str) -> CompiledRoute:
     pattern: list[str] = []
     position = 0
     for token in _TOKEN.finditer(path):
-        pattern.append(re.escape(path[position : token.start()]))
+        pattern.append(re.escape(_decoded(path[position : token.start()])))
         position = token.end()
         if token[1]:
             names.append(token[1])
@@ -107,8 +133,9 @@ def compile_route(match: str) -> CompiledRoute:
         else:
             # Possessive, so that no URL can make the search go back and forth.
             pattern.append(".*" if token[2] else "[^/]*+")
-    pattern.append(re.escape(path[position:].rstrip("/")))
-    return CompiledRoute(re.compile("".join(pattern) + "/?"), tuple(names), _query(query))
+    pattern.append(re.escape(_decoded(path[position:]).rstrip("/")))
+    compiled = re.compile("".join(pattern) + "/?", re.DOTALL)
+    return CompiledRoute(compiled, tuple(names), _query(query))
 
 
 def _query(text: str) -> tuple[tuple[str, str | None, str], ...]:
@@ -119,19 +146,42 @@ def _query(text: str) -> tuple[tuple[str, str | None, str], ...]:
     return tuple(parts)
 
 
-def split_url(url: str) -> tuple[str, dict[str, str]] | None:
-    """Return the path of a URL or path, and its parameters, each by its first value.
+def split_url(url: str) -> tuple[str, str] | None:
+    """Return the path of a URL or path, decoded, and its parameters as they are written.
 
-    None where the text is neither. Never raises.
+    None where the text is neither. Never raises. A path that begins with two slashes is one, and no
+    host, as in a request.
     """
-    if len(url) > _LONGEST_URL:
+    if len(url) > _LONGEST_URL or not url:
         return None
+    path, _, query = url.partition("#")[0].partition("?")
+    if not path.startswith("/"):
+        scheme, mark, rest = path.partition("://")
+        if not (mark and scheme.isalpha()) and path:
+            return None
+        path = "/" + rest.partition("/")[2]
+    if ";" in path:
+        path = _OF_A_STEP.sub("", path)
+    path = _decoded(path)
+    if "//" in path:
+        path = _SLASHES.sub("/", path)
+    return path, query
+
+
+@lru_cache(maxsize=1_024)
+def parameters_of(query: str) -> Mapping[str, str]:
+    """Return the parameters of a URL, each by its first value; none where there are too many."""
     try:
-        parts = urlsplit(url)
-        pairs = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=200)
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
     except ValueError:
-        return None
-    query: dict[str, str] = {}
+        return {}
+    found: dict[str, str] = {}
     for name, value in pairs:
-        query.setdefault(name, value)
-    return parts.path or "/", query
+        found.setdefault(name, value)
+    return found
+
+
+def _decoded(path: str) -> str:
+    if "%" not in path:
+        return path
+    return unquote(_ENCODED_SLASH.sub(_SLASH, path))

@@ -38,6 +38,9 @@ class Rule:
         columns: Columns or dotted paths. Of several, the first that is not empty counts.
         join: What several columns are joined by instead; all of them must have something.
         template: Text with `{column}` places.
+        base: What stands before a value that begins with a slash, so that a path becomes a URL:
+            text with `{column}` places; of several, the first of which no place is empty.
+        cookie: The value is a Cookie header, and what counts is the cookie of this name.
         value: A constant.
         values: What each value becomes; text of the column on the left.
         otherwise: What to do with a value that `values` does not have.
@@ -54,6 +57,8 @@ class Rule:
     columns: tuple[str, ...] = ()
     join: str | None = None
     template: str | None = None
+    base: tuple[str, ...] = ()
+    cookie: str | None = None
     value: Any = ABSENT
     values: Mapping[str, Any] | None = field(default=None, hash=False)
     otherwise: Literal["reject", "skip", "omit", "keep"] = "reject"
@@ -68,8 +73,13 @@ class Rule:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Return the columns or paths that it looks at."""
-        return (*self.columns, *_places(self.template)) if self.template else self.columns
+        """Return the columns or paths that its value comes from."""
+        return (*self.columns, *places_of(self.template)) if self.template else self.columns
+
+    @property
+    def also_reads(self) -> tuple[str, ...]:
+        """Return the columns or paths of what it adds to a value, where they are there."""
+        return tuple(place for base in self.base for place in places_of(base))
 
 
 class Compiled(NamedTuple):
@@ -104,6 +114,13 @@ def compile_rule(
 
 
 def _fetch(rule: Rule) -> Callable[[Row], Any]:
+    fetch = _found(rule)
+    if rule.cookie is not None:
+        fetch = _cookie(fetch, rule.cookie)
+    return _on_base(fetch, rule.base) if rule.base else fetch
+
+
+def _found(rule: Rule) -> Callable[[Row], Any]:
     if rule.template is not None:
         return _filled_in(rule.template)
     reach = [reacher(column) for column in rule.columns]
@@ -135,6 +152,34 @@ def _joined(reach: list[Callable[[Row], Any]], separator: str) -> Callable[[Row]
     return fetch
 
 
+def _cookie(fetch_header: Callable[[Row], Any], name: str) -> Callable[[Row], Any]:
+    def fetch(row: Row) -> Any:  # noqa: ANN401
+        header = fetch_header(row)
+        if isinstance(header, str) and name in header:
+            for pair in header.split(";"):
+                key, _, value = pair.partition("=")
+                if key.strip() == name:
+                    return value.strip().strip('"')
+        return ABSENT
+
+    return fetch
+
+
+def _on_base(fetch_value: Callable[[Row], Any], bases: tuple[str, ...]) -> Callable[[Row], Any]:
+    fill_in = [_filled_in(base) for base in bases]
+
+    def fetch(row: Row) -> Any:  # noqa: ANN401
+        value = fetch_value(row)
+        if isinstance(value, str) and value.startswith("/"):
+            for fill in fill_in:
+                base = fill(row)
+                if base is not ABSENT:
+                    return base.rstrip("/") + value
+        return value
+
+    return fetch
+
+
 def _filled_in(template: str) -> Callable[[Row], Any]:
     parts = [
         (literal, None if name is None else reacher(name))
@@ -155,7 +200,8 @@ def _filled_in(template: str) -> Callable[[Row], Any]:
     return fetch
 
 
-def _places(template: str) -> tuple[str, ...]:
+def places_of(template: str) -> tuple[str, ...]:
+    """Return the columns or paths that a template names."""
     return tuple(name for _, name, _, _ in string.Formatter().parse(template) if name)
 
 

@@ -1,0 +1,133 @@
+"""Which routes the paths of a site suggest, for a person to look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
+
+from miso_upload.inference.vocabulary import SEARCH_PARAMETERS, SECTIONS
+from miso_upload.inference.writing import route_lines
+from miso_upload.mapping.router import NO_ROUTES
+from miso_upload.quoting import printable
+from miso_upload.sitemap import ANY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from miso_upload.records import Findings
+    from miso_upload.sitemap import Shape, SiteMap
+
+_MOST_SUGGESTED = 8
+_MOST_LISTED = 8
+_MANY_UNFIT = 0.1
+_HOME = frozenset({"", "index.html", "index.htm", "index.php", "home", "default.aspx"})
+_SAFE = "/-._~!$&'()+,:=@"
+"""What stands in a path as it is; `{`, `}` and `*` mean something in a pattern."""
+
+
+class RouteGuess(NamedTuple):
+    """A route that the paths of many visits suggest.
+
+    Attributes:
+        match: The pattern.
+        type: What its pages seem to be.
+        visits: How many visits fit it.
+        unsure: What speaks against it; nothing where the names are plain.
+    """
+
+    match: str
+    type: str
+    visits: int
+    unsure: str = ""
+
+
+class Suggestions(NamedTuple):
+    """Routes, and the pages that suggest none: their paths, with how often each was visited."""
+
+    routes: list[RouteGuess]
+    others: list[tuple[str, int]]
+
+
+def suggested_routes(pages: SiteMap) -> Suggestions:
+    """Return what the most visited pages suggest, those with most visits first."""
+    routes: dict[str, RouteGuess] = {}
+    others: list[tuple[str, int]] = []
+    for shape in pages.shapes(SECTIONS):
+        rest = shape.visits
+        for guess in _guesses(shape):
+            before = routes.get(guess.match)
+            visits = guess.visits + (before.visits if before else 0)
+            routes[guess.match] = guess._replace(visits=visits)
+            rest -= guess.visits
+        if rest > 0:
+            others.append((_pattern(shape.steps), rest))
+    most_visited = sorted(routes.values(), key=lambda route: -route.visits)[:_MOST_SUGGESTED]
+    # The first that fits counts, so those that ask for more must stand before the others.
+    most_visited.sort(key=lambda route: ("?" not in route.match, route.match.count(ANY)))
+    return Suggestions(most_visited, others)
+
+
+def routes_advice(findings: Findings) -> list[str]:
+    """Return what to say of visits that no route fits; nothing where they are few."""
+    pages = findings.unrouted
+    visits = pages.visits
+    if not visits:
+        return []
+    if not findings.skipped[NO_ROUTES]:
+        if visits < _MANY_UNFIT * (visits + sum(findings.types.values())):
+            return []
+        listed = [f"{shape.visits:>11,}  {_shown(shape.steps)}" for shape in
+                  pages.shapes(SECTIONS)[:_MOST_LISTED]]  # fmt: skip
+        return [f"\n{visits:,} visits fit no route; these pages most of all:", *listed]
+    found = suggested_routes(pages)
+    advice = [f"\nNo route says what the pages of {visits:,} visits are, so they were skipped."]
+    if found.routes:
+        advice.append(
+            "Their paths suggest these. Look at each, and put what is right into a mapping file:\n"
+        )
+        advice += route_lines(found.routes)
+    if found.others:
+        shown = ", ".join(f"{path} {count:,}" for path, count in found.others[:_MOST_LISTED])
+        advice += ["", f"Other pages, of which nothing is known: {shown}"]
+    return advice
+
+
+def _guesses(shape: Shape) -> Iterator[RouteGuess]:
+    path = _pattern(shape.steps)
+    rest = shape.visits
+    word = max(
+        (name for name in shape.parameters if name.lower() in SEARCH_PARAMETERS),
+        key=lambda name: shape.parameters[name],
+        default=None,
+    )
+    if word is not None:
+        searches = min(shape.parameters[word], rest)
+        yield RouteGuess(f"{path}?{quote(word, safe='')}={{search.keywords}}", "search", searches)
+        rest -= searches
+    if rest <= 0:
+        return
+    last = shape.steps[-1] if shape.steps else ""
+    if len(shape.steps) <= 1 and last.lower() in _HOME:
+        yield RouteGuess(path, "home_page_view", rest)
+    elif last.startswith(ANY) and len(shape.steps) > 1:
+        section = next((step for step in shape.steps[-2::-1] if not step.startswith(ANY)), "")
+        type_name, attribute = SECTIONS.get(section.lower(), ("product_detail_page_view", None))
+        unsure = ""
+        if attribute is None:
+            unsure = f"behind {printable(section)} stand many names; are they products?"
+        match = f"{_pattern(shape.steps[:-1])}/{{{attribute or 'product_ids'}}}{last[1:]}"
+        yield RouteGuess(match, type_name, rest, unsure)
+
+
+def _pattern(steps: tuple[str, ...]) -> str:
+    """Return the pattern of a path, in which places stand for any step."""
+    return "/" + "/".join(step if step.startswith(ANY) else _literal(step) for step in steps)
+
+
+def _literal(step: str) -> str:
+    plain = step.isprintable() and not any(mark in step for mark in '{}*?#;%\\"')
+    return step if plain else quote(step, safe=_SAFE, errors="replace")
+
+
+def _shown(steps: tuple[str, ...]) -> str:
+    return printable(_pattern(steps))
