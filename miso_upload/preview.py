@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.encoding import JSONEncodeError, decode_joined, encode
 from miso_upload.identity import IdentityPolicy
-from miso_upload.mapping import Mapper, MappingPlan
+from miso_upload.mapping import Mapper, MappingPlan, laid_over, read_preset
 from miso_upload.quoting import printable
 from miso_upload.timestamps import TimestampReader
 from miso_upload.transform import Transform
@@ -51,12 +51,15 @@ class Shown(NamedTuple):
 
 
 def transform_of(mapping: MappingFile, schema: Schema, rows: Format) -> Transform:
-    """Return the transform that an upload under this mapping file alone would use.
+    """Return the transform that an upload under this mapping file, and its preset, would use.
 
     Raises:
         MappingError: The mapping does not fit the schema or the columns.
     """
-    plan = MappingPlan(mapping.rules, mapping.skips, mapping.routing)
+    preset = mapping.options.get("preset") or rows.preset
+    if preset:
+        mapping = laid_over(mapping, read_preset(preset))
+    plan = MappingPlan(mapping.rules, mapping.skips, mapping.routing, mapping.ignored)
     mapper = Mapper(plan, schema, TimestampReader(), IdentityPolicy(), rows.columns)
     return Transform(rows, mapper, Judge(schema))
 

@@ -287,7 +287,7 @@ def test_the_salt_is_neither_shown_nor_in_the_fingerprint():
 
 
 def test_the_id_of_an_ipv6_address_can_be_that_of_its_network():
-    """`printf '2001:db8:1:2::\\nBrowser/1.0' | sha256sum` prints it; docs/web-logs.md has it too."""
+    # printf '%s\n%s' 2001:db8:1:2:: Browser/1.0 | sha256sum
     policy = IdentityPolicy(ipv6_prefix=64)
     records = [{}, {}, {}]
 

@@ -22,6 +22,7 @@ from miso_upload.cli.upload import (
 from miso_upload.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from miso_upload.inference import Draft
     from miso_upload.preview import Shown
     from miso_upload.sources import Source
 
@@ -71,11 +72,7 @@ def init_command(
         shown = rows_of(block, source.format, transform)
     aside = output == _STDOUT
     lines = [
-        *(
-            []
-            if aside
-            else [f"Wrote {output}: {_of_attributes(len(draft.guesses), draft.unsure)}."]
-        ),
+        *([] if aside else [f"Wrote {output}: {_contents(draft)}."]),
         *draft.missing,
         "",
         preview_text(_worth_seeing(shown), _width()).rstrip("\n"),
@@ -143,7 +140,14 @@ def _write(output: str, text: str) -> None:
         raise ConfigurationError(f"{output}: cannot be written: {error.strerror}") from None
 
 
-def _of_attributes(found: int, unsure: int) -> str:
+def _contents(draft: Draft) -> str:
+    found, unsure = len(draft.guesses), draft.unsure
+    if draft.routes:
+        routes = f"{len(draft.routes)} route" + ("s" if len(draft.routes) != 1 else "")
+        return (
+            f"{routes} for what the preset {draft.options['preset']} takes for visits, all of "
+            "them to be looked at"
+        )
     attributes = f"{found} attribute" + ("s" if found != 1 else "")
     return f"{attributes}, {unsure} of them to be looked at" if unsure else attributes
 

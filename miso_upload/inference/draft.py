@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from miso_upload.inference.routes import RouteGuess
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,15 @@ class LeftOut:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A rule that only the user can decide on, and why; it is written as a comment."""
+
+    attribute: str
+    rule: dict[str, Any]
+    why: str
+
+
 @dataclass(slots=True)
 class Draft:
     """What a mapping file will say.
@@ -42,6 +54,9 @@ class Draft:
         rows: How many rows the sample had.
         guesses: The attributes.
         skips: Rows to leave out, as a mapping file says it, each with a comment.
+        offers: Rules that the user may want.
+        routes: What pages seem to be, by their paths.
+        other_pages: Paths that suggest nothing, with how often each was visited.
         left_out: Columns that become nothing.
         missing: What every record should have and nothing was found for, as sentences.
         unknown_events: Names of events that the table leaves out, with how often each was seen.
@@ -51,6 +66,9 @@ class Draft:
     rows: int
     guesses: list[Guess] = field(default_factory=list)
     skips: list[tuple[dict[str, Any], str]] = field(default_factory=list)
+    offers: list[Offer] = field(default_factory=list)
+    routes: list[RouteGuess] = field(default_factory=list)
+    other_pages: list[tuple[str, int]] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unknown_events: list[tuple[str, int]] = field(default_factory=list)
@@ -63,7 +81,7 @@ class Draft:
 
     @property
     def unsure(self) -> int:
-        """Return how many attributes are guesses that the user should look at."""
+        """Return how many attributes are guesses that the user should look at; routes all are."""
         return sum(bool(guess.unsure) or guess.needs_zone for guess in self.guesses)
 
     def of(self, attribute: str) -> Guess | None:

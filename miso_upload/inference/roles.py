@@ -20,6 +20,7 @@ from miso_upload.inference.leftovers import leftovers
 from miso_upload.inference.moments import moment_guess
 from miso_upload.inference.numbers import quantity_guess, rating_guess, revenue_guess
 from miso_upload.inference.pages import browser_guess, ip_guess, page_guesses
+from miso_upload.inference.visits import draft_of_log, is_log
 from miso_upload.quoting import quoted
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def infer(rows: Sequence[object], schema: Schema, options: dict[str, Any] | None
         schema: Which attributes the types have.
         options: Options that are needed to read the file.
     """
+    if is_log(rows):
+        return draft_of_log(rows, schema, dict(options or {}))
     columns = columns_of(rows[:: max(1, len(rows) // _LOOKED_AT)])
     draft = Draft(len(rows), options=dict(options or {}))
     seen = _Seen(columns, draft)

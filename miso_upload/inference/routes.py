@@ -8,6 +8,7 @@ from urllib.parse import quote
 from miso_upload.inference.vocabulary import SEARCH_PARAMETERS, SECTIONS
 from miso_upload.inference.writing import route_lines
 from miso_upload.mapping.router import NO_ROUTES
+from miso_upload.mapping.routes import compile_route, split_url
 from miso_upload.quoting import printable
 from miso_upload.sitemap import ANY
 
@@ -49,22 +50,33 @@ class Suggestions(NamedTuple):
 
 
 def suggested_routes(pages: SiteMap) -> Suggestions:
-    """Return what the most visited pages suggest, those with most visits first."""
-    routes: dict[str, RouteGuess] = {}
-    others: list[tuple[str, int]] = []
+    """Return what the most visited pages suggest."""
+    found: dict[str, RouteGuess] = {}
+    rest: list[tuple[str, int]] = []
     for shape in pages.shapes(SECTIONS):
-        rest = shape.visits
+        visits = shape.visits
         for guess in _guesses(shape):
-            before = routes.get(guess.match)
-            visits = guess.visits + (before.visits if before else 0)
-            routes[guess.match] = guess._replace(visits=visits)
-            rest -= guess.visits
-        if rest > 0:
-            others.append((_pattern(shape.steps), rest))
-    most_visited = sorted(routes.values(), key=lambda route: -route.visits)[:_MOST_SUGGESTED]
+            before = found.get(guess.match)
+            found[guess.match] = guess._replace(
+                visits=guess.visits + (before.visits if before else 0)
+            )
+            visits -= guess.visits
+        if visits > 0:
+            rest.append((_pattern(shape.steps), visits))
+    routes = sorted(found.values(), key=lambda route: -route.visits)[:_MOST_SUGGESTED]
     # The first that fits counts, so those that ask for more must stand before the others.
-    most_visited.sort(key=lambda route: ("?" not in route.match, route.match.count(ANY)))
-    return Suggestions(most_visited, others)
+    routes.sort(key=lambda route: ("?" not in route.match, route.match.count(ANY)))
+    compiled = [compile_route(route.match) for route in routes]
+    others = []
+    for path, visits in rest:
+        parts = split_url(path)
+        fits = (parts is not None and route.fit(*parts) is not None for route in compiled)
+        place = next((place for place, does in enumerate(fits) if does), None)
+        if place is None:
+            others.append((path, visits))
+        else:
+            routes[place] = routes[place]._replace(visits=routes[place].visits + visits)
+    return Suggestions(routes, others)
 
 
 def routes_advice(findings: Findings) -> list[str]:

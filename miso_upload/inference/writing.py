@@ -18,6 +18,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _WIDTH = 96
 _MOST_LISTED = 120
+_MOST_PAGES_LISTED = 20
 _PLACEHOLDER = "Europe/Berlin"
 
 
@@ -39,18 +40,23 @@ def mapping_text(draft: Draft, source: str, target: str) -> str:
     ]
     if draft.options:
         lines += ["[options]", *(_pair(*pair) for pair in draft.options.items()), ""]
-    lines.append("[attributes]")
+    if draft.guesses or draft.offers or not draft.routes:
+        lines.append("[attributes]")
     tables = [guess for guess in draft.guesses if _is_table(guess)]
     for guess in draft.guesses:
         if not _is_table(guess):
             rule = guess.rule
             said = rule["column"] if set(rule) == {"column"} else rule
             lines += [*_comments(guess), _pair(guess.attribute, said)]
+    for offer in draft.offers:
+        rule = offer.rule
+        said = rule["column"] if set(rule) == {"column"} else rule
+        lines += [*_comment(offer.why), f"# {_pair(offer.attribute, said)}"]
     for guess in tables:
         lines += ["", *_table(guess, draft)]
     for skip, why in draft.skips:
         lines += ["", *_comment(why), "[[skip]]", *(_pair(*pair) for pair in skip.items())]
-    lines += _left_out(draft)
+    lines += [*_routes(draft), *_left_out(draft)]
     return "\n".join(lines) + "\n"
 
 
@@ -98,6 +104,19 @@ def _table(guess: Guess, draft: Draft) -> Iterator[str]:
                 shown = _string(name)
                 key = shown if printable(name) == name else quoted(name)
                 yield f'# {key} = ""   # {count:,} rows of the sample'
+
+
+def _routes(draft: Draft) -> Iterator[str]:
+    if draft.routes:
+        yield ""
+        yield "# UNSURE: what the pages are is guessed from their paths. Look at some of each."
+        yield from route_lines(draft.routes)
+    if draft.other_pages:
+        yield ""
+        yield "# Pages that no route fits, so that visits to them are skipped:"
+        yield from (
+            f"#   {count:>9,}  {path}" for path, count in draft.other_pages[:_MOST_PAGES_LISTED]
+        )
 
 
 def _left_out(draft: Draft) -> Iterator[str]:

@@ -121,6 +121,11 @@ class Mapper:
         return Mapper, self._arguments
 
     @property
+    def reads(self) -> frozenset[str]:
+        """Return the columns and paths that the plan names."""
+        return frozenset(self._used)
+
+    @property
     def leaves_records_alone(self) -> bool:
         """Whether a row that is a valid record becomes itself, so that it need not be looked at."""
         plan = self._plan

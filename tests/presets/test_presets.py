@@ -64,6 +64,17 @@ COUNTS = {
             "events that are no ecommerce actions": 1,
         },
     ),
+    "web-log": (
+        0,
+        0,
+        {
+            "no route says what it is": 8,
+            "assets": 3,
+            "not GET": 1,
+            "not answered with success": 1,
+            "bots": 1,
+        },
+    ),
 }
 
 # Preset: the record that a line of its specimen becomes, in full.
