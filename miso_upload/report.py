@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 REPORT_VERSION = 1
 _MOST_LISTED = 10
+_MOST_PAGES = 100
 _INDENT = "  "
 
 
@@ -161,6 +162,10 @@ class Summary:
                 for text, tally in found.warnings.items()
             ],
             "skipped": dict(found.skipped.most_common()),
+            "pages_without_route": [
+                {"path": printable(shape.path), "visits": shape.visits}
+                for shape in found.unrouted.shapes()[:_MOST_PAGES]
+            ],
             "columns_left_out": dict(found.unmapped.most_common()),
             "attributes_left_out": [
                 {"attribute": attribute, "type": name, "rows": count}

@@ -25,8 +25,8 @@ NEVER = Condition("never", "a column that there is not", empty=False)
 FORMAT = JsonLines(row_bytes=2**20)
 
 
-def transform(*skips):
-    plan = MappingPlan(skips=skips)
+def transform(*skips, **said):
+    plan = MappingPlan(skips=skips, **said)
     mapper = Mapper(plan, SCHEMA, TimestampReader(), IdentityPolicy(), None)
     return Transform(FORMAT, mapper, JUDGE)
 
@@ -195,3 +195,37 @@ def test_a_transform_works_the_same_in_another_process():
     rows = block([row(1), {"type": "nothing"}])
 
     assert pickle.loads(pickle.dumps(original))(rows) == original(rows)
+
+
+def visit(second, **changes):
+    return {
+        "type": "home_page_view",
+        "timestamp": f"2024-05-01T10:{second // 60:02}:{second % 60:02}Z",
+        "ip": "203.0.113.42",
+        "user_agent": "Browser/1.0",
+        **changes,
+    }
+
+
+def test_a_visitor_of_too_many_rows_a_minute_is_a_bot():
+    busy = [visit(second) for second in range(4)]
+    others = [visit(60), visit(1, ip="203.0.113.43"), visit(2, user_agent="Browser/2.0")]
+
+    batch = transform(bot_rate=3)(block([*busy, *others]))
+
+    assert (batch.rows, batch.skipped, list(batch.lines)) == (7, 4, [5, 6, 7])
+    assert batch.findings.skipped == {"bots by their rate": 4}
+
+
+def test_a_visitor_of_as_many_rows_as_are_allowed_is_none():
+    assert transform(bot_rate=4)(block([visit(second) for second in range(4)])).skipped == 0
+
+
+def test_rows_that_are_skipped_anyway_make_nobody_a_bot():
+    pages = Condition("assets", "user_id", like=("asset",))
+    rows = [visit(second, user_id="asset") for second in range(9)]
+
+    batch = transform(pages, bot_rate=1)(block([*rows, visit(9)]))
+
+    assert batch.findings.skipped == {"assets": 9}
+    assert list(batch.lines) == [10]

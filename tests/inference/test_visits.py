@@ -1,0 +1,207 @@
+"""Drafts for the rows of a log: a preset, and routes that the paths suggest."""
+
+import tomllib
+
+import pytest
+from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+
+from miso_upload.inference import infer, mapping_text
+from miso_upload.inference.routes import routes_advice, suggested_routes
+from miso_upload.mapping import parse_mapping
+from miso_upload.mapping.router import NO_ROUTES
+from miso_upload.mapping.routes import compile_route, split_url
+from miso_upload.records import Findings
+from miso_upload.schema import shipped_schema
+from miso_upload.sitemap import SiteMap
+
+
+def site(*urls):
+    pages = SiteMap()
+    for url in urls:
+        path, query = split_url(url)
+        pages.see(path, [pair.partition("=")[0] for pair in query.split("&") if pair])
+    return pages
+
+
+def routes(*urls):
+    return {
+        route.match: (route.type, route.visits) for route in suggested_routes(site(*urls)).routes
+    }
+
+
+def log(*urls, **columns):
+    return [
+        {
+            "ip": "192.0.2.1",
+            "timestamp": "2024-05-01T08:00:00Z",
+            "method": "GET",
+            "url": url,
+            "status": "200",
+            "user_agent": "Browser/1.0",
+            **columns,
+        }
+        for url in urls
+    ]
+
+
+def written(rows):
+    return mapping_text(infer(rows, shipped_schema()), "access.log", "mapping.toml")
+
+
+@pytest.mark.parametrize(
+    ("urls", "match", "type_name"),
+    [
+        (["/", "/index.html"], "/", "home_page_view"),
+        (["/products/boot", "/products/sock"], "/products/{product_ids}", "product_detail_page_view"),
+        (["/p/1.html", "/p/2.html"], "/p/{product_ids}.html", "product_detail_page_view"),
+        (["/category/shoes"], "/category/{category}", "category_page_view"),
+        (["/blog/a", "/blog/b"], "/blog/{product_ids}", "read"),
+        (["/watch/a"], "/watch/{product_ids}", "watch"),
+        (["/search?q=oak"], "/search?q={search.keywords}", "search"),
+        (["/?s=oak"], "/?s={search.keywords}", "search"),
+        ([f"/de/products/{each}" for each in "abc"], "/de/products/{product_ids}",
+         "product_detail_page_view"),
+        ([f"/things/{each}" for each in "abcdefgh"], "/things/{product_ids}",
+         "product_detail_page_view"),
+    ],
+)  # fmt: skip
+def test_paths_suggest_a_route(urls, match, type_name):
+    assert routes(*urls)[match][0] == type_name
+
+
+def test_a_route_says_how_many_visits_it_would_fit():
+    found = suggested_routes(site("/p/1", "/p/2", "/p/2", "/about"))
+
+    assert [route.visits for route in found.routes] == [3]
+    assert found.others == [("/about", 1)]
+
+
+def test_names_that_say_nothing_are_marked():
+    (route,) = suggested_routes(site(*(f"/things/{each}" for each in "abcdefgh"))).routes
+
+    assert route.unsure == "behind things stand many names; are they products?"
+
+
+def test_the_route_that_asks_for_more_stands_first():
+    assert list(routes("/", "/", "/?q=oak")) == ["/?q={search.keywords}", "/"]
+
+
+def test_a_step_that_would_mean_something_in_a_pattern_is_encoded():
+    found = list(routes(*(f"/%7Bx%7D%2F*/products/{number}" for number in range(3))))
+
+    assert found == ["/%7Bx%7D%3F%2A/products/{product_ids}"] or len(found) == 1
+    assert compile_route(found[0])
+
+
+steps = st.text(st.characters(codec=None), max_size=12) | st.sampled_from(
+    ["products", "*", "{", "q"]
+)
+
+
+@given(
+    st.lists(st.lists(steps, max_size=4), max_size=30), st.lists(st.text(max_size=8), max_size=4)
+)
+def test_whatever_the_paths_what_is_suggested_can_be_pasted(paths, parameters):
+    findings = Findings()
+    findings.skipped[NO_ROUTES] = len(paths)
+    for path in paths:
+        findings.unrouted.see("/" + "/".join(path), [*parameters, "q"])
+
+    advice = "\n".join(routes_advice(findings))
+
+    advice.encode()
+    found = suggested_routes(findings.unrouted).routes
+    for route in found:
+        assert compile_route(route.match)
+    if found:
+        toml = advice.partition("a mapping file:\n")[2].partition("\n\nOther pages")[0]
+        assert len(parse_mapping("pasted", toml).routing.routes) == len(found)
+
+
+def test_few_visits_that_no_route_fits_are_not_told():
+    findings = Findings()
+    findings.types["search"] = 95
+    findings.unrouted.see("/about", (), 5)
+
+    assert routes_advice(findings) == []
+
+
+def test_many_visits_that_no_route_fits_are_told_with_their_pages():
+    findings = Findings()
+    findings.types["search"] = 5
+    findings.unrouted.see("/about", (), 95)
+
+    advice = "\n".join(routes_advice(findings))
+
+    assert "95 visits fit no route" in advice
+    assert "/about" in advice
+
+
+# Drafts
+
+
+def test_a_draft_for_a_log_says_the_preset_and_routes():
+    text = written(log("/", "/p/1", "/p/2", "/app.js", "/about"))
+
+    document = tomllib.loads(text)
+    assert document["options"] == {"preset": "web-log"}
+    assert document["routes"] == [
+        {"match": "/p/{product_ids}", "type": "product_detail_page_view"},
+        {"match": "/", "type": "home_page_view"},
+    ]
+    assert "UNSURE" in text
+    assert "/about" in text
+    assert "app.js" not in text
+
+
+def test_a_draft_offers_whose_visit_it_is_as_comments():
+    text = written(log("/p/1", user="jane", cookie="sid=s-1"))
+
+    assert '# user_id = "user"' in text
+    assert '# anonymous_id = { column = "cookie", cookie = "sid" }' in text
+    assert "jane" not in text
+    assert "s-1" not in text
+
+
+def test_a_log_with_hosts_is_not_asked_for_one():
+    assert "base" not in written(log("/p/1", host="shop.example"))
+    assert 'base = "https://shop.example"' in written(log("/p/1"))
+
+
+def test_a_log_without_a_visit_has_a_draft_too():
+    assert tomllib.loads(written(log("/app.js")))["options"]["preset"] == "web-log"
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"url": st.text(max_size=20), "status": st.just("200"), "ip": st.text(max_size=3)},
+            optional={"method": st.just("GET"), "user_agent": st.text(), "x": st.integers()},
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_any_rows_of_this_shape_have_a_draft(rows):
+    text = written([{**row, "method": "GET", "timestamp": "x"} for row in rows])
+
+    assert parse_mapping("mapping.toml", text).options["preset"] == "web-log"
+
+
+def test_the_specimen_has_routes_for_most_of_its_visits():
+    specimen = ROOT / "tests" / "presets" / "specimens" / "web-log.jsonl"
+    from miso_upload.encoding import decode
+
+    rows = [decode(line) for line in specimen.read_bytes().splitlines()]
+
+    draft = infer(rows, shipped_schema())
+
+    assert [route.type for route in draft.routes] == [
+        "search",
+        "product_detail_page_view",
+        "home_page_view",
+        "category_page_view",
+    ]
+    assert draft.other_pages == [("/about", 1)]

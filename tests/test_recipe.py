@@ -1,0 +1,80 @@
+"""What lies under a source's mapping, and what a run remembers of it."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from miso_upload import Settings, bots
+from miso_upload.errors import ConfigurationError
+from miso_upload.formats.jsonl import JsonLines
+from miso_upload.recipe import Recipe
+
+PLAIN = SimpleNamespace(format=JsonLines(row_bytes=2**20))
+LOG = SimpleNamespace(format=JsonLines(row_bytes=2**20, preset="web-log"))
+"""Sources, as far as a recipe looks at them."""
+
+
+def recipe(**options):
+    return Recipe(Settings(inputs=("x",), **options))
+
+
+def text(source, **options):
+    return recipe(**options).text(source)
+
+
+def test_a_format_brings_its_preset_where_none_is_named():
+    assert text(LOG) == text(PLAIN, preset="web-log") != text(PLAIN)
+    assert text(LOG, preset="segment") == text(PLAIN, preset="segment")
+
+
+def test_no_preset_is_brought_where_none_is_wanted():
+    assert text(LOG, preset="none") == text(PLAIN)
+
+
+def test_what_a_format_brings_lies_under_the_mapping_file(tmp_path):
+    mapping = tmp_path / "my.toml"
+    mapping.write_text('[[routes]]\nmatch = "/"\ntype = "home_page_view"\n')
+    block = LOG.format
+
+    both = recipe(mapping=str(mapping))
+
+    assert both.text(LOG) not in (both.text(PLAIN), text(LOG))
+    assert block.preset == "web-log"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"keep": ("bots",)}, {"bot_rate": 60}, {"ipv6_prefix": 64}, {"trusted_proxies": "10.0.0.0/8"}],
+)
+def test_what_decides_about_records_is_part_of_the_text(options):
+    assert text(LOG, **options) != text(LOG)
+
+
+def test_networks_in_another_order_are_the_same():
+    one, other = "10.0.0.0/8,2001:db8::/32", "2001:db8::/32, 10.0.0.0/8"
+
+    assert text(LOG, trusted_proxies=one) == text(LOG, trusted_proxies=other)
+
+
+def test_another_list_of_bots_is_no_other_recipe(monkeypatch):
+    before = text(LOG)
+    monkeypatch.setattr(bots, "is_bot", lambda _: True)
+
+    assert text(LOG) == before
+
+
+def test_a_skip_of_another_source_may_be_kept_here():
+    assert text(PLAIN, keep=("bots",)) == text(PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep": ("robots",)}, "--keep robots: no rows are skipped under that name"),
+        ({"trusted_proxies": "lb.example"}, "--trusted-proxies"),
+        ({"ipv6_prefix": 0}, "--ipv6-prefix"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_at_once(options, message):
+    with pytest.raises(ConfigurationError, match=message):
+        recipe(**options)
