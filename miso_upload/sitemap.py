@@ -103,7 +103,8 @@ class SiteMap:
         page = self.root
         for step in path.split("/", MOST_STEPS + 1)[1 : MOST_STEPS + 1]:
             if step:
-                page = self._below(page, step[:LONGEST])
+                # What has an @ in it is somebody's address, and is not shown to anybody.
+                page = self._below(page, ANY if "@" in step else step[:LONGEST])
         page.see(parameters, visits)
 
     def add(self, other: SiteMap) -> None:

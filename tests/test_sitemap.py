@@ -50,6 +50,10 @@ def test_many_pages_at_the_top_that_end_alike_are_a_place():
     assert seen(*(f"/{number}.html" for number in range(40))) == [("/*.html", 40)]
 
 
+def test_an_address_of_mail_is_not_kept():
+    assert seen("/unsubscribe/jane@shop.example") == [("/unsubscribe/*", 1)]
+
+
 def test_no_number_of_pages_fills_the_memory():
     pages = SiteMap()
 

@@ -9,7 +9,7 @@ from miso_upload.inference.vocabulary import SEARCH_PARAMETERS, SECTIONS
 from miso_upload.inference.writing import route_lines
 from miso_upload.mapping.router import NO_ROUTES
 from miso_upload.mapping.routes import compile_route, split_url
-from miso_upload.quoting import printable
+from miso_upload.quoting import has_address, printable
 from miso_upload.sitemap import ANY
 
 if TYPE_CHECKING:
@@ -137,6 +137,8 @@ def _pattern(steps: tuple[str, ...]) -> str:
 
 
 def _literal(step: str) -> str:
+    if has_address(step):
+        return ANY
     plain = step.isprintable() and not any(mark in step for mark in '{}*?#;%\\"')
     return step if plain else quote(step, safe=_SAFE, errors="replace")
 
