@@ -110,10 +110,8 @@ def test_pages_without_a_route_are_in_the_report(tmp_path):
     tried("--report", report)
 
     pages = json.loads(report.read_text())["pages_without_route"]
-    assert {"path": "/products/*", "visits": 1} in pages or {
-        "path": "/products/boot-7",
-        "visits": 2,
-    } in pages
+    assert pages[0] == {"path": "/products/*", "visits": 4}
+    assert {"path": "/about", "visits": 1} in pages
 
 
 def test_a_log_of_which_all_was_skipped_starts_over_when_routes_are_there(mapping, tmp_path):

@@ -1,0 +1,86 @@
+"""Every example, session and id of docs/web-logs.md."""
+
+import json
+import re
+import subprocess
+
+import pytest
+from click.testing import CliRunner
+from conftest import ROOT
+
+from miso_upload.addresses import canonical_ip, network_address
+from miso_upload.cli.commands import program
+from miso_upload.identity import IdentityPolicy, anonymous_id
+from miso_upload.mapping import (
+    Mapped,
+    Mapper,
+    MappingPlan,
+    Skipped,
+    laid_over,
+    parse_mapping,
+    read_preset,
+    without_skips,
+)
+from miso_upload.records import Findings
+from miso_upload.schema import shipped_schema
+from miso_upload.timestamps import TimestampReader
+from miso_upload.validation import Judge
+
+PAGE = (ROOT / "docs" / "web-logs.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```toml\n(.*?)```\n```json\n(.*?)```\n```json\n(.*?)```", PAGE, re.DOTALL)
+IDS = re.findall(
+    r"^\| `(.*?)` \| `(.*?)` \| (\d+) \|(.*?)\| `([0-9a-f]{64})` \|$", PAGE, re.MULTILINE
+)
+
+
+@pytest.mark.parametrize(("text", "row", "expected"), EXAMPLES)
+def test_an_example_becomes_what_the_page_says(text, row, expected):
+    file = parse_mapping("docs/web-logs.md", text)
+    file = laid_over(file, read_preset(file.options["preset"]))
+    file = without_skips(file, file.options.get("keep", ()))
+    plan = MappingPlan(file.rules, file.skips, file.routing, file.ignored)
+    mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), None)
+
+    found = mapper.apply(json.loads(row), 1, Findings())
+
+    if isinstance(found, Skipped):
+        assert f"skipped: {found.rule}" == json.loads(expected)
+    else:
+        assert isinstance(found, Mapped), found
+        assert found.record == json.loads(expected)
+        assert Judge(shipped_schema()).reasons(found.record) == ()
+
+
+def test_a_session_prints_what_the_page_shows(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    commands = 0
+
+    for session in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL):
+        for step in session.removeprefix("$ ").split("\n$ "):
+            command, _, shown = step.partition("\n")
+            if command.startswith("miso-upload "):
+                printed = CliRunner().invoke(program, command.split()[1:]).stdout
+            else:
+                printed = subprocess.run(
+                    command, shell=True, capture_output=True, text=True, check=True
+                ).stdout
+            assert (command, printed.rstrip("\n")) == (command, shown.rstrip("\n"))
+            commands += 1
+
+    assert commands >= 4
+
+
+@pytest.mark.parametrize(("ip", "agent", "prefix", "salt", "published"), IDS)
+def test_the_published_ids_are_the_ones_that_are_made(ip, agent, prefix, salt, published):
+    salt = salt.strip().strip("`").encode()
+    record = {}
+
+    IdentityPolicy(ipv6_prefix=int(prefix), salt=salt).apply(record, ip, agent)
+
+    network = network_address(canonical_ip(ip), int(prefix))
+    assert record["anonymous_id"] == published == anonymous_id(network, agent, salt=salt)
+
+
+def test_no_example_is_overlooked():
+    assert len(EXAMPLES) == PAGE.count("```toml") >= 6
+    assert len(IDS) == 6
