@@ -241,7 +241,7 @@ class Mapper:
         return binding  # type: ignore[no-any-return]
 
     def _bind_itself(self, column: str) -> Binding | None:
-        if column in self._named:
+        if column in self._named or column in self._plan.ignored:
             return None
         if column in IDENTITY_COLUMNS:
             return Binding(column, (column,), None)

@@ -42,7 +42,7 @@ class Rule:
             text with `{column}` places; of several, the first of which no place is empty.
         cookie: The value is a Cookie header, and what counts is the cookie of this name.
         value: A constant.
-        values: What each value becomes; text of the column on the left.
+        values: What each value becomes, text of the column on the left; empty text for nothing.
         otherwise: What to do with a value that `values` does not have.
         skipped_as: What rows are counted under that are skipped so.
         split: What separates the values of a list.
@@ -229,11 +229,14 @@ def _convert(
 
 
 def _looked_up(rule: Rule, convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    table = {key: convert(value) for key, value in (rule.values or {}).items()}
+    said = (rule.values or {}).items()
+    table = {key: convert(value) for key, value in said if value != ""}
+    nothing = frozenset(key for key, value in said if value == "")
 
     def look_up(value: Any) -> Any:  # noqa: ANN401
-        found = table.get(value if isinstance(value, str) else str(value), ABSENT)
-        if found is not ABSENT:
+        text = value if isinstance(value, str) else str(value)
+        found = table.get(text, ABSENT)
+        if found is not ABSENT or text in nothing:
             return found
         if rule.otherwise == "keep":
             return convert(value)

@@ -60,6 +60,16 @@ def attribute(name, rule, row):
         ("user_id", '{ column = "x", values = { "1" = "one" } }', {"x": 1}, "one"),
         ("user_id", '{ column = "x", values = { "1" = "one" }, otherwise = "keep" }', {"x": 2}, "2"),
         ("user_id", '{ column = "x", values = { "1" = "one" }, otherwise = "omit" }', {"x": 2}, None),
+        ("user_id", '{ column = "x", values = { "-" = "" }, otherwise = "keep" }', {"x": "-"}, None),
+        ("user_id", '{ column = "x", values = { "-" = "" }, otherwise = "keep" }', {"x": "a"}, "a"),
+        ("context.page.url", '{ column = "x", base = "https://shop.example/" }', {"x": "/p"},
+         "https://shop.example/p"),
+        ("context.page.url", '{ column = "x", base = "https://shop.example" }',
+         {"x": "https://other.example/p"}, "https://other.example/p"),
+        ("context.page.url", '{ column = "x", base = ["{s}://{h}", "https://{h}"] }',
+         {"x": "/p", "h": "shop.example"}, "https://shop.example/p"),
+        ("context.page.url", '{ column = "x", base = "https://{h}" }', {"x": "/p"}, "/p"),
+        ("context.page.url", '{ column = "x", base = "https://{h}" }', {"h": "shop.example"}, None),
     ],
 )  # fmt: skip
 def test_a_rule_says_where_a_value_comes_from(name, rule, row, expected):

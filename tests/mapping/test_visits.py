@@ -149,6 +149,17 @@ def test_what_a_log_has_beside_visits_is_not_told_as_left_out():
     assert findings.unmapped == {"user": 1}
 
 
+def test_what_is_ignored_does_not_map_by_itself():
+    text = 'ignore = ["duration"]\n' + ROUTES
+
+    assert outcome(line(duration=1))["duration"] == 1
+    assert "duration" not in outcome(line(duration=1), text)
+
+
+def test_a_referrer_that_says_nothing_is_left_out():
+    assert outcome(line(referrer="-"))["context"]["page"] == {"url": "/p/7"}
+
+
 def test_a_skip_can_be_switched_off():
     assert outcome(line(user_agent="curl/8.5.0"), keep=("bots",))["type"]
 
