@@ -24,7 +24,7 @@ EXAMPLES = re.findall(
 @pytest.mark.parametrize(("title", "text", "row", "expected"), EXAMPLES)
 def test_an_example_becomes_what_the_page_says(title, text, row, expected):
     file = parse_mapping("docs/mapping.md", text)
-    plan = MappingPlan(file.rules, file.skips, file.routing)
+    plan = MappingPlan(file.rules, file.skips, file.routing, file.ignored)
     mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), None)
 
     found = mapper.apply(json.loads(row), 1, Findings())
