@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.bots import is_bot
 from miso_upload.mapping.cells import CellError, to_number
-from miso_upload.mapping.paths import ABSENT, reacher
+from miso_upload.mapping.paths import ABSENT, is_path, reacher
 from miso_upload.mapping.routes import split_url
 
 if TYPE_CHECKING:
@@ -47,11 +47,15 @@ class Condition:
 
 def compile_condition(condition: Condition) -> Callable[[dict[str, Any]], bool]:
     """Return the function that says whether a row is left out."""
-    reach = reacher(condition.column)
+    column = condition.column
+    reach = reacher(column)
     tests = list(_tests(condition))
     if len(tests) == 1:
         (only,) = tests
-        return lambda row: only(reach(row))
+        # Every row of a log is asked so, most of them for nothing else.
+        if is_path(column):
+            return lambda row: only(reach(row))
+        return lambda row: only(row.get(column, ABSENT))
 
     def holds(row: dict[str, Any]) -> bool:
         value = reach(row)
@@ -65,10 +69,10 @@ def _tests(condition: Condition) -> list[Callable[[Any], bool]]:
     tests: list[Callable[[Any], bool]] = []
     if condition.one_of is not None:
         wanted = frozenset(condition.one_of)
-        tests.append(lambda value: _text(value) in wanted)
+        tests.append(lambda value: (value if type(value) is str else _text(value)) in wanted)
     if condition.none_of is not None:
         unwanted = frozenset(condition.none_of)
-        tests.append(lambda value: _text(value) not in unwanted)
+        tests.append(lambda value: (value if type(value) is str else _text(value)) not in unwanted)
     if condition.empty is not None:
         empty = condition.empty
         tests.append(lambda value: (_text(value) == "") is empty)
@@ -102,7 +106,7 @@ def _path_ends(endings: tuple[str, ...]) -> Callable[[Any], bool]:
     others = tuple(lower - suffixes)
 
     def ends(value: Any) -> bool:  # noqa: ANN401 -- any JSON value
-        url = _text(value)
+        url = value if type(value) is str else _text(value)
         if url.startswith("/") and "%" not in url and ";" not in url and "#" not in url:
             path = url.partition("?")[0]
         else:

@@ -64,9 +64,14 @@ def first_step(path: str) -> str:
     return _STARTS_A_STEP.split(path, 1)[0]
 
 
+def is_path(path: str) -> bool:
+    """Return whether a name may lead into a column, and is not that of one alone."""
+    return "." in path or "[" in path
+
+
 def reacher(path: str) -> Callable[[dict[str, Any]], Any]:
     """Return the function that reaches for `path` in a row, and returns `ABSENT` if in vain."""
-    if "." not in path and "[" not in path:
+    if not is_path(path):
         return lambda row: row.get(path, ABSENT)
     steps = tuple(_steps(path))
 
