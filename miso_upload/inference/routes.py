@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from miso_upload.inference.vocabulary import SEARCH_PARAMETERS, SECTIONS
+from miso_upload.inference.vocabulary import DOUBTFUL_PARAMETERS, SEARCH_PARAMETERS, SECTIONS
 from miso_upload.inference.writing import route_lines
 from miso_upload.mapping.router import NO_ROUTES
 from miso_upload.mapping.routes import compile_route, split_url
@@ -92,7 +92,8 @@ def routes_advice(findings: Findings) -> list[str]:
                   pages.shapes(SECTIONS)[:_MOST_LISTED]]  # fmt: skip
         return [f"\n{visits:,} visits fit no route; these pages most of all:", *listed]
     found = suggested_routes(pages)
-    advice = [f"\nNo route says what the pages of {visits:,} visits are, so they were skipped."]
+    how_many = "1 visit is" if visits == 1 else f"{visits:,} visits are"
+    advice = [f"\n{how_many} skipped, because no route says what the pages of the site are."]
     if found.routes:
         advice.append(
             "Their paths suggest these. Look at each, and put what is right into a mapping file:\n"
@@ -114,7 +115,10 @@ def _guesses(shape: Shape) -> Iterator[RouteGuess]:
     )
     if word is not None:
         searches = min(shape.parameters[word], rest)
-        yield RouteGuess(f"{path}?{quote(word, safe='')}={{search.keywords}}", "search", searches)
+        match = f"{path}?{quote(word, safe='')}={{search.keywords}}"
+        plain = word.lower() not in DOUBTFUL_PARAMETERS or "search" in path.lower()
+        unsure = "" if plain else f"{word} may be another parameter than words of a search"
+        yield RouteGuess(match, "search", searches, unsure)
         rest -= searches
     if rest <= 0:
         return

@@ -217,6 +217,8 @@ SEARCH_PARAMETERS = frozenset({
     "buscar", "busqueda", "phrase",
 })  # fmt: skip
 """Parameters of a URL that hold what somebody searched for."""
+DOUBTFUL_PARAMETERS = frozenset({"s", "w", "kw", "text", "term"})
+"""Those among them that other things are called too."""
 
 _BEHIND = {
     ("product_detail_page_view", "product_ids"): (

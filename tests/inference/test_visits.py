@@ -84,6 +84,19 @@ def test_names_that_say_nothing_are_marked():
     assert route.unsure == "behind things stand many names; are they products?"
 
 
+def test_a_parameter_that_other_things_are_called_too_is_marked():
+    unsure = {
+        route.match: bool(route.unsure)
+        for route in suggested_routes(site("/t.php?s=1", "/search?s=oak", "/x?q=oak")).routes
+    }
+
+    assert unsure == {
+        "/t.php?s={search.keywords}": True,
+        "/search?s={search.keywords}": False,
+        "/x?q={search.keywords}": False,
+    }
+
+
 def test_the_route_that_asks_for_more_stands_first():
     assert list(routes("/", "/", "/?q=oak")) == ["/?q={search.keywords}", "/"]
 
