@@ -49,6 +49,7 @@ from miso_upload.report import Summary
 from miso_upload.settings import MOST_ROWS, Settings
 from miso_upload.sources import ReadingOptions, Source, expand_inputs
 from miso_upload.stopping import StopReading, StopSignal
+from miso_upload.workers import InProcess, WorkerPool, worker_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,14 +104,20 @@ def upload(
             for each in opened
         ]
         ledger.begin_run(__version__)
+        workers = worker_count(settings.workers, (each.size for each in opened))
+        transforms = InProcess() if not workers else WorkerPool(workers, stop)
+        stack.callback(transforms.close)
         summary = Summary(
             mode=_mode(settings),
             host=None if settings.dry_run else _host(settings),
             started_at=datetime.now(UTC),
             groups={name: each.group for name, each in recipe.schema.types.items()},
+            workers=workers,
+            concurrency=settings.concurrency,
         )
         pipeline = Pipeline(
             ledger,
+            transforms,
             deliverer,
             _pipeline_options(settings),
             stop=stop,
@@ -157,6 +164,8 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError(
             "--dry-run, --server-dry-run and --sandbox exclude each other; choose one"
         )
+    if settings.workers != "auto" and settings.workers < 0:
+        raise ConfigurationError("--workers: must be auto, 0 or more")
     if settings.concurrency < 1:
         raise ConfigurationError("--concurrency: must be 1 or more")
     if not (settings.dry_run or settings.sandbox or settings.api_key):

@@ -15,6 +15,7 @@
     │   └── LockedError (5)         another run holds the lock
     ├── DeliveryError (3)           Miso could not be reached or would not answer in time
     │   └── KeyRefusedError (4)     401 or 403
+    ├── WorkerError (3)             a worker process ended before its work did
     ├── SandboxError (2)            the local double cannot start
     ├── AccountingError (1)         the numbers do not add up
     └── InterruptedRunError (130, 143, 129)   a signal
@@ -100,6 +101,12 @@ class KeyRefusedError(DeliveryError):
     """Miso refused the API key (401 or 403)."""
 
     exit_code = 4
+
+
+class WorkerError(MisoUploadError):
+    """A worker process could not be started, or ended before its work did."""
+
+    exit_code = 3
 
 
 class SandboxError(MisoUploadError):

@@ -22,13 +22,14 @@ from miso_upload.errors import (
 )
 from miso_upload.ledger import Settlement
 from miso_upload.records import Receipt
-from miso_upload.report import SourceSummary
+from miso_upload.report import NOTING, READING, TRANSFORMING, WAITING, SourceSummary
 from miso_upload.resuming import Resuming, entry_for, is_beginning
 from miso_upload.sources.fingerprint import HEAD_BYTES
 from miso_upload.stopping import StopReading
+from miso_upload.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from miso_upload.ledger import Entry, Ledger
@@ -97,6 +98,18 @@ class Delivers(Protocol):
         """Send the records of `batch` and return what became of them."""
 
 
+class Transforms(Protocol):
+    """What makes batches of blocks: `InProcess`, or a `WorkerPool`."""
+
+    def run(
+        self,
+        transform: Callable[[Block], Batch],
+        work: Iterable[tuple[Block, Leftover | None]],
+        path: str | None,
+    ) -> Iterator[tuple[Batch, Leftover | None]]:
+        """Yield what each block becomes, in order, and the leftover that came with it."""
+
+
 class _Job(NamedTuple):
     """A batch on its way, and whose it is."""
 
@@ -128,6 +141,7 @@ class Pipeline:
 
     Args:
         ledger: Knows what was done and is told what is done.
+        transforms: Makes batches of blocks.
         deliverer: Sends batches.
         options: How.
         stop: Set when nothing more should be sent.
@@ -138,6 +152,7 @@ class Pipeline:
     def __init__(
         self,
         ledger: Ledger,
+        transforms: Transforms,
         deliverer: Delivers,
         options: PipelineOptions,
         *,
@@ -146,6 +161,7 @@ class Pipeline:
         summary: Summary,
     ) -> None:
         self._ledger = ledger
+        self._transforms = transforms
         self._deliverer = deliverer
         self._options = options
         self._stop = stop
@@ -155,6 +171,7 @@ class Pipeline:
         self._rows = 0
         self._rejected = 0
         self._warned_of_junk = False
+        self._watch = Stopwatch()
 
     def run(self, inputs: Sequence[Input]) -> None:
         """Work through `inputs` and fill the summary; what stops the run is noted there.
@@ -188,6 +205,7 @@ class Pipeline:
             if place.is_new and self._ledger.last_span(place.entry) is None:
                 self._ledger.forget(place.entry)
         self._summary.seconds = time.monotonic() - started
+        self._summary.seconds_by_activity = dict(self._watch.seconds)
 
     def _work_through(self, each: Input, places: list[_Place]) -> None:
         try:
@@ -223,9 +241,10 @@ class Pipeline:
     def _upload_rows(self, each: Input, source: Source, place: _Place) -> None:
         transform = each.prepare(source)
         rows = self._ledger.totals(place.entry).rows
-        for block, leftover in self._blocks(source, place):
+        blocks = self._watch.over(self._blocks(source, place), READING)
+        made = self._transforms.run(transform, blocks, source.path)
+        for batch, leftover in self._watch.over(made, TRANSFORMING):
             self._listener.reading(each.name, source.raw_position)
-            batch = transform(block)
             rows += batch.rows
             self._check(place, batch, leftover)
             self._send(_Job(place, batch, leftover))
@@ -321,7 +340,8 @@ class Pipeline:
     def _send(self, job: _Job) -> None:
         """Start the delivery of a batch as soon as there is room, settling others meanwhile."""
         while self._pool.full and not self._stop.is_set():
-            self._settle_finished(timeout=0.5)
+            with self._watch.on(WAITING):
+                self._settle_finished(timeout=0.5)
         if self._stop.is_set():
             return
         if job.leftover is None or job.leftover.everything:
@@ -329,7 +349,8 @@ class Pipeline:
         if not job.batch.lines:
             self._settle(job, _NOTHING)
             return
-        self._ledger.intend(job.at.entry, job.batch)
+        with self._watch.on(NOTING):
+            self._ledger.intend(job.at.entry, job.batch)
         self._pool.start(job, lambda: self._deliverer.deliver(job.batch, job.leftover))
         self._listener.sending(len(self._pool))
         self._settle_finished(timeout=0)
@@ -339,6 +360,18 @@ class Pipeline:
             self._settle(job, receipt)
 
     def _settle(self, job: _Job, receipt: Receipt) -> None:
+        with self._watch.on(NOTING):
+            self._note(job, receipt)
+        self._summary.requests += receipt.requests
+        self._summary.bytes_sent += receipt.bytes_sent
+        self._summary.seconds_of_requests += receipt.seconds
+        self._listener.settled(job.batch, receipt)
+        self._listener.sending(len(self._pool))
+        if isinstance(receipt.stop, MisoUploadError):
+            self._note_stop(receipt.stop)
+
+    def _note(self, job: _Job, receipt: Receipt) -> None:
+        """Write into the ledger what became of a batch, and its rejections into their file."""
         at, batch = job.at, job.batch
         new = self._ledger.unseen(at.entry, batch, receipt, job.leftover)
         rejects_file = self._set_aside(at, new) if new else None
@@ -353,12 +386,6 @@ class Pipeline:
             raise
         if job.leftover is None:
             self._rejected += len(receipt.rejections)
-        self._summary.requests += receipt.requests
-        self._summary.bytes_sent += receipt.bytes_sent
-        self._listener.settled(batch, receipt)
-        self._listener.sending(len(self._pool))
-        if isinstance(receipt.stop, MisoUploadError):
-            self._note_stop(receipt.stop)
 
     def _set_aside(self, at: _Place, new: Sequence[Rejection]) -> tuple[Path, int] | None:
         """Count and write rejections; return the rejects file and how long it is now."""
@@ -392,7 +419,8 @@ class Pipeline:
         deadline: float | None = None
         while len(self._pool) and (deadline is None or time.monotonic() < deadline):
             try:
-                self._settle_finished(timeout=0.2)
+                with self._watch.on(WAITING):
+                    self._settle_finished(timeout=0.2)
             except MisoUploadError as error:
                 self._note_stop(error)
             if deadline is None and self._stop.is_set():

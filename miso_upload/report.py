@@ -18,9 +18,19 @@ if TYPE_CHECKING:
     from miso_upload.records import Rejection
 
 REPORT_VERSION = 1
+READING, TRANSFORMING, WAITING, NOTING = "reading", "transforming", "waiting for Miso", "ledger"
+"""What a run spends its time on."""
 _MOST_LISTED = 10
 _MOST_PAGES = 100
 _INDENT = "  "
+_LONG = 10.0
+"""Seconds from which on a person may want to know what they went into."""
+_ACTIVITIES = {
+    READING: "reading and unpacking",
+    TRANSFORMING: "making records of rows and judging them",
+    WAITING: "waiting for Miso",
+    NOTING: "the ledger and the rejects file",
+}
 
 
 @dataclass(slots=True)
@@ -56,6 +66,10 @@ class Summary:
         requests: Requests sent, or that would be sent.
         bytes_sent: The bytes of their bodies.
         seconds: How long the run took.
+        seconds_by_activity: What of that its main thread spent on each activity.
+        seconds_of_requests: How long all answers took together, waits before a repetition included.
+        workers: How many processes transformed rows; 0 for none beside the program's own.
+        concurrency: How many requests could be under way at once.
         stopped_by: What ended the run before its end.
         problems: What was wrong with single inputs, while the others went on.
         advice: What the user may want to do next.
@@ -72,6 +86,10 @@ class Summary:
     requests: int = 0
     bytes_sent: int = 0
     seconds: float = 0.0
+    seconds_by_activity: dict[str, float] = field(default_factory=dict)
+    seconds_of_requests: float = 0.0
+    workers: int = 0
+    concurrency: int = 0
     stopped_by: MisoUploadError | None = None
     problems: list[MisoUploadError] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
@@ -92,6 +110,32 @@ class Summary:
     def balanced(self) -> bool:
         """Whether each row read is accounted for exactly once."""
         return all(source.totals.balanced for source in self.sources)
+
+    @property
+    def _seconds_per_request(self) -> float | None:
+        return round(self.seconds_of_requests / self.requests, 3) if self.requests else None
+
+    @property
+    def bottleneck(self) -> str | None:
+        """Return what the run spent most of its time on, and what would help; None if it was short.
+
+        Whoever waits for Miso although few requests could be under way can have more of them.
+        """
+        spent = self.seconds_by_activity
+        if self.seconds < _LONG or not spent:
+            return None
+        activity, seconds = max(spent.items(), key=lambda item: item[1])
+        what = f"{seconds / self.seconds:.0%} of the time went into {_ACTIVITIES[activity]}"
+        if activity == WAITING:
+            return (
+                f"{what}, which answered in {self._seconds_per_request:,.1f} s on average with "
+                f"{self.concurrency} request(s) at once; more --concurrency may help"
+            )
+        if activity == TRANSFORMING:
+            return (
+                f"{what} ({self.workers} worker(s)); more --workers help where there are processors"
+            )
+        return what
 
     @property
     def exit_code(self) -> int:
@@ -131,6 +175,12 @@ class Summary:
             "host": self.host,
             "started_at": self.started_at.isoformat(timespec="seconds"),
             "seconds": round(self.seconds, 3),
+            "seconds_by_activity": {
+                name: round(seconds, 3) for name, seconds in self.seconds_by_activity.items()
+            },
+            "seconds_per_request": self._seconds_per_request,
+            "workers": self.workers,
+            "bottleneck": self.bottleneck,
             "exit_code": self.exit_code,
             "stopped_by": str(self.stopped_by) if self.stopped_by else None,
             "problems": [str(problem) for problem in self.problems],
@@ -227,6 +277,8 @@ class Summary:
             f"{_INDENT}{self.requests:,} request(s), {self.bytes_sent:,} bytes, "
             f"{self.seconds:,.1f} s" + (f", to {self.host}" if self.host else "")
         )
+        if self.bottleneck:
+            yield f"{_INDENT}{self.bottleneck}"
         if self.mode == "server-dry-run":
             yield f"{_INDENT}a dry run: Miso validated the records and stored none"
 

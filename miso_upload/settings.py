@@ -83,6 +83,7 @@ class Settings:
     chunk_size: int = MOST_ROWS
     max_chunk_bytes: int = 8 * 2**20
     concurrency: int = 4
+    workers: int | Literal["auto"] = "auto"
     max_requests_per_second: float | None = None
     connect_timeout: float = 10.0
     read_timeout: float = 120.0

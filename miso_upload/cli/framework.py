@@ -50,6 +50,18 @@ def headed(heading: str) -> Callable[..., Callable[..., Any]]:
     return option
 
 
+class WorkerCount(click.ParamType[Any]):
+    """A number of processes, or `auto`."""
+
+    name = "count"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a whole number, or `auto`."""
+        if value == "auto" or isinstance(value, int):
+            return value
+        return click.IntRange(min=0).convert(value, param, ctx)
+
+
 class HeadedCommand(click.Command):
     """A command whose help lists its options under their headings."""
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from miso_upload.cli.framework import CONTEXT, HeadedCommand, headed, say, say_error
+from miso_upload.cli.framework import (
+    CONTEXT,
+    HeadedCommand,
+    WorkerCount,
+    headed,
+    say,
+    say_error,
+)
 from miso_upload.errors import ConfigurationError, MisoUploadError
 from miso_upload.settings import DEFAULT_SERVER, MOST_ROWS
 
@@ -276,6 +283,10 @@ _JUDGING = (
 @delivering(
     "--concurrency", type=_SIZE, default=4, metavar="N", help="Requests at once. Default: 4."
 )
+@becoming(
+    "--workers", type=WorkerCount(), default="auto", metavar="N|auto",
+    help="Processes that make the records. Default: auto; 0 for none.",
+)  # fmt: skip
 @delivering("--max-requests-per-second", type=_SECONDS, metavar="N", help="Default: no bound.")
 @delivering("--connect-timeout", type=_SECONDS, default=10.0, metavar="S", help="Default: 10.")
 @delivering("--read-timeout", type=_SECONDS, default=120.0, metavar="S", help="Default: 120.")

@@ -152,6 +152,11 @@ class Source:
         return self._stream.raw_position
 
     @property
+    def path(self) -> str | None:
+        """Return the file in which blocks stand at their offsets, if there is one."""
+        return self._stream.name if self._stream.is_plain else None
+
+    @property
     def can_reopen(self) -> bool:
         """Whether the same bytes come again when the input is opened again; not so with a pipe."""
         return self._stream.can_reopen

@@ -97,6 +97,11 @@ class ByteStream:
         return self._place.size()
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the bytes are those of a file, at the same offsets."""
+        return self._seekable is not None and self.can_reopen
+
+    @property
     def raw_position(self) -> int:
         """Return how much of the input itself was read, in its own bytes."""
         return self._raw.count
