@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 BEST_RATING = 5
 
-_ADVISED = frozenset({"rate", "search", "add_to_cart", "checkout"})
-
 
 def survey(records: Sequence[Record], lines: Sequence[int], findings: Findings) -> None:
     """Count what `records`, which stand at `lines`, are and what is odd about them."""
@@ -32,11 +30,11 @@ def survey(records: Sequence[Record], lines: Sequence[int], findings: Findings) 
     findings.types.update(types)
     _count_ids(records, findings)
     _survey_times(records, lines, findings)
-    if not _ADVISED.isdisjoint(types):
-        for record, line in zip(records, lines, strict=True):
-            if record["type"] in _ADVISED:
+    if not _ODD.keys().isdisjoint(types):
+        for place, (name, record) in enumerate(zip(types, records, strict=True)):
+            if name in _ODD and _ODD[name](record):
                 for reason in _advice(record):
-                    findings.warn(reason, line)
+                    findings.warn(reason, lines[place])
 
 
 def _count_ids(records: Sequence[Record], findings: Findings) -> None:
@@ -54,12 +52,14 @@ def _survey_times(records: Sequence[Record], lines: Sequence[int], findings: Fin
     texts = [record["timestamp"] for record in compress(records, stamped)]
     if not texts:
         return
-    try:
-        times = list(map(datetime.fromisoformat, texts))
-    except ValueError:  # a leap second, say
-        times = [time for time in map(parse_rfc3339, texts) if time is not None]
-        if not times:
-            return
+    if len(set(map(len, texts))) == 1 and all(text[-1] == "Z" for text in texts):
+        # Written alike, their texts are in the order of time.
+        texts_of_interest = [min(texts), max(texts)]
+    else:
+        texts_of_interest = texts
+    times = [time for time in map(parse_rfc3339, texts_of_interest) if time is not None]
+    if not times:
+        return
     first, last = min(times), max(times)
     findings.saw(first, last)
     now = datetime.now(UTC)
@@ -71,6 +71,28 @@ def _survey_times(records: Sequence[Record], lines: Sequence[int], findings: Fin
             findings.warn(Reason("timestamp", "is before the year 2000", quoted(text)), line)
         elif time is not None and time > now:
             findings.warn(Reason("timestamp", "is in the future", quoted(text)), line)
+
+
+def _has_odd_quantities(record: Record) -> bool:
+    quantities = record.get("quantities")
+    if quantities is None:
+        return False
+    if not isinstance(quantities, list):
+        quantities = [quantities]
+    return (
+        not quantities
+        or len(quantities) != len(record.get("product_ids", ()))
+        or min(quantities) <= 0
+    )
+
+
+_ODD = {
+    "search": lambda record: "search" not in record,
+    "rate": lambda record: not 0 <= record.get("rating", -1) <= BEST_RATING,
+    "add_to_cart": _has_odd_quantities,
+    "checkout": _has_odd_quantities,
+}
+"""For the types with advice, whether there may be some; most records have nothing odd."""
 
 
 def _advice(record: Record) -> Iterator[Reason]:

@@ -42,7 +42,7 @@ from miso_upload.errors import (
 from miso_upload.formats import Limits
 from miso_upload.ledger import Ledger
 from miso_upload.listener import Listener
-from miso_upload.pipeline import Input, Pipeline, PipelineOptions
+from miso_upload.pipeline import Input, Pipeline, PipelineOptions, Stages
 from miso_upload.recipe import Recipe
 from miso_upload.rejects import RejectsFile, rejects_path
 from miso_upload.report import Summary
@@ -117,8 +117,7 @@ def upload(
         )
         pipeline = Pipeline(
             ledger,
-            transforms,
-            deliverer,
+            Stages(transforms, deliverer),
             _pipeline_options(settings),
             stop=stop,
             listener=listener,

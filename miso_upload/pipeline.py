@@ -110,6 +110,18 @@ class Transforms(Protocol):
         """Yield what each block becomes, in order, and the leftover that came with it."""
 
 
+class Stages(NamedTuple):
+    """What does the work that the loop hands out.
+
+    Attributes:
+        transforms: Makes batches of blocks.
+        deliverer: Sends batches.
+    """
+
+    transforms: Transforms
+    deliverer: Delivers
+
+
 class _Job(NamedTuple):
     """A batch on its way, and whose it is."""
 
@@ -141,8 +153,7 @@ class Pipeline:
 
     Args:
         ledger: Knows what was done and is told what is done.
-        transforms: Makes batches of blocks.
-        deliverer: Sends batches.
+        stages: Do what is to be done with blocks and batches.
         options: How.
         stop: Set when nothing more should be sent.
         listener: Is told how it goes.
@@ -152,8 +163,7 @@ class Pipeline:
     def __init__(
         self,
         ledger: Ledger,
-        transforms: Transforms,
-        deliverer: Delivers,
+        stages: Stages,
         options: PipelineOptions,
         *,
         stop: StopSignal,
@@ -161,8 +171,7 @@ class Pipeline:
         summary: Summary,
     ) -> None:
         self._ledger = ledger
-        self._transforms = transforms
-        self._deliverer = deliverer
+        self._stages = stages
         self._options = options
         self._stop = stop
         self._listener = listener
@@ -242,7 +251,7 @@ class Pipeline:
         transform = each.prepare(source)
         rows = self._ledger.totals(place.entry).rows
         blocks = self._watch.over(self._blocks(source, place), READING)
-        made = self._transforms.run(transform, blocks, source.path)
+        made = self._stages.transforms.run(transform, blocks, source.path)
         for batch, leftover in self._watch.over(made, TRANSFORMING):
             self._listener.reading(each.name, source.raw_position)
             rows += batch.rows
@@ -351,7 +360,7 @@ class Pipeline:
             return
         with self._watch.on(NOTING):
             self._ledger.intend(job.at.entry, job.batch)
-        self._pool.start(job, lambda: self._deliverer.deliver(job.batch, job.leftover))
+        self._pool.start(job, lambda: self._stages.deliverer.deliver(job.batch, job.leftover))
         self._listener.sending(len(self._pool))
         self._settle_finished(timeout=0)
 

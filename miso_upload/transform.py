@@ -8,6 +8,7 @@ the user has code of their own, rows pass through it first, and what it makes of
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +22,7 @@ from miso_upload.sources.fingerprint import digest
 from miso_upload.user_code import RETURNED_NONE
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Collection, Container, Iterator, Sequence
 
     from miso_upload.formats import Format
     from miso_upload.mapping import Mapper
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
     from miso_upload.user_code import UserCode
     from miso_upload.validation import Judge
 
-_SUSPECT = (b":null", b'"ip":')
+_SUSPECT = (re.compile(rb":null"), re.compile(rb'"ip":'))
 """How a null and an address look in compact JSON; text may look so too, which costs little."""
+_MANY = 4
+"""Where one row in so many has to be mapped, all of them are."""
 _TOO_DEEP = Reason("the row", "is nested too deeply")
 
 
@@ -54,7 +57,7 @@ class Transform:
 
     def __call__(self, block: Block) -> Batch:
         """Return the records of `block`, ready to be sent, and what became of its other rows."""
-        work = _Work()
+        work = _Work(as_they_are=self._mapper.leaves_records_alone)
         if block.fault is not None:
             fault = Rejection(block.first_line, (block.fault,), readable(block.data))
             work.rejections.append(fault)
@@ -96,21 +99,47 @@ class Transform:
     def _take(self, part: Slice, work: _Work) -> None:
         if not part.rows:
             return
-        if self._mapper.leaves_records_alone and self._judge.accepts(part.rows):
-            encoded = _encoded(part.rows)
-            # The schema has no word on unknown keys of open objects.
-            if encoded is not None and not any(mark in encoded for mark in _SUSPECT):
-                itself = _Shaped(part.rows, list(part.lines), part.rows, [False] * len(part.rows))
-                _keep(itself, encoded, work)
-                return
-        shaped = self._shape(part, work)
-        if not self._judge.accepts(shaped.records):
-            shaped = _kept(shaped, [self._judge.reasons(record) for record in shaped.records], work)
+        if not (work.as_they_are and self._take_as_they_are(part, work)):
+            self._judge_and_encode(self._shape(part, range(len(part.rows)), work), work)
+
+    def _take_as_they_are(self, part: Slice, work: _Work) -> bool:
+        """Take rows that are good records already as they are, and look closer at the others only.
+
+        Returns:
+            Whether the slice is dealt with; if not, every row of it has to be looked at.
+        """
+        others = frozenset(self._judge.refused(part.rows))
+        if len(others) > len(part.rows) // _MANY:
+            # The rows of one source are much alike: the slices that follow are not even tried.
+            work.as_they_are = False
+            return False
+        encoded = _encoded(part.rows)
+        # The schema has no word on unknown keys of open objects.
+        if encoded is None or any(mark.search(encoded) for mark in _SUSPECT):
+            return False
+        if others:
+            self._judge_and_encode(self._shape(part, others, work), work)
+        else:
+            itself = _Shaped(part.rows, list(part.lines), part.rows, [False] * len(part.rows))
+            _keep(itself, encoded, work)
+        return True
+
+    def _judge_and_encode(self, shaped: _Shaped, work: _Work) -> None:
+        refused = self._judge.refused(shaped.records)
+        if refused:
+            verdicts: list[tuple[Reason, ...]] = [()] * len(shaped.records)
+            for place in refused:
+                verdicts[place] = self._judge.reasons(shaped.records[place])
+            shaped = _kept(shaped, verdicts, work)
         self._encode(shaped, work)
 
-    def _shape(self, part: Slice, work: _Work) -> _Shaped:
+    def _shape(self, part: Slice, places: Collection[int], work: _Work) -> _Shaped:
+        """Map the rows at `places`; the others are records as they are."""
         shaped = _Shaped([], [], [], [])
-        for row, line in zip(part.rows, part.lines, strict=True):
+        for place, (row, line) in enumerate(zip(part.rows, part.lines, strict=True)):
+            if place not in places:
+                shaped.add(row, line, row, False)  # noqa: FBT003
+                continue
             try:
                 outcome = self._mapper.apply(row, line, work.findings, work.busy)
             except RecursionError:
@@ -220,7 +249,8 @@ def _not_encodable(record: Record) -> tuple[Reason, ...]:
 class _Work:
     """What a block has come to so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, as_they_are: bool) -> None:
+        self.as_they_are = as_they_are
         self.rows = self.skipped = 0
         self.lines: list[Sequence[int]] = []
         self.encoded: list[bytes] = []

@@ -97,6 +97,20 @@ class Judge:
         except Exception:  # noqa: BLE001 -- what the library cannot read, JSON cannot say
             return False
 
+    def refused(self, records: Sequence[object]) -> list[int]:
+        """Return the places of those records that `accepts` does not take, in order.
+
+        They are looked for by halves, so a slice with a few bad records costs little more than a
+        good one.
+        """
+        if self.accepts(records):
+            return []
+        if len(records) == 1:
+            return [0]
+        middle = len(records) // 2
+        after = self.refused(records[middle:])
+        return self.refused(records[:middle]) + [middle + place for place in after]
+
     def reasons(self, record: object) -> tuple[Reason, ...]:
         """Return all that speaks against `record`, in the order of its type's attributes.
 

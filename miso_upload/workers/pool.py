@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from queue import SimpleQueue
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 from miso_upload.errors import WorkerError
 from miso_upload.sources.again import place_of
@@ -77,8 +78,12 @@ class WorkerPool:
         self._ahead = count + 1
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._processes = [_start() for _ in range(count)]
-        for process in self._processes:
-            Thread(target=self._serve, args=(process,), name="worker", daemon=True).start()
+        self._threads = [
+            Thread(target=self._serve, args=(process,), name="worker", daemon=True)
+            for process in self._processes
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def run(
         self, transform: Transforms, work: Iterable[Work], path: str | None = None
@@ -124,9 +129,13 @@ class WorkerPool:
         """End the processes; what they are still doing is of no use to anyone."""
         for _ in self._processes:
             self._jobs.put(None)
-        for process in self._processes:
+        for process, thread in zip(self._processes, self._threads, strict=True):
             process.kill()
             process.wait()
+            thread.join()
+            for pipe in (process.stdin, process.stdout):
+                with suppress(OSError):  # what was to be flushed into it is of no use either
+                    cast("IO[bytes]", pipe).close()
 
     def _begin(
         self, transform: Transforms, block: Block, leftover: Leftover | None, path: str | None
@@ -152,10 +161,8 @@ class WorkerPool:
 
     def _serve(self, process: subprocess.Popen[bytes]) -> None:
         """Give one process a job after the other, until there are no more."""
-        tasks, results = process.stdin, process.stdout
+        tasks, results = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
         known: Transforms | None = None
-        if tasks is None or results is None:
-            raise RuntimeError("a worker without pipes")
         while (job := self._jobs.get()) is not None:
             task = job.task
             if task.transform is known:
