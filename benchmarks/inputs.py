@@ -1,0 +1,172 @@
+"""Inputs for the benchmarks: the same bytes on every machine, for a given number of rows."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SEED = 20260301
+BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
+MIX = {
+    "product_detail_page_view": 60,
+    "search": 15,
+    "add_to_cart": 10,
+    "category_page_view": 7,
+    "checkout": 3,
+    "home_page_view": 3,
+    "rate": 2,
+}
+BROWSERS = [
+    f"Mozilla/5.0 ({system}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0.0.0 "
+    "Safari/537.36"
+    for system in ("Windows NT 10.0; Win64; x64", "Macintosh; Intel Mac OS X 10_15_7", "X11; Linux")
+    for version in range(100, 140)
+]
+BOTS = ["Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "curl/8.5.0"]
+COLUMNS = (
+    "event_time,event,session,customer,sku,category,brand,price,amount,page,address,browser"
+).split(",")
+MAPPING = """\
+[attributes]
+type = "event"
+timestamp = "event_time"
+user_id = "customer"
+product_ids = "sku"
+quantities = "amount"
+revenue = "price"
+"search.keywords" = "category"
+"context.page.url" = "page"
+user_agent = "browser"
+rating = { value = 4 }
+"""
+ROUTES = """\
+[options]
+format = "log"
+
+[[routes]]
+match = "/"
+type = "home_page_view"
+
+[[routes]]
+match = "/products/{product_ids}"
+type = "product_detail_page_view"
+
+[[routes]]
+match = "/category/**"
+type = "category_page_view"
+
+[[routes]]
+match = "/search?q={search.keywords}"
+type = "search"
+"""
+
+
+def records(rows: int, *, ids: bool = True, bad_every: int = 0) -> Iterator[dict[str, Any]]:
+    """Yield records of about 430 bytes with a shop's mix of types, seven seconds apart.
+
+    Args:
+        rows: How many.
+        ids: Whether they have ids, or an address and a browser instead.
+        bad_every: Every so-manieth record has a month 13; 0 for none.
+    """
+    dice = random.Random(SEED)
+    types = dice.choices(list(MIX), list(MIX.values()), k=rows)
+    for number, name in enumerate(types):
+        moment = BEGIN + timedelta(seconds=7 * number, milliseconds=number % 1000)
+        record: dict[str, Any] = {
+            "type": name,
+            "timestamp": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
+        if bad_every and number % bad_every == bad_every - 1:
+            record["timestamp"] = "2025-13-01"
+        address, browser = (
+            f"198.51.{dice.randrange(256)}.{dice.randrange(256)}",
+            dice.choice(BROWSERS),
+        )
+        page = {"url": f"https://shop.example/p/{number}", "referrer": "https://shop.example/"}
+        if ids:
+            record["user_id"] = f"user-{dice.randrange(50_000):06}"
+            record["anonymous_id"] = f"{dice.getrandbits(128):032x}"
+            record["context"] = {
+                "truncated_ip": "198.51.100.0", "user_agent": browser, "page": page,
+            }  # fmt: skip
+        else:
+            record |= {"ip": address, "user_agent": browser, "context": {"page": page}}
+        record |= _of_type(name, dice)
+        yield record
+
+
+def _of_type(name: str, dice: random.Random) -> dict[str, Any]:
+    if name == "search":
+        return {"search": {"keywords": f"oak table {dice.randrange(1000)}"}}
+    if name in ("home_page_view", "category_page_view"):
+        return {}
+    of_product: dict[str, Any] = {"product_ids": [f"sku-{dice.randrange(20_000):05}"]}
+    if name in ("add_to_cart", "checkout"):
+        of_product["quantities"] = [1]
+    if name == "checkout":
+        of_product["revenue"] = dice.randrange(100, 20_000) / 100
+    if name == "rate":
+        of_product["rating"] = 4.5
+    return of_product
+
+
+def write_jsonl(path: Path, rows: int, **how: Any) -> Path:
+    """Write records as JSON Lines."""
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records(rows, **how))
+    return path
+
+
+def write_csv(path: Path, rows: int) -> Path:
+    """Write an export of 12 columns; `MAPPING` is its mapping file."""
+    dice = random.Random(SEED)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for record in records(rows, ids=False):
+            writer.writerow(
+                [
+                    record["timestamp"], record["type"], f"s{dice.randrange(10**6)}",
+                    f"user-{dice.randrange(50_000)}", f"sku-{dice.randrange(20_000):05}",
+                    "furniture.tables", f"brand{dice.randrange(50)}", dice.randrange(10_000) / 100,
+                    1, record["context"]["page"]["url"], record["ip"], record["user_agent"],
+                ]
+            )  # fmt: skip
+    return path
+
+
+def write_log(path: Path, rows: int) -> Path:
+    """Write an access log in the combined format; `ROUTES` is its mapping file.
+
+    Of its lines, a third are assets, an eighth come from bots, and a few are errors.
+    """
+    dice = random.Random(SEED)
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(rows):
+            moment = BEGIN + timedelta(seconds=number // 3)
+            target = dice.choices(
+                [
+                    f"/products/sku-{dice.randrange(20_000):05}",
+                    f"/search?q=oak+table+{dice.randrange(1000)}&page=1",
+                    "/category/furniture/tables",
+                    "/",
+                    f"/static/img/{dice.randrange(500)}.png",
+                ],
+                [30, 15, 10, 10, 35],
+            )[0]
+            agent = dice.choice(BROWSERS) if dice.random() < 0.875 else dice.choice(BOTS)
+            status = 200 if dice.random() < 0.95 else 404
+            file.write(
+                f"198.51.{dice.randrange(256)}.{dice.randrange(256)} - - "
+                f'[{moment:%d/%b/%Y:%H:%M:%S} +0000] "GET {target} HTTP/1.1" {status} '
+                f'{dice.randrange(100, 90_000)} "https://shop.example/" "{agent}"\n'
+            )
+    return path

@@ -1,0 +1,112 @@
+"""A server that reads a request's body and says that all went well.
+
+nginx does it where it is installed; otherwise, a few threads of a process of their own. Either way
+it takes a small part of what the programs that are measured take.
+
+    null_server.py PORT SECONDS     (what `running` starts where there is no nginx)
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ANSWER = b'{"message":"success","errors":false,"data":[]}'
+NGINX = """
+daemon off; worker_processes 1; pid {place}/pid; error_log stderr crit;
+events {{ }}
+http {{
+    access_log off; client_max_body_size 64m; client_body_buffer_size 16m;
+    client_body_temp_path {place}/body; keepalive_requests 1000000;
+    proxy_temp_path {place}/p; fastcgi_temp_path {place}/f; uwsgi_temp_path {place}/u;
+    scgi_temp_path {place}/s;
+    server {{
+        listen 127.0.0.1:{port};
+        default_type application/json;
+        location / {{ return 200 '{answer}'; }}
+    }}
+}}
+"""
+
+
+@contextmanager
+def running(seconds: float = 0.0) -> Iterator[tuple[str, str]]:
+    """Run a server; yield its URL and what it is. Each answer takes `seconds`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as place:
+        nginx = None if seconds else shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
+        if nginx:
+            config = Path(place, "nginx.conf")
+            config.write_text(NGINX.format(place=place, port=port, answer=ANSWER.decode()))
+            command = [nginx, "-p", place, "-c", str(config)]
+        else:
+            command = [sys.executable, __file__, str(port), str(seconds)]
+        with subprocess.Popen(command) as server:
+            try:
+                _wait_for(port)
+                yield f"http://127.0.0.1:{port}", "nginx" if nginx else "null_server.py"
+            finally:
+                server.terminate()
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise TimeoutError("the server did not come up")
+
+
+def serve(port: int, seconds: float) -> None:
+    """Answer every request on `port` until killed."""
+    listener = socket.create_server(("127.0.0.1", port), backlog=64)
+    while True:
+        connection, _ = listener.accept()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        threading.Thread(target=_answer, args=(connection, seconds), daemon=True).start()
+
+
+def _answer(connection: socket.socket, seconds: float) -> None:
+    answer = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+        + str(len(ANSWER)).encode() + b"\r\n\r\n" + ANSWER
+    )  # fmt: skip
+    room = bytearray(2**20)
+    head = b""
+    while True:
+        more = connection.recv(65_536)
+        if not more:
+            return
+        head += more
+        begin, end, rest = head.partition(b"\r\n\r\n")
+        if not end:
+            continue
+        lower = begin.lower()
+        at = lower.find(b"content-length:")
+        left = (int(lower[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0) - len(rest)
+        if b"expect: 100-continue" in lower:
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while left > 0:
+            left -= connection.recv_into(room, min(left, len(room)))
+        time.sleep(seconds)
+        connection.sendall(answer)
+        head = b""
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), float(sys.argv[2]))

@@ -1,0 +1,244 @@
+"""Measure the program against a short script and against other tools, and write down the ratios.
+
+    python benchmarks/run.py [--rows N] [--rounds N] [--clients PYTHON] [--parser PYTHON]
+
+All commands take turns, round after round, so that whatever else the machine does meets each of
+them; what is told is the median of their rounds, as a rate, and as a ratio to the floor's rate of
+the same run. The figures go to `build/benchmarks.json`, the table and the plot to `docs/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import inputs
+import null_server
+from picture import bars
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+PAGE = ROOT / "docs" / "performance.md"
+PLOT = ROOT / "docs" / "performance.svg"
+FIGURES = ROOT / "build" / "benchmarks.json"
+BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
+UPLOAD = (sys.executable, "-m", "miso_upload")
+FLOOR = "the floor"
+SLOW_SERVER_SECONDS = 1.0
+SLOW_CHUNK = 500
+
+
+@dataclass
+class Work:
+    """A command that is measured.
+
+    Attributes:
+        name: What it is called in the table.
+        command: What is run; `{state}` is a new directory each time.
+        rows: How many rows it takes to its end.
+        against: The work whose rate its own is divided by.
+        target: What that ratio should be at least.
+        codes: What it may exit with.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    rows: int
+    against: str = FLOOR
+    target: float | None = None
+    codes: tuple[int, ...] = (0,)
+    seconds: list[float] = field(default_factory=list)
+    megabytes: list[float] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """Return the median of its rates, in rows a second."""
+        return self.rows / statistics.median(self.seconds)
+
+
+def measure(work: Work, place: Path) -> None:
+    """Run a command once and note how long it took and how much memory all its processes had."""
+    state = place / "state"
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir()
+    command = [part.format(state=state) for part in work.command]
+    environment = {**os.environ, "MISO_API_KEY": "key", "PYTHONPATH": str(ROOT)}
+    began = time.perf_counter()
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, cwd=place
+    ) as process:
+        most = 0.0
+        while process.poll() is None:
+            most = max(most, _megabytes(process.pid))
+            time.sleep(0.01)
+        work.seconds.append(time.perf_counter() - began)
+        if process.returncode not in work.codes:
+            raise SystemExit(
+                f"{work.name}: exit code {process.returncode}\n{process.stderr.read().decode()}"
+            )
+    work.megabytes.append(most)
+
+
+def _megabytes(pid: int) -> float:
+    """Return the memory of a process and its children that no two of them share; 0 where unknown."""
+    total = 0
+    for each in [pid, *_children(pid)]:
+        try:
+            text = Path(f"/proc/{each}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+    return total / 1000
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+    except OSError:
+        return []
+
+
+def all_work(
+    place: Path, rows: int, url: str, slow: str, options: argparse.Namespace
+) -> list[Work]:
+    """Return what is measured, with its inputs made."""
+    ids = inputs.write_jsonl(place / "ids.jsonl", rows)
+    derived = inputs.write_jsonl(place / "derived.jsonl", rows, ids=False)
+    bad = inputs.write_jsonl(place / "bad.jsonl", rows, bad_every=1000)
+    table = inputs.write_csv(place / "export.csv", rows)
+    log = inputs.write_log(place / "access.log", rows)
+    packed = place / "ids.jsonl.gz"
+    subprocess.run(["gzip", "-1", "-k", "-f", str(ids)], check=True)
+    few = inputs.write_jsonl(place / "few.jsonl", 60 * SLOW_CHUNK)
+    (place / "csv.toml").write_text(inputs.MAPPING)
+    (place / "log.toml").write_text(inputs.ROUTES)
+    dry, send = ("--dry-run", "-q"), ("-q", "--state-dir", "{state}", "--server")
+    floor = (sys.executable, str(HERE / "floor.py"))
+    works = [
+        Work(FLOOR, (*floor, str(ids)), rows),
+        Work("the floor, sending", (*floor, str(ids), url), rows),
+        Work("dry run, JSONL with ids", (*UPLOAD, str(ids), *dry), rows, target=1.2),
+        Work("dry run, ids derived", (*UPLOAD, str(derived), *dry), rows, target=0.9),
+        Work("dry run, gzipped", (*UPLOAD, str(packed), *dry), rows),
+        Work("dry run, one bad row in 1,000", (*UPLOAD, str(bad), *dry), rows,
+             "dry run, JSONL with ids", 1 / 1.3, (1,)),
+        Work("CSV of 12 columns, mapping file", (*UPLOAD, str(table), "-m", "csv.toml", *dry), rows,
+             target=0.6),
+        Work("access log, routes, bots", (*UPLOAD, str(log), "-m", "log.toml", *dry), rows,
+             target=0.5),
+        Work("upload, ledger on", (*UPLOAD, str(ids), *send, url), rows,
+             "dry run, JSONL with ids", 0.65),
+        Work("8 requests at a time, 1 s each",
+             (*UPLOAD, str(few), "--chunk-size", str(SLOW_CHUNK), "--concurrency", "8", *send, slow),
+             60),
+    ]  # fmt: skip
+    peers = str(HERE / "peers.py")
+    if options.clients:
+        works.append(
+            Work("miso-sdk in a loop", (options.clients, peers, "miso-sdk", str(ids), url), rows)
+        )
+        less = inputs.write_jsonl(place / "less.jsonl", max(rows // 20, 1))
+        singer = place / "singer"
+        singer.mkdir()
+        works.append(
+            Work("target-miso", (options.clients, peers, "target-miso", str(less), url, str(singer)),
+                 max(rows // 20, 1))
+        )  # fmt: skip
+    if options.parser:
+        works.append(
+            Work("apachelogs, parsing alone", (options.parser, peers, "apachelogs", str(log)), rows)
+        )
+    return works
+
+
+def table(works: list[Work]) -> str:
+    """Return what was measured as a table in Markdown."""
+    rates = {work.name: work.rate for work in works}
+    lines = [
+        "| work | rows a second | ratio | to | wanted | memory |",
+        "|---|---:|---:|---|---:|---:|",
+    ]
+    for work in works:
+        ratio = work.rate / rates[work.against]
+        wanted = f"{work.target:.2f}" if work.target else ""
+        lines.append(
+            f"| {work.name} | {work.rate:,.0f} | {ratio:.2f} | {work.against} | {wanted} "
+            f"| {max(work.megabytes):,.0f} MB |"
+        )
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    """Return what the figures were measured on."""
+    names = [line.split(":")[1].strip() for line in _cpu_lines() if line.startswith("model name")]
+    return (
+        f"{len(os.sched_getaffinity(0))} processors ({names[0] if names else platform.machine()}), "
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+    )
+
+
+def _cpu_lines() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []
+
+
+def main() -> None:
+    """Measure, print, and write down."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--clients", help="a Python that has miso-sdk and target-miso")
+    parser.add_argument("--parser", help="a Python that has apachelogs")
+    parser.add_argument("--only", help="measure only what has this in its name, and the floor")
+    parser.add_argument("--write", action="store_true", help="put the results into docs/")
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        null_server.running() as (url, server),
+        null_server.running(SLOW_SERVER_SECONDS) as (slow, _),
+    ):
+        place = Path(directory)
+        works = all_work(place, options.rows, url, slow, options)
+        if options.only:
+            works = [work for work in works if options.only in work.name or work.name == FLOOR]
+            for work in works:
+                if work.against not in {each.name for each in works}:
+                    work.against = FLOOR
+        for number in range(options.rounds):
+            for work in works:
+                measure(work, place)
+                print(f"round {number + 1}: {work.name}: {work.seconds[-1]:.2f} s", flush=True)
+    text = table(works)
+    about = (
+        f"{options.rows:,} rows, medians of {options.rounds} rounds, null server: {server}; "
+        f"{machine()}."
+    )
+    print(f"\n{about}\n\n{text}")
+    FIGURES.parent.mkdir(exist_ok=True)
+    figures = [{"name": each.name, "rows": each.rows, "seconds": each.seconds,
+                "megabytes": each.megabytes} for each in works]  # fmt: skip
+    FIGURES.write_text(json.dumps({"machine": machine(), "works": figures}, indent=1) + "\n")
+    if options.write:
+        page = PAGE.read_text()
+        before, _, rest = page.partition(BEGIN)
+        _, _, after = rest.partition(END)
+        PAGE.write_text(f"{before}{BEGIN}{about}\n\n{text}\n{END}{after}")
+        PLOT.write_text(bars({work.name: work.rate for work in works}, "rows a second"))
+
+
+if __name__ == "__main__":
+    main()
