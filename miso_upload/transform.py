@@ -16,7 +16,7 @@ from miso_upload.advice import survey
 from miso_upload.encoding import JSONEncodeError, encode, encode_joined
 from miso_upload.formats.base import Slice
 from miso_upload.formats.json_rows import readable
-from miso_upload.mapping import Mapped, Skipped
+from miso_upload.mapping import Mapped, Skipped, without_nulls
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection
 from miso_upload.sources.fingerprint import digest
 from miso_upload.user_code import RETURNED_NONE
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from miso_upload.user_code import UserCode
     from miso_upload.validation import Judge
 
-_SUSPECT = (re.compile(rb":null"), re.compile(rb'"ip":'))
+_NULL = re.compile(rb":null")
+_SUSPECT = (_NULL, re.compile(rb'"ip":'))
 """How a null and an address look in compact JSON; text may look so too, which costs little."""
 _MANY = 4
 """Where one row in so many has to be mapped, all of them are."""
@@ -125,13 +126,35 @@ class Transform:
         return True
 
     def _judge_and_encode(self, shaped: _Shaped, work: _Work) -> None:
+        shaped = self._judged(shaped, work)
+        encoded = _encoded(shaped.records)
+        if encoded is None:
+            shaped = _kept(shaped, list(map(_not_encodable, shaped.records)), work)
+            encoded = _encoded(shaped.records) or b""
+        if _NULL.search(encoded):
+            # Without its nulls, a record may lack what the schema wants.
+            shaped = self._judged(shaped._replace(records=_without_nulls(shaped)), work)
+            encoded = _encoded(shaped.records) or b""
+        if shaped.records:
+            _keep(shaped, encoded, work)
+
+    def _judged(self, shaped: _Shaped, work: _Work) -> _Shaped:
+        """Return the records that are good, and set the others aside."""
         refused = self._judge.refused(shaped.records)
-        if refused:
-            verdicts: list[tuple[Reason, ...]] = [()] * len(shaped.records)
-            for place in refused:
-                verdicts[place] = self._judge.reasons(shaped.records[place])
-            shaped = _kept(shaped, verdicts, work)
-        self._encode(shaped, work)
+        if not refused:
+            return shaped
+        verdicts: list[tuple[Reason, ...]] = [()] * len(shaped.records)
+        for place in refused:
+            # What was mapped without looking closely may only have been in need of it.
+            try:
+                again = self._mapper.apply(shaped.rows[place], 0, Findings(), closely=True)
+            except RecursionError:
+                verdicts[place] = (_TOO_DEEP,)
+                continue
+            if isinstance(again, Mapped):
+                shaped.records[place] = again.record
+            verdicts[place] = self._judge.reasons(shaped.records[place])
+        return _kept(shaped, verdicts, work)
 
     def _shape(self, part: Slice, places: Collection[int], work: _Work) -> _Shaped:
         """Map the rows at `places`; the others are records as they are."""
@@ -151,15 +174,6 @@ class Transform:
             else:
                 work.rejections.append(Rejection(line, outcome, row))
         return shaped
-
-    def _encode(self, shaped: _Shaped, work: _Work) -> None:
-        if not shaped.records:
-            return
-        encoded = _encoded(shaped.records)
-        if encoded is None:
-            self._encode(_kept(shaped, list(map(_not_encodable, shaped.records)), work), work)
-        else:
-            _keep(shaped, encoded, work)
 
     def _as_read(self, block: Block, rejections: list[Rejection]) -> list[Rejection]:
         """Return rejections with the rows as they stand in the block, and not as they were changed.
@@ -220,6 +234,10 @@ def _kept(shaped: _Shaped, verdicts: list[tuple[Reason, ...]], work: _Work) -> _
         else:
             kept.add(*one)
     return kept
+
+
+def _without_nulls(shaped: _Shaped) -> list[Record]:
+    return [without_nulls(record) for record in shaped.records]
 
 
 def _keep(shaped: _Shaped, encoded: bytes, work: _Work) -> None:

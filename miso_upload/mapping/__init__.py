@@ -3,6 +3,7 @@
 A `MappingPlan` says what the user asked for; `Mapper` is that, compiled against the schema.
 """
 
+from miso_upload.mapping.builder import without_nulls
 from miso_upload.mapping.file import MappingFile, parse_mapping, read_mapping_file
 from miso_upload.mapping.mapper import Mapped, Mapper, Skipped
 from miso_upload.mapping.plan import MappingPlan, NamedRule, rules_of_options
@@ -34,5 +35,6 @@ __all__ = [
     "read_mapping_file",
     "read_preset",
     "rules_of_options",
+    "without_nulls",
     "without_skips",
 ]

@@ -46,7 +46,7 @@ class RecordBuilder:
         """Convert a value and put it where it belongs, or note why it cannot be."""
         attribute, parts, convert, _ = binding
         if isinstance(value, dict | list):
-            value = _without_nulls(value)
+            value = without_nulls(value)
         if attribute in IDENTITY_COLUMNS:
             self.sides[attribute] = value
             return
@@ -66,7 +66,7 @@ class RecordBuilder:
     def _read(self, binding: Binding, value: object, converted: Any) -> Any:  # noqa: ANN401
         """Return what a conversion came to; a reading of a time may have something to say."""
         if isinstance(converted, dict):
-            return _without_nulls(converted)
+            return without_nulls(converted)
         if not isinstance(converted, Reading):
             return converted
         if converted.problem is not None:
@@ -100,13 +100,13 @@ def _merge(record: dict[str, Any], parts: tuple[str, ...], value: object) -> boo
     return True
 
 
-def _without_nulls(value: Any) -> Any:  # noqa: ANN401
+def without_nulls(value: Any) -> Any:  # noqa: ANN401
     """Return a JSON value without the nulls in its objects; a null in a list has a place and stays.
 
     Iterative nesting is bounded by the JSON parser, which refuses deeper values.
     """
     if isinstance(value, dict):
-        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+        return {key: without_nulls(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list):
-        return [_without_nulls(inner) for inner in value]
+        return [without_nulls(inner) for inner in value]
     return value

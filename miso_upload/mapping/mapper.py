@@ -7,7 +7,7 @@ the rest needs to be named by the user. What was named by the user wins over wha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.errors import MappingError
 from miso_upload.mapping.builder import IDENTITY_COLUMNS, Binding, RecordBuilder
@@ -17,6 +17,7 @@ from miso_upload.mapping.paths import ABSENT, first_step, reacher
 from miso_upload.mapping.rate import TOO_MANY, Rate
 from miso_upload.mapping.router import Router
 from miso_upload.mapping.rules import Compiled, SkipRow, compile_rule
+from miso_upload.mapping.shortcut import Shortcut
 from miso_upload.quoting import did_you_mean, quoted
 from miso_upload.records import Findings, Reason, Record
 from miso_upload.schema import Kind
@@ -44,7 +45,14 @@ _NOT_BELIEVED = Reason(
     "forwarded_for", "is not looked at: the address that connected counts (see --trusted-proxies)"
 )
 _UNKNOWN: Any = object()
-_Shape: TypeAlias = tuple[list[tuple[str, Binding]], list[str]]
+
+
+class _Shape(NamedTuple):
+    """What becomes of the columns of rows that have the same ones."""
+
+    by_themselves: list[tuple[str, Binding]]
+    unused: list[str]
+    shortcut: Shortcut | None
 
 
 class Mapped(NamedTuple):
@@ -150,11 +158,18 @@ class Mapper:
         )  # fmt: skip
 
     def apply(
-        self, row: object, line: int, findings: Findings, busy: Container[object] = ()
+        self,
+        row: object,
+        line: int,
+        findings: Findings,
+        busy: Container[object] = (),
+        *,
+        closely: bool = False,
     ) -> Mapped | Skipped | tuple[Reason, ...]:
         """Return the record that `row` becomes, or why it does not become one.
 
-        What was left out or looked odd on the way is counted in `findings`.
+        What was left out or looked odd on the way is counted in `findings`. A record may have nulls
+        in its objects, which are never to be sent, unless the row was looked at `closely`.
         """
         if not isinstance(row, dict):
             return (_NOT_AN_OBJECT,)
@@ -166,6 +181,10 @@ class Mapper:
         work = RecordBuilder(line, findings)
         try:
             routed = self._router.follow(row, findings.unrouted) if self._router else ()
+            shortcut = None if closely else self._shape_of(row).shortcut
+            mapped = shortcut.map(row, routed, findings) if shortcut else None
+            if mapped is not None:
+                return Mapped(*mapped)
             self._fill(row, work)
             for binding, value in routed:
                 work.put(binding, value)
@@ -270,7 +289,7 @@ class Mapper:
     # -- one row -----------------------------------------------------------------------------------
 
     def _fill(self, row: dict[str, Any], work: RecordBuilder) -> None:
-        by_themselves, unused = self._shape_of(row)
+        by_themselves, unused, _ = self._shape_of(row)
         for column, binding in by_themselves:
             value = row[column]
             if value is not None and not (value == "" and self._is_absent(binding)):
@@ -302,10 +321,24 @@ class Mapper:
                     by_themselves.append((column, binding))
                 elif column not in self._used:
                     unused.append(column)
-            shape = (by_themselves, unused)
+            shape = _Shape(by_themselves, unused, self._shortcut(by_themselves, unused))
             if len(self._shapes) < _MOST_SHAPES and len(columns) < _WIDEST_CACHED:
                 self._shapes[columns] = shape
         return shape
+
+    def _shortcut(
+        self, by_themselves: list[tuple[str, Binding]], unused: list[str]
+    ) -> Shortcut | None:
+        if self._plan.strict:
+            return None
+        shortcut = Shortcut(
+            ((column, binding, self._is_absent(binding)) for column, binding in by_themselves),
+            self._rules,
+            unused,
+            allowed=self._allowed,
+            identity=self._identity,
+        )
+        return shortcut if shortcut.is_safe else None
 
     def _is_absent(self, binding: Binding) -> bool:
         """Return whether empty text under this name stands for nothing."""
