@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from filelock import FileLock, Timeout
-
 from miso_upload import __version__
 from miso_upload.delivery import (
     Backoff,
@@ -35,26 +33,27 @@ from miso_upload.errors import (
     ConfigurationError,
     InterruptedRunError,
     LedgerError,
-    LockedError,
     MisoUploadError,
     SourceError,
 )
 from miso_upload.formats import Limits
 from miso_upload.ledger import Ledger
 from miso_upload.listener import Listener
-from miso_upload.pipeline import Input, Pipeline, PipelineOptions, Stages
+from miso_upload.locking import Locked
+from miso_upload.pipeline import Input, Pipeline, PipelineOptions
 from miso_upload.recipe import Recipe
 from miso_upload.rejects import RejectsFile, rejects_path
 from miso_upload.report import Summary
 from miso_upload.settings import MOST_ROWS, Settings
 from miso_upload.sources import ReadingOptions, Source, expand_inputs
+from miso_upload.stages import Stages
 from miso_upload.stopping import StopReading, StopSignal
 from miso_upload.workers import InProcess, WorkerPool, worker_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from miso_upload.pipeline import Delivers
+    from miso_upload.stages import Delivers
 
 LEDGER_SUFFIX = ".ledger"
 _AFTER_SIGNAL = "; the position is kept: run the same command again"
@@ -297,37 +296,11 @@ def _ledger(settings: Settings, stack: ExitStack) -> Ledger:
         ledger = Ledger(None)
     else:
         path = settings.state_dir / f"{_target_name(settings)}{LEDGER_SUFFIX}"
-        stack.enter_context(_Locked(path))
+        stack.enter_context(Locked(path))
         about = {"server": settings.server, "target": _target_label(settings)}
         ledger = Ledger(path, about)
     stack.callback(ledger.close)
     return ledger
-
-
-class _Locked:
-    """Holds the lock of a ledger; the operating system lets go of it when the process ends."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = FileLock(f"{path}.lock", timeout=0, mode=0o600)
-
-    def __enter__(self) -> None:
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock.acquire()
-        except Timeout:
-            raise LockedError(
-                "another miso-upload is at work on the same target; wait for it to end (a crashed "
-                "one holds no lock)"
-            ) from None
-        except OSError as error:
-            raise LedgerError(
-                f"the state directory {self._path.parent} cannot be used ({error.strerror}); "
-                "name another with --state-dir"
-            ) from None
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 def _target_label(settings: Settings) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.delivery import DeliveryPool
 from miso_upload.errors import (
@@ -20,6 +20,7 @@ from miso_upload.errors import (
     ShorterSourceError,
     SourceError,
 )
+from miso_upload.junk import JunkGuard
 from miso_upload.ledger import Settlement
 from miso_upload.records import Receipt
 from miso_upload.report import NOTING, READING, TRANSFORMING, WAITING, SourceSummary
@@ -29,7 +30,7 @@ from miso_upload.stopping import StopReading
 from miso_upload.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from miso_upload.ledger import Entry, Ledger
@@ -38,10 +39,8 @@ if TYPE_CHECKING:
     from miso_upload.rejects import RejectsFile
     from miso_upload.report import Summary
     from miso_upload.sources import Source
+    from miso_upload.stages import Stages
     from miso_upload.stopping import StopSignal
-
-FEWEST_ROWS_TO_JUDGE = 10_000
-"""How many rows must be read before the share of rejected ones is held against the input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,37 +88,6 @@ class PipelineOptions:
     allow_changed_recipe: bool = False
     after_signal: str = ""
     patience: float = 30.0
-
-
-class Delivers(Protocol):
-    """What takes batches to their end; `Deliverer`, or a stand-in."""
-
-    def deliver(self, batch: Batch, leftover: Leftover | None = None) -> Receipt:
-        """Send the records of `batch` and return what became of them."""
-
-
-class Transforms(Protocol):
-    """What makes batches of blocks: `InProcess`, or a `WorkerPool`."""
-
-    def run(
-        self,
-        transform: Callable[[Block], Batch],
-        work: Iterable[tuple[Block, Leftover | None]],
-        path: str | None,
-    ) -> Iterator[tuple[Batch, Leftover | None]]:
-        """Yield what each block becomes, in order, and the leftover that came with it."""
-
-
-class Stages(NamedTuple):
-    """What does the work that the loop hands out.
-
-    Attributes:
-        transforms: Makes batches of blocks.
-        deliverer: Sends batches.
-    """
-
-    transforms: Transforms
-    deliverer: Delivers
 
 
 class _Job(NamedTuple):
@@ -177,9 +145,7 @@ class Pipeline:
         self._listener = listener
         self._summary = summary
         self._pool: DeliveryPool[_Job] = DeliveryPool(options.concurrency)
-        self._rows = 0
-        self._rejected = 0
-        self._warned_of_junk = False
+        self._guard = JunkGuard(options.max_reject_rate, summary, stops=options.stops_on_junk)
         self._watch = Stopwatch()
 
     def run(self, inputs: Sequence[Input]) -> None:
@@ -310,39 +276,13 @@ class Pipeline:
             place.entry = self._ledger.meet_again(known, source.name, head, place.recipe)
             place.met = True
 
-    # -- guarding ----------------------------------------------------------------------------------
-
     def _check(self, place: _Place, batch: Batch, leftover: Leftover | None) -> None:
         """Stop before junk is loaded."""
         self._listener.transformed(batch)
-        if leftover is None:
-            self._rows += batch.rows
-            self._rejected += len(batch.rejections)
         place.proven = place.proven or bool(batch.lines or batch.skipped)
-        most = self._options.max_reject_rate
-        if most >= 1:
-            return
-        # A block of one row that cannot be read at all is no sample yet.
-        if not place.proven and batch.digest and batch.rejections:
-            self._stop_for_junk(place, batch, f"none of the first {batch.rows:,} rows is valid")
-        elif self._rows >= FEWEST_ROWS_TO_JUDGE and self._rejected > self._rows * most:
-            share = f"{self._rejected:,} of {self._rows:,} rows were rejected"
-            self._stop_for_junk(place, batch, share)
-
-    def _stop_for_junk(self, place: _Place, batch: Batch, what: str) -> None:
-        if not self._options.stops_on_junk:
-            if not self._warned_of_junk:
-                self._summary.advice.append(f"An upload would stop: {what}")
-            self._warned_of_junk = True
-            return
-        self._summary.reject(batch.rejections, place.shown)
-        group, tally = self._summary.most_common_reasons()[0]
-        raise JunkError(
-            f"{place.summary.name}: stopped, because {what}. {tally.count:,} times: {group} "
-            f"(e.g. {tally.example}). See --dry-run; 'miso-upload init FILE' drafts a mapping, "
-            "--preset NAME is a ready one, --map and --set name what is missing; "
-            "--max-reject-rate 1 goes on regardless"
-        )
+        if leftover is None:
+            self._guard.count(batch.rows, len(batch.rejections))
+        self._guard.look_at(batch, place.summary.name, place.shown, proven=place.proven)
 
     # -- sending and settling ----------------------------------------------------------------------
 
@@ -394,7 +334,7 @@ class Pipeline:
                 at.rejects.take_back()
             raise
         if job.leftover is None:
-            self._rejected += len(receipt.rejections)
+            self._guard.count(0, len(receipt.rejections))
 
     def _set_aside(self, at: _Place, new: Sequence[Rejection]) -> tuple[Path, int] | None:
         """Count and write rejections; return the rejects file and how long it is now."""

@@ -71,6 +71,7 @@ class Shortcut:
     ) -> None:
         self._copies: list[_Copy] = []
         self._puts: list[_Put] = []
+        self._replaced: set[str] = set()
         self._unused = [column for column in unused if column]
         self._allowed = allowed
         self._identity = identity
@@ -81,6 +82,10 @@ class Shortcut:
             elif binding.convert is None and len(binding.parts) == 1:
                 self._copies.append(_Copy(column, binding.attribute, empty_is_absent))
             else:
+                if len(binding.parts) == 1:
+                    # It keeps its place among the others, so that a record has the row's order.
+                    self._copies.append(_Copy(column, binding.attribute, empty_is_absent=True))
+                    self._replaced.add(binding.attribute)
                 self._puts.append(_put(binding, None, _getter(column), ABSENT))
         for binding, rule in rules:
             if binding.attribute in IDENTITY_COLUMNS:
@@ -94,7 +99,8 @@ class Shortcut:
     @property
     def is_safe(self) -> bool:
         """Whether no two values have to share an object that comes from the row."""
-        paths: list[tuple[str, ...]] = [(copy.attribute,) for copy in self._copies]
+        copied = {copy.attribute for copy in self._copies} - self._replaced
+        paths: list[tuple[str, ...]] = [(attribute,) for attribute in copied]
         paths += [(*put.parents, put.name) for put in self._puts]
         inner = {path[:size] for path in paths for size in range(1, len(path))}
         return len(paths) == len(set(paths)) and inner.isdisjoint(paths)

@@ -154,7 +154,7 @@ class Source:
     @property
     def path(self) -> str | None:
         """Return the file in which blocks stand at their offsets, if there is one."""
-        return self._stream.name if self._stream.is_plain else None
+        return self._stream.path
 
     @property
     def can_reopen(self) -> bool:

@@ -83,6 +83,7 @@ class ByteStream:
         self._encoding = known_encoding(encoding)
         self._place = place_of(name, allow_insecure_http=allow_insecure_http)
         self.shown = self._place.shown
+        self._path = None if name == STDIN or is_remote(name) else name
         self._quoted = "FILE" if name == STDIN or is_remote(name) else shlex.quote(name)
         self._open()
 
@@ -97,9 +98,9 @@ class ByteStream:
         return self._place.size()
 
     @property
-    def is_plain(self) -> bool:
-        """Whether the bytes are those of a file, at the same offsets."""
-        return self._seekable is not None and self.can_reopen
+    def path(self) -> str | None:
+        """Return the file whose bytes these are, at the same offsets; None if there is none."""
+        return self._path if self._seekable is not None and self.can_reopen else None
 
     @property
     def raw_position(self) -> int:
