@@ -205,6 +205,7 @@ def _open_inputs(settings: Settings, recipe: Recipe, listener: Listener) -> list
         raise SourceError("nothing to upload; name a file, a pattern, or - for standard input")
     options = ReadingOptions(
         format=settings.format,
+        log_format=settings.log_format,
         encoding=settings.encoding,
         delimiter=settings.delimiter,
         columns=settings.columns,

@@ -89,6 +89,7 @@ class Recipe:
             "identity": self._identity.fingerprint(),
             "--bot-rate": str(settings.bot_rate or ""),
             "--format": settings.format or "",
+            "--log-format": settings.log_format or "",
             "--encoding": settings.encoding or "",
             "--delimiter": settings.delimiter or "",
             "--columns": ", ".join(settings.columns),

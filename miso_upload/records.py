@@ -41,6 +41,8 @@ class Block:
     data: bytes
     fault: Reason | None = None
     """Why this span cannot be read as a row (too long, say); `data` is then its beginning."""
+    header: bytes = b""
+    """The directive that is in force where it begins, in formats that have such (see `Format`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,9 @@ class Settings:
     """Paths, URLs, patterns of either, or `-` for standard input."""
 
     # Reading
-    format: Literal["jsonl", "json", "csv", "tsv"] | None = None
+    format: Literal["jsonl", "json", "csv", "tsv", "log"] | None = None
+    log_format: str | None = None
+    """How the lines of an access log are put together, in the notation of nginx or Apache."""
     encoding: str | None = None
     delimiter: str | None = None
     columns: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from miso_upload.report import Summary
     from miso_upload.settings import Settings
 
-READING = ("format", "encoding", "delimiter", "columns", "no_header")
+READING = ("format", "log_format", "encoding", "delimiter", "columns", "no_header")
 """The options that say how an input is read."""
 _SIZE = click.IntRange(min=1)
 _SECONDS = click.FloatRange(min=0, min_open=True)
@@ -86,8 +86,13 @@ def reading_options(command: Any) -> Any:
         reading("--encoding", metavar="NAME", help="Default: UTF-8, or what a BOM says."),
         reading(
             "--format",
-            type=click.Choice(["jsonl", "json", "csv", "tsv"]),
+            type=click.Choice(["jsonl", "json", "csv", "tsv", "log"]),
             help="Default: by name, then by content.",
+        ),
+        reading(
+            "--log-format",
+            metavar="TEXT",
+            help="The lines of an access log, as nginx or Apache describe them.",
         ),
     ):
         command = option(command)
@@ -313,9 +318,10 @@ _JUDGING = (
 def upload_command(*, quiet: bool, json: bool, **options: Any) -> None:
     """Upload interaction history to Miso, validated and accounted for row by row.
 
-    FILE is JSON Lines, a JSON array, CSV or TSV, plain or packed (gz, bz2, xz, zst, zip), or
-    Parquet. It may be a URL (s3://, gs://, az://, https://); - is standard input. Run the same
-    command again to go on where the last run stopped, or to send what was added since.
+    FILE is JSON Lines, a JSON array, CSV, TSV or a web server's access log, plain or packed (gz,
+    bz2, xz, zst, zip), or Parquet. It may be a URL (s3://, gs://, az://, https://); - is standard
+    input. Run the same command again to go on where the last run stopped, or to send what was
+    added since.
     """
     from miso_upload.assembly import upload
     from miso_upload.stopping import StopSignal

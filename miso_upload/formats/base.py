@@ -83,7 +83,9 @@ class Format(Protocol):
     """A row format; a small value that can be sent to a worker process.
 
     Where a row ends depends on the bytes from its beginning on and on nothing before, so reading
-    can go on from the end of any block, and however blocks are cut, the rows are the same.
+    can go on from the end of any block, and however blocks are cut, the rows are the same. What a
+    row says may also depend on the last directive before it: a line by which the source says how
+    the lines behind it are to be read. A block carries the one that is in force where it begins.
     """
 
     @property
@@ -101,6 +103,13 @@ class Format(Protocol):
     @property
     def by_line(self) -> bool:
         """Whether every row ends at a newline."""
+
+    @property
+    def has_directives(self) -> bool:
+        """Whether there may be directives, so that they must be looked for."""
+
+    def directive(self, data: bytes) -> bytes:
+        """Return the last directive in `data`, which starts at a line; nothing if it has none."""
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
         """Return how much of `data`, which starts at a row and is not empty, is the next block.

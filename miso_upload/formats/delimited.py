@@ -45,6 +45,7 @@ class Delimited:
     name: str = "csv"
     preset: str | None = None
     by_line: bool = True
+    has_directives: bool = False
     shape: str = "the header's {} cells"
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
@@ -79,6 +80,10 @@ class Delimited:
                 return
             yield end
             at = end
+
+    def directive(self, data: bytes) -> bytes:  # noqa: ARG002 -- as the protocol wants it
+        """See `Format.directive`: every row says all itself."""
+        return b""
 
     def ends_well(self, rest: bytes) -> bool:
         """See `Format.ends_well`: nothing marks the end."""

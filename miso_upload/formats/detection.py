@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from miso_upload.encoding import JSONDecodeError, decode
 from miso_upload.errors import ConfigurationError
+from miso_upload.formats.access_log import recognise
 from miso_upload.formats.base import Tail
 from miso_upload.formats.delimited import Delimited, likely_delimiter, read_first_row
 from miso_upload.formats.json_array import JsonArray
 from miso_upload.formats.jsonl import JsonLines
+from miso_upload.formats.lookalikes import binary_kind, log_kind, wrapper
 from miso_upload.quoting import quoted
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     _FirstRow = Callable[[str], tuple[list[str], int]]
 
-FORMAT_NAMES = ("jsonl", "json", "csv", "tsv")
+FORMAT_NAMES = ("jsonl", "json", "csv", "tsv", "log")
 BOM = b"\xef\xbb\xbf"
 _LOOKED_AT = 65_536
 """How much of the beginning the format is told from, unless a header or a first line is longer."""
@@ -45,6 +47,7 @@ def detect_format(
     delimiter: str | None,
     row_bytes: int,
     columns: tuple[str, ...] | None = None,
+    log_format: str | None = None,
 ) -> tuple[Format, int]:
     """Return the format of a source and the offset at which its first row starts.
 
@@ -56,14 +59,25 @@ def detect_format(
         row_bytes: The longest row that is read.
         columns: Names for the cells of a file without a header; empty to call them 1, 2, and so on;
             None where there is a header.
+        log_format: How the lines of an access log are put together, which makes it one.
 
     Raises:
-        ConfigurationError: The format cannot be told, or the header cannot be used.
+        ConfigurationError: The format cannot be told, the input is of another kind than any that is
+            read, or the header cannot be used.
     """
+    if log_format is not None and asked not in (None, "log"):
+        raise ConfigurationError(f"--log-format goes with --format log, and not with {asked}")
     head = peek(_LOOKED_AT)
     start = len(BOM) if head.startswith(BOM) else 0
     body = head[start:].lstrip()
-    chosen = asked or _by_name(name) or ("csv" if columns is not None else _by_content(body))
+    named = asked or ("log" if log_format is not None else _by_name(name))
+    named = named or ("csv" if columns is not None else None)
+    _refuse_binary(name, head, sure=named is not None)
+    if named == "log" or (named is None and not _looks_like_json(body)):
+        log = _access_log(name, head, start, row_bytes, log_format, asked=named is not None)
+        if log is not None:
+            return log
+    chosen = named or _by_content(body)
     if chosen is None:
         raise ConfigurationError(
             f"{name}: cannot tell the format; say --format {'|'.join(FORMAT_NAMES)}"
@@ -73,6 +87,8 @@ def detect_format(
             f"{name}: is {chosen.upper()}, whose rows name their columns; --columns and "
             "--no-header are for CSV and TSV (--format csv, if it is)"
         )
+    if asked != "jsonl" and body.startswith(b"{"):
+        _refuse_wrapper(name, body, whole=len(head) < _LOOKED_AT)
     if chosen == "json" and body.startswith(b"["):
         return _array(peek, head.index(b"[", start), row_bytes) or (JsonLines(row_bytes), start)
     if chosen in ("json", "jsonl") or not body:
@@ -96,6 +112,11 @@ def _by_name(name: str) -> str | None:
         if suffix in _BY_SUFFIX:
             return _BY_SUFFIX[suffix]
     return None
+
+
+def _looks_like_json(body: bytes) -> bool:
+    # A line that begins with a date in brackets is one of a log.
+    return body.startswith(b"{") or (body.startswith(b"[") and log_kind(body) is None)
 
 
 def _by_content(body: bytes) -> str | None:
@@ -181,3 +202,52 @@ def check_columns(columns: tuple[str, ...]) -> None:
 def _twice(columns: Iterable[str]) -> str | None:
     counts = Counter(column for column in columns if column)
     return next((column for column, count in counts.items() if count > 1), None)
+
+
+def _access_log(
+    name: str, head: bytes, start: int, row_bytes: int, log_format: str | None, *, asked: bool
+) -> tuple[Format, int] | None:
+    """Return the format of an access log; None where it is none, and nobody said that it is."""
+    data = head[start:]
+    found = recognise(data, log_format, row_bytes, whole=len(head) < _LOOKED_AT)
+    if found.rows_seen:
+        return found.rows, start + found.size
+    kind = log_kind(data)
+    if kind is not None:
+        raise ConfigurationError(f"{name}: looks like {kind}; name the access log")
+    if asked and found.is_log:
+        return found.rows, start + found.size
+    if not asked:
+        return None
+    if log_format is not None:
+        raise ConfigurationError(
+            f"{name}: no line at its beginning is as --log-format says; {found.reason.text} "
+            f"(line {found.line})"
+        )
+    raise ConfigurationError(
+        f"{name}: no line at its beginning is of an access log that is known; if it is one all the "
+        "same, describe its lines with --log-format"
+    )
+
+
+def _refuse_binary(name: str, head: bytes, *, sure: bool) -> None:
+    """Refuse what is no text.
+
+    Where somebody says what it is, the beginning alone decides: a row may hold a NUL.
+    """
+    kind = binary_kind(head, sure=sure)
+    if kind is not None:
+        raise ConfigurationError(
+            f"{name}: is {kind}, which is not read; give its rows as text (jsonl, json, csv, tsv)"
+        )
+
+
+def _refuse_wrapper(name: str, body: bytes, *, whole: bool) -> None:
+    """Refuse a single object that holds the records in an array."""
+    key = wrapper(body, whole=whole)
+    if key is not None:
+        raise ConfigurationError(
+            f'{name}: is one JSON object that holds the records in its array "{key}"; give the '
+            f"array itself, as 'jq .{key} FILE' prints it. If each line is a record all the same, "
+            "say --format jsonl"
+        )

@@ -138,6 +138,7 @@ class JsonArray:
     columns: tuple[str, ...] | None = None
     preset: str | None = None
     by_line: bool = False
+    has_directives: bool = False
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
         """See `Format.cut`: a block ends behind a comma, or before the closing bracket."""
@@ -168,6 +169,10 @@ class JsonArray:
             search.find(data)
             return Cut(len(data), 1, fault=row_too_long(limits.row_bytes), rest=search)
         return Cut(len(data)) if blank else None
+
+    def directive(self, data: bytes) -> bytes:  # noqa: ARG002 -- as the protocol wants it
+        """See `Format.directive`: every row says all itself."""
+        return b""
 
     def ends_well(self, rest: bytes) -> bool:
         """See `Format.ends_well`: with the closing bracket."""

@@ -24,10 +24,15 @@ class JsonLines:
     columns: tuple[str, ...] | None = None
     preset: str | None = None
     by_line: bool = True
+    has_directives: bool = False
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
         """See `Format.cut`: every line is a row."""
         return cut_lines(data, limits, tail)
+
+    def directive(self, data: bytes) -> bytes:  # noqa: ARG002 -- as the protocol wants it
+        """See `Format.directive`: every row says all itself."""
+        return b""
 
     def ends_well(self, rest: bytes) -> bool:
         """See `Format.ends_well`: nothing marks the end."""

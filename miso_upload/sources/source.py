@@ -15,6 +15,7 @@ from miso_upload.errors import (
 from miso_upload.formats import Cut, Limits, Tail, check_columns, detect_format
 from miso_upload.formats.lines import LineEnd
 from miso_upload.records import Block, Reason
+from miso_upload.sources.directives import Directives
 from miso_upload.sources.fingerprint import HEAD_BYTES, Head, digest
 from miso_upload.sources.packed import READ_BYTES
 from miso_upload.sources.stream import ByteStream
@@ -42,6 +43,7 @@ class ReadingOptions:
 
     Attributes:
         format: A name of `FORMAT_NAMES`; None means by name, then by content.
+        log_format: How lines of an access log are put together; None means as one that is known.
         encoding: None means UTF-8, or what a byte order mark says.
         delimiter: What separates cells; None means to find out.
         columns: Names for the cells of files without a header; a cell without a name is left out.
@@ -55,6 +57,7 @@ class ReadingOptions:
     """
 
     format: str | None = None
+    log_format: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
     columns: tuple[str, ...] = ()
@@ -114,6 +117,7 @@ class Source:
                 self.name,
                 stream.peek,
                 asked=options.format,
+                log_format=options.log_format,
                 delimiter=options.delimiter,
                 row_bytes=options.limits.row_bytes,
                 columns=options.names,
@@ -130,6 +134,7 @@ class Source:
         self.head = Head(head)
         if stream.damage is not None and len(head) <= self.body_start:
             raise stream.damage
+        self._directives = Directives(stream, self.format, before, options.limits.row_bytes)
 
     def __enter__(self) -> Self:
         return self
@@ -173,7 +178,9 @@ class Source:
         size = span.end - span.start
         if not span.digest:
             size = min(size, _SHOWN_BYTES)
+        header = self._directives.in_force_at(span.start)
         data = self._read_exactly(size) if self._stream.seek(span.start) else b""
+        self._directives.saw(data)
         if len(data) < size:
             raise self._shorter()
         if span.digest and digest(data) != span.digest:
@@ -182,7 +189,7 @@ class Source:
                 "differ), so it is not known which rows Miso has. If it was rewritten, put new "
                 "rows into a file of their own; --restart sends all of this one again"
             )
-        return self._block(span.start, data, span.first_line)
+        return self._block(span.start, data, span.first_line, header=header)
 
     def blocks(self, start: int, first_line: int) -> Iterator[Block]:
         """Yield the blocks from offset `start`, which stands in line `first_line`, to the end.
@@ -194,6 +201,7 @@ class Source:
         if not self.head.data and not start:
             # If rows have come since, so has a header perhaps: they are for the next run.
             return
+        header = self._directives.in_force_at(start)
         before = self._move_to(start)
         data = b""
         rest = self._stream.peek(HEAD_BYTES) if start > self.body_start else b""
@@ -204,14 +212,15 @@ class Source:
         elif before != b"\n" and rest.partition(b"\n")[0].strip():
             # Had only the newline been missing, the row would have been whole.
             cut = Cut(0, fault=_CONTINUED, rest=LineEnd())
+            header = self._directives.continued_by(rest)
             block, data = self._set_aside(cut, b"", start, first_line)
             if block is None:
                 return
             yield block
             start, first_line = block.end, first_line + block.lines
-        yield from self._cut(data, start, first_line)
+        yield from self._cut(data, start, first_line, header)
 
-    def _cut(self, data: bytes, start: int, line: int) -> Iterator[Block]:
+    def _cut(self, data: bytes, start: int, line: int, header: bytes) -> Iterator[Block]:
         tail = Tail.COMING
         wanted = _FIRST_BYTES
         while True:
@@ -220,7 +229,8 @@ class Source:
                 break
             block: Block | None
             if cut.fault is None:
-                block = self._block(start, data[: cut.size], line, cut.elements)
+                block = self._block(start, data[: cut.size], line, cut.elements, header)
+                header = self.format.directive(block.data) or header
                 data = data[cut.size :]
             elif cut.size:
                 block, data = self._set_aside(cut, data, start, line)
@@ -296,10 +306,13 @@ class Source:
         shown = shown[:_SHOWN_BYTES]
         return Block(self._seq, start, start + size, line, lines, shown, cut.fault), data
 
-    def _block(self, start: int, data: bytes, first_line: int, elements: int = 0) -> Block:
+    def _block(
+        self, start: int, data: bytes, first_line: int, elements: int = 0, header: bytes = b""
+    ) -> Block:
         self._seq += 1
         lines = data.count(b"\n") if self.format.by_line else elements
-        return Block(self._seq, start, start + len(data), first_line, lines, data)
+        end = start + len(data)
+        return Block(self._seq, start, end, first_line, lines, data, header=header)
 
     def _read_exactly(self, size: int) -> bytes:
         parts = []

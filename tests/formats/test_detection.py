@@ -4,12 +4,15 @@ import pytest
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.formats import detect_format
+from miso_upload.formats.access_log import AccessLog
 from miso_upload.formats.delimited import Delimited
 from miso_upload.formats.json_array import JsonArray
 from miso_upload.formats.jsonl import JsonLines
 
 CSV = b"a,b\n1,2\n"
 LINES = b'{"a":1}\n{"a":2}\n'
+LOG = b'192.0.2.1 - - [10/Oct/2023:13:55:36 -0700] "GET /a,b HTTP/1.1" 200 12\n'
+FIELDS = b"#Version: 1.0\n#Fields: date time c-ip\n"
 ARRAY = b'[\n{"a":1},\n{"a":2}]\n'
 
 
@@ -53,6 +56,10 @@ def test_the_name_says_the_format(name, data, kind):
         (b"a;b\n", Delimited, 4),
         (b"a|b\n", Delimited, 4),
         (b"a\tb\n", Delimited, 4),
+        (LOG, AccessLog, 0),
+        (b"# a comment, and\n\n" + LOG, AccessLog, 18),
+        (b"\xef\xbb\xbf" + FIELDS, AccessLog, 3 + len(FIELDS)),
+        (b"some line, of whatever\n" * 50 + LOG, AccessLog, 0),
     ],
 )
 def test_without_a_name_the_content_says_the_format_and_where_rows_start(data, kind, start):
@@ -80,6 +87,27 @@ def test_an_array_is_told_from_lines_that_are_arrays(data, kind):
     assert type(detect("x.json", data)[0]) is kind
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["access.log", "access.log.1", "access_log", "vhosts_access.log.2.gz", "u_ex23.log"],
+)
+@pytest.mark.parametrize(
+    ("data", "kind"), [(LOG, AccessLog), (FIELDS, AccessLog), (CSV, Delimited), (LINES, JsonLines)]
+)
+def test_what_is_called_a_log_is_told_by_its_content(name, data, kind):
+    assert type(detect(name, data)[0]) is kind
+
+
+def test_a_log_that_is_called_a_table_is_read_as_one_only_if_somebody_says_so():
+    assert type(detect("x.csv", LOG)[0]) is Delimited
+    assert type(detect("x.csv", LOG, asked="log")[0]) is AccessLog
+    assert type(detect("x.csv", LOG, log_format='%h %l %u %t "%r" %s %b')[0]) is AccessLog
+
+
+def test_a_log_of_one_line_that_is_cut_is_one_if_somebody_says_so():
+    assert type(detect("x.log", LOG[:60], asked="log")[0]) is AccessLog
+
+
 @pytest.mark.parametrize("asked", ["jsonl", "json", "csv", "tsv"])
 def test_what_is_asked_for_overrides_name_and_content(asked):
     name = {"jsonl": "jsonl", "json": "jsonl", "csv": "csv", "tsv": "csv"}[asked]
@@ -98,10 +126,10 @@ def test_what_is_neither_is_asked_about():
     with pytest.raises(ConfigurationError) as caught:
         detect("x.log", b"hello\n")
 
-    assert str(caught.value) == "x.log: cannot tell the format; say --format jsonl|json|csv|tsv"
+    assert str(caught.value) == "x.log: cannot tell the format; say --format jsonl|json|csv|tsv|log"
 
 
-@pytest.mark.parametrize("data", [CSV, LINES, ARRAY])
+@pytest.mark.parametrize("data", [CSV, LINES, ARRAY, LOG, FIELDS])
 def test_a_format_can_be_sent_to_another_process(data):
     import pickle
 

@@ -1,0 +1,88 @@
+import re
+import tomllib
+
+import pytest
+from conftest import ROOT
+from formats.access_log.specimens import COMBINED, IIS
+
+from cli.test_options import invoke
+from miso_upload.formats.access_log.layout import reader_of
+from miso_upload.formats.access_log.notation import layout_of
+from miso_upload.recipe import Recipe
+from miso_upload.settings import Settings
+
+NGINX = '$remote_addr [$time_iso8601] "$request" $status "$http_user_agent"'
+LINE = '192.0.2.1 [2023-10-10T13:55:36-07:00] "GET /shoes HTTP/1.1" 200 "Firefox"\n'
+
+
+@pytest.fixture
+def log(tmp_path):
+    """Write a log and return its path."""
+
+    def write(text, name="access.log"):
+        (tmp_path / name).write_text(text)
+        return str(tmp_path / name)
+
+    return write
+
+
+@pytest.mark.parametrize("text", [f"{COMBINED}\n" * 3, IIS + IIS.splitlines()[-1] + "\n"])
+def test_a_log_is_read_like_any_other_history(log, text):
+    shown = invoke(log(text), "--dry-run", "--set", "type=home_page_view")
+
+    assert shown.exit_code == 0
+    assert re.match("[23] rows read = [23] valid [+] 0 rejected", shown.stdout)
+    assert re.search("anonymous_id given: 0, derived: [23]", shown.stdout)
+
+
+def test_a_line_that_is_cut_is_rejected_and_counted(log):
+    path = log(f"{COMBINED}\n{COMBINED[:-9]}\n{COMBINED}\n")
+
+    shown = invoke(path, "--dry-run", "--set", "type=home_page_view")
+
+    assert shown.exit_code == 1
+    assert "3 rows read = 2 valid + 1 rejected" in shown.stdout
+    assert "the line is cut in the middle of the user agent" in shown.stdout
+
+
+def test_a_log_of_its_own_layout_is_read_as_it_is_described(log):
+    path = log(LINE * 2)
+
+    shown = invoke(path, "--dry-run", "--set", "type=home_page_view", "--log-format", NGINX)
+
+    assert shown.stdout.startswith("2 rows read = 2 valid")
+
+
+def test_an_error_log_is_refused_before_anything_is_read(log):
+    path = log("2023/10/10 13:55:36 [error] 12#0: *5 open() failed, client: 192.0.2.1\n")
+
+    shown = invoke(path, "--dry-run")
+
+    assert shown.exit_code == 2
+    assert shown.stderr.endswith("looks like an nginx error log; name the access log\n")
+    assert "192.0.2.1" not in shown.stderr
+
+
+def test_init_and_preview_read_a_log_as_it_is_described(log):
+    path = log(LINE * 2)
+
+    made = invoke("init", path, "-o", "-", "--log-format", NGINX)
+    shown = invoke("preview", path, "--rows", "1", "--log-format", NGINX)
+
+    assert tomllib.loads(made.stdout)["options"] == {"log-format": NGINX}
+    assert "Firefox" in shown.stdout
+
+
+def test_a_layout_is_part_of_the_recipe():
+    texts = {Recipe(Settings(inputs=(), log_format=each)).text for each in (None, "%h", "%a")}
+
+    assert len(texts) == 3
+
+
+def test_the_layouts_of_the_documentation_are_layouts():
+    page = (ROOT / "docs" / "web-logs.md").read_text(encoding="utf-8")
+    found = re.findall("--log-format '([^']*)'", page)
+
+    assert len(found) == 3
+    for text in found:
+        assert callable(reader_of(layout_of(text)))

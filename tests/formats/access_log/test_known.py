@@ -1,0 +1,178 @@
+import pytest
+
+from formats.reading import read
+from miso_upload.formats.access_log.known import known_layouts
+from miso_upload.formats.access_log.layout import reader_of
+
+from .specimens import AGENT, COMBINED, COMMON, LINES, ROW, S3, VISIT, WHEN
+
+NAMES = list(LINES)
+
+
+def read_line(line, **others):
+    found = read(f"{line}\n".encode(errors="surrogateescape"), format="log", **others)
+    return found.values[0] if found.values else found.reasons[0][1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_line_of_a_known_layout_becomes_its_row(name):
+    line, row = LINES[name]
+
+    assert read_line(line) == row
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_line_fits_two_layouts_but_for_the_last_resorts(name):
+    line, _ = LINES[name]
+    *layouts, _, _ = known_layouts()
+
+    fitting = [layout for layout in layouts if reader_of(layout)(line) is not None]
+
+    assert len(fitting) == 1
+
+
+def test_lines_of_all_layouts_can_follow_each_other():
+    data = "\n".join(line for line, _ in LINES.values())
+
+    found = read(data.encode())
+
+    assert found.values == [row for _, row in LINES.values()]
+    assert found.rejections == []
+
+
+@pytest.mark.parametrize(
+    ("request_field", "parts"),
+    [
+        ("GET /a HTTP/2.0", ("GET", "/a", "HTTP/2.0")),
+        ("GET /a", ("GET", "/a", None)),
+        ("M-SEARCH * HTTP/1.1", ("M-SEARCH", "*", "HTTP/1.1")),
+        ("CONNECT www.example:443 HTTP/1.1", ("CONNECT", "www.example:443", "HTTP/1.1")),
+        ("GET http://www.example/a HTTP/1.1", ("GET", "http://www.example/a", "HTTP/1.1")),
+        ("GET /a b HTTP/1.1", ("GET", "/a b", "HTTP/1.1")),
+        ('GET /a"b"c HTTP/1.1', ("GET", '/a"b"c', "HTTP/1.1")),
+        (r"GET /a\"b\xC3\xA9\xff HTTP/1.1", ("GET", "/a%22b%C3%A9%FF", "HTTP/1.1")),
+        ("GET /caf\u00e9 HTTP/1.1", ("GET", "/caf\u00e9", "HTTP/1.1")),
+    ],
+)
+def test_a_request_is_taken_apart(request_field, parts):
+    row = read_line(COMBINED.replace("GET /shoes?id=7 HTTP/1.1", request_field))
+
+    assert (row.get("method"), row.get("url"), row.get("protocol")) == parts
+    assert "request" not in row
+
+
+@pytest.mark.parametrize(
+    "junk", [r"\x16\x03\x01 \x02", "", "HELP", "lv|'|'|Win XP|'|'|[endof]", "\x00\x01 ?", "get / x"]
+)
+def test_a_request_that_is_none_leaves_a_row_without_method_and_url(junk):
+    row = read_line(COMBINED.replace("GET /shoes?id=7 HTTP/1.1", junk).replace(" 200 ", " 400 "))
+
+    assert {"method", "url", "protocol"}.isdisjoint(row)
+    assert (row["ip"], row["status"], row["timestamp"]) == ("192.0.2.1", "400", ROW["timestamp"])
+    assert row.get("request", "") == junk
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (r"a \"b\" c", 'a "b" c'),
+        (r"a \x22b\x22", 'a "b"'),
+        (r"caf\xC3\xA9 \xc3\xa9", "caf\u00e9 \u00e9"),
+        (r"caf\xE9", "caf\u00e9"),
+        (r"a\\b", "a\\b"),
+        (r"a\x5Cb", "a\\b"),
+        (r"a\tb", "a\tb"),
+        (r"\u00e9 \ud800", "\u00e9 \\ud800"),
+        (r"C:\Windows \xZZ", r"C:\Windows \xZZ"),
+        ('odd "quotes"', 'odd "quotes"'),
+        ('odd" quotes', 'odd" quotes'),
+        ("ends in \\", "ends in \\"),
+        ("\U0001f45f caf\u00e9", "\U0001f45f caf\u00e9"),
+    ],
+)
+def test_a_user_agent_is_what_the_visitor_sent(written, meant):
+    assert read_line(COMBINED.replace(AGENT, written)) == {**VISIT, "user_agent": meant}
+
+
+def test_escapes_in_a_referrer_become_percent_encoded():
+    row = read_line(COMBINED.replace("/list", r"/\xC3\xA9\"x\""))
+
+    assert row["referrer"] == "https://www.example/%C3%A9%22x%22"
+
+
+def test_bytes_that_are_not_utf_8_are_kept_as_what_they_are():
+    """In a URL as percent-encoded bytes, in a header as Latin-1."""
+    bad = b"\xe9".decode(errors="surrogateescape")
+    line = COMBINED.replace("/shoes", f"/{bad}").replace("/list", f"/{bad}{bad}")
+
+    row = read_line(line.replace("Mozilla", f"caf{bad} \u00e9"))
+
+    assert row["url"] == "/%E9?id=7"
+    assert row["referrer"] == "https://www.example/%E9%E9"
+    assert row["user_agent"].startswith("caf\u00e9 \u00e9/5.0")
+
+
+def test_what_an_encoding_could_not_decode_costs_its_line():
+    found = read(f"{COMBINED}\n{COMBINED}".encode().replace(b"Mozilla", b"\x81", 1),
+                 format="log", encoding="cp1252")  # fmt: skip
+
+    assert [line for line, _ in found.rows] == [2]
+    assert found.reasons == [
+        (1, "the row is not valid UTF-8 (name the file's encoding with --encoding)")
+    ]
+
+
+def test_what_is_a_dash_or_empty_is_absent():
+    assert set(read_line(f'- - - {WHEN} "-" - - "" "-"')) == {"timestamp"}
+
+
+def test_fields_of_a_bucket_that_are_missing_stand_without_quotes():
+    line = S3.replace('"GET /pictures/shoes/7.jpg HTTP/1.1"', "-").replace(f'"{AGENT}"', "-")
+
+    row = read_line(line)
+
+    assert {"method", "url", "request", "user_agent"}.isdisjoint(row)
+    assert row["key"] == "shoes/7.jpg"
+
+
+# -- lines that are broken -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "where"),
+    [
+        (-1, "is cut in the middle of the user agent"),
+        (len(COMMON) + len(' "https://www'), "is cut in the middle of the referrer"),
+        (len(COMMON) - len(" 2326"), "is cut at the status"),
+        (len(COMMON) - len("HTTP/1.1 200 2326") - 1, "is cut in the middle of the request"),
+        (len("192.0.2.1 - - [10/Oct/20"), "is cut in the middle of the time"),
+    ],
+)
+def test_a_line_that_is_cut_is_set_aside_with_the_place(size, where):
+    assert read_line(COMBINED[:size]) == f"the line {where}"
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("hello", "is no access log line"),
+        ("a b c d e f g", "is no access log line"),
+        (COMMON.replace("200", "OK"), "has no status where one should be"),
+        (f'{COMBINED} "', "is cut in the middle of a field behind the known ones"),
+    ],
+)
+def test_a_line_that_is_something_else_is_set_aside_with_a_reason(line, problem):
+    found = read(f"{COMMON}\n{line}\n".encode(), format="log")
+
+    assert len(found.rows) == 1
+    assert found.rejections == [(2, f"the line {problem}", line)]
+
+
+def test_a_moment_that_there_is_none_of_costs_its_line():
+    found = read(f"{COMMON}\n{COMMON.replace('10/Oct', '31/Feb')}\n".encode(), format="log")
+
+    assert found.reasons == [(2, "the time names no moment")]
+
+
+def test_a_leap_second_is_a_moment():
+    assert read_line(COMMON.replace("55:36", "59:60"))["timestamp"] == "2023-10-10T13:59:60-07:00"

@@ -1,0 +1,82 @@
+"""Logs as other people's servers wrote them."""
+
+import hashlib
+
+import pytest
+
+from formats.reading import read_file
+from miso_upload.identity import anonymous_id
+
+
+@pytest.fixture
+def logs(shared_data):
+    return shared_data / "weblogs"
+
+
+def test_a_combined_log_is_read_but_for_its_line_that_is_cut(logs):
+    found = read_file(logs / "elastic_apache_combined.log", rows=777)
+
+    assert len(found.rows) == 9_999
+    assert found.reasons == [(8_899, "the line is cut in the middle of the user agent")]
+    assert len({row["ip"] for row in found.values}) == 1_753
+    # With the line that is cut, they are 9,126.
+    assert sum(row["status"] == "200" for row in found.values) == 9_125
+    assert sum("user_agent" not in row for row in found.values) == 190
+
+
+def test_ids_of_visitors_are_made_of_what_the_log_says(logs):
+    found = read_file(logs / "elastic_apache_combined.log")
+    row = found.values[0]
+
+    message = f"{row['ip']}\n{row['user_agent']}".encode()
+    assert anonymous_id(row["ip"], row["user_agent"]) == hashlib.sha256(message).hexdigest()
+
+
+def test_lines_among_comments_and_blanks_are_all_read(logs):
+    found = read_file(logs / "awstats_testglobal.log")
+
+    assert len(found.rows) == 56
+    assert found.rejections == []
+    assert {row["user"] for row in found.values if "user" in row} == {"john", "John Begood"}
+    assert {row["timestamp"][-6:] for row in found.values} == {"+01:00", "+02:00", "-03:00"}
+
+
+def test_hostile_requests_are_rows_without_method_and_url(logs):
+    for name, lines in (("nginx-http-malformed.log", 12), ("apache2-malformed.log", 11)):
+        found = read_file(logs / name)
+
+        assert (len(found.rows), found.rejections) == (lines, [])
+        assert all({"method", "url"}.isdisjoint(row) for row in found.values)
+        assert {row["status"] for row in found.values} == {"400"}
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "names"),
+    [
+        ("common.log", 1, {"ip", "user", "url"}),
+        ("common.log.gz", 1, {"ip", "user", "url"}),
+        ("common_vhost.log", 1, {"host", "ip", "url"}),
+        ("common_complete.log", 1, {"host", "ip", "user_agent"}),
+        ("ncsa_extended.log", 1, {"ip", "user_agent"}),
+        ("static_ignores.log", 4, {"host", "ip", "user_agent"}),
+        ("logs_to_tests.log", 4, {"ip", "url"}),
+        ("iis.log", 1, {"ip", "user", "url", "user_agent", "cookie", "host"}),
+        ("amazon_cloudfront_web.log", 1, {"ip", "url", "user_agent", "scheme", "host"}),
+        ("nginx_json.log", 2, {"ip", "path", "user_agent"}),
+    ],
+)
+def test_logs_of_other_layouts_are_told_by_their_content(logs, name, rows, names):
+    found = read_file(logs / "matomo" / name)
+
+    assert (len(found.rows), found.rejections) == (rows, [])
+    assert all(names <= set(row) for row in found.values)
+
+
+def test_spaces_of_user_agents_are_back(logs):
+    agents = [
+        read_file(logs / "matomo" / name).values[0]["user_agent"]
+        for name in ("iis.log", "amazon_cloudfront_web.log")
+    ]
+
+    assert all((agent.startswith("Mozilla/5.0 (") and "; en-US;" in agent) or "; de-DE)" in agent
+               for agent in agents)  # fmt: skip

@@ -1,0 +1,149 @@
+import gzip
+import json
+import sqlite3
+import zipfile
+
+import pytest
+
+from miso_upload.errors import ConfigurationError
+from miso_upload.formats.lookalikes import binary_kind, log_kind, wrapper
+
+from .reading import read, read_file
+
+NGINX_ERROR = (
+    '2023/10/10 13:55:36 [error] 1234#0: *5 open() "/srv/x" failed (2: No such file), client: '
+    '192.0.2.1, server: www.example, request: "GET /x HTTP/1.1"\n'
+)
+OTHER_LOGS = [
+    (NGINX_ERROR, "an nginx error log"),
+    (
+        "[Tue Oct 10 13:55:36.123 2023] [core:error] [pid 1] [client 192.0.2.1:1] AH00128: x, y\n",
+        "an Apache error log",
+    ),
+    ("Oct 10 13:55:36 web1 sshd[1]: Failed password for root, again\n", "a syslog"),
+    ("Oct  1 13:55:36 web1 kernel: eth0: link up, 1000 Mbps\n", "a syslog"),
+    ("<34>1 2023-10-10T13:55:36.003Z web1 su - ID47 - x, y\n", "a syslog"),
+    ("2023-10-10T13:55:36.123+02:00 web1 cron[1]: x, y\n", "a syslog"),
+    ("2023-10-10 13:55:36,123 - shop - INFO - started, at last\n", "the log of an application"),
+    ("[2023-10-10 13:55:36] production.ERROR: x, y\n", "the log of an application"),
+    ("WARNING:root:x, y\n", "the log of an application"),
+]
+
+
+@pytest.mark.parametrize(("text", "kind"), OTHER_LOGS)
+@pytest.mark.parametrize("asked", [None, "log"])
+def test_a_log_that_holds_no_requests_is_refused_by_its_name(text, kind, asked):
+    with pytest.raises(ConfigurationError) as caught:
+        read(text.encode() * 20, format=asked)
+
+    assert str(caught.value) == f"stdin: looks like {kind}; name the access log"
+
+
+def test_any_other_file_that_is_said_to_be_a_log_is_refused():
+    with pytest.raises(ConfigurationError, match="no line at its beginning is of an access log"):
+        read(b"a,b\n1,2\n", format="log")
+
+
+@pytest.mark.parametrize("rows", ["a,b\n1,2\n", "date,x\n2023-10-10 10:00:00,ERROR\n"])
+def test_a_table_is_no_log(rows):
+    assert log_kind(rows.encode()) is None
+    assert len(read(rows.encode()).rows) == 1
+
+
+def test_requests_among_other_lines_make_an_access_log():
+    line = '192.0.2.1 - - [10/Oct/2023:13:55:36 -0700] "GET / HTTP/1.1" 200 1\n'
+    found = read(f"{NGINX_ERROR}{line}{NGINX_ERROR}".encode())
+
+    assert [line for line, _ in found.rows] == [2]
+    assert [line for line, _ in found.reasons] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "an image"),
+        (b"\xff\xd8\xff\xe0", "an image"),
+        (b"GIF89a\x00", "an image"),
+        (b"PAR1\x15\x04", "a Parquet file"),
+        (b"BZh91AY&SY\x00", "a bzip2 archive"),
+        (b"\x28\xb5\x2f\xfd\x00", "a zstd archive"),
+        (b"\xfd7zXZ\x00\x00", "an xz archive"),
+        (b"%PDF-1.7\n", "a PDF document"),
+        (b"\x7fELF\x02", "a program"),
+        (b"\x01\x02\x00\x03" * 3, "binary"),
+        ("a,b\n".encode("utf-16-le"), "UTF-16 without a mark (see --encoding), or binary"),
+    ],
+)
+def test_what_is_no_text_is_refused_by_its_kind(data, kind):
+    with pytest.raises(ConfigurationError) as caught:
+        read(data)
+
+    assert str(caught.value) == (
+        f"stdin: is {kind}, which is not read; give its rows as text (jsonl, json, csv, tsv)"
+    )
+
+
+def test_a_database_and_an_archive_are_refused_whatever_their_names_say(tmp_path):
+    database = sqlite3.connect(tmp_path / "rows.csv")
+    database.execute("CREATE TABLE x (y)")
+    database.commit()
+    database.close()
+    with zipfile.ZipFile(tmp_path / "rows.jsonl", "w") as archive:
+        archive.writestr("rows.jsonl", "{}\n")
+
+    for name, kind in (("rows.csv", "an SQLite database"), ("rows.jsonl", "a zip archive")):
+        with pytest.raises(ConfigurationError, match=kind):
+            read_file(tmp_path / name)
+
+
+def test_a_nul_in_a_row_is_no_reason_to_refuse_what_somebody_named():
+    assert binary_kind(b"a,b\n\x00,1\n", sure=True) is None
+    assert read(b"a,b\n\x00,1\n", format="csv").values == [{"a": "\x00", "b": "1"}]
+    assert read(b'{"a":1}\n{"a":2}\n').values == [{"a": 1}, {"a": 2}]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize(
+    ("value", "indent"),
+    [
+        ({"data": [{"a": 1}, {"a": 2}]}, None),
+        ({"data": [{"a": 1}, {"a": 2}]}, 2),
+        ({"records": [{"a": 1}], "total": 1}, 2),
+        ({"data": []}, None),
+    ],
+)
+def test_an_object_around_the_records_is_told_of(tmp_path, value, indent, pack):
+    path = tmp_path / "x.json"
+    path.write_bytes(pack(json.dumps(value, indent=indent).encode()))
+    key = next(iter(value))
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_file(path)
+
+    assert f'is one JSON object that holds the records in its array "{key}"' in str(caught.value)
+    assert f"jq .{key} FILE" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"items":[{"sku":1}],"type":"checkout"}\n',
+        b'{"data":[{"a":1}]}\n{"data":[{"a":2}]}\n',
+        b'{"data":[1,2]}\n',
+        b'{"data":{"a":[]}}\n',
+        b'{"a":1}\n',
+    ],
+)
+def test_rows_that_hold_arrays_are_rows(text):
+    assert len(read(text).rows) == text.count(b"\n")
+
+
+def test_whoever_says_that_each_line_is_a_record_is_believed():
+    assert read(b'{"data":[{"a":1}]}\n', format="jsonl").values == [{"data": [{"a": 1}]}]
+
+
+def test_a_long_line_is_not_taken_for_all_there_is():
+    line = b'{"rows":[{"a":1}],"x":"' + b"x" * 70_000 + b'"}\n'
+
+    assert len(read(line * 2).rows) == 2
+    assert wrapper(line[:65_536], whole=False) is None
