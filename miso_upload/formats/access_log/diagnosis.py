@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from miso_upload.formats.access_log.layout import pieces_of
 from miso_upload.records import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from miso_upload.formats.access_log.layout import Layout, Piece
+    from miso_upload.formats.access_log.layout import Piece
 
 NO_LOG_LINE = Reason("the line", "is no access log line")
 _CUT_BEHIND = "is cut in the middle of a field behind the known ones"
@@ -46,9 +45,12 @@ class _Walk(NamedTuple):
     missing: Piece | None = None
 
 
-def what_is_wrong(layouts: Iterable[Layout], line: str) -> Reason:
-    """Return why `line` fits none of `layouts`, by the one it fits furthest."""
-    walks = [_along(pieces_of(layout), line, _Walk()) for layout in layouts]
+def what_is_wrong(layouts: Iterable[Sequence[Piece]], line: str) -> Reason:
+    """Return why `line` fits none of the layouts that are made of these pieces.
+
+    The layout that it fits furthest tells.
+    """
+    walks = [_along(pieces, line, _Walk()) for pieces in layouts]
     furthest = max(walks, key=lambda walk: (walk.fields, walk.at))
     missing = furthest.missing
     rest = line[furthest.at :]
@@ -88,7 +90,7 @@ def _is_cut(piece: Piece, rest: str) -> bool:
 
 def _along(pieces: Sequence[Piece], line: str, walk: _Walk) -> _Walk:
     for piece in pieces:
-        found = re.compile(piece.pattern).match(line, walk.at)
+        found = piece.match(line, walk.at)
         if piece.inner and (found is None or found.end() == walk.at):
             inner = _along(piece.inner, line, walk)
             if inner.at > walk.at and inner.missing is not None:

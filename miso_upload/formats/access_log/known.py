@@ -1,9 +1,9 @@
 """The layouts that are known: what servers write unless they are told otherwise.
 
-No line fits two of them, but for what only the last resorts would take; so the order in which they
-are tried changes nothing. Sources: the manuals of Apache httpd (mod_log_config), nginx
-(ngx_http_log_module), Amazon ELB (access logs of both kinds of load balancer) and Amazon S3 (server
-access log format).
+No line fits two of them, but for what only the last resorts would take, which are tried last; so
+the order in which the others are tried changes nothing. Sources: the manuals of Apache httpd
+(mod_log_config), nginx (ngx_http_log_module), Amazon ELB (access logs of both kinds of load
+balancer) and Amazon S3 (server access log format).
 """
 
 from __future__ import annotations

@@ -97,7 +97,6 @@ def ready(parts: Sequence[Part]) -> tuple[Part, ...]:
     return tuple(part for part in made if part != "")
 
 
-@cache
 def pieces_of(layout: Layout) -> tuple[Piece, ...]:
     """Return the patterns of a layout's parts, by which it can be told where a line is broken."""
     return _Writer(layout).pieces
@@ -201,6 +200,15 @@ class Piece(NamedTuple):
     starts: Starts = ()
     inner: tuple[Piece, ...] = ()
 
+    def match(self, line: str, at: int) -> re.Match[str] | None:
+        """Return what of `line` the part is, if it stands at `at`."""
+        return _compiled(self.pattern).match(line, at)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
 
 class _Writer:
     """Writes the pattern of a layout, and notes which key of the row each group is.
@@ -250,7 +258,7 @@ class _Writer:
             return Piece(self._request(part, ahead), "request", starts)
         self.keys.append(winner.name)
         shape = self._shape(part, starts)
-        text = shape or self._up_to(starts)
+        text = shape or self._up_to(starts, is_escaped=self._in_quotes or part.role == "user")
         if part.quoted:
             text = shape if part.role in _IN_QUOTES_TOO else self._text(ahead)
             pattern = f'"({text})"' if self._usual else f'(?>"({text})"|-{ahead})'
@@ -258,6 +266,8 @@ class _Writer:
             pattern = f"({text})"
         elif part.role in _SHAPES or part.role == "timestamp":
             pattern = f"({text}|-)" if self._usual else f"(?>({text}){ahead}|-{ahead})"
+        elif part.role == "user" and not self._usual:
+            pattern = f'(?>(?:""|({text})){ahead})'
         else:
             # A dash is like any other text here, and is left out of the row.
             pattern = f"({text})" if self._usual else f"(?>({text}){ahead})"
@@ -306,12 +316,16 @@ class _Writer:
             return rf'[^"]*+(?:"(?!{ahead}| ")[^"]*+)*+'
         return rf'[^"\\]*+(?:(?:\\.|"(?!{ahead}))[^"\\]*+)*+'
 
-    def _up_to(self, starts: Starts) -> str:
-        """Return the pattern for text up to the first of `starts`."""
+    def _up_to(self, starts: Starts, *, is_escaped: bool) -> str:
+        """Return the pattern for text up to the first of `starts`.
+
+        Where it is escaped it holds no bare quote, so that no text between quotes further on in a
+        line, which the visitor wrote, can be taken for what follows.
+        """
         firsts = _escaped({start[:1] for start in starts})
-        excluded = firsts + (r'"\\' if self._in_quotes else "")
+        excluded = firsts + (r'"\\' if is_escaped else "")
         few = f"[^{excluded}]*+" if excluded else ".*+"
-        more = [r"\\."] if self._in_quotes else []
+        more = [r"\\."] if is_escaped else []
         if len(starts) == 1 and len(starts[0]) > 1:
             more.append(f"{re.escape(starts[0][0])}(?!{re.escape(starts[0][1:])})")
         return f"{few}(?:(?:{'|'.join(more)}){few})*+" if more else few

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from miso_upload.formats.access_log.diagnosis import NO_LOG_LINE, what_is_wrong
 from miso_upload.formats.access_log.escapes import mending
 from miso_upload.formats.access_log.known import known_layouts
-from miso_upload.formats.access_log.layout import reader_of
+from miso_upload.formats.access_log.layout import pieces_of, reader_of
 from miso_upload.formats.access_log.notation import layout_of
 from miso_upload.formats.access_log.w3c import DIRECTIVE, reader_under, uneven
 from miso_upload.formats.base import SLICE_ROWS, Slice
@@ -24,7 +24,7 @@ from miso_upload.records import Reason, Rejection
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from miso_upload.formats.access_log.layout import Layout
+    from miso_upload.formats.access_log.layout import Layout, Piece
     from miso_upload.formats.base import Cut, Limits, Tail
     from miso_upload.records import Block
 
@@ -122,7 +122,10 @@ class Reading:
         self._is_utf8 = is_utf8
         self._layouts = _layouts(rows.log_format)
         self._readers = [self._mending(reader_of(layout)) for layout in self._layouts]
-        self.usual = self._choose()
+        self.usual = self._readers[0]
+        if directive:
+            self.usual = self._mending(reader_under(directive))
+        self._fitted = self.usual
 
     def fits(self, line: str) -> bool:
         """Return whether `line` is a request, of the usual layout or of another."""
@@ -134,6 +137,7 @@ class Reading:
         if set(map(type, outcomes)) == _ROWS_ONLY:
             return Slice(outcomes, numbers)
         found = Slice([], lines := [], [])
+        self._fitted = self.usual
         for at, text in enumerate(texts):
             outcome = outcomes[at]
             if not isinstance(outcome, dict):
@@ -148,6 +152,8 @@ class Reading:
             else:
                 shown = readable(text.encode(errors="surrogateescape"))
                 found.rejections.append(Rejection(numbers[at], (outcome,), shown))
+        # Where most lines are of one layout, the next ones are best tried by it at once.
+        self.usual = self._fitted
         return found
 
     def obey(self, comment: str) -> bool:
@@ -156,30 +162,30 @@ class Reading:
         directive = self._rows.directive(text + b"\n") if comment.startswith("#") else b""
         if directive:
             self._directive = directive
-            self.usual = self._choose()
+            self.usual = self._fitted = self._mending(reader_under(directive))
         return bool(directive)
 
     def look_closer(self, line: str, outcome: Row | Reason | None) -> Row | Reason:
         """Return the row that `line` is after all, or why it is none."""
-        for read in self._readers if self._directive else self._readers[1:]:
-            row = read(line)
-            if isinstance(row, dict):
-                return row
-        if isinstance(outcome, Reason):
-            return outcome
+        problem = outcome if isinstance(outcome, Reason) else None
+        for at, read in enumerate(self._readers):
+            found = read(line) if read is not self.usual else None
+            if isinstance(found, dict):
+                # A last resort would take lines that are of another layout.
+                if not (self._directive or self._layouts[at].plain_quotes):
+                    self._fitted = read
+                return found
+            problem = problem or found
+        if problem is not None:
+            return problem
         if self._directive:
             return uneven(line, self._directive)
-        reason = what_is_wrong(self._layouts, line)
+        reason = what_is_wrong(_pieces(self._rows.log_format), line)
         if reason is not NO_LOG_LINE:
             return reason
         if self._rows.log_format is not None:
             return UNFIT
         return _BEFORE_FIELDS if self._rows.has_directives else reason
-
-    def _choose(self) -> Reads:
-        if self._directive:
-            return self._mending(reader_under(self._directive))
-        return self._readers[0]
 
     def _mending(self, read: Reads) -> Reads:
         return read if self._is_utf8 else mending(read)
@@ -188,3 +194,9 @@ class Reading:
 @cache
 def _layouts(log_format: str | None) -> tuple[Layout, ...]:
     return known_layouts() if log_format is None else (layout_of(log_format),)
+
+
+@cache
+def _pieces(log_format: str | None) -> tuple[tuple[Piece, ...], ...]:
+    layouts = _layouts(log_format)
+    return tuple(pieces_of(layout) for layout in layouts if not layout.plain_quotes)

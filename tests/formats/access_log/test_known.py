@@ -176,3 +176,24 @@ def test_a_moment_that_there_is_none_of_costs_its_line():
 
 def test_a_leap_second_is_a_moment():
     assert read_line(COMMON.replace("55:36", "59:60"))["timestamp"] == "2023-10-10T13:59:60-07:00"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_that_a_visitor_sends_makes_a_line_fit_another_layout(name):
+    """Not even where the server escaped none of it."""
+    line, _ = LINES[name]
+    *layouts, _, _ = known_layouts()
+    forged = line.replace("/7", f'/7" [x {COMBINED} {S3} {WHEN} "').replace("Firefox", COMMON)
+
+    fitting = [layout for layout in layouts if reader_of(layout)(forged) is not None]
+
+    assert len(fitting) <= 1
+
+
+@pytest.mark.parametrize(
+    ("written", "user"), [('""', None), ("ann", "ann"), (r"o\"brien", 'o"brien')]
+)
+def test_a_user_is_who_was_logged(written, user):
+    row = read_line(COMMON.replace("- -", f"- {written}"))
+
+    assert row.get("user") == user

@@ -98,10 +98,11 @@ def test_a_description_of_any_kind_reads_any_text(data, notation):
 
 
 def test_what_a_line_becomes_does_not_depend_on_the_lines_around_it():
-    lines = [COMMON, f"www.example {COMBINED}", S3, ELB, COMBINED, "junk", COMMON[:60], ALB]
+    bad = COMMON.replace("10/Oct", "31/Feb")
+    lines = [COMMON, f"www.example {COMBINED}", S3, ELB, COMBINED, "junk", COMMON[:60], bad, ALB]
     alone = [read(f"{COMMON}\n{line}\n".encode(), format="log").all for line in lines]
 
-    for order in (lines, lines[::-1]):
+    for order in (lines, lines[::-1], [line for line in lines for _ in range(300)]):
         found = read("\n".join([COMMON, *order]).encode(), format="log")
         by_line = {**dict(found.rows), **{line: text for line, text, _ in found.rejections}}
         for at, line in enumerate(order):
