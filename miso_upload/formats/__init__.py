@@ -4,7 +4,7 @@ Each format has a module; `base` says what they have in common, `detection` choo
 """
 
 from miso_upload.formats.base import Cut, Format, Limits, Slice, Tail
-from miso_upload.formats.detection import FORMAT_NAMES, check_columns, detect_format
+from miso_upload.formats.detection import FORMAT_NAMES, Wanted, check_columns, detect_format
 
 __all__ = [
     "FORMAT_NAMES",
@@ -13,6 +13,7 @@ __all__ = [
     "Limits",
     "Slice",
     "Tail",
+    "Wanted",
     "check_columns",
     "detect_format",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from miso_upload.encoding import JSONDecodeError, decode
 from miso_upload.errors import ConfigurationError
 from miso_upload.formats.access_log import recognise
-from miso_upload.formats.base import Tail
+from miso_upload.formats.base import Limits, Tail
 from miso_upload.formats.delimited import Delimited, likely_delimiter, read_first_row
 from miso_upload.formats.json_array import JsonArray
 from miso_upload.formats.jsonl import JsonLines
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     _FirstRow = Callable[[str], tuple[list[str], int]]
 
 FORMAT_NAMES = ("jsonl", "json", "csv", "tsv", "log")
+_LIMITS = Limits()
 BOM = b"\xef\xbb\xbf"
 _LOOKED_AT = 65_536
 """How much of the beginning the format is told from, unless a header or a first line is longer."""
@@ -39,42 +41,45 @@ _BY_SUFFIX = {
 }
 
 
-def detect_format(
-    name: str,
-    peek: Callable[[int], bytes],
-    *,
-    asked: str | None,
-    delimiter: str | None,
-    row_bytes: int,
-    columns: tuple[str, ...] | None = None,
-    log_format: str | None = None,
-) -> tuple[Format, int]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the user says of the rows of a source.
+
+    Attributes:
+        format: A name of `FORMAT_NAMES`; None to find out.
+        delimiter: What separates cells; None to find out.
+        columns: Names for the cells of a file without a header; empty to call them 1, 2, and so on;
+            None where there is a header.
+        log_format: How the lines of an access log are put together, which makes it one.
+        row_bytes: The longest row that is read.
+    """
+
+    format: str | None = None
+    delimiter: str | None = None
+    columns: tuple[str, ...] | None = None
+    log_format: str | None = None
+    row_bytes: int = _LIMITS.row_bytes
+
+
+def detect_format(name: str, peek: Callable[[int], bytes], wanted: Wanted) -> tuple[Format, int]:
     """Return the format of a source and the offset at which its first row starts.
 
     Args:
         name: The source's name, of which the endings are looked at.
         peek: Returns so many bytes of its beginning, fewer only where there are no more.
-        asked: A name of `FORMAT_NAMES`, or None to find out.
-        delimiter: What separates cells, or None to find out.
-        row_bytes: The longest row that is read.
-        columns: Names for the cells of a file without a header; empty to call them 1, 2, and so on;
-            None where there is a header.
-        log_format: How the lines of an access log are put together, which makes it one.
+        wanted: What the user says of it.
 
     Raises:
         ConfigurationError: The format cannot be told, the input is of another kind than any that is
             read, or the header cannot be used.
     """
-    if log_format is not None and asked not in (None, "log"):
-        raise ConfigurationError(f"--log-format goes with --format log, and not with {asked}")
     head = peek(_LOOKED_AT)
     start = len(BOM) if head.startswith(BOM) else 0
     body = head[start:].lstrip()
-    named = asked or ("log" if log_format is not None else _by_name(name))
-    named = named or ("csv" if columns is not None else None)
+    named = _named(name, wanted)
     _refuse_binary(name, head, sure=named is not None)
     if named == "log" or (named is None and not _looks_like_json(body)):
-        log = _access_log(name, head, start, row_bytes, log_format, asked=named is not None)
+        log = _access_log(name, head, start, wanted, asked=named is not None)
         if log is not None:
             return log
     chosen = named or _by_content(body)
@@ -82,21 +87,51 @@ def detect_format(
         raise ConfigurationError(
             f"{name}: cannot tell the format; say --format {'|'.join(FORMAT_NAMES)}"
         )
-    if columns is not None and chosen in ("json", "jsonl") and body:
+    if chosen in ("json", "jsonl"):
+        return _json(name, peek, start, chosen, wanted)
+    if not body:
+        return JsonLines(wanted.row_bytes), start
+    return _cells(name, peek, start, chosen, wanted)
+
+
+def _named(name: str, wanted: Wanted) -> str | None:
+    """Return the format that the user says, in one way or another, or that the name tells."""
+    if wanted.log_format is not None:
+        if wanted.format not in (None, "log"):
+            raise ConfigurationError(
+                f"--log-format goes with --format log, and not with {wanted.format}"
+            )
+        return "log"
+    return wanted.format or _by_name(name) or ("csv" if wanted.columns is not None else None)
+
+
+def _json(
+    name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: Wanted
+) -> tuple[Format, int]:
+    head = peek(_LOOKED_AT)
+    body = head[start:].lstrip()
+    if wanted.columns is not None and body:
         raise ConfigurationError(
             f"{name}: is {chosen.upper()}, whose rows name their columns; --columns and "
             "--no-header are for CSV and TSV (--format csv, if it is)"
         )
-    if asked != "jsonl" and body.startswith(b"{"):
+    if wanted.format != "jsonl" and body.startswith(b"{"):
         _refuse_wrapper(name, body, whole=len(head) < _LOOKED_AT)
     if chosen == "json" and body.startswith(b"["):
-        return _array(peek, head.index(b"[", start), row_bytes) or (JsonLines(row_bytes), start)
-    if chosen in ("json", "jsonl") or not body:
-        return JsonLines(row_bytes), start
+        array = _array(peek, head.index(b"[", start), wanted.row_bytes)
+        if array is not None:
+            return array
+    return JsonLines(wanted.row_bytes), start
+
+
+def _cells(
+    name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: Wanted
+) -> tuple[Format, int]:
+    delimiter, columns, row_bytes = wanted.delimiter, wanted.columns, wanted.row_bytes
     if delimiter is not None and delimiter in '"\r\n':
         raise ConfigurationError(f"--delimiter {quoted(delimiter)}: cannot separate cells")
     delimiter = delimiter or ("\t" if chosen == "tsv" else None)
-    mark = delimiter or likely_delimiter(head[start:], len(columns or ()))
+    mark = delimiter or likely_delimiter(peek(_LOOKED_AT)[start:], len(columns or ()))
     first = partial(_first_row, name, peek, start, mark, row_bytes)
     if columns is None:
         return _under_header(name, start, mark, row_bytes, first)
@@ -205,11 +240,12 @@ def _twice(columns: Iterable[str]) -> str | None:
 
 
 def _access_log(
-    name: str, head: bytes, start: int, row_bytes: int, log_format: str | None, *, asked: bool
+    name: str, head: bytes, start: int, wanted: Wanted, *, asked: bool
 ) -> tuple[Format, int] | None:
     """Return the format of an access log; None where it is none, and nobody said that it is."""
     data = head[start:]
-    found = recognise(data, log_format, row_bytes, whole=len(head) < _LOOKED_AT)
+    log_format = wanted.log_format
+    found = recognise(data, log_format, wanted.row_bytes, whole=len(head) < _LOOKED_AT)
     if found.rows_seen:
         return found.rows, start + found.size
     kind = log_kind(data)

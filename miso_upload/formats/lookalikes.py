@@ -6,21 +6,6 @@ import re
 
 from miso_upload.encoding import JSONDecodeError, decode
 
-_BINARY = (
-    (re.compile(rb"PK\x03\x04"), "a zip archive (or an Excel workbook, which is one)"),
-    (re.compile(rb"SQLite format 3\x00"), "an SQLite database"),
-    (re.compile(rb"PAR1[\x00-\x1f]"), "a Parquet file"),
-    (re.compile(rb"BZh[1-9]1AY&SY"), "a bzip2 archive"),
-    (re.compile(rb"\x28\xb5\x2f\xfd"), "a zstd archive"),
-    (re.compile(rb"\xfd7zXZ\x00"), "an xz archive"),
-    (re.compile(rb"7z\xbc\xaf\x27\x1c"), "a 7-zip archive"),
-    (re.compile(rb"Obj\x01"), "an Avro file"),
-    (re.compile(rb"ORC[\x00-\x1f]"), "an ORC file"),
-    (re.compile(rb"\xd0\xcf\x11\xe0"), "an old Office document"),
-    (re.compile(rb"%PDF-"), "a PDF document"),
-    (re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8[79]a"), "an image"),
-    (re.compile(rb"\x7fELF|MZ.\x00", re.DOTALL), "a program"),
-)
 _LOOKED_AT = 512
 
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
@@ -60,15 +45,14 @@ _LIKELY = b"data"
 
 
 def binary_kind(head: bytes, *, sure: bool) -> str | None:
-    """Return what kind of binary file begins with `head`; None if it looks like text.
+    """Return what a file that begins with `head` may be; None if it looks like text.
+
+    Containers and documents are known by their first bytes before anything is read of them.
 
     Args:
         head: The beginning.
         sure: Somebody says what it is, so that it may hold a NUL.
     """
-    for pattern, kind in _BINARY:
-        if pattern.match(head):
-            return kind
     if not sure and b"\0" in head[:_LOOKED_AT]:
         is_wide = 3 * head.count(b"\0", 0, _LOOKED_AT) > len(head[:_LOOKED_AT])
         return "UTF-16 without a mark (see --encoding), or binary" if is_wide else "binary"

@@ -45,6 +45,11 @@ _OTHERS = (
     (0, b"%PDF-", "a PDF document", None),
     (0, b"Obj\x01", "an Avro file", None),
     (0, b"ARROW1\0\0", "an Arrow file", None),
+    (0, b"ORC\x03", "an ORC file", None),
+    (0, b"\x89PNG\r\n", "an image", None),
+    (0, b"\xff\xd8\xff", "an image", None),
+    (0, b"GIF89a", "an image", None),
+    (0, b"\x7fELF", "a program", None),
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file", None),
 )
 

@@ -12,7 +12,7 @@ from miso_upload.errors import (
     ShorterSourceError,
     SourceError,
 )
-from miso_upload.formats import Cut, Limits, Tail, check_columns, detect_format
+from miso_upload.formats import Cut, Limits, Tail, Wanted, check_columns, detect_format
 from miso_upload.formats.lines import LineEnd
 from miso_upload.records import Block, Reason
 from miso_upload.sources.directives import Directives
@@ -116,11 +116,13 @@ class Source:
             self.format, self.body_start = detect_format(
                 self.name,
                 stream.peek,
-                asked=options.format,
-                log_format=options.log_format,
-                delimiter=options.delimiter,
-                row_bytes=options.limits.row_bytes,
-                columns=options.names,
+                Wanted(
+                    format=options.format,
+                    delimiter=options.delimiter,
+                    columns=options.names,
+                    log_format=options.log_format,
+                    row_bytes=options.limits.row_bytes,
+                ),
             )
         except ConfigurationError:
             # What is wrong with a beginning that is cut off is that it is cut off.

@@ -69,7 +69,10 @@ def test_init_and_preview_read_a_log_as_it_is_described(log):
     made = invoke("init", path, "-o", "-", "--log-format", NGINX)
     shown = invoke("preview", path, "--rows", "1", "--log-format", NGINX)
 
-    assert tomllib.loads(made.stdout)["options"] == {"log-format": NGINX}
+    assert tomllib.loads(made.stdout)["options"] == {
+        "preset": "web-log",
+        "log_format": NGINX,
+    }
     assert "Firefox" in shown.stdout
 
 

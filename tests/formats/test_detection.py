@@ -3,7 +3,7 @@ import json
 import pytest
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.formats import detect_format
+from miso_upload.formats import Wanted, detect_format
 from miso_upload.formats.access_log import AccessLog
 from miso_upload.formats.delimited import Delimited
 from miso_upload.formats.json_array import JsonArray
@@ -17,8 +17,7 @@ ARRAY = b'[\n{"a":1},\n{"a":2}]\n'
 
 
 def detect(name, data, **others):
-    asked = {"asked": None, "delimiter": None, "row_bytes": 2**20, **others}
-    return detect_format(name, lambda size: data[:size], **asked)
+    return detect_format(name, lambda size: data[:size], Wanted(**{"row_bytes": 2**20, **others}))
 
 
 @pytest.mark.parametrize(
@@ -100,19 +99,19 @@ def test_what_is_called_a_log_is_told_by_its_content(name, data, kind):
 
 def test_a_log_that_is_called_a_table_is_read_as_one_only_if_somebody_says_so():
     assert type(detect("x.csv", LOG)[0]) is Delimited
-    assert type(detect("x.csv", LOG, asked="log")[0]) is AccessLog
+    assert type(detect("x.csv", LOG, format="log")[0]) is AccessLog
     assert type(detect("x.csv", LOG, log_format='%h %l %u %t "%r" %s %b')[0]) is AccessLog
 
 
 def test_a_log_of_one_line_that_is_cut_is_one_if_somebody_says_so():
-    assert type(detect("x.log", LOG[:60], asked="log")[0]) is AccessLog
+    assert type(detect("x.log", LOG[:60], format="log")[0]) is AccessLog
 
 
 @pytest.mark.parametrize("asked", ["jsonl", "json", "csv", "tsv"])
 def test_what_is_asked_for_overrides_name_and_content(asked):
     name = {"jsonl": "jsonl", "json": "jsonl", "csv": "csv", "tsv": "csv"}[asked]
 
-    assert detect("x.csv", b'{"a":1}\t\n', asked=asked)[0].name == name
+    assert detect("x.csv", b'{"a":1}\t\n', format=asked)[0].name == name
 
 
 @pytest.mark.parametrize("name", ["stdin", "x.jsonl", "x.json", "x.csv", "x.tsv", "x.log"])

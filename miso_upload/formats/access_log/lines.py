@@ -55,6 +55,7 @@ class AccessLog:
     log_format: str | None = None
     has_directives: bool = False
     name: str = "log"
+    preset: str | None = "web-log"
     columns: tuple[str, ...] | None = None
     by_line: bool = True
 
