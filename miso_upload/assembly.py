@@ -26,6 +26,7 @@ from miso_upload.delivery import (
     Pace,
     Rehearsal,
     Target,
+    Throttle,
 )
 from miso_upload.encoding import encode_pretty
 from miso_upload.errors import (
@@ -287,8 +288,14 @@ def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Deli
         on_unknown=settings.on_unknown,
         backoff=Backoff(attempts=settings.max_attempts, patience=settings.retry_for),
     )
-    pace = Pace(settings.max_requests_per_second)
-    return Deliverer(client, options, stop, pace=pace, listener=listener)
+    return Deliverer(
+        client,
+        options,
+        stop,
+        pace=Pace(settings.max_requests_per_second),
+        throttle=Throttle(settings.concurrency),
+        listener=listener,
+    )
 
 
 def _ledger(settings: Settings, stack: ExitStack) -> Ledger:

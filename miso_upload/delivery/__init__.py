@@ -5,6 +5,7 @@ from miso_upload.delivery.deliverer import Deliverer, DeliveryOptions
 from miso_upload.delivery.pool import DeliveryPool
 from miso_upload.delivery.rehearsal import Rehearsal
 from miso_upload.delivery.retry import Backoff, Pace
+from miso_upload.delivery.throttle import Throttle
 
 __all__ = [
     "Backoff",
@@ -15,4 +16,5 @@ __all__ = [
     "Pace",
     "Rehearsal",
     "Target",
+    "Throttle",
 ]

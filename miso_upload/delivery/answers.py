@@ -23,6 +23,8 @@ class Verdict(Enum):
     ACCEPTED = auto()
     REFUSED = auto()
     """Some records are bad; none was taken."""
+    TROUBLED = auto()
+    """None was taken, for a reason that may lie in the records or not."""
     TOO_LARGE = auto()
     KEY_REFUSED = auto()
     BUSY = auto()
@@ -45,12 +47,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict, a sentence for the user, and what the answer said about single records."""
+    """A verdict, a sentence for the user, and what the answer said about single records.
+
+    Attributes:
+        overload: Miso was asked for too much at once.
+    """
 
     verdict: Verdict
     message: str
     lines: Any = None
     retry_after: float | None = None
+    overload: bool = False
 
 
 _KEY_HINT = (
@@ -58,6 +65,7 @@ _KEY_HINT = (
     "the Playground is read-only"
 )
 _BUSY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+_OVERLOAD = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 # 502 and 504 are a gateway's words; 52x are the same of a widespread content delivery network.
 # What stood behind it may have taken the records.
 _GATEWAY = {502, 504, 520, 522, 524}
@@ -82,12 +90,18 @@ def judge_answer(answer: Answer) -> Judgement:
     if status in _GATEWAY:
         return Judgement(Verdict.UNKNOWN, f"a gateway answered in Miso's place ({said})")
     if status in _BUSY or status >= _SERVER_ERRORS:
-        return Judgement(Verdict.BUSY, f"Miso is busy ({said})", retry_after=answer.retry_after)
+        return Judgement(
+            Verdict.BUSY,
+            f"Miso is busy ({said})",
+            retry_after=answer.retry_after,
+            overload=status in _OVERLOAD,
+        )
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         to = f" to {printable(answer.location)}" if answer.location else ""
         return Judgement(
             Verdict.FAILED,
-            f"the server redirects{to} ({status}), which is not followed; check --server",
+            f"the server redirects{to} ({status}), which is not followed, because records and key "
+            "go to no other address than the one given; check --server",
         )
     return Judgement(Verdict.FAILED, f"Miso did not take the request ({said}); check --server")
 
@@ -112,7 +126,7 @@ def _judge_success(answer: Answer, said: str) -> Judgement:
         return Judgement(Verdict.ACCEPTED, said)
     if isinstance(answer.body.get("data"), list) and answer.body["data"]:
         return Judgement(Verdict.REFUSED, said, lines=answer.body["data"])
-    return Judgement(Verdict.FAILED, f"Miso answered {answer.status} with errors ({said})")
+    return Judgement(Verdict.TROUBLED, f"Miso answered {answer.status} with errors ({said})")
 
 
 def _lines(answer: Answer) -> Any:  # noqa: ANN401 -- as Miso sent it

@@ -244,7 +244,7 @@ def _answer(response: requests.Response, text: bytes) -> Answer:
     return Answer(
         response.status_code,
         body,
-        _retry_after(response.headers.get("Retry-After")),
+        _retry_after(response.headers.get("Retry-After"), response.headers.get("Date")),
         location.netloc.rpartition("@")[2] if location else "",
     )
 
@@ -272,22 +272,36 @@ def _kind(error: BaseException) -> str:
     return type(error).__name__
 
 
-def _retry_after(text: str | None) -> float | None:
-    """Return a `Retry-After` header, in seconds or as a date, as seconds from now."""
+def _retry_after(text: str | None, date: str | None) -> float | None:
+    """Return a `Retry-After` header, in seconds or as a date, as seconds from now.
+
+    Args:
+        text: The header.
+        date: The `Date` header of the same answer: by its clock, a date is further off or nearer.
+    """
     if text is None:
         return None
     try:
-        seconds = float(text) if text.strip().isdecimal() else _seconds_until(text)
+        if text.strip().isdecimal():
+            seconds = float(text)
+        else:
+            seconds = (_moment(text) - _now(date)).total_seconds()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return min(max(seconds, 0.0), MOST_RETRY_AFTER)
 
 
-def _seconds_until(date: str) -> float:
+def _now(date: str | None) -> datetime:
+    """Return what the time is by an answer's `Date`, or by our clock where it says none."""
+    try:
+        return _moment(date or "")
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return datetime.now(UTC)
+
+
+def _moment(date: str) -> datetime:
     when = parsedate_to_datetime(date)
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return (when - datetime.now(UTC)).total_seconds()
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when
 
 
 def _split(address: str) -> SplitResult | None:

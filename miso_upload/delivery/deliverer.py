@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from miso_upload.delivery.answers import Answer, Judgement, Verdict, judge_answer
@@ -16,6 +16,7 @@ from miso_upload.delivery.client import NotSentError, UnknownOutcomeError
 from miso_upload.delivery.parts import Part
 from miso_upload.delivery.refusals import read_refusal
 from miso_upload.delivery.retry import Backoff, Pace
+from miso_upload.delivery.throttle import Throttle
 from miso_upload.errors import DeliveryError, KeyRefusedError
 from miso_upload.records import Batch, Leftover, Reason, Receipt, Rejection
 
@@ -85,6 +86,7 @@ class Deliverer:
         options: How.
         stop: When set, nothing more is sent and no wait goes on.
         pace: Bounds the requests a second of all threads together.
+        throttle: Bounds the requests under way, fewer where Miso is busy.
         listener: Is told of waits.
     """
 
@@ -95,12 +97,14 @@ class Deliverer:
         stop: Stops,
         *,
         pace: Pace | None = None,
+        throttle: Throttle | None = None,
         listener: Listens | None = None,
     ) -> None:
         self._client = client
         self._options = options
         self._stop = stop
         self._pace = pace or Pace(None)
+        self._throttle = throttle or Throttle(_NO_BOUND)
         self._listener = listener
         # Lowered for all when Miso answers 413, so that it has to be told only once.
         self._most_bytes = options.most_bytes
@@ -126,6 +130,7 @@ class Deliverer:
                 work.set_aside(part, _larger_than(self._options.most_bytes))
             else:
                 todo.extendleft(reversed(self._settle(part, self._send(part, work), work)))
+        self._judge_suspects(work)
         return work.receipt(time.monotonic() - started)
 
     def _send(self, part: Part, work: _Work) -> Judgement:
@@ -135,24 +140,47 @@ class Deliverer:
         judgement = _STOPPED
         waited = 0.0
         attempt = 0
-        while not self._stop.wait(self._pace.turn()):
+        while (place := self._turn()) is not None:
             attempt += 1
             judgement = self._ask(body, work)
+            fewer = self._give_back(place, judgement)
             if judgement.verdict is Verdict.UNKNOWN:
                 part.doubtful = True
                 if self._options.on_unknown != "resend":
                     return judgement
-            elif judgement.verdict is not Verdict.BUSY:
+            elif not _may_pass(judgement, part):
                 return judgement
             wait = backoff.wait(attempt, waited, judgement.retry_after)
             if wait is None:
-                return _gave_up(judgement, attempt)
+                return _gave_up(judgement, attempt, backoff)
             if self._listener is not None:
-                self._listener.waiting(wait, judgement.message)
+                self._listener.waiting(wait, judgement.message + fewer)
             waited += wait
             if self._stop.wait(wait):
                 break
         return judgement
+
+    def _turn(self) -> int | None:
+        """Wait for a place among the requests under way; None where the run was stopped instead."""
+        while not self._stop.is_set():
+            wait, place = self._throttle.turn()
+            if not wait:
+                if not self._stop.wait(self._pace.turn()):
+                    return place
+                self._throttle.done(place, went_well=False)
+            else:
+                self._stop.wait(wait)
+        return None
+
+    def _give_back(self, place: int, judgement: Judgement) -> str:
+        """Give the place back; return what to say of it."""
+        fewer = self._throttle.done(
+            place,
+            went_well=judgement.verdict in _DEALT_WITH,
+            busy=judgement.overload,
+            pause=judgement.retry_after,
+        )
+        return f"; sending {self._throttle.places} at a time" if fewer else ""
 
     def _ask(self, body: bytes, work: _Work) -> Judgement:
         work.requests += 1
@@ -168,29 +196,35 @@ class Deliverer:
         """Account for `part` as far as the judgement goes; return what must be sent again."""
         if judgement.verdict is not Verdict.UNKNOWN:
             self._unknown_in_a_row = 0
-        if judgement.verdict is Verdict.TOO_LARGE or (
-            judgement.verdict is Verdict.REFUSED and len(part) > 1
-        ):
+        if _asks_for_less(judgement, part):
             work.refusals += 1
             if work.refusals > self._options.most_refusals:
                 self._end(part, _too_many_refusals(judgement, work.refusals), work)
                 return []
+            return self._send_less(part, judgement, work)
         match judgement.verdict:
             case Verdict.ACCEPTED:
                 work.accept(part)
             case Verdict.REFUSED:
                 return self._set_bad_aside(part, judgement, work)
-            case Verdict.TOO_LARGE:
-                return self._split(part, judgement, work)
             case Verdict.KEY_REFUSED:
                 self._end(part, KeyRefusedError(judgement.message), work)
             case Verdict.UNKNOWN if self._goes_on():
                 work.leave(part)
-            case Verdict.BUSY | Verdict.UNKNOWN if self._stop.is_set():
+            case Verdict.BUSY | Verdict.UNKNOWN | Verdict.TROUBLED if self._stop.is_set():
                 work.leave(part)
+            case Verdict.TROUBLED:
+                work.suspects.append((part, judgement))
             case _:
                 self._end(part, DeliveryError(judgement.message), work)
         return []
+
+    def _send_less(self, part: Part, judgement: Judgement, work: _Work) -> list[Part]:
+        if judgement.verdict is Verdict.TOO_LARGE:
+            return self._split(part, judgement, work)
+        if judgement.verdict is Verdict.REFUSED:
+            return self._set_bad_aside(part, judgement, work)
+        return list(part.halves())
 
     def _goes_on(self) -> bool:
         """Return whether a request with an unknown outcome is left alone, and the next one sent.
@@ -207,6 +241,17 @@ class Deliverer:
         work.leave(part)
         work.stop = error
         self._stop.set()
+
+    def _judge_suspects(self, work: _Work) -> None:
+        """Set aside single records that trouble Miso, if it took others of the same batch.
+
+        If it took none, the trouble may well be its own.
+        """
+        for part, judgement in work.suspects:
+            if work.accepted:
+                work.set_aside(part, Reason("Miso:", f"refused the record ({judgement.message})"))
+            else:
+                self._end(part, DeliveryError(judgement.message), work)
 
     def _split(self, part: Part, judgement: Judgement, work: _Work) -> list[Part]:
         if len(part) == 1:
@@ -259,6 +304,7 @@ class _Work:
         self.requests = 0
         self.bytes_sent = 0
         self.refusals = 0
+        self.suspects: list[tuple[Part, Judgement]] = []
         self.stop: DeliveryError | None = None
 
     def accept(self, part: Part) -> None:
@@ -292,6 +338,8 @@ class _Work:
         )
 
 
+_NO_BOUND = 1_000_000
+_DEALT_WITH = {Verdict.ACCEPTED, Verdict.REFUSED, Verdict.TROUBLED, Verdict.TOO_LARGE}
 _STOPPED = Judgement(Verdict.BUSY, "the run was stopped before this was sent")
 
 
@@ -302,11 +350,27 @@ def _too_many_refusals(judgement: Judgement, refusals: int) -> DeliveryError:
     )
 
 
-def _gave_up(judgement: Judgement, attempts: int) -> Judgement:
+def _asks_for_less(judgement: Judgement, part: Part) -> bool:
+    """Return whether the same records may be taken in smaller requests, or without some of them."""
+    if len(part) == 1:
+        return judgement.verdict is Verdict.TOO_LARGE
+    return judgement.verdict in (Verdict.TOO_LARGE, Verdict.REFUSED, Verdict.TROUBLED)
+
+
+def _may_pass(judgement: Judgement, part: Part) -> bool:
+    """Return whether the very same request may be taken another time."""
+    # A smaller request tells more, as long as there is one.
+    alone = judgement.verdict is Verdict.TROUBLED and len(part) == 1
+    return alone or judgement.verdict is Verdict.BUSY
+
+
+def _gave_up(judgement: Judgement, attempts: int, backoff: Backoff) -> Judgement:
     wait = judgement.retry_after
     asked = f", which asks to wait {wait:,.0f} s" if wait is not None else ""
+    if wait is not None and wait > backoff.patience:
+        asked += f" where --retry-for allows {backoff.patience:,.0f}"
     message = f"{judgement.message}{asked}; gave up after {attempts} attempt(s)"
-    return Judgement(judgement.verdict, message, retry_after=wait)
+    return replace(judgement, message=message)
 
 
 def _larger_than(most_bytes: int) -> Reason:

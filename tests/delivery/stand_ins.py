@@ -2,7 +2,7 @@
 
 from threading import Event
 
-from miso_upload.delivery import Backoff, Deliverer, DeliveryOptions
+from miso_upload.delivery import Backoff, Deliverer, DeliveryOptions, Throttle
 from miso_upload.delivery.answers import Answer
 from miso_upload.encoding import decode, encode_joined
 from miso_upload.records import Batch
@@ -101,18 +101,26 @@ class NoWait(Event):
     def __init__(self):
         super().__init__()
         self.waits = []
+        self.now = 0.0
 
     def wait(self, timeout=None):
-        """Note the wait and return at once."""
+        """Note the wait, put the clock forward and return at once."""
         if timeout:
             self.waits.append(timeout)
+            self.now += timeout
         return self.is_set()
 
 
 def deliverer(posts, *, stop=None, listener=None, pace=None, backoff=None, **options):
     options["backoff"] = backoff or Backoff(draw=lambda: 0.5)
+    stop = stop or NoWait()
     return Deliverer(
-        posts, DeliveryOptions(**options), stop or NoWait(), listener=listener, pace=pace
+        posts,
+        DeliveryOptions(**options),
+        stop,
+        listener=listener,
+        pace=pace,
+        throttle=Throttle(4, clock=lambda: stop.now),
     )
 
 

@@ -41,10 +41,10 @@ def test_a_200_that_is_not_from_miso_leaves_the_outcome_open(body):
     assert verdict(200, body) is Verdict.UNKNOWN
 
 
-def test_a_200_that_says_errors_is_a_failure():
+def test_a_200_that_says_errors_is_no_acceptance():
     judgement = judge_answer(Answer(200, {"errors": True, "message": "None were inserted."}))
 
-    assert judgement.verdict is Verdict.FAILED
+    assert judgement.verdict is Verdict.TROUBLED
     assert "200: None were inserted." in judgement.message
 
 
@@ -55,6 +55,13 @@ def test_a_200_that_says_errors_and_names_records_is_a_refusal():
 
     assert judgement.verdict is Verdict.REFUSED
     assert judgement.lines == lines
+
+
+@pytest.mark.parametrize(
+    ("status", "overload"), [(429, True), (503, True), (408, False), (500, False), (502, False)]
+)
+def test_only_a_server_that_has_too_much_to_do_is_spared(status, overload):
+    assert judge_answer(Answer(status)).overload is overload
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -292,6 +292,17 @@ def test_retry_after_may_be_a_date(zone):
     assert 290 < client_for("https://api.test").post(BODY).retry_after <= 300
 
 
+@responses.activate
+def test_a_date_to_come_back_at_is_by_the_clock_of_who_names_it():
+    headers = {
+        "Retry-After": "Mon, 01 Jan 2024 00:00:30 GMT",
+        "Date": "Mon, 01 Jan 2024 00:00:00 GMT",
+    }
+    responses.post(URL, status=503, headers=headers)
+
+    assert client_for("https://api.test").post(BODY).retry_after == 30
+
+
 # -- nothing was sent ------------------------------------------------------------------------------
 
 

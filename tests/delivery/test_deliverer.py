@@ -28,6 +28,16 @@ class Waits:
         self.heard.append((seconds, why))
 
 
+class StopsInWait(NoWait):
+    """Is set in the first wait."""
+
+    def wait(self, timeout=None):
+        """Set it instead of waiting."""
+        if timeout:
+            self.set()
+        return self.is_set()
+
+
 class StopsAfter(NoWait):
     """Is set once it has been asked so often."""
 
@@ -312,9 +322,7 @@ def test_what_was_accepted_before_the_key_was_refused_stays_accepted():
     assert len(receipt.pending) == 10 - receipt.accepted
 
 
-@pytest.mark.parametrize(
-    "answer", [Answer(302, location="elsewhere.test"), Answer(404), Answer(200, {"errors": True})]
-)
+@pytest.mark.parametrize("answer", [Answer(302, location="elsewhere.test"), Answer(404)])
 def test_what_cannot_be_helped_ends_the_run_with_the_position_kept(answer):
     posts = Posts(then=answer)
 
@@ -322,6 +330,44 @@ def test_what_cannot_be_helped_ends_the_run_with_the_position_kept(answer):
 
     assert (len(posts.requests), receipt.accepted, len(receipt.pending)) == (1, 0, 5)
     assert isinstance(receipt.stop, DeliveryError)
+
+
+# -- a 200 that says errors, and names no record ---------------------------------------------------
+
+TROUBLE = Answer(200, {"errors": True, "message": "None were inserted."})
+
+
+def test_trouble_that_passes_sets_nothing_aside():
+    receipt = deliverer(Posts(TROUBLE)).deliver(batch(5))
+
+    assert (receipt.accepted, receipt.rejections, receipt.possible_duplicates) == (5, (), 0)
+
+
+def test_trouble_with_a_single_record_that_passes_does_not_set_it_aside():
+    receipt = deliverer(Posts(TROUBLE, TROUBLE)).deliver(batch(1))
+
+    assert (receipt.accepted, receipt.rejections) == (1, ())
+
+
+@pytest.mark.parametrize("bad", [1, 4, 9])
+def test_the_record_that_troubles_miso_is_found_while_it_takes_the_others(bad):
+    troubled = is_bad(bad)
+    posts = Posts(then=lambda records: TROUBLE if any(map(troubled, records)) else OK)
+
+    receipt = deliverer(posts).deliver(batch(9))
+
+    assert lines_of(receipt.rejections) == [bad]
+    assert "None were inserted." in receipt.rejections[0].reasons[0].text
+    assert (receipt.accepted, receipt.stop) == (8, None)
+
+
+def test_trouble_with_every_record_sets_none_aside():
+    """It may be Miso's own."""
+    receipt = deliverer(Posts(then=TROUBLE)).deliver(batch(9))
+
+    assert (receipt.accepted, receipt.rejections) == (0, ())
+    assert list(receipt.pending) == list(range(1, 10))
+    assert "200: None were inserted." in str(receipt.stop)
 
 
 # -- trying again ----------------------------------------------------------------------------------
@@ -339,10 +385,34 @@ def test_what_certainly_was_not_taken_is_sent_again_and_is_no_duplicate(again):
 def test_waits_grow_and_are_told():
     stop, waits = NoWait(), Waits()
 
-    deliverer(Posts(BUSY, BUSY, BUSY), stop=stop, listener=waits).deliver(batch(1))
+    deliverer(Posts(*[Answer(500)] * 3), stop=stop, listener=waits).deliver(batch(1))
 
     assert stop.waits == [0.25, 0.5, 1.0]
-    assert waits.heard == [(wait, "Miso is busy (503)") for wait in stop.waits]
+    assert waits.heard == [(wait, "Miso is busy (500)") for wait in stop.waits]
+
+
+def test_fewer_requests_at_a_time_are_told():
+    waits = Waits()
+
+    deliverer(Posts(BUSY, BUSY, BUSY), listener=waits).deliver(batch(1))
+
+    assert [why for _, why in waits.heard] == [
+        "Miso is busy (503); sending 2 at a time",
+        "Miso is busy (503); sending 1 at a time",
+        "Miso is busy (503)",
+    ]
+
+
+def test_what_one_request_is_told_to_wait_all_wait():
+    stop = NoWait()
+    delivers = deliverer(Posts(Answer(429, retry_after=7)), stop=stop)
+    delivers._stop = StopsInWait()
+    delivers.deliver(batch(1))
+    delivers._stop = stop
+
+    delivers.deliver(batch(1))
+
+    assert stop.waits == [7]
 
 
 def test_a_delay_that_miso_names_is_kept():
@@ -371,7 +441,9 @@ def test_a_delay_beyond_patience_ends_the_run_and_is_told():
     receipt = deliverer(posts, stop=stop).deliver(batch(5))
 
     assert stop.waits == []
-    assert "which asks to wait 86,400 s; gave up after 1 attempt(s)" in str(receipt.stop)
+    assert "asks to wait 86,400 s where --retry-for allows 600; gave up after 1" in str(
+        receipt.stop
+    )
 
 
 def test_requests_of_one_pace_take_turns():
@@ -401,12 +473,6 @@ def test_nothing_is_sent_after_a_stop_that_came_while_waiting_for_a_turn():
 
 
 def test_a_stop_ends_a_wait_and_leaves_the_rest_for_the_next_run():
-    class StopsInWait(NoWait):
-        def wait(self, timeout=None):
-            if timeout:
-                self.set()
-            return self.is_set()
-
     posts = Posts(then=BUSY)
 
     receipt = deliverer(posts, stop=StopsInWait()).deliver(batch(5))

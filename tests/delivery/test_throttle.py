@@ -1,0 +1,239 @@
+import threading
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from miso_upload.delivery import Throttle
+
+
+class Clock:
+    """Goes forward when told to."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        """Return the seconds."""
+        return self.now
+
+
+def take(throttle):
+    """Take a place, which is there."""
+    wait, number = throttle.turn()
+    assert wait == 0
+    return number
+
+
+def fill(throttle):
+    return [take(throttle) for _ in range(throttle.places)]
+
+
+class Server:
+    """Is sent as much as the throttle allows, all the time, and serves so many at once."""
+
+    def __init__(self, throttle, capacity):
+        self.throttle = throttle
+        self.capacity = capacity
+        self.served = self.refused = 0
+        self._under_way = []
+
+    def round(self):
+        """Answer once for each place."""
+        for _ in range(self.throttle.places):
+            while not (turn := self.throttle.turn())[0]:
+                self._take(turn[1])
+            self.throttle.done(self._under_way.pop(0), went_well=True)
+            self.served += 1
+
+    def _take(self, number):
+        if len(self._under_way) < self.capacity:
+            self._under_way.append(number)
+            return
+        self.refused += 1
+        self.throttle.done(number, went_well=False, busy=True)
+
+
+def test_there_are_as_many_places_as_allowed():
+    throttle = Throttle(3, Clock())
+
+    fill(throttle)
+
+    assert throttle.places == 3
+    assert throttle.turn()[0] > 0
+
+
+def test_a_place_given_back_is_free():
+    throttle = Throttle(1, Clock())
+
+    throttle.done(take(throttle), went_well=True)
+
+    take(throttle)
+
+
+def test_a_busy_server_halves_the_places():
+    throttle = Throttle(8, Clock())
+
+    assert throttle.done(take(throttle), went_well=False, busy=True)
+
+    assert throttle.places == 4
+
+
+def test_requests_refused_together_are_one_piece_of_news():
+    throttle = Throttle(8, Clock())
+
+    fewer = [throttle.done(n, went_well=False, busy=True) for n in fill(throttle)]
+
+    assert throttle.places == 4
+    assert fewer == [True] + [False] * 7
+
+
+def test_there_is_always_one_place():
+    throttle = Throttle(8, Clock())
+
+    for _ in range(10):
+        throttle.done(take(throttle), went_well=False, busy=True)
+
+    assert throttle.places == 1
+
+
+def test_other_failures_do_not_change_the_places():
+    throttle = Throttle(4, Clock())
+
+    for number in fill(throttle):
+        throttle.done(number, went_well=False)
+
+    assert throttle.places == 4
+
+
+def test_places_come_back_one_at_a_time_and_never_more_than_allowed():
+    throttle = Throttle(8, Clock())
+    throttle.done(take(throttle), went_well=False, busy=True)
+
+    server, seen = Server(throttle, capacity=100), [throttle.places]
+    for _ in range(200):
+        server.round()
+        seen.append(throttle.places)
+
+    assert all(after - before in (0, 1) for before, after in pairwise(seen))
+    assert seen[0] == 4
+    assert set(seen[100:]) == {8}
+
+
+def test_places_that_nobody_uses_are_no_reason_for_more():
+    throttle = Throttle(8, Clock())
+    throttle.done(take(throttle), went_well=False, busy=True)
+
+    for _ in range(100):
+        throttle.done(take(throttle), went_well=True)
+
+    assert throttle.places == 4
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 3, 5, 12])
+def test_a_server_of_constant_capacity_is_seldom_asked_for_too_much(capacity):
+    throttle = Throttle(16, Clock())
+
+    server = Server(throttle, capacity)
+
+    while server.served < 2000:
+        server.round()
+
+    assert server.refused < 0.03 * 2000
+
+
+def test_a_server_that_grows_is_followed():
+    throttle = Throttle(16, Clock())
+    server = Server(throttle, capacity=2)
+    while server.served < 200:
+        server.round()
+
+    server.capacity, before = 16, server.served
+    while throttle.places < 16:
+        server.round()
+
+    assert server.served - before < 300
+
+
+def test_who_is_told_to_wait_tells_all():
+    clock = Clock()
+    throttle = Throttle(4, clock)
+
+    throttle.done(take(throttle), went_well=False, busy=True, pause=7.0)
+
+    assert throttle.turn()[0] == 7
+    clock.now += 3
+    assert throttle.turn()[0] == 4
+    clock.now += 4
+    take(throttle)
+
+
+def test_a_shorter_wait_does_not_end_a_longer_one():
+    throttle = Throttle(4, Clock())
+    first, second = take(throttle), take(throttle)
+
+    throttle.done(first, went_well=False, pause=60.0)
+    throttle.done(second, went_well=False, pause=1.0)
+
+    assert throttle.turn()[0] == 60
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.just("turn"),
+        st.tuples(st.booleans(), st.booleans(), st.none() | st.floats(0, 100)),
+        st.floats(0, 200),
+    ),
+    max_size=200,
+)
+
+
+@settings(max_examples=200)
+@given(st.integers(1, 20), STEPS)
+def test_whatever_happens_there_is_a_place_and_never_one_too_many(most, steps):
+    clock = Clock()
+    throttle = Throttle(most, clock)
+    taken = []
+    for step in steps:
+        if step == "turn":
+            wait, number = throttle.turn()
+            if not wait:
+                assert len(taken) < throttle.places
+                taken.append(number)
+        elif isinstance(step, tuple):
+            well, busy, pause = step
+            if taken:
+                throttle.done(taken.pop(0), went_well=well, busy=busy, pause=pause)
+        else:
+            clock.now += step
+        assert 1 <= throttle.places <= most
+    for number in taken:
+        throttle.done(number, went_well=True)
+    clock.now += 1000
+    take(throttle)
+
+
+def test_threads_never_have_more_places_than_there_are():
+    throttle = Throttle(3)
+    lock, under_way, seen = threading.Lock(), [0], []
+
+    def send():
+        for _ in range(200):
+            wait, number = throttle.turn()
+            if wait:
+                continue
+            with lock:
+                under_way[0] += 1
+                seen.append(under_way[0])
+            with lock:
+                under_way[0] -= 1
+            throttle.done(number, went_well=True)
+
+    threads = [threading.Thread(target=send) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert max(seen) <= 3
