@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import contextmanager
-from threading import Condition, current_thread, main_thread
+from threading import Condition, Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
 Item = TypeVar("Item")
+_WAKING: signal.Signals | None = getattr(signal, "SIGURG", None)
+"""Ignored by whoever does not ask for it, so one that comes late does no harm; Windows has none."""
+_SECONDS_BETWEEN_WAKINGS = 0.1
 
 
 class StopReading(BaseException):
@@ -31,16 +34,19 @@ class StopSignal:
         self._said = False
         self._changed = Condition()  # over a reentrant lock, unlike an Event's
         self._reading = False
+        self._handling = False
 
     def is_set(self) -> bool:
         """Return whether the run is to stop."""
         return self._said
 
     def set(self) -> None:
-        """Say that the run is to stop."""
+        """Say that the run is to stop, also to a main thread that waits for input."""
         with self._changed:
             self._said = True
             self._changed.notify_all()
+        if self._reading and self._handling and current_thread() is not main_thread():
+            Thread(target=self._wake_the_reader, name="waking", daemon=True).start()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until told to stop, but not longer than `timeout` seconds; return `is_set()`."""
@@ -52,13 +58,25 @@ class StopSignal:
         """Mark code that may wait for input, and does nothing that must not be broken off.
 
         Raises:
-            StopReading: A signal came.
+            StopReading: A signal came, or the run is to stop.
         """
         try:
             self._reading = True
+            # Who says so from now on sees that somebody reads; who said so before may not have.
+            if self._said:
+                raise StopReading
             yield
         finally:
             self._reading = False
+
+    def _wake_the_reader(self) -> None:
+        """Break off the main thread's read, as only a signal can."""
+        identity = main_thread().ident
+        # A signal that comes just before the system call that waits does not break it off.
+        while self._reading and self._handling and _WAKING is not None and identity is not None:
+            signal.pthread_kill(identity, _WAKING)
+            with self._changed:
+                self._changed.wait(_SECONDS_BETWEEN_WAKINGS)
 
     def interruptible(self, items: Iterator[Item]) -> Iterator[Item]:
         """Yield from `items`, whose `next` may wait for input, until told to stop."""
@@ -72,7 +90,7 @@ class StopSignal:
 
     @contextmanager
     def on_signals(self, leave: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Stop on SIGINT, SIGTERM and SIGHUP while in this context.
+        """Stop on SIGINT, SIGTERM and SIGHUP while in this context, and let `set` break off reads.
 
         The second signal ends the process at once: what it was about to send is an intent in the
         ledger, so nothing is lost.
@@ -96,6 +114,11 @@ class StopSignal:
                 self._reading = False
                 raise StopReading
 
+        def wake(_number: int, _frame: FrameType | None) -> None:
+            if self._reading and self._said:
+                self._reading = False
+                raise StopReading
+
         numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
         before = {number: signal.getsignal(number) for number in numbers if number is not None}
         # A parent such as nohup that has a signal ignored means it; None is not Python's own.
@@ -106,8 +129,12 @@ class StopSignal:
         }
         for number in ours:
             signal.signal(number, handle)
+        if _WAKING is not None:
+            ours[_WAKING] = signal.signal(_WAKING, wake) or signal.SIG_DFL
+        self._handling = True
         try:
             yield
         finally:
+            self._handling = False
             for number, handler in ours.items():
                 signal.signal(number, handler)

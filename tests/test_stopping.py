@@ -113,6 +113,41 @@ def test_a_read_that_waits_for_input_is_broken_off():
     os.close(write)
 
 
+def test_a_read_that_waits_for_input_is_broken_off_by_another_thread_too():
+    read, write = os.pipe()
+    stop = StopSignal()
+    alarm = threading.Timer(0.1, stop.set)
+    alarm.start()
+
+    with stop.on_signals(), pytest.raises(StopReading), stop.reading():
+        os.read(read, 1)
+
+    assert stop.signal_number is None
+    os.close(read)
+    os.close(write)
+
+
+def test_a_read_is_not_begun_after_the_stop_was_said():
+    stop = StopSignal()
+    stop.set()
+
+    with pytest.raises(StopReading), stop.reading():
+        raise AssertionError
+
+
+def test_a_thread_that_says_stop_breaks_off_nothing_but_a_read():
+    stop = StopSignal()
+    with stop.on_signals():
+        with stop.reading():
+            pass
+        thread = threading.Thread(target=stop.set)
+        thread.start()
+        thread.join()
+        time.sleep(0.05)
+
+    assert stop.is_set()
+
+
 def test_what_is_no_read_is_not_broken_off():
     stop = StopSignal()
     with stop.on_signals():
@@ -186,13 +221,30 @@ for _ in range(200):
 """
 
 
-def test_signals_at_any_moment_lose_nothing_but_the_item_at_hand():
+ANY_MOMENT_OF_A_THREAD = """
+import threading
+from miso_upload.stopping import StopSignal
+
+for _ in range(200):
+    stop = StopSignal()
+    alarm = threading.Timer(0.0005, stop.set)
+    with stop.on_signals():
+        alarm.start()
+        got = list(stop.interruptible(iter(range(10**9))))
+        alarm.join()
+    assert got == list(range(len(got)))
+    assert stop.is_set()
+"""
+
+
+@pytest.mark.parametrize("program", [ANY_MOMENT, ANY_MOMENT_OF_A_THREAD])
+def test_signals_at_any_moment_lose_nothing_but_the_item_at_hand(program):
     """However a signal falls between the lines of `interruptible`, it ends in good order.
 
     In a process of its own: what measures the coverage of this one cannot be broken off anywhere.
     """
     done = subprocess.run(
-        [sys.executable, "-c", ANY_MOMENT], cwd=ROOT, timeout=60, capture_output=True, check=False
+        [sys.executable, "-c", program], cwd=ROOT, timeout=60, capture_output=True, check=False
     )
 
     assert (done.returncode, done.stderr) == (0, b"")

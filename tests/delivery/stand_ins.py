@@ -1,5 +1,6 @@
 """Batches without a transform, and servers without a network."""
 
+import time
 from threading import Event
 
 from miso_upload.delivery import Backoff, Deliverer, DeliveryOptions, Throttle
@@ -120,7 +121,7 @@ def deliverer(posts, *, stop=None, listener=None, pace=None, backoff=None, **opt
         stop,
         listener=listener,
         pace=pace,
-        throttle=Throttle(4, clock=lambda: stop.now),
+        throttle=Throttle(4, clock=lambda: getattr(stop, "now", time.monotonic())),
     )
 
 
