@@ -7,10 +7,12 @@ their passwords too. What was sent when they occurred is not guessed from them, 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
+from ssl import SSLCertVerificationError
 from threading import local
 from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -31,6 +33,8 @@ MOST_ANSWER_BYTES = 32 * 2**20
 MOST_RETRY_AFTER = 366 * 86_400.0
 """Seconds; whoever asks to wait longer means never."""
 _PIECE = 65_536
+_REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})\b")
+"""The status of a proxy's refusal, which `http.client` tells in its error's text only."""
 
 
 class NotSentError(Exception):
@@ -166,13 +170,16 @@ class Client:
 
     def _why_not_sent(self, error: Exception, cause: BaseException) -> str:
         if isinstance(error, requests.exceptions.ProxyError):
-            return f"the proxy on the way to {self.host} failed; check HTTPS_PROXY"
+            return self._why_no_proxy(cause)
         if isinstance(cause, transport.NameResolutionError):
             return f"the name {self.host} cannot be resolved; check the network, --server"
         if isinstance(cause, transport.NewConnectionError):
             return f"cannot connect to {self.host}: {_kind(cause)}; check --server"
         if isinstance(error, requests.exceptions.SSLError):
-            return f"no secure connection to {self.host}: {_kind(cause)}; check its certificate"
+            return (
+                f"no secure connection to {self.host}: {_kind(cause)}; check its certificate, and "
+                "REQUESTS_CA_BUNDLE if your own authority has signed it"
+            )
         if isinstance(cause, transport.TimeoutError):
             return f"{self.host} did not accept a connection in time; check the network"
         if isinstance(error, requests.ConnectionError):
@@ -180,6 +187,18 @@ class Client:
         if not isinstance(error, requests.RequestException):
             return f"no secure connection to {self.host}: {_kind(error)}; check REQUESTS_CA_BUNDLE"
         return f"no request could be made to {self.host}: {type(error).__name__}"
+
+    def _why_no_proxy(self, cause: BaseException) -> str:
+        proxies = requests.utils.get_environ_proxies(self._url, no_proxy=None)
+        parts = _split(requests.utils.select_proxy(self._url, proxies) or "")
+        proxy = f" {parts.netloc.rpartition('@')[2]}" if parts else ""
+        answered = _REFUSED_TUNNEL.search(str(cause))
+        why = f" ({answered[1]})" if answered else ""
+        scheme = "HTTPS" if self._target.encrypted else "HTTP"
+        return (
+            f"the proxy{proxy} on the way to {self.host} failed{why}; check {scheme}_PROXY and "
+            "NO_PROXY"
+        )
 
 
 class _Session(requests.Session):
@@ -265,6 +284,8 @@ def _kind(error: BaseException) -> str:
     """Return what the operating system says of `error`, or what sort of error it is."""
     seen: BaseException | None = error
     while seen is not None:
+        if isinstance(seen, SSLCertVerificationError):
+            return f"certificate verify failed: {seen.verify_message}"
         if isinstance(seen, OSError) and seen.strerror:
             return seen.strerror
         inner = seen.args[-1] if seen.args and isinstance(seen.args[-1], BaseException) else None

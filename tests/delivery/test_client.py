@@ -3,11 +3,8 @@ import gzip
 import http.client
 import io
 import logging
-import shutil
 import socket
-import ssl
 import struct
-import subprocess
 import threading
 import time
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -17,6 +14,7 @@ from email.utils import format_datetime
 import pytest
 import requests
 import responses
+from certificates import self_signed
 
 from miso_upload import __version__
 from miso_upload.delivery import Client, Target
@@ -374,7 +372,9 @@ def test_a_proxy_that_is_not_there_means_nothing_was_sent(monkeypatch, proxy):
 
     message = failing("https://api.test", NotSentError)
 
-    assert message == "the proxy on the way to api.test failed; check HTTPS_PROXY"
+    assert message == (
+        f"the proxy 127.0.0.1:{port} on the way to api.test failed; check HTTPS_PROXY and NO_PROXY"
+    )
 
 
 @pytest.mark.parametrize(
@@ -613,21 +613,7 @@ def test_a_certificate_of_somebody_else_means_nothing_was_sent(tls):
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory):
     """Return a server's side of TLS, and the file with the certificate to trust."""
-    if shutil.which("openssl") is None:
-        pytest.skip("a certificate has to be made, and there is no openssl")
-    key, certificate = (tmp_path_factory.mktemp("tls") / name for name in ("key", "certificate"))
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-            *("-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context, certificate
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 # -- proxies and other surroundings ----------------------------------------------------------------

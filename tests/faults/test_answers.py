@@ -1,0 +1,142 @@
+"""Answers that are no answers, and some that only look like one."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import KEY
+from .misbehaving import OK, Do, Say, pouring
+
+TROUBLE = Say(200, {"errors": True, "message": "None of the records were inserted."})
+GIGABYTE = 2**30
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process took is asked of Linux")
+def test_an_answer_of_a_gigabyte_is_not_read_into_memory(job, serve):
+    """In a process of its own, whose memory is measured."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {GIGABYTE}\r\n\r\n".encode()
+    server = serve(then=Do(pouring(head, GIGABYTE)))
+    command = [sys.executable, "-m", "miso_upload", str(job.history), "--server", server.url]
+
+    process = subprocess.Popen(
+        [*command, "--max-attempts", "1"],
+        env={**os.environ, "MISO_API_KEY": KEY},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    said = process.stderr.read()
+    process.stdout.close()
+    process.stderr.close()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+
+    assert process.returncode == 3
+    assert "sent an answer without an end" in said
+    assert used.ru_maxrss < 250_000
+    assert job.status() == (6, 0, 0, 6, 0, 0)
+
+
+def test_a_200_with_errors_is_never_counted_as_accepted(job, serve):
+    server = serve(OK, then=TROUBLE)
+
+    said = job.must_stop(server)
+
+    assert "Miso answered 200 with errors (200: None of the records were inserted.)" in said
+    server.heal()
+    job.must_finish(server)
+    assert job.status()[5] == 0
+
+
+def test_a_200_with_errors_that_passes_sets_nothing_aside(job, serve):
+    server = serve(OK, TROUBLE)
+
+    job.must_finish(server)
+
+    assert job.status()[5] == 0
+
+
+def test_a_record_that_is_answered_200_with_errors_is_found_and_set_aside(job, serve):
+    def answer(records):
+        return TROUBLE if any(each["user_id"] == "user-3" for each in records) else OK
+
+    server = serve(then=answer)
+
+    run = job.upload(server)
+
+    assert run.code == 1
+    assert job.status() == (6, 5, 1, 0, 0, 0)
+    assert server.numbers == [1, 2, 4, 5, 6]
+    assert list(job.rejects) == [3]
+    assert "None of the records were inserted." in str(job.rejects[3]["reasons"])
+
+
+def test_a_200_with_errors_that_names_its_records_is_a_refusal(job, serve):
+    lines = ["data.1.product_ids is invalid. It is bad."]
+    server = serve(OK, Say(200, {"errors": True, "data": lines}))
+
+    run = job.upload(server)
+
+    assert run.code == 1
+    assert server.numbers == [1, 2, 3, 5, 6]
+    assert list(job.rejects) == [4]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_with_the_key_to_another_host(job, serve, status):
+    elsewhere = serve()
+    away = {"Location": f"http://localhost:{elsewhere.port}/?token=sentinel"}
+    server = serve(OK, then=Say(status, "", away))
+
+    said = job.must_stop(server)
+
+    assert f"the server redirects to localhost:{elsewhere.port} ({status}), which is not " in said
+    assert "records and key go to no other address than the one given; check --server" in said
+    assert "sentinel" not in said
+    assert elsewhere.heard == []
+    assert len(server.heard) == 2
+    server.heal()
+    job.must_finish(server)
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 415])
+def test_a_request_that_nobody_wants_is_not_sent_again(job, serve, status):
+    server = serve(OK, then=Say(status, {"message": "No."}))
+
+    said = job.must_stop(server)
+
+    assert f"Miso did not take the request ({status}: No.); check --server" in said
+    assert len(server.heard) == 2
+    server.heal()
+    job.must_finish(server)
+
+
+@pytest.mark.parametrize("most", [1, 2, 4])
+def test_a_413_halves_requests_until_they_fit(job, serve, most):
+    server = serve(then=lambda records: OK if len(records) <= most else Say(413, ""))
+
+    run = job.must_finish(server, "--chunk-size", "6")
+
+    assert "the request was too large (413); sending smaller requests" in run.err
+    assert server.numbers == [1, 2, 3, 4, 5, 6]
+    assert len(server.heard) <= 9
+
+
+def test_a_single_record_that_is_too_large_is_set_aside(job, serve):
+    def answer(records):
+        return Say(413, "") if any(each["user_id"] == "user-4" for each in records) else OK
+
+    server = serve(then=answer)
+
+    run = job.upload(server, "--chunk-size", "6")
+
+    assert run.code == 1
+    assert job.status() == (6, 5, 1, 0, 0, 0)
+    assert sorted(server.numbers) == [1, 2, 3, 5, 6]
+    assert "the record is too large for Miso (413)" in run.out
+    assert list(job.rejects) == [4]
+    server.heal()
+    assert job.upload(server, "--chunk-size", "6").code == 0
+    assert sorted(server.numbers) == [1, 2, 3, 5, 6]

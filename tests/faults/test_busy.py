@@ -1,0 +1,124 @@
+"""Faults in which Miso took nothing, and may take it later."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from .misbehaving import OK, Say
+
+PAGE = "<html><body><h1>Service Unavailable</h1></body></html>"
+BUSY = {
+    "408": Say(408, {"message": "Request timeout."}),
+    "429": Say(429, {"message": "Too many requests."}),
+    "429 with Retry-After: 0": Say(429, "", {"Retry-After": "0"}),
+    "429 with a date that has passed": Say(
+        429, "", {"Retry-After": "Mon, 01 Jan 2024 00:00:00 GMT"}
+    ),
+    "429 with nonsense": Say(429, "", {"Retry-After": "soon"}),
+    "500": Say(500, {"message": "Something went wrong."}),
+    "500 without a body": Say(500, ""),
+    "503 with a page": Say(503, PAGE, {"Content-Type": "text/html"}),
+    "503 without a body": Say(503, ""),
+}
+parametrize_busy = pytest.mark.parametrize("answer", BUSY.values(), ids=BUSY)
+
+
+@parametrize_busy
+def test_a_busy_server_is_asked_again(job, serve, answer):
+    server = serve(OK, answer)
+
+    run = job.must_finish(server)
+
+    assert f"Miso is busy ({answer.status}" in run.err
+    assert "trying again in" in run.err
+    assert len(server.heard) == 4
+    assert job.status()[5] == 0
+
+
+@parametrize_busy
+def test_a_server_that_stays_busy_is_not_asked_forever(job, serve, answer):
+    server = serve(OK, then=answer)
+
+    said = job.must_stop(server)
+
+    assert f"Miso is busy ({answer.status}" in said
+    assert "gave up after 2 attempt(s)" in said
+    assert len(server.heard) == 3
+    server.heal()
+    job.must_finish(server)
+
+
+@pytest.mark.parametrize("form", ["seconds", "date", "date by a clock that is wrong"])
+def test_the_wait_that_a_busy_server_asks_for_is_kept(job, serve, form):
+    now = datetime.now(UTC) if form == "date" else datetime(2031, 5, 6, tzinfo=UTC)
+    headers = {"Retry-After": "1"}
+    if form != "seconds":
+        headers = {"Retry-After": format_datetime(now + timedelta(seconds=2), usegmt=True)}
+    if form == "date by a clock that is wrong":
+        headers["Date"] = format_datetime(now, usegmt=True)
+    asked = []
+
+    def busy(_records):
+        asked.append(time.monotonic())
+        return Say(429, "", headers)
+
+    def served(_records):
+        asked.append(time.monotonic())
+        return OK
+
+    server = serve(OK, busy, served)
+
+    job.must_finish(server)
+
+    assert asked[1] - asked[0] >= 0.9
+
+
+@pytest.mark.parametrize(
+    "when", ["86400", "9" * 40, "Fri, 31 Dec 9999 23:59:59 GMT"], ids=["a day", "forever", "a date"]
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_wait_that_is_absurd_is_not_waited_for_and_told(job, serve, status, when):
+    server = serve(OK, Say(status, "", {"Retry-After": when}))
+
+    said = job.must_stop(server, "--retry-for", "30")
+
+    assert "which asks to wait" in said
+    assert "where --retry-for allows 30; gave up after 1 attempt(s)" in said
+    assert len(server.heard) == 2
+    job.must_finish(server)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_server_is_sent_fewer_requests_at_a_time(job, serve, status):
+    server = serve(*[Say(status, "")] * 3)
+
+    run = job.must_finish(server, "--concurrency", "4", "--chunk-size", "1", "--max-attempts", "8")
+
+    assert f"Miso is busy ({status}); sending 2 at a time" in run.err
+
+
+def test_a_server_of_little_capacity_gets_everything_and_is_seldom_asked_for_more(job, serve):
+    """It serves two at once, of eight that may be sent."""
+    capacity, refused = 2, []
+    server = serve()
+
+    def answer(_records):
+        time.sleep(0.01)
+        if server.under_way <= capacity:
+            return OK
+        refused.append(1)
+        return Say(429, {"message": "Too many requests."})
+
+    server.then = answer
+    job.more_rows(300)
+
+    run = job.upload(
+        server, "--concurrency", "8", "--chunk-size", "1", "--max-attempts", "20", "--json"
+    )
+
+    assert run.code == 0, run
+    assert sorted(server.numbers) == list(range(1, 301))
+    assert server.peak <= 8
+    assert len(refused) < 45

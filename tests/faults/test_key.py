@@ -1,0 +1,96 @@
+"""A key that Miso does not want."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import row
+
+from .conftest import KEY
+from .misbehaving import OK, Say
+
+REFUSALS = {
+    "401": Say(401, {"message": "invalid api key."}),
+    "403": Say(403, {"message": "Request is denied due to bot blocking."}),
+    "401 without a body": Say(401, ""),
+    "403 with a page": Say(403, "<html></html>"),
+    "400 of the Playground": Say(400, {"message": "The Playground is read-only."}),
+}
+parametrize_refusals = pytest.mark.parametrize("answer", REFUSALS.values(), ids=REFUSALS)
+
+
+@parametrize_refusals
+@pytest.mark.parametrize("auth", ["query", "header"])
+def test_a_refused_key_stops_the_run_at_once(job, serve, answer, auth):
+    server = serve(OK, then=answer)
+
+    said = job.must_stop(server, "--auth", auth, code=4)
+
+    assert len(server.heard) == 2
+    assert f"{answer.status}" in said
+    assert "secret key (not the publishable one) of the environment you mean" in said
+    assert "the Playground is read-only" in said
+    server.heal()
+    job.must_finish(server)
+
+
+def test_a_key_that_is_refused_at_first_sight_leaves_all_rows_to_be_sent(job, serve):
+    server = serve(then=REFUSALS["401"])
+
+    run = job.upload(server)
+
+    assert run.code == 4
+    assert job.status() == (2, 0, 0, 0, 2, 0)
+    assert len(server.heard) == 1
+
+
+def test_after_a_refused_key_only_what_was_under_way_is_sent(job, serve):
+    job.more_rows(100)
+
+    def refuse(_records):
+        time.sleep(0.05)
+        return REFUSALS["401"]
+
+    server = serve(then=refuse)
+
+    run = job.upload(server, "--concurrency", "4", "--chunk-size", "1")
+
+    assert run.code == 4
+    assert len(server.heard) <= 4
+    assert server.held == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a read is broken off as POSIX does it")
+@pytest.mark.parametrize("answer", [REFUSALS["401"], Say(404, "")], ids=["401", "404"])
+def test_a_run_that_has_to_end_does_not_wait_for_more_of_standard_input(serve, answer):
+    """In a process of its own, whose input says no more and does not end."""
+    server = serve(then=answer)
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "miso_upload", "-", "--format", "jsonl"),
+            *("--server", server.url, "--chunk-size", "100"),
+        ],
+        env={**os.environ, "MISO_API_KEY": KEY},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for number in range(1000):
+        process.stdin.write(json.dumps(row(number)) + "\n")
+    process.stdin.flush()
+
+    try:
+        code = process.wait(20)
+    finally:
+        process.kill()
+    said = process.stderr.read()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        stream.close()
+
+    assert code == (4 if answer.status == 401 else 3)
+    assert str(answer.status) in said
+    assert "Traceback" not in said
