@@ -2,8 +2,9 @@
 
 The policy is additive increase and multiplicative decrease, as in TCP, with a memory of where it
 went wrong: just below the number that was refused last it stays for a while before it tries that
-number again. So a server of constant capacity is asked for too much only now and then, and one that
-grows is followed, since a number that goes well for once is no edge any more.
+number again, and gives up one place, not half of them, where that is refused once more. So a server
+of constant capacity is asked for too much only now and then, and one that grows is followed, since
+a number that goes well is no edge any more.
 """
 
 from __future__ import annotations
@@ -98,8 +99,10 @@ class Throttle:
             return False
         self._cuts += 1
         before = self.places
+        # The number refused last, refused again, is nothing new: the one below it serves.
+        left = before - 1 if before >= self._edge else self._places * _CUT
         self._edge = max(before, 2.0)
-        self._places = max(self._places * _CUT, 1.0)
+        self._places = max(left, 1.0)
         return self.places < before
 
     def _grow(self) -> None:

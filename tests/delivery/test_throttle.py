@@ -89,6 +89,20 @@ def test_requests_refused_together_are_one_piece_of_news():
     assert fewer == [True] + [False] * 7
 
 
+def test_the_number_refused_last_is_tried_again_at_the_cost_of_one_place():
+    throttle = Throttle(16, Clock())
+    server = Server(throttle, capacity=8)
+    while server.served < 500:
+        server.round()
+
+    seen = set()
+    while server.served < 1500:
+        server.round()
+        seen.add(throttle.places)
+
+    assert seen <= {8, 9}
+
+
 def test_there_is_always_one_place():
     throttle = Throttle(8, Clock())
 

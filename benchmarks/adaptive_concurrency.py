@@ -1,0 +1,196 @@
+"""How an upload follows a server whose capacity changes: the curve and its figures.
+
+    python benchmarks/adaptive_concurrency.py --curve docs/adaptive_concurrency.svg
+
+A server on loopback takes a tenth of a second for each request and serves so many at once; to one
+more it answers 429, with no word of when to return. How many it serves changes as it goes. The
+upload may send 16 at once throughout. With --fixed, the upload does not learn from the answers: it
+shows what the policy is good for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from faults.misbehaving import OK, Misbehaving, Say  # noqa: E402 -- found through the path above
+
+CAPACITIES = (8, 2, 12, 4)
+SERVICE_SECONDS = 0.1
+CONCURRENCY = 16
+ROWS_IN_A_REQUEST = 20
+WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 800, 320, 52, 44, 16, 40
+FIXED = (
+    "from miso_upload.delivery.throttle import Throttle; Throttle._cut = lambda *_: False; "
+    "from miso_upload.cli import main; main()"
+)
+
+
+class Tick(NamedTuple):
+    """What happened in one second."""
+
+    capacity: float
+    served: int
+    refused: int
+
+
+class Server:
+    """Serves so many at once, by the second."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        self.answers = []
+        self._began = None
+        self._under_way = 0
+        self._lock = threading.Lock()
+
+    def capacity(self, since):
+        """Return how many are served at once, so many seconds after the first request."""
+        return CAPACITIES[min(int(since / self.seconds), len(CAPACITIES) - 1)]
+
+    def answer(self, _records):
+        """Serve, or refuse."""
+        with self._lock:
+            now = time.monotonic()
+            self._began = self._began or now
+            refused = self._under_way >= self.capacity(now - self._began)
+            if refused:
+                self.answers.append((now - self._began, False))
+                return Say(429, {"message": "Too many requests."})
+            self._under_way += 1
+        time.sleep(SERVICE_SECONDS)
+        with self._lock:
+            self._under_way -= 1
+            self.answers.append((time.monotonic() - self._began, True))
+        return OK
+
+    def ticks(self):
+        """Return what happened, second by second."""
+        ticks = []
+        for second in range(int(self.seconds * len(CAPACITIES))):
+            here = [good for since, good in self.answers if int(since) == second]
+            ideal = self.capacity(second) / SERVICE_SECONDS
+            ticks.append(Tick(ideal, sum(here), len(here) - sum(here)))
+        return ticks
+
+
+def measure(seconds, *, fixed):
+    """Run the upload for as long as the capacities last, and return the ticks."""
+    server = Server(seconds)
+    rows = ROWS_IN_A_REQUEST * int(sum(CAPACITIES) / SERVICE_SECONDS * seconds * 1.3)
+    # Where it is there: what is measured is the server's pace and not the disk's.
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+    with tempfile.TemporaryDirectory(dir=memory) as place, Misbehaving(then=server.answer) as double:
+        history = Path(place) / "history.jsonl"
+        with history.open("w") as file:
+            for number in range(rows):
+                record = {"type": "like", "user_id": f"u{number}", "product_ids": ["p"]}
+                file.write(json.dumps(record | {"timestamp": "2024-05-01T10:00:00Z"}) + "\n")
+        process = subprocess.Popen(
+            [
+                *([sys.executable, "-c", FIXED] if fixed else [sys.executable, "-m", "miso_upload"]),
+                *(str(history), "--server", double.url, "--quiet", "--max-attempts", "1000"),
+                *("--concurrency", str(CONCURRENCY), "--chunk-size", str(ROWS_IN_A_REQUEST)),
+                *("--state-dir", place, "--rejects", f"{place}/rejects.jsonl"),
+            ],
+            env={**os.environ, "MISO_API_KEY": "benchmark", "PYTHONPATH": str(ROOT)},
+        )
+        while not server.answers:
+            time.sleep(0.01)
+        time.sleep(seconds * len(CAPACITIES))
+        ticks = server.ticks()
+        process.terminate()
+        process.wait(60)
+    return ticks
+
+
+def figures(ticks, seconds):
+    """Return the figures as lines of a table, one for each capacity."""
+    lines = ["| served at once | requests served, of possible | refused | caught up after |"]
+    lines.append("|---|---|---|---|")
+    for place, capacity in enumerate(CAPACITIES):
+        phase = ticks[int(place * seconds) : int((place + 1) * seconds)]
+        served = sum(tick.served for tick in phase)
+        refused = sum(tick.refused for tick in phase)
+        possible = sum(tick.capacity for tick in phase)
+        good = (n for n, tick in enumerate(phase) if tick.served >= 0.8 * tick.capacity)
+        lines.append(
+            f"| {capacity} | {served:,} of {possible:,.0f} ({served / possible:.0%}) | "
+            f"{refused:,} ({refused / (served + refused):.1%}) | {next(good, '-')} s |"
+        )
+    served, refused = (sum(getattr(tick, name) for tick in ticks) for name in ("served", "refused"))
+    possible = sum(tick.capacity for tick in ticks)
+    lines.append(
+        f"| all | {served:,} of {possible:,.0f} ({served / possible:.0%}) | "
+        f"{refused:,} ({refused / (served + refused):.1%}) | |"
+    )
+    return lines
+
+
+def curve(ticks):
+    """Return the curve as SVG, drawn by hand: what was possible, what was served, what refused."""
+    most = max(tick.capacity for tick in ticks) * 1.15
+    wide, high = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+
+    def at(second, value):
+        return f"{LEFT + second / len(ticks) * wide:.1f},{TOP + (1 - value / most) * high:.1f}"
+
+    def line(values, style):
+        points = " ".join(at(second + 0.5, value) for second, value in enumerate(values))
+        return f'<polyline points="{points}" fill="none" {style}/>'
+
+    ends = list(accumulate(1 for _ in ticks))
+    steps = [at(0, ticks[0].capacity)]
+    for end, (before, after) in zip(ends, pairwise([*ticks, ticks[-1]]), strict=True):
+        steps += [at(end, before.capacity), at(end, after.capacity)]
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        'font-family="sans-serif" font-size="12">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
+        f'<polyline points="{" ".join(steps)}" fill="none" stroke="#999" stroke-dasharray="5 3"/>',
+        line([tick.served for tick in ticks], 'stroke="#1769aa" stroke-width="2"'),
+        line([tick.refused for tick in ticks], 'stroke="#c62828" stroke-width="1.5"'),
+    ]
+    for value in range(0, int(most) + 1, 20):
+        x, y = at(0, value).split(",")
+        parts.append(f'<text x="{float(x) - 6}" y="{float(y) + 4}" text-anchor="end">{value}</text>')
+        parts.append(f'<line x1="{x}" y1="{y}" x2="{WIDTH - RIGHT}" y2="{y}" stroke="#eee"/>')
+    for second in range(0, len(ticks) + 1, 10):
+        x, y = at(second, 0).split(",")
+        parts.append(f'<text x="{x}" y="{float(y) + 18}" text-anchor="middle">{second} s</text>')
+    legend = (("#999", "possible"), ("#1769aa", "served"), ("#c62828", "refused with 429"))
+    for place, (colour, text) in enumerate(legend):
+        x = LEFT + place * 110
+        parts.append(f'<line x1="{x}" y1="22" x2="{x + 20}" y2="22" stroke="{colour}" stroke-width="2"/>')
+        parts.append(f'<text x="{x + 26}" y="26">{text}</text>')
+    parts.append(f'<text x="{WIDTH - RIGHT}" y="26" text-anchor="end">requests a second</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def main():
+    """Measure, draw, and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=15, help="for each capacity; default: 15")
+    parser.add_argument("--curve", type=Path, metavar="FILE", help="where to draw the curve (SVG)")
+    parser.add_argument("--fixed", action="store_true", help="do not learn from the answers")
+    options = parser.parse_args()
+    ticks = measure(options.seconds, fixed=options.fixed)
+    if options.curve:
+        options.curve.write_text(curve(ticks), encoding="utf-8")
+    print("\n".join(figures(ticks, options.seconds)))
+
+
+if __name__ == "__main__":
+    main()
