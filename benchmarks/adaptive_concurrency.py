@@ -91,8 +91,11 @@ def measure(seconds, *, fixed):
     server = Server(seconds)
     rows = ROWS_IN_A_REQUEST * int(sum(CAPACITIES) / SERVICE_SECONDS * seconds * 1.3)
     # Where it is there: what is measured is the server's pace and not the disk's.
-    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
-    with tempfile.TemporaryDirectory(dir=memory) as place, Misbehaving(then=server.answer) as double:
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with (
+        tempfile.TemporaryDirectory(dir=memory) as place,
+        Misbehaving(then=server.answer) as double,
+    ):
         history = Path(place) / "history.jsonl"
         with history.open("w") as file:
             for number in range(rows):
@@ -100,7 +103,11 @@ def measure(seconds, *, fixed):
                 file.write(json.dumps(record | {"timestamp": "2024-05-01T10:00:00Z"}) + "\n")
         process = subprocess.Popen(
             [
-                *([sys.executable, "-c", FIXED] if fixed else [sys.executable, "-m", "miso_upload"]),
+                *(
+                    [sys.executable, "-c", FIXED]
+                    if fixed
+                    else [sys.executable, "-m", "miso_upload"]
+                ),
                 *(str(history), "--server", double.url, "--quiet", "--max-attempts", "1000"),
                 *("--concurrency", str(CONCURRENCY), "--chunk-size", str(ROWS_IN_A_REQUEST)),
                 *("--state-dir", place, "--rejects", f"{place}/rejects.jsonl"),
@@ -155,9 +162,9 @@ def curve(ticks):
     steps = [at(0, ticks[0].capacity)]
     for end, (before, after) in zip(ends, pairwise([*ticks, ticks[-1]]), strict=True):
         steps += [at(end, before.capacity), at(end, after.capacity)]
+    box = f'viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        'font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {box}>',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
         f'<polyline points="{" ".join(steps)}" fill="none" stroke="#999" stroke-dasharray="5 3"/>',
         line([tick.served for tick in ticks], 'stroke="#1769aa" stroke-width="2"'),
@@ -165,7 +172,9 @@ def curve(ticks):
     ]
     for value in range(0, int(most) + 1, 20):
         x, y = at(0, value).split(",")
-        parts.append(f'<text x="{float(x) - 6}" y="{float(y) + 4}" text-anchor="end">{value}</text>')
+        parts.append(
+            f'<text x="{float(x) - 6}" y="{float(y) + 4}" text-anchor="end">{value}</text>'
+        )
         parts.append(f'<line x1="{x}" y1="{y}" x2="{WIDTH - RIGHT}" y2="{y}" stroke="#eee"/>')
     for second in range(0, len(ticks) + 1, 10):
         x, y = at(second, 0).split(",")
@@ -173,7 +182,9 @@ def curve(ticks):
     legend = (("#999", "possible"), ("#1769aa", "served"), ("#c62828", "refused with 429"))
     for place, (colour, text) in enumerate(legend):
         x = LEFT + place * 110
-        parts.append(f'<line x1="{x}" y1="22" x2="{x + 20}" y2="22" stroke="{colour}" stroke-width="2"/>')
+        parts.append(
+            f'<line x1="{x}" y1="22" x2="{x + 20}" y2="22" stroke="{colour}" stroke-width="2"/>'
+        )
         parts.append(f'<text x="{x + 26}" y="26">{text}</text>')
     parts.append(f'<text x="{WIDTH - RIGHT}" y="26" text-anchor="end">requests a second</text>')
     return "\n".join([*parts, "</svg>", ""])
