@@ -166,7 +166,7 @@ def target_miso(url, place, certificate, clients):
     said = showing(out + err)
     for text, pattern in (("success", r'"success"'), ("error logged", r"^(?:ERROR|CRITICAL) Resp")):
         if count := len(re.findall(pattern, err, re.MULTILINE)):
-            said.append(f"{count} × {text}")
+            said.append(f"{count} x {text}")
     return Ran("; ".join(said) or "nothing", code)
 
 
@@ -178,7 +178,7 @@ def miso_sdk(url, place, certificate, clients):
         "success" if '"success"' in line else f"`{line[:50].replace('|', '/')}`"
         for line in out.splitlines()
     )
-    said = [f"{count} × {answer}" for answer, count in answers.items()]
+    said = [f"{count} x {answer}" for answer, count in answers.items()]
     return Ran("; ".join([*showing(out + err), *said]) or "nothing", code)
 
 
