@@ -1,0 +1,270 @@
+"""An upload under random faults, killed again and again, and then every row compared.
+
+    python benchmarks/soak.py --minutes 60 --kill-every 180
+
+The sandbox runs in a process of its own, treats one request in five badly, and keeps what it takes
+in SQLite. Files are generated, uploaded and deleted, one set after the other; the upload is killed
+(-9) at random moments, every few minutes, and the same command is run again. The requests a second
+are bounded. When the time is up, the last set is finished, and then three accounts must agree: what
+was generated, what the server holds, row by row, and what the ledger says.
+
+Exits with 0 if they do and memory was flat, with 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PROGRAM = (sys.executable, "-m", "miso_upload")
+KEY = "sentinel-key-0123456789"
+FAULTS = {
+    "429": 0.04, "503": 0.03, "500": 0.02, "502": 0.02, "502-after": 0.02, "drop": 0.02,
+    "drop-after": 0.02, "garbage": 0.01, "errors-true": 0.02,
+}  # fmt: skip
+"""One request in five, together."""
+EXPECTED = {0, 1, 3, -signal.SIGKILL}
+"""Settled, settled with rejected rows, stopped before the end, and killed."""
+ROWS_IN_A_FILE = 10_000
+BAD_EVERY = 97
+WARM_UP_SECONDS = 20
+MOST_GROWTH = 16 * 1024
+"""KiB by which memory may differ between the first and the last third of a process's life."""
+
+
+def record(file, number):
+    """Return a row of a file, which no other is equal to; some of them are bad."""
+    moment = number * 7919 + file * 104_729
+    month, day, hour = moment % 12 + 1, moment % 28 + 1, moment % 24
+    bad = number % BAD_EVERY == 0
+    return {
+        "type": ("product_detail_page_view", "add_to_cart", "like")[number % 3],
+        "timestamp": f"2024-{13 if bad else month:02}-{day:02}T{hour:02}:{number % 60:02}:00Z",
+        "user_id": f"{file}-{number}",
+        "product_ids": [f"sku-{moment % 5000}"],
+    }
+
+
+def write_file(place, file):
+    """Write a file, every third one packed."""
+    path = place / f"part-{file:06}.jsonl{'.gz' if file % 3 == 0 else ''}"
+    opener = gzip.open if file % 3 == 0 else open
+    with opener(path, "wt", encoding="utf-8") as out:
+        for number in range(1, ROWS_IN_A_FILE + 1):
+            out.write(json.dumps(record(file, number)) + "\n")
+    return path
+
+
+@dataclass
+class Life:
+    """One process of the upload: how it ended, and its memory, as (seconds, KiB)."""
+
+    paths: list[Path]
+    code: int | None = None
+    memory: list[tuple[float, int]] = field(default_factory=list)
+
+    def growth(self):
+        """Return how much more memory it had in its last third than in its first, or None."""
+        settled = [kib for seconds, kib in self.memory if seconds > WARM_UP_SECONDS]
+        third = len(settled) // 3
+        if third < 5:
+            return None
+        return statistics.median(settled[-third:]) - statistics.median(settled[:third])
+
+
+def start_sandbox(place):
+    """Start the sandbox; return its process and its address."""
+    faults = [word for name, rate in FAULTS.items() for word in ("--fault", f"{name}:{rate}")]
+    with (place / "sandbox.log").open("w") as log:
+        process = subprocess.Popen(
+            [*PROGRAM, "sandbox", "--port", "0", "--store", str(place / "store.sqlite"), *faults,
+             "--fault", "seed:1", "--quiet"],
+            stdout=subprocess.PIPE, stderr=log, text=True,
+            env={**os.environ, "MISO_SANDBOX_KEY": KEY, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    return process, re.search(r"http://\S+:\d+", process.stdout.readline())[0]
+
+
+def memory_of(process):
+    """Return a process's resident memory in KiB, as Linux has it."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return None
+    found = re.search(r"VmRSS:\s+(\d+)", status)
+    return int(found[1]) if found else None
+
+
+def upload(paths, url, place, options, kill_after):
+    """Run the upload of a set, killing it after so many seconds if it lives that long."""
+    command = [
+        *PROGRAM, *map(str, paths), "--server", url, "--json",
+        "--state-dir", str(place / "state"), "--rejects", str(place / "rejects.jsonl"),
+        "--chunk-size", str(options.chunk_size), "--max-requests-per-second", str(options.rate),
+    ]  # fmt: skip
+    life = Life(paths)
+    with (place / "upload.log").open("a") as log:
+        began = time.monotonic()
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "MISO_API_KEY": KEY, "PYTHONPATH": str(ROOT)},
+        )
+        while process.poll() is None:
+            lived = time.monotonic() - began
+            if kill_after is not None and lived >= kill_after:
+                process.send_signal(signal.SIGKILL)
+            if kib := memory_of(process):
+                life.memory.append((lived, kib))
+            time.sleep(0.5)
+        life.code = process.wait()
+    return life
+
+
+def soak(place, options):
+    """Upload one set after the other until the time is up; return the lives and the files."""
+    draw = random.Random(options.seed)
+    sandbox, url = start_sandbox(place)
+    lives, files, ends = [], 0, time.monotonic() + options.minutes * 60
+    # A set outlives the upload of it, at the pace that the requests allow.
+    in_a_set = max(int(options.rate * options.chunk_size * options.kill_every / ROWS_IN_A_FILE), 1)
+    try:
+        while time.monotonic() < ends:
+            inputs = place / "inputs"
+            inputs.mkdir()
+            paths = [write_file(inputs, files + number) for number in range(1, in_a_set + 1)]
+            files += in_a_set
+            while not lives or lives[-1].paths != paths or lives[-1].code not in (0, 1):
+                moment = draw.uniform(0.2, 1.4) * options.kill_every
+                over = time.monotonic() >= ends
+                lives.append(upload(paths, url, place, options, None if over else moment))
+                if lives[-1].code not in EXPECTED:
+                    sys.exit((place / "upload.log").read_text()[-2000:])
+            shutil.rmtree(inputs)
+    finally:
+        sandbox.send_signal(signal.SIGINT)
+        sandbox.wait(60)
+        sandbox.stdout.close()
+    return lives, files
+
+
+def compare(place, files):
+    """Return what the server holds beside what was generated, and its requests by fault."""
+    seen = {file: bytearray(ROWS_IN_A_FILE + 1) for file in range(1, files + 1)}
+    found = Counter(missing=0, doubled=0, altered=0, strange=0)
+    with closing(sqlite3.connect(place / "store.sqlite")) as store:
+        for (body,) in store.execute("SELECT body FROM records"):
+            arrived = json.loads(body)
+            file, _, number = arrived.get("user_id", "").partition("-")
+            if not (file.isdecimal() and int(file) in seen and number.isdecimal()):
+                found["strange"] += 1
+                continue
+            expected = record(int(file), int(number))
+            found["altered"] += arrived != expected
+            found["strange"] += int(number) % BAD_EVERY == 0
+            found["doubled"] += seen[int(file)][int(number)] > 0
+            seen[int(file)][int(number)] = 1
+        requests = dict(
+            store.execute("SELECT ifnull(fault, 'none'), count(*) FROM requests GROUP BY 1")
+        )
+    for counts in seen.values():
+        good = (number for number in range(1, ROWS_IN_A_FILE + 1) if number % BAD_EVERY)
+        found["missing"] += sum(not counts[number] for number in good)
+    return found, requests
+
+
+def ledger_of(place):
+    """Return the sums of the ledger over all files."""
+    command = [*PROGRAM, "status", "--json", "--state-dir", str(place / "state")]
+    done = subprocess.run(
+        command, capture_output=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    totals = Counter()
+    for source in json.loads(done.stdout):
+        totals.update(source["totals"])
+    return totals
+
+
+def judge(place, lives, files):
+    """Compare the accounts; return the lines of the summary, and what is wrong."""
+    found, requests = compare(place, files)
+    totals = ledger_of(place)
+    rows, bad = files * ROWS_IN_A_FILE, files * (ROWS_IN_A_FILE // BAD_EVERY)
+    ends = Counter("killed" if life.code == -signal.SIGKILL else life.code for life in lives)
+    growths = [growth for life in lives if (growth := life.growth()) is not None]
+    peak = max((kib for life in lives for _, kib in life.memory), default=0)
+    faulty = sum(requests.values()) - requests.get("none", 0)
+    rejects = (place / "rejects.jsonl").read_text().splitlines()
+    log = (place / "upload.log").read_text()
+    claims = {
+        "no row is missing": found["missing"] == 0,
+        "no row is altered or strange": not found["altered"] and not found["strange"],
+        "rows that are there twice were counted": found["doubled"] <= totals["duplicates"],
+        "the equation holds": totals["rows"]
+        == rows
+        == sum(totals[name] for name in ("accepted", "rejected", "skipped", "unknown", "pending")),
+        "every good row is accepted, every bad one rejected": totals["accepted"] == rows - bad
+        and totals["rejected"] == bad,
+        "the rejects file has each bad row once": len(rejects) == len(set(rejects)) == bad,
+        "no traceback, no key in any output": "Traceback" not in log and KEY not in log,
+        "memory is flat": bool(growths) and max(growths) < MOST_GROWTH,
+    }
+    shown = ", ".join(f"{name} {count}" for name, count in sorted(requests.items()))
+    lines = [
+        f"- {rows:,} rows in {files:,} files, {bad:,} of them bad; {sum(requests.values()):,} "
+        f"requests, {faulty / sum(requests.values()):.1%} of them treated badly ({shown})",
+        f"- {len(lives)} runs, {ends['killed']} of them killed with -9; exit codes of the others: "
+        + ", ".join(f"{code} ({n} x)" for code, n in ends.items() if code != "killed"),
+        f"- at the server: {found['missing']:,} missing, {found['altered']:,} altered, "
+        f"{found['strange']:,} strange, {found['doubled']:,} there twice, of "
+        f"{totals['duplicates']:,} counted as possibly there twice",
+        f"- the ledger: {totals['rows']:,} rows read = {totals['accepted']:,} accepted + "
+        f"{totals['rejected']:,} rejected + {totals['skipped']:,} skipped + {totals['unknown']:,} "
+        f"unknown + {totals['pending']:,} pending",
+        f"- memory: {peak / 1024:.0f} MiB at most; between the first and the last third of a "
+        f"process's life {max(growths, default=0) / 1024:+.1f} MiB at most, over {len(growths)} "
+        "processes that lived long enough to tell",
+        *(f"- {claim}: {'yes' if true else 'NO'}" for claim, true in claims.items()),
+    ]
+    return lines, [claim for claim, true in claims.items() if not true]
+
+
+def main():
+    """Soak, compare, and print the summary."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=60, help="default: 60")
+    parser.add_argument("--kill-every", type=float, default=180, help="seconds; default: 180")
+    parser.add_argument("--rate", type=float, default=6, help="requests a second; default: 6")
+    parser.add_argument("--chunk-size", type=int, default=200, help="rows in each; default: 200")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments to kill; default: 1")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="leave everything there")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="miso-upload-soak-") as temporary:
+        place = options.keep or Path(temporary)
+        place.mkdir(parents=True, exist_ok=True)
+        lives, files = soak(place, options)
+        lines, wrong = judge(place, lives, files)
+    print("\n".join(lines))
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
