@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from functools import partial
 
@@ -146,5 +147,11 @@ class Job:
 
 
 @pytest.fixture
-def job(tmp_path):
-    return Job(tmp_path)
+def job(tmp_path, caplog):
+    """The job, with everybody at their most talkative; the key is in nothing that it leaves."""
+    caplog.set_level(logging.DEBUG)
+    yield Job(tmp_path)
+    left = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert any(path.suffix == ".ledger" for path in left)
+    assert [path for path, data in left.items() if KEY.encode() in data] == []
+    assert KEY not in caplog.text
