@@ -128,14 +128,17 @@ def upload(paths, url, place, options, kill_after):
             stderr=log,
             env={**os.environ, "MISO_API_KEY": KEY, "PYTHONPATH": str(ROOT)},
         )
-        while process.poll() is None:
-            lived = time.monotonic() - began
-            if kill_after is not None and lived >= kill_after:
-                process.send_signal(signal.SIGKILL)
-            if kib := memory_of(process):
-                life.memory.append((lived, kib))
-            time.sleep(0.5)
-        life.code = process.wait()
+        try:
+            while process.poll() is None:
+                lived = time.monotonic() - began
+                if kill_after is not None and lived >= kill_after:
+                    process.kill()
+                if kib := memory_of(process):
+                    life.memory.append((lived, kib))
+                time.sleep(0.5)
+        finally:
+            process.kill()
+            life.code = process.wait()
     return life
 
 
@@ -241,7 +244,7 @@ def judge(place, lives, files):
         f"unknown + {totals['pending']:,} pending",
         f"- memory: {peak / 1024:.0f} MiB at most; between the first and the last third of a "
         f"process's life {max(growths, default=0) / 1024:+.1f} MiB at most, over {len(growths)} "
-        "processes that lived long enough to tell",
+        "that lived long enough to tell",
         *(f"- {claim}: {'yes' if true else 'NO'}" for claim, true in claims.items()),
     ]
     return lines, [claim for claim, true in claims.items() if not true]
