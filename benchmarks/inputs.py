@@ -30,9 +30,10 @@ BROWSERS = [
     for version in range(100, 140)
 ]
 BOTS = ["Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "curl/8.5.0"]
-COLUMNS = (
-    "event_time,event,session,customer,sku,category,brand,price,amount,page,address,browser"
-).split(",")
+COLUMNS = [
+    "event_time", "event", "session", "customer", "sku", "category", "brand", "price", "amount",
+    "page", "address", "browser",
+]  # fmt: skip
 MAPPING = """\
 [attributes]
 type = "event"

@@ -24,7 +24,8 @@ def bars(figures: Mapping[str, float], unit: str) -> str:
         top, length = ROW * place, WIDTH * figure / longest
         parts += [
             f'<text x="{LEFT - 8}" y="{top + 17}" text-anchor="end">{escape(name)}</text>',
-            f'<rect x="{LEFT}" y="{top + 4}" width="{length:.1f}" height="{ROW - 8}" fill="#3b6ea5"/>',
+            f'<rect x="{LEFT}" y="{top + 4}" width="{length:.1f}" height="{ROW - 8}" '
+            'fill="#3b6ea5"/>',
             f'<text x="{LEFT + length + 6:.1f}" y="{top + 17}">{figure:,.0f}</text>',
         ]
     return "\n".join([*parts, "</svg>"]) + "\n"

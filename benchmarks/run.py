@@ -90,7 +90,7 @@ def measure(work: Work, place: Path) -> None:
 
 
 def _megabytes(pid: int) -> float:
-    """Return the memory of a process and its children that no two of them share; 0 where unknown."""
+    """Return the memory of a process and its children, each page once; 0 where unknown."""
     total = 0
     for each in [pid, *_children(pid)]:
         try:
@@ -141,7 +141,8 @@ def all_work(
         Work("upload, ledger on", (*UPLOAD, str(ids), *send, url), rows,
              "dry run, JSONL with ids", 0.65),
         Work("8 requests at a time, 1 s each",
-             (*UPLOAD, str(few), "--chunk-size", str(SLOW_CHUNK), "--concurrency", "8", *send, slow),
+             (*UPLOAD, str(few), "--chunk-size", str(SLOW_CHUNK),
+              "--concurrency", "8", *send, slow),
              60),
     ]  # fmt: skip
     peers = str(HERE / "peers.py")
@@ -153,7 +154,8 @@ def all_work(
         singer = place / "singer"
         singer.mkdir()
         works.append(
-            Work("target-miso", (options.clients, peers, "target-miso", str(less), url, str(singer)),
+            Work("target-miso", 
+                 (options.clients, peers, "target-miso", str(less), url, str(singer)),
                  max(rows // 20, 1))
         )  # fmt: skip
     if options.parser:
