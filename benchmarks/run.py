@@ -154,7 +154,7 @@ def all_work(
         singer = place / "singer"
         singer.mkdir()
         works.append(
-            Work("target-miso", 
+            Work("target-miso",
                  (options.clients, peers, "target-miso", str(less), url, str(singer)),
                  max(rows // 20, 1))
         )  # fmt: skip
