@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: demo test check format wheel clean help
+.PHONY: demo test check bench format wheel clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -11,6 +11,7 @@ help:
 	@echo "make test     run the whole suite"
 	@echo "make check    formatting, lint and types"
 	@echo "make format   put the formatting right"
+	@echo "make bench    measure ratios against a short script and other tools; takes minutes"
 	@echo "make wheel    build the wheel and the source archive into dist/"
 	@echo "make clean    remove the environments and all that was built"
 
@@ -36,6 +37,12 @@ check: .venv/installed
 format: .venv/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# apachelogs is measured against, and needed for nothing else.
+bench: .venv/installed .venv-clients/installed
+	.venv-clients/bin/python -m pip install $(PIP_FLAGS) apachelogs==0.6.1
+	$(BIN)/python benchmarks/run.py --write \
+		--clients $(CURDIR)/.venv-clients/bin/python --parser $(CURDIR)/.venv-clients/bin/python
 
 wheel: .venv/installed
 	$(BIN)/python -m build
