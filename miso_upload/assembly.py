@@ -12,9 +12,8 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from miso_upload import __version__
@@ -34,19 +33,16 @@ from miso_upload.errors import (
     ConfigurationError,
     InterruptedRunError,
     LedgerError,
-    MisoUploadError,
-    SourceError,
 )
-from miso_upload.formats import Limits
 from miso_upload.ledger import Ledger
 from miso_upload.listener import Listener
 from miso_upload.locking import Locked
+from miso_upload.opening import open_inputs
 from miso_upload.pipeline import Input, Pipeline, PipelineOptions
 from miso_upload.recipe import Recipe
 from miso_upload.rejects import RejectsFile, rejects_path
 from miso_upload.report import Summary
 from miso_upload.settings import MOST_ROWS, Settings
-from miso_upload.sources import ReadingOptions, Source, expand_inputs
 from miso_upload.stages import Stages
 from miso_upload.stopping import StopReading, StopSignal
 from miso_upload.workers import InProcess, WorkerPool, worker_count
@@ -90,7 +86,8 @@ def upload(
         recipe = Recipe(settings)
         try:
             with stop.reading():
-                opened = _open_inputs(settings, recipe, listener)
+                own = _own_files(settings)
+                opened, gone = open_inputs(settings, own, recipe.transform, listener)
         except StopReading:
             raise InterruptedRunError(
                 "stopped by a signal before anything was read",
@@ -114,6 +111,7 @@ def upload(
             groups={name: each.group for name, each in recipe.schema.types.items()},
             workers=workers,
             concurrency=settings.concurrency,
+            problems=gone,
         )
         pipeline = Pipeline(
             ledger,
@@ -184,59 +182,17 @@ def _can_write(path: Path) -> bool:
     return os.access(path if path.exists() else path.parent, os.W_OK) and not path.is_dir()
 
 
-class _Opened(NamedTuple):
-    """An input that could be opened, and how to open it again."""
-
-    name: str
-    size: int | None
-    open: Callable[[], Source]
-
-
-def _open_inputs(settings: Settings, recipe: Recipe, listener: Listener) -> list[_Opened]:
-    """Open every input once, so that what is wrong with the last is said before the first is sent.
-
-    Standard input and pipes can be opened only once, so they are kept.
-    """
-    names, left_out = expand_inputs(
-        settings.inputs, allow_insecure_http=settings.allow_insecure_http
+def _own_files(settings: Settings) -> list[str]:
+    """Return the files that a run uses and that are no history, wherever they lie."""
+    named = (
+        settings.mapping,
+        settings.transform,
+        settings.schema,
+        settings.rejects,
+        settings.report,
     )
-    for name in left_out:
-        listener.noted(f"{name}: left out, it is a rejects file of ours")
-    if not names:
-        raise SourceError("nothing to upload; name a file, a pattern, or - for standard input")
-    options = ReadingOptions(
-        format=settings.format,
-        log_format=settings.log_format,
-        encoding=settings.encoding,
-        delimiter=settings.delimiter,
-        columns=settings.columns,
-        no_header=settings.no_header,
-        growing=settings.growing,
-        allow_insecure_http=settings.allow_insecure_http,
-        limits=Limits(rows=settings.chunk_size, row_bytes=settings.max_row_bytes),
-    )
-    opened = []
-    for name in names:
-        source = Source(name, options)
-        try:
-            recipe.transform(source)
-        except MisoUploadError:
-            source.close()
-            raise
-        if options.columns and source.body_line > 1:
-            listener.noted(
-                f"{name}: its first row is the names of --columns, and taken for a header"
-            )
-        if not source.can_reopen:
-            opened.append(_Opened(source.name, source.size, partial(_same, source)))
-        else:
-            source.close()
-            opened.append(_Opened(source.name, source.size, partial(Source, name, options)))
-    return opened
-
-
-def _same(source: Source) -> Source:
-    return source
+    ledgers = settings.state_dir.glob(f"*{LEDGER_SUFFIX}*")
+    return [*filter(None, named), *map(str, ledgers)]
 
 
 class _Rejects:

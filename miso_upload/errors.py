@@ -6,9 +6,10 @@
     │   └── SchemaError             a schema file that cannot be used
     ├── SourceError (2)             an input that cannot be read or is not what it was
     │   ├── DamagedSourceError (3)  broken in the middle; the rows before were delivered
+    │   ├── GoneSourceError (3)     was there a moment ago; its log was rotated perhaps
     │   ├── UnreachableSourceError (3)  in a remote place that does not answer
     │   ├── ChangedSourceError      rewritten since it was last read
-    │   │   └── ShorterSourceError  truncated, or an older copy
+    │   │   └── ShorterSourceError  truncated, an older copy, or one in the making
     │   └── JunkError               rows that are mostly not interactions
     ├── LedgerError (3)             the ledger cannot be read or written
     │   ├── ChangedRecipeError (2)  half a file was sent under another mapping
@@ -51,6 +52,12 @@ class SourceError(MisoUploadError):
 
 class DamagedSourceError(SourceError):
     """An input is broken in the middle; what came before was delivered."""
+
+    exit_code = 3
+
+
+class GoneSourceError(SourceError):
+    """An input is not there any more; it may have another name now."""
 
     exit_code = 3
 

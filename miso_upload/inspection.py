@@ -142,7 +142,7 @@ def _rejected_rows(
 
 def _rows(source: Source, span: LedgerSpan) -> dict[int, Any]:
     """Return the rows of a span as they are read now, by line."""
-    block = source.again(span.span)
+    block = source.again(span)
     if not span.digest:
         return {span.first_line: block.data[:200].decode(errors="replace")}
     rows: dict[int, Any] = {}

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 FEWEST_ROWS_TO_JUDGE = 10_000
 """How many rows must be read before the share of rejected ones is held against the input."""
 
+FEWEST_ROWS_TO_DOUBT = 100
+"""How many rows must be bad, and none good, before a recipe is doubted that has proven itself."""
+
 
 class JunkGuard:
     """Watches how many of a run's rows are rejected.
@@ -35,7 +38,7 @@ class JunkGuard:
         self._rows += rows
         self._rejected += rejected
 
-    def look_at(self, batch: Batch, name: str, place: str, *, proven: bool) -> None:
+    def look_at(self, batch: Batch, name: str, place: str, *, proven: bool, trusted: bool) -> None:
         """Stop if it is time to.
 
         Args:
@@ -43,14 +46,17 @@ class JunkGuard:
             name: The input that it is of.
             place: What stands before its line numbers in messages.
             proven: The input is known to hold interactions.
+            trusted: So is another one, under the same recipe. A new log may begin with a bad row in
+                the night in which it is first read; that must not hold up the logs after it.
 
         Raises:
             JunkError: It is; the message says what most rows have in common.
         """
         if self._most >= 1:
             return
+        doubtful = batch.rows >= FEWEST_ROWS_TO_DOUBT or not trusted
         # A block of one row that cannot be read at all is no sample yet.
-        if not proven and batch.digest and batch.rejections:
+        if not proven and doubtful and batch.digest and batch.rejections:
             self._stop(batch, name, place, f"none of the first {batch.rows:,} rows is valid")
         elif self._rows >= FEWEST_ROWS_TO_JUDGE and self._rejected > self._rows * self._most:
             share = f"{self._rejected:,} of {self._rows:,} rows were rejected"

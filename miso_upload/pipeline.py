@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.delivery import DeliveryPool
 from miso_upload.errors import (
+    DamagedSourceError,
     InterruptedRunError,
     JunkError,
     LedgerError,
@@ -114,6 +115,12 @@ class _Place:
     recipe: str
     met: bool
     """The ledger knows it under the name and with the beginning that it has now."""
+    caught_up: bool = False
+    """The input at hand has everything that was read of the source before."""
+    whole: bool = False
+    """An input with this content was read to its end."""
+    cut_off: list[SourceError] = field(default_factory=list)
+    """Of inputs that end too soon; where another one is whole, they were copies in the making."""
 
 
 class Pipeline:
@@ -175,6 +182,8 @@ class Pipeline:
                     if place.rejects is not None:
                         place.rejects.close()
         for place in places:
+            if not place.whole:
+                self._summary.problems += place.cut_off
             place.summary.totals = self._ledger.totals(place.entry)
             place.summary.open_unknown = self._ledger.open_unknown(place.entry)
             if place.is_new and self._ledger.last_span(place.entry) is None:
@@ -197,7 +206,7 @@ class Pipeline:
             self._summary.problems.append(error)
 
     def _upload(self, each: Input, source: Source, places: list[_Place]) -> None:
-        if source.body_start >= len(source.head) < HEAD_BYTES:
+        if source.body_start >= len(source.head.identity) < HEAD_BYTES:
             # Without a row, it would be recognised in every source with the same header.
             self._summary.sources.append(SourceSummary(each.name))
             self._listener.noted(f"{each.name}: has no rows")
@@ -205,13 +214,22 @@ class Pipeline:
         place = self._take_up(each, source, places)
         try:
             self._upload_rows(each, source, place)
-        except ShorterSourceError:
-            if not is_beginning(source, self._ledger.spans(place.entry)):
+        except (DamagedSourceError, ShorterSourceError) as error:
+            shorter = isinstance(error, ShorterSourceError)
+            if shorter and is_beginning(source, self._ledger.spans(place.entry)):
+                self._note_beginning(each, place)
+                return
+            if place.whole and place.caught_up:
                 raise
-            place.met = True
-            known = place.entry.name
-            longer = f"{known}, which is longer" if known != each.name else "a longer file"
-            self._listener.noted(f"{each.name}: all of its rows were read as part of {longer}")
+            place.cut_off.append(error)
+        else:
+            place.whole = place.whole or not self._stop.is_set()
+
+    def _note_beginning(self, each: Input, place: _Place) -> None:
+        place.met = True
+        known = place.entry.name
+        longer = f"{known}, which is longer" if known != each.name else "a longer file"
+        self._listener.noted(f"{each.name}: all of its rows were read as part of {longer}")
 
     def _upload_rows(self, each: Input, source: Source, place: _Place) -> None:
         transform = each.prepare(source)
@@ -235,6 +253,8 @@ class Pipeline:
         ledger, said = self._ledger, self._options
         options = Resuming(each.recipe(source), said.restart, said.allow_changed_recipe)
         known = ledger.recognise(source.head)
+        if known is None and not said.restart:
+            known = ledger.reaching_beyond(source.head)
         for place in places:
             if known is not None and place.entry.id == known.id:
                 self._listener.noted(f"{each.name}: has the content of {place.summary.name}")
@@ -253,9 +273,10 @@ class Pipeline:
     def _blocks(self, source: Source, place: _Place) -> Iterator[tuple[Block, Leftover | None]]:
         """Yield the blocks with work left, and then everything behind the last known span."""
         entry = place.entry
+        place.caught_up = False
         known = None
         for known in self._ledger.unfinished(entry, hold_unknown=self._options.hold_unknown):
-            block = source.again(known.span)
+            block = source.again(known)
             self._meet(source, place)
             yield block, known.leftover
         last = self._ledger.last_span(entry)
@@ -263,9 +284,10 @@ class Pipeline:
             start, line = source.body_start, source.body_line
         else:
             if known is None or known.start != last.start:
-                source.again(last.span)  # to see that it is what was read before
+                source.again(last)  # to see that it is what was read before
             start, line = last.end, last.next_line
         self._meet(source, place)
+        place.caught_up = True
         for block in self._stop.interruptible(source.blocks(start, line)):
             yield block, None
 
@@ -282,7 +304,9 @@ class Pipeline:
         place.proven = place.proven or bool(batch.lines or batch.skipped)
         if leftover is None:
             self._guard.count(batch.rows, len(batch.rejections))
-        self._guard.look_at(batch, place.summary.name, place.shown, proven=place.proven)
+        trusted = place.proven or self._ledger.has_proven(place.recipe)
+        name, shown = place.summary.name, place.shown
+        self._guard.look_at(batch, name, shown, proven=place.proven, trusted=trusted)
 
     # -- sending and settling ----------------------------------------------------------------------
 

@@ -102,7 +102,7 @@ def is_beginning(source: Source, spans: Iterable[LedgerSpan]) -> bool:
     last = None
     try:
         for span in spans:
-            source.again(span.span)
+            source.again(span)
             last = span
     except ShorterSourceError:
         pass

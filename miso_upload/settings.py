@@ -23,7 +23,7 @@ class Settings:
     """
 
     inputs: tuple[str, ...]
-    """Paths, URLs, patterns of either, or `-` for standard input."""
+    """Files, directories, URLs, patterns, or `-` for standard input."""
 
     # Reading
     format: Literal["jsonl", "json", "csv", "tsv", "log"] | None = None

@@ -62,5 +62,6 @@ def row(number, **changes):
 def write_rows(path, rows):
     """Write rows as JSON Lines; text is written as it is."""
     lines = (each if isinstance(each, str) else json.dumps(each) for each in rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path

@@ -66,6 +66,7 @@ RANKS = (
         "catalog",
         "resuming",
         "junk",
+        "opening",
         "stages",
         "workers",
         "inference",

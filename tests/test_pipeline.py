@@ -24,12 +24,12 @@ from miso_upload.errors import (
     ChangedSourceError,
     DamagedSourceError,
     DeliveryError,
+    GoneSourceError,
     InterruptedRunError,
     JunkError,
     KeyRefusedError,
     LedgerError,
     ShorterSourceError,
-    SourceError,
 )
 from miso_upload.formats import Limits
 from miso_upload.ledger import Ledger
@@ -723,7 +723,7 @@ def test_a_damaged_source_is_delivered_up_to_the_damage_and_the_others_go_on(des
 def test_a_source_that_is_gone_does_not_keep_the_others_from_going_on(desk):
     summary = desk.run(str(desk.path / "gone.jsonl"), desk.write("b.jsonl", rows(5)))
 
-    assert [type(problem) for problem in summary.problems] == [SourceError]
+    assert [type(problem) for problem in summary.problems] == [GoneSourceError]
     assert desk.held() == ids(5)
 
 

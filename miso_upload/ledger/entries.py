@@ -31,21 +31,12 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerSpan:
+class LedgerSpan(Span):
     """A span as the ledger knows it."""
 
-    start: int
-    end: int
-    first_line: int
     line_count: int
-    digest: bytes
     state: str
     leftover: Leftover
-
-    @property
-    def span(self) -> Span:
-        """Return it as the source takes it, to read it again."""
-        return Span(self.start, self.end, self.first_line, self.digest)
 
     @property
     def next_line(self) -> int:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.accounting import Totals
 from miso_upload.encoding import decode, encode
+from miso_upload.ledger import likeness
 from miso_upload.ledger.database import Database
 from miso_upload.ledger.entries import Entry, LedgerSpan
 from miso_upload.line_ranges import from_ranges, to_ranges
 from miso_upload.records import Leftover, Reason, Rejection
-from miso_upload.sources.fingerprint import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,12 +24,8 @@ if TYPE_CHECKING:
     from miso_upload.sources import Head
 
 _ENTRY = "id, name, recipe, seen_at, superseded"
-_SPAN = "start, end, first_line, line_count, digest, state, unknown_lines, pending_lines"
+_SPAN = "start, end, first_line, digest, line_count, state, unknown_lines, pending_lines"
 _TOTALS = ", ".join(f"coalesce(sum({name}), 0)" for name in Totals.names())
-
-
-FEWEST_LINES = 3
-"""How many lines of a source must be known before it can resemble another."""
 
 
 class Ledger:
@@ -84,31 +80,8 @@ class Ledger:
         What an empty source was is not known, so it is recognised in none. A whole source that was
         read as the beginning of another, longer one is recognised as that.
         """
-        lengths = self._db.rows(
-            "SELECT DISTINCT head_length FROM sources WHERE head_length BETWEEN 1 AND ? "
-            "ORDER BY head_length DESC",
-            (len(head),),
-        )
-        for (length,) in lengths:
-            found = self._db.row(
-                f"SELECT {_ENTRY} FROM sources WHERE head_length = ? AND head_digest = ?",
-                (length, head.digest(length)),
-            )
-            if found:
-                return _entry(found)
-        ends = self._db.rows("SELECT source_id FROM spans WHERE end = ?", (len(head),))
-        return next((self._entry_of(found) for (found,) in ends if self._begins(found, head)), None)
-
-    def _begins(self, source_id: int, head: Head) -> bool:
-        """Return whether the spans of a source up to the end of `head` are what `head` says."""
-        spans = self._db.rows(
-            "SELECT start, end, digest FROM spans WHERE source_id = ? AND end <= ? ORDER BY start",
-            (source_id, len(head)),
-        )
-        # Of what stands before the first span, such as a header, there is no digest.
-        return spans[0][0] == 0 and all(
-            digest(head.data[start:end]) == known for start, end, known in spans
-        )
+        known = likeness.beginning_alike(self._db, head)
+        return self._entry_or_none(likeness.read_until(self._db, head) if known is None else known)
 
     def resembling(self, head: Head) -> Entry | None:
         """Return a source of which Miso may have rows and most of `head`'s lines are, if any.
@@ -116,17 +89,15 @@ class Ledger:
         It is asked for heads that are not recognised: such a source was edited, or cut at its
         beginning, and sending all of it would send most of its rows again.
         """
-        lines = head.line_digests()
-        if len(lines) < FEWEST_LINES:
-            return None
-        marks = ", ".join("?" * len(lines))
-        found = self._db.row(
-            f"SELECT source_id FROM head_lines WHERE line IN ({marks}) AND source_id IN "
-            "(SELECT source_id FROM spans WHERE accepted + unknown > 0) "
-            "GROUP BY source_id HAVING count(*) * 2 > ? ORDER BY count(*) DESC LIMIT 1",
-            (*lines, len(lines)),
-        )
-        return self._entry_of(found[0]) if found else None
+        return self._entry_or_none(likeness.sharing_most_lines(self._db, head))
+
+    def reaching_beyond(self, head: Head) -> Entry | None:
+        """Return a source of which `head` is no more than the beginning, if one is known.
+
+        It is asked for heads that are not recognised: such a source was truncated, or is a copy in
+        the making.
+        """
+        return self._entry_or_none(likeness.reaching_beyond(self._db, head))
 
     def register(self, name: str, head: Head, recipe: str) -> Entry:
         """Take note of a source that was not known."""
@@ -134,19 +105,32 @@ class Ledger:
             source_id = self._db.change(
                 "INSERT INTO sources (name, head_length, head_digest, recipe, seen_at, run_id) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
-                (_stored(name), len(head), head.digest(), recipe, _now(), self._run_id),
-            )
+                (
+                    _stored(name), len(head.identity), head.digest(head.sure), recipe, _now(),
+                    self._run_id,
+                ),
+            )  # fmt: skip
             self._note_lines(source_id, head)
         return self._entry_of(source_id)
 
     def meet_again(self, entry: Entry, name: str, head: Head, recipe: str) -> Entry:
-        """Take note that a known source was read again: its name now, and more of its beginning."""
+        """Take note that a known source was read again: its name now, and more of its beginning.
+
+        A copy in the making of it says neither.
+        """
+        (known,) = self._db.row("SELECT head_length FROM sources WHERE id = ?", (entry.id,))
+        if known > len(head):
+            return entry
+        length = max(known, len(head.identity))
         with self._db.transaction():
             self._db.change(
                 "UPDATE sources SET name = ?, head_length = ?, head_digest = ?, recipe = ?, "
                 "seen_at = ?, run_id = ? WHERE id = ?",
-                (_stored(name), len(head), head.digest(), recipe, _now(), self._run_id, entry.id),
-            )
+                (
+                    _stored(name), length, head.digest(length), recipe, _now(), self._run_id,
+                    entry.id,
+                ),
+            )  # fmt: skip
             self._note_lines(entry.id, head)
         return self._entry_of(entry.id)
 
@@ -155,6 +139,15 @@ class Ledger:
         with self._db.transaction():
             self._db.change("DELETE FROM sources WHERE id = ?", (entry.id,))
             self._db.change("DELETE FROM head_lines WHERE source_id = ?", (entry.id,))
+
+    def has_proven(self, recipe: str) -> bool:
+        """Whether Miso has accepted a row of any source that came under `recipe`."""
+        found = self._db.row(
+            "SELECT 1 FROM sources JOIN spans ON source_id = id "
+            "WHERE recipe = ? AND accepted > 0 LIMIT 1",
+            (recipe,),
+        )
+        return found is not None
 
     def start_over(self, entry: Entry) -> Entry:
         """Forget every span of a source, but not how many of its rows Miso had accepted."""
@@ -359,6 +352,9 @@ class Ledger:
             (_path(path), length, self._run_id),
         )
 
+    def _entry_or_none(self, source_id: int | None) -> Entry | None:
+        return None if source_id is None else self._entry_of(source_id)
+
     def _entry_of(self, source_id: int) -> Entry:
         return _entry(self._db.row(f"SELECT {_ENTRY} FROM sources WHERE id = ?", (source_id,)))
 
@@ -370,10 +366,10 @@ def _entry(row: Sequence[Any]) -> Entry:
 
 
 def _span(row: Sequence[Any]) -> LedgerSpan:
-    start, end, first_line, line_count, digest, state, unknown, pending = row
+    start, end, first_line, digest, line_count, state, unknown, pending = row
     everything = state == "unknown" and unknown is None
     leftover = Leftover(_lines(unknown), _lines(pending), everything)
-    return LedgerSpan(start, end, first_line, line_count, digest, state, leftover)
+    return LedgerSpan(start, end, first_line, digest, line_count, state, leftover)
 
 
 def _stored(name: str) -> str | bytes:

@@ -3,6 +3,7 @@
 from miso_upload.sources.fingerprint import Head
 from miso_upload.sources.inputs import expand_inputs
 from miso_upload.sources.names import STDIN, is_remote, local_name, shown_name
+from miso_upload.sources.rotation import first_time, in_rotation_order
 from miso_upload.sources.source import ReadingOptions, Source, Span
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "Source",
     "Span",
     "expand_inputs",
+    "first_time",
+    "in_rotation_order",
     "is_remote",
     "local_name",
     "shown_name",

@@ -23,12 +23,22 @@ class Head:
     """The first bytes of a source's decoded stream, `HEAD_BYTES` of them or all there are.
 
     The closing bracket of a JSON array is left out, because more elements may take its place.
+
+    Attributes:
+        sure: How many of them identify it: those of whole rows. The beginning of a row that is
+            still written may be that of many a source. None means all.
     """
 
     data: bytes = field(repr=False)
+    sure: int | None = None
 
     def __len__(self) -> int:
         return len(self.data)
+
+    @property
+    def identity(self) -> bytes:
+        """Return the bytes that identify the source."""
+        return self.data[: self.sure]
 
     def digest(self, length: int | None = None) -> bytes:
         """Return the digest of the first `length` bytes; of all of them by default."""

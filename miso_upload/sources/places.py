@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import IO, Protocol, cast
 
-from miso_upload.errors import SourceError
+from miso_upload.errors import GoneSourceError, SourceError
 from miso_upload.sources.names import STDIN, is_remote, shown_name
 
 
@@ -46,6 +46,11 @@ class LocalFile:
         """See `Place.open`."""
         try:
             raw = Path(self.shown).open("rb", buffering=0)  # noqa: SIM115 -- whoever asks closes it
+        except FileNotFoundError as error:
+            raise GoneSourceError(
+                f"{unreadable(self.shown, error)}. If its log is being rotated, run the same "
+                "command again"
+            ) from None
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name
             raise unreadable(self.shown, error) from None
         self.can_reopen = stat.S_ISREG(os.fstat(raw.fileno()).st_mode)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 from miso_upload.errors import (
@@ -49,6 +49,7 @@ class ReadingOptions:
         columns: Names for the cells of files without a header; a cell without a name is left out.
         no_header: There is no header: where `columns` names none, they are called 1, 2, and so on.
         growing: The last row of an input may still be written: it waits unless its end is there.
+            What is packed, such as compressed, is not written to any more.
         allow_insecure_http: A URL may be read unencrypted from any host, not only from this one.
         limits: How large blocks and rows may be.
 
@@ -102,6 +103,8 @@ class Source:
             name, options.encoding, allow_insecure_http=options.allow_insecure_http
         )
         self.name = self._stream.shown
+        # What was packed is finished, however its last row ends.
+        self._growing = options.growing and not self._stream.packed
         try:
             self._look_at_beginning()
         except BaseException:
@@ -131,12 +134,23 @@ class Source:
             raise
         before = stream.peek(self.body_start) if self.format.by_line else b""
         self.body_line = 1 + before.count(b"\n")
-        if not self.format.by_line and len(head) < HEAD_BYTES:
-            head = head.rstrip().removesuffix(b"]").rstrip()
-        self.head = Head(head)
+        self.head = self._head(head)
         if stream.damage is not None and len(head) <= self.body_start:
             raise stream.damage
         self._directives = Directives(stream, self.format, before, options.limits.row_bytes)
+
+    def _head(self, data: bytes) -> Head:
+        if len(data) == HEAD_BYTES:
+            return Head(data)
+        sure = len(data)
+        if self._growing or self._stream.damage is not None:
+            rows = data[self.body_start :]
+            all_of_them = replace(self._options.limits, rows=HEAD_BYTES)
+            cut = self.format.cut(rows, all_of_them, Tail.WAITING) if rows else None
+            sure = self.body_start + (cut.size if cut else 0)
+        if not self.format.by_line:
+            data = data.rstrip().removesuffix(b"]").rstrip()
+        return Head(data, min(sure, len(data)))
 
     def __enter__(self) -> Self:
         return self
@@ -246,7 +260,7 @@ class Source:
             wanted = max(_FIRST_BYTES, cut.size + cut.size // 8)
         if self._stream.damage is not None:
             raise self._stream.damage
-        if not (self._options.growing or self.format.ends_well(data)):
+        if not (self._growing or self.format.ends_well(data)):
             raise self._damaged(_CUT_OFF)
 
     def _find_cut(self, data: bytes, tail: Tail, wanted: int) -> tuple[Cut | None, bytes, Tail]:
@@ -274,7 +288,7 @@ class Source:
                 tail = Tail.WAITING
                 break
             if not more:
-                tail = Tail.WAITING if self._options.growing else Tail.LAST
+                tail = Tail.WAITING if self._growing else Tail.LAST
                 break
             parts.append(more)
             size += len(more)
@@ -298,7 +312,7 @@ class Source:
             size += len(data)
             data = self._stream.read()
             if not data:
-                if self._options.growing:
+                if self._growing:
                     return None, data
                 if not self.format.by_line:
                     raise self._damaged(_CUT_OFF)

@@ -73,6 +73,8 @@ class ByteStream:
     """The byte before `position`; none where it was not read on the way there."""
     damage: SourceError | None
     """Why the bytes end where they end, if they should not."""
+    packed: bool
+    """Whether they are anything but the bytes of the input itself, such as unpacked ones."""
     _file: Reads
     _ahead: bytearray
     _seekable: io.BufferedReader[Any] | None
@@ -187,7 +189,7 @@ class ByteStream:
             buffered.seek(0)
         packed = buffered if from_start else peeked
         contents = unpacked(packed, head, buffered if from_start else None, self._quoted)
-        self._file = contents.file
+        self._file, self.packed = contents.file, contents.packed
         if contents.utf8:
             return
         encoding = self._encoding or encoding_by_mark(self.peek(4))

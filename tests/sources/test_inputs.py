@@ -59,7 +59,10 @@ def test_each_input_is_taken_once(folder):
 def test_our_own_rejects_files_are_left_out(folder):
     make(folder, "a.jsonl", "a.jsonl.rejects.jsonl")
 
-    assert expand_inputs(["*.jsonl"]) == (["a.jsonl"], ["a.jsonl.rejects.jsonl"])
+    assert expand_inputs(["*.jsonl"]) == (
+        ["a.jsonl"],
+        ["a.jsonl.rejects.jsonl: left out, it is a rejects file of ours"],
+    )
 
 
 def test_folders_that_a_pattern_matches_are_no_inputs(folder):
@@ -89,10 +92,56 @@ def test_a_pattern_that_matches_nothing_is_refused(folder, pattern):
 
 
 @pytest.mark.parametrize("name", ["day", "day/"])
-def test_a_folder_is_refused_with_the_pattern_for_its_files(folder, name):
-    make(folder, "day/a.jsonl")
+def test_a_folder_means_the_files_in_it(folder, name):
+    make(folder, "day/b.jsonl", "day/a.jsonl", "other.jsonl")
 
-    assert refusal(name) == f"{name}: is a directory; name its files, as in 'day/*'"
+    assert expand_inputs([name]) == (["day/a.jsonl", "day/b.jsonl"], [])
+
+
+def test_what_is_left_out_of_a_folder_is_told(folder):
+    make(
+        folder, "day/a", "day/.a.swp", "day/.b", "day/old/b", "day/a.rejects.jsonl", "day/sum.json"
+    )
+
+    assert expand_inputs(["day"], own=[str(folder / "day" / "sum.json")]) == (
+        ["day/a"],
+        [
+            "day: left out 2 that are hidden and 1 that is no file itself",
+            "day/a.rejects.jsonl: left out, it is a rejects file of ours",
+            "day/sum.json: left out, this run uses it for something else",
+        ],
+    )
+
+
+def test_a_file_that_the_run_uses_is_an_input_where_the_user_names_it(folder):
+    make(folder, "day/a")
+
+    assert expand_inputs(["day/a"], own=["day/a"]) == (["day/a"], [])
+
+
+def test_links_in_a_folder_are_followed_to_files_only(folder):
+    make(folder, "day/a", "elsewhere/b")
+    (folder / "day" / "link").symlink_to("../elsewhere/b")
+    (folder / "day" / "nowhere").symlink_to("gone")
+    (folder / "day" / "loop").symlink_to("loop")
+
+    assert expand_inputs(["day"])[0] == ["day/a", "day/link"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such pipes")
+def test_a_pipe_in_a_folder_is_not_waited_for(folder):
+    make(folder, "day/a")
+    os.mkfifo(folder / "day" / "pipe")
+
+    assert expand_inputs(["day"])[0] == ["day/a"]
+
+
+@pytest.mark.parametrize("names", [[], ["day/.hidden"], ["day/below/a"]])
+def test_a_folder_without_files_is_refused(folder, names):
+    (folder / "day").mkdir()
+    make(folder, *names)
+
+    assert refusal("day") == "day: is a directory without a file to read"
 
 
 def test_a_link_to_nowhere_is_refused(folder):

@@ -402,7 +402,10 @@ def test_a_disk_that_fails_is_an_error_with_a_message(monkeypatch, data):
 @pytest.mark.parametrize(
     ("make", "problem"),
     [
-        (lambda path: None, "No such file or directory"),
+        (
+            lambda path: None,
+            "No such file or directory. If its log is being rotated, run the same command again",
+        ),
         (lambda path: path.mkdir(), "Is a directory"),
         (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
     ],
