@@ -7,9 +7,9 @@
 The files of one log are those whose names are the same without numbers, dates and endings of
 compression; of a URL, its query is no part. They are taken by the first time that stands in their
 first rows, however they were named on the command line, since a shell that expands `access.log*`
-puts the newest first. Where no time is found in a file, it stays where its name puts it: by its date,
-or by its number from the highest down, and the file that has neither last. Files that are not of one
-log keep their order.
+puts the newest first. Where no time is found in a file, it stays where its name puts it: by its
+date, or by its number from the highest down, and the file that has neither last. Files that are not
+of one log keep their order.
 """
 
 from __future__ import annotations
