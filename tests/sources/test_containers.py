@@ -12,11 +12,12 @@ import zlib
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from miso_upload.errors import DamagedSourceError, SourceError
 from miso_upload.sources.stream import ByteStream
+from miso_upload.sources.transcoding import encoding_by_mark
 from sources.streams import from_stdin, rest_of
 
 TEXT = "".join(f"{number},größe,€ {number * 7}\n" for number in range(40_000)).encode()
@@ -242,6 +243,7 @@ def read_file(directory, data, size):
 def test_a_container_cut_off_anywhere_gives_a_beginning_and_an_error(
     tmp_path_factory, pack, data, text, size
 ):
+    assume(encoding_by_mark(text[:4]) is None)  # or it would be turned into UTF-8
     packed = pack(text)
     cut = packed[: data.draw(st.integers(5, len(packed) - 1))]
 
