@@ -7,7 +7,6 @@ message, so that control characters cannot act on a terminal or forge a line of 
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import TYPE_CHECKING
 
 from miso_upload.encoding import JSONEncodeError, encode
@@ -64,13 +63,10 @@ def _is_time(text: str) -> bool:
 
 
 def _escaped(text: str) -> str:
-    """Write control, format and unpaired characters as escapes (Unicode category C)."""
-    if text.isascii() and text.isprintable():
+    """Write characters that cannot be seen, or that act on a terminal, as escapes."""
+    if text.isprintable():
         return text
-    return "".join(
-        char if not unicodedata.category(char).startswith(("C", "Zl", "Zp")) else _escape(char)
-        for char in text
-    )
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
 
 
 def _escape(char: str) -> str:
