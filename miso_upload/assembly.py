@@ -174,8 +174,8 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("--report -: names no file; --json prints the report on stdout")
     if settings.report is not None and not _can_write(Path(settings.report)):
         raise ConfigurationError(f"--report {settings.report}: cannot be written there")
-    if any(not char.isprintable() or char.isspace() for char in settings.api_key):
-        raise ConfigurationError("the API key holds white space or control characters; check it")
+    if any(not "!" <= char <= "~" for char in settings.api_key):
+        raise ConfigurationError("the API key holds white space or is not plain ASCII; check it")
 
 
 def _can_write(path: Path) -> bool:
@@ -222,7 +222,9 @@ class _Rejects:
             if ours and settings.restart:
                 self._ledger.forget_rejects_file(path)
             known = self._ledger.rejects_length(path)
-            self._files[path] = RejectsFile(path, known, ours=ours)
+            self._files[path] = RejectsFile(
+                path, known, ours=ours, rows=not settings.rejects_without_rows
+            )
         return self._files[path]
 
 

@@ -49,6 +49,17 @@ def encode_pretty(value: object) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
+def readable(value: Any) -> Any:  # noqa: ANN401 -- JSON is any value
+    """Return a value that JSON can hold; the name of a file need not be UTF-8, and gets escapes."""
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {readable(name): readable(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [readable(inner) for inner in value]
+    return value
+
+
 def encode_joined(values: Sequence[object]) -> bytes:
     """Return the JSON texts of `values` joined by commas, without brackets around them."""
     return orjson.dumps(values)[1:-1]

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.assembly import ledger_paths
+from miso_upload.encoding import readable
 from miso_upload.errors import LedgerError, SourceError
 from miso_upload.ledger import Ledger
-from miso_upload.quoting import printable
+from miso_upload.quoting import one_line
 from miso_upload.records import Rejection
 from miso_upload.rejects import rejection_line
 from miso_upload.sources import Source, is_remote, shown_name
@@ -35,7 +36,8 @@ class Status:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
-        return asdict(self)
+        told: dict[str, Any] = readable(asdict(self))
+        return told
 
 
 def statuses(state_dir: Path, names: Iterable[str], options: ReadingOptions) -> list[Status]:
@@ -83,14 +85,16 @@ def status_text(found: Iterable[Status]) -> str:
     lines = []
     for each in found:
         totals = each.totals
-        lines.append(f"{printable(each.name)}  ->  {each.server} ({each.target})")
+        lines.append(f"{each.name}  ->  {each.server} ({each.target})")
         lines.append(f"  {totals.as_sentence()}")
         if totals.duplicates:
             lines.append(f"  {totals.duplicates:,} of the accepted may be there more than once")
         if each.accepted_before_restart:
             lines.append(f"  {each.accepted_before_restart:,} more were accepted before --restart")
         lines.append(f"  last read {each.last_read}")
-    return "\n".join(lines) + "\n" if lines else "nothing was uploaded from here yet\n"
+    return (
+        "\n".join(map(one_line, lines)) + "\n" if lines else "nothing was uploaded from here yet\n"
+    )
 
 
 def rejections_again(state_dir: Path, name: str, options: ReadingOptions) -> Iterator[bytes]:

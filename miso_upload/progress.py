@@ -11,9 +11,9 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TextIO
 
-from miso_upload.encoding import encode
+from miso_upload.encoding import encode, readable
 from miso_upload.listener import Listener
-from miso_upload.quoting import printable
+from miso_upload.quoting import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,19 +107,19 @@ class Lines(Counting):
 
     def noted(self, text: str) -> None:
         """See `Listener`."""
-        self.say(printable(text))
+        self.say(text)
 
     def stopping(self, why: str) -> None:
         """See `Listener`."""
         self.say(f"stopping: {why}")
 
     def say(self, text: str) -> None:
-        """Write a line."""
+        """Write a line, and no more than that, whatever is in the text."""
         with self._lock:
             if self._gone:
                 return
             try:
-                self._stream.write(f"{text}\n")
+                self._stream.write(f"{one_line(text)}\n")
                 self._stream.flush()
             except (OSError, ValueError):
                 self._gone = True
@@ -149,7 +149,7 @@ class JsonLines(Lines):
 
     def noted(self, text: str) -> None:
         """See `Listener`."""
-        self._event("noted", text=printable(text))
+        self._event("noted", text=text)
 
     def stopping(self, why: str) -> None:
         """See `Listener`."""
@@ -160,7 +160,8 @@ class JsonLines(Lines):
         self._event("error", text=text)
 
     def _event(self, event: str, **facts: Any) -> None:  # noqa: ANN401 -- any JSON value
-        self.say(encode({"time": round(time.time(), 3), "event": event, **facts}).decode())
+        said = readable({"time": round(time.time(), 3), "event": event, **facts})
+        self.say(encode(said).decode())
 
 
 class Quiet(Listener):
@@ -216,7 +217,9 @@ class Bar(Lines):
     def say(self, text: str) -> None:
         """Write a line above the bar."""
         with self._lock:
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(
+                one_line(text), markup=False, emoji=False, highlight=False, soft_wrap=True
+            )
 
     def finished(self, summary: Summary) -> None:
         """See `Listener`."""

@@ -1,7 +1,8 @@
 """Showing data to people: short, harmless to a terminal, and without anyone's address in it.
 
 Everything that comes from a row, from Miso or from a server passes through here on its way into a
-message, so that control characters cannot act on a terminal or forge a line of a log.
+message, so that control characters cannot act on a terminal or forge a line of a log. Names of
+files may hold such characters too; whatever writes to a terminal makes them harmless at the last.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 MOST_SHOWN = 40
 MOST_PRINTED = 300
 
-# Letters may stand next to an address ("visitor_203.0.113.7"): better hide too much than show one.
+# Whatever may stand next to an address ("visitor_203.0.113.7", a port, a domain): better hide too
+# much than show one. Names of hosts have its parts joined by "-", and URLs have ":" as "%3A".
 _ADDRESS = re.compile(
-    r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\d)"
-    r"|(?<![0-9a-f:])(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?![0-9a-f:])",
+    r"(?:[0-9a-f]{0,4}(?::|%3a)){2,}(?:\d+(?:\.\d+){3}|[0-9a-f]{0,4})"
+    r"|(?<!\d)(?:\d+(?:(?:\.|%2e)\d+){3,}|\d{1,3}([-_])\d{1,3}(?:\1\d{1,3}){2}(?!\d))",
     re.IGNORECASE,
 )
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}:\d{2}")
@@ -40,8 +42,23 @@ def quoted(value: object) -> str:
 
 def printable(text: str, most: int = MOST_PRINTED) -> str:
     """Return somebody's text on one line, cut to `most` characters, with addresses masked."""
-    masked = _ADDRESS.sub(lambda found: found[0] if _is_time(found[0]) else _HIDDEN, text)
+    masked = without_addresses(text)
     return _escaped(masked if len(masked) <= most else masked[: most - 1] + "…")
+
+
+def without_addresses(text: str) -> str:
+    """Return a text with the addresses in it masked, and all else as it is."""
+    return _ADDRESS.sub(lambda found: found[0] if _is_time(found[0]) else _HIDDEN, text)
+
+
+def one_line(text: str) -> str:
+    """Return the whole of a text that is no visitor's, such as a path, on one harmless line."""
+    return _escaped(text)
+
+
+def harmless(text: str) -> str:
+    """Return lines of text that cannot act on a terminal; JSON text stays what it was."""
+    return "\n".join(map(_escaped, text.split("\n")))
 
 
 def did_you_mean(name: str, known: Iterable[str], write: Callable[[str], str] = str) -> str:
@@ -62,13 +79,24 @@ def _is_time(text: str) -> bool:
     return _TIME_OF_DAY.fullmatch(text) is not None
 
 
+class _Escapes(dict[int, str]):
+    """What `str.translate` puts for each character, worked out when it is first met."""
+
+    def __missing__(self, point: int) -> str:
+        char = chr(point)
+        self[point] = char if char.isprintable() else _escape(char)
+        return self[point]
+
+
+_ESCAPES = _Escapes()
+
+
 def _escaped(text: str) -> str:
-    """Write characters that cannot be seen, or that act on a terminal, as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else _escape(char) for char in text)
+    """Write characters that cannot be seen, or act on a terminal, as the escapes that JSON knows."""
+    return text if text.isprintable() else text.translate(_ESCAPES)
 
 
 def _escape(char: str) -> str:
-    point = ord(char)
-    return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"  # noqa: PLR2004 -- the BMP
+    # Beyond the first plane as two halves, which is all that JSON has.
+    halves = char.encode("utf-16-be", errors="surrogatepass").hex()
+    return "".join(f"\\u{halves[at : at + 4]}" for at in range(0, len(halves), 4))

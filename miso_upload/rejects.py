@@ -1,8 +1,9 @@
 """The rejects file: every row that was set aside, with where it stood and why, once.
 
-A line is JSON: `{"source", "line", "by", "reasons", "row"}`. The ledger knows how long the file was
-when a run first opened it, and commits each batch's rejections together with the file's new length.
-So what a run that died wrote behind that length was not committed, and is cut off.
+A line is JSON: `{"source", "line", "by", "reasons", "row"}`, or the same without the row, which may
+hold a visitor's address. Control characters are written as escapes. The ledger knows how long the
+file was when a run first opened it, and commits each batch's rejections together with the file's
+new length. So what a run that died wrote behind that length was not committed, and is cut off.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from miso_upload.encoding import JSONEncodeError, encode
+from miso_upload.encoding import JSONEncodeError, encode, readable
 from miso_upload.errors import LedgerError
+from miso_upload.quoting import one_line
 from miso_upload.sources import local_name
 from miso_upload.sources.inputs import REJECTS_SUFFIX
 
@@ -33,10 +35,14 @@ class RejectsFile:
         known: How many of its bytes are to stay, if the ledger knows (see `Ledger.rejects_length`).
         ours: The name is one that only we give, so what stands in it is of another target, or from
             before a restart, and is replaced. A file that the user named is only added to.
+        rows: Whether the rows themselves are written.
     """
 
-    def __init__(self, path: Path, known: int | None = None, *, ours: bool = False) -> None:
+    def __init__(
+        self, path: Path, known: int | None = None, *, ours: bool = False, rows: bool = True
+    ) -> None:
         self.path = path
+        self._rows = rows
         self._known = 0 if known is None and ours else known
         self._before = 0
         self._file: int | None = None
@@ -66,7 +72,7 @@ class RejectsFile:
         Raises:
             LedgerError: They cannot be written; then nothing of them is.
         """
-        text = b"".join(rejection_line(source, rejection) for rejection in rejections)
+        text = b"".join(rejection_line(source, each, row=self._rows) for each in rejections)
         if self._file is None:
             self.open()
         with self._guarded():
@@ -122,22 +128,23 @@ def _read_at(descriptor: int, offset: int, size: int) -> bytes:
     return os.read(descriptor, size)
 
 
-def rejection_line(source: str, rejection: Rejection) -> bytes:
-    """Return the line of the rejects file for one rejection."""
+def rejection_line(source: str, rejection: Rejection, *, row: bool = True) -> bytes:
+    """Return the line of the rejects file for one rejection, with its row or without."""
     reasons = [reason.text for reason in rejection.reasons]
-    line = {
+    line: dict[str, Any] = {
         "source": source,
         "line": rejection.line,
         "by": rejection.by,
         "reasons": reasons,
-        "row": rejection.row,
     }
+    if row:
+        line["row"] = rejection.row
     try:
-        return encode(line) + b"\n"
+        text = encode(line)
     except JSONEncodeError:
         # What could be read but not be written again is kept as text: better seen than lost.
-        as_text = {"source": _readable(source), "reasons": list(map(_readable, reasons))}
-        return encode({**line, **as_text, "row": _as_text(rejection.row)}) + b"\n"
+        text = encode(readable({**line, "row": _as_text(rejection.row)} if row else line))
+    return one_line(text.decode()).encode() + b"\n"
 
 
 def rejects_path(source: str) -> Path:
@@ -146,11 +153,6 @@ def rejects_path(source: str) -> Path:
     Those of a remote input go to the working directory.
     """
     return Path(local_name(source) + REJECTS_SUFFIX)
-
-
-def _readable(text: str) -> str:
-    """Return text that JSON can hold: a file's name need not be UTF-8."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _as_text(row: object) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.accounting import Totals
-from miso_upload.quoting import printable
+from miso_upload.encoding import readable
+from miso_upload.quoting import one_line, printable, without_addresses
 from miso_upload.records import MOST_NAMES, Findings, Tally
 
 if TYPE_CHECKING:
@@ -160,6 +161,13 @@ class Summary:
                 example = f"{place}{rejection.line}: {printable(reason.text)}"
                 self.reasons.setdefault(group, Tally()).add(rejection.line, example)
 
+    def columns_left_out(self) -> Counter[str]:
+        """Return how many rows had each column that became nothing; addresses share one name."""
+        columns: Counter[str] = Counter()
+        for column, count in self.findings.unmapped.items():
+            columns[without_addresses(column)] += count
+        return columns
+
     def most_common_reasons(self) -> list[tuple[str, Tally]]:
         """Return the reasons with their tallies, the most frequent first."""
         return sorted(self.reasons.items(), key=lambda item: -item[1].count)
@@ -169,7 +177,7 @@ class Summary:
     def as_json(self) -> dict[str, Any]:
         """Return the report in the shape that `docs/report.md` describes."""
         found = self.findings
-        return {
+        report: dict[str, Any] = {
             "report_version": REPORT_VERSION,
             "mode": self.mode,
             "host": self.host,
@@ -216,19 +224,21 @@ class Summary:
                 {"path": printable(shape.path), "visits": shape.visits}
                 for shape in found.unrouted.shapes()[:_MOST_PAGES]
             ],
-            "columns_left_out": dict(found.unmapped.most_common()),
+            "columns_left_out": dict(self.columns_left_out().most_common()),
             "attributes_left_out": [
                 {"attribute": attribute, "type": name, "rows": count}
                 for (attribute, name), count in found.not_of_type.most_common()
             ],
             "sandbox": self.arrived,
         }
+        said: dict[str, Any] = readable(report)
+        return said
 
     # -- for people --------------------------------------------------------------------------------
 
     def as_text(self) -> str:
         """Return the summary in words."""
-        return "\n".join(self._paragraphs()).rstrip() + "\n"
+        return "\n".join(map(_on_one_line, self._paragraphs())).rstrip() + "\n"
 
     def _paragraphs(self) -> Iterator[str]:
         yield from self._equation()
@@ -324,12 +334,13 @@ class Summary:
             yield "\nSkipped:"
         for name, count in found.skipped.most_common(_MOST_LISTED):
             yield f"{_INDENT}{count:>9,}  {printable(name)}"
-        if found.unmapped or found.not_of_type:
+        columns = self.columns_left_out()
+        if columns or found.not_of_type:
             yield "\nLeft out:"
-        for column, count in found.unmapped.most_common(_MOST_LISTED):
-            yield f"{_INDENT}{count:>9,}  column {printable(column)!r}, which became nothing"
-        if len(found.unmapped) > _MOST_LISTED:
-            yield f"{_INDENT}{'':>9}  and {len(found.unmapped) - _MOST_LISTED} other columns"
+        for column, count in columns.most_common(_MOST_LISTED):
+            yield f"{_INDENT}{count:>9,}  column '{printable(column)}', which became nothing"
+        if len(columns) > _MOST_LISTED:
+            yield f"{_INDENT}{'':>9}  and {len(columns) - _MOST_LISTED} other columns"
         for (attribute, name), count in found.not_of_type.most_common(_MOST_LISTED):
             yield f"{_INDENT}{count:>9,}  {attribute}, which {name} does not have"
 
@@ -348,6 +359,12 @@ class Summary:
         if files:
             yield f"\nRejected rows are in {', '.join(dict.fromkeys(files))}"
         yield from self.advice
+
+
+def _on_one_line(paragraph: str) -> str:
+    """Return a line, and the empty one before it if there is one, with names of files harmless."""
+    before = "\n" if paragraph.startswith("\n") else ""
+    return before + one_line(paragraph.removeprefix(before))
 
 
 def _totals(totals: Totals) -> dict[str, int]:

@@ -103,6 +103,9 @@ class Settings:
     # Results
     rejects: str | None = None
     """The rejects file; None means one beside each input, if rows are rejected in an upload."""
+    rejects_without_rows: bool = False
+    """The rejects file holds places and reasons only; the rows, which may hold addresses, do not
+    leave the input."""
     report: str | None = None
 
     @property

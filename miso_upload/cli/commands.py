@@ -15,6 +15,7 @@ from miso_upload.cli.upload import reading_options, state_option, upload_command
 
 serving = headed("Serving")
 
+_SANDBOX_KEY = "sandbox"
 _EPILOG = """\b
 A file that is called like a command is reached as ./status.
 'miso-upload upload --help' lists the options of an upload.
@@ -108,7 +109,7 @@ def rejects_command(*, file: str, state_dir: Path | None, **options: Any) -> Non
 @serving("--port", type=click.IntRange(0, 65535), default=8642, help="Default: 8642; 0 for any.")
 @serving("--store", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
          help="Keep what is accepted in this SQLite file.")  # fmt: skip
-@serving("--key", envvar="MISO_SANDBOX_KEY", default="sandbox", help="Default: sandbox.")
+@serving("--key", envvar="MISO_SANDBOX_KEY", default=_SANDBOX_KEY, help="Default: sandbox.")
 @serving("--fault", "faults", multiple=True, metavar="NAME:RATE",
          help="Misbehave, as in 429:0.1, 502-after:0.05, drop:0.1, drop-after:0.1, garbage:0.1, "
          "errors-true:0.1, latency:0.5, retry-after:2, seed:1.")  # fmt: skip
@@ -124,7 +125,8 @@ def sandbox_command(
 
     def announce(running: Sandbox) -> None:
         say(f"A double of Miso listens on {running.url}; Ctrl-C stops it. In another terminal:")
-        say(f"  MISO_API_KEY={key} miso-upload history.jsonl --server {running.url}")
+        shown = key if key == _SANDBOX_KEY else "..."
+        say(f"  MISO_API_KEY={shown} miso-upload history.jsonl --server {running.url}")
 
     def show(status: int | None, records: int, fault: str | None) -> None:
         say(

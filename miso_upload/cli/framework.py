@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from miso_upload.errors import MisoUploadError
+from miso_upload.quoting import harmless, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,9 +109,14 @@ class Program(click.Group):
             fail(str(error), error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             fail("stopped before anything was read", 128 + signal.SIGINT)
-        except (click.ClickException, click.exceptions.Exit, OSError, EOFError):
+        except click.UsageError as error:
+            raise click.UsageError(one_line(error.format_message()), error.ctx) from None
+        except (click.ClickException, click.exceptions.Exit, EOFError):
             raise
-        except Exception as error:  # noqa: BLE001 -- the last resort
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # whoever read has gone, which click knows
+            # The last resort.
             fail(_defect(error), _DEFECT)
 
 
@@ -121,13 +128,13 @@ def fail(text: str, exit_code: int) -> NoReturn:
 
 def say_error(text: str) -> None:
     """Write an error to stderr."""
-    say(f"{PROGRAM}: {text}", err=True)
+    say(one_line(f"{PROGRAM}: {text}"), err=True)
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Write text, unless whoever read it has gone."""
+    """Write text that cannot act on a terminal, unless whoever read it has gone."""
     try:
-        click.echo(text, err=err)
+        click.echo(harmless(text), err=err)
     except OSError:
         # Python flushes the stream once more on its way out, and would complain.
         stream = sys.stderr if err else sys.stdout

@@ -20,6 +20,7 @@ from miso_upload.cli.upload import (
     settings_from,
 )
 from miso_upload.errors import ConfigurationError
+from miso_upload.quoting import one_line
 
 if TYPE_CHECKING:
     from miso_upload.inference import Draft
@@ -72,8 +73,8 @@ def init_command(
         shown = rows_of(block, source.format, transform)
     aside = output == _STDOUT
     lines = [
-        *([] if aside else [f"Wrote {output}: {_contents(draft)}."]),
-        *draft.missing,
+        *([] if aside else [f"Wrote {one_line(output)}: {_contents(draft)}."]),
+        *map(one_line, draft.missing),
         "",
         preview_text(_worth_seeing(shown), _width()).rstrip("\n"),
         "",
@@ -168,7 +169,7 @@ def _counted(shown: list[Shown]) -> str:
 
 
 def _next(name: str, mapping: str) -> str:
-    return f"miso-upload {shlex.quote(name)} -m {shlex.quote(mapping)} --dry-run"
+    return one_line(f"miso-upload {shlex.quote(name)} -m {shlex.quote(mapping)} --dry-run")
 
 
 def _width() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -312,6 +313,7 @@ _JUDGING = (
 @showing(
     "--rejects", type=click.Path(dir_okay=False), metavar="FILE", help="Default: FILE.rejects.jsonl"
 )
+@showing("--rejects-without-rows", is_flag=True, help="Write places and reasons there, no rows.")
 @showing("--report", type=click.Path(dir_okay=False), metavar="FILE", help="Write a JSON summary.")
 @showing("-q", "--quiet", is_flag=True, help="Say nothing when all goes well.")
 @showing("--json", is_flag=True, help="Messages and summary as JSON, a line each.")
@@ -326,8 +328,11 @@ def upload_command(*, quiet: bool, json: bool, **options: Any) -> None:
     from miso_upload.assembly import upload
     from miso_upload.stopping import StopSignal
 
+    secrets = (options["api_key_file"], options["anonymous_id_salt_file"])
     settings = settings_from(options)
     listener = choose_listener(quiet=quiet, as_json=json)
+    for path in filter(_exposed, secrets):
+        listener.noted(f"{path}: other users can read this secret; chmod 600 keeps it yours")
     stop = StopSignal()
     leave = getattr(listener, "leave", lambda: None)
     try:
@@ -376,13 +381,30 @@ def choose_listener(*, quiet: bool, as_json: bool) -> Listener:
 
 
 def _secret(option: str, path: Path | None, variable: str) -> str:
+    # What this program starts, or a function of the user's, has no business with it.
+    found = os.environ.pop(variable, "").strip()
     if path is None:
-        return os.environ.get(variable, "").strip()
+        return found
     try:
         return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or "not UTF-8"
-        raise ConfigurationError(f"{option} {path}: cannot be read ({problem})") from None
+        # The name is not repeated: it may be the secret itself, given in the wrong place.
+        raise ConfigurationError(
+            f"{option}: the file cannot be read ({problem}); give the name of a file that holds "
+            "the secret"
+        ) from None
+
+
+def _exposed(path: Path | None) -> bool:
+    """Return whether others may read the user's own file. Where a system mounts secrets, it may."""
+    try:
+        about = path.stat() if path is not None and os.name == "posix" else None
+    except (OSError, ValueError):
+        return False
+    if about is None or not stat.S_ISREG(about.st_mode):
+        return False
+    return about.st_uid == os.getuid() and bool(about.st_mode & 0o077)
 
 
 def _conclude(summary: Summary, *, quiet: bool, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from ssl import SSLCertVerificationError
 from threading import local
 from typing import Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import requests
 import urllib3.exceptions as transport
@@ -32,6 +32,9 @@ MOST_ANSWER_BYTES = 32 * 2**20
 """Ten thousand lines of a 422 take a few megabytes; a body beyond this is not Miso's."""
 MOST_RETRY_AFTER = 366 * 86_400.0
 """Seconds; whoever asks to wait longer means never."""
+FEWEST_OF_A_KEY = 8
+"""What is shorter is no secret, and could be any word of an answer."""
+_THE_KEY = "(the key)"
 _PIECE = 65_536
 _REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})\b")
 """The status of a proxy's refusal, which `http.client` tells in its error's text only."""
@@ -79,7 +82,7 @@ class Target:
             )
         if not (self.encrypted or self.loopback or self.allow_insecure_http):
             raise ConfigurationError(
-                f"--server {self.server}: http would show the key to everyone on the way; "
+                f"--server http://{self.host}: http would show the key to everyone on the way; "
                 "use https (or, if you must, --allow-insecure-http)"
             )
 
@@ -110,6 +113,7 @@ class Client:
 
     def __init__(self, target: Target, *, connect_timeout: float, read_timeout: float) -> None:
         self._target = target
+        self._secret = _pattern_of(target.key)
         self._timeouts = (connect_timeout, read_timeout)
         self._threads = local()
         self._url = target.server.rstrip("/") + PATH
@@ -139,10 +143,11 @@ class Client:
                 stream=True,
             ) as response:
                 text = self._read(response)
-        except (OSError, transport.HTTPError) as error:
+        # Of a proxy's address that is none, the library says no more than ValueError.
+        except (OSError, ValueError, transport.HTTPError) as error:
             failure = self._failure(error, went_out=session.wire.went_out)
         else:
-            return _answer(response, text)
+            return _answer(response, text, self._secret)
         raise failure  # out here, where the library's error is not its context
 
     def _session(self) -> _Session:
@@ -184,6 +189,8 @@ class Client:
             return f"{self.host} did not accept a connection in time; check the network"
         if isinstance(error, requests.ConnectionError):
             return f"the connection to {self.host} was lost while sending ({_kind(cause)})"
+        if isinstance(error, ValueError | transport.LocationValueError):
+            return f"no request could be made to {self.host}; check HTTPS_PROXY, --server"
         if not isinstance(error, requests.RequestException):
             return f"no secure connection to {self.host}: {_kind(error)}; check REQUESTS_CA_BUNDLE"
         return f"no request could be made to {self.host}: {type(error).__name__}"
@@ -254,18 +261,39 @@ class _Adapter(HTTPAdapter):
         manager.pool_classes_by_scheme = pools
 
 
-def _answer(response: requests.Response, text: bytes) -> Answer:
+def _answer(response: requests.Response, text: bytes, secret: re.Pattern[str] | None) -> Answer:
     try:
-        body = decode(text)
-    except JSONDecodeError:
+        body = _without(secret, decode(text))
+    except (JSONDecodeError, RecursionError):
         body = None
     location = _split(response.headers.get("Location", ""))
     return Answer(
         response.status_code,
         body,
         _retry_after(response.headers.get("Retry-After"), response.headers.get("Date")),
-        location.netloc.rpartition("@")[2] if location else "",
+        _without(secret, location.netloc.rpartition("@")[2]) if location else "",
     )
+
+
+def _pattern_of(key: str) -> re.Pattern[str] | None:
+    """Return what finds a key in a text, as it is and as URLs write it; None if it is no secret."""
+    if len(key) < FEWEST_OF_A_KEY:
+        return None
+    forms = dict.fromkeys((key, quote(key), quote(key, safe="")))
+    return re.compile("|".join(map(re.escape, forms)), re.IGNORECASE)
+
+
+def _without(secret: re.Pattern[str] | None, said: Any) -> Any:  # noqa: ANN401 -- any JSON value
+    """Return what a server said, without the key where it says that back."""
+    if secret is None:
+        return said
+    if isinstance(said, str):
+        return secret.sub(_THE_KEY, said)
+    if isinstance(said, dict):
+        return {_without(secret, name): _without(secret, each) for name, each in said.items()}
+    if isinstance(said, list):
+        return [_without(secret, each) for each in said]
+    return said
 
 
 def _no_other_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:

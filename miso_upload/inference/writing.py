@@ -6,7 +6,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from miso_upload.quoting import printable, quoted
+from miso_upload.quoting import one_line, printable, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ def mapping_text(draft: Draft, source: str, target: str) -> str:
         source: The name of the file that it was made from.
         target: The name under which it will be kept.
     """
-    source, target = printable(source), printable(target)
+    source, target = one_line(source), one_line(target)
     lines = [
         f"# A draft by 'miso-upload init', from {draft.rows:,} rows of {source}.",
         "# What is marked UNSURE is a guess: read it, and change what is wrong. Then look at",

@@ -18,7 +18,7 @@ from miso_upload.mapping.rate import TOO_MANY, Rate
 from miso_upload.mapping.router import Router
 from miso_upload.mapping.rules import Compiled, SkipRow, compile_rule
 from miso_upload.mapping.shortcut import Shortcut
-from miso_upload.quoting import did_you_mean, quoted
+from miso_upload.quoting import did_you_mean, quoted, without_addresses
 from miso_upload.records import Findings, Reason, Record
 from miso_upload.schema import Kind
 from miso_upload.timestamps import Reading
@@ -281,8 +281,9 @@ class Mapper:
             if column and column not in self._used and self._binding(column) is None
         ]
         if self._plan.strict and unmapped:
+            names = ", ".join(map(_as_named, unmapped))
             raise MappingError(
-                f"--strict: no attribute is called {', '.join(map(repr, unmapped))}; name what "
+                f"--strict: no attribute is called {names}; name what "
                 "each becomes with --map ATTRIBUTE=COLUMN, or leave --strict out"
             )
 
@@ -393,6 +394,11 @@ def _paths(plan: MappingPlan) -> Iterator[str]:
         yield from filter(None, (plan.routing.url, plan.routing.method))
 
 
+def _as_named(column: str) -> str:
+    """Return the name of a column of the input, which need not be a name at all."""
+    return repr(without_addresses(column))
+
+
 def _check_header(named: NamedRule, columns: tuple[str, ...]) -> None:
     """Raise `MappingError` where a rule reads a column that the header does not have."""
     reads = named.rule.reads
@@ -402,6 +408,5 @@ def _check_header(named: NamedRule, columns: tuple[str, ...]) -> None:
     if named.lenient and (named.attribute not in _ALWAYS or len(missing) < len(reads)):
         return
     column = missing[0]
-    raise MappingError(
-        f"{named.origin}: the input has no column {column!r}{did_you_mean(column, columns, repr)}"
-    )
+    meant = did_you_mean(column, columns, _as_named)
+    raise MappingError(f"{named.origin}: the input has no column {column!r}{meant}")

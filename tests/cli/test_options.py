@@ -107,7 +107,7 @@ def test_no_arguments_show_the_help():
         (("--dry-run", "--schema", "none.json"), "none.json"),
         (("--server", "http://api.example"), "use https"),
         (("--server", "ftp://api.example"), "https://api.askmiso.com"),
-        (("--api-key-file", "missing"), "--api-key-file missing"),
+        (("--api-key-file", "missing"), "--api-key-file: the file cannot be read"),
         (("--report",), "requires an argument"),
         (("--dry-run", "--columns", "a,b,a"), '--columns names "a" more than once'),
         (("--dry-run", "--columns", "-,"), "--columns names no column"),
