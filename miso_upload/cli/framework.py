@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 PROGRAM = "miso-upload"
 DEFAULT_COMMAND = "upload"
 _DEFECT = 3
+_PACKAGE = "miso_upload"
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -144,11 +146,15 @@ def say(text: str, *, err: bool = False) -> None:
 def _defect(error: Exception) -> str:
     """Return where an error of our own making came from, without the values that were at hand."""
     frames: Sequence[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
-    ours = [
-        f"{frame.filename.rpartition('miso_upload')[2].lstrip('/')}:{frame.lineno}"
-        for frame in frames
-    ]
+    ours = [f"{_place(frame.filename)}:{frame.lineno}" for frame in frames]
     return (
         f"met a defect of its own ({type(error).__name__} at {' < '.join(reversed(ours[-4:]))}). "
         "The position is kept; please report this line"
     )
+
+
+def _place(filename: str) -> str:
+    """Return where a file is within the package, or within another, but not on whose machine."""
+    parts = Path(filename).parts
+    home = parts.index(_PACKAGE) + 1 if _PACKAGE in parts else -2
+    return "/".join(parts[home:])
