@@ -44,8 +44,12 @@ bench: .venv/installed .venv-clients/installed
 	$(BIN)/python benchmarks/run.py --write \
 		--clients $(CURDIR)/.venv-clients/bin/python --parser $(CURDIR)/.venv-clients/bin/python
 
+# The same commit gives the same bytes: see docs/releasing.md.
+wheel: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1580601600)
 wheel: .venv/installed
-	$(BIN)/python -m build
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	cd dist && sha256sum -- *.whl *.tar.gz | tee SHA256SUMS
 
 clean:
 	rm -rf .venv .venv-clients build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -50,6 +51,34 @@ def output_of(program, *args, cwd):
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_a_wheel_is_the_same_wherever_and_whenever_it_is_built(wheel, tmp_path):
+    """Under another path, umask, time zone and time."""
+    tree = tmp_path / "another" / "place"
+    tree.mkdir(parents=True)
+    for name in ("miso_upload", "schemas"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        # copyfile: with the times of now
+        shutil.copytree(ROOT / name, tree / name, ignore=ignored, copy_function=shutil.copyfile)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copyfile(ROOT / name, tree / name)
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        str(tmp_path),
+    ]
+
+    subprocess.run(
+        [*command, str(tree)], check=True, capture_output=True, umask=0o077,
+        env={**os.environ, "TZ": "Asia/Tokyo"},
+    )  # fmt: skip
+
+    assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
 
 
 def test_a_wheel_alone_runs_the_main_job(clean_program, tmp_path):

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from ssl import SSLCertVerificationError
 from threading import local
 from typing import Any, Literal
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, quote, quote_plus, urlsplit
 
 import requests
 import urllib3.exceptions as transport
@@ -279,7 +279,7 @@ def _pattern_of(key: str) -> re.Pattern[str] | None:
     """Return what finds a key in a text, as it is and as URLs write it; None if it is no secret."""
     if len(key) < FEWEST_OF_A_KEY:
         return None
-    forms = dict.fromkeys((key, quote(key), quote(key, safe="")))
+    forms = dict.fromkeys((key, quote(key), quote(key, safe=""), quote_plus(key)))
     return re.compile("|".join(map(re.escape, forms)), re.IGNORECASE)
 
 

@@ -2,6 +2,7 @@ import gc
 import gzip
 import http.client
 import io
+import json
 import logging
 import socket
 import struct
@@ -10,6 +11,7 @@ import time
 from contextlib import contextmanager, redirect_stdout, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -101,6 +103,11 @@ def answering(answer, heard=None):
         connection.sendall(answer)
 
     return talk
+
+
+def http_answer(body):
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
 
 
 def dripping(start, drop):
@@ -723,6 +730,28 @@ def test_an_error_has_no_other_behind_it(where):
         client_for(where).post(BODY)
 
     assert list(causes(caught.value)) == [caught.value]
+
+
+@pytest.mark.parametrize("said", [KEY, KEY.upper(), QUOTED_KEY, QUOTED_KEY.lower(), quote(KEY)])
+def test_a_key_that_is_said_back_is_taken_out_wherever_it_stands(said):
+    body = {"message": f"no {said}!", said: [{"x": [said]}], "errors": True}
+    with server(answering(http_answer(json.dumps(body).encode()))) as url:
+        answer = client_for(url, key=KEY).post(BODY)
+
+    assert answer.body == {
+        "message": "no (the key)!", "(the key)": [{"x": ["(the key)"]}], "errors": True
+    }  # fmt: skip
+
+
+def test_what_is_too_short_for_a_secret_is_no_reason_to_change_an_answer():
+    with server(answering(SUCCESS)) as url:
+        assert client_for(url, key="success").post(BODY).body == {"message": "success"}
+
+
+def test_an_answer_that_is_nested_too_deeply_to_search_is_none():
+    body = b'{"message":' + b"[" * 1010 + b"]" * 1010 + b"}"
+    with server(answering(http_answer(body))) as url:
+        assert client_for(url, key=KEY).post(BODY).body is None
 
 
 def test_the_key_is_in_no_repr():
