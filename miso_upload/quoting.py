@@ -51,6 +51,11 @@ def without_addresses(text: str) -> str:
     return _ADDRESS.sub(lambda found: found[0] if _is_time(found[0]) else _HIDDEN, text)
 
 
+def column_name(name: str) -> str:
+    """Return what a header says, which need not be a name at all, in quotation marks."""
+    return repr(without_addresses(name))
+
+
 def one_line(text: str) -> str:
     """Return the whole of a text that is no visitor's, such as a path, on one harmless line."""
     return _escaped(text)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from miso_upload.cli.framework import (
     say,
     say_error,
 )
+from miso_upload.cli.secrets import is_exposed, read_secret
 from miso_upload.errors import ConfigurationError, MisoUploadError
 from miso_upload.settings import DEFAULT_SERVER, MOST_ROWS
 
@@ -331,7 +330,7 @@ def upload_command(*, quiet: bool, json: bool, **options: Any) -> None:
     secrets = (options["api_key_file"], options["anonymous_id_salt_file"])
     settings = settings_from(options)
     listener = choose_listener(quiet=quiet, as_json=json)
-    for path in filter(_exposed, secrets):
+    for path in filter(is_exposed, secrets):
         listener.noted(f"{path}: other users can read this secret; chmod 600 keeps it yours")
     stop = StopSignal()
     leave = getattr(listener, "leave", lambda: None)
@@ -362,11 +361,11 @@ def settings_from(options: dict[str, Any]) -> Settings:
     if options["state_dir"] is None:
         del options["state_dir"]
     needs_key = not (options["dry_run"] or options["sandbox"])
-    salt = _secret("--anonymous-id-salt-file", salt_file, "MISO_ANONYMOUS_ID_SALT")
-    key = _secret("--api-key-file", key_file, "MISO_API_KEY") if needs_key else ""
+    salt = read_secret("--anonymous-id-salt-file", salt_file, "MISO_ANONYMOUS_ID_SALT")
+    key = read_secret("--api-key-file", key_file if needs_key else None, "MISO_API_KEY")
     if needs_key and not key and sys.stdin.isatty() and "-" not in options["inputs"]:
         key = click.prompt("Miso API key (secret key)", hide_input=True, err=True)
-    return Settings(api_key=key, anonymous_id_salt=salt.encode(), **options)
+    return Settings(api_key=key if needs_key else "", anonymous_id_salt=salt.encode(), **options)
 
 
 def choose_listener(*, quiet: bool, as_json: bool) -> Listener:
@@ -378,33 +377,6 @@ def choose_listener(*, quiet: bool, as_json: bool) -> Listener:
     if quiet:
         return progress.Quiet()
     return progress.Bar() if sys.stderr.isatty() else progress.Lines()
-
-
-def _secret(option: str, path: Path | None, variable: str) -> str:
-    # What this program starts, or a function of the user's, has no business with it.
-    found = os.environ.pop(variable, "").strip()
-    if path is None:
-        return found
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        problem = getattr(error, "strerror", None) or "not UTF-8"
-        # The name is not repeated: it may be the secret itself, given in the wrong place.
-        raise ConfigurationError(
-            f"{option}: the file cannot be read ({problem}); give the name of a file that holds "
-            "the secret"
-        ) from None
-
-
-def _exposed(path: Path | None) -> bool:
-    """Return whether others may read the user's own file. Where a system mounts secrets, it may."""
-    try:
-        about = path.stat() if path is not None and os.name == "posix" else None
-    except (OSError, ValueError):
-        return False
-    if about is None or not stat.S_ISREG(about.st_mode):
-        return False
-    return about.st_uid == os.getuid() and bool(about.st_mode & 0o077)
 
 
 def _conclude(summary: Summary, *, quiet: bool, as_json: bool) -> None:

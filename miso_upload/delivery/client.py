@@ -197,8 +197,11 @@ class Client:
 
     def _why_no_proxy(self, cause: BaseException) -> str:
         proxies = requests.utils.get_environ_proxies(self._url, no_proxy=None)
-        parts = _split(requests.utils.select_proxy(self._url, proxies) or "")
-        proxy = f" {parts.netloc.rpartition('@')[2]}" if parts else ""
+        setting = requests.utils.select_proxy(self._url, proxies) or ""
+        parts = _split(setting)
+        # Where a "/" or "#" in a password ends what counts as the host, it is not the host.
+        whole = parts is not None and ("@" in parts.netloc or "@" not in setting)
+        proxy = f" {parts.netloc.rpartition('@')[2]}" if parts and whole else ""
         answered = _REFUSED_TUNNEL.search(str(cause))
         why = f" ({answered[1]})" if answered else ""
         scheme = "HTTPS" if self._target.encrypted else "HTTP"

@@ -95,10 +95,11 @@ def routes_advice(findings: Findings) -> list[str]:
     how_many = "1 visit is" if visits == 1 else f"{visits:,} visits are"
     advice = [f"\n{how_many} skipped, because no route says what the pages of the site are."]
     if found.routes:
-        advice.append(
-            "Their paths suggest these. Look at each, and put what is right into a mapping file:\n"
-        )
-        advice += route_lines(found.routes)
+        advice += [
+            "Their paths suggest these. Look at each, and put what is right into a mapping file:",
+            "",
+            *route_lines(found.routes),
+        ]
     if found.others:
         shown = ", ".join(f"{path} {count:,}" for path, count in found.others[:_MOST_LISTED])
         advice += ["", f"Other pages, of which nothing is known: {shown}"]

@@ -18,7 +18,7 @@ from miso_upload.mapping.rate import TOO_MANY, Rate
 from miso_upload.mapping.router import Router
 from miso_upload.mapping.rules import Compiled, SkipRow, compile_rule
 from miso_upload.mapping.shortcut import Shortcut
-from miso_upload.quoting import did_you_mean, quoted, without_addresses
+from miso_upload.quoting import column_name, did_you_mean, quoted
 from miso_upload.records import Findings, Reason, Record
 from miso_upload.schema import Kind
 from miso_upload.timestamps import Reading
@@ -281,7 +281,7 @@ class Mapper:
             if column and column not in self._used and self._binding(column) is None
         ]
         if self._plan.strict and unmapped:
-            names = ", ".join(map(_as_named, unmapped))
+            names = ", ".join(map(column_name, unmapped))
             raise MappingError(
                 f"--strict: no attribute is called {names}; name what "
                 "each becomes with --map ATTRIBUTE=COLUMN, or leave --strict out"
@@ -394,11 +394,6 @@ def _paths(plan: MappingPlan) -> Iterator[str]:
         yield from filter(None, (plan.routing.url, plan.routing.method))
 
 
-def _as_named(column: str) -> str:
-    """Return the name of a column of the input, which need not be a name at all."""
-    return repr(without_addresses(column))
-
-
 def _check_header(named: NamedRule, columns: tuple[str, ...]) -> None:
     """Raise `MappingError` where a rule reads a column that the header does not have."""
     reads = named.rule.reads
@@ -408,5 +403,5 @@ def _check_header(named: NamedRule, columns: tuple[str, ...]) -> None:
     if named.lenient and (named.attribute not in _ALWAYS or len(missing) < len(reads)):
         return
     column = missing[0]
-    meant = did_you_mean(column, columns, _as_named)
+    meant = did_you_mean(column, columns, column_name)
     raise MappingError(f"{named.origin}: the input has no column {column!r}{meant}")

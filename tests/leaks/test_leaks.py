@@ -329,3 +329,50 @@ def test_a_sandbox_says_no_key_but_its_usual_one(stage):
     traces = stage.run("sandbox", "--port", 0, MISO_SANDBOX_KEY=KEY, kill=stop)
 
     assert_nothing_leaked(traces)
+
+
+# -- web server logs and worker processes ----------------------------------------------------------
+
+
+def access_log(stage, count=60):
+    agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/120.0 Safari/537.36"
+    lines = [
+        f"{V4 if number % 2 else V6} - - [01/May/2024:10:00:{number % 60:02} +0000] "
+        f'"GET /{OTHER}/p/{number}?from={V6}&ip={V4} HTTP/1.1" 200 9 "https://{V4}/" "{agent}"'
+        for number in range(count)
+    ]
+    broken = [f"{V4} broken {V6}", f'{V4} - - [never] "GET /{OTHER} HTTP/1.1" 200 9 "-" "-"']
+    return stage.write("access.log", "\n".join([*lines, *broken]) + "\n")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--dry-run",),
+        ("--dry-run", "--json", "--report", "report.json"),
+        ("--sandbox", "--preset", "web-log"),
+        ("--sandbox", "--set", "type=home_page_view", "--workers", 2, "--chunk-size", 20),
+    ],
+)
+def test_a_web_server_log_is_read_without_showing_an_address(args, stage):
+    traces = stage.run(access_log(stage), *args)
+
+    assert "rows read" in traces.stdout or "totals" in traces.stdout or traces.exit_code == 2
+    assert_nothing_leaked(traces)
+
+
+@pytest.mark.parametrize("command", ["preview", "init"])
+def test_a_web_server_log_is_shown_with_its_addresses_hidden(command, stage):
+    assert_nothing_leaked(stage.run(command, access_log(stage)))
+
+
+def test_worker_processes_are_given_neither_key_nor_salt(stage, server):
+    traces = stage.run(
+        history(stage, [row(n, ip=V4) for n in range(3_000)]), "--server", server.url,
+        "--workers", 2, "--chunk-size", 100, MISO_ANONYMOUS_ID_SALT="sentinel-salt",
+    )  # fmt: skip
+
+    given = {place: held for place, held in traces.places.items() if place.startswith("environ")}
+    assert given
+    assert not any(b"MISO_API_KEY" in held or b"sentinel" in held for held in given.values())
+    assert_nothing_leaked(traces)

@@ -98,6 +98,8 @@ def test_a_tunnel_carries_the_key_where_the_proxy_cannot_read_it(
         "http://visitor:{password}#@127.0.0.1:3128",
         "http://visitor:{password}@127.0.0.1:port",
         "visitor:{password}",
+        "http://visitor:4711#{password}@127.0.0.1:3128",
+        "http://visitor:4711/{password}@127.0.0.1:3128",
         "socks5h://visitor:{password}@127.0.0.1:9",
     ],
 )
@@ -111,6 +113,7 @@ def test_a_proxy_that_cannot_be_used_is_told_without_its_password(
     assert "shop.example" in traces.stderr
     assert "_PROXY" in traces.stderr
     assert "defect" not in traces.stderr
+    assert "proxy visitor:4711" not in traces.stderr
     assert_nothing_leaked(traces)
 
 
