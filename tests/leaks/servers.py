@@ -49,6 +49,12 @@ class Server:
                 self.end_headers()
                 self.wfile.write(text)
 
+            def do_GET(self):
+                self.send_error(404)
+
+            def do_HEAD(self):
+                self.send_error(404)
+
             def do_CONNECT(self):
                 outer.requests.append((self.requestline, dict(self.headers)))
                 host, _, port = self.path.partition(":")

@@ -14,7 +14,7 @@ import pytest
 from conftest import row
 
 from leaks.servers import SUCCESS, Server
-from leaks.traces import ADDRESSES, KEY, SECRETS
+from leaks.traces import ADDRESSES, KEY, PROXY_PASSWORD, SECRETS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
 
@@ -105,8 +105,10 @@ def test_a_success_leaves_neither_key_nor_address_behind(auth, stage, server):
     assert_it_was_talkative(traces)
 
 
-@pytest.mark.parametrize("auth", ["query", "header"])
-@pytest.mark.parametrize("status", [200, 401, 413, 422, 500])
+@pytest.mark.parametrize(
+    ("status", "auth"),
+    [(200, "query"), (401, "header"), (413, "query"), (422, "query"), (500, "header")],
+)
 def test_an_answer_that_says_back_key_and_records_is_shown_without(status, auth, stage, server):
     server.answer = echo(status)
 
@@ -230,9 +232,8 @@ def test_a_key_given_as_the_name_of_a_file_is_not_repeated(stage):
 @pytest.mark.parametrize(
     "args",
     [
-        ("--dry-run",),
-        ("--dry-run", "--json", "--report", "report.json"),
-        ("--dry-run", "--strict"),
+        ("--dry-run", "--report", "report.json"),
+        ("--dry-run", "--json", "--strict"),
         ("--dry-run", "--map", "product_ids=client_ip", "--map", "rating=x-forwarded-for"),
         ("--sandbox", "--max-reject-rate", 1, "--rejects", "mine.rejects.jsonl"),
         ("--sandbox", "--max-reject-rate", 0.01, "--chunk-size", 5),
@@ -255,7 +256,7 @@ def test_junk_is_stopped_without_showing_an_address(stage, server):
     assert_nothing_leaked(traces)
 
 
-@pytest.mark.parametrize("args", [(), ("--strict",), ("--map", "user_id=203.0.113.7"), ("--json",)])
+@pytest.mark.parametrize("args", [("--strict",), ("--map", "user_id=203.0.113.7"), ("--json",)])
 def test_a_first_row_that_is_no_header_shows_no_address(args, stage):
     table = "".join(f"{V4},{V6},{OTHER},2024-05-01T10:00:0{n}Z,/p/{n}\n" for n in range(9))
 
@@ -348,9 +349,8 @@ def access_log(stage, count=60):
 @pytest.mark.parametrize(
     "args",
     [
-        ("--dry-run",),
         ("--dry-run", "--json", "--report", "report.json"),
-        ("--sandbox", "--preset", "web-log"),
+        ("--dry-run", "--preset", "web-log"),
         ("--sandbox", "--set", "type=home_page_view", "--workers", 2, "--chunk-size", 20),
     ],
 )
@@ -375,4 +375,17 @@ def test_worker_processes_are_given_neither_key_nor_salt(stage, server):
     given = {place: held for place, held in traces.places.items() if place.startswith("environ")}
     assert given
     assert not any(b"MISO_API_KEY" in held or b"sentinel" in held for held in given.values())
+    assert_nothing_leaked(traces)
+
+
+@pytest.mark.parametrize("command", ["upload", "status", "init"])
+def test_a_signed_address_of_an_input_is_shown_without_its_signature(command, stage, server):
+    place = f"127.0.0.1:{server.port}/h.jsonl"
+    address = f"http://visitor:{PROXY_PASSWORD}@{place}?X-Amz-Signature={KEY}"
+
+    traces = stage.run(command, address)
+
+    del traces.places["cmdline of a process"]  # where the user has put it
+    assert traces.exit_code in (2, 3)
+    assert f"http://{place}" in traces.stderr
     assert_nothing_leaked(traces)
