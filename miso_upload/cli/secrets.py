@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+KEY, SALT = "MISO_API_KEY", "MISO_ANONYMOUS_ID_SALT"
 
 
 def read_secret(option: str, path: Path | None, variable: str) -> str:
-    """Return what a file holds, or else a variable; the variable is gone afterwards.
+    """Return what a file holds, or else a variable.
 
     Raises:
         ConfigurationError: The file cannot be read.
     """
-    # What this program starts, or a function of the user's, has no business with it.
-    found = os.environ.pop(variable, "").strip()
     if path is None:
-        return found
+        return os.environ.get(variable, "").strip()
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
@@ -31,6 +33,19 @@ def read_secret(option: str, path: Path | None, variable: str) -> str:
             f"{option}: the file cannot be read ({problem}); give the name of a file that holds "
             "the secret"
         ) from None
+
+
+@contextmanager
+def kept_from_others() -> Iterator[None]:
+    """Take the secrets out of the environment for a while.
+
+    Whatever is started meanwhile, and a function of the user's, has no business with them.
+    """
+    held = {name: os.environ.pop(name) for name in (KEY, SALT) if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(held)
 
 
 def is_exposed(path: Path | None) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from miso_upload.cli.framework import HeadedCommand, headed, say
+from miso_upload.cli.secrets import kept_from_others
 from miso_upload.cli.upload import (
     READING,
     becoming,
@@ -110,7 +111,7 @@ def preview_command(*, file: str, rows: int, **options: Any) -> None:
     reading = {name: options[name] for name in READING}
     none = dict.fromkeys(("api_key_file", "state_dir", "sandbox"))
     settings = settings_from({**options, **none, "inputs": (file,), "dry_run": True})
-    with _opened(file, reading, rows=1) as source:
+    with kept_from_others(), _opened(file, reading, rows=1) as source:
         transform = Recipe(settings).transform(source)
         each = (
             shown

@@ -16,7 +16,7 @@ from miso_upload.cli.framework import (
     say,
     say_error,
 )
-from miso_upload.cli.secrets import is_exposed, read_secret
+from miso_upload.cli.secrets import KEY, SALT, is_exposed, kept_from_others, read_secret
 from miso_upload.errors import ConfigurationError, MisoUploadError
 from miso_upload.settings import DEFAULT_SERVER, MOST_ROWS
 
@@ -335,7 +335,7 @@ def upload_command(*, quiet: bool, json: bool, **options: Any) -> None:
     stop = StopSignal()
     leave = getattr(listener, "leave", lambda: None)
     try:
-        with stop.on_signals(leave):
+        with stop.on_signals(leave), kept_from_others():
             summary = upload(settings, listener, stop=stop)
     except MisoUploadError as error:
         leave()
@@ -361,11 +361,11 @@ def settings_from(options: dict[str, Any]) -> Settings:
     if options["state_dir"] is None:
         del options["state_dir"]
     needs_key = not (options["dry_run"] or options["sandbox"])
-    salt = read_secret("--anonymous-id-salt-file", salt_file, "MISO_ANONYMOUS_ID_SALT")
-    key = read_secret("--api-key-file", key_file if needs_key else None, "MISO_API_KEY")
+    salt = read_secret("--anonymous-id-salt-file", salt_file, SALT)
+    key = read_secret("--api-key-file", key_file, KEY) if needs_key else ""
     if needs_key and not key and sys.stdin.isatty() and "-" not in options["inputs"]:
         key = click.prompt("Miso API key (secret key)", hide_input=True, err=True)
-    return Settings(api_key=key if needs_key else "", anonymous_id_salt=salt.encode(), **options)
+    return Settings(api_key=key, anonymous_id_salt=salt.encode(), **options)
 
 
 def choose_listener(*, quiet: bool, as_json: bool) -> Listener:
