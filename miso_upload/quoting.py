@@ -97,7 +97,7 @@ _ESCAPES = _Escapes()
 
 
 def _escaped(text: str) -> str:
-    """Write characters that cannot be seen, or act on a terminal, as the escapes that JSON knows."""
+    """Write characters that cannot be seen, or that act on a terminal, as escapes of JSON's."""
     return text if text.isprintable() else text.translate(_ESCAPES)
 
 

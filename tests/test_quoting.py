@@ -69,7 +69,7 @@ def test_json_made_harmless_is_the_same_json(text):
     said = json.dumps({text: [text]}, ensure_ascii=False)
 
     assert json.loads(harmless(said)) == json.loads(one_line(said)) == {text: [text]}
-    assert one_line(said).isprintable() or "\u00a0" in text or any(map(str.isspace, text))
+    assert one_line(said).isprintable()
 
 
 @pytest.mark.parametrize("piece", ["a", "1", ":", "1.", "1:", "1-", "a%3", "%3a", "1_1-", "::1."])

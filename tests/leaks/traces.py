@@ -135,10 +135,13 @@ class Stage:
 def _watch(pid: int, traces: Traces, ended: threading.Event) -> None:
     """Keep what every user of the machine sees of the process, and what its children are given."""
     while not ended.is_set():
+        own = _read(pid, "cmdline")
         for found in (pid, *_children(pid)):
-            _keep(traces, found, "cmdline")
-            if found != pid:
-                _keep(traces, found, "environ")
+            line = _read(found, "cmdline")
+            _keep(traces, "cmdline of a process", line)
+            # Until a child has become another program, it is a copy of this one in all respects.
+            if line not in (own, b""):
+                _keep(traces, f"environ of a process {found}", _read(found, "environ"))
         time.sleep(0.02)
 
 
@@ -151,10 +154,13 @@ def _children(pid: int) -> list[int]:
     return [*own, *(inner for each in own for inner in _children(each))]
 
 
-def _keep(traces: Traces, pid: int, what: str) -> None:
+def _read(pid: int, what: str) -> bytes:
     try:
-        held = Path(f"/proc/{pid}/{what}").read_bytes()
+        return Path(f"/proc/{pid}/{what}").read_bytes()
     except OSError:
-        return
-    place = f"{what} of a process" + (f" {pid}" if what == "environ" else "")
-    traces.places[place] = traces.places.get(place, b"") + held
+        return b""
+
+
+def _keep(traces: Traces, place: str, held: bytes) -> None:
+    if held not in traces.places.get(place, b""):
+        traces.places[place] = traces.places.get(place, b"") + held
