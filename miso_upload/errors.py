@@ -17,6 +17,7 @@
     ├── DeliveryError (3)           Miso could not be reached or would not answer in time
     │   └── KeyRefusedError (4)     401 or 403
     ├── WorkerError (3)             a worker process ended before its work did
+    ├── OutputError (3)             a result that there is no room for
     ├── SandboxError (2)            the local double cannot start
     ├── AccountingError (1)         the numbers do not add up
     └── InterruptedRunError (130, 143, 129)   a signal
@@ -112,6 +113,12 @@ class KeyRefusedError(DeliveryError):
 
 class WorkerError(MisoUploadError):
     """A worker process could not be started, or ended before its work did."""
+
+    exit_code = 3
+
+
+class OutputError(MisoUploadError):
+    """A result cannot be written to standard output; whoever reads it gets only a part."""
 
     exit_code = 3
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from miso_upload.encoding import encode, readable
 from miso_upload.listener import Listener
@@ -168,6 +169,28 @@ class Quiet(Listener):
     """Shows nothing."""
 
 
+class _Terminal:
+    """A stream that may go away, as a terminal does whose window is closed: then nothing is said.
+
+    The library writes from a thread of its own too, where nobody could catch an error.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- whatever a stream has
+        return getattr(self._stream, name)
+
+
 class Bar(Lines):
     """Draws a progress bar on a terminal, with notes above it."""
 
@@ -188,7 +211,7 @@ class Bar(Lines):
             TaskProgressColumn(),
             TextColumn("{task.fields[state]}", markup=False),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(file=cast("TextIO", _Terminal(sys.stderr))),
             transient=True,
         )
         self._task = self._bar.add_task("", total=None, rows="", state="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -150,10 +151,16 @@ def sandbox_command(
 def main() -> None:
     """Run the program."""
     # Names and rows hold any character; a terminal that cannot show one gets an escape.
+    sys.stdout, sys.stderr = map(_open_stream, (sys.stdout, sys.stderr))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     program()
+
+
+def _open_stream(stream: Any) -> Any:
+    """Return a stream, or one that forgets what it is told, where the caller has closed it."""
+    return open(os.devnull, "w", encoding="utf-8") if stream is None else stream  # noqa: PTH123
 
 
 def _state_dir(given: Path | None) -> Path:

@@ -8,12 +8,12 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 from click.shell_completion import CompletionItem
 
-from miso_upload.errors import MisoUploadError
+from miso_upload.errors import MisoUploadError, OutputError
 from miso_upload.quoting import harmless, one_line
 
 if TYPE_CHECKING:
@@ -103,6 +103,15 @@ class Program(click.Group):
         return [*offered, *(item for item in super().shell_complete(ctx, incomplete)
                             if item.value not in known)]  # fmt: skip
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the program; what click itself prints, such as the help, may find no room either."""
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            _silence(sys.stdout)
+            say_error(f"standard output cannot be written: {error.strerror}")
+            sys.exit(OutputError.exit_code)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; end with the exit code of whatever went wrong, and never a traceback."""
         try:
@@ -113,7 +122,7 @@ class Program(click.Group):
             fail("stopped before anything was read", 128 + signal.SIGINT)
         except click.UsageError as error:
             raise click.UsageError(one_line(error.format_message()), error.ctx) from None
-        except (click.ClickException, click.exceptions.Exit, EOFError):
+        except (click.ClickException, click.exceptions.Exit, BrokenPipeError, EOFError):
             raise
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
@@ -134,13 +143,41 @@ def say_error(text: str) -> None:
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Write text that cannot act on a terminal, unless whoever read it has gone."""
+    """Write text that cannot act on a terminal, unless whoever read it has gone.
+
+    Raises:
+        OutputError: It is a result, and there is no room for it.
+    """
     try:
         click.echo(harmless(text), err=err)
-    except OSError:
-        # Python flushes the stream once more on its way out, and would complain.
-        stream = sys.stderr if err else sys.stdout
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except OSError as error:
+        _silence(sys.stderr if err else sys.stdout)
+        if not err and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            raise OutputError(
+                f"standard output cannot be written: {error.strerror}. What is there is cut off; "
+                "an upload is noted in the ledger all the same ('miso-upload status')"
+            ) from None
+
+
+def _silence(stream: TextIO) -> None:
+    """Let a stream forget what it is told: Python flushes it on its way out, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def ask_for_secret(prompt: str) -> str:
+    """Ask at the terminal for what it is not to show.
+
+    Raises:
+        click.Abort: Ctrl-C; the terminal shows again what is typed.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_DFL:  # which would leave the terminal as it is
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        secret: str = click.prompt(prompt, hide_input=True, err=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return secret
 
 
 def _defect(error: Exception) -> str:

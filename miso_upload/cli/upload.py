@@ -12,6 +12,7 @@ from miso_upload.cli.framework import (
     CONTEXT,
     HeadedCommand,
     WorkerCount,
+    ask_for_secret,
     headed,
     say,
     say_error,
@@ -356,15 +357,14 @@ def settings_from(options: dict[str, Any]) -> Settings:
     """
     from miso_upload.settings import Settings
 
-    salt_file = options.pop("anonymous_id_salt_file")
-    key_file = options.pop("api_key_file")
+    salt_file, key_file = options.pop("anonymous_id_salt_file"), options.pop("api_key_file")
     if options["state_dir"] is None:
         del options["state_dir"]
     needs_key = not (options["dry_run"] or options["sandbox"])
     salt = read_secret("--anonymous-id-salt-file", salt_file, SALT)
     key = read_secret("--api-key-file", key_file, KEY) if needs_key else ""
-    if needs_key and not key and sys.stdin.isatty() and "-" not in options["inputs"]:
-        key = click.prompt("Miso API key (secret key)", hide_input=True, err=True)
+    if needs_key and not key and "-" not in options["inputs"] and sys.stdin and sys.stdin.isatty():
+        key = ask_for_secret("Miso API key (secret key)")
     return Settings(api_key=key, anonymous_id_salt=salt.encode(), **options)
 
 

@@ -1,0 +1,257 @@
+"""Signals at any time, streams that are closed or full, a terminal that goes away."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from miso_upload.sandbox import Faults
+
+from . import steps
+from .steps import BAD, GOOD, ROWS
+
+if sys.platform == "win32":
+    pytest.skip("signals and terminals are those of POSIX", allow_module_level=True)
+
+import pty
+import termios
+
+nursery, sandbox, case = steps.nursery, steps.sandbox, steps.case
+STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+KNOCKS = """
+import os, sys
+
+class Knocks:
+    def find_spec(self, name, *_):
+        if name == os.environ["KNOCK_AT"]:
+            os.kill(os.getpid(), int(os.environ["KNOCK_WITH"]))
+
+sys.meta_path.insert(0, Knocks())
+"""
+
+
+@pytest.fixture
+def environ(case, sandbox, monkeypatch):
+    """Return the environment of a process of its own that uploads the history."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "MISO_API_KEY": sandbox.key,
+        "MISO_UPLOAD_STATE_DIR": str(case.place / "state"),
+    }
+
+
+def command(case, sandbox, *options):
+    options = ("--chunk-size", "3", "--concurrency", "1", "--max-reject-rate", "1", *options)
+    return [sys.executable, "-m", "miso_upload", case.history, "--server", sandbox.url, *options]
+
+
+@pytest.fixture
+def started(case, sandbox, environ):
+    """Start an upload, and come back when Miso has something to think about."""
+
+    def start(latency):
+        sandbox.faults = Faults(latency=latency)
+        process = subprocess.Popen(
+            command(case, sandbox),
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while not case.arrived():
+            time.sleep(0.01)
+        sandbox.faults = Faults()
+        return process
+
+    return start
+
+
+def finish(case):
+    again = case.upload()
+    assert again.code in (0, 1), again
+    case.must_be_whole()
+
+
+@pytest.mark.parametrize(
+    ("module", "number"),
+    [
+        *(
+            (module, signal.SIGINT)
+            for module in ("miso_upload.cli", "click", "miso_upload.assembly", "requests", "isal")
+        ),
+        ("click", signal.SIGTERM),
+        ("click", signal.SIGHUP),
+    ],
+)
+def test_a_signal_while_the_program_is_loaded_ends_it_without_a_word(
+    module, number, case, sandbox, environ, tmp_path
+):
+    (tmp_path / "knocks").mkdir()
+    (tmp_path / "knocks" / "sitecustomize.py").write_text(KNOCKS)
+    environ["PYTHONPATH"] += f"{os.pathsep}{tmp_path / 'knocks'}"
+    environ |= {"KNOCK_AT": module, "KNOCK_WITH": str(int(number))}
+
+    done = subprocess.run(
+        command(case, sandbox), env=environ, capture_output=True, timeout=60, check=False
+    )
+
+    # A shell shows it as 130, 143 or 129.
+    assert (done.returncode, done.stdout, done.stderr) == (-number, b"", b"")
+    assert not (case.place / "state").exists()
+    finish(case)
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_a_signal_lets_what_is_under_way_finish(number, case, started):
+    process = started(latency=0.5)
+
+    process.send_signal(number)
+    shown, said = process.communicate(timeout=20)
+
+    assert process.returncode == 128 + number
+    assert "stopped by a signal; the position is kept: run the same command again" in said
+    assert "Traceback" not in said
+    assert "0 unknown + 0 pending" in shown
+    assert case.status()["duplicates"] == 0
+    assert len(case.arrived()) == case.status()["accepted"] < len(GOOD)
+    finish(case)
+    assert max(case.arrived().values()) == 1
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_a_second_signal_ends_it_at_once(number, case, started):
+    process = started(latency=60)
+
+    process.send_signal(number)
+    assert "stopping: finishing what is under way" in process.stderr.readline()
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+
+    assert (process.returncode, said) == (128 + number, "")
+    assert case.status()["unknown"] == 3
+    finish(case)
+    assert case.status()["duplicates"] == 3
+
+
+def test_a_signal_after_the_end_of_the_run_changes_nothing(case):
+    done = case.upload(
+        step="miso_upload.cli.upload:_conclude", count=1, moment="meddle",
+        script="os.kill(os.getpid(), 2)",
+    )  # fmt: skip
+
+    assert done.code == -signal.SIGINT
+    assert done.err == ""
+    case.must_be_whole()
+
+
+@pytest.mark.parametrize(
+    ("streams", "code"),
+    [
+        (">&-", 1),
+        ("2>&-", 1),
+        ("<&- >&- 2>&-", 1),
+        ("| true", 1),
+        ("2>&1 | true", 1),
+        ("2>/dev/full", 1),
+        (">/dev/full", 3),
+    ],
+)
+def test_a_closed_or_full_stream_changes_nothing_about_the_upload(
+    streams, code, case, sandbox, environ
+):
+    line = f"{shlex.join(map(str, command(case, sandbox, '--json')))} {streams}"
+    done = subprocess.run(
+        ["bash", "-c", f"{line}; exit ${{PIPESTATUS[0]}}"],
+        env=environ, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == code, done
+    assert "Traceback" not in done.stderr
+    if code == 3:
+        assert "standard output cannot be written: No space left on device" in done.stderr
+    case.must_be_whole()
+
+
+@pytest.mark.parametrize("args", [["schema"], ["rejects", "history.jsonl"], ["--help"]])
+def test_a_result_that_finds_no_room_is_no_success(args, case, environ):
+    case.upload()
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "miso_upload", *args], cwd=case.place, env=environ,
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    assert done.returncode == 3
+    assert "standard output cannot be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+class Terminal:
+    """A terminal with the program in it."""
+
+    def __init__(self, args, environ, *, ignore=()):
+        self.pid, self.screen = pty.fork()
+        if not self.pid:
+            for number in ignore:
+                signal.signal(number, signal.SIG_IGN)
+            os.execve(sys.executable, [*map(str, args)], environ)
+
+    def wait(self):
+        """Return how the program ended."""
+        _, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status)
+
+    def close(self):
+        """Take the terminal away."""
+        os.close(self.screen)
+
+
+@pytest.mark.parametrize(("ignore", "code"), [((), 129), ((signal.SIGHUP,), 1)])
+def test_a_terminal_that_goes_away(ignore, code, case, sandbox, environ):
+    """It stops in good order, or goes on where SIGHUP is ignored, as under nohup."""
+    sandbox.faults = Faults(latency=0.3)
+    report = case.place / "report.json"
+    terminal = Terminal(command(case, sandbox, "--report", report), environ, ignore=ignore)
+    while not case.arrived():
+        time.sleep(0.01)
+
+    terminal.close()
+
+    assert terminal.wait() == code
+    assert json.loads(report.read_text())["exit_code"] == code
+    assert case.status()["unknown"] == 0
+    assert (case.status()["rows"] == ROWS) is (code == 1)
+    sandbox.faults = Faults()
+    finish(case)
+    assert max(case.arrived().values()) == 1
+    assert sorted(case.set_aside()) == list(BAD)
+
+
+def test_ctrl_c_at_the_prompt_for_the_key_leaves_the_terminal_as_it_was(case, sandbox, environ):
+    del environ["MISO_API_KEY"]
+    terminal = Terminal(command(case, sandbox), environ)
+    shown = b""
+    while b"Miso API key" not in shown:
+        shown += os.read(terminal.screen, 1_000)
+    while termios.tcgetattr(terminal.screen)[3] & termios.ECHO:
+        time.sleep(0.01)
+
+    os.write(terminal.screen, b"\x03")
+    while b"stopped" not in shown:
+        shown += os.read(terminal.screen, 1_000)
+
+    assert termios.tcgetattr(terminal.screen)[3] & termios.ECHO
+    assert terminal.wait() == 130
+    assert b"Traceback" not in shown
+    terminal.close()
