@@ -25,7 +25,7 @@ from miso_upload.junk import JunkGuard
 from miso_upload.ledger import Settlement
 from miso_upload.records import Receipt
 from miso_upload.report import NOTING, READING, TRANSFORMING, WAITING, SourceSummary
-from miso_upload.resuming import Resuming, entry_for, is_beginning
+from miso_upload.resuming import Resuming, entry_for, is_beginning, spans_to_compare
 from miso_upload.sources.fingerprint import HEAD_BYTES
 from miso_upload.stopping import StopReading
 from miso_upload.stopwatch import Stopwatch
@@ -245,6 +245,8 @@ class Pipeline:
                 return
         if not rows:
             self._listener.noted(f"{each.name}: has no rows")
+        if (befell := source.what_befell()) is not None:
+            self._listener.noted(f"{each.name}: {befell}")
 
     # -- where to go on ----------------------------------------------------------------------------
 
@@ -274,17 +276,17 @@ class Pipeline:
         """Yield the blocks with work left, and then everything behind the last known span."""
         entry = place.entry
         place.caught_up = False
-        known = None
-        for known in self._ledger.unfinished(entry, hold_unknown=self._options.hold_unknown):
-            block = source.again(known)
-            self._meet(source, place)
-            yield block, known.leftover
+        todo = self._ledger.unfinished(entry, hold_unknown=self._options.hold_unknown)
+        starts = {each.start for each in todo}
         last = self._ledger.last_span(entry)
-        if last is None:
-            start, line = source.body_start, source.body_line
-        else:
-            if known is None or known.start != last.start:
-                source.again(last)  # to see that it is what was read before
+        for known in spans_to_compare(source, entry, todo, self._ledger):
+            with self._stop.reading():
+                block = source.again(known)
+            if known.start in starts:
+                self._meet(source, place)
+                yield block, known.leftover
+        start, line = source.body_start, source.body_line
+        if last is not None:
             start, line = last.end, last.next_line
         self._meet(source, place)
         place.caught_up = True

@@ -12,7 +12,7 @@ from miso_upload.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from miso_upload.ledger import Entry, Ledger, LedgerSpan
     from miso_upload.listener import Listener
@@ -112,6 +112,19 @@ def is_beginning(source: Source, spans: Iterable[LedgerSpan]) -> bool:
         return last is not None and next(source.blocks(last.end, last.next_line), None) is None
     except SourceError:
         return False
+
+
+def spans_to_compare(
+    source: Source, entry: Entry, todo: Sequence[LedgerSpan], ledger: Ledger
+) -> Sequence[LedgerSpan]:
+    """Return the spans to see again before going on, those in `todo` and the last one among them.
+
+    All of them, where the source must be read from its beginning to get there in any case.
+    """
+    if source.reads_through:
+        return ledger.spans(entry)
+    last = ledger.last_span(entry)
+    return todo if last is None or last in todo else [*todo, last]
 
 
 def refuse_changed_recipe(name: str, entry: Entry, recipe: str, ledger: Ledger) -> None:

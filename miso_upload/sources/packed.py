@@ -17,6 +17,8 @@ MOST_MEMORY = 2**27
 TRUNCATED = "it ends in the middle"
 _GARBAGE = "something else follows the compressed data"
 _PACKED_BYTES = 2**16
+_UNPACKED_BYTES = 2**14
+"""What is unpacked in one call, and all that is lost of it where the call meets damage."""
 
 
 class ContainerError(Exception):
@@ -29,10 +31,14 @@ class DamageError(ContainerError):
     Args:
         container: What it is, as in 'gzip stream'.
         how: What is wrong with it.
+
+    Attributes:
+        certain: It is whole up to here: it is cut off, or something else stands here.
     """
 
     def __init__(self, container: str, how: str) -> None:
         super().__init__(f"the {container} is damaged ({how})")
+        self.certain = how in (TRUNCATED, _GARBAGE)
 
 
 class Packed:
@@ -86,7 +92,7 @@ class Members:
     def read1(self, size: int) -> bytes:
         """See `Reads.read1`."""
         while self._inside or self._next_member():
-            data = self.unpack(min(size, READ_BYTES))
+            data = self.unpack(min(size, _UNPACKED_BYTES))
             if data:
                 return data
         return b""

@@ -105,6 +105,7 @@ class Source:
         self.name = self._stream.shown
         # What was packed is finished, however its last row ends.
         self._growing = options.growing and not self._stream.packed
+        self._waits = False
         try:
             self._look_at_beginning()
         except BaseException:
@@ -178,9 +179,25 @@ class Source:
         return self._stream.path
 
     @property
+    def reads_through(self) -> bool:
+        """Whether a place is reached only by reading everything before it."""
+        return self._stream.reads_through
+
+    @property
+    def _grows(self) -> bool:
+        """Whether its last row may still be written: what is written to right now is not whole."""
+        return self._growing or self._stream.grew
+
+    @property
     def can_reopen(self) -> bool:
         """Whether the same bytes come again when the input is opened again; not so with a pipe."""
         return self._stream.can_reopen
+
+    def what_befell(self) -> str | None:
+        """Return what happened to the input while it was read, if anything is to be told."""
+        if self._waits:
+            return "is being written to: its last row waits for the next run"
+        return self._stream.what_befell()
 
     def again(self, span: Span) -> Block:
         """Return the block that `span` was, to be transformed again.
@@ -260,7 +277,8 @@ class Source:
             wanted = max(_FIRST_BYTES, cut.size + cut.size // 8)
         if self._stream.damage is not None:
             raise self._stream.damage
-        if not (self._growing or self.format.ends_well(data)):
+        self._waits = bool(data) and not self._growing and self._grows
+        if not (self._grows or self.format.ends_well(data)):
             raise self._damaged(_CUT_OFF)
 
     def _find_cut(self, data: bytes, tail: Tail, wanted: int) -> tuple[Cut | None, bytes, Tail]:
@@ -288,7 +306,7 @@ class Source:
                 tail = Tail.WAITING
                 break
             if not more:
-                tail = Tail.WAITING if self._growing else Tail.LAST
+                tail = Tail.WAITING if self._grows else Tail.LAST
                 break
             parts.append(more)
             size += len(more)
@@ -312,7 +330,7 @@ class Source:
             size += len(data)
             data = self._stream.read()
             if not data:
-                if self._growing:
+                if self._grows:
                     return None, data
                 if not self.format.by_line:
                     raise self._damaged(_CUT_OFF)

@@ -7,52 +7,21 @@ Offsets count decoded bytes: the same row has the same offset in `history.jsonl`
 from __future__ import annotations
 
 import io
-import select
 import shlex
-from typing import IO, Any, cast
+from typing import Any
 
-from miso_upload.errors import DamagedSourceError, SourceError
+from miso_upload.errors import ChangedSourceError, DamagedSourceError, SourceError
 from miso_upload.sources.decompression import HEAD_BYTES, Peeked, unpacked
 from miso_upload.sources.names import STDIN, is_remote
 from miso_upload.sources.packed import READ_BYTES, ContainerError, DamageError
 from miso_upload.sources.places import place_of, unreadable
 from miso_upload.sources.transcoding import Reads, Transcoder, encoding_by_mark, known_encoding
+from miso_upload.sources.watching import WatchedInput
 
-
-class _Counted(io.RawIOBase):
-    """A raw input that knows how many of its own bytes were read, for the progress bar."""
-
-    def __init__(self, raw: IO[bytes], *, ours: bool) -> None:
-        self._raw = raw
-        self._ours = ours
-        self.count = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while True:
-            count = cast("io.RawIOBase", self._raw).readinto(buffer)
-            if count is not None:
-                self.count += count
-                return count
-            # Whoever shares a pipe with us may have made it non-blocking: nothing yet is no end.
-            select.select([self._raw], [], [])
-
-    def seekable(self) -> bool:
-        return self._raw.seekable()
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self.count = self._raw.seek(offset, whence)
-        return self.count
-
-    def tell(self) -> int:
-        return self._raw.tell()
-
-    def close(self) -> None:
-        if not self.closed and self._ours:
-            self._raw.close()
-        super().close()
+_MAYBE_GARBLED = (
+    "; where it begins is not known, so that some behind it may have been read too, garbled (the "
+    "next run says so)"
+)
 
 
 class ByteStream:
@@ -108,6 +77,20 @@ class ByteStream:
     def raw_position(self) -> int:
         """Return how much of the input itself was read, in its own bytes."""
         return self._raw.count
+
+    @property
+    def reads_through(self) -> bool:
+        """Whether a place is reached only by reading everything before it."""
+        return self._seekable is None
+
+    @property
+    def grew(self) -> bool:
+        """Whether the input was written to since it was opened, as far as was noticed."""
+        return self._raw.grew
+
+    def what_befell(self) -> str | None:
+        """Return what happened to the input while it was read, if anything."""
+        return self._raw.what_befell()
 
     def peek(self, size: int) -> bytes:
         """Return the next `size` bytes without moving on, or all there are before end or damage."""
@@ -170,7 +153,7 @@ class ByteStream:
         self.damage = None
         self._ahead = bytearray()
         self._seekable = None
-        self._raw = _Counted(self._place.open(), ours=self._place.ours)
+        self._raw = WatchedInput(self._place)
         try:
             self._unpack(io.BufferedReader(self._raw, READ_BYTES))
         except (ContainerError, OSError) as error:
@@ -202,8 +185,13 @@ class ByteStream:
     def _reopen(self) -> None:
         if not self.can_reopen:
             raise SourceError(f"{self.shown}: cannot be read twice; give the history as a file")
+        before = self._raw.identity
         self.close()
         self._open()
+        if self._raw.identity != before:
+            raise ChangedSourceError(
+                f"{self.shown}: was replaced while it was read; run the same command again"
+            )
 
     def _next(self, size: int) -> bytes:
         if self.damage is None:
@@ -223,8 +211,9 @@ class ByteStream:
     def _problem(self, error: ContainerError | OSError) -> SourceError:
         if isinstance(error, DamageError):
             return DamagedSourceError(
-                f"{self.shown}: {error}; the rows before the damage were read. Get the file again, "
-                "whole, and run the same command"
+                f"{self.shown}: {error}; the rows before the damage were read"
+                f"{'' if error.certain else _MAYBE_GARBLED}. Get the file again, whole, and run "
+                "the same command"
             )
         if isinstance(error, ContainerError):
             return SourceError(f"{self.shown}: {error}")

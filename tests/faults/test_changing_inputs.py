@@ -1,0 +1,212 @@
+"""The input is changed by somebody else while it is read."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+
+import pytest
+
+from . import steps
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
+nursery, sandbox, case = steps.nursery, steps.sandbox, steps.case
+
+ROWS = 1_300
+PAD = "x" * 2_000
+
+
+def text(era, first=1, last=ROWS):
+    """Return rows that say at both ends when they were written; all of them have one length."""
+    rows = (
+        {
+            "user_id": f"{era}-{number:05}",
+            "type": "product_detail_page_view",
+            "timestamp": "2024-05-01T10:00:00Z",
+            "context": {"custom_context": {"pad": PAD}},
+            "product_ids": [f"{era}-{number:05}"],
+        }
+        for number in range(first, last + 1)
+    )
+    return "".join(json.dumps(each) + "\n" for each in rows).encode()
+
+
+@pytest.fixture
+def job(case, sandbox):
+    return Job(case, sandbox)
+
+
+class Job:
+    """An input of 2.7 MB, of which the first third is at hand when the first chunk is sent."""
+
+    def __init__(self, case, sandbox):
+        self.case, self._sandbox = case, sandbox
+        self.path = case.history
+        self.path.write_bytes(text("old"))
+
+    def upload(self, script="", *, name="history.jsonl", step="intend"):
+        """Upload it; in the middle of that, `script` is run."""
+        if step == "intend":
+            step = "miso_upload.ledger:Ledger.intend"
+        death = {"step": step, "count": 1, "moment": "meddle", "script": script} if script else {}
+        options = ("--chunk-size", 200, "--concurrency", 2, "--server", self._sandbox.url)
+        done = self.case.run(name, *options, **death)
+        self.case.status()
+        self.must_be_of_one_piece()
+        return done
+
+    def arrived(self):
+        """Return the rows that arrived, in order; none of them twice."""
+        found = sorted(each["user_id"] for each in self._sandbox.records())
+        assert len(found) == len(set(found))
+        return found
+
+    def must_be_of_one_piece(self):
+        """No row has its beginning from one time and its end from another."""
+        torn = [
+            each for each in self._sandbox.records() if each["product_ids"] != [each["user_id"]]
+        ]
+        assert torn == []
+        assert self.case.set_aside() == []
+
+
+def numbers(era, first=1, last=ROWS):
+    return [f"{era}-{number:05}" for number in range(first, last + 1)]
+
+
+def test_a_file_that_is_rewritten_in_place_is_not_read_on(job):
+    (job.case.place / "new").write_bytes(text("new"))
+
+    done = job.upload("Path('history.jsonl').write_bytes(Path('new').read_bytes())")
+
+    assert done.code == 2
+    assert "was truncated or rewritten while it was read" in done.err
+    arrived = job.arrived()
+    assert 200 <= len(arrived) < ROWS
+    assert arrived == numbers("old", last=len(arrived))
+
+    again = job.upload()
+
+    assert again.code == 0
+    assert job.arrived() == numbers("new") + arrived
+
+
+def test_a_log_that_is_emptied_and_filled_again_is_not_read_on(job):
+    """As logrotate's copytruncate does: what was copied is to be uploaded under the copy's name."""
+    script = "Path('copy').write_bytes(Path('history.jsonl').read_bytes());"
+    (job.case.place / "new").write_bytes(text("new") + text("new", ROWS + 1, ROWS + 100))
+    script += "f = open('history.jsonl', 'r+b'); f.truncate(0); f.write(Path('new').read_bytes())"
+
+    done = job.upload(script)
+
+    assert done.code == 2
+    assert "upload the copies" in done.err
+    assert job.upload(name="copy").code == 0
+    assert job.upload().code == 0
+    assert job.arrived() == numbers("new", last=ROWS + 100) + numbers("old")
+
+
+@pytest.mark.parametrize("size", [0, 1_000, 900_000])
+def test_a_file_that_is_cut_is_not_read_on(size, job):
+    done = job.upload(f"os.truncate('history.jsonl', {size})")
+
+    assert done.code == 2
+    assert "was truncated or rewritten while it was read" in done.err
+    arrived = job.arrived()
+    assert arrived == numbers("old", last=len(arrived))
+
+    # Whoever has all of it again goes on where it ended.
+    job.path.write_bytes(text("old"))
+    assert job.upload().code == 0
+    assert job.arrived() == numbers("old")
+
+
+def test_a_packed_file_that_is_rewritten_is_not_read_on(job):
+    name = "history.jsonl.gz"
+    (job.case.place / name).write_bytes(gzip.compress(text("old"), 0))
+    (job.case.place / "new").write_bytes(gzip.compress(text("new"), 0))
+
+    done = job.upload(f"Path({name!r}).write_bytes(Path('new').read_bytes())", name=name)
+
+    assert done.code == 2
+    assert "was truncated or rewritten while it was read" in done.err
+    arrived = job.arrived()
+    assert arrived == numbers("old", last=len(arrived))
+
+
+def test_a_file_that_grows_is_read_to_where_it_ends_by_then(job):
+    (job.case.place / "more").write_bytes(text("old", ROWS + 1, ROWS + 50))
+
+    done = job.upload("open('history.jsonl', 'ab').write(Path('more').read_bytes())")
+
+    assert done.code == 0
+    assert job.arrived() == numbers("old", last=ROWS + 50)
+
+
+def test_a_row_that_is_written_while_the_file_is_read_waits_for_its_end(job):
+    """Without --growing too: what is written to at this moment is not whole."""
+    more = text("old", ROWS + 1, ROWS + 1)
+    (job.case.place / "more").write_bytes(more[:1_000])
+
+    done = job.upload("open('history.jsonl', 'ab').write(Path('more').read_bytes())")
+
+    assert done.code == 0
+    assert "is being written to: its last row waits for the next run" in done.err
+    assert job.arrived() == numbers("old")
+
+    with job.path.open("ab") as file:
+        file.write(more[1_000:])
+    assert job.upload().code == 0
+    assert job.arrived() == numbers("old", last=ROWS + 1)
+
+
+def test_of_a_file_that_is_replaced_the_old_one_is_read_and_then_the_new_one(job):
+    (job.case.place / "new").write_bytes(text("new"))
+
+    done = job.upload("os.replace('new', 'history.jsonl')")
+
+    assert done.code == 0
+    assert "was replaced while it was read" in done.err
+    assert job.arrived() == numbers("old")
+    assert job.upload().code == 0
+    assert job.arrived() == numbers("new") + numbers("old")
+
+
+def test_a_file_that_is_removed_is_read_to_its_end(job):
+    done = job.upload("os.remove('history.jsonl')")
+
+    assert done.code == 0
+    assert "was removed while it was read" in done.err
+    assert job.arrived() == numbers("old")
+
+
+def test_a_file_that_is_written_over_behind_what_was_read_is_told_of(job):
+    """Every row is of one time, but nobody can say of which."""
+    (job.case.place / "new").write_bytes(text("new", 1_200, 1_200))
+    script = "f = open('history.jsonl', 'r+b'); "
+    script += f"f.seek({len(text('old', 1, 1_199))}); f.write(Path('new').read_bytes())"
+
+    done = job.upload(script)
+
+    assert done.code == 0
+    assert "was written to while it was read" in done.err
+    assert job.arrived() == sorted({*numbers("old"), "new-01200"} - {"old-01200"})
+
+
+@pytest.mark.parametrize("step", ["expand_inputs", "Pipeline", "Ledger"])
+def test_a_file_that_is_replaced_before_it_is_read_is_read_as_it_is_then(step, job):
+    (job.case.place / "new").write_bytes(text("new"))
+
+    done = job.upload("os.replace('new', 'history.jsonl')", step=f"miso_upload.assembly:{step}")
+
+    assert done.code == 0
+    assert job.arrived() == numbers("new")
+
+
+def test_a_file_that_is_gone_before_it_is_read_is_told(job):
+    done = job.upload("os.remove('history.jsonl')", step="miso_upload.assembly:Pipeline")
+
+    assert done.code == 2
+    assert "history.jsonl: cannot be read: No such file" in done.err
+    assert job.arrived() == []
