@@ -27,12 +27,10 @@ from miso_upload.delivery import (
     Target,
     Throttle,
 )
-from miso_upload.encoding import encode_pretty
 from miso_upload.errors import (
     AccountingError,
     ConfigurationError,
     InterruptedRunError,
-    LedgerError,
 )
 from miso_upload.ledger import Ledger
 from miso_upload.listener import Listener
@@ -41,7 +39,7 @@ from miso_upload.opening import open_inputs
 from miso_upload.pipeline import Input, Pipeline, PipelineOptions
 from miso_upload.recipe import Recipe
 from miso_upload.rejects import RejectsFile, rejects_path
-from miso_upload.report import Summary
+from miso_upload.report import Summary, write_report
 from miso_upload.settings import MOST_ROWS, Settings
 from miso_upload.stages import Stages
 from miso_upload.stopping import StopReading, StopSignal
@@ -129,7 +127,7 @@ def upload(
         _conclude(settings, summary)
         ledger.end_run(summary.exit_code)
         if settings.report is not None:
-            _write_report(settings.report, summary)
+            write_report(settings.report, summary)
         listener.finished(summary)
     return summary
 
@@ -342,15 +340,3 @@ def _conclude(settings: Settings, summary: Summary) -> None:
     files = any(source.rejects_file for source in summary.sources)
     if now.rejected and settings.lasting and not files:
         summary.advice.append("'miso-upload rejects FILE' prints the rejected rows")
-
-
-def _write_report(path: str, summary: Summary) -> None:
-    text = encode_pretty(summary.as_json())
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text)
-    except OSError as error:
-        summary.problems.append(
-            LedgerError(f"--report {path}: cannot be written ({error.strerror})")
-        )

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VERSION = 1
+_PATIENCE = 10.0
+"""Seconds to wait for another writer, such as a backup; who has to stop waits several times."""
 
 _SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -69,7 +71,7 @@ class Database:
             if path is not None:
                 _create_private(path)
             # An empty name is SQLite's own for a temporary file, so even this one fits any input.
-            self._db = sqlite3.connect(path or "", isolation_level=None, timeout=30)
+            self._db = sqlite3.connect(path or "", isolation_level=None, timeout=_PATIENCE)
         try:
             self._prepare(about)
         except BaseException:

@@ -1,0 +1,131 @@
+"""Two runs at once; somebody else who holds on to the ledger."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+
+import pytest
+from conftest import ROOT
+
+from miso_upload.sandbox import Faults
+
+from . import steps
+from .steps import GOOD
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
+nursery, sandbox, case = steps.nursery, steps.sandbox, steps.case
+
+IMPATIENT = (
+    "import sqlite3; connect = sqlite3.connect; "
+    "sqlite3.connect = lambda *a, **o: connect(*a, **{**o, 'timeout': 0.2})"
+)
+
+
+def start(case, sandbox, *options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "miso_upload", case.history, "--server", sandbox.url,
+         "--chunk-size", "3", "--max-reject-rate", "1", *options],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MISO_API_KEY": sandbox.key,
+             "MISO_UPLOAD_STATE_DIR": str(case.state)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def ledger(case):
+    (path,) = case.state.glob("*.ledger")
+    return path
+
+
+def test_a_second_run_ends_at_once_and_can_look_at_the_first(case, sandbox):
+    sandbox.faults = Faults(latency=60)
+    first = start(case, sandbox)
+    while not case.arrived():
+        time.sleep(0.01)
+
+    second = case.upload()
+
+    assert second.code == 5
+    assert "another miso-upload is at work on the same target; wait for it to end" in second.err
+    assert case.status()["unknown"] > 0
+    first.kill()
+    first.communicate()
+    sandbox.faults = Faults()
+    assert case.upload().code == 1
+    case.must_be_whole()
+
+
+def test_of_many_runs_at_once_one_sends(case, sandbox):
+    sandbox.faults = Faults(latency=0.3)
+    runs = [start(case, sandbox) for _ in range(4)]
+
+    codes = [run.wait(60) for run in runs]
+    for run in runs:
+        assert "Traceback" not in run.communicate()[1]
+
+    assert sorted(set(codes)) in ([1, 5], [0, 1, 5], [0, 1])
+    assert codes.count(1) == 1
+    assert max(case.arrived().values()) == 1
+    case.must_be_whole()
+
+
+def test_another_writer_of_the_ledger_is_waited_for(case):
+    case.rows(4)
+    case.upload()
+    case.rows(12)
+    with closing(
+        sqlite3.connect(ledger(case), isolation_level=None, check_same_thread=False)
+    ) as db:
+        db.execute("BEGIN IMMEDIATE")
+        alarm = threading.Timer(0.5, db.execute, ["COMMIT"])
+        alarm.start()
+
+        done = case.upload()
+
+        alarm.join()
+    assert done.code == 1
+    case.must_be_whole()
+
+
+def test_another_writer_who_does_not_let_go_is_told_before_anything_is_sent(case):
+    case.rows(4)
+    case.upload()
+    case.rows(12)
+    before = case.arrived()
+    with closing(sqlite3.connect(ledger(case), isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+
+        done = case.upload(prelude=IMPATIENT)
+
+    assert done.code == 3
+    assert "database is locked" in done.err
+    assert case.arrived() == before
+    case.upload()
+    case.must_be_whole()
+
+
+def test_another_writer_who_comes_in_between_costs_nothing_but_a_second_sending(case):
+    """What was sent cannot be noted: the next run sends it again, and counts it."""
+    script = (
+        f"path = next(Path({str(case.state)!r}).glob('*.ledger')); import builtins, sqlite3; "
+        "builtins.other = sqlite3.connect(path, isolation_level=None); "
+        "builtins.other.execute('BEGIN IMMEDIATE')"
+    )
+
+    done = case.upload(
+        prelude=IMPATIENT,
+        step="miso_upload.ledger:Ledger.settle", count=2, moment="meddle", script=script,
+    )  # fmt: skip
+
+    assert done.code == 3
+    assert "database is locked" in done.err
+    assert "run the same command again" in done.err
+    assert case.status()["unknown"] > 0
+    assert case.upload().code == 1
+    case.must_be_whole()
+    assert len(case.arrived()) == len(GOOD)
