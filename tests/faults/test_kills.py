@@ -42,7 +42,7 @@ def kill_at_every(step, moment, cases, *options, before=lambda case: None):
 @pytest.mark.parametrize(
     ("step", "times"),
     [
-        ("miso_upload.assembly:_Locked.__enter__", 1),
+        ("miso_upload.locking:Locked.__enter__", 1),
         (f"{LEDGER}.begin_run", 1),
         (f"{LEDGER}.register", 1),
         (f"{LEDGER}.intend", 4),
