@@ -17,7 +17,7 @@ MOST_MEMORY = 2**27
 TRUNCATED = "it ends in the middle"
 _GARBAGE = "something else follows the compressed data"
 _PACKED_BYTES = 2**16
-_UNPACKED_BYTES = 2**14
+_UNPACKED_BYTES = 2**15
 """What is unpacked in one call, and all that is lost of it where the call meets damage."""
 
 

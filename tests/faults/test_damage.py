@@ -118,7 +118,7 @@ def test_rows_before_a_broken_middle_are_delivered(case, sandbox):
     assert done.code == 3
     assert "the gzip stream is damaged" in done.err
     longest = max(map(len, packed.text.splitlines()))
-    assert good_rows - 2**14 // longest - 30 <= len(packed.arrived()) <= good_rows
+    assert good_rows - 2**15 // longest - 30 <= len(packed.arrived()) <= good_rows
     assert packed.upload(packed.whole).code == 0
     packed.must_be_whole()
 
