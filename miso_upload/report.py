@@ -375,10 +375,11 @@ def write_report(path: str, summary: Summary) -> None:
     """Write the report to a file, whole or not at all; what keeps it from that is a problem."""
     text = encode_pretty(summary.as_json())
     try:
-        if Path(path).exists() and not Path(path).is_file():
-            Path(path).write_bytes(text)  # a pipe, or a device
-            return
-        _replace(Path(path).resolve(), text)
+        file = Path(path).resolve()
+        if file.exists() and not (file.is_file() and os.access(file.parent, os.W_OK)):
+            file.write_bytes(text)  # a pipe, a device, or a file that can have none beside it
+        else:
+            _replace(file, text)
     except OSError as error:
         summary.problems.append(
             LedgerError(
