@@ -39,7 +39,8 @@ from miso_upload.opening import open_inputs
 from miso_upload.pipeline import Input, Pipeline, PipelineOptions
 from miso_upload.recipe import Recipe
 from miso_upload.rejects import RejectsFile, rejects_path
-from miso_upload.report import Summary, write_report
+from miso_upload.report import Summary
+from miso_upload.report_file import write_report
 from miso_upload.settings import MOST_ROWS, Settings
 from miso_upload.stages import Stages
 from miso_upload.stopping import StopReading, StopSignal

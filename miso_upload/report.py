@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.accounting import Totals
-from miso_upload.encoding import encode_pretty, readable
-from miso_upload.errors import LedgerError
+from miso_upload.encoding import readable
 from miso_upload.quoting import one_line, printable, without_addresses
 from miso_upload.records import MOST_NAMES, Findings, Tally
 
@@ -369,38 +365,6 @@ def _on_one_line(paragraph: str) -> str:
     """Return a line, and the empty one before it if there is one, with names of files harmless."""
     before = "\n" if paragraph.startswith("\n") else ""
     return before + one_line(paragraph.removeprefix(before))
-
-
-def write_report(path: str, summary: Summary) -> None:
-    """Write the report to a file, whole or not at all; what keeps it from that is a problem."""
-    text = encode_pretty(summary.as_json())
-    try:
-        file = Path(path).resolve()
-        if file.exists() and not (file.is_file() and os.access(file.parent, os.W_OK)):
-            file.write_bytes(text)  # a pipe, a device, or a file that can have none beside it
-        else:
-            _replace(file, text)
-    except OSError as error:
-        summary.problems.append(
-            LedgerError(
-                f"--report {path}: cannot be written ({error.strerror}); the upload is noted in "
-                "the ledger all the same ('miso-upload status')"
-            )
-        )
-
-
-def _replace(path: Path, text: bytes) -> None:
-    """Let a file hold `text`, for its owner to read; it is as it was until all is on disk."""
-    descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        Path(beside).replace(path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
 
 
 def _totals(totals: Totals) -> dict[str, int]:

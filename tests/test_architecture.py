@@ -62,6 +62,7 @@ RANKS = (
         "ledger",
         "rejects",
         "report",
+        "report_file",
         "progress",
         "catalog",
         "resuming",

@@ -53,7 +53,7 @@ def kill_at_every(step, moment, cases, *options, before=lambda case: None):
         (f"{REJECTS}.add", 2),
         (f"{CLIENT}.post", 4),
         ("miso_upload.delivery.wire:WiredConnection.request", 4),
-        ("miso_upload.report:_replace", 1),
+        ("miso_upload.report_file:_replace", 1),
     ],
 )
 def test_killed_at_a_step_of_the_loop(step, times, moment, cases):
