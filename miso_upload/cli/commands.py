@@ -1,31 +1,36 @@
-"""The program and its smaller commands."""
+"""The program: its commands by their names, each imported when it is called."""
 
 from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from miso_upload import __version__
-from miso_upload.cli.framework import CONTEXT, PROGRAM, HeadedCommand, Program, headed, say
-from miso_upload.cli.starting import init_command, preview_command
-from miso_upload.cli.upload import reading_options, state_option, upload_command
+from miso_upload.cli.framework import CONTEXT, PROGRAM, Home, Program
 
-serving = headed("Serving")
-
-_SANDBOX_KEY = "sandbox"
 _EPILOG = """\b
 A file that is called like a command is reached as ./status.
 'miso-upload upload --help' lists the options of an upload.
 """
+_HOMES = {
+    "upload": Home("upload", "What FILE... does without a command."),
+    "init": Home("starting", "Draft a mapping file from a sample."),
+    "preview": Home("starting", "Show rows and their records."),
+    "types": Home("looking", "List the types, or explain one."),
+    "presets": Home("looking", "List ready mappings, or print one."),
+    "schema": Home("looking", "Print the schema of a record."),
+    "status": Home("looking", "Show what became of each source."),
+    "rejects": Home("looking", "Print rejected rows again."),
+    "sandbox": Home("looking", "Serve a local double of Miso."),
+}
 
 
 @click.group(
-    PROGRAM, cls=Program, context_settings=CONTEXT, epilog=_EPILOG, no_args_is_help=True,
-    subcommand_metavar="FILE... | COMMAND [ARGS]...",
+    PROGRAM, cls=Program, homes=_HOMES, context_settings=CONTEXT, epilog=_EPILOG,
+    no_args_is_help=True, subcommand_metavar="FILE... | COMMAND [ARGS]...",
 )  # fmt: skip
 @click.version_option(__version__, prog_name=PROGRAM)
 def program() -> None:
@@ -33,119 +38,6 @@ def program() -> None:
 
     miso-upload FILE... uploads; run the same command again to go on where it stopped.
     """
-
-
-program.add_command(upload_command)
-program.add_command(init_command)
-program.add_command(preview_command)
-
-
-@program.command("types", cls=HeadedCommand, short_help="List the types, or explain one.")
-@click.argument("name", required=False)
-@click.option("--schema", type=click.Path(dir_okay=False), metavar="FILE", help="Of this schema.")
-def types_command(name: str | None, schema: str | None) -> None:
-    """List the types of interactions and their attributes, or explain one."""
-    from miso_upload.catalog import explain_type, list_types
-    from miso_upload.schema import schema_of
-
-    chosen = schema_of(schema)
-    say((explain_type(chosen, name) if name else list_types(chosen)).rstrip())
-
-
-@program.command("presets", cls=HeadedCommand, short_help="List ready mappings, or print one.")
-@click.argument("name", required=False)
-def presets_command(name: str | None) -> None:
-    """List the ready mappings, or print one, to be copied and changed."""
-    from miso_upload.mapping import preset_names, preset_purpose, preset_text
-
-    if name is not None:
-        say(preset_text(name).rstrip())
-        return
-    width = max(map(len, preset_names())) + 2
-    for each in preset_names():
-        say(f"{each:<{width}}{preset_purpose(each)}")
-    say("'miso-upload presets NAME' prints one; --preset NAME uses it.")
-
-
-@program.command("schema", cls=HeadedCommand, short_help="Print the schema of a record.")
-def schema_command() -> None:
-    """Print the JSON Schema that records are judged by."""
-    from miso_upload.schema import shipped_schema_text
-
-    say(shipped_schema_text().decode().rstrip())
-
-
-@program.command("status", cls=HeadedCommand, short_help="Show what became of each source.")
-@click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path())
-@reading_options
-@state_option
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-def status_command(
-    *, files: tuple[str, ...], as_json: bool, state_dir: Path | None, **options: Any
-) -> None:
-    """Show what became of the rows of each source, over all runs."""
-    from miso_upload.encoding import encode_pretty
-    from miso_upload.inspection import status_text, statuses
-
-    found = statuses(_state_dir(state_dir), files, _reading(options))
-    if as_json:
-        say(encode_pretty([each.as_json() for each in found]).decode().rstrip())
-    else:
-        say(status_text(found).rstrip())
-
-
-@program.command("rejects", cls=HeadedCommand, short_help="Print rejected rows again.")
-@click.argument("file", type=click.Path())
-@reading_options
-@state_option
-def rejects_command(*, file: str, state_dir: Path | None, **options: Any) -> None:
-    """Print the rejected rows of a source again, with the reasons, as JSON lines."""
-    from miso_upload.inspection import rejections_again
-
-    for line in rejections_again(_state_dir(state_dir), file, _reading(options)):
-        say(line.decode().rstrip("\n"))
-
-
-@program.command("sandbox", cls=HeadedCommand, short_help="Serve a local double of Miso.")
-@serving("--port", type=click.IntRange(0, 65535), default=8642, help="Default: 8642; 0 for any.")
-@serving("--store", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-         help="Keep what is accepted in this SQLite file.")  # fmt: skip
-@serving("--key", envvar="MISO_SANDBOX_KEY", default=_SANDBOX_KEY, help="Default: sandbox.")
-@serving("--fault", "faults", multiple=True, metavar="NAME:RATE",
-         help="Misbehave, as in 429:0.1, 502-after:0.05, drop:0.1, drop-after:0.1, garbage:0.1, "
-         "errors-true:0.1, latency:0.5, retry-after:2, seed:1.")  # fmt: skip
-@serving("--schema", type=click.Path(dir_okay=False), metavar="FILE", help="Judge by this one.")
-@serving("-q", "--quiet", is_flag=True, help="No line for each request.")
-def sandbox_command(
-    *, port: int, store: Path | None, key: str, faults: tuple[str, ...], schema: str | None,
-    quiet: bool,
-) -> None:  # fmt: skip
-    """Serve Miso's interaction endpoint on this machine, for rehearsals without a key."""
-    from miso_upload.sandbox import Sandbox, parse_faults, serve
-    from miso_upload.schema import schema_of
-
-    def announce(running: Sandbox) -> None:
-        say(f"A double of Miso listens on {running.url}; Ctrl-C stops it. In another terminal:")
-        shown = key if key == _SANDBOX_KEY else "..."
-        say(f"  MISO_API_KEY={shown} miso-upload history.jsonl --server {running.url}")
-
-    def show(status: int | None, records: int, fault: str | None) -> None:
-        say(
-            f"{status or 'no answer'}, {records:,} records" + (f" ({fault})" if fault else ""),
-            err=True,
-        )
-
-    sandbox = Sandbox(
-        port=port,
-        store=store,
-        key=key,
-        faults=parse_faults(faults),
-        schema=schema_of(schema),
-        on_request=None if quiet else show,
-    )
-    serve(sandbox, on_start=announce)
-    counts = sandbox.counts()
-    say(f"{counts['records']:,} records accepted in {counts['accepted_requests']:,} requests")
 
 
 def main() -> None:
@@ -161,15 +53,3 @@ def main() -> None:
 def _open_stream(stream: Any) -> Any:
     """Return a stream, or one that forgets what it is told, where the caller has closed it."""
     return open(os.devnull, "w", encoding="utf-8") if stream is None else stream  # noqa: PTH123
-
-
-def _state_dir(given: Path | None) -> Path:
-    from miso_upload.settings import Settings
-
-    return given or Settings(inputs=()).state_dir
-
-
-def _reading(options: dict[str, Any]) -> Any:
-    from miso_upload.sources import ReadingOptions
-
-    return ReadingOptions(**options)

@@ -6,18 +6,17 @@ import errno
 import os
 import signal
 import sys
-import traceback
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO, cast
 
 import click
-from click.shell_completion import CompletionItem
 
 from miso_upload.errors import MisoUploadError, OutputError
-from miso_upload.quoting import harmless, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from click.shell_completion import CompletionItem
 
 PROGRAM = "miso-upload"
 DEFAULT_COMMAND = "upload"
@@ -82,19 +81,60 @@ class HeadedCommand(click.Command):
                 formatter.write_dl(records)
 
 
+class Home(NamedTuple):
+    """Where a command is, and what the help of the program says of it.
+
+    A command `init` is the `init_command` of its module.
+    """
+
+    module: str
+    purpose: str
+
+
 class Program(click.Group):
-    """The command group: what is no command is an input, and errors become exit codes."""
+    """The command group: what is no command is an input, and errors become exit codes.
+
+    A command is imported when it is called, so that `--help` and `--version` wait for none.
+    """
+
+    def __init__(self, *args: Any, homes: Mapping[str, Home], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._homes = homes
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, in the order of the alphabet."""
+        del ctx
+        return sorted(self._homes)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None if there is no such command."""
+        del ctx
+        home = self._homes.get(cmd_name)
+        if home is None:
+            return None
+        module = import_module(f"{__package__}.{home.module}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what the commands are for, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, self._homes[name].purpose) for name in self.list_commands(ctx)]
+            )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default command in front of anything that names none."""
         own = {"-h", "--help", "--version"}
-        if args and args[0] not in self.commands and args[0] not in own:
+        if args and args[0] not in self._homes and args[0] not in own:
             args = [DEFAULT_COMMAND, *args]
         return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Offer the default command's files and options beside the commands."""
-        default = self.commands[DEFAULT_COMMAND]
+        from click.shell_completion import CompletionItem
+
+        default = cast("click.Command", self.get_command(ctx, DEFAULT_COMMAND))
         inner = click.Context(default, parent=ctx, info_name=DEFAULT_COMMAND)
         offered = default.shell_complete(inner, incomplete)
         if not incomplete.startswith("-"):
@@ -121,6 +161,8 @@ class Program(click.Group):
         except (KeyboardInterrupt, click.Abort):
             fail("stopped before anything was read", 128 + signal.SIGINT)
         except click.UsageError as error:
+            from miso_upload.quoting import one_line
+
             raise click.UsageError(one_line(error.format_message()), error.ctx) from None
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError, EOFError):
             raise
@@ -139,6 +181,8 @@ def fail(text: str, exit_code: int) -> NoReturn:
 
 def say_error(text: str) -> None:
     """Write an error to stderr."""
+    from miso_upload.quoting import one_line
+
     say(one_line(f"{PROGRAM}: {text}"), err=True)
 
 
@@ -148,6 +192,8 @@ def say(text: str, *, err: bool = False) -> None:
     Raises:
         OutputError: It is a result, and there is no room for it.
     """
+    from miso_upload.quoting import harmless
+
     try:
         click.echo(harmless(text), err=err)
     except OSError as error:
@@ -182,6 +228,8 @@ def ask_for_secret(prompt: str) -> str:
 
 def _defect(error: Exception) -> str:
     """Return where an error of our own making came from, without the values that were at hand."""
+    import traceback
+
     frames: Sequence[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
     ours = [f"{_place(frame.filename)}:{frame.lineno}" for frame in frames]
     return (
@@ -192,6 +240,6 @@ def _defect(error: Exception) -> str:
 
 def _place(filename: str) -> str:
     """Return where a file is within the package, or within another, but not on whose machine."""
-    parts = Path(filename).parts
+    parts = filename.replace("\\", "/").split("/")
     home = parts.index(_PACKAGE) + 1 if _PACKAGE in parts else -2
     return "/".join(parts[home:])

@@ -38,7 +38,7 @@ writing = headed("Writing")
 showing = headed("Showing")
 
 
-@click.command("init", cls=HeadedCommand, short_help="Draft a mapping file from a sample.")
+@click.command("init", cls=HeadedCommand)
 @click.argument("file", type=click.Path())
 @writing("-o", "--output", default="mapping.toml", metavar="FILE", type=click.Path(dir_okay=False),
          help="The mapping file to write; - is standard output. Default: mapping.toml")  # fmt: skip
@@ -93,7 +93,7 @@ def init_command(
     say("\n".join(lines), err=aside)
 
 
-@click.command("preview", cls=HeadedCommand, short_help="Show rows and their records.")
+@click.command("preview", cls=HeadedCommand)
 @click.argument("file", type=click.Path())
 @reading_options
 @becoming_options

@@ -254,7 +254,6 @@ _JUDGING = (
 
 @click.command(
     "upload", cls=HeadedCommand, context_settings=CONTEXT, epilog=_EXAMPLES,
-    short_help="What FILE... does without a command.",
 )  # fmt: skip
 @click.argument("inputs", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 @reading_options
