@@ -261,9 +261,13 @@ class Pipeline:
             if known is not None and place.entry.id == known.id:
                 self._listener.noted(f"{each.name}: has the content of {place.summary.name}")
                 return place
+        rejected = ledger.totals(known).rejected if known is not None else 0
         entry = entry_for(each.name, source.head, known, ledger, options, self._listener)
         is_new = known is None
         summary = SourceSummary(each.name, before=ledger.totals(entry), superseded=entry.superseded)
+        if rejected and not summary.before.rows and each.rejects is not None:
+            # It was started over, and what was rejected before is read and judged again.
+            each.rejects.begin_anew(each.name)
         self._summary.sources.append(summary)
         shown = f"{each.name}:" if source.format.by_line else f"{each.name}:item "
         proven = summary.before.rows > summary.before.rejected

@@ -13,6 +13,7 @@ from miso_upload.mapping import (
     Mapper,
     MappingFile,
     MappingPlan,
+    check_types,
     laid_over,
     read_mapping_file,
     read_preset,
@@ -50,6 +51,8 @@ class Recipe:
         )
         self._mapping = read_mapping_file(settings.mapping) if settings.mapping else MappingFile("")
         self._options = rules_of_options(settings.map, settings.set)
+        said = (*self._mapping.rules, *self._options)
+        check_types(said, self._mapping.routing, self.schema.types)
         self._judge = Judge(
             self.schema,
             needs_timestamp="timestamp" not in settings.allow_missing,

@@ -43,6 +43,7 @@ class RejectsFile:
     ) -> None:
         self.path = path
         self._rows = rows
+        self._ours = ours
         self._known = 0 if known is None and ours else known
         self._before = 0
         self._file: int | None = None
@@ -65,6 +66,21 @@ class RejectsFile:
             if known is not None and length > known and _is_ours(self._file, known):
                 os.ftruncate(self._file, known)
             return os.lseek(self._file, 0, os.SEEK_END)
+
+    def begin_anew(self, source: str) -> None:
+        """Take the file away, since what stands in it is about to be read and judged again.
+
+        A file that the user named stays, as does one with lines of another source or of this run.
+        """
+        if not self._ours or self._file is not None:
+            return
+        start = encode({"source": _readable(source)})[:-1]
+        with self._guarded(), suppress(FileNotFoundError):
+            with self.path.open("rb") as file:
+                if not all(line.startswith(start) for line in file):
+                    return
+            self.path.unlink()
+            self._known = 0
 
     def add(self, source: str, rejections: Iterable[Rejection]) -> int:
         """Write `rejections` of `source` and return the file's length, when they are on disk.

@@ -14,9 +14,19 @@ from miso_upload.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from miso_upload.accounting import Totals
     from miso_upload.ledger import Entry, Ledger, LedgerSpan
     from miso_upload.listener import Listener
     from miso_upload.sources import Head, Source
+
+
+_BY_CONTENT = {
+    "--mapping": "the mapping file or preset",
+    "--transform": "the code of --transform",
+    "--schema": "the schema",
+    "identity": "how an anonymous_id is made (salt, source, proxies)",
+}
+"""What a recipe knows by a fingerprint, which says nothing to a person."""
 
 
 class Resuming(NamedTuple):
@@ -58,11 +68,8 @@ def entry_for(
             "already will be sent again"
         )
         known = ledger.start_over(known)
-    elif _nothing_was_sent(known, options, ledger):
-        listener.noted(f"{name}: all its rows were skipped under other options, so it starts over")
-        known = ledger.start_over(known)
-    elif not options.allow_changed_recipe:
-        refuse_changed_recipe(name, known, options.recipe, ledger)
+    elif known.recipe != options.recipe:
+        known = _under_another_recipe(name, known, options, ledger, listener)
     if known.name != name:
         listener.noted(f"{name}: has the content of {known.name}, known already")
     return known
@@ -127,28 +134,46 @@ def spans_to_compare(
     return todo if last is None or last in todo else [*todo, last]
 
 
-def refuse_changed_recipe(name: str, entry: Entry, recipe: str, ledger: Ledger) -> None:
-    """See to it that a source is finished as it was begun.
+def _under_another_recipe(
+    name: str, entry: Entry, options: Resuming, ledger: Ledger, listener: Listener
+) -> Entry:
+    """Go on with a source whose rows would become other records now, if that can be meant.
 
     Raises:
         ChangedRecipeError: Some of its rows were sent under another mapping or schema.
     """
-    if entry.recipe == recipe or not ledger.totals(entry).rows:
-        return
-    raise ChangedRecipeError(
-        f"{name}: was uploaded under other options "
-        f"({changed_options(entry.recipe, recipe)}). Use the same options again, or say "
-        "--allow-changed-mapping to send what is added under the new ones, or --restart to send "
-        "all of it again"
-    )
-
-
-def _nothing_was_sent(entry: Entry, options: Resuming, ledger: Ledger) -> bool:
-    """Return whether all rows of a source were skipped, as those of a log are without routes."""
-    if entry.recipe == options.recipe or options.allow_changed_recipe:
-        return False
     totals = ledger.totals(entry)
-    return 0 < totals.rows == totals.skipped
+    if not totals.rows:
+        return entry
+    if options.allow_changed_recipe:
+        settled = totals.rows - totals.pending - ledger.open_unknown(entry)
+        listener.noted(
+            f"{name}: goes on under other options than before; what became of "
+            f"{settled:,} rows under those stays as it is ({totals.accepted:,} accepted, "
+            f"{totals.rejected:,} rejected, {totals.skipped:,} skipped)"
+        )
+        return entry
+    if not (totals.accepted or totals.unknown or totals.pending):
+        listener.noted(
+            f"{name}: Miso has nothing of it, for {totals.rejected:,} rows were rejected and "
+            f"{totals.skipped:,} skipped under other options; so it starts over"
+        )
+        return ledger.start_over(entry)
+    raise ChangedRecipeError(_changed_recipe(name, entry, options.recipe, totals))
+
+
+def _changed_recipe(name: str, entry: Entry, recipe: str, totals: Totals) -> str:
+    """Return what to say of a source that was begun under other options, and each way out."""
+    maybe = f", and may have {totals.unknown:,} more" if totals.unknown else ""
+    left = totals.pending + totals.unknown
+    others = f"the {left:,} that are left and " if left else ""
+    return (
+        f"{name}: {totals.rows:,} of its rows were read under other options, of which Miso "
+        f"accepted {totals.accepted:,}{maybe}. {_sentence(changed_options(entry.recipe, recipe))}. "
+        "Use the same options again; or say --allow-changed-mapping, which sends "
+        f"{others}what was added since, under the new ones; or --restart, which sends all rows "
+        f"again, also the {totals.accepted:,} that Miso has"
+    )
 
 
 def changed_options(before: str, now: str) -> str:
@@ -156,8 +181,19 @@ def changed_options(before: str, now: str) -> str:
     old = dict(line.partition("=")[::2] for line in before.splitlines())
     new = dict(line.partition("=")[::2] for line in now.splitlines())
     changes = [
-        f"{name}: {old.get(name) or 'nothing'}, now {new.get(name) or 'nothing'}"
+        _change(name, old.get(name), new.get(name))
         for name in dict.fromkeys((*old, *new))
         if old.get(name) != new.get(name)
     ]
     return "; ".join(changes)
+
+
+def _change(name: str, before: str | None, now: str | None) -> str:
+    if name not in _BY_CONTENT:
+        return f"{name}: {before or 'nothing'}, now {now or 'nothing'}"
+    what = "is new" if not before else "has changed" if now else "is gone"
+    return f"{_BY_CONTENT[name]} {what}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] if not text.startswith("--") else text

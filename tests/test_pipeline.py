@@ -6,7 +6,7 @@ import threading
 import weakref
 from collections import Counter
 from contextlib import closing
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -738,8 +738,11 @@ def test_half_a_source_is_not_continued_under_another_recipe(desk):
     summary = desk.run(name, recipe="--map=user_id=visitor\n--timezone=UTC")
 
     assert isinstance(summary.stopped_by, ChangedRecipeError)
-    assert "(--map: user_id=customer, now user_id=visitor)" in str(summary.stopped_by)
-    assert "--allow-changed-mapping" in str(summary.stopped_by)
+    said = str(summary.stopped_by)
+    assert "7 of its rows were read under other options, of which Miso accepted 7." in said
+    assert " --map: user_id=customer, now user_id=visitor. " in said
+    assert "--allow-changed-mapping, which sends what was added since" in said
+    assert "--restart, which sends all rows again, also the 7 that Miso has" in said
     assert summary.exit_code == 2
     assert desk.held() == ids(7)
 
@@ -754,6 +757,53 @@ def test_another_recipe_may_be_allowed_for_the_rest(desk):
 
     assert desk.held() == ids(12)
     assert (summary.exit_code, again.exit_code) == (0, 0)
+
+
+def test_going_on_under_another_recipe_says_what_stays_as_it_is(desk):
+    name = desk.write("a.jsonl", [*rows(7), {"visitor": "v"}])
+    desk.run(name, recipe="--map=a")
+
+    desk.run(name, recipe="--map=b", allow_changed_recipe=True)
+
+    assert any(
+        "8 rows under those stays as it is (7 accepted, 1 rejected, 0 skipped)" in note
+        for note in desk.notes
+    )
+
+
+def nobody(source):
+    """Return a transform for which no row is good, as under a mapping that names no ids."""
+    made = prepare(source)
+
+    def transform(block):
+        return made(replace(block, data=block.data.replace(b'"user_id"', b'"visitor"')))
+
+    return transform
+
+
+def test_a_source_of_which_miso_took_nothing_starts_over_under_another_recipe(desk):
+    name = desk.write("a.jsonl", rows(7))
+    first = desk.run(name, recipe="--map=a", prepare=nobody, max_reject_rate=1)
+
+    summary = desk.run(name, recipe="--map=b")
+
+    assert first.totals == Totals(rows=7, rejected=7)
+    assert summary.totals == Totals(rows=7, accepted=7)
+    assert desk.held() == ids(7)
+    assert any("7 rows were rejected and 0 skipped under other" in note for note in desk.notes)
+
+
+def test_a_source_that_may_be_at_miso_does_not_start_over(desk):
+    name = desk.write("a.jsonl", rows(7))
+    desk.miso.script += [LOST] * 2
+    desk.run(name, recipe="--map=a", on_unknown="hold")
+
+    summary = desk.run(name, recipe="--map=b")
+
+    assert isinstance(summary.stopped_by, ChangedRecipeError)
+    said = str(summary.stopped_by)
+    assert "accepted 0, and may have 7 more." in said
+    assert "--allow-changed-mapping, which sends the 7 that are left and what was added" in said
 
 
 def test_a_restart_sends_all_again_and_says_what_miso_had(desk):
@@ -791,6 +841,18 @@ def test_changed_options_are_named_with_what_they_were():
 
     assert (
         changes == "--map: a=b, now a=c; --timezone: UTC, now nothing; --strict: nothing, now yes"
+    )
+
+
+def test_what_a_recipe_knows_by_its_content_is_told_in_words():
+    before = "--mapping=20bd51e197c0\n--transform=aa\nidentity=missing ip 0 -"
+    now = "--mapping=832421ec4f63\n--schema=bb\nidentity=always ip 0 -"
+
+    changes = changed_options(before, now)
+
+    assert changes == (
+        "the mapping file or preset has changed; the code of --transform is gone; "
+        "how an anonymous_id is made (salt, source, proxies) has changed; the schema is new"
     )
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from miso_upload import Settings, bots
-from miso_upload.errors import ConfigurationError
+from miso_upload.errors import ConfigurationError, MappingError
 from miso_upload.formats.jsonl import JsonLines
 from miso_upload.recipe import Recipe
 
@@ -78,3 +78,41 @@ def test_a_skip_of_another_source_may_be_kept_here():
 def test_what_cannot_be_meant_is_said_at_once(options, message):
     with pytest.raises(ConfigurationError, match=message):
         recipe(**options)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ('[[routes]]\nmatch = "/"\ntype = "reads"\n', r'my.toml:2: the type of "/", "reads" is not'),
+        ('[attributes]\ntype = { value = "rating" }', r'my.toml:2: type.value "rating" is not an'),
+        (
+            '[attributes]\nuser_id = "u"\ntype = { column = "e", values = { cart = "addtocart" } }',
+            r'my.toml:3: type.values, "cart" = "addtocart" is not .*did you mean add_to_cart',
+        ),
+        (
+            '[attributes]\ntype = { column = "e", default = "x" }',
+            r"my.toml:2: type.default .x. is not .*'miso-upload types' lists them",
+        ),
+    ],
+)
+def test_a_mapping_file_that_names_no_type_there_is_is_refused(
+    tmp_path, monkeypatch, written, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.toml").write_text(written)
+
+    with pytest.raises(MappingError, match=message):
+        recipe(mapping="my.toml")
+
+
+@pytest.mark.parametrize("options", [{}, {"map": ("type=event",)}], ids=["always", "by default"])
+def test_an_option_that_names_no_type_there_is_is_refused(options):
+    with pytest.raises(MappingError, match="type=.*did you mean rate"):
+        recipe(set=("type=rating",), **options)
+
+
+def test_values_that_stand_for_no_record_are_no_types(tmp_path):
+    mapping = tmp_path / "my.toml"
+    mapping.write_text('[attributes]\ntype = { column = "e", values = { a = "search", b = "" } }')
+
+    assert recipe(mapping=str(mapping))

@@ -57,6 +57,30 @@ def test_a_line_says_where_the_row_stood_why_it_is_here_and_what_it_was():
     assert line.count(b"\n") == 1
 
 
+def test_what_is_judged_again_begins_a_new_file(path, open_file):
+    open_file(ours=True).add("a.jsonl", [rejection(1)])
+
+    again = open_file(sys.maxsize, ours=True)
+    again.begin_anew("a.jsonl")
+    assert not path.exists()
+    again.add("a.jsonl", [rejection(2)])
+
+    assert lines_in(path) == [2]
+
+
+@pytest.mark.parametrize(
+    ("ours", "others"), [(False, "a.jsonl"), (True, "b.jsonl")], ids=["the user's", "of others"]
+)
+def test_a_file_that_holds_more_than_what_is_judged_again_is_kept(path, open_file, ours, others):
+    open_file(ours=True).add(others, [rejection(1)])
+
+    again = open_file(sys.maxsize, ours=ours)
+    again.begin_anew("a.jsonl")
+    again.add("a.jsonl", [rejection(2)])
+
+    assert lines_in(path) == [1, 2]
+
+
 def nested(depth):
     row = []
     for _ in range(depth):

@@ -17,6 +17,7 @@ from miso_upload.mapping.presets import (
     without_skips,
 )
 from miso_upload.mapping.rules import Rule
+from miso_upload.mapping.type_names import check_types
 
 __all__ = [
     "NO_PRESET",
@@ -27,6 +28,7 @@ __all__ = [
     "NamedRule",
     "Rule",
     "Skipped",
+    "check_types",
     "laid_over",
     "parse_mapping",
     "preset_names",

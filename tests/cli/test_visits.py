@@ -133,6 +133,24 @@ def test_a_log_of_which_all_was_skipped_starts_over_when_routes_are_there(mappin
         assert len(list(sandbox.records())) == 4
 
 
+def test_a_log_that_was_skipped_and_rejected_starts_over_with_its_rejects(mapping, tmp_path):
+    log = tmp_path / "visits.jsonl"
+    log.write_bytes(SPECIMEN.read_bytes() + b"broken\n")
+    rejects = tmp_path / "visits.jsonl.rejects.jsonl"
+    state = ("--state-dir", tmp_path / "state")
+    with Sandbox(key="key") as sandbox:
+        env = {"MISO_API_KEY": "key", "MISO_UPLOAD_SERVER": sandbox.url}
+        first = invoke(log, "--preset", "web-log", *state, env=env)
+        second = invoke(log, "--preset", "web-log", "-m", mapping(ROUTES), *state, env=env)
+        again = invoke(log, "--preset", "web-log", "-m", mapping(ROUTES), *state, env=env)
+
+    assert "15 rows read = 0 accepted + 1 rejected + 14 skipped" in first.stdout
+    assert "15 rows read = 4 accepted + 1 rejected + 10 skipped" in second.stdout
+    assert "1 rows were rejected and 14 skipped under other options; so it starts" in second.stderr
+    assert [json.loads(line)["line"] for line in rejects.read_text().splitlines()] == [15]
+    assert "nothing new" in again.stdout
+
+
 def test_a_log_of_which_something_was_sent_is_not_started_over(mapping, tmp_path):
     state = ("--state-dir", tmp_path / "state", "--rejects", tmp_path / "rejects.jsonl")
     with Sandbox(key="key") as sandbox:
