@@ -295,6 +295,7 @@ def _pipeline_options(settings: Settings) -> PipelineOptions:
         concurrency=0 if settings.dry_run else settings.concurrency,
         max_reject_rate=settings.max_reject_rate,
         stops_on_junk=not settings.dry_run,
+        suggests_preset=settings.preset is None and settings.mapping is None,
         hold_unknown=settings.on_unknown == "hold",
         abandon_unknown=settings.on_unknown == "skip",
         restart=settings.restart,

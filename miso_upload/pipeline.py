@@ -72,6 +72,7 @@ class PipelineOptions:
         concurrency: Deliveries at once; 0 delivers each batch before the next is read.
         max_reject_rate: The share of rejected rows beyond which the run stops; 1 never stops.
         stops_on_junk: Whether it stops at all, or only says so (a dry run).
+        suggests_preset: Where it stops, it names a preset that the rows look like.
         hold_unknown: Unknown records are not sent again.
         abandon_unknown: Nor will they be by a later run.
         restart: Start every source over.
@@ -83,6 +84,7 @@ class PipelineOptions:
     concurrency: int = 4
     max_reject_rate: float = 0.1
     stops_on_junk: bool = True
+    suggests_preset: bool = False
     hold_unknown: bool = False
     abandon_unknown: bool = False
     restart: bool = False
@@ -152,7 +154,10 @@ class Pipeline:
         self._listener = listener
         self._summary = summary
         self._pool: DeliveryPool[_Job] = DeliveryPool(options.concurrency)
-        self._guard = JunkGuard(options.max_reject_rate, summary, stops=options.stops_on_junk)
+        self._guard = JunkGuard(
+            options.max_reject_rate, summary, stops=options.stops_on_junk,
+            suggests_preset=options.suggests_preset,
+        )  # fmt: skip
         self._watch = Stopwatch()
 
     def run(self, inputs: Sequence[Input]) -> None:
@@ -270,7 +275,7 @@ class Pipeline:
             each.rejects.begin_anew(each.name)
         self._summary.sources.append(summary)
         shown = f"{each.name}:" if source.format.by_line else f"{each.name}:item "
-        proven = summary.before.rows > summary.before.rejected
+        proven = summary.before.rows > summary.before.rejected + summary.before.skipped
         places.append(
             _Place(entry, each.rejects, shown, summary, proven, is_new, options.recipe, is_new)
         )
@@ -307,9 +312,9 @@ class Pipeline:
     def _check(self, place: _Place, batch: Batch, leftover: Leftover | None) -> None:
         """Stop before junk is loaded."""
         self._listener.transformed(batch)
-        place.proven = place.proven or bool(batch.lines or batch.skipped)
+        place.proven = place.proven or bool(batch.lines)
         if leftover is None:
-            self._guard.count(batch.rows, len(batch.rejections))
+            self._guard.count(batch.rows, len(batch.rejections), batch.skipped)
         trusted = place.proven or self._ledger.has_proven(place.recipe)
         name, shown = place.summary.name, place.shown
         self._guard.look_at(batch, name, shown, proven=place.proven, trusted=trusted)

@@ -925,7 +925,9 @@ def test_a_dry_run_goes_on_and_says_that_an_upload_would_stop(desk):
         stops_on_junk=False,
     )
 
-    assert summary.advice == ["An upload would stop: none of the first 5 rows is valid"]
+    (advice,) = summary.advice
+    assert advice.startswith("An upload would stop: none of the first 5 rows is valid. ")
+    assert "'miso-upload init FILE' drafts a mapping, --preset NAME is a ready one" in advice
     assert summary.totals == Totals(rows=12, rejected=12)
 
 

@@ -83,7 +83,10 @@ def test_what_cannot_be_meant_is_said_at_once(options, message):
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ('[[routes]]\nmatch = "/"\ntype = "reads"\n', r'my.toml:2: the type of "/", "reads" is not'),
+        (
+            '[[routes]]\nmatch = "/"\ntype = "reads"\n',
+            r'my.toml:2: the type of "/", "reads" is not',
+        ),
         ('[attributes]\ntype = { value = "rating" }', r'my.toml:2: type.value "rating" is not an'),
         (
             '[attributes]\nuser_id = "u"\ntype = { column = "e", values = { cart = "addtocart" } }',
@@ -107,7 +110,7 @@ def test_a_mapping_file_that_names_no_type_there_is_is_refused(
 
 @pytest.mark.parametrize("options", [{}, {"map": ("type=event",)}], ids=["always", "by default"])
 def test_an_option_that_names_no_type_there_is_is_refused(options):
-    with pytest.raises(MappingError, match="type=.*did you mean rate"):
+    with pytest.raises(MappingError, match=r"type=.*did you mean rate"):
         recipe(set=("type=rating",), **options)
 
 

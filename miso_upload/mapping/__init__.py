@@ -5,6 +5,7 @@ A `MappingPlan` says what the user asked for; `Mapper` is that, compiled against
 
 from miso_upload.mapping.builder import without_nulls
 from miso_upload.mapping.file import MappingFile, parse_mapping, read_mapping_file
+from miso_upload.mapping.fitting import fitting_preset
 from miso_upload.mapping.mapper import Mapped, Mapper, Skipped
 from miso_upload.mapping.plan import MappingPlan, NamedRule, rules_of_options
 from miso_upload.mapping.presets import (
@@ -29,6 +30,7 @@ __all__ = [
     "Rule",
     "Skipped",
     "check_types",
+    "fitting_preset",
     "laid_over",
     "parse_mapping",
     "preset_names",

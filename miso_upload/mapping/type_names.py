@@ -27,10 +27,9 @@ def check_types(
     """
     for origin, place, said in (*_of_rules(rules), *_of_routes(routing)):
         if said not in known:
-            near = did_you_mean(said, known) if isinstance(said, str) else ""
+            near = did_you_mean(str(said), known) or "; 'miso-upload types' lists them"
             raise MappingError(
-                f"{origin}: {place}{quoted(said)} is not an interaction type of Miso"
-                f"{near or "; 'miso-upload types' lists them"}"
+                f"{origin}: {place}{quoted(said)} is not an interaction type of Miso{near}"
             )
 
 

@@ -1,0 +1,72 @@
+"""When a run stops because most of its rows are no interactions."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from delivery.stand_ins import batch_of, record
+
+from miso_upload.errors import JunkError
+from miso_upload.junk import JunkGuard
+from miso_upload.records import Reason, Rejection
+from miso_upload.report import Summary
+
+NO_TYPE = (Reason("type", "is missing"),)
+REES46 = {"event_time": "2019-10-01 00:00:00 UTC", "event_type": "view", "product_id": "1",
+          "price": "9.99", "user_id": "7"}  # fmt: skip
+
+
+@pytest.fixture
+def summary():
+    return Summary("upload", "api.test", datetime.now(UTC))
+
+
+def batch(good, bad, skipped, row=None):
+    """Return a batch of a block with so many rows of each kind."""
+    rejections = tuple(Rejection(line, NO_TYPE, row) for line in range(good + 1, good + bad + 1))
+    made = batch_of([record(number) for number in range(good)], rejections=rejections)
+    return replace(made, rows=made.rows + skipped, skipped=skipped)
+
+
+def look(guard, *batches, proven=False):
+    for each in batches:
+        guard.count(each.rows, len(each.rejections), each.skipped)
+        guard.look_at(each, "a.log", "a.log:", proven=proven)
+
+
+def test_skipped_rows_are_neither_good_nor_bad(summary):
+    guard = JunkGuard(0.1, summary, stops=True)
+
+    with pytest.raises(
+        JunkError, match=r"200 of 1,200 rows were rejected \(8,800 more were skipped"
+    ):
+        look(guard, batch(1_000, 200, 8_800))
+
+
+def test_a_few_bad_rows_among_many_skipped_ones_do_not_stop_a_run(summary):
+    look(JunkGuard(0.1, summary, stops=True), batch(3, 20, 9_977), batch(0, 1, 9_999))
+
+
+def test_a_first_block_of_skipped_and_bad_rows_stops_a_run(summary):
+    with pytest.raises(JunkError, match=r"none of 150 rows is valid \(9,850 beside them were skip"):
+        look(JunkGuard(0.1, summary, stops=True), batch(0, 150, 9_850))
+
+
+@pytest.mark.parametrize("stops", [True, False], ids=["in an upload", "in a dry run"])
+def test_a_preset_that_the_rows_look_like_is_named(summary, stops):
+    guard = JunkGuard(0.1, summary, stops=stops, suggests_preset=True)
+    said = ""
+
+    try:
+        look(guard, batch(0, 5, 0, REES46))
+    except JunkError as error:
+        said = str(error)
+
+    assert "the columns of the preset rees46: try --preset rees46." in (said or summary.advice[0])
+
+
+def test_no_preset_is_named_to_whoever_named_one(summary):
+    with pytest.raises(JunkError) as caught:
+        look(JunkGuard(0.1, summary, stops=True), batch(0, 5, 0, REES46))
+
+    assert "the preset" not in str(caught.value)
