@@ -31,6 +31,7 @@ from miso_upload.errors import (
     AccountingError,
     ConfigurationError,
     InterruptedRunError,
+    KeyRefusedError,
 )
 from miso_upload.ledger import Ledger
 from miso_upload.listener import Listener
@@ -326,6 +327,8 @@ def _mode(settings: Settings) -> str:
 def _conclude(settings: Settings, summary: Summary) -> None:
     """Say what the user may want to do next, and see that the numbers add up."""
     again = "run the same command again"
+    if isinstance(summary.stopped_by, KeyRefusedError):
+        again = "run the command again with another key"
     if not summary.balanced and summary.stopped_by is None:
         summary.stopped_by = AccountingError(
             "rows read and rows accounted for differ; please report this with the --report file"

@@ -6,13 +6,14 @@ What is shown went through the very transform that an upload uses. Addresses in 
 from __future__ import annotations
 
 import textwrap
-from itertools import zip_longest
+from collections import Counter
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.encoding import JSONEncodeError, decode_joined, encode
 from miso_upload.identity import IdentityPolicy
 from miso_upload.mapping import Mapper, MappingPlan, laid_over, read_preset
-from miso_upload.quoting import printable
+from miso_upload.quoting import counted, printable
 from miso_upload.timestamps import TimestampReader
 from miso_upload.transform import Transform
 from miso_upload.validation import Judge
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 SIDE_BY_SIDE = 100
 """Columns of a terminal from which on a row and its record stand beside each other."""
+LOOKED_THROUGH = 1_000
+"""How many rows are looked through for some that are worth to be shown."""
 _MOST_FIELDS = 40
 _WIDEST_NAME = 32
 _LEAST_VALUE = 16
@@ -48,6 +51,13 @@ class Shown(NamedTuple):
     record: Record | None = None
     reasons: tuple[str, ...] = ()
     rule: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """Return `valid`, `rejected` or `skipped`."""
+        if self.record is not None:
+            return "valid"
+        return "rejected" if self.reasons else "skipped"
 
 
 def transform_of(mapping: MappingFile, schema: Schema, rows: Format) -> Transform:
@@ -87,6 +97,44 @@ def rows_of(block: Block, rows: Format, transform: Callable[[Block], Batch]) -> 
                 elif line not in shown:
                     shown[line] = Shown(line, row, rule=rule)
     return [shown[line] for line in sorted(shown)]
+
+
+def chosen_rows(
+    rows: Iterator[Shown], most: int, only: str | None = None
+) -> tuple[list[Shown], list[Shown]]:
+    """Return the rows to show, in order, and all that were looked at to choose them.
+
+    Those are the first `most`, or the first of which `only` is the outcome. If none of the first
+    becomes a record, more are looked at, and those that do are shown.
+    """
+    looked = list(islice(rows, most)) if only is None else []
+    if any(each.record is not None for each in looked):
+        return looked, looked
+    found = list(looked)
+    for each in islice(rows, LOOKED_THROUGH - len(looked)):
+        looked.append(each)
+        if only in (None, each.outcome):
+            found.append(each)
+        if only is not None and len(found) == most:
+            break
+    return (found if only else telling(found, most)), looked
+
+
+def telling(shown: list[Shown], most: int) -> list[Shown]:
+    """Return a few rows, those that become records first, of different types if there are such."""
+    good = [each for each in shown if each.record is not None]
+    types = {each.record["type"]: each for each in reversed(good) if each.record}
+    chosen = [*types.values(), *(each for each in good if each not in types.values())][:most]
+    return sorted(chosen or shown[:most], key=lambda each: each.line)
+
+
+def counts_of(shown: list[Shown]) -> str:
+    """Return what became of rows, as an equation."""
+    count = Counter(each.outcome for each in shown)
+    return (
+        f"First {counted(len(shown), 'row')} = {count['valid']:,} valid + "
+        f"{count['rejected']:,} rejected + {count['skipped']:,} skipped"
+    )
 
 
 def preview_text(shown: Iterable[Shown], width: int) -> str:

@@ -66,6 +66,11 @@ def harmless(text: str) -> str:
     return "\n".join(map(_escaped, text.split("\n")))
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with the noun that it counts, as in `1 row` and `2,000 rows`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def did_you_mean(name: str, known: Iterable[str], write: Callable[[str], str] = str) -> str:
     """Return the known name that was probably meant, as an addition to a message; or nothing."""
     # Imported where a name is wrong, which most runs never see.

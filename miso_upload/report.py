@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.accounting import Totals
 from miso_upload.encoding import readable
+from miso_upload.errors import KeyRefusedError
 from miso_upload.quoting import one_line, printable, without_addresses
 from miso_upload.records import MOST_NAMES, Findings, Tally
 
@@ -139,6 +140,12 @@ class Summary:
         return what
 
     @property
+    def _was_turned_away(self) -> bool:
+        """Whether the key was refused before anything was accepted: there is no more to tell."""
+        refused = isinstance(self.stopped_by, KeyRefusedError)
+        return refused and self.totals.accepted == self.before.accepted
+
+    @property
     def exit_code(self) -> int:
         """Return what the program exits with; see the table in the README."""
         if self.stopped_by is not None:
@@ -243,9 +250,9 @@ class Summary:
     def _paragraphs(self) -> Iterator[str]:
         yield from self._equation()
         yield from self._rejected()
-        if self.mode != "upload" or self.findings.types:
+        if not self._was_turned_away:
             yield from self._records()
-        yield from self._odd()
+            yield from self._odd()
         yield from self._arrived()
         yield from self._next_steps()
 

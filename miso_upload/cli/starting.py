@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,6 @@ from miso_upload.quoting import one_line
 
 if TYPE_CHECKING:
     from miso_upload.inference import Draft
-    from miso_upload.preview import Shown
     from miso_upload.sources import Source
 
 _STDOUT = "-"
@@ -53,8 +51,8 @@ def init_command(
     Nothing is sent, and no key is needed.
     """
     from miso_upload.inference import draft_of, mapping_text
-    from miso_upload.mapping import parse_mapping
-    from miso_upload.preview import preview_text, rows_of, transform_of
+    from miso_upload.mapping import fitting_preset, parse_mapping
+    from miso_upload.preview import counts_of, preview_text, rows_of, telling, transform_of
     from miso_upload.schema import shipped_schema
     from miso_upload.timestamps import TimestampReader
 
@@ -78,10 +76,16 @@ def init_command(
         *([] if aside else [f"Wrote {one_line(output)}: {_contents(draft)}."]),
         *map(one_line, draft.missing),
         "",
-        preview_text(_worth_seeing(shown), _width()).rstrip("\n"),
+        preview_text(telling(shown, _ROWS), _width()).rstrip("\n"),
         "",
-        _counted(shown),
+        counts_of(shown),
     ]
+    preset = fitting_preset([each.row for each in shown])
+    if preset is not None:
+        lines += [
+            f"These are the columns of the preset {preset}, which needs no mapping file:",
+            f"  miso-upload {shlex.quote(source.name)} --preset {preset} --dry-run",
+        ]
     if draft.needs_zone:
         lines.append(
             "The times name no zone, and are shown as if it were UTC: until you fill in timezone, "
@@ -99,13 +103,15 @@ def init_command(
 @becoming_options
 @judging_options
 @showing("--rows", type=click.IntRange(min=1), default=5, metavar="N", help="Default: 5.")
-def preview_command(*, file: str, rows: int, **options: Any) -> None:
+@showing("--only", type=click.Choice(["valid", "rejected", "skipped"]),
+         help="Show such rows only, of the first 1,000.")  # fmt: skip
+def preview_command(*, file: str, rows: int, only: str | None, **options: Any) -> None:
     """Show the first rows of FILE and the records that they become, or why they do not.
 
-    It takes the options of an upload that make a record of a row. Nothing is sent, and no key is
-    needed.
+    If none of them becomes a record, the first 1,000 are looked through for some that do. It takes
+    the options of an upload that make a record of a row. Nothing is sent, and no key is needed.
     """
-    from miso_upload.preview import preview_text, rows_of
+    from miso_upload.preview import chosen_rows, counts_of, preview_text, rows_of
     from miso_upload.recipe import Recipe
 
     reading = {name: options[name] for name in READING}
@@ -118,8 +124,14 @@ def preview_command(*, file: str, rows: int, **options: Any) -> None:
             for block in source.blocks(source.body_start, source.body_line)
             for shown in rows_of(block, source.format, transform)
         )
-        text = preview_text(islice(each, rows), _width())
-    say(text.rstrip("\n") or "there are no rows")
+        chosen, looked = chosen_rows(each, rows, only)
+    if not looked:
+        say("there are no rows")
+        return
+    text = preview_text(chosen, _width()).rstrip("\n")
+    if chosen != looked:
+        text = f"{text}\n\n{counts_of(looked)}"
+    say(text.lstrip("\n"))
 
 
 def _opened(file: str, options: dict[str, Any], *, rows: int) -> Source:
@@ -156,21 +168,6 @@ def _contents(draft: Draft) -> str:
         )
     attributes = f"{found} attribute" + ("s" if found != 1 else "")
     return f"{attributes}, {unsure} of them to be looked at" if unsure else attributes
-
-
-def _worth_seeing(shown: list[Shown]) -> list[Shown]:
-    """Return a few rows, those that become records first, of different types if there are such."""
-    good = [each for each in shown if each.record is not None]
-    types = {each.record["type"]: each for each in reversed(good) if each.record}
-    chosen = [*types.values(), *(each for each in good if each not in types.values())][:_ROWS]
-    return sorted(chosen or shown[:_ROWS], key=lambda each: each.line)
-
-
-def _counted(shown: list[Shown]) -> str:
-    good = sum(each.record is not None for each in shown)
-    bad = sum(bool(each.reasons) for each in shown)
-    skipped = len(shown) - good - bad
-    return f"First {len(shown):,} rows = {good:,} valid + {bad:,} rejected + {skipped:,} skipped"
 
 
 def _next(name: str, mapping: str) -> str:

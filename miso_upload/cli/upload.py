@@ -282,9 +282,7 @@ _JUDGING = (
     "--chunk-size", type=click.IntRange(1, MOST_ROWS), default=MOST_ROWS, metavar="N",
     help="Rows in a request. Default: 10000.",
 )  # fmt: skip
-@delivering(
-    "--max-chunk-bytes", type=_SIZE, default=8 * 2**20, metavar="N", help="Default: 8388608."
-)
+@delivering("--max-chunk-bytes", type=_SIZE, default=2**23, metavar="N", help="Default: 8388608.")
 @delivering(
     "--concurrency", type=_SIZE, default=4, metavar="N", help="Requests at once. Default: 4."
 )
@@ -379,19 +377,21 @@ def choose_listener(*, quiet: bool, as_json: bool) -> Listener:
 
 
 def _conclude(summary: Summary, *, quiet: bool, as_json: bool) -> None:
-    """Print the summary to stdout, and what went wrong to stderr."""
-    for problem in (*summary.problems, summary.stopped_by):
-        if problem is not None:
-            _complain(problem, as_json=as_json)
-    nothing_read = summary.stopped_by is not None and not summary.totals.rows
-    if nothing_read or (quiet and summary.exit_code == 0):
-        return
-    if as_json:
-        from miso_upload.encoding import encode
+    """Print the summary to stdout, and what went wrong to stderr: what ended the run last."""
+    for problem in summary.problems:
+        _complain(problem, as_json=as_json)
+    stopped = summary.stopped_by
+    nothing_read = stopped is not None and not summary.totals.rows
+    if not (nothing_read or (quiet and summary.exit_code == 0)):
+        say(_json_text(summary) if as_json else summary.as_text().rstrip())
+    if stopped is not None:
+        _complain(stopped, as_json=as_json)
 
-        say(encode(summary.as_json()).decode())
-        return
-    say(summary.as_text().rstrip())
+
+def _json_text(summary: Summary) -> str:
+    from miso_upload.encoding import encode
+
+    return encode(summary.as_json()).decode()
 
 
 def _complain(error: MisoUploadError, *, as_json: bool) -> None:

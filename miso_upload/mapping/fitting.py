@@ -40,7 +40,8 @@ def _columns_there(preset: str, rows: Sequence[dict[str, object]], columns: froz
         if attribute not in _ALWAYS and named.rule.reads
     }
     there = sum(not names.isdisjoint(columns) for names in wanted)
-    return there if there >= max(_FEWEST_COLUMNS, len(wanted) / 2) else 0
+    fewest = max(min(_FEWEST_COLUMNS, len(wanted)), len(wanted) / 2)
+    return there if there >= fewest else 0
 
 
 def _is_found(named: NamedRule, rows: Sequence[dict[str, object]]) -> bool:

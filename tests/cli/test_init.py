@@ -1,5 +1,6 @@
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -154,6 +155,45 @@ def test_preview_tells_why_a_row_is_rejected(tmp_path):
     write_rows(tmp_path / "h.jsonl", [row(1, type="purchase")])
 
     assert "is not an interaction type" in invoke("preview", "h.jsonl").stdout
+
+
+def outcomes(shown):
+    return re.findall(r"-> (is \w+|becomes \w+)", shown)
+
+
+def test_preview_looks_for_rows_that_become_records_where_the_first_do_not():
+    write_rows(Path("h.jsonl"), [*[row(1, type="x")] * 9, row(2), row(3, type="like")])
+
+    shown = invoke("preview", "h.jsonl", "--rows", "2", env={"COLUMNS": "80"}).stdout
+
+    assert outcomes(shown) == ["becomes product_detail_page_view", "becomes like"]
+    assert "First 11 rows = 2 valid + 9 rejected + 0 skipped" in shown
+
+
+def test_preview_shows_the_first_rows_where_some_become_records():
+    write_rows(Path("h.jsonl"), [row(1, type="x"), row(2), row(3, type="like")])
+
+    shown = invoke("preview", "h.jsonl", "--rows", "2", env={"COLUMNS": "80"}).stdout
+
+    assert outcomes(shown) == ["is rejected", "becomes product_detail_page_view"]
+
+
+def test_preview_shows_only_rows_that_end_as_asked_for():
+    write_rows(Path("h.jsonl"), [row(1), row(2, type="x"), row(3), row(4, type="y")])
+
+    def only(outcome):
+        return invoke("preview", "h.jsonl", "--only", outcome, env={"COLUMNS": "80"}).stdout
+
+    assert outcomes(only("valid")) == ["becomes product_detail_page_view"] * 2
+    assert outcomes(only("rejected")) == ["is rejected"] * 2
+    assert only("skipped") == "First 4 rows = 2 valid + 2 rejected + 0 skipped\n"
+
+
+def test_init_names_a_preset_that_has_the_columns():
+    shown = invoke("init", str(ROOT / "tests" / "presets" / "specimens" / "rees46.csv")).stdout
+
+    assert "columns of the preset rees46, which needs no mapping file" in shown
+    assert "rees46.csv --preset rees46 --dry-run" in shown
 
 
 def test_preview_takes_a_file_that_holds_a_whole_job(tmp_path):

@@ -47,6 +47,15 @@ def test_a_key_that_is_refused_at_first_sight_leaves_all_rows_to_be_sent(job, se
     assert len(server.heard) == 1
 
 
+def test_a_refused_key_is_told_without_what_does_not_help(job, serve):
+    run = job.upload(serve(then=REFUSALS["401"]))
+
+    assert "2 rows wait to be sent: run the command again with another key" in run.out
+    assert "the same command" not in run.out + run.err
+    assert "Records by type" not in run.out
+    assert "401" in run.err.splitlines()[-1]
+
+
 def test_after_a_refused_key_only_what_was_under_way_is_sent(job, serve):
     job.more_rows(100)
 
