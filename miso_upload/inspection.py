@@ -44,9 +44,14 @@ def statuses(state_dir: Path, names: Iterable[str], options: ReadingOptions) -> 
     """Return what is known of the sources called or beginning like `names`; of all if none.
 
     Raises:
-        SourceError: A name is neither a file nor known.
+        SourceError: A name is neither a file nor known, or that of a directory.
     """
     names = list(names)
+    for name in names:
+        if not is_remote(name) and Path(name).is_dir():
+            raise SourceError(
+                f"{name}: is a directory; name files, or none to see all that was uploaded"
+            )
     heads = {shown_name(name): _head(name, options) for name in names}
     missing = {
         name

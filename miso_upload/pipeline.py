@@ -329,7 +329,7 @@ class Pipeline:
         if self._stop.is_set():
             return
         if job.leftover is None or job.leftover.everything:
-            self._summary.findings.add(job.batch.findings)
+            self._summary.findings.add(job.batch.findings, job.at.shown)
         if not job.batch.lines:
             self._settle(job, _NOTHING)
             return

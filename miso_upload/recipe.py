@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from miso_upload.errors import MappingError
 from miso_upload.identity import IdentityPolicy
 from miso_upload.mapping import (
+    LOOKS_LIKE_DATA,
     Mapper,
     MappingFile,
     MappingPlan,
     check_types,
+    columns_in_words,
     laid_over,
+    looks_like_data,
     read_mapping_file,
     read_preset,
     rules_of_options,
@@ -119,15 +123,23 @@ class Recipe:
         )
         rows, code = source.format, self._code
         # Which names the user's code returns is not known before it has run.
-        mapper = Mapper(
-            plan,
-            self.schema,
-            self._timestamps,
-            self._identity,
-            rows.columns if code is None else None,
-            rows.columns is not None,
-        )
+        columns = rows.columns if code is None else None
+        try:
+            mapper = Mapper(
+                plan, self.schema, self._timestamps, self._identity, columns,
+                rows.columns is not None,
+            )  # fmt: skip
+        except MappingError as error:
+            raise MappingError(f"{error}{self._about_header(columns, str(error))}") from None
         return Transform(rows, mapper, self._judge, code)
+
+    def _about_header(self, columns: tuple[str, ...] | None, problem: str) -> str:
+        """Return what to add to a complaint about a column that the header does not have."""
+        if columns is None or "has no column" not in problem:
+            return ""
+        is_header = not (self._settings.no_header or self._settings.columns)
+        hint = f"; {LOOKS_LIKE_DATA}" if is_header and looks_like_data(columns) else ""
+        return f"; it has {columns_in_words(columns)}{hint}"
 
     def _mapping_for(self, source: Source) -> MappingFile:
         """Return the user's mapping, laid over the preset that was named or that the format has."""

@@ -83,16 +83,17 @@ class Rejection:
 
 @dataclass(slots=True)
 class Tally:
-    """How often something was seen, and where first."""
+    """How often something was seen, and where first; `place` stands before the line in messages."""
 
     count: int = 0
     line: int = 0
     example: str = ""
+    place: str = "line "
 
-    def add(self, line: int, example: str, count: int = 1) -> None:
+    def add(self, line: int, example: str, count: int = 1, place: str = "line ") -> None:
         """Count it once more; the first line seen stays the example."""
         if not self.count:
-            self.line, self.example = line, example
+            self.line, self.example, self.place = line, example, place
         self.count += count
 
 
@@ -133,8 +134,8 @@ class Findings:
         self.first_timestamp = min(first, self.first_timestamp or first)
         self.last_timestamp = max(last, self.last_timestamp or last)
 
-    def add(self, other: Findings) -> None:
-        """Add what another block taught."""
+    def add(self, other: Findings, place: str = "line ") -> None:
+        """Add what another block taught, whose lines have `place` before them in messages."""
         self.types.update(other.types)
         self.ids.update(other.ids)
         self.unmapped.update(other.unmapped)
@@ -143,7 +144,8 @@ class Findings:
         self.not_of_type.update(other.not_of_type)
         self.unrouted.add(other.unrouted)
         for text, tally in other.warnings.items():
-            self.warnings.setdefault(text, Tally()).add(tally.line, tally.example, tally.count)
+            known = self.warnings.setdefault(text, Tally())
+            known.add(tally.line, tally.example, tally.count, place)
         if other.first_timestamp is not None and other.last_timestamp is not None:
             self.saw(other.first_timestamp, other.last_timestamp)
 

@@ -25,6 +25,8 @@ READING, TRANSFORMING, WAITING, NOTING = "reading", "transforming", "waiting for
 _MOST_LISTED = 10
 _MOST_PAGES = 100
 _INDENT = "  "
+_ENOUGH_RECORDS = 100
+_NEARLY_ALL = 0.9
 _LONG = 10.0
 """Seconds from which on a person may want to know what they went into."""
 _ACTIVITIES = {
@@ -336,7 +338,8 @@ class Summary:
             yield "\nWarnings:"
             for text, tally in list(found.warnings.items())[:_MOST_LISTED]:
                 yield f"{_INDENT}{tally.count:>9,}  {printable(text)}"
-                yield f"{_INDENT}{'':>9}  e.g. line {tally.line}: {printable(tally.example)}"
+                place = f"{tally.place}{tally.line}"
+                yield f"{_INDENT}{'':>9}  e.g. {place}: {printable(tally.example)}"
         if found.skipped:
             yield "\nSkipped:"
         for name, count in found.skipped.most_common(_MOST_LISTED):
@@ -365,7 +368,20 @@ class Summary:
         files = [source.rejects_file for source in self.sources if source.rejects_file]
         if files:
             yield f"\nRejected rows are in {', '.join(dict.fromkeys(files))}"
+        yield from self._shared_warnings()
         yield from self.advice
+
+    def _shared_warnings(self) -> Iterator[str]:
+        """Yield what is odd about so many records that it is hardly meant."""
+        records = self.findings.types.total()
+        if records < _ENOUGH_RECORDS or self._was_turned_away:
+            return
+        for text, tally in self.findings.warnings.items():
+            if tally.count >= _NEARLY_ALL * records:
+                yield (
+                    f"\nOf {records:,} records, {tally.count:,} share a warning: "
+                    f"{printable(text)}. Is that meant?"
+                )
 
 
 def _on_one_line(paragraph: str) -> str:

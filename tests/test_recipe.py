@@ -8,6 +8,7 @@ from miso_upload import Settings, bots
 from miso_upload.errors import ConfigurationError, MappingError
 from miso_upload.formats.jsonl import JsonLines
 from miso_upload.recipe import Recipe
+from miso_upload.sources import ReadingOptions, Source
 
 PLAIN = SimpleNamespace(format=JsonLines(row_bytes=2**20))
 LOG = SimpleNamespace(format=JsonLines(row_bytes=2**20, preset="web-log"))
@@ -119,3 +120,25 @@ def test_values_that_stand_for_no_record_are_no_types(tmp_path):
     mapping.write_text('[attributes]\ntype = { column = "e", values = { a = "search", b = "" } }')
 
     assert recipe(mapping=str(mapping))
+
+
+@pytest.mark.parametrize(
+    ("header", "options", "said"),
+    [
+        ("who,what", {}, "'x'; it has 'who', 'what'$"),
+        ("1,1193,5,978300760", {}, "'5', '978300760'; the first line looks like data; --columns"),
+        ("1,1193,5", {"no_header": True}, "it has '1', '2', '3'$"),
+        (",".join(f"c{number}" for number in range(12)), {}, "'c9' and 2 more$"),
+    ],
+)
+def test_a_column_that_is_missing_is_told_with_those_that_are_there(
+    tmp_path, header, options, said
+):
+    table = tmp_path / "h.csv"
+    table.write_text(f"{header}\n{header}\n")
+
+    with (
+        Source(str(table), ReadingOptions(**options)) as source,
+        pytest.raises(MappingError, match=said),
+    ):
+        recipe(map=("user_id=x",), **options).transform(source)

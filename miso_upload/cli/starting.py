@@ -51,7 +51,12 @@ def init_command(
     Nothing is sent, and no key is needed.
     """
     from miso_upload.inference import draft_of, mapping_text
-    from miso_upload.mapping import fitting_preset, parse_mapping
+    from miso_upload.mapping import (
+        LOOKS_LIKE_DATA,
+        fitting_preset,
+        looks_like_data,
+        parse_mapping,
+    )
     from miso_upload.preview import counts_of, preview_text, rows_of, telling, transform_of
     from miso_upload.schema import shipped_schema
     from miso_upload.timestamps import TimestampReader
@@ -80,6 +85,8 @@ def init_command(
         "",
         counts_of(shown),
     ]
+    if not given.keys() & {"columns", "no_header"} and looks_like_data(source.format.columns):
+        lines.insert(0, f"{source.name}: {LOOKS_LIKE_DATA}.")
     preset = fitting_preset([each.row for each in shown])
     if preset is not None:
         lines += [

@@ -34,12 +34,14 @@ class RouteGuess(NamedTuple):
         type: What its pages seem to be.
         visits: How many visits fit it.
         unsure: What speaks against it; nothing where the names are plain.
+        example: A path that fits it, safe to show; nothing where none was kept.
     """
 
     match: str
     type: str
     visits: int
     unsure: str = ""
+    example: str = ""
 
 
 class Suggestions(NamedTuple):
@@ -102,6 +104,8 @@ def routes_advice(findings: Findings) -> list[str]:
         ]
     if found.others:
         shown = ", ".join(f"{path} {count:,}" for path, count in found.others[:_MOST_LISTED])
+        more = len(found.others) - _MOST_LISTED
+        shown += f", and {more:,} more" if more > 0 else ""
         advice += ["", f"Other pages, of which nothing is known: {shown}"]
     return advice
 

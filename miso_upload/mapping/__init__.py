@@ -6,6 +6,7 @@ A `MappingPlan` says what the user asked for; `Mapper` is that, compiled against
 from miso_upload.mapping.builder import without_nulls
 from miso_upload.mapping.file import MappingFile, parse_mapping, read_mapping_file
 from miso_upload.mapping.fitting import fitting_preset
+from miso_upload.mapping.header import LOOKS_LIKE_DATA, columns_in_words, looks_like_data
 from miso_upload.mapping.mapper import Mapped, Mapper, Skipped
 from miso_upload.mapping.plan import MappingPlan, NamedRule, rules_of_options
 from miso_upload.mapping.presets import (
@@ -21,6 +22,7 @@ from miso_upload.mapping.rules import Rule
 from miso_upload.mapping.type_names import check_types
 
 __all__ = [
+    "LOOKS_LIKE_DATA",
     "NO_PRESET",
     "Mapped",
     "Mapper",
@@ -30,8 +32,10 @@ __all__ = [
     "Rule",
     "Skipped",
     "check_types",
+    "columns_in_words",
     "fitting_preset",
     "laid_over",
+    "looks_like_data",
     "parse_mapping",
     "preset_names",
     "preset_purpose",

@@ -189,6 +189,15 @@ def test_preview_shows_only_rows_that_end_as_asked_for():
     assert only("skipped") == "First 4 rows = 2 valid + 2 rejected + 0 skipped\n"
 
 
+@pytest.mark.parametrize(
+    ("options", "says_so"), [((), True), (("--no-header",), False)], ids=["as it is", "told"]
+)
+def test_init_says_that_a_header_looks_like_data(options, says_so):
+    Path("r.csv").write_text("7,1193,5,978300760\n8,661,3,978302109\n")
+
+    assert ("the first line looks like data" in invoke("init", "r.csv", *options).stdout) == says_so
+
+
 def test_init_names_a_preset_that_has_the_columns():
     shown = invoke("init", str(ROOT / "tests" / "presets" / "specimens" / "rees46.csv")).stdout
 

@@ -549,3 +549,33 @@ def test_a_report_on_stdout_is_what_json_is_for(upload, history, tmp_path):
 
     assert (done.returncode, "--json prints the report" in done.stderr) == (2, True)
     assert not (tmp_path / "-").exists()
+
+
+def test_a_source_without_rejected_rows_is_told_to_have_none(upload, run, tmp_path):
+    good = write_rows(tmp_path / "good.jsonl", [row(1)])
+    upload(good)
+
+    done = run("rejects", good)
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"{good}: no rejected rows\n"
+
+
+def test_the_status_of_a_directory_is_no_status(run, tmp_path):
+    done = run("status", tmp_path)
+
+    assert done.returncode == 2
+    assert f"{tmp_path}: is a directory; name files" in done.stderr
+
+
+def test_a_warning_that_nearly_all_records_share_is_told_at_the_end(run, tmp_path):
+    searches = [row(number, type="search", product_ids=None) for number in range(200)]
+    history = write_rows(tmp_path / "h.jsonl", searches)
+
+    done = run(history, "--dry-run")
+
+    assert done.returncode == 0
+    assert f"e.g. {history}:1: a search has no search.keywords" in done.stdout
+    assert done.stdout.splitlines()[-1] == (
+        "Of 200 records, 200 share a warning: a search has no search.keywords. Is that meant?"
+    )
