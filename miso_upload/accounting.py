@@ -48,7 +48,8 @@ class Totals:
 
     def as_sentence(self) -> str:
         """Return the equation in words."""
+        rows = "row" if self.rows == 1 else "rows"
         return (
-            f"{self.rows:,} rows read = {self.accepted:,} accepted + {self.rejected:,} rejected "
+            f"{self.rows:,} {rows} read = {self.accepted:,} accepted + {self.rejected:,} rejected "
             f"+ {self.skipped:,} skipped + {self.unknown:,} unknown + {self.pending:,} pending"
         )

@@ -38,6 +38,7 @@ from miso_upload.listener import Listener
 from miso_upload.locking import Locked
 from miso_upload.opening import open_inputs
 from miso_upload.pipeline import Input, Pipeline, PipelineOptions
+from miso_upload.quoting import counted
 from miso_upload.recipe import Recipe
 from miso_upload.rejects import RejectsFile, rejects_path
 from miso_upload.report import Summary
@@ -334,12 +335,13 @@ def _conclude(settings: Settings, summary: Summary) -> None:
             "rows read and rows accounted for differ; please report this with the --report file"
         )
     if summary.totals.pending and settings.lasting:
-        summary.advice.append(f"{summary.totals.pending:,} rows wait to be sent: {again}")
-    waiting = sum(source.open_unknown for source in summary.sources)
-    if waiting and settings.on_unknown == "hold":
+        waiting = counted(summary.totals.pending, "row waits", "rows wait")
+        summary.advice.append(f"{waiting} to be sent: {again}")
+    held = sum(source.open_unknown for source in summary.sources)
+    if held and settings.on_unknown == "hold":
         summary.advice.append(
-            f"{waiting:,} records are held, because nobody knows whether Miso has them: "
-            "--on-unknown resend sends them again, --on-unknown skip gives them up"
+            f"{counted(held, 'record is', 'records are')} held, because nobody knows whether Miso "
+            "has them: --on-unknown resend sends them again, --on-unknown skip gives them up"
         )
     now = summary.totals - summary.before
     files = any(source.rejects_file for source in summary.sources)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from miso_upload.errors import JunkError
 from miso_upload.mapping import fitting_preset
+from miso_upload.quoting import counted
 
 if TYPE_CHECKING:
     from miso_upload.records import Batch
@@ -93,7 +94,7 @@ class JunkGuard:
         self._summary.reject(batch.rejections, place)
         group, tally = self._summary.most_common_reasons()[0]
         raise JunkError(
-            f"{name}: stopped, because {what}. {tally.count:,} times: {group} "
+            f"{name}: stopped, because {what}. {counted(tally.count, 'time')}: {group} "
             f"(e.g. {tally.example}).{hint} See --dry-run; {_WAYS_OUT}"
         )
 
@@ -114,6 +115,8 @@ def _has_no_good_row(batch: Batch) -> bool:
 
 def _none_is_valid(batch: Batch) -> str:
     if not batch.skipped:
+        if batch.rows == 1:
+            return "the first row is not valid"
         return f"none of the first {batch.rows:,} rows is valid"
     return (
         f"none of {len(batch.rejections):,} rows is valid ({batch.skipped:,} beside them "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from miso_upload.accounting import Totals
 from miso_upload.encoding import readable
 from miso_upload.errors import KeyRefusedError
-from miso_upload.quoting import one_line, printable, without_addresses
+from miso_upload.quoting import counted, one_line, printable, without_addresses
 from miso_upload.records import MOST_NAMES, Findings, Tally
 
 if TYPE_CHECKING:
@@ -133,11 +133,12 @@ class Summary:
         if activity == WAITING:
             return (
                 f"{what}, which answered in {self._seconds_per_request:,.1f} s on average with "
-                f"{self.concurrency} request(s) at once; more --concurrency may help"
+                f"{counted(self.concurrency, 'request')} at once; more --concurrency may help"
             )
         if activity == TRANSFORMING:
             return (
-                f"{what} ({self.workers} worker(s)); more --workers help where there are processors"
+                f"{what} ({counted(self.workers, 'worker')}); more --workers help where there are "
+                "processors"
             )
         return what
 
@@ -263,12 +264,12 @@ class Summary:
         if self.mode == "dry-run":
             totals = self.totals
             yield (
-                f"{totals.rows:,} rows read = {totals.pending:,} valid + {totals.rejected:,} "
-                f"rejected + {totals.skipped:,} skipped"
+                f"{counted(totals.rows, 'row')} read = {totals.pending:,} valid + "
+                f"{totals.rejected:,} rejected + {totals.skipped:,} skipped"
             )
             yield (
-                f"{_INDENT}would send {self.requests:,} chunk(s), {self.bytes_sent:,} bytes; "
-                "nothing was sent"
+                f"{_INDENT}would send {counted(self.requests, 'chunk')}, {self.bytes_sent:,} "
+                "bytes; nothing was sent"
             )
             return
         yield self.totals.as_sentence() + ("" if self.balanced else "   DOES NOT ADD UP")
@@ -277,14 +278,15 @@ class Summary:
             yield f"{_INDENT}nothing new: all of them were settled by earlier runs"
             if self.before.rejected:
                 yield (
-                    f"{_INDENT}{self.before.rejected:,} rows were rejected by earlier runs; "
-                    "'miso-upload rejects FILE' prints them"
+                    f"{_INDENT}{counted(self.before.rejected, 'row was', 'rows were')} rejected by "
+                    "earlier runs; 'miso-upload rejects FILE' prints them"
                 )
             return
         if self.before.rows:
             rejected = f", which rejected {self.before.rejected:,}" if self.before.rejected else ""
+            earlier = counted(self.before.rows, "row was", "rows were")
             yield (
-                f"{_INDENT}of these, {self.before.rows:,} rows were read by earlier runs"
+                f"{_INDENT}of these, {earlier} read by earlier runs"
                 f"{rejected}; this run read {now.rows:,} and Miso accepted {now.accepted:,}"
             )
         if self.totals.duplicates:
@@ -293,7 +295,7 @@ class Summary:
                 "they were sent again because nobody knew what became of them"
             )
         yield (
-            f"{_INDENT}{self.requests:,} request(s), {self.bytes_sent:,} bytes, "
+            f"{_INDENT}{counted(self.requests, 'request')}, {self.bytes_sent:,} bytes, "
             f"{self.seconds:,.1f} s" + (f", to {self.host}" if self.host else "")
         )
         if self.bottleneck:
@@ -358,8 +360,8 @@ class Summary:
         if self.arrived is None:
             return
         yield (
-            f"\nArrived in the sandbox: {self.arrived['records']:,} records in "
-            f"{self.arrived['accepted_requests']:,} request(s)"
+            f"\nArrived in the sandbox: {counted(self.arrived['records'], 'record')} in "
+            f"{counted(self.arrived['accepted_requests'], 'request')}"
         )
         types = ", ".join(f"{name} {count:,}" for name, count in self.arrived["types"].items())
         yield f"{_INDENT}{types}"

@@ -10,6 +10,7 @@ from miso_upload.errors import (
     ShorterSourceError,
     SourceError,
 )
+from miso_upload.quoting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,9 +64,9 @@ def entry_for(
             listener.noted(resemblance)
         return ledger.register(name, head, options.recipe)
     if options.restart:
+        accepted = counted(ledger.totals(known).accepted, "row")
         listener.noted(
-            f"{name}: starting over; {ledger.totals(known).accepted:,} rows that Miso has accepted "
-            "already will be sent again"
+            f"{name}: starting over; {accepted} that Miso has accepted already will be sent again"
         )
         known = ledger.start_over(known)
     elif known.recipe != options.recipe:
@@ -149,13 +150,14 @@ def _under_another_recipe(
         settled = totals.rows - totals.pending - ledger.open_unknown(entry)
         listener.noted(
             f"{name}: goes on under other options than before; what became of "
-            f"{settled:,} rows under those stays as it is ({totals.accepted:,} accepted, "
+            f"{counted(settled, 'row')} under those stays as it is ({totals.accepted:,} accepted, "
             f"{totals.rejected:,} rejected, {totals.skipped:,} skipped)"
         )
         return entry
     if not (totals.accepted or totals.unknown or totals.pending):
+        rejected = counted(totals.rejected, "row was", "rows were")
         listener.noted(
-            f"{name}: Miso has nothing of it, for {totals.rejected:,} rows were rejected and "
+            f"{name}: Miso has nothing of it, for {rejected} rejected and "
             f"{totals.skipped:,} skipped under other options; so it starts over"
         )
         return ledger.start_over(entry)

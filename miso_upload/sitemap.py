@@ -124,6 +124,10 @@ class SiteMap:
             shape.parameters.update(page.parameters)
         return sorted(found.values(), key=lambda shape: (-shape.visits, shape.steps))
 
+    def paths(self) -> Iterator[tuple[tuple[str, ...], Page]]:
+        """Yield the pages that were visited and are kept apart, each with its steps."""
+        return _paths((), self.root)
+
     def merge(self, page: Page) -> None:
         """Add what was counted of another page, and below it, to the root."""
         self._add(self.root, page)
@@ -149,6 +153,14 @@ class SiteMap:
         self.pages += 1
         found = page.below[step] = Page()
         return found
+
+
+def _paths(steps: tuple[str, ...], page: Page) -> Iterator[tuple[tuple[str, ...], Page]]:
+    if page.visits:
+        yield steps, page
+    for step, below in page.below.items():
+        if step != ANY:
+            yield from _paths((*steps, step), below)
 
 
 def _shapes(

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -39,9 +40,8 @@ def rejected(name, *options):
 def correct(made):
     """Run the command of the README that makes this file, and return the file's lines."""
     (command,) = re.findall(rf"^    (.* > {re.escape(made)})$", README, re.MULTILINE)
-    subprocess.run(["bash", "-ec", command], check=True)  # noqa: S603, S607 -- our own README
-    with open(made, encoding="utf-8") as file:
-        return file.read().splitlines()
+    subprocess.run(["bash", "-ec", command], check=True)
+    return Path(made).read_text(encoding="utf-8").splitlines()
 
 
 def test_rows_of_json_come_back_as_they_were(tmp_path):
@@ -50,7 +50,7 @@ def test_rows_of_json_come_back_as_they_were(tmp_path):
     assert "2 valid + 1 rejected" in rejected("history.jsonl")
 
     assert len(correct("corrected.jsonl")) == 1
-    assert "1 rows read = 0 valid + 1 rejected" in rejected("corrected.jsonl")
+    assert "1 row read = 0 valid + 1 rejected" in rejected("corrected.jsonl")
 
 
 def test_rows_of_a_table_come_back_under_its_header():
@@ -60,7 +60,7 @@ def test_rows_of_a_table_come_back_under_its_header():
     header, line = correct("corrected.csv")
 
     assert line.count(",") == header.count(",") > 0
-    assert "1 rows read = 0 valid + 1 rejected" in rejected("corrected.csv", *ORDERS)
+    assert "1 row read = 0 valid + 1 rejected" in rejected("corrected.csv", *ORDERS)
 
 
 def test_lines_of_a_log_come_back_as_they_were(tmp_path):

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload.quoting import MOST_PRINTED, harmless, has_address, one_line, printable, quoted
+from miso_upload.quoting import (
+    MOST_PRINTED,
+    counted,
+    harmless,
+    has_address,
+    one_line,
+    printable,
+    quoted,
+)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +84,9 @@ def test_json_made_harmless_is_the_same_json(text):
 def test_masking_takes_no_longer_than_the_text_is_long(piece):
     """A row may be megabytes; what takes the square of that would not come to an end here."""
     has_address(piece * 500_000)
+
+
+def test_a_noun_goes_with_its_number():
+    assert [counted(number, "row") for number in (0, 1, 2_000)] == ["0 rows", "1 row", "2,000 rows"]
+    assert counted(1, "row was", "rows were") == "1 row was"
+    assert counted(2, "row was", "rows were") == "2 rows were"

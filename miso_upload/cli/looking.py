@@ -99,6 +99,7 @@ def sandbox_command(
     quiet: bool,
 ) -> None:  # fmt: skip
     """Serve Miso's interaction endpoint on this machine, for rehearsals without a key."""
+    from miso_upload.quoting import counted
     from miso_upload.sandbox import Sandbox, parse_faults, serve
     from miso_upload.schema import schema_of
 
@@ -109,7 +110,8 @@ def sandbox_command(
 
     def show(status: int | None, records: int, fault: str | None) -> None:
         say(
-            f"{status or 'no answer'}, {records:,} records" + (f" ({fault})" if fault else ""),
+            f"{status or 'no answer'}, {counted(records, 'record')}"
+            + (f" ({fault})" if fault else ""),
             err=True,
         )
 
@@ -123,7 +125,8 @@ def sandbox_command(
     )
     serve(sandbox, on_start=announce)
     counts = sandbox.counts()
-    say(f"{counts['records']:,} records accepted in {counts['accepted_requests']:,} requests")
+    records, requests = counts["records"], counts["accepted_requests"]
+    say(f"{counted(records, 'record')} accepted in {counted(requests, 'request')}")
 
 
 def _state_dir(given: Path | None) -> Path:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from miso_upload.inference.vocabulary import DOUBTFUL_PARAMETERS, SEARCH_PARAMETERS, SECTIONS
+from miso_upload.inference.vocabulary import (
+    DOUBTFUL_PARAMETERS,
+    FEED_PARAMETERS,
+    FEED_STEPS,
+    SEARCH_PARAMETERS,
+    SECTIONS,
+)
 from miso_upload.inference.writing import route_lines
 from miso_upload.mapping.router import NO_ROUTES
 from miso_upload.mapping.routes import compile_route, split_url
@@ -16,11 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from miso_upload.records import Findings
-    from miso_upload.sitemap import Shape, SiteMap
+    from miso_upload.sitemap import Page, Shape, SiteMap
 
 _MOST_SUGGESTED = 8
 _MOST_LISTED = 8
 _MANY_UNFIT = 0.1
+_MANY_FEEDS = 0.2
 _HOME = frozenset({"", "index.html", "index.htm", "index.php", "home", "default.aspx"})
 _SAFE = "/-._~!$&'()+,:=@"
 """What stands in a path as it is; `{`, `}` and `*` mean something in a pattern."""
@@ -78,7 +85,46 @@ def suggested_routes(pages: SiteMap) -> Suggestions:
             others.append((path, visits))
         else:
             routes[place] = routes[place]._replace(visits=routes[place].visits + visits)
-    return Suggestions(routes, others)
+    return Suggestions(_looked_at(routes, pages), others)
+
+
+def _looked_at(routes: list[RouteGuess], pages: SiteMap) -> list[RouteGuess]:
+    """Return routes with an example each, unsure where many of their pages are feeds."""
+    compiled = [compile_route(route.match) for route in routes]
+    examples: list[tuple[int, str]] = [(0, "")] * len(routes)
+    feeds = [0] * len(routes)
+    for steps, page in pages.paths():
+        path = _pattern(steps)
+        parts = split_url(path)
+        for place, route in enumerate(compiled):
+            words = [name for name, _, _ in route.query]
+            if parts is None or not route.path.fullmatch(parts[0]):
+                continue
+            visits = min([page.visits, *(page.parameters[word] for word in words)])
+            own = routes[place].match.partition("?")[0]
+            if visits > examples[place][0] and ANY not in path and path != own:
+                examples[place] = (visits, printable(path))
+            feeds[place] += min(visits, _visits_of_feeds(steps, page))
+    return [
+        route._replace(example=example, unsure=_unsure(route, feed))
+        for route, (_, example), feed in zip(routes, examples, feeds, strict=True)
+    ]
+
+
+def _visits_of_feeds(steps: tuple[str, ...], page: Page) -> int:
+    """Return how many visits of a page seem to have asked for a form of it for machines."""
+    if steps and steps[-1].lower() in FEED_STEPS:
+        return page.visits
+    return sum(
+        visits for name, visits in page.parameters.items() if name.lower() in FEED_PARAMETERS
+    )
+
+
+def _unsure(route: RouteGuess, feeds: int) -> str:
+    if feeds < _MANY_FEEDS * route.visits:
+        return route.unsure
+    said = f"{feeds:,} of them look like feeds (rss, atom), which are read by machines"
+    return f"{route.unsure}; {said}" if route.unsure else said
 
 
 def routes_advice(findings: Findings) -> list[str]:

@@ -217,6 +217,10 @@ SEARCH_PARAMETERS = frozenset({
     "buscar", "busqueda", "phrase",
 })  # fmt: skip
 """Parameters of a URL that hold what somebody searched for."""
+FEED_PARAMETERS = frozenset({"atom", "feed", "flav", "format", "rss"})
+"""Parameters by which a page is asked for in a form for machines."""
+FEED_STEPS = frozenset({"feed", "rss", "atom", "feed.xml", "rss.xml", "atom.xml"})
+"""The same as the end of a path."""
 DOUBTFUL_PARAMETERS = frozenset({"s", "w", "kw", "text", "term"})
 """Those among them that other things are called too."""
 

@@ -6,7 +6,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from miso_upload.quoting import one_line, printable, quoted
+from miso_upload.quoting import counted, one_line, printable, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ def mapping_text(draft: Draft, source: str, target: str) -> str:
     """
     source, target = one_line(source), one_line(target)
     lines = [
-        f"# A draft by 'miso-upload init', from {draft.rows:,} rows of {source}.",
+        f"# A draft by 'miso-upload init', from {counted(draft.rows, 'row')} of {source}.",
         "# What is marked UNSURE is a guess: read it, and change what is wrong. Then look at",
         f"#   miso-upload {source} -m {target} --dry-run",
         *(line for problem in draft.missing for line in ("#", *_comment(f"MISSING: {problem}"))),
@@ -64,7 +64,8 @@ def route_lines(routes: Sequence[RouteGuess]) -> list[str]:
     """Return routes as a mapping file has them, each with how many visits speak for it."""
     lines: list[str] = []
     for route in routes:
-        visits = "1 visit" if route.visits == 1 else f"{route.visits:,} visits"
+        visits = counted(route.visits, "visit")
+        visits += f", such as {route.example}" if route.example else ""
         lines += _comment(f"UNSURE: {visits}; {route.unsure}" if route.unsure else visits)
         lines += ["[[routes]]", _pair("match", route.match), _pair("type", route.type), ""]
     return lines[:-1]

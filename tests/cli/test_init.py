@@ -90,7 +90,7 @@ def test_the_options_that_read_the_file_are_kept_for_the_upload(tmp_path):
 
     done = invoke("h.txt", "-m", "mapping.toml", "--dry-run")
 
-    assert "1 rows read = 1 valid" in done.stdout
+    assert "1 row read = 1 valid" in done.stdout
 
 
 def test_standard_input_is_looked_at_too():

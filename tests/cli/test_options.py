@@ -50,7 +50,7 @@ def test_the_environment_is_read(tmp_path):
 
     shown = invoke(str(history), env={"MISO_UPLOAD_DRY_RUN": "1", "MISO_UPLOAD_QUIET": "1"})
 
-    assert "1 rows read = 0 valid + 1 rejected" in shown.stdout
+    assert "1 row read = 0 valid + 1 rejected" in shown.stdout
 
 
 def test_a_file_is_what_is_no_command(tmp_path):
@@ -184,7 +184,7 @@ def test_columns_are_named_wherever_options_are(tmp_path, monkeypatch, given):
 
     done = invoke("h.csv", "--dry-run", "--set", "type=like", *args, env=env)
 
-    assert "1 rows read = 1 valid" in done.stdout
+    assert "1 row read = 1 valid" in done.stdout
     assert "Left out" not in done.stdout
 
 
@@ -204,7 +204,7 @@ def test_a_header_that_was_thought_missing_is_told(tmp_path, monkeypatch):
 
     done = invoke("h.csv", "--dry-run", "--set", "type=like", "--columns", "user_id,timestamp")
 
-    assert "1 rows read = 1 valid" in done.stdout
+    assert "1 row read = 1 valid" in done.stdout
     assert "h.csv: its first row is the names of --columns" in done.stderr
 
 

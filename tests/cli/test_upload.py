@@ -83,7 +83,7 @@ def test_the_same_command_again_sends_nothing_and_all_is_well(upload, history, s
 
     assert done.returncode == 0
     assert "nothing new" in done.stdout
-    assert "1 rows were rejected by earlier runs" in done.stdout
+    assert "1 row was rejected by earlier runs" in done.stdout
     assert len(users(sandbox)) == 50
 
 
@@ -233,7 +233,7 @@ def test_a_dry_run_needs_no_key_and_sends_nothing(upload, history, sandbox, monk
 
     assert done.returncode == 1
     assert "51 rows read = 50 valid + 1 rejected + 0 skipped" in done.stdout
-    assert "would send 1 chunk(s)" in done.stdout
+    assert "would send 1 chunk" in done.stdout
     assert "From 2024-05-01T10:00:00Z to 2024-05-28T10:00:00Z" in done.stdout
     assert "With user_id: 50; anonymous_id given: 0, derived: 0; neither: 0" in done.stdout
     assert sandbox.counts()["requests"] == 0
@@ -252,7 +252,7 @@ def test_a_server_dry_run_stores_nothing_and_is_not_remembered(upload, history, 
 def test_a_rehearsal_needs_no_server_and_shows_what_arrived(run, history):
     done = run(history, "--sandbox")
 
-    assert "Arrived in the sandbox: 50 records in 1 request(s)" in done.stdout
+    assert "Arrived in the sandbox: 50 records in 1 request" in done.stdout
 
 
 def test_junk_is_stopped_before_anything_is_sent(upload, tmp_path, sandbox):

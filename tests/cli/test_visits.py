@@ -146,7 +146,7 @@ def test_a_log_that_was_skipped_and_rejected_starts_over_with_its_rejects(mappin
 
     assert "15 rows read = 0 accepted + 1 rejected + 14 skipped" in first.stdout
     assert "15 rows read = 4 accepted + 1 rejected + 10 skipped" in second.stdout
-    assert "1 rows were rejected and 14 skipped under other options; so it starts" in second.stderr
+    assert "1 row was rejected and 14 skipped under other options; so it starts" in second.stderr
     assert [json.loads(line)["line"] for line in rejects.read_text().splitlines()] == [15]
     assert "nothing new" in again.stdout
 

@@ -71,6 +71,31 @@ def test_paths_suggest_a_route(urls, match, type_name):
     assert routes(*urls)[match][0] == type_name
 
 
+def test_a_route_shows_the_page_that_was_visited_most():
+    found = suggested_routes(site("/p/1", "/p/2", "/p/2", "/search?q=a", "/", "/192.0.2.7/p/3"))
+
+    examples = {route.match: route.example for route in found.routes}
+    assert examples["/p/{product_ids}"] == "/p/2"
+    assert examples["/search?q={search.keywords}"] == ""
+    assert examples["/"] == ""
+    assert "192.0.2.7" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("urls", "doubtful"),
+    [
+        (["/", "/?flav=rss20"], True),
+        (["/blog/a", "/blog/feed"], True),
+        (["/", "/", "/"], False),
+        (["/", *["/"] * 9, "/?format=x"], False),
+    ],
+)
+def test_a_route_whose_pages_are_often_feeds_is_unsure(urls, doubtful):
+    (route,) = suggested_routes(site(*urls)).routes
+
+    assert ("look like feeds" in route.unsure) == doubtful
+
+
 def test_a_route_says_how_many_visits_it_would_fit():
     found = suggested_routes(site("/p/1", "/p/2", "/p/2", "/about"))
 

@@ -344,7 +344,7 @@ def test_the_mapping_on_the_page_about_presets_works(tmp_path):
 
     shown = invoke(history, "-m", mapping, "--dry-run").stdout
 
-    assert "1 rows read = 1 valid + 0 rejected + 0 skipped" in shown
+    assert "1 row read = 1 valid + 0 rejected + 0 skipped" in shown
     assert "checkout 1" in shown
 
 
@@ -590,7 +590,7 @@ def test_options_of_a_preset_give_way_to_those_of_a_mapping_file(tmp_path, monke
         preset_names.cache_clear()
         read_preset.cache_clear()
 
-    assert all("1 rows read = 1 valid" in each for each in shown), shown
+    assert all("1 row read = 1 valid" in each for each in shown), shown
 
 
 def test_specimens_hold_documentation_addresses_only():
