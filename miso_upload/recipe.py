@@ -17,6 +17,7 @@ from miso_upload.mapping import (
     MappingPlan,
     check_types,
     columns_in_words,
+    columns_without,
     laid_over,
     looks_like_data,
     read_mapping_file,
@@ -25,6 +26,7 @@ from miso_upload.mapping import (
     without_skips,
 )
 from miso_upload.schema import schema_of
+from miso_upload.sources import first_rows
 from miso_upload.timestamps import TimestampReader
 from miso_upload.transform import Transform
 from miso_upload.user_code import read_user_code
@@ -64,6 +66,8 @@ class Recipe:
         )
         self._code = read_user_code(settings.transform) if settings.transform else None
         self._mappings: dict[str | None, MappingFile] = {}
+        self._unmet: set[str] | None = None
+        """The columns of the user's skips that were not met at the beginning of any source."""
         self._mapping_under(settings.preset)
 
     def advice(self, findings: Findings, *, of_rows: bool) -> list[str]:
@@ -76,7 +80,7 @@ class Recipe:
         # Imported where there is something to suggest, which most runs have not.
         from miso_upload.inference.routes import routes_advice  # noqa: PLC0415
 
-        unfetched = self._unfetched(findings) if of_rows else []
+        unfetched = [*self._unfetched(findings), *self._idle(findings)] if of_rows else []
         return [*unfetched, *routes_advice(findings)]
 
     def text(self, source: Source) -> str:
@@ -111,6 +115,7 @@ class Recipe:
             MappingError: The mapping names a column that the source does not have.
         """
         settings, mapping = self._settings, self._mapping_for(source)
+        self._look_for_columns_of_skips(source)
         own = {rule.attribute for rule in self._options}
         plan = MappingPlan(
             rules=(*(rule for rule in mapping.rules if rule.attribute not in own), *self._options),
@@ -151,6 +156,22 @@ class Recipe:
             whole = laid_over(self._mapping, lower)
             self._mappings[preset] = without_skips(whole, self._settings.keep)
         return self._mappings[preset]
+
+    def _look_for_columns_of_skips(self, source: Source) -> None:
+        wanted = {skip.column for skip in self._mapping.skips} if self._code is None else set()
+        if wanted:
+            rows = first_rows(source)
+            unmet = columns_without(wanted, rows) if rows else set()
+            self._unmet = unmet if self._unmet is None else self._unmet & unmet
+
+    def _idle(self, findings: Findings) -> list[str]:
+        """Return, for each skip that left no row out and whose column seems wrong, a sentence."""
+        return [
+            f'{self._mapping.name}: the skip "{skip.name}" left no row out, and no row at the '
+            f"beginning has {skip.column}; check the name"
+            for skip in self._mapping.skips
+            if skip.column in (self._unmet or ()) and not findings.skipped[skip.name]
+        ]
 
     def _unfetched(self, findings: Findings) -> list[str]:
         """Return, for each column that the user named and no row had, a sentence that says so."""

@@ -6,7 +6,12 @@ A `MappingPlan` says what the user asked for; `Mapper` is that, compiled against
 from miso_upload.mapping.builder import without_nulls
 from miso_upload.mapping.file import MappingFile, parse_mapping, read_mapping_file
 from miso_upload.mapping.fitting import fitting_preset
-from miso_upload.mapping.header import LOOKS_LIKE_DATA, columns_in_words, looks_like_data
+from miso_upload.mapping.header import (
+    LOOKS_LIKE_DATA,
+    columns_in_words,
+    columns_without,
+    looks_like_data,
+)
 from miso_upload.mapping.mapper import Mapped, Mapper, Skipped
 from miso_upload.mapping.plan import MappingPlan, NamedRule, rules_of_options
 from miso_upload.mapping.presets import (
@@ -33,6 +38,7 @@ __all__ = [
     "Skipped",
     "check_types",
     "columns_in_words",
+    "columns_without",
     "fitting_preset",
     "laid_over",
     "looks_like_data",

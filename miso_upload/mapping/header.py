@@ -1,14 +1,15 @@
-"""What to say of a header in which a column is missing."""
+"""What to say of columns that are named and not there."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from miso_upload.mapping.paths import ABSENT, reacher
 from miso_upload.quoting import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _VALUE = re.compile(
     r"[-+]?\d+(?:[.,]\d+)?|\d{4}-\d\d-\d\d(?:[T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}.*"
@@ -28,3 +29,10 @@ def columns_in_words(columns: Sequence[str]) -> str:
     shown = ", ".join(repr(printable(column)) for column in columns[:_MOST_LISTED])
     more = len(columns) - _MOST_LISTED
     return shown + (f" and {more:,} more" if more > 0 else "")
+
+
+def columns_without(columns: Iterable[str], rows: Sequence[object]) -> set[str]:
+    """Return those of `columns`, which may be paths, that no row has."""
+    objects = [row for row in rows if isinstance(row, dict)]
+    reach = {column: reacher(column) for column in columns}
+    return {column for column, find in reach.items() if all(find(row) is ABSENT for row in objects)}

@@ -1,6 +1,7 @@
 """Sources: inputs opened, decompressed, decoded, recognised by content, cut into blocks."""
 
 from miso_upload.sources.fingerprint import Head
+from miso_upload.sources.first_rows import first_rows
 from miso_upload.sources.inputs import expand_inputs
 from miso_upload.sources.names import STDIN, is_remote, local_name, shown_name
 from miso_upload.sources.rotation import first_time, in_rotation_order
@@ -13,6 +14,7 @@ __all__ = [
     "Source",
     "Span",
     "expand_inputs",
+    "first_rows",
     "first_time",
     "in_rotation_order",
     "is_remote",

@@ -73,6 +73,22 @@ def test_a_skip_that_there_is_not_is_exit_code_2():
     assert "--keep bot: no rows are skipped under that name (did you mean bots?)" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("skip", "is_idle"),
+    [
+        ('column = "URL"\nempty = false', True),
+        ('column = "url"\nlike = ["/nothing/*"]', False),
+        ('column = "absent"\nempty = true', False),
+    ],
+    ids=["of another name", "without a hit", "with hits"],
+)
+def test_a_skip_that_reads_a_column_no_row_has_is_told(mapping, skip, is_idle):
+    shown = tried("-m", mapping(f'{ROUTES}\n[[skip]]\nname = "mine"\n{skip}\n'))
+
+    said = 'the skip "mine" left no row out, and no row at the beginning has URL; check the name'
+    assert (said in shown) == is_idle
+
+
 def test_a_rate_leaves_busy_visitors_out(mapping):
     shown = tried("-m", mapping(ROUTES), "--bot-rate", "2")
 

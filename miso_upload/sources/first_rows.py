@@ -1,0 +1,34 @@
+"""The first rows of a source, from what is at hand of it anyway."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from miso_upload.formats import Limits, Tail
+from miso_upload.records import Block
+
+if TYPE_CHECKING:
+    from miso_upload.sources.source import Source
+
+_MOST_ROWS = 200
+
+
+def first_rows(source: Source) -> list[Any]:
+    """Return rows of a source's beginning that can be read: some hundred, or none.
+
+    Nothing is taken from the source, so that even a pipe may be asked.
+    """
+    before, data = source.head.data[: source.body_start], source.head.data[source.body_start :]
+    cut = source.format.cut(data, Limits(rows=_MOST_ROWS), Tail.WAITING) if data else None
+    if cut is None or cut.fault is not None or not cut.size:
+        return []
+    block = Block(
+        seq=0,
+        start=source.body_start,
+        end=source.body_start + cut.size,
+        first_line=source.body_line,
+        lines=cut.elements or data.count(b"\n", 0, cut.size),
+        data=data[: cut.size],
+        header=source.format.directive(before) if source.format.has_directives else b"",
+    )
+    return [row for part in source.format.slices(block) for row in part.rows]
