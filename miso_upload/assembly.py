@@ -37,14 +37,14 @@ from miso_upload.ledger import Ledger
 from miso_upload.listener import Listener
 from miso_upload.locking import Locked
 from miso_upload.opening import open_inputs
-from miso_upload.pipeline import Input, Pipeline, PipelineOptions
+from miso_upload.pipeline import Pipeline, PipelineOptions
 from miso_upload.quoting import counted
 from miso_upload.recipe import Recipe
 from miso_upload.rejects import RejectsFile, rejects_path
 from miso_upload.report import Summary
 from miso_upload.report_file import write_report
 from miso_upload.settings import MOST_ROWS, Settings
-from miso_upload.stages import Stages
+from miso_upload.stages import Input, Stages
 from miso_upload.stopping import StopReading, StopSignal
 from miso_upload.workers import InProcess, WorkerPool, worker_count
 

@@ -31,7 +31,7 @@ from miso_upload.stopping import StopReading
 from miso_upload.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from miso_upload.ledger import Entry, Ledger
@@ -40,28 +40,8 @@ if TYPE_CHECKING:
     from miso_upload.rejects import RejectsFile
     from miso_upload.report import Summary
     from miso_upload.sources import Source
-    from miso_upload.stages import Stages
+    from miso_upload.stages import Input, Stages
     from miso_upload.stopping import StopSignal
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """One input and how its rows become records.
-
-    Attributes:
-        name: As the user wrote it.
-        open: Opens it for reading.
-        prepare: Returns the transform for it, once it is open.
-        rejects: Where its rejected rows go, if anywhere.
-        recipe: Returns the mapping and schema as text; two sources with the same one make the same
-            records of the same rows.
-    """
-
-    name: str
-    open: Callable[[], Source]
-    prepare: Callable[[Source], Callable[[Block], Batch]]
-    rejects: RejectsFile | None
-    recipe: Callable[[Source], str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class RejectsFile:
         """
         if not self._ours or self._file is not None:
             return
-        start = encode({"source": readable(source)})[:-1]
+        start = one_line(encode({"source": readable(source)}).decode()).encode()[:-1]
         with self._guarded(), suppress(FileNotFoundError):
             with self.path.open("rb") as file:
                 if not all(line.startswith(start) for line in file):

@@ -1,13 +1,39 @@
-"""What the loop hands work to: one stage makes batches of blocks, the other sends them."""
+"""What the loop is given: inputs, and stages that it hands work to.
+
+One stage makes batches of blocks, the other sends them.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from miso_upload.records import Batch, Block, Leftover, Receipt
+    from miso_upload.rejects import RejectsFile
+    from miso_upload.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input and how its rows become records.
+
+    Attributes:
+        name: As the user wrote it.
+        open: Opens it for reading.
+        prepare: Returns the transform for it, once it is open.
+        rejects: Where its rejected rows go, if anywhere.
+        recipe: Returns the mapping and schema as text; two sources with the same one make the same
+            records of the same rows.
+    """
+
+    name: str
+    open: Callable[[], Source]
+    prepare: Callable[[Source], Callable[[Block], Batch]]
+    rejects: RejectsFile | None
+    recipe: Callable[[Source], str]
 
 
 class Delivers(Protocol):

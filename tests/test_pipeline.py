@@ -34,14 +34,14 @@ from miso_upload.errors import (
 from miso_upload.formats import Limits
 from miso_upload.ledger import Ledger
 from miso_upload.listener import Listener
-from miso_upload.pipeline import Input, Pipeline, PipelineOptions
+from miso_upload.pipeline import Pipeline, PipelineOptions
 from miso_upload.records import Batch, Reason, Receipt, Rejection
 from miso_upload.rejects import RejectsFile
 from miso_upload.report import Summary
 from miso_upload.resuming import changed_options
 from miso_upload.sources import ReadingOptions, Source
 from miso_upload.sources.fingerprint import digest
-from miso_upload.stages import Stages
+from miso_upload.stages import Input, Stages
 from miso_upload.stopping import StopSignal
 from miso_upload.workers import InProcess
 
