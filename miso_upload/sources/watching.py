@@ -116,7 +116,8 @@ class WatchedInput(io.RawIOBase):
 
     def close(self) -> None:
         """Close it; standard input stays open."""
-        if not self.closed and self._place.ours:
+        # Python closes what it throws away, also where the input could not be opened at all.
+        if "_place" in vars(self) and not self.closed and self._place.ours:
             self._raw.close()
         super().close()
 
