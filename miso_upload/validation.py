@@ -34,6 +34,8 @@ IDS = ("user_id", "anonymous_id")
 MOST_REASONS = 20
 """How many reasons are given for one record; a list of a million wrong items gives no more."""
 
+_MOST_ITEMS = 1_000
+"""How many items of a list are looked at together to find out what is wrong with one of them."""
 _SLICE = "urn:miso-upload:slice"
 _RECORD = "urn:miso-upload:record"
 _MASK = "<value>"
@@ -120,6 +122,7 @@ class Judge:
             return ()
         if not isinstance(record, dict):
             return (Reason("the record", "is not an object", _shown((), record)),)
+        record = self._with_short_lists(record)
         found = [*self._missing(record), *self._wrong(record)]
         order = self._order(record.get("type"))
         found.sort(key=lambda pair: order.get(pair[0], len(order)))
@@ -128,6 +131,21 @@ class Judge:
             return reasons
         more = Reason("", "further problems", f"and {len(reasons) - MOST_REASONS + 1}")
         return (*reasons[: MOST_REASONS - 1], more)
+
+    def _with_short_lists(self, record: Record) -> Record:
+        """Return a refused record with the first part of each long list that is refused.
+
+        A library that tells of each wrong item of a list of millions fills the memory. The place of
+        an item is told within that part.
+        """
+        short = record
+        for name, value in record.items():
+            if isinstance(value, list) and len(value) > _MOST_ITEMS:
+                parts = (value[at : at + _MOST_ITEMS] for at in range(0, len(value), _MOST_ITEMS))
+                good = {key: each for key, each in short.items() if key != name}
+                bad = (part for part in parts if not self.accepts([{**good, name: part}]))
+                short = {**short, name: next(bad, value[:_MOST_ITEMS])}
+        return short
 
     def _conditions(self) -> Node:
         """Return what a record has to fulfil beside the schema."""

@@ -437,3 +437,10 @@ def test_formats_are_judged_as_the_official_tests_say(name, judged_as):
 
     assert len(cases) > 15
     assert wrong == []
+
+
+def test_a_list_of_millions_of_wrong_items_is_told_by_a_few_of_them():
+    reasons = JUDGE.reasons(record(product_ids=["p"] * 2_000_000 + [1] * 1_000_000))
+
+    assert len(reasons) == MOST_REASONS
+    assert "is not text" in reasons[0].text
