@@ -25,15 +25,19 @@ Proxies: TypeAlias = "int | tuple[IPv4Network | IPv6Network, ...]"
 WHOLE_ADDRESS = 128
 """The length of an IPv6 address in bits: a prefix of so many changes nothing."""
 
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_PLAIN_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
+"""How most logs write most addresses, which is canonical already."""
 _PORT = r"(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]+))?"
 _WITH_PORT = re.compile(rf"\[([0-9A-Fa-f:.]+(?:%[^\]]*)?)\]{_PORT}|([0-9.]+){_PORT}")
 """An address in brackets or an IPv4 address, with a port or the name that hides one (RFC 7239)."""
 _FORWARDED_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*(?:"([^"]*)"|([^;"]*))', re.IGNORECASE)
 _NOTHING = frozenset({"", "-"})
-_LONGEST_CACHED = 256
-_MOST_CACHED = 65_536
+_LONGEST = 256
+"""No address is longer."""
 
 
+@lru_cache(maxsize=64)
 def proxies(said: int | str) -> Proxies:
     """Return the proxies that `--trusted-proxies` names: a number, or networks between commas.
 
@@ -63,7 +67,12 @@ def canonical_ip(text: str) -> str | None:
 
     Port, brackets and zone are gone, IPv4 in IPv6 is IPv4, and IPv6 is compressed and lower-case.
     """
-    return _canonical_ip(text) if len(text) <= _LONGEST_CACHED else None
+    if len(text) > _LONGEST:
+        return None
+    text = text.strip()
+    if _PLAIN_IPV4.fullmatch(text):
+        return text
+    return _canonical_ip(text)
 
 
 def client_address(ip: str | None, forwarded_for: str | None, trusted: Proxies) -> str | None:
@@ -81,10 +90,8 @@ def client_address(ip: str | None, forwarded_for: str | None, trusted: Proxies) 
     chain = ip if ip is not None and ip.strip() not in _NOTHING else None
     if trusted and forwarded_for is not None and forwarded_for.strip() not in _NOTHING:
         chain = forwarded_for if chain is None else f"{forwarded_for}, {chain}"
-    if chain is None:
-        return None
-    if len(chain) > _LONGEST_CACHED:
-        return _client_of.__wrapped__(chain, trusted)
+    if chain is None or _PLAIN_IPV4.fullmatch(chain):
+        return chain
     return _client_of(chain, trusted)
 
 
@@ -99,7 +106,7 @@ def network_address(address: str, prefix: int) -> str:
     """
     if prefix >= WHOLE_ADDRESS or ":" not in address:
         return address
-    return _network_address(address, prefix)
+    return str(IPv6Network((address, prefix), strict=False).network_address)
 
 
 def truncated_ip(address: str) -> str | None:
@@ -110,7 +117,6 @@ def truncated_ip(address: str) -> str | None:
     return canonical[: canonical.rindex(".")] + ".0"
 
 
-@lru_cache(maxsize=_MOST_CACHED)
 def _client_of(chain: str, trusted: Proxies) -> str | None:
     entries = [entry for entry in map(str.strip, chain.split(",")) if entry]
     if not entries:
@@ -139,14 +145,7 @@ def _is_in(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> boo
     return any(parsed in network for network in networks)
 
 
-@lru_cache(maxsize=_MOST_CACHED)
-def _network_address(address: str, prefix: int) -> str:
-    return str(IPv6Network((address, prefix), strict=False).network_address)
-
-
-@lru_cache(maxsize=_MOST_CACHED)
 def _canonical_ip(text: str) -> str | None:
-    text = text.strip()
     match = _WITH_PORT.fullmatch(text)
     if match is not None:
         text = match[1] or match[2]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 BEST_RATING = 5
+_OFFSET = len("+01:00")
 
 
 def survey(records: Sequence[Record], lines: Sequence[int], findings: Findings) -> None:
@@ -52,12 +53,9 @@ def _survey_times(records: Sequence[Record], lines: Sequence[int], findings: Fin
     texts = [record["timestamp"] for record in compress(records, stamped)]
     if not texts:
         return
-    if len(set(map(len, texts))) == 1 and all(text[-1] == "Z" for text in texts):
-        # Written alike, their texts are in the order of time.
-        texts_of_interest = [min(texts), max(texts)]
-    else:
-        texts_of_interest = texts
-    times = [time for time in map(parse_rfc3339, texts_of_interest) if time is not None]
+    # Where they are alike, they are in the order of time.
+    of_interest = [min(texts), max(texts)] if _are_alike(texts) else texts
+    times = [time for time in map(parse_rfc3339, of_interest) if time is not None]
     if not times:
         return
     first, last = min(times), max(times)
@@ -71,6 +69,13 @@ def _survey_times(records: Sequence[Record], lines: Sequence[int], findings: Fin
             findings.warn(Reason("timestamp", "is before the year 2000", quoted(text)), line)
         elif time is not None and time > now:
             findings.warn(Reason("timestamp", "is in the future", quoted(text)), line)
+
+
+def _are_alike(times: Sequence[str]) -> bool:
+    """Return whether times are written with the same digits and the same offset."""
+    if len(set(map(len, times))) != 1:
+        return False
+    return {time[-1] for time in times} == {"Z"} or len({time[-_OFFSET:] for time in times}) == 1
 
 
 def _has_odd_quantities(record: Record) -> bool:

@@ -20,6 +20,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import repeat
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from miso_upload.addresses import (
@@ -33,10 +35,14 @@ from miso_upload.addresses import (
 from miso_upload.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from miso_upload.addresses import Proxies
     from miso_upload.records import Record
 
 _ASCII_SPACE = " \t\n\r\v\f"
+_LONGEST_CACHED = 256
+_MOST_CACHED = 65_536
 
 
 class IdentityOutcome(NamedTuple):
@@ -49,6 +55,13 @@ class IdentityOutcome(NamedTuple):
 
     derived: bool
     problem: str | None = None
+
+
+class _Place(NamedTuple):
+    """What an address comes to: its network, and its form without the last part, if it has one."""
+
+    network: str
+    truncated: str | None
 
 
 _DERIVED = IdentityOutcome(derived=True)
@@ -106,27 +119,42 @@ class IdentityPolicy:
         they are not there. The id is made of the `user_agent` given here, or else of the one that
         the record has in its context.
         """
-        address = client_address(ip, forwarded_for, self._trusted)
-        agent = _agent(user_agent)
-        context = record.get("context")
-        if address is not None or agent:
-            if context is None:
-                context = {}
-            if isinstance(context, dict):
-                _complete(context, address, agent)
-                if context:
-                    record["context"] = context
-        if not self._is_due(record):
-            return _NOT_DERIVED
-        if address is None:
-            is_needed = "user_id" not in record and "anonymous_id" not in record
-            given = _is_given(ip) or (self.believes_forwarded and _is_given(forwarded_for))
-            return _NOT_AN_ADDRESS if is_needed and given else _NOT_DERIVED
-        if not agent and isinstance(context, dict):
-            agent = _agent(context.get("user_agent"))
-        network = network_address(address, self.ipv6_prefix)
-        record["anonymous_id"] = _digest(network, agent if self.source != "ip" else None, self.salt)
-        return _DERIVED
+        (outcome,) = self.apply_all([record], [ip], [user_agent], [forwarded_for])
+        return outcome
+
+    def apply_all(
+        self,
+        records: Sequence[Record],
+        ips: Sequence[str | None],
+        user_agents: Sequence[str | None],
+        forwarded_fors: Sequence[str | None],
+    ) -> list[IdentityOutcome]:
+        """Do for each of many records what `apply` does for one."""
+        outcomes = []
+        places = self._places(ips, forwarded_fors)
+        for number, (record, place, told) in enumerate(
+            zip(records, places, user_agents, strict=True)
+        ):
+            agent = _agent(told)
+            context = record.get("context")
+            if place is not None or agent:
+                if context is None:
+                    context = {}
+                if isinstance(context, dict):
+                    _complete(context, place, agent)
+                    if context:
+                        record["context"] = context
+            if not self._is_due(record):
+                outcomes.append(_NOT_DERIVED)
+            elif place is None:
+                outcomes.append(self._without_address(record, ips[number], forwarded_fors[number]))
+            else:
+                if not agent and isinstance(context, dict):
+                    agent = _agent(context.get("user_agent"))
+                by = agent if self.source != "ip" else None
+                record["anonymous_id"] = _digest(place.network, by, self.salt)
+                outcomes.append(_DERIVED)
+        return outcomes
 
     def fingerprint(self) -> str:
         """Return a text that is the same for policies that give the same ids.
@@ -138,6 +166,23 @@ class IdentityPolicy:
         own = trusted if isinstance(trusted, int) else ",".join(map(str, trusted))
         prefix = f" /{self.ipv6_prefix}" if self.ipv6_prefix < WHOLE_ADDRESS else ""
         return f"{self.derive} {self.source} {own} {salt if self.salt else '-'}{prefix}"
+
+    def _places(
+        self, ips: Sequence[str | None], forwarded_fors: Sequence[str | None]
+    ) -> Iterator[_Place | None]:
+        texts = filter(None, (*ips, *forwarded_fors))
+        is_short = max(map(len, texts), default=0) <= _LONGEST_CACHED
+        find = _remembered if is_short else _place_of
+        return map(
+            find, ips, forwarded_fors, repeat(self.trusted_proxies), repeat(self.ipv6_prefix)
+        )
+
+    def _without_address(
+        self, record: Record, ip: str | None, forwarded_for: str | None
+    ) -> IdentityOutcome:
+        is_needed = "user_id" not in record and "anonymous_id" not in record
+        given = _is_given(ip) or (self.believes_forwarded and _is_given(forwarded_for))
+        return _NOT_AN_ADDRESS if is_needed and given else _NOT_DERIVED
 
     def _is_due(self, record: Record) -> bool:
         if self.derive == "missing":
@@ -174,7 +219,7 @@ def _digest(address: str, agent: str | None, salt: bytes) -> str:
 
 def _agent(value: object) -> str:
     """Return a trimmed User-Agent, or the empty text for none; logs write `-` for none."""
-    agent = value.strip(_ASCII_SPACE) if isinstance(value, str) else ""
+    agent = value.strip(_ASCII_SPACE) if type(value) is str else ""
     return "" if agent == "-" else agent
 
 
@@ -182,10 +227,20 @@ def _is_given(ip: str | None) -> bool:
     return ip is not None and ip.strip() not in {"", "-"}
 
 
-def _complete(context: dict[str, object], address: str | None, agent: str) -> None:
+def _complete(context: dict[str, object], place: _Place | None, agent: str) -> None:
     if agent and "user_agent" not in context:
         context["user_agent"] = agent
-    if address is not None and "truncated_ip" not in context:
-        truncated = truncated_ip(address)
-        if truncated is not None:
-            context["truncated_ip"] = truncated
+    if place is not None and place.truncated is not None and "truncated_ip" not in context:
+        context["truncated_ip"] = place.truncated
+
+
+def _place_of(
+    ip: str | None, forwarded_for: str | None, trusted: int | str, ipv6_prefix: int
+) -> _Place | None:
+    address = client_address(ip, forwarded_for, proxies(trusted))
+    if address is None:
+        return None
+    return _Place(network_address(address, ipv6_prefix), truncated_ip(address))
+
+
+_remembered = lru_cache(maxsize=_MOST_CACHED)(_place_of)

@@ -119,11 +119,11 @@ class Findings:
     first_timestamp: datetime | None = None
     last_timestamp: datetime | None = None
 
-    def left_out(self, column: str) -> None:
+    def left_out(self, column: str, rows: int = 1) -> None:
         """Count a column that became nothing; names beyond the first thousand share one count."""
         if column not in self.unmapped and len(self.unmapped) >= MOST_NAMES:
             column = "(other columns)"
-        self.unmapped[column] += 1
+        self.unmapped[column] += rows
 
     def warn(self, reason: Reason, line: int) -> None:
         """Count a warning under what it says, keeping its first line as the example."""

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 from miso_upload.errors import ConfigurationError
@@ -77,6 +77,17 @@ class TimestampReader:
         if isinstance(value, int) and not isinstance(value, bool):
             return self._read_integer(value)
         return _NOT_A_TIME
+
+    def read_all(self, values: list[Any]) -> list[str] | None:
+        """Return `values` if each of them is RFC 3339 and no more; None if one has to be read."""
+        try:
+            if self.formats or not all(map(_RFC3339.fullmatch, values)):
+                return None
+            # The days of a month, which the pattern does not know.
+            list(map(datetime.fromisoformat, values))
+        except (TypeError, ValueError):
+            return None
+        return values
 
     def _read_text(self, text: str) -> Reading:
         if len(text) > _LONGEST:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.advice import survey
@@ -35,7 +36,6 @@ _SUSPECT = (_NULL, re.compile(rb'"ip":'))
 """How a null and an address look in compact JSON; text may look so too, which costs little."""
 _MANY = 4
 """Where one row in so many has to be mapped, all of them are."""
-_TOO_DEEP = Reason("the row", "is nested too deeply")
 
 
 class Transform:
@@ -109,7 +109,7 @@ class Transform:
         Returns:
             Whether the slice is dealt with; if not, every row of it has to be looked at.
         """
-        others = frozenset(self._judge.refused(part.rows))
+        others = self._judge.refused(part.rows)
         if len(others) > len(part.rows) // _MANY:
             # The rows of one source are much alike: the slices that follow are not even tried.
             work.as_they_are = False
@@ -145,35 +145,35 @@ class Transform:
             return shaped
         verdicts: list[tuple[Reason, ...]] = [()] * len(shaped.records)
         for place in refused:
-            # What was mapped without looking closely may only have been in need of it.
-            try:
-                again = self._mapper.apply(shaped.rows[place], 0, Findings(), closely=True)
-            except RecursionError:
-                verdicts[place] = (_TOO_DEEP,)
-                continue
+            # What was mapped among others may only have been in need of a closer look.
+            again = self._mapper.apply(shaped.rows[place], 0, Findings())
             if isinstance(again, Mapped):
                 shaped.records[place] = again.record
+            elif not isinstance(again, Skipped):
+                verdicts[place] = again
+                continue
             verdicts[place] = self._judge.reasons(shaped.records[place])
         return _kept(shaped, verdicts, work)
 
     def _shape(self, part: Slice, places: Collection[int], work: _Work) -> _Shaped:
         """Map the rows at `places`; the others are records as they are."""
-        shaped = _Shaped([], [], [], [])
-        for place, (row, line) in enumerate(zip(part.rows, part.lines, strict=True)):
-            if place not in places:
-                shaped.add(row, line, row, False)  # noqa: FBT003
-                continue
-            try:
-                outcome = self._mapper.apply(row, line, work.findings, work.busy)
-            except RecursionError:
-                outcome = (_TOO_DEEP,)
+        rows, lines = part.rows, part.lines
+        records = list(rows)
+        derived = [False] * len(rows)
+        lost = []
+        some = [rows[place] for place in places], [lines[place] for place in places]
+        outcomes = self._mapper.apply_all(*some, work.findings, work.busy)
+        for place, outcome in zip(places, outcomes, strict=True):
             if isinstance(outcome, Mapped):
-                shaped.add(outcome.record, line, row, outcome.derived)
-            elif isinstance(outcome, Skipped):
-                work.skip(outcome.rule)
+                records[place], derived[place] = outcome
             else:
-                work.rejections.append(Rejection(line, outcome, row))
-        return shaped
+                lost.append(place)
+                if isinstance(outcome, Skipped):
+                    work.skip(outcome.rule)
+                else:
+                    work.rejections.append(Rejection(lines[place], outcome, rows[place]))
+        shaped = _Shaped(records, list(lines), rows, derived)
+        return shaped.without(frozenset(lost)) if lost else shaped
 
     def _as_read(self, block: Block, rejections: list[Rejection]) -> list[Rejection]:
         """Return rejections with the rows as they stand in the block, and not as they were changed.
@@ -217,23 +217,18 @@ class _Shaped(NamedTuple):
     rows: list[Any]
     derived: list[bool]
 
-    def add(self, record: Record, line: int, row: object, derived: bool) -> None:  # noqa: FBT001
-        self.records.append(record)
-        self.lines.append(line)
-        self.rows.append(row)
-        self.derived.append(derived)
+    def without(self, places: Container[int]) -> _Shaped:
+        """Return what is not at `places`."""
+        keep = [place not in places for place in range(len(self.records))]
+        return _Shaped(*(list(compress(column, keep)) for column in self))
 
 
 def _kept(shaped: _Shaped, verdicts: list[tuple[Reason, ...]], work: _Work) -> _Shaped:
     """Return the records that no reason speaks against, and set the others aside."""
-    kept = _Shaped([], [], [], [])
-    for reasons, one in zip(verdicts, zip(*shaped, strict=True), strict=True):
-        if reasons:
-            _, line, row, _ = one
-            work.rejections.append(Rejection(line, reasons, row))
-        else:
-            kept.add(*one)
-    return kept
+    lost = {place: reasons for place, reasons in enumerate(verdicts) if reasons}
+    for place, reasons in lost.items():
+        work.rejections.append(Rejection(shaped.lines[place], reasons, shaped.rows[place]))
+    return shaped.without(lost)
 
 
 def _without_nulls(shaped: _Shaped) -> list[Record]:

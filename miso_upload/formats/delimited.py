@@ -12,6 +12,7 @@ import io
 import re
 from dataclasses import dataclass
 from functools import cache
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
@@ -96,43 +97,84 @@ class Delimited:
             text, clean = block.data.decode(), True
         except UnicodeDecodeError:
             text, clean = block.data.decode(errors="surrogateescape"), False
-        rows: list[dict[str, str]] = []
-        lines: list[int] = []
-        rejections: list[Rejection] = []
-        for line, cells, problem in self._rows(text, block.first_line):
-            reason = problem if clean or _is_utf8(cells) else _NOT_UTF8
-            if reason is None:
-                rows.append(dict(zip(self.columns, cells, strict=True)))
-                lines.append(line)
-            else:
-                rejections.append(Rejection(line, (reason,), self._shown(cells)))
-            if len(rows) + len(rejections) == SLICE_ROWS:
-                yield Slice(rows, lines, rejections)
-                rows, lines, rejections = [], [], []
-        yield Slice(rows, lines, rejections)
-
-    def _rows(self, text: str, line: int) -> Iterator[tuple[int, list[str], Reason | None]]:
-        """Yield each row's line, its cells, and what is wrong with it, if anything."""
         # newline="\n": only that ends a line, as when the block was cut; csv sees any "\r" itself.
-        reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=self.delimiter)
+        lines = io.StringIO(text, newline="\n").readlines()
+        at = 0
+        while at < len(lines):
+            cells = self._usual_cells(lines[at : at + SLICE_ROWS]) if clean else None
+            if cells is not None:
+                numbers = range(block.first_line + at, block.first_line + at + len(cells))
+                yield Slice(list(map(dict, map(zip, repeat(self.columns), cells))), numbers)
+                at += len(cells)
+            else:
+                part, at = self._slice(lines, at, block.first_line, is_utf8=clean)
+                yield part
+
+    def _usual_cells(self, lines: list[str]) -> list[list[str]] | None:
+        """Return the cells of lines, if each of them is a row by itself and has all its cells."""
+        text = "".join(lines)
+        if "\r\n" in text and '"' not in text:
+            text = text.replace("\r\n", "\n")
+        if len(text) > self.row_bytes:
+            return None
+        if '"' in text or "\r" in text:
+            try:
+                # Strict, so that a quote that goes on behind these lines is an error.
+                cells = list(csv.reader(lines, delimiter=self.delimiter, strict=True))
+            except csv.Error:
+                return None
+        elif text.startswith("\n") or "\n\n" in text:
+            return None
+        else:
+            # Without quotes there is nothing to it, and this is several times faster.
+            cells = [line.split(self.delimiter) for line in text.removesuffix("\n").split("\n")]
+        usual = len(cells) == len(lines) and set(map(len, cells)) == {len(self.columns)}
+        return cells if usual else None
+
+    def _slice(
+        self, lines: list[str], at: int, first_line: int, *, is_utf8: bool
+    ) -> tuple[Slice, int]:
+        """Parse rows one by one from a line on; return them, and which line is the next."""
+        found = Slice([], good := [], [])
+        for number, cells, problem, behind in self._rows(lines, at):
+            at = behind
+            reason = problem if is_utf8 or _is_utf8(cells) else _NOT_UTF8
+            line = first_line + number
+            if reason is None:
+                found.rows.append(dict(zip(self.columns, cells, strict=True)))
+                good.append(line)
+            else:
+                found.rejections.append(Rejection(line, (reason,), self._shown(cells)))
+            if len(good) + len(found.rejections) == SLICE_ROWS:
+                return found, at
+        return found, len(lines)
+
+    def _rows(
+        self, lines: list[str], at: int
+    ) -> Iterator[tuple[int, list[str], Reason | None, int]]:
+        """Yield the place of each row's first line, its cells, what is wrong, and the next place.
+
+        Blank rows are left out.
+        """
+        reader = csv.reader(lines[at:], delimiter=self.delimiter)
         width = len(self.columns)
-        lines: list[str] = []
-        before = 0
+        behind = at
         while True:
+            before = behind
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error:
-                lines = lines or text.split("\n")
-                row = "\n".join(lines[before : reader.line_num])
-                yield line + before, [row], _LONE_RETURN
-            else:
-                if len(cells) == width:
-                    yield line + before, cells, None
-                elif not _is_blank(cells):
-                    yield line + before, cells, self._uneven(len(cells))
-            before = reader.line_num
+                behind = at + reader.line_num
+                row = "".join(lines[before:behind]).removesuffix("\n")
+                yield before, [row], _LONE_RETURN, behind
+                continue
+            behind = at + reader.line_num
+            if len(cells) == width:
+                yield before, cells, None, behind
+            elif not _is_blank(cells):
+                yield before, cells, self._uneven(len(cells)), behind
 
     def _uneven(self, found: int) -> Reason:
         expected = self.shape.format(len(self.columns))

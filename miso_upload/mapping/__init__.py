@@ -3,7 +3,7 @@
 A `MappingPlan` says what the user asked for; `Mapper` is that, compiled against the schema.
 """
 
-from miso_upload.mapping.builder import without_nulls
+from miso_upload.mapping.builder import Mapped, Skipped, without_nulls
 from miso_upload.mapping.file import MappingFile, parse_mapping, read_mapping_file
 from miso_upload.mapping.fitting import fitting_preset
 from miso_upload.mapping.header import (
@@ -12,7 +12,7 @@ from miso_upload.mapping.header import (
     columns_without,
     looks_like_data,
 )
-from miso_upload.mapping.mapper import Mapped, Mapper, Skipped
+from miso_upload.mapping.mapper import Mapper
 from miso_upload.mapping.plan import MappingPlan, NamedRule, rules_of_options
 from miso_upload.mapping.presets import (
     NO_PRESET,

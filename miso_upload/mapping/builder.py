@@ -13,6 +13,7 @@ from miso_upload.timestamps import Reading
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from miso_upload.mapping.cells import ConvertAll
     from miso_upload.records import Findings, Record
 
 IDENTITY_COLUMNS = ("ip", "user_agent", "forwarded_for")
@@ -28,6 +29,21 @@ class Binding(NamedTuple):
     """None where a JSON value is taken as it is, for the schema to judge."""
     shown: str = ""
     """The columns that it comes from, where they are called otherwise."""
+    convert_all: ConvertAll | None = None
+    """How all cells of a column become it at once; see `cells.column_converter`."""
+
+
+class Mapped(NamedTuple):
+    """A record, and whether its `anonymous_id` was derived from an address."""
+
+    record: Record
+    derived: bool
+
+
+class Skipped(NamedTuple):
+    """A row that the user's rules leave out, and the name of the rule that did."""
+
+    rule: str
 
 
 class RecordBuilder:
@@ -44,7 +60,7 @@ class RecordBuilder:
 
     def put(self, binding: Binding, value: Any) -> None:  # noqa: ANN401 -- any JSON value
         """Convert a value and put it where it belongs, or note why it cannot be."""
-        attribute, parts, convert, _ = binding
+        attribute, parts, convert = binding[:3]
         if isinstance(value, dict | list):
             value = without_nulls(value)
         if attribute in IDENTITY_COLUMNS:

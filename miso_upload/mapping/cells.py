@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from miso_upload.encoding import JSONDecodeError, decode
 from miso_upload.schema import Kind
@@ -11,7 +11,12 @@ from miso_upload.schema import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ConvertAll: TypeAlias = "Callable[[list[Any]], list[Any] | None]"
+
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_WHOLE = re.compile("[0-9]{1,18}")
+_PLAIN_NUMBER = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
+_TEXT_ONLY = {str}
 _MOST_DIGITS = 18
 """Integers of so many digits fit into 64 bits; Miso's JSON library is not known to take more."""
 
@@ -43,6 +48,18 @@ def converter(kind: Kind, list_separator: str | None) -> Callable[[Any], Any]:
         Kind.TIMESTAMP: _as_is,
         Kind.ANY: _as_is,
     }[kind]
+
+
+def column_converter(kind: Kind, list_separator: str | None) -> ConvertAll | None:
+    """Return the function that turns a whole column of cells into `kind`, if there is one.
+
+    It returns what `converter` would make of each cell, or None where it has to be asked.
+    """
+    if kind is Kind.TEXT:
+        return _texts
+    if kind is Kind.TEXTS and list_separator is None:
+        return _lists_of_one
+    return _numbers if kind in (Kind.NUMBER, Kind.NUMBERS) and list_separator is None else None
 
 
 def to_text(value: Any) -> str:  # noqa: ANN401
@@ -93,6 +110,26 @@ def to_object(value: Any) -> dict[str, Any]:  # noqa: ANN401
     if not isinstance(value, dict):
         raise CellError("is not a JSON object")
     return value
+
+
+def _texts(cells: list[Any]) -> list[str] | None:
+    return cells if set(map(type, cells)) == _TEXT_ONLY else None
+
+
+def _lists_of_one(cells: list[Any]) -> list[list[str]] | None:
+    if set(map(type, cells)) != _TEXT_ONLY or "[" in {cell[:1] for cell in cells}:
+        return None
+    return [[cell] for cell in cells]
+
+
+def _numbers(cells: list[Any]) -> list[int | float] | None:
+    if set(map(type, cells)) != _TEXT_ONLY:
+        return None
+    if all(map(_WHOLE.fullmatch, cells)):
+        return list(map(int, cells))
+    if all(map(_PLAIN_NUMBER.fullmatch, cells)):
+        return [float(cell) if "." in cell else int(cell) for cell in cells]
+    return None
 
 
 def _items(value: Any, separator: str | None) -> list[Any]:  # noqa: ANN401

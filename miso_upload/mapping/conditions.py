@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.bots import is_bot
 from miso_upload.mapping.cells import CellError, to_number
-from miso_upload.mapping.paths import ABSENT, is_path, reacher
+from miso_upload.mapping.paths import ABSENT, reacher
 from miso_upload.mapping.routes import split_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+_ALIKE = frozenset({str, type(ABSENT), type(None)})
+"""Of such values, those that are equal are the same; 1 and true, say, are equal too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +50,33 @@ class Condition:
 
 def compile_condition(condition: Condition) -> Callable[[dict[str, Any]], bool]:
     """Return the function that says whether a row is left out."""
-    column = condition.column
-    reach = reacher(column)
-    tests = list(_tests(condition))
-    if len(tests) == 1:
-        (only,) = tests
-        # Every row of a log is asked so, most of them for nothing else.
-        if is_path(column):
-            return lambda row: only(reach(row))
-        return lambda row: only(row.get(column, ABSENT))
+    reach, test = reacher(condition.column), _test(condition)
+    return lambda row: test(reach(row))
 
-    def holds(row: dict[str, Any]) -> bool:
-        value = reach(row)
-        return all(test(value) for test in tests)
+
+def compile_for_all(condition: Condition) -> Callable[[Sequence[dict[str, Any]]], list[bool]]:
+    """Return the function that says which of many rows are left out.
+
+    They have few different values in most columns, and each of those is looked at once.
+    """
+    reach, test = reacher(condition.column), _test(condition)
+
+    def holds(rows: Sequence[dict[str, Any]]) -> list[bool]:
+        values = list(map(reach, rows))
+        if not _ALIKE.issuperset(map(type, values)):
+            return list(map(test, values))
+        found = {value: test(value) for value in set(values)}
+        return [found[value] for value in values]
 
     return holds
+
+
+def _test(condition: Condition) -> Callable[[Any], bool]:
+    """Return the function that says whether all that is said holds of a value."""
+    tests = list(_tests(condition))
+    if len(tests) == 1:
+        return tests[0]
+    return lambda value: all(test(value) for test in tests)
 
 
 def _tests(condition: Condition) -> list[Callable[[Any], bool]]:

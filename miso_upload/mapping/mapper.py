@@ -7,44 +7,44 @@ the rest needs to be named by the user. What was named by the user wins over wha
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from miso_upload.errors import MappingError
-from miso_upload.mapping.builder import IDENTITY_COLUMNS, Binding, RecordBuilder
-from miso_upload.mapping.cells import CellError, converter
-from miso_upload.mapping.conditions import compile_condition
-from miso_upload.mapping.paths import ABSENT, first_step, reacher
+from miso_upload.mapping.bindings import Bindings
+from miso_upload.mapping.builder import Mapped, RecordBuilder, Skipped
+from miso_upload.mapping.columns import Columns
+from miso_upload.mapping.conditions import compile_condition, compile_for_all
+from miso_upload.mapping.paths import ABSENT, reacher
 from miso_upload.mapping.rate import TOO_MANY, Rate
 from miso_upload.mapping.router import Router
-from miso_upload.mapping.rules import Compiled, SkipRow, compile_rule
-from miso_upload.mapping.shortcut import Shortcut
-from miso_upload.quoting import column_name, did_you_mean, quoted
-from miso_upload.records import Findings, Reason, Record
-from miso_upload.schema import Kind
-from miso_upload.timestamps import Reading
+from miso_upload.mapping.rules import SkipRow
+from miso_upload.quoting import quoted
+from miso_upload.records import Findings, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence, Sized
+    from typing import TypeAlias
 
     from miso_upload.identity import IdentityOutcome, IdentityPolicy
-    from miso_upload.mapping.plan import MappingPlan, NamedRule
+    from miso_upload.mapping.builder import Binding
+    from miso_upload.mapping.plan import MappingPlan
+    from miso_upload.mapping.router import Routed
     from miso_upload.schema import Schema
     from miso_upload.timestamps import TimestampReader
 
-_IDS = frozenset({"user_id", "anonymous_id"})
-_ALWAYS = frozenset({"type", "timestamp"})
-"""What no export is without: where a preset does not find it, it is another export's preset."""
-_MOST_CACHED = 10_000
+    Outcome: TypeAlias = Mapped | Skipped | tuple[Reason, ...]
+
 _MOST_SHAPES = 500
 _WIDEST_CACHED = 500
+_UNKNOWN: Any = object()
 _NOT_AN_OBJECT = Reason("the row", "is not a JSON object")
+_TOO_DEEP = Reason("the row", "is nested too deeply")
 _FORWARDED = Reason(
     "ip", "is a list; its last address is taken for the visitor's (see --trusted-proxies)"
 )
 _NOT_BELIEVED = Reason(
     "forwarded_for", "is not looked at: the address that connected counts (see --trusted-proxies)"
 )
-_UNKNOWN: Any = object()
 
 
 class _Shape(NamedTuple):
@@ -52,20 +52,6 @@ class _Shape(NamedTuple):
 
     by_themselves: list[tuple[str, Binding]]
     unused: list[str]
-    shortcut: Shortcut | None
-
-
-class Mapped(NamedTuple):
-    """A record, and whether its `anonymous_id` was derived from an address."""
-
-    record: Record
-    derived: bool
-
-
-class Skipped(NamedTuple):
-    """A row that the user's rules leave out, and the name of the rule that did."""
-
-    rule: str
 
 
 class Mapper:
@@ -102,28 +88,20 @@ class Mapper:
         self._columns = columns
         self._cells = as_cells or columns is not None
         self._allowed = {name: schema.allowed(name) for name in schema.types}
-        self._named = {named.attribute for named in plan.rules}
-        # A column that is put inside of what it is called itself, as text `search` is put into
-        # `search.keywords`, does not become that too.
-        self._named |= {
-            column
-            for named in plan.rules
-            for column in named.rule.columns
-            if named.attribute.startswith(f"{column}.")
-        }
-        self._rules = [self._compiled(named) for named in plan.rules]
+        self._bindings = Bindings(plan, schema, timestamps, columns, cells=self._cells)
+        self._rules = self._bindings.rules
         self._skips = [(skip.name, compile_condition(skip)) for skip in plan.skips]
-        self._used = set(plan.ignored)
-        for path in _paths(plan):
-            self._used |= {path, first_step(path)}
+        self._skips_of_all = [(skip.name, compile_for_all(skip)) for skip in plan.skips]
         # Where a rule says what every row is, there is no need for a route to say it.
-        routed = plan.routing is not None and (plan.routing.routes or "type" not in self._named)
-        self._router = Router(plan.routing, self._bound) if plan.routing and routed else None
+        routed = plan.routing is not None and (
+            plan.routing.routes or "type" not in self._bindings.named
+        )
+        self._router = (
+            Router(plan.routing, self._bindings.of_text) if plan.routing and routed else None
+        )
         self._rate = Rate(plan.bot_rate, self._fetched) if plan.bot_rate else None
-        self._by_itself: dict[str, Binding | None] = {}
         self._shapes: dict[tuple[str, ...], _Shape] = {}
-        if columns is not None:
-            self._check_columns(columns)
+        self._together: dict[tuple[str, ...], Columns | None] = {}
 
     def __reduce__(self) -> tuple[type[Mapper], tuple[Any, ...]]:
         return Mapper, self._arguments
@@ -131,7 +109,7 @@ class Mapper:
     @property
     def reads(self) -> frozenset[str]:
         """Return the columns and paths that the plan names."""
-        return frozenset(self._used)
+        return frozenset(self._bindings.used)
 
     @property
     def leaves_records_alone(self) -> bool:
@@ -157,19 +135,48 @@ class Mapper:
             if isinstance(row, dict) and not any(holds(row) for _, holds in self._skips)
         )  # fmt: skip
 
+    def apply_all(
+        self,
+        rows: Sequence[Any],
+        lines: Sequence[int],
+        findings: Findings,
+        busy: Container[object] = (),
+    ) -> list[Outcome]:
+        """Return what `apply` returns of each row, found out for many rows at once.
+
+        Other than there, a record may have nulls in its objects, which are never to be sent.
+        """
+        outcomes: list[Any] = [None] * len(rows)
+        places = self._unless_skipped(rows, busy, outcomes)
+        routed: dict[int, Routed] = {}
+        if self._router is not None:
+            for place in places:
+                try:
+                    routed[place] = self._router.follow(rows[place], findings.unrouted)
+                except SkipRow as skip:
+                    outcomes[place] = Skipped(str(skip))
+            places = list(routed)
+        for columns, theirs in self._by_columns(rows, places):
+            some = [rows[place] for place in theirs]
+            routes = [routed[place] for place in theirs] if routed else ()
+            mapped = columns.map(some, routes, findings)
+            for place, outcome in zip(theirs, mapped, strict=True):
+                outcomes[place] = outcome
+        for place, outcome in enumerate(outcomes):
+            if outcome is None:
+                outcomes[place] = self.apply(rows[place], lines[place], findings, busy)
+        return outcomes
+
     def apply(
         self,
         row: object,
         line: int,
         findings: Findings,
         busy: Container[object] = (),
-        *,
-        closely: bool = False,
-    ) -> Mapped | Skipped | tuple[Reason, ...]:
+    ) -> Outcome:
         """Return the record that `row` becomes, or why it does not become one.
 
-        What was left out or looked odd on the way is counted in `findings`. A record may have nulls
-        in its objects, which are never to be sent, unless the row was looked at `closely`.
+        What was left out or looked odd on the way is counted in `findings`.
         """
         if not isinstance(row, dict):
             return (_NOT_AN_OBJECT,)
@@ -180,16 +187,14 @@ class Mapper:
             return Skipped(TOO_MANY)
         work = RecordBuilder(line, findings)
         try:
-            routed = self._router.follow(row, findings.unrouted) if self._router else ()
-            shortcut = None if closely else self._shape_of(row).shortcut
-            mapped = shortcut.map(row, routed, findings) if shortcut else None
-            if mapped is not None:
-                return Mapped(*mapped)
+            routed = self._router.follow(row, findings.unrouted).values if self._router else ()
             self._fill(row, work)
-            for binding, value in routed:
+            for binding, value in routed or ():
                 work.put(binding, value)
         except SkipRow as skip:
             return Skipped(str(skip))
+        except RecursionError:
+            return (_TOO_DEEP,)
         self._keep_what_the_type_has(work)
         if not work.reasons:
             outcome = self._identify(work)
@@ -210,90 +215,73 @@ class Mapper:
             fetch, convert = reacher(attribute), self._timestamps.read
         return (lambda row: convert(fetch(row)).text) if attribute == "timestamp" else fetch
 
-    def _bound(self, attribute: str, origin: str) -> Binding:
-        """Return how text becomes an attribute that the user named."""
-        kind = self._kind(attribute, origin)
-        convert: Callable[[Any], Any] = converter(kind, self._plan.list_separator)
-        if kind is Kind.TIMESTAMP:
-            convert = self._timestamps.read
-        return Binding(attribute, tuple(attribute.split(".")), convert)
+    # -- many rows ---------------------------------------------------------------------------------
 
-    def _compiled(self, named: NamedRule) -> tuple[Binding, Compiled]:
-        attribute, rule = named.attribute, named.rule
-        kind = self._kind(attribute, named.origin)
-        if self._columns is not None:
-            _check_header(named, self._columns)
-        try:
-            compiled = compile_rule(
-                rule, kind, timestamps=self._timestamps, list_separator=self._plan.list_separator
-            )
-        except CellError as error:
-            raise MappingError(f"{named.origin}: the value {error}") from None
-        default = compiled.default
-        if isinstance(default, Reading):
-            if default.text is None:
-                raise MappingError(f"{named.origin}: the value {default.problem}")
-            default = default.text
-        shown = "" if compiled.shown == attribute else compiled.shown
-        binding = Binding(attribute, tuple(attribute.split(".")), compiled.convert, shown)
-        return binding, compiled._replace(default=default)
+    def _unless_skipped(
+        self, rows: Sequence[Any], busy: Container[object], outcomes: list[Any]
+    ) -> list[int]:
+        """Return the places of the rows that no rule leaves out, and note the others."""
+        places = [place for place, row in enumerate(rows) if isinstance(row, dict)]
+        for name, holds in self._skips_of_all:
+            held = holds([rows[place] for place in places])
+            if any(held):
+                skipped = Skipped(name)
+                for place in compress(places, held):
+                    outcomes[place] = skipped
+                places = [place for place in places if outcomes[place] is None]
+        if self._rate is not None:
+            for place in places:
+                if self._rate.minute_of(rows[place]) in busy:
+                    outcomes[place] = Skipped(TOO_MANY)
+            places = [place for place in places if outcomes[place] is None]
+        return places
 
-    def _kind(self, name: str, origin: str) -> Kind:
-        if name in IDENTITY_COLUMNS:
-            return Kind.TEXT
-        attribute = self._schema.attribute(name)
-        if attribute is None:
-            known = (*self._schema.attributes, *IDENTITY_COLUMNS)
-            raise MappingError(
-                f"{origin}: Miso has no attribute {name!r}{did_you_mean(name, known, repr)}; "
-                "'miso-upload types' lists them"
-            )
-        return attribute.kind
+    def _by_columns(
+        self, rows: Sequence[Any], places: Sequence[int]
+    ) -> Iterator[tuple[Columns, Sequence[int]]]:
+        """Yield what maps rows of each set of columns, and the places of those rows.
 
-    def _binding(self, column: str) -> Binding | None:
-        """Return what a column becomes by its own name, unless the user named that attribute."""
-        binding = self._by_itself.get(column, _UNKNOWN)
-        if binding is _UNKNOWN:
-            binding = self._bind_itself(column)
-            if len(self._by_itself) < _MOST_CACHED:
-                self._by_itself[column] = binding
-        return binding  # type: ignore[no-any-return]
+        Rows that are alone in having theirs are left out: by themselves they are mapped sooner.
+        """
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for place in places:
+            groups.setdefault(tuple(rows[place]), []).append(place)
+        for shape, theirs in groups.items():
+            columns = self._columns_of(shape) if len(theirs) > 1 else None
+            if columns is not None:
+                yield columns, theirs
 
-    def _bind_itself(self, column: str) -> Binding | None:
-        if column in self._named or column in self._plan.ignored:
-            return None
-        if column in IDENTITY_COLUMNS:
-            return Binding(column, (column,), None)
-        attribute = self._schema.attribute(column)
-        if attribute is None:
-            return None
-        convert: Callable[[Any], Any] | None = None
-        if attribute.kind is Kind.TIMESTAMP:
-            convert = self._timestamps.read
-        elif self._cells:
-            convert = converter(attribute.kind, self._plan.list_separator)
-        return Binding(column, tuple(column.split(".")), convert)
+    def _columns_of(self, shape: tuple[str, ...]) -> Columns | None:
+        """Return what maps rows with these columns together; None where nothing can."""
+        columns = self._together.get(shape, _UNKNOWN)
+        if columns is _UNKNOWN:
+            columns = None if self._plan.strict else self._compiled(shape)
+            if self._is_remembered(shape, self._together):
+                self._together[shape] = columns
+        return columns  # type: ignore[no-any-return]
 
-    def _check_columns(self, columns: tuple[str, ...]) -> None:
-        unmapped = [
-            column
-            for column in columns
-            if column and column not in self._used and self._binding(column) is None
-        ]
-        if self._plan.strict and unmapped:
-            names = ", ".join(map(column_name, unmapped))
-            raise MappingError(
-                f"--strict: no attribute is called {names}; name what "
-                "each becomes with --map ATTRIBUTE=COLUMN, or leave --strict out"
-            )
+    def _compiled(self, shape: tuple[str, ...]) -> Columns | None:
+        by_themselves, unused = self._shape_of(shape)
+        columns = Columns(
+            shape,
+            [(column, each, self._bindings.is_absent(each)) for column, each in by_themselves],
+            self._rules,
+            unused,
+            allowed=self._allowed,
+            identity=self._identity,
+        )
+        return columns if columns.is_safe else None
+
+    def _is_remembered(self, shape: tuple[str, ...], shapes: Sized) -> bool:
+        return len(shapes) < _MOST_SHAPES and len(shape) < _WIDEST_CACHED
 
     # -- one row -----------------------------------------------------------------------------------
 
     def _fill(self, row: dict[str, Any], work: RecordBuilder) -> None:
-        by_themselves, unused, _ = self._shape_of(row)
+        by_themselves, unused = self._shape_of(tuple(row))
         for column, binding in by_themselves:
             value = row[column]
-            if value is not None and not (value == "" and self._is_absent(binding)):
+            if value is not None and not (value == "" and self._bindings.is_absent(binding)):
                 work.put(binding, value)
         for column in unused:
             self._leave_out(column, row[column], work)
@@ -307,43 +295,24 @@ class Mapper:
                 fetched.add(binding.attribute)
                 work.put(binding, value)
 
-    def _shape_of(self, row: dict[str, Any]) -> _Shape:
-        """Return which columns of a row map by themselves, and which become nothing.
+    def _shape_of(self, columns: tuple[str, ...]) -> _Shape:
+        """Return which columns map by themselves, and which become nothing.
 
         Most rows of a source have the same columns, so that is found out once for all of them.
         """
-        columns = tuple(row)
         shape = self._shapes.get(columns)
         if shape is None:
             by_themselves, unused = [], []
             for column in columns:
-                binding = self._binding(column)
+                binding = self._bindings.by_itself(column)
                 if binding is not None:
                     by_themselves.append((column, binding))
-                elif column not in self._used:
+                elif column not in self._bindings.used:
                     unused.append(column)
-            shape = _Shape(by_themselves, unused, self._shortcut(by_themselves, unused))
-            if len(self._shapes) < _MOST_SHAPES and len(columns) < _WIDEST_CACHED:
+            shape = _Shape(by_themselves, unused)
+            if self._is_remembered(columns, self._shapes):
                 self._shapes[columns] = shape
         return shape
-
-    def _shortcut(
-        self, by_themselves: list[tuple[str, Binding]], unused: list[str]
-    ) -> Shortcut | None:
-        if self._plan.strict:
-            return None
-        shortcut = Shortcut(
-            ((column, binding, self._is_absent(binding)) for column, binding in by_themselves),
-            self._rules,
-            unused,
-            allowed=self._allowed,
-            identity=self._identity,
-        )
-        return shortcut if shortcut.is_safe else None
-
-    def _is_absent(self, binding: Binding) -> bool:
-        """Return whether empty text under this name stands for nothing."""
-        return self._cells or binding.attribute in _IDS
 
     def _leave_out(self, column: str, value: object, work: RecordBuilder) -> None:
         if value is None or not column:
@@ -381,27 +350,3 @@ class Mapper:
             elif forwarded_for not in (None, "", "-"):
                 work.findings.warn(_NOT_BELIEVED, work.line)
         return outcome
-
-
-def _paths(plan: MappingPlan) -> Iterator[str]:
-    """Yield every column or path that the plan looks at."""
-    for named in plan.rules:
-        yield from named.rule.reads
-        yield from named.rule.also_reads
-    for skip in plan.skips:
-        yield skip.column
-    if plan.routing is not None:
-        yield from filter(None, (plan.routing.url, plan.routing.method))
-
-
-def _check_header(named: NamedRule, columns: tuple[str, ...]) -> None:
-    """Raise `MappingError` where a rule reads a column that the header does not have."""
-    reads = named.rule.reads
-    missing = [each for each in reads if each not in columns and first_step(each) not in columns]
-    if not missing:
-        return
-    if named.lenient and (named.attribute not in _ALWAYS or len(missing) < len(reads)):
-        return
-    column = missing[0]
-    meant = did_you_mean(column, columns, column_name)
-    raise MappingError(f"{named.origin}: the input has no column {column!r}{meant}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from miso_upload.mapping.builder import IDENTITY_COLUMNS
+from miso_upload.mapping.cells import CellError
 from miso_upload.mapping.paths import reacher
 from miso_upload.mapping.routes import compile_route, parameters_of, split_url
 from miso_upload.mapping.rules import SkipRow
@@ -22,18 +24,24 @@ NO_ROUTES = "no route says what it is"
 
 _DEFAULT_COLUMN = "url"
 _LONGEST_CACHED = 256
+_OF_THE_VISITOR = frozenset({*IDENTITY_COLUMNS, "context.ip"})
+_PLAIN = (str, list, int, float)
 _MOST_CACHED = 16_384
 
 
-class _Followed(NamedTuple):
+class Routed(NamedTuple):
     """Where a URL leads: values for the record, or None and the page that no route knows."""
 
     values: tuple[tuple[Binding, Any], ...] | None
+    puts: tuple[tuple[tuple[str, ...], str, Any], ...] | None = ()
+    """The values as the schema wants them, each with the objects that it is in and its name there;
+    None where they have to be looked at closely. They are the same for many rows."""
     path: str | None = None
     parameters: Mapping[str, str] = {}
 
 
-_NOWHERE = _Followed(None)
+_NOWHERE = Routed(None)
+_KEPT = Routed(())
 
 
 class Router:
@@ -61,8 +69,8 @@ class Router:
             self._routes.append((route, compiled, bindings, constants))
         self._found = lru_cache(maxsize=_MOST_CACHED)(self._find)
 
-    def follow(self, row: dict[str, Any], unrouted: SiteMap) -> tuple[tuple[Binding, Any], ...]:
-        """Return the values that the row's URL stands for.
+    def follow(self, row: dict[str, Any], unrouted: SiteMap) -> Routed:
+        """Return what the row's URL stands for.
 
         A page that no route fits is counted in `unrouted`.
 
@@ -78,14 +86,14 @@ class Router:
         else:
             followed = _NOWHERE
         if followed.values is not None:
-            return followed.values
+            return followed
         if self._keeps:
-            return ()
+            return _KEPT
         if followed.path is not None:
             unrouted.see(followed.path, followed.parameters)
         raise SkipRow(self._skipped_as)
 
-    def _find(self, url: str, method: str | None) -> _Followed:
+    def _find(self, url: str, method: str | None) -> Routed:
         parts = split_url(url)
         if parts is None:
             return _NOWHERE
@@ -95,6 +103,20 @@ class Router:
             places = compiled.fit(*parts)
             if places is not None:
                 put = [(bindings[name], text) for name, text in places.items() if text]
-                return _Followed((*constants, *put))
+                return _routed((*constants, *put))
         path, query = parts
-        return _Followed(None, path, parameters_of(query))
+        return Routed(None, None, path, parameters_of(query))
+
+
+def _routed(values: tuple[tuple[Binding, Any], ...]) -> Routed:
+    puts: list[tuple[tuple[str, ...], str, Any]] = []
+    for binding, text in values:
+        try:
+            value = text if binding.convert is None else binding.convert(text)
+        except CellError:
+            return Routed(values, None)
+        is_side = binding.attribute in _OF_THE_VISITOR
+        if is_side or type(value) not in _PLAIN:
+            return Routed(values, None)
+        puts.append((binding.parts[:-1], binding.parts[-1], value))
+    return Routed(values, tuple(puts))

@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from miso_upload.mapping.cells import CellError, converter, to_number
-from miso_upload.mapping.paths import ABSENT, reacher
+from miso_upload.mapping.cells import CellError, column_converter, converter, to_number
+from miso_upload.mapping.paths import ABSENT, is_path, reacher
 from miso_upload.schema import Kind
 from miso_upload.timestamps import TimestampReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from miso_upload.mapping.cells import ConvertAll
 
 Row = dict[str, Any]
 
@@ -90,6 +92,12 @@ class Compiled(NamedTuple):
     default: Any
     shown: str
     """The columns that it reads, for messages."""
+    convert_all: ConvertAll | None = None
+    """See `cells.column_converter`."""
+    column: str | None = None
+    """The column of which it takes the cells as they are, if it does, and no base fits."""
+    bases: tuple[tuple[str, ...], ...] = ()
+    """The columns or paths that each base reads; it fits where there are all of them."""
 
 
 def compile_rule(
@@ -103,14 +111,29 @@ def compile_rule(
     if rule.formats or rule.timezone:
         zone = rule.timezone or timestamps.zone
         timestamps = TimestampReader(zone, rule.formats or timestamps.formats)
-    convert = _convert(rule, kind, timestamps, rule.split or list_separator)
+    separator = rule.split or list_separator
+    convert = _convert(rule, kind, timestamps, separator)
     default = ABSENT if rule.default is ABSENT else convert(rule.default)
     if rule.values is not None:
         convert = _looked_up(rule, convert)
     if rule.value is not ABSENT:
         constant = convert(rule.value)
-        return Compiled(lambda _: ABSENT, convert, constant, "")
-    return Compiled(_fetch(rule), convert, default, ", ".join(rule.reads))
+        return Compiled(nothing, convert, constant, "")
+    convert_all = _convert_all(rule, kind, timestamps, separator)
+    shown = ", ".join(rule.reads)
+    bases = tuple(map(places_of, rule.base))
+    return Compiled(_fetch(rule), convert, default, shown, convert_all, _only_column(rule), bases)
+
+
+def nothing(_: Row) -> Any:  # noqa: ANN401
+    """Fetch what a rule without columns has of a row."""
+    return ABSENT
+
+
+def _only_column(rule: Rule) -> str | None:
+    said = rule.template or rule.cookie
+    is_one = not said and len(rule.columns) == 1 and not is_path(rule.columns[0])
+    return rule.columns[0] if is_one else None
 
 
 def _fetch(rule: Rule) -> Callable[[Row], Any]:
@@ -211,7 +234,7 @@ def _convert(
     if kind is Kind.TIMESTAMP:
         return timestamps.read
     convert = converter(kind, separator)
-    if rule.scale is None and rule.at_least is None and rule.at_most is None:
+    if not _is_bounded(rule):
         return convert
 
     def bounded(value: Any) -> Any:  # noqa: ANN401
@@ -226,6 +249,18 @@ def _convert(
         return convert(number)
 
     return bounded
+
+
+def _convert_all(
+    rule: Rule, kind: Kind, timestamps: TimestampReader, separator: str | None
+) -> ConvertAll | None:
+    if rule.values is not None or _is_bounded(rule):
+        return None
+    return timestamps.read_all if kind is Kind.TIMESTAMP else column_converter(kind, separator)
+
+
+def _is_bounded(rule: Rule) -> bool:
+    return not (rule.scale is None and rule.at_least is None and rule.at_most is None)
 
 
 def _looked_up(rule: Rule, convert: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -5,6 +5,7 @@ The pipe ends when the program does, however it ends, so that no worker outlives
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from miso_upload.records import Batch, Block
     from miso_upload.sources.again import Place
+
+_RARELY = (50_000, 20, 50)
+"""Rows are trees, which need no collector to be freed; it is left to what a user's code makes."""
 
 
 class Task(NamedTuple):
@@ -50,6 +54,8 @@ def main() -> None:
     # Whatever code of the user's prints must not get between the results.
     os.dup2(2, 1)
     transform: Callable[[Block], Batch] | None = None
+    gc.freeze()
+    gc.set_threshold(*_RARELY)
     try:
         while True:
             task: Task = read_frame(tasks)

@@ -45,21 +45,27 @@ def csv_record(row, findings=None, **options):
 
 
 def both_ways(mapper, row, findings=None):
-    """Return what a row becomes, and see that a close look makes the same of it.
+    """Return what a row becomes, and see that rows mapped together become the same.
 
-    Nulls apart, and records that the judge will refuse either way, after which it is looked at.
+    Nulls apart, which are left out later where rows are mapped together.
     """
     before, found, closer = copy.deepcopy(row), findings or Findings(), Findings()
-    quick = mapper.apply(row, 1, found)
+    close = mapper.apply(row, 1, found)
     assert row == before
-    close = mapper.apply(row, 1, closer, closely=True)
+    for _ in range(2):
+        mapper.apply(row, 1, closer)
+    together = Findings()
+    outcomes = mapper.apply_all([row, row], [1, 1], together)
     assert row == before
-    if isinstance(quick, Mapped):
-        quick = quick._replace(record=without_nulls(quick.record))
-    assert quick == close
-    if findings is None:
-        assert found == closer
+    assert [without_nulls_in_it(each) for each in outcomes] == [close, close]
+    assert together == closer
     return close
+
+
+def without_nulls_in_it(outcome):
+    if isinstance(outcome, Mapped):
+        return outcome._replace(record=without_nulls(outcome.record))
+    return outcome
 
 
 def outcome(mapped):
@@ -350,7 +356,7 @@ def test_no_row_makes_it_raise(row):
         unique_by=lambda pair: pair[0],
     ),
 )  # fmt: skip
-def test_the_shortcut_makes_of_a_row_what_a_close_look_makes_of_it(row, columns):
+def test_rows_mapped_together_become_what_each_becomes_alone(row, columns):
     both_ways(mapper(columns=columns), row)
     if all(isinstance(cell, str) for cell in row.values()):
         with contextlib.suppress(MappingError):

@@ -1,0 +1,374 @@
+"""Rows that have the same columns, mapped column by column.
+
+Most rows of a source are much alike, so what has to be done with them is found out once for each
+set of columns, and is then done to whole columns. A row with anything out of the ordinary (a value
+that cannot be converted, an object to be merged, a warning due) is left to the mapper, which looks
+at it alone and says exactly what is wrong. What both of them make of a row is the same; the tests
+see to it.
+"""
+
+from __future__ import annotations
+
+from itertools import repeat
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from miso_upload.mapping.builder import IDENTITY_COLUMNS, Mapped, Skipped
+from miso_upload.mapping.cells import CellError
+from miso_upload.mapping.paths import ABSENT, first_step
+from miso_upload.mapping.rules import SkipRow, nothing
+from miso_upload.timestamps import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from miso_upload.identity import IdentityOutcome, IdentityPolicy
+    from miso_upload.mapping.builder import Binding
+    from miso_upload.mapping.router import Routed
+    from miso_upload.mapping.rules import Compiled
+    from miso_upload.records import Findings, Record
+
+Row = dict[str, Any]
+Outcome = Mapped | Skipped | None
+_TEXT_ONLY = {str}
+_NO_LIST = (None, "", "-")
+_NO_TEXT: Any = object()
+"""What no cell is."""
+
+
+class _Column(NamedTuple):
+    """The values of some attribute, one for each row."""
+
+    values: list[Any]
+    has_gaps: bool
+    """Some of them are `ABSENT`."""
+
+
+class _Part(NamedTuple):
+    """An attribute, and where it comes from."""
+
+    binding: Binding
+    fetch: Callable[[Sequence[Row]], list[Any]]
+    default: Any = ABSENT
+    empty: str = ""
+    """The text that stands for nothing."""
+    named: bool = True
+    """The user said where it comes from."""
+
+
+class Columns:
+    """Maps rows of one shape.
+
+    Args:
+        shape: The columns of the rows.
+        by_themselves: Those that become an attribute by their names, and whether an empty text in
+            them stands for nothing.
+        rules: What the user named.
+        unused: The columns that become nothing.
+        allowed: The attributes of each type.
+        identity: Derives ids.
+
+    Attributes:
+        is_safe: Whether no two values have to share an object that comes from the row; if not, the
+            rows cannot be mapped so.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[str],
+        by_themselves: Iterable[tuple[str, Binding, bool]],
+        rules: Iterable[tuple[Binding, Compiled]],
+        unused: Iterable[str],
+        *,
+        allowed: Mapping[str, frozenset[str]],
+        identity: IdentityPolicy,
+    ) -> None:
+        parts = [
+            _Part(binding, _cells_of(column), ABSENT, "" if is_absent else _NO_TEXT, named=False)
+            for column, binding, is_absent in by_themselves
+        ]
+        parts += filter(None, (_part(binding, rule, shape) for binding, rule in rules))
+        self._parts = parts
+        paths = [
+            (place, part.binding.parts)
+            for place, part in enumerate(parts)
+            if part.binding.attribute not in IDENTITY_COLUMNS
+        ]
+        self.is_safe = _are_apart([path for _, path in paths])
+        self._tree = _Tree(paths if self.is_safe else ())
+        self._whole = frozenset(path[0] for _, path in paths if len(path) == 1)
+        places = {part.binding.attribute: place for place, part in enumerate(parts)}
+        self._sides = [places.get(name) for name in IDENTITY_COLUMNS]
+        self._looks_at_contexts = "context" in self._whole or (
+            ("context", "ip") in (path[:2] for _, path in paths)
+        )
+        top = {path[0] for _, path in paths}
+        self._surplus = {name: tuple(top - of_type) for name, of_type in allowed.items()}
+        self._unused = [column for column in unused if column]
+        self._allowed = allowed
+        self._identity = identity
+
+    def map(
+        self, rows: Sequence[Row], routed: Sequence[Routed], findings: Findings
+    ) -> list[Outcome]:
+        """Return what each row becomes; None where something is out of the ordinary.
+
+        Of such a row, nothing is counted. `routed` is what the URL of each row says, if it says
+        anything.
+        """
+        columns = []
+        for part in self._parts:
+            column, odd = _column(part, rows, findings)
+            if odd:
+                return self._map_others(odd, rows, routed, findings)
+            columns.append(column)
+        records = self._tree.records(columns, len(rows))
+        unusual = self._unusual(records, routed)
+        if unusual:
+            return self._map_others(unusual, rows, routed, findings)
+        surplus = self._leave_out_surplus(records, is_known=not routed)
+        sides = [
+            [None] * len(rows) if place is None else _texts(columns[place].values)
+            for place in self._sides
+        ]
+        if "context" in self._whole:
+            # The row's own object is not to be written into.
+            for record in records:
+                if "context" in record:
+                    record["context"] = dict(record["context"])
+        outcomes = self._identity.apply_all(records, *sides)
+        told = dict.fromkeys(self._to_be_told(outcomes, *sides))
+        if told:
+            return self._map_others(told, rows, routed, findings)
+        findings.not_of_type.update(surplus)
+        self._count_unused(rows, findings)
+        return [
+            Mapped(record, outcome.derived)
+            for record, outcome in zip(records, outcomes, strict=True)
+        ]
+
+    def _map_others(
+        self,
+        odd: Mapping[int, Skipped | None],
+        rows: Sequence[Row],
+        routed: Sequence[Routed],
+        findings: Findings,
+    ) -> list[Outcome]:
+        """Map rows, but for those that a column is odd in, or that are skipped for it."""
+        self._count_unused([rows[place] for place, found in odd.items() if found], findings)
+        others = [place for place in range(len(rows)) if place not in odd]
+        theirs = [routed[place] for place in others] if routed else ()
+        mapped = iter(self.map([rows[place] for place in others], theirs, findings))
+        return [odd[place] if place in odd else next(mapped) for place in range(len(rows))]
+
+    def _unusual(self, records: Sequence[Record], routed: Sequence[Routed]) -> dict[int, None]:
+        """Put in what the routes say, and return the places of records to be looked at closely."""
+        known = self._allowed
+        odd: dict[int, None] = {}
+        if routed:
+            for place, (record, route) in enumerate(zip(records, routed, strict=True)):
+                if not self._take_route(record, route):
+                    odd[place] = None
+        for place, record in enumerate(records):
+            name = record.get("type")
+            if type(name) is not str or name not in known:
+                odd[place] = None
+        if self._looks_at_contexts:
+            for place, record in enumerate(records):
+                context = record.get("context")
+                if context is not None and (type(context) is not dict or "ip" in context):
+                    odd[place] = None
+        return odd
+
+    def _leave_out_surplus(
+        self, records: Sequence[Record], *, is_known: bool
+    ) -> list[tuple[str, str]]:
+        """Leave out what the types do not have, and return each attribute with its type.
+
+        `is_known` says that records have no other attributes than those of the columns.
+        """
+        found: list[tuple[str, str]] = []
+        surplus = self._surplus
+        for record in records:
+            name = record["type"]
+            more: Collection[str] = surplus[name]
+            if not is_known:
+                allowed = self._allowed[name]
+                more = () if record.keys() <= allowed else record.keys() - allowed
+            for attribute in more:
+                if attribute in record:
+                    del record[attribute]
+                    found.append((attribute, name))
+        return found
+
+    def _to_be_told(
+        self,
+        outcomes: Sequence[IdentityOutcome],
+        ips: Sequence[str | None],
+        user_agents: Sequence[str | None],
+        forwarded_fors: Sequence[str | None],
+    ) -> Iterator[int]:
+        """Yield the places of rows with something to be said about whose they are."""
+        del user_agents
+        warns = not self._identity.believes_forwarded
+        for place, outcome in enumerate(outcomes):
+            if outcome.problem is not None:
+                yield place
+            elif outcome.derived and warns:
+                ip = ips[place]
+                if (ip is not None and "," in ip) or forwarded_fors[place] not in _NO_LIST:
+                    yield place
+
+    def _take_route(self, record: Record, routed: Routed) -> bool:
+        """Put what a route says into a record; False where that is no matter of course."""
+        if routed.puts is None:
+            return False
+        for parents, name, value in routed.puts:
+            if parents and parents[0] in self._whole:
+                return False
+            place = record
+            for parent in parents:
+                place = place.setdefault(parent, {})
+            place[name] = value
+        return True
+
+    def _count_unused(self, rows: Sequence[Row], findings: Findings) -> None:
+        for column in self._unused:
+            count = sum(row[column] is not None for row in rows)
+            if count:
+                findings.left_out(column, count)
+
+
+class _Tree:
+    """How values are put together into objects: by the paths to them, each with its place."""
+
+    def __init__(self, paths: Iterable[tuple[int, tuple[str, ...]]]) -> None:
+        below: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
+        for place, (name, *rest) in paths:
+            below.setdefault(name, []).append((place, tuple(rest)))
+        self._names = tuple(below)
+        self._branches = [
+            branch[0][0] if branch == [(branch[0][0], ())] else _Tree(branch)
+            for branch in below.values()
+        ]
+
+    def records(self, columns: Sequence[_Column], size: int) -> list[Record]:
+        """Return as many objects as there are rows, with all the values in them."""
+        if not self._names:
+            return [{} for _ in range(size)]
+        objects, has_gaps = self.objects(columns)
+        return [{} if each is ABSENT else each for each in objects] if has_gaps else objects
+
+    def objects(self, columns: Sequence[_Column]) -> _Column:
+        """Return the object of each row; `ABSENT` where it has nothing in it."""
+        names = self._names
+        mine = [
+            columns[branch] if isinstance(branch, int) else branch.objects(columns)
+            for branch in self._branches
+        ]
+        if len(mine) == 1 and not mine[0].has_gaps:
+            (name,) = names
+            return _Column([{name: value} for value in mine[0].values], has_gaps=False)
+        cells = zip(*[column.values for column in mine], strict=True)
+        if not any(column.has_gaps for column in mine):
+            return _Column(list(map(dict, map(zip, repeat(names), cells))), has_gaps=False)
+        objects = [
+            {name: value for name, value in zip(names, row, strict=True) if value is not ABSENT}
+            or ABSENT
+            for row in cells
+        ]
+        return _Column(objects, has_gaps=ABSENT in objects)
+
+
+def _are_apart(paths: Sequence[tuple[str, ...]]) -> bool:
+    """Return whether no path leads into another one's value."""
+    inner = {path[:size] for path in paths for size in range(1, len(path))}
+    return len(paths) == len(set(paths)) and inner.isdisjoint(paths)
+
+
+def _part(binding: Binding, rule: Compiled, shape: Sequence[str]) -> _Part | None:
+    """Return where the value of a rule comes from; None where it has none in rows of this shape."""
+    column = rule.column if _is_baseless(rule, shape) else None
+    if rule.fetch is nothing or (column is not None and column not in shape):
+        if rule.default is ABSENT:
+            return None
+        return _Part(binding, lambda rows: [ABSENT] * len(rows), rule.default)
+    if column is not None:
+        return _Part(binding, _cells_of(column), rule.default)
+    return _Part(binding, lambda rows: list(map(rule.fetch, rows)), rule.default)
+
+
+def _is_baseless(rule: Compiled, shape: Sequence[str]) -> bool:
+    """Return whether none of a rule's bases can be there in rows of this shape."""
+    return all(
+        any(place not in shape and first_step(place) not in shape for place in places)
+        for places in rule.bases
+    )
+
+
+def _cells_of(column: str) -> Callable[[Sequence[Row]], list[Any]]:
+    get = itemgetter(column)
+    return lambda rows: list(map(get, rows))
+
+
+def _texts(values: list[Any]) -> list[str | None]:
+    """Return what rows say of their visitors; what is no text says nothing."""
+    if set(map(type, values)) == _TEXT_ONLY:
+        return values
+    return [value if type(value) is str else None for value in values]
+
+
+def _column(
+    part: _Part, rows: Sequence[Row], findings: Findings
+) -> tuple[_Column, dict[int, Skipped | None]]:
+    """Return the values of an attribute, and the places of the rows that it is odd in."""
+    cells = part.fetch(rows)
+    # What is false may still be a value, as 0 is.
+    places = range(len(cells)) if all(cells) else _there(cells, part.empty)
+    is_whole = len(places) == len(cells)
+    if not is_whole:
+        cells = [cells[place] for place in places]
+    if cells and part.named:
+        findings.fetched.add(part.binding.attribute)
+    column, odd = _converted(part.binding, cells)
+    if odd:
+        return column, {places[at]: found for at, found in odd.items()}
+    if is_whole:
+        return column, odd
+    filled = [part.default] * len(rows)
+    for place, value in zip(places, column.values, strict=True):
+        filled[place] = value
+    return _Column(filled, has_gaps=part.default is ABSENT or column.has_gaps), odd
+
+
+def _there(cells: Sequence[Any], empty: str) -> Sequence[int]:
+    """Return the places of the cells that hold something."""
+    return [
+        place
+        for place, cell in enumerate(cells)
+        if not (cell is None or cell is ABSENT or cell == empty)
+    ]
+
+
+def _converted(binding: Binding, cells: list[Any]) -> tuple[_Column, dict[int, Skipped | None]]:
+    """Return cells as the schema wants them, and the places of those that are odd."""
+    if binding.convert is None or binding.attribute in IDENTITY_COLUMNS:
+        return _Column(cells, has_gaps=False), {}
+    together = binding.convert_all(cells) if binding.convert_all is not None else None
+    if together is not None:
+        return _Column(together, has_gaps=False), {}
+    values: list[Any] = []
+    odd: dict[int, Skipped | None] = {}
+    for place, cell in enumerate(cells):
+        try:
+            value = binding.convert(cell)
+        except SkipRow as skip:
+            value, odd[place] = None, Skipped(str(skip))
+        except (CellError, AttributeError, TypeError):
+            value, odd[place] = None, None
+        if type(value) is Reading:
+            if value.text is None or value.note is not None:
+                odd[place] = None
+            value = value.text
+        values.append(value)
+    return _Column(values, has_gaps=ABSENT in values), odd
