@@ -20,15 +20,15 @@ from __future__ import annotations
 
 import difflib
 import re
-import warnings
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 from miso_upload.errors import ConfigurationError
+from miso_upload.time_formats import check_format, is_day_format
 
 
 class Reading(NamedTuple):
@@ -61,7 +61,7 @@ class TimestampReader:
         if self.zone is not None:
             _check_zone(self.zone)
         for form in self.formats:
-            _check_format(form)
+            check_format(form)
 
     def read(self, value: object) -> Reading:
         """Return what `value` says; no JSON value makes this raise."""
@@ -155,8 +155,6 @@ _LONGEST = 100
 """Longer texts are not looked at, so that junk fills neither the cache nor the time."""
 _MOST_CACHED = 8192
 
-_SAMPLE = datetime(2019, 10, 23, 14, 5, 9, 123456, tzinfo=timezone(timedelta(hours=2)))
-
 _NOT_A_TIME = Reading(None, "is not a date-time, but neither text nor a number")
 _EMPTY = Reading(None, "is empty")
 _UNREADABLE = Reading(
@@ -220,7 +218,7 @@ def _read_formatted(text: str, formats: tuple[str, ...], zone: str | None) -> Re
             continue
         offset = moment.utcoffset()
         if offset is None:
-            return _read_local(moment, zone, is_day=_is_day_format(form))
+            return _read_local(moment, zone, is_day=is_day_format(form))
         return _read_at_offset(moment.replace(tzinfo=None), offset)
     return None
 
@@ -385,32 +383,3 @@ def _check_zone(name: str) -> None:
     near = [known[zone] for zone in difflib.get_close_matches(name.casefold(), known, n=3)]
     hint = f"did you mean {' or '.join(near)}?" if near else "write it as in Europe/Berlin or UTC"
     raise ConfigurationError(f"--timezone {name}: there is no such time zone; {hint}")
-
-
-def _check_format(form: str) -> None:
-    """Raise unless a moment that is written by `form` can be read back."""
-    option = f"--timestamp-format {form}"
-    if "%Z" in form.replace("%%", ""):
-        raise ConfigurationError(
-            f"{option}: %Z knows only the zone names of this machine; use %z for an offset, or "
-            "write the name as it stands in the data and give the zone with --timezone"
-        )
-    try:
-        moment = _write_and_read(form)
-    except (ValueError, LookupError, re.error) as error:
-        raise ConfigurationError(f"{option}: {error}") from None
-    if moment.date() != _SAMPLE.date():
-        raise ConfigurationError(f"{option}: it takes year, month and day to make a date")
-    if moment.hour != _SAMPLE.hour and moment.time() != time():
-        raise ConfigurationError(f"{option}: the hour of the day is not in it; use %H, or %I %p")
-
-
-def _write_and_read(form: str) -> datetime:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about formats without a year, which are refused anyway
-        return datetime.strptime(_SAMPLE.strftime(form), form)  # noqa: DTZ007
-
-
-@lru_cache
-def _is_day_format(form: str) -> bool:
-    return _write_and_read(form).time() == time()

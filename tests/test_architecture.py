@@ -51,7 +51,7 @@ RANKS = (
         "sitemap",
         "bots",
     },
-    {"locking", "quoting", "records", "json_schema", "shipped", "addresses"},
+    {"time_formats", "locking", "quoting", "records", "json_schema", "shipped", "addresses"},
     {"timestamps", "identity", "document_check", "listener", "user_code"},
     {"schema"},
     {"formats", "validation", "advice"},
