@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 Node: TypeAlias = dict[str, Any]
 """A schema or a part of one; `true`, which states nothing, is the empty one."""
@@ -159,6 +159,27 @@ def references(document: Node) -> Iterator[tuple[str, str]]:
         reference = node.get("$ref")
         if isinstance(reference, str):
             yield place, reference
+
+
+def with_patterns(node: Any, patterns: Mapping[str, str]) -> Any:  # noqa: ANN401 -- any JSON
+    """Return a copy of a document in which each format is also held against its pattern."""
+    if isinstance(node, list):
+        return [with_patterns(item, patterns) for item in node]
+    if not isinstance(node, dict):
+        return node
+    found = {}
+    for key, value in node.items():
+        if key in _NAMED and isinstance(value, dict):
+            found[key] = {name: with_patterns(each, patterns) for name, each in value.items()}
+        else:
+            found[key] = value if key in _DATA else with_patterns(value, patterns)
+    named = found.get("format")
+    pattern = patterns.get(named) if isinstance(named, str) else None
+    if pattern is not None and "pattern" not in found:
+        found["pattern"] = pattern
+    elif pattern is not None and isinstance(found.get("allOf", []), list):
+        found["allOf"] = [*found.get("allOf", ()), {"pattern": pattern}]
+    return found
 
 
 def faults(document: Node) -> Iterator[str]:

@@ -71,6 +71,14 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def as_text(value: object) -> str:
+    """Return a value that could be read but not be written again as text: better seen than lost."""
+    try:
+        return ascii(value)
+    except (RecursionError, ValueError):  # too deep, or an integer of too many digits
+        return "(cannot be shown)"
+
+
 def did_you_mean(name: str, known: Iterable[str], write: Callable[[str], str] = str) -> str:
     """Return the known name that was probably meant, as an addition to a message; or nothing."""
     # Imported where a name is wrong, which most runs never see.

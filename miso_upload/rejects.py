@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from miso_upload.encoding import JSONEncodeError, encode, readable
 from miso_upload.errors import LedgerError
-from miso_upload.quoting import one_line
+from miso_upload.quoting import as_text, one_line
 from miso_upload.sources import local_name
 from miso_upload.sources.inputs import REJECTS_SUFFIX
 
@@ -159,7 +159,7 @@ def rejection_line(source: str, rejection: Rejection, *, row: bool = True) -> by
         text = encode(line)
     except JSONEncodeError:
         # What could be read but not be written again is kept as text: better seen than lost.
-        text = encode(readable({**line, "row": _as_text(rejection.row)} if row else line))
+        text = encode(readable({**line, "row": as_text(rejection.row)} if row else line))
     return one_line(text.decode()).encode() + b"\n"
 
 
@@ -171,8 +171,3 @@ def rejects_path(source: str) -> Path:
     return Path(local_name(source) + REJECTS_SUFFIX)
 
 
-def _as_text(row: object) -> str:
-    try:
-        return ascii(row)
-    except (RecursionError, ValueError):  # too deep, or an integer of too many digits
-        return "(cannot be shown)"

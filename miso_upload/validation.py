@@ -18,6 +18,7 @@ import jsonschema_rs
 
 from miso_upload.encoding import JSONEncodeError, encode
 from miso_upload.errors import SchemaError
+from miso_upload.json_schema import with_patterns
 from miso_upload.quoting import printable, quoted
 from miso_upload.records import Reason
 from miso_upload.schema import Kind, Schema
@@ -67,6 +68,11 @@ _FORMATS = {
     "ipv4": "is not an IPv4 address",
     "ipv6": "is not an IPv6 address",
 }
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+_SHAPES = {"date-time": f"^{_DAY}[Tt]{_CLOCK}$", "date": f"^{_DAY}$", "time": f"^{_CLOCK}$"}
+"""What the library leaves to chance: it takes other characters for digits, as in `202.-03-01`."""
+_FORMAT_OF = {pattern: name for name, pattern in _SHAPES.items()}
 
 
 class Judge:
@@ -226,6 +232,8 @@ class Judge:
         kind = _kind(error)
         if kind in _WORDS:
             return _WORDS[kind](error.kind)
+        if kind == "Pattern" and error.kind.pattern in _FORMAT_OF:  # type: ignore[attr-defined]
+            return _format_problem(_FORMAT_OF[error.kind.pattern])  # type: ignore[attr-defined]
         if kind in _CHOICES:
             attribute = self.schema.attribute(".".join(map(str, path)))
             if attribute and attribute.kind is Kind.NUMBERS and not isinstance(value, list):
@@ -254,7 +262,7 @@ def _compiled(conditions: Node, document: Node, source: str) -> jsonschema_rs.Va
         "$id": _SLICE,
         "type": "array",
         "items": {**conditions, "$ref": _RECORD},
-        "$defs": {"record": {**document, "$id": _RECORD}},
+        "$defs": {"record": {**with_patterns(document, _SHAPES), "$id": _RECORD}},
     }
     try:
         return jsonschema_rs.Draft202012Validator(
@@ -306,12 +314,16 @@ def _not_a(types: Iterable[str]) -> str:
 
 _WORDS: dict[str, Callable[[Any], str]] = {
     "Type": lambda kind: _not_a(kind.types),
-    "Format": lambda kind: _FORMATS.get(kind.format, f"is not a valid {kind.format}"),
+    "Format": lambda kind: _format_problem(kind.format),
     "MaxLength": lambda kind: f"is longer than {kind.limit} characters",
     "MinLength": lambda kind: (
         "is empty" if kind.limit == 1 else f"is shorter than {kind.limit} characters"
     ),
 }
+
+
+def _format_problem(name: str) -> str:
+    return _FORMATS.get(name, f"is not a valid {name}")
 
 
 def _closest_option(error: jsonschema_rs.ValidationError) -> list[jsonschema_rs.ValidationError]:

@@ -19,6 +19,13 @@ processor's caches; and one bad row costs a closer look at its slice only.
 """
 
 
+SLICE_BYTES = 2**22
+"""How many bytes of text a slice may have unless it is a single row, so that wide rows make smaller
+slices: as objects, the smallest values take twenty times as much memory as their text."""
+SLICE_CELLS = 2**19
+"""The same for rows of cells, each of which is an object however short it is."""
+
+
 class Tail(Enum):
     """What follows the bytes at hand."""
 

@@ -16,7 +16,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.formats.base import SLICE_ROWS, Cut, Slice, Tail
+from miso_upload.formats.base import SLICE_CELLS, SLICE_ROWS, Cut, Slice, Tail
 from miso_upload.formats.lines import cut_lines, too_long
 from miso_upload.records import Reason, Rejection
 
@@ -97,17 +97,18 @@ class Delimited:
             text, clean = block.data.decode(), True
         except UnicodeDecodeError:
             text, clean = block.data.decode(errors="surrogateescape"), False
+        most = min(SLICE_ROWS, max(SLICE_CELLS // len(self.columns), 1))
         # newline="\n": only that ends a line, as when the block was cut; csv sees any "\r" itself.
         lines = io.StringIO(text, newline="\n").readlines()
         at = 0
         while at < len(lines):
-            cells = self._usual_cells(lines[at : at + SLICE_ROWS]) if clean else None
+            cells = self._usual_cells(lines[at : at + most]) if clean else None
             if cells is not None:
                 numbers = range(block.first_line + at, block.first_line + at + len(cells))
                 yield Slice(list(map(dict, map(zip, repeat(self.columns), cells))), numbers)
                 at += len(cells)
             else:
-                part, at = self._slice(lines, at, block.first_line, is_utf8=clean)
+                part, at = self._slice(lines, at, block.first_line, most, is_utf8=clean)
                 yield part
 
     def _usual_cells(self, lines: list[str]) -> list[list[str]] | None:
@@ -132,7 +133,7 @@ class Delimited:
         return cells if usual else None
 
     def _slice(
-        self, lines: list[str], at: int, first_line: int, *, is_utf8: bool
+        self, lines: list[str], at: int, first_line: int, most: int, *, is_utf8: bool
     ) -> tuple[Slice, int]:
         """Parse rows one by one from a line on; return them, and which line is the next."""
         found = Slice([], good := [], [])
@@ -145,7 +146,7 @@ class Delimited:
                 good.append(line)
             else:
                 found.rejections.append(Rejection(line, (reason,), self._shown(cells)))
-            if len(good) + len(found.rejections) == SLICE_ROWS:
+            if len(good) + len(found.rejections) == most:
                 return found, at
         return found, len(lines)
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.encoding import JSONDecodeError, decode
-from miso_upload.formats.base import SLICE_ROWS, Cut, Slice, Tail
+from miso_upload.formats.base import SLICE_BYTES, SLICE_ROWS, Cut, Slice, Tail
 from miso_upload.formats.json_rows import SPACE, parse_rows
 from miso_upload.formats.lines import row_too_long
 from miso_upload.records import Reason
@@ -28,9 +28,12 @@ _AFTER_END = Reason("the file", "goes on after the closing ] of its array")
 _MOST_SPACE = 2**20
 """How much white space is held in memory while something else is waited for."""
 
+_MOST_AT_ONCE = 2 * SLICE_BYTES
+"""A block of usual rows is smaller."""
+
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _STRING_TAIL = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
-_MARK = re.compile(rb'["\[\]{},]')
+_MARK = re.compile(rb'["\]},]|[\[{]++')
 
 
 def _nested(plain: bytes, depth: int) -> bytes:
@@ -70,8 +73,8 @@ class ElementEnd:
             at = mark.end()
             if mark[0] == b'"':
                 self._in_string = True
-            elif mark[0] in b"[{":
-                self._depth += 1
+            elif mark[0][0] in b"[{":
+                self._depth += len(mark[0])
             elif self._depth:
                 self._depth -= mark[0] in b"]}"
             elif mark[0] == b",":
@@ -181,10 +184,9 @@ class JsonArray:
     def slices(self, block: Block) -> Iterator[Slice]:
         """See `Format.slices`."""
         # In a good block every comma between elements is one that `elements` saw, so the parser
-        # can be left to find them; only a bad one is taken apart.
-        try:
-            rows = decode(b"[" + block.data.rstrip(SPACE).removesuffix(b",") + b"]")
-        except JSONDecodeError:
+        # can be left to find them; only a bad one, or one of wide rows, is taken apart.
+        rows = _decoded(block.data) if len(block.data) <= _MOST_AT_ONCE else None
+        if rows is None:
             # With a bracket behind it, the last element ends like one, be it blank.
             spans = elements(block.data + b"]")
             texts = [block.data[start:end].lstrip(SPACE) for start, end, _ in spans]
@@ -195,3 +197,12 @@ class JsonArray:
             some = rows[start : start + SLICE_ROWS]
             first = block.first_line + start
             yield Slice(some, range(first, first + len(some)))
+
+
+def _decoded(data: bytes) -> list[Any] | None:
+    """Return the elements in a block, or None if one of them is broken."""
+    try:
+        rows: list[Any] = decode(b"[" + data.rstrip(SPACE).removesuffix(b",") + b"]")
+    except JSONDecodeError:
+        return None
+    return rows

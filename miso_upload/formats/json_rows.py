@@ -12,7 +12,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.encoding import JSONDecodeError, decode
-from miso_upload.formats.base import SLICE_ROWS, Slice
+from miso_upload.formats.base import SLICE_BYTES, SLICE_ROWS, Slice
 from miso_upload.formats.lines import row_too_long
 from miso_upload.records import Reason, Rejection
 
@@ -28,8 +28,13 @@ _BETWEEN = f',"{_FENCE}",'.encode()
 
 def parse_rows(texts: Sequence[bytes], lines: Sequence[int], row_bytes: int) -> Iterator[Slice]:
     """Parse `texts`, which stand at `lines`, in slices; blank texts are neither rows nor errors."""
-    for start in range(0, len(texts), SLICE_ROWS):
-        some, theirs = texts[start : start + SLICE_ROWS], lines[start : start + SLICE_ROWS]
+    start = 0
+    while start < len(texts):
+        some = texts[start : start + SLICE_ROWS]
+        while sum(map(len, some)) > SLICE_BYTES and len(some) > 1:
+            some = some[: len(some) // 2]
+        theirs = lines[start : start + len(some)]
+        start += len(some)
         rows = parse_together(some) if max(map(len, some)) <= row_bytes else None
         yield parse_apart(some, theirs, row_bytes) if rows is None else Slice(rows, theirs)
 

@@ -87,9 +87,11 @@ def to_number(value: Any) -> int | float:  # noqa: ANN401
     if not _NUMBER.fullmatch(text):
         raise CellError("is not a number")
     if text.lstrip("+-").isdigit():
-        if len(text.lstrip("+-0")) > _MOST_DIGITS:
+        digits = text.lstrip("+-0")
+        if len(digits) > _MOST_DIGITS:
             raise CellError("has more digits than a number can carry")
-        return int(text)
+        # Python reads no more than some thousand digits, be they zeros at the left.
+        return -int(digits or 0) if text.startswith("-") else int(digits or 0)
     number = float(text)
     if number in (float("inf"), float("-inf")):
         raise CellError("is larger than a number can be")

@@ -7,6 +7,7 @@ is told with the line it stands in and the name that was probably meant.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import tomllib
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -18,11 +19,12 @@ from miso_upload.document_check import complaint_about
 from miso_upload.encoding import decode
 from miso_upload.errors import ConfigurationError, MappingError
 from miso_upload.mapping.conditions import Condition
+from miso_upload.mapping.key_lines import KeyLines
 from miso_upload.mapping.paths import ABSENT
 from miso_upload.mapping.plan import NamedRule
 from miso_upload.mapping.renaming import renamed_condition, renamed_routing, renamed_rule
 from miso_upload.mapping.routes import Route, Routing, compile_route
-from miso_upload.mapping.rules import UNNAMED, Rule
+from miso_upload.mapping.rules import UNNAMED, Rule, parts_of
 from miso_upload.shipped import shipped_schema_file
 from miso_upload.timestamps import TimestampReader
 
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from miso_upload.json_schema import Node
 
 SCHEMA_FILE = "mapping.schema.json"
+_DEEP_KEY = re.compile(
+    r"""(?:(?<![\w"'-])(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}"""
+)
+"""A key of a hundred parts and more, which no mapping has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,30 +107,53 @@ def parse_mapping(name: str, text: str) -> MappingFile:
         MappingError: It says something that cannot be meant; the message names the line.
     """
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = _parsed(text)
+        complaint = complaint_about(document, _mapping_schema())
+    except ValueError as error:
         raise MappingError(f"{name}: is not TOML: {error}") from None
-    complaint = complaint_about(document, _mapping_schema())
+    except RecursionError:
+        raise MappingError(f"{name}: is nested too deeply") from None
+    lines = KeyLines(text)
     if complaint is not None:
-        raise MappingError(_located(name, text, complaint.path, complaint.problem))
+        raise MappingError(_located(name, lines, complaint.path, complaint.problem))
     rules = []
     for attribute, said in document.get("attributes", {}).items():
         path = ("attributes", attribute)
         try:
             rule = _rule({"column": said} if isinstance(said, str) else said)
         except ConfigurationError as error:
-            raise MappingError(_located(name, text, path, str(error))) from None
-        rules.append(NamedRule(attribute, rule, f"{name}:{_line(text, path)}"))
+            raise MappingError(_located(name, lines, path, str(error))) from None
+        rules.append(NamedRule(attribute, rule, f"{name}:{lines.line(path)}"))
     columns = document.get("columns", {})
     file = MappingFile(
         name,
         tuple(rules),
         tuple(map(_condition, document.get("skip", ()))),
-        _routing(name, text, document),
+        _routing(name, lines, document),
         tuple(document.get("ignore", ())),
         options=document.get("options", {}),
     )
     return replace(file.with_columns(columns), columns=columns)
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Return the document that a text of TOML is.
+
+    Raises:
+        ValueError: It is none, or one whose numbers no mapping can mean.
+        RecursionError: It is nested too deeply.
+    """
+    # The parser's time for a key grows with the square of its parts, and with the cube of headings.
+    if _DEEP_KEY.search(text) is not None:
+        raise RecursionError
+    return tomllib.loads(text, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number that a mapping can mean")
+    return number
 
 
 def _said(value: object) -> object:
@@ -163,12 +192,16 @@ def _rule(said: dict[str, Any]) -> Rule:
         )
     column = said.get("column")
     formats = _one_or_more(said.get("format"))
-    TimestampReader(said.get("timezone"), formats)  # refuses what it cannot use
+    base = _one_or_more(said.get("base"))
+    # What cannot be used is refused here, where it can be said in which line it stands.
+    TimestampReader(said.get("timezone"), formats)
+    for template in filter(None, (said.get("template"), *base)):
+        parts_of(template)
     return Rule(
         columns=(column,) if column else tuple(said.get("first_of") or said.get("columns") or ()),
         join=said.get("join", " ") if "columns" in said else None,
         template=said.get("template"),
-        base=_one_or_more(said.get("base")),
+        base=base,
         cookie=said.get("cookie"),
         value=said.get("value", ABSENT),
         values=said.get("values"),
@@ -190,7 +223,7 @@ def _one_or_more(said: str | list[str] | None) -> tuple[str, ...]:
     return (said,) if isinstance(said, str) else tuple(said)
 
 
-def _routing(name: str, text: str, document: dict[str, Any]) -> Routing | None:
+def _routing(name: str, lines: KeyLines, document: dict[str, Any]) -> Routing | None:
     if "routes" not in document and "routing" not in document:
         return None
     routes = []
@@ -199,10 +232,10 @@ def _routing(name: str, text: str, document: dict[str, Any]) -> Routing | None:
         try:
             compile_route(said["match"])
         except ConfigurationError as error:
-            raise MappingError(_located(name, text, path, str(error))) from None
+            raise MappingError(_located(name, lines, path, str(error))) from None
         attributes = (("type", said["type"]), *said.get("set", {}).items())
         methods = tuple(method.upper() for method in said.get("method", ()))
-        origin = f"{name}:{_line(text, path)}"
+        origin = f"{name}:{lines.line(path)}"
         routes.append(Route(said["match"], attributes, methods, origin))
     where = document.get("routing", {})
     return Routing(tuple(routes), where.get("url"), where.get("method"), where.get("otherwise"))
@@ -227,28 +260,6 @@ def _texts(said: list[str] | None) -> tuple[str, ...] | None:
     return None if said is None else tuple(said)
 
 
-def _located(name: str, text: str, path: tuple[str | int, ...], problem: str) -> str:
+def _located(name: str, lines: KeyLines, path: tuple[str | int, ...], problem: str) -> str:
     where = ".".join(str(step) for step in path if not isinstance(step, int))
-    return f"{name}:{_line(text, path)}: {where} {problem}"
-
-
-def _line(text: str, path: tuple[str | int, ...]) -> int:
-    """Return the line in which the last key of `path` stands, as far as can be told.
-
-    The TOML parser of the standard library keeps no positions, so the keys are looked for one after
-    the other; the n-th table of a list is the n-th heading of its name.
-    """
-    position = 0
-    key = ""
-    for step in path:
-        if isinstance(step, int):
-            heading = re.compile(rf"^[ \t]*\[\[\s*{re.escape(key)}\s*\]\]", re.MULTILINE)
-            starts = [found.start() for found in heading.finditer(text)]
-            position = starts[step] if step < len(starts) else position
-        else:
-            key = step
-            found = re.compile(rf"(?<![\w-])[\"']?{re.escape(key)}[\"']?(?![\w-])").search(
-                text, position
-            )
-            position = found.start() if found else position
-    return text.count("\n", 0, position) + 1
+    return f"{name}:{lines.line(path)}: {where} {problem}"

@@ -34,6 +34,8 @@ ABSENT: Any = Nothing.ABSENT
 """What a path leads to where there is nothing. An enum, so that it is the same in every process."""
 
 _STEP = re.compile(r"([^.\[\]]+)|\[([^\[\]]*)\]")
+_MOST_DIGITS = 18
+"""Of a place in a list; there is nothing at a place of more digits, nor of so many."""
 _STARTS_A_STEP = re.compile(r"[.\[]")
 
 
@@ -96,7 +98,7 @@ def _steps(path: str) -> Iterator[_Step]:
         elif not inside:
             yield _EACH
         elif inside.isdecimal():
-            yield int(inside)
+            yield int(inside.lstrip("0")[:_MOST_DIGITS] or 0)
         else:
             key, _, value = inside.removeprefix("*").partition("=")
             yield _Where(key, value, inside.startswith("*"))

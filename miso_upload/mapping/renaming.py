@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from miso_upload.mapping.paths import first_step
+from miso_upload.mapping.rules import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from miso_upload.mapping.routes import Routing
     from miso_upload.mapping.rules import Rule
 
-_PLACE = re.compile(r"\{([^{}]+)\}")
 _URL = "url"
 
 
@@ -54,4 +53,9 @@ def _renamed(path: str, names: Mapping[str, str]) -> str:
 
 
 def _filled(template: str, names: Mapping[str, str]) -> str:
-    return _PLACE.sub(lambda place: "{" + _renamed(place[1], names) + "}", template)
+    return "".join(
+        2 * text if name is None and text in ("{", "}")
+        else text if name is None
+        else "{" + _renamed(name, names) + "}"
+        for text, name in parts_of(template)
+    )  # fmt: skip

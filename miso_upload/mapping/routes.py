@@ -2,8 +2,9 @@
 
 A pattern such as `/products/{product_ids}` or `/search?q={search.keywords}` stands for the URLs
 that have its shape; what stands in a brace's place becomes that attribute, percent-decoded. `*`
-stands for one step of a path, `**` for any number of them. Parameters may come in any order, and
-others beside them do not matter. The first route that fits counts.
+stands for one step of a path or a part of one, `**` for any number of them. Of several places in
+one step, each takes as much as it can before the next one does. Parameters may come in any order,
+and others beside them do not matter. The first route that fits counts.
 
 Many spellings are one path: percent-encoded or not, with or without a slash at the end, slashes
 doubled, parameters of a step (`;jsessionid=...`) behind it, scheme and host before it.
@@ -79,6 +80,7 @@ class CompiledRoute(NamedTuple):
     """A route that URLs can be held against."""
 
     path: re.Pattern[str]
+    """For a path that is written backwards; see `_backwards`."""
     names: tuple[str, ...]
     """The attributes of the pattern's places, in order."""
     query: tuple[tuple[str, str | None, str], ...]
@@ -89,12 +91,12 @@ class CompiledRoute(NamedTuple):
 
         The arguments are what `split_url` returns.
         """
-        found = self.path.fullmatch(path)
+        found = self.path.fullmatch(path[::-1])
         if found is None:
             return None
+        texts = (text[::-1] for text in reversed(found.groups()))
         places = {
-            name: text.replace(_SLASH, "/")
-            for name, text in zip(self.names, found.groups(), strict=True)
+            name: text.replace(_SLASH, "/") for name, text in zip(self.names, texts, strict=True)
         }
         query = parameters_of(parameters) if self.query else {}
         for parameter, attribute, wanted in self.query:
@@ -119,23 +121,34 @@ def compile_route(match: str) -> CompiledRoute:
         raise ConfigurationError(f"{match!r} must begin with /")
     if re.search(r"[{}]", _TOKEN.sub("", match)):
         raise ConfigurationError(f"{match!r} has a brace without its partner")
-    if path.count("**") > 1 or re.search(r"[}*][{]|[}]\*", path):
+    several = path.count("**") > 1 or any(
+        "**" in step and len(_TOKEN.findall(step)) > 1 for step in path.split("/")
+    )
+    if several or re.search(r"[}*][{]|[}]\*", path):
         raise ConfigurationError(f"{match!r} can be read in several ways; put text between places")
-    names: list[str] = []
-    pattern: list[str] = []
-    position = 0
-    for token in _TOKEN.finditer(path):
-        pattern.append(re.escape(_decoded(path[position : token.start()])))
-        position = token.end()
-        if token[1]:
-            names.append(token[1])
-            pattern.append("([^/]+)")
-        else:
-            # Possessive, so that no URL can make the search go back and forth.
-            pattern.append(".*" if token[2] else "[^/]*+")
-    pattern.append(re.escape(_decoded(path[position:]).rstrip("/")))
-    compiled = re.compile("".join(pattern) + "/?", re.DOTALL)
-    return CompiledRoute(compiled, tuple(names), _query(query))
+    names = tuple(token[1] for token in _TOKEN.finditer(path) if token[1])
+    return CompiledRoute(re.compile(_backwards(path), re.DOTALL), names, _query(query))
+
+
+def _backwards(path: str) -> str:
+    """Return the pattern of a route's path, for paths that are written backwards.
+
+    From behind, the shortest text that fits is the right one for every place but the first of a
+    step, so none is ever tried at another length: no URL can make the search go back and forth.
+    """
+    tokens = list(_TOKEN.finditer(path))
+    starts = [0, *(token.end() for token in tokens)]
+    ends = [*(token.start() for token in tokens), len(path)]
+    *before, last = [_decoded(path[start:end]) for start, end in zip(starts, ends, strict=True)]
+    pattern = ["/?", re.escape(last.rstrip("/")[::-1])]
+    for token, text in zip(reversed(tokens), reversed(before), strict=True):
+        literal = re.escape(text[::-1])
+        if token[2]:
+            pattern.append(f".*?{literal}")
+            continue
+        some = ("[^/]+" if token[1] else "[^/]*") + ("" if "/" in text else "?")
+        pattern.append(f"(?>{f'({some})' if token[1] else some}{literal})")
+    return "".join(pattern)
 
 
 def _query(text: str) -> tuple[tuple[str, str | None, str], ...]:

@@ -7,11 +7,12 @@ interpreted row by row.
 
 from __future__ import annotations
 
-import string
+import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from miso_upload.errors import ConfigurationError
 from miso_upload.mapping.cells import CellError, column_converter, converter, to_number
 from miso_upload.mapping.paths import ABSENT, is_path, reacher
 from miso_upload.schema import Kind
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from miso_upload.mapping.cells import ConvertAll
 
 Row = dict[str, Any]
+
+_PART = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|([^{}]+)")
 
 UNNAMED = "a value that the mapping does not name"
 """What rows are counted under that a value table skips, unless the mapping has a better name."""
@@ -205,19 +208,16 @@ def _on_base(fetch_value: Callable[[Row], Any], bases: tuple[str, ...]) -> Calla
 
 def _filled_in(template: str) -> Callable[[Row], Any]:
     parts = [
-        (literal, None if name is None else reacher(name))
-        for literal, name, _, _ in string.Formatter().parse(template)
+        literal if name is None else reacher(name) for literal, name in parts_of(template)
     ]
 
     def fetch(row: Row) -> Any:  # noqa: ANN401
         text = []
-        for literal, reach in parts:
-            text.append(literal)
-            if reach is not None:
-                value = reach(row)
-                if value in (ABSENT, None, ""):
-                    return ABSENT
-                text.append(str(value))
+        for part in parts:
+            value = part if isinstance(part, str) else part(row)
+            if value in (ABSENT, None, ""):
+                return ABSENT
+            text.append(str(value))
         return "".join(text)
 
     return fetch
@@ -225,7 +225,27 @@ def _filled_in(template: str) -> Callable[[Row], Any]:
 
 def places_of(template: str) -> tuple[str, ...]:
     """Return the columns or paths that a template names."""
-    return tuple(name for _, name, _, _ in string.Formatter().parse(template) if name)
+    return tuple(name for _, name in parts_of(template) if name is not None)
+
+
+def parts_of(template: str) -> list[tuple[str, str | None]]:
+    """Return the parts of a template in order: literal text, or the column of a place.
+
+    Raises:
+        ConfigurationError: A brace has no partner.
+    """
+    parts: list[tuple[str, str | None]] = []
+    at = 0
+    while at < len(template):
+        found = _PART.match(template, at)
+        if found is None:
+            raise ConfigurationError(
+                f"{template!r} has a brace without its partner; write one that is meant as it is "
+                "twice"
+            )
+        parts.append((found[2] or found[0][0], found[1]))
+        at = found.end()
+    return parts
 
 
 def _convert(

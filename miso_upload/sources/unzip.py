@@ -90,7 +90,7 @@ def _only_member(archive: zipfile.ZipFile, quoted: str) -> zipfile.ZipInfo:
 def _is_beside_the_point(member: zipfile.ZipInfo) -> bool:
     """Whether it is a directory, or what a Mac puts beside each file."""
     name = member.filename
-    return member.is_dir() or name.startswith("__MACOSX/") or name.endswith(".DS_Store")
+    return name.endswith(("/", ".DS_Store")) or name.startswith("__MACOSX/")
 
 
 def _lowered(error: Exception) -> str:

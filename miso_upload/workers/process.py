@@ -12,13 +12,15 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from miso_upload.encoding import JSONEncodeError, encode
+from miso_upload.quoting import as_text
 from miso_upload.sources.again import read_again
 from miso_upload.workers.frames import read_frame, write_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from miso_upload.records import Batch, Block
+    from miso_upload.records import Batch, Block, Rejection
     from miso_upload.sources.again import Place
 
 _RARELY = (50_000, 20, 50)
@@ -60,7 +62,11 @@ def main() -> None:
         while True:
             task: Task = read_frame(tasks)
             transform = task.transform or transform or _nothing_to_do
-            write_frame(results, _done(task, transform))
+            done = _done(task, transform)
+            try:
+                write_frame(results, done)
+            except RecursionError:
+                write_frame(results, _flattened(done))
     except (EOFError, OSError):
         # Nobody waits for results any more; the interpreter need not try to flush them.
         sys.stderr.flush()
@@ -79,3 +85,22 @@ def _done(task: Task, transform: Callable[[Block], Batch]) -> Done:
         return Done(transform(block))
     except Exception as error:  # noqa: BLE001 -- raised again where the result is waited for
         return Done(None, error)
+
+
+def _flattened(done: Done) -> Done:
+    """Return what was done with the rows that are nested too deeply for a pickle as text.
+
+    That is what the rejects file has of them anyway.
+    """
+    if done.batch is None:
+        return done
+    rejections = tuple(map(_with_flat_row, done.batch.rejections))
+    return Done(replace(done.batch, rejections=rejections))
+
+
+def _with_flat_row(rejection: Rejection) -> Rejection:
+    try:
+        encode(rejection.row)
+    except JSONEncodeError:
+        return replace(rejection, row=as_text(rejection.row))
+    return rejection

@@ -161,8 +161,8 @@ _CLASSES = {
 """What fields have no characters of, by their roles; they have one other character at least."""
 _SHAPES = {
     "status": "[0-9]{3}",
-    "bytes": "[0-9]+",
-    "request_time": r"[0-9]{1,18}(?:\.[0-9]{1,9})?",
+    "bytes": "[0-9]++",
+    "request_time": r"[0-9]{1,18}+(?:\.[0-9]{1,9}+)?+",
     "scheme": "[A-Za-z]++",
     "query": r"\??[^\s\"]*+",
     "nothing": r"\??",
@@ -179,8 +179,10 @@ _USUAL_REQUEST = {
 _LONG = frozenset({"url", "path"})
 _REST = r'(?: (?:"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^"\s]++))*+'
 _EXTRA = re.compile(r' (?:"([^"\\]*+(?:\\.[^"\\]*+)*+)"|([^"\s]++))')
+# Atomic, since the end of many an IPv6 address may be a port as well: a list of those could be read
+# in twice as many ways with each of them.
 _ADDRESS = (
-    r"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,40}\]?)(?::[0-9]+)?"
+    r"(?>(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,40}\]?)(?::[0-9]+)?)"
 )
 _ADDRESSES = re.compile(rf' "({_ADDRESS}(?:, ?{_ADDRESS}){{0,40}})"')
 

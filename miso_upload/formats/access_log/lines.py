@@ -16,7 +16,7 @@ from miso_upload.formats.access_log.known import known_layouts
 from miso_upload.formats.access_log.layout import pieces_of, reader_of
 from miso_upload.formats.access_log.notation import layout_of
 from miso_upload.formats.access_log.w3c import DIRECTIVE, reader_under, uneven
-from miso_upload.formats.base import SLICE_ROWS, Slice
+from miso_upload.formats.base import SLICE_CELLS, SLICE_ROWS, Slice
 from miso_upload.formats.json_rows import readable
 from miso_upload.formats.lines import cut_lines, row_too_long
 from miso_upload.records import Reason, Rejection
@@ -97,8 +97,9 @@ class AccessLog:
             texts = [text for text, line in zip(texts, numbers, strict=True) if line not in long]
             numbers = [line for line in numbers if line not in long]
         reading = Reading(self, block.header, is_utf8=is_utf8)
-        for start in range(0, len(texts), SLICE_ROWS):
-            end = start + SLICE_ROWS
+        most = min(SLICE_ROWS, max(SLICE_CELLS // (block.header.count(b" ") + 1), 1))
+        for start in range(0, len(texts), most):
+            end = start + most
             yield reading.slice_of(texts[start:end], numbers[start:end])
 
     def _too_long(self, block: Block) -> dict[int, Rejection]:

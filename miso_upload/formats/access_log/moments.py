@@ -47,14 +47,14 @@ _ISO_SHAPE = (
     "[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
     "(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
-_EPOCH_SHAPE = r"[0-9]{1,18}(?:\.[0-9]{1,9})?"
+_EPOCH_SHAPE = r"[0-9]{1,18}+(?:\.[0-9]{1,9}+)?+"
 
 _DIRECTIVES = {
     **dict.fromkeys("dmHMSyI", "[0-9 ]{1,2}"),
     "Y": "[0-9]{4}",
     "j": "[0-9]{3}",
     "f": "[0-9]{1,6}",
-    **dict.fromkeys("bBaAp", r"[^\W\d_]{1,20}\.?"),
+    **dict.fromkeys("bBaAp", r"[^\W\d_]{1,20}+\.?+"),
     "z": "(?:Z|[+-][0-9]{2}:?[0-9]{2})",
     "%": "%",
 }
@@ -80,6 +80,23 @@ def written_out(form: str) -> str:
         return _SHORT.get(letter, f"%{letter}")
 
     return _DIRECTIVE.sub(long, form)
+
+
+def see_readable(forms: Iterable[str]) -> None:
+    """See to it that moments of these forms, together, can be read.
+
+    Raises:
+        ConfigurationError: They say a part of a moment twice.
+    """
+    form = " ".join(form for form in forms if "%" in form)
+    try:
+        datetime.strptime("", form)  # noqa: DTZ007 -- only whether it is a form
+    except re.error:
+        raise ConfigurationError(
+            f"--log-format: times written with {quoted(form)} say a part of them twice"
+        ) from None
+    except ValueError:
+        pass  # nothing is no such moment
 
 
 def shape(form: str) -> str:

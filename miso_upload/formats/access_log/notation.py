@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.formats.access_log import moments
-from miso_upload.formats.access_log.fields import Field, header
+from miso_upload.formats.access_log.fields import Field, header, named
 from miso_upload.formats.access_log.layout import Layout, Maybe, Rest, fields_of, ready
 from miso_upload.quoting import quoted
 
@@ -35,7 +35,7 @@ _BACKSLASHED = {"t": "\t", "n": "\n"}
 
 _NGINX = re.compile(r"\$(?:\{(\w+)\}|(\w+)|([()*]))")
 _APACHE = re.compile(r"%(?:([()*])|[!<>0-9,]*(?:\{([^}]*)\})?[!<>0-9,]*(\^t[io]|[A-Za-z%]))")
-_PORT = r"[0-9]{1,5}"
+_PORT = r"[0-9]{1,5}+"
 _WITH_DOT_OR_COLON = r"(?=[^\s]*[.:])[^\s,\"]++(?:, ?[^\s,\"]++)*+"
 _SEVERAL = r"[^\s\",]++(?:(?:,| :) [^\s\",]++)*+"
 """nginx lists all servers that it tried, with commas and colons between them."""
@@ -111,6 +111,8 @@ _TIMES = {
     "%s": "epoch s",
 }
 _END_BY_THEMSELVES = frozenset({"timestamp", "status", "scheme", "host", "path", "nothing"})
+_MOST_STRETCHES = 8
+"""Each of them doubles the ways in which a line may have to be tried."""
 _UNITS = {"s": ("request_time_s", 2, ""), "ms": ("request_time_ms", 1, "3"),
           "us": ("request_time_us", 0, "6")}  # fmt: skip
 
@@ -140,6 +142,9 @@ def layout_of(text: str, rest: tuple[str, ...] = ()) -> Layout:
             "Apache (%h ...) have it in their configuration"
         )
     _see_ends(parts)
+    moments.see_readable(
+        each.form for each in named(list(fields_of(parts))) if each.role == "timestamp"
+    )
     return Layout(ready(parts))
 
 
@@ -161,12 +166,18 @@ def _parts(
     rest: tuple[str, ...],
 ) -> tuple[Part, ...]:
     stack: list[list[Part]] = [[]]
-    at = 0
+    at = stretches = 0
     for found in pattern.finditer(text):
         _add(stack[-1], text[at : found.start()])
         at = found.end()
         mark = next((group for group in found.groups() if group in ("(", ")", "*")), None)
         if mark == "(":
+            stretches += 1
+            if stretches > _MOST_STRETCHES:
+                raise ConfigurationError(
+                    f"--log-format: more than {_MOST_STRETCHES} stretches may be missing; a line "
+                    "could be read in too many ways"
+                )
             stack.append([])
         elif mark == ")":
             if len(stack) == 1:

@@ -1,0 +1,84 @@
+"""Containers: gzip, zstd, xz, bzip2 and zip, whole and broken, one inside the other."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+
+import zstandard
+
+from fuzz.properties import Pieces, must, must_be_harmless
+from miso_upload.sources.decompression import HEAD_BYTES, Peeked, unpacked
+from miso_upload.sources.packed import READ_BYTES, ContainerError
+
+_TEXT = b'{"type":"like"}\n' * 20
+
+
+def _zip(method: int, name: str = "rows.jsonl") -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr(zipfile.ZipInfo(name), _TEXT, method)
+    return file.getvalue()
+
+
+def _gzip_with_all_fields() -> bytes:
+    packed = gzip.compress(_TEXT, mtime=0)
+    fields = b"\x02\x00ab" + b"name\0" + b"comment\0" + b"\x00\x00"
+    return packed[:3] + b"\x1e" + packed[4:10] + fields + packed[10:]
+
+
+_GZIP = gzip.compress(_TEXT, mtime=0)
+SPECIMENS = (
+    _GZIP,
+    _GZIP + _GZIP + b"\0\0\0",
+    _gzip_with_all_fields(),
+    _GZIP[:30],
+    zstandard.ZstdCompressor(write_checksum=True).compress(_TEXT),
+    b"\x50\x2a\x4d\x18\x02\x00\x00\x00ab" + zstandard.compress(b"x" * 300),
+    lzma.compress(_TEXT),
+    bz2.compress(_TEXT),
+    gzip.compress(bz2.compress(zstandard.compress(_TEXT)), mtime=0),
+    _zip(zipfile.ZIP_STORED),
+    _zip(zipfile.ZIP_DEFLATED),
+    _zip(zipfile.ZIP_LZMA),
+    _zip(zipfile.ZIP_BZIP2, "a/b.csv"),
+    b"plain text\n",
+    b"PAR1" + b"\x15\x00" + b"PAR1",
+)
+TOKENS = (
+    b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh91AY&SY", b"PK\x03\x04", b"PK\x01\x02",
+    b"PK\x05\x06", b"PK\x06\x06", b"PAR1", b"\x50\x2a\x4d\x18", b"\xff\xff\xff\xff", b"\0\0\0\0",
+)  # fmt: skip
+_ENOUGH = 2**22
+"""Of a bomb, so much is read."""
+
+
+def one_input(data: bytes) -> None:
+    """Unpack any bytes, as a file that can be sought in and as a pipe, whose pieces are small."""
+    whole = _read(data, [2**20], seekable=True)
+    if not data.startswith((b"PK", b"PAR1")):
+        pieces = _read(data, [1, 7, 300], seekable=False)
+        # What a decompressor had unpacked in the call that found damage is lost.
+        shorter, longer = sorted((whole[0], pieces[0]), key=len)
+        must(longer.startswith(shorter), "it is the same in pieces")
+        must(shorter == longer or whole[1], "nothing is lost without a word")
+        must(bool(whole[1]) == bool(pieces[1]), "it is damaged however it comes")
+
+
+def _read(data: bytes, sizes: list[int], *, seekable: bool) -> tuple[bytes, str]:
+    """Return what comes out, and what ends it."""
+    sought = io.BufferedReader(io.BytesIO(data)) if seekable else None  # type: ignore[arg-type]
+    peeked = Peeked(io.BufferedReader(Pieces(data, sizes)), HEAD_BYTES)
+    out = b""
+    try:
+        found = unpacked(peeked, peeked.head, sought, "FILE")
+        while len(out) < _ENOUGH and (more := found.file.read1(READ_BYTES)):
+            must(len(more) <= 2 * READ_BYTES, "it comes in small pieces")
+            out += more
+    except ContainerError as error:
+        must_be_harmless(str(error))
+        return out, str(error)
+    return out[:_ENOUGH], ""

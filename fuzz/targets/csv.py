@@ -1,0 +1,30 @@
+"""CSV, from bytes to records."""
+
+from __future__ import annotations
+
+from fuzz.properties import check_source
+from miso_upload.settings import Settings
+
+_HEADER = b"type,timestamp,user_id,product_ids,revenue,ip,user_agent,context.page.url\n"
+SPECIMENS = (
+    b'\n type ;user_id;"product_ids"\nlike;u;p\n;;\n"a;b"\n',
+    b"\na,a\n1,2\n",
+    b"checkout,2025-03-01T09:30:00Z,u1,p1,19.99,192.0.2.1,B/1,/a\n",
+    b"like,2025-03-01,u1,\"['p1']\",x,,,\n\r\nlike,2025-03-01T00:00:00Z,,p,,2001:db8::1,B,u\r\n",
+    b'"like","2025-03-01T09:30:00Z","u\n2","[""p"",""q""]",1,"192.0.2.1, 198.51.100.7",,\n',
+    b'like,"2025\nlike,2025-03-01T09:30:00Z,u,p,1,,,\n',
+    b"like\r,2025-03-01T09:30:00Z,u,p,1,,,\n1,2,3\n\x00,\xff,\n",
+    b"checkout,1740821400,u,p," + b"0" * 60 + b"7,,,\n",
+    b'a"b,c""d,"e"f,g\n' + b"x" * 60 + b"\n",
+    b"rate,20250301093000,u,p,-.5e3,::ffff:192.0.2.1,-,\n",
+)
+TOKENS = (
+    b'"', b'""', b'","', b",", b"\n", b"\r\n", b"\r", b";", b"\t", b"|", b"like,", b"checkout,",
+    b"2025-03-01T09:30:00Z,", b'["p","q"]', b"192.0.2.1", b"00000000", b"1e999", b"\xff", b"\x00",
+)  # fmt: skip
+_SETTINGS = Settings(inputs=("-",), format="csv", timezone="Europe/Berlin")
+
+
+def one_input(data: bytes) -> None:
+    """Read any bytes under a header, or under one of their own."""
+    check_source((b"" if data.startswith(b"\n") else _HEADER) + data, _SETTINGS)
