@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench format wheel clean help
+.PHONY: demo test check bench fuzz format wheel clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     send the sample data to a local double of Miso and show what came in"
 	@echo "make test     run the whole suite"
-	@echo "make check    formatting, lint and types"
+	@echo "make check    formatting, lint and types, and a short run of the fuzzer"
+	@echo "make fuzz     a long run: minutes for each part that reads input"
 	@echo "make format   put the formatting right"
 	@echo "make bench    measure ratios against a short script and other tools; takes minutes"
 	@echo "make wheel    build the wheel and the source archive into dist/"
@@ -33,6 +34,10 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m fuzz
+
+fuzz: .venv/installed
+	$(BIN)/python -m fuzz --seconds 240
 
 format: .venv/installed
 	$(BIN)/ruff format .

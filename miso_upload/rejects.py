@@ -169,5 +169,3 @@ def rejects_path(source: str) -> Path:
     Those of a remote input go to the working directory.
     """
     return Path(local_name(source) + REJECTS_SUFFIX)
-
-

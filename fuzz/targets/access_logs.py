@@ -20,12 +20,12 @@ SPECIMENS = (
     b"2001:db8::1 - a b " + _MOMENT + b' "-" 408 - "-" "-"\n# a comment\n\n',
     _FIELDS + b"2025-03-01 09:30:00 192.0.2.1 GET /a q=%20+ 200 Browser/1.0+(x)\n",
     b"#Version: 1.0\n" + _FIELDS.replace(b" ", b"\t") + b"2025-03-01\t09:30:00\t192.0.2.1\tGET\n",
-    b'http 2025-03-01T09:30:00.123456Z lb 192.0.2.1:4711 10.0.0.1:80 0.0 0.001 0.0 200 200 1 2 '
+    b"http 2025-03-01T09:30:00.123456Z lb 192.0.2.1:4711 10.0.0.1:80 0.0 0.001 0.0 200 200 1 2 "
     b'"GET https://shop.example:443/a HTTP/1.1" "Browser/1.0" - -\n',
     b'192.0.2.1 - - [99/Foo/2025:99:99:99 +9999] "\xff\xfe \x00" 200 - "a"b" "c\\"\n',
 )
 TOKENS = (
-    _LINE, _MOMENT, b'"GET / HTTP/1.1"', b' "-"', b" -", b'\\x22', b'\\"', b"\\", b"\\xC3\\xA9",
+    _LINE, _MOMENT, b'"GET / HTTP/1.1"', b' "-"', b" -", b"\\x22", b'\\"', b"\\", b"\\xC3\\xA9",
     b"\\u00e9", b"#Fields:", b"#", b" 200 ", b"192.0.2.1, ", b"a:b:1, ", b"[2001:db8::1]:80", b"%25",
     b"+", b"++", b"HTTP/1.1", b"\xff", b"\t", b"date time", b"60",
 )  # fmt: skip

@@ -5,7 +5,13 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from fuzz.properties import must, only_our_errors
-from miso_upload.addresses import canonical_ip, client_address, network_address, proxies, truncated_ip
+from miso_upload.addresses import (
+    canonical_ip,
+    client_address,
+    network_address,
+    proxies,
+    truncated_ip,
+)
 from miso_upload.quoting import has_address, printable, quoted
 
 SPECIMENS = (

@@ -23,7 +23,7 @@ SPECIMENS = (
 TOKENS = (
     b"%h", b"%t", b'"%r"', b"%>s", b"%{%Y}t", b"%{sec}t", b"%{msec_frac}t", b"%{Referer}i", b"%(",
     b"%)", b"%*", b"$(", b"$)", b"$*", b"$remote_addr", b"$time_local", b'"$request"', b"$status",
-    b"${host}", b"$msec", b"$http_", b"log_format ", b"escape=json ", b"LogFormat \"", b"\\t",
+    b"${host}", b"$msec", b"$http_", b"log_format ", b"escape=json ", b'LogFormat "', b"\\t",
     b"%{%s}t", b"%{%z}t", b"%{%b}t", b"%{%p}t", b"%U", b"%q", b"%D", b"%{ms}T",
 )  # fmt: skip
 

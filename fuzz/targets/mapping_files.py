@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuzz.properties import check_batch, must, only_our_errors
+from fuzz.properties import check_batch, judge, must, only_our_errors
 from miso_upload.formats.jsonl import JsonLines
 from miso_upload.identity import IdentityPolicy
 from miso_upload.mapping import Mapper, MappingPlan
@@ -11,7 +11,6 @@ from miso_upload.records import Block
 from miso_upload.schema import shipped_schema
 from miso_upload.timestamps import TimestampReader
 from miso_upload.transform import Transform
-from fuzz.properties import judge
 
 _ROWS = b"""
 {"a":"u1","t":"2025-03-01T09:30:00Z","url":"/p/7?q=x","n":0,"l":[{"k":"v","i":1},{"k":5}],"d":1}
@@ -52,7 +51,9 @@ def one_input(data: bytes) -> None:
     text = data.decode(errors="replace")
     with only_our_errors():
         file = parse_mapping("map.toml", text)
-        must(file.fingerprint == parse_mapping("other.toml", text).fingerprint, "its name is not it")
+        must(
+            file.fingerprint == parse_mapping("other.toml", text).fingerprint, "its name is not it"
+        )
         plan = MappingPlan(file.rules, file.skips, file.routing, file.ignored, bot_rate=3)
         for columns in (None, ("a", "t", "url", "n", "l", "d", "o")):
             mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), columns)

@@ -54,7 +54,7 @@ def _check(reader: TimestampReader, value: object) -> None:
         must_be_harmless(reading.problem, 200)
         return
     must(judge().accepts([{**_RECORD, "timestamp": reading.text}]), "what is read is accepted")
-    must(len(reading.text or "") <= 120, "a moment is short")  # noqa: PLR2004
+    must(len(reading.text or "") <= 120, "a moment is short")
     again = TimestampReader().read(reading.text)
     must(again.text == reading.text, "what was read is read the same")
     parse_rfc3339(reading.text or "")

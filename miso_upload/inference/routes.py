@@ -98,7 +98,7 @@ def _looked_at(routes: list[RouteGuess], pages: SiteMap) -> list[RouteGuess]:
         parts = split_url(path)
         for place, route in enumerate(compiled):
             words = [name for name, _, _ in route.query]
-            if parts is None or not route.path.fullmatch(parts[0]):
+            if parts is None or not route.fits_path(parts[0]):
                 continue
             visits = min([page.visits, *(page.parameters[word] for word in words)])
             own = routes[place].match.partition("?")[0]

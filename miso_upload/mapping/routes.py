@@ -86,6 +86,10 @@ class CompiledRoute(NamedTuple):
     query: tuple[tuple[str, str | None, str], ...]
     """`(parameter, attribute or None, text that it must be)`."""
 
+    def fits_path(self, path: str) -> bool:
+        """Return whether a decoded path has this shape, whatever its parameters are."""
+        return self.path.fullmatch(path[::-1]) is not None
+
     def fit(self, path: str, parameters: str) -> dict[str, str] | None:
         """Return what the places of the pattern hold, or None where the URL has another shape.
 

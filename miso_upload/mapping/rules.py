@@ -207,9 +207,7 @@ def _on_base(fetch_value: Callable[[Row], Any], bases: tuple[str, ...]) -> Calla
 
 
 def _filled_in(template: str) -> Callable[[Row], Any]:
-    parts = [
-        literal if name is None else reacher(name) for literal, name in parts_of(template)
-    ]
+    parts = [literal if name is None else reacher(name) for literal, name in parts_of(template)]
 
     def fetch(row: Row) -> Any:  # noqa: ANN401
         text = []
