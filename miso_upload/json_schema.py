@@ -167,7 +167,7 @@ def with_patterns(node: Any, patterns: Mapping[str, str]) -> Any:  # noqa: ANN40
         return [with_patterns(item, patterns) for item in node]
     if not isinstance(node, dict):
         return node
-    found: dict[str, Any] = {}
+    found: Node = {}
     for key, value in node.items():
         if key in _NAMED and isinstance(value, dict):
             found[key] = {name: with_patterns(each, patterns) for name, each in value.items()}

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 40
 MOST_PRINTED = 300
+_LOOKED_AT = 4_000
+"""Bytes of a value's text that are searched for an address; those that are shown are among them."""
 
 # Whatever may stand next to an address ("visitor_203.0.113.7", a port, a domain): better hide too
 # much than show one. Names of hosts have its parts joined by "-", and URLs have ":" as "%3A".
@@ -32,7 +34,7 @@ _HIDDEN = "(an address)"
 def quoted(value: object) -> str:
     """Return a value as short JSON text for a message; nothing where it holds an address."""
     try:
-        text = encode(value).decode()
+        text = encode(value)[:_LOOKED_AT].decode(errors="ignore")
     except (JSONEncodeError, RecursionError):
         text = repr(value) if isinstance(value, int | float) else type(value).__name__
     if has_address(text):

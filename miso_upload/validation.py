@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -35,13 +36,12 @@ IDS = ("user_id", "anonymous_id")
 MOST_REASONS = 20
 """How many reasons are given for one record; a list of a million wrong items gives no more."""
 
-_MOST_ITEMS = 1_000
-"""How many items of a list are looked at together to find out what is wrong with one of them."""
 _SLICE = "urn:miso-upload:slice"
 _RECORD = "urn:miso-upload:record"
 _MASK = "<value>"
 """Stands for the value in the library's messages, which would show it otherwise."""
 _MOST_COMPARED = 64
+_MOST_VALUES = 2_000
 _MOST_OF_A_NAME = 100
 _CHOICES = ("AnyOf", "OneOfNotValid")
 _OTHERS = ("additionalProperties", "unevaluatedProperties")
@@ -50,6 +50,7 @@ _OF_LENGTH = ("MaxLength", "MinLength")
 _ADDRESSES = ("_ip", "ip_address")
 _NO_TIMESTAMP = Reason("", "no timestamp")
 _NO_ID = Reason("", "neither user_id nor anonymous_id")
+_WIDE = Reason("the record", "has too many values to be looked through for further problems")
 _REFUSED = Reason("the record", "does not match the schema")
 _NAMELESS = Reason("the record", "has an attribute whose name is not text")
 
@@ -128,30 +129,15 @@ class Judge:
             return ()
         if not isinstance(record, dict):
             return (Reason("the record", "is not an object", _shown((), record)),)
-        record = self._with_short_lists(record)
-        found = [*self._missing(record), *self._wrong(record)]
+        wrong, others = self._wrong(record)
+        found = [*self._missing(record), *wrong]
         order = self._order(record.get("type"))
         found.sort(key=lambda pair: order.get(pair[0], len(order)))
         reasons = tuple(dict.fromkeys(reason for _, reason in found)) or (_REFUSED,)
-        if len(reasons) <= MOST_REASONS:
+        if len(reasons) + others <= MOST_REASONS:
             return reasons
-        more = Reason("", "further problems", f"and {len(reasons) - MOST_REASONS + 1}")
+        more = Reason("", "further problems", f"and {len(reasons) + others - MOST_REASONS + 1}")
         return (*reasons[: MOST_REASONS - 1], more)
-
-    def _with_short_lists(self, record: Record) -> Record:
-        """Return a refused record with the first part of each long list that is refused.
-
-        A library that tells of each wrong item of a list of millions fills the memory. The place of
-        an item is told within that part.
-        """
-        short = record
-        for name, value in record.items():
-            if isinstance(value, list) and len(value) > _MOST_ITEMS:
-                parts = (value[at : at + _MOST_ITEMS] for at in range(0, len(value), _MOST_ITEMS))
-                good = {key: each for key, each in short.items() if key != name}
-                bad = (part for part in parts if not self.accepts([{**good, name: part}]))
-                short = {**short, name: next(bad, value[:_MOST_ITEMS])}
-        return short
 
     def _conditions(self) -> Node:
         """Return what a record has to fulfil beside the schema."""
@@ -179,25 +165,34 @@ class Judge:
                 if record.get(name) == "":
                     yield name, Reason(name, "is empty")
 
-    def _wrong(self, record: Record) -> Iterator[tuple[str, Reason]]:
-        """Yield what the schema has against a record, each with the attribute it begins with."""
+    def _wrong(self, record: Record) -> tuple[list[tuple[str, Reason]], int]:
+        """Return what the schema has against a record, each with the attribute it begins with.
+
+        Of one attribute there are no more problems than a person reads; how many others it has is
+        returned too.
+        """
         if "type" not in record:
-            yield "type", Reason("", "no type")
-            return
+            return [("type", Reason("", "no type"))], 0
         name = record["type"]
         if not isinstance(name, str):
-            yield "type", Reason("type", "is not text", _shown(("type",), name))
-        elif name not in self.schema.types:
+            return [("type", Reason("type", "is not text", _shown(("type",), name)))], 0
+        if name not in self.schema.types:
             shown = quoted(name) + _suggestion(name[:_MOST_COMPARED], tuple(self.schema.types))
-            yield "type", Reason("type", "is not an interaction type of Miso", shown)
-        else:
-            try:
-                errors = list(self._validator(name).iter_errors([record]))
-            except Exception:  # noqa: BLE001 -- what the library cannot read, JSON cannot say
-                yield from _unsayable(record)
-            else:
-                for error in errors:
-                    yield from self._explained(error, record)
+            return [("type", Reason("type", "is not an interaction type of Miso", shown))], 0
+        try:
+            errors = _errors(self._validator(name), record)
+        except Exception:  # noqa: BLE001 -- what the library cannot read, JSON cannot say
+            return list(_unsayable(record)), 0
+        found: list[tuple[str, Reason]] = []
+        counts: Counter[str | int] = Counter()
+        for error in errors:
+            attribute = error.instance_path[1] if len(error.instance_path) > 1 else ""
+            counts[attribute] += 1
+            if counts[attribute] <= MOST_REASONS:
+                found += self._explained(error, record)
+        if len(errors) == 1 and _is_wide(record):
+            found.append(("", _WIDE))
+        return found, sum(max(count - MOST_REASONS, 0) for count in counts.values())
 
     def _validator(self, name: str) -> jsonschema_rs.Validator:
         if name not in self._of_type:
@@ -273,6 +268,36 @@ def _compiled(conditions: Node, document: Node, source: str) -> jsonschema_rs.Va
         problem = printable(getattr(error, "message", str(error))).replace(_MASK, "this")
         place = "/".join(map(str, ("#", *path)))
         raise SchemaError(f"{source}: {place}: the schema cannot be used: {problem}.") from error
+
+
+def _errors(
+    validator: jsonschema_rs.Validator, record: Record
+) -> list[jsonschema_rs.ValidationError]:
+    """Return all that a schema has against a record; of a wide one the first thing alone.
+
+    The library makes an object of every wrong value, and a row may have some millions of them.
+    """
+    if not _is_wide(record):
+        return list(validator.iter_errors([record]))
+    try:
+        validator.validate([record])
+    except jsonschema_rs.ValidationError as error:
+        return [error]
+    return []
+
+
+def _is_wide(record: Record) -> bool:
+    """Return whether a record has more values than are looked through for all its problems."""
+    left = _MOST_VALUES
+    nested: list[Any] = [record]
+    while nested:
+        value = nested.pop()
+        inner = list(value.values()) if isinstance(value, dict) else value
+        left -= len(inner)
+        if left < 0:
+            return True
+        nested += (each for each in inner if isinstance(each, dict | list))
+    return False
 
 
 def _nothing_is_fetched(uri: str) -> Any:  # noqa: ANN401 -- the library's protocol

@@ -439,8 +439,10 @@ def test_formats_are_judged_as_the_official_tests_say(name, judged_as):
     assert wrong == []
 
 
-def test_a_list_of_millions_of_wrong_items_is_told_by_a_few_of_them():
+def test_a_list_of_millions_of_wrong_items_is_told_by_the_first_of_them():
     reasons = JUDGE.reasons(record(product_ids=["p"] * 2_000_000 + [1] * 1_000_000))
 
-    assert len(reasons) == MOST_REASONS
-    assert "is not text" in reasons[0].text
+    assert [reason.text for reason in reasons] == [
+        "product_ids.2000000 1 is not text",
+        "the record has too many values to be looked through for further problems",
+    ]
