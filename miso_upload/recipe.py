@@ -77,10 +77,12 @@ class Recipe:
             findings: What was found in them.
             of_rows: Whether there were rows that no rule left out.
         """
+        unfetched = [*self._unfetched(findings), *self._idle(findings)] if of_rows else []
+        if not findings.unrouted.visits:
+            return unfetched
         # Imported where there is something to suggest, which most runs have not.
         from miso_upload.inference.routes import routes_advice  # noqa: PLC0415
 
-        unfetched = [*self._unfetched(findings), *self._idle(findings)] if of_rows else []
         return [*unfetched, *routes_advice(findings)]
 
     def text(self, source: Source) -> str:
