@@ -53,7 +53,9 @@ class JunkGuard:
         self._rejected += rejected
         self._skipped += skipped
 
-    def look_at(self, batch: Batch, name: str, place: str, *, proven: bool, trusted: bool) -> None:
+    def look_at(
+        self, batch: Batch, name: str, place: str, *, proven: bool, trusted: bool = False
+    ) -> None:
         """Stop if it is time to.
 
         Args:

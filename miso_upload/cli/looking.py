@@ -76,12 +76,13 @@ def status_command(
 def rejects_command(*, file: str, state_dir: Path | None, **options: Any) -> None:
     """Print the rejected rows of a source again, with the reasons, as JSON lines."""
     from miso_upload.inspection import rejections_again
+    from miso_upload.quoting import one_line
 
     line = None
     for line in rejections_again(_state_dir(state_dir), file, _reading(options)):
         say(line.decode().rstrip("\n"))
     if line is None:
-        say(f"{file}: no rejected rows", err=True)
+        say(one_line(f"{file}: no rejected rows"), err=True)
 
 
 @click.command("sandbox", cls=HeadedCommand, context_settings=CONTEXT)
