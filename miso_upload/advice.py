@@ -1,8 +1,9 @@
 """What is odd about records that the schema allows: counted and shown, never a rejection.
 
 The rules are prose in Miso's API description, which its schema does not enforce: ratings from 0 to
-5, one positive quantity for each product, a `search` for each search. Timestamps before 2000 or in
-the future are no rule of Miso's, but nearly always a unit or a zone that was misread.
+5, one positive quantity for each product, a `search` for each search. No rule of Miso's, but nearly
+always a mistake: timestamps before 2000 or in the future, a unit or a zone that was misread; and a
+view or a purchase of no product, from which nobody learns anything.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ def survey(records: Sequence[Record], lines: Sequence[int], findings: Findings) 
     findings.types.update(types)
     _count_ids(records, findings)
     _survey_times(records, lines, findings)
+    for place, (name, record) in enumerate(zip(types, records, strict=True)):
+        if "product_ids" not in record and name in _OF_PRODUCTS:
+            _miss_products(name, record, lines[place], findings)
     if not _ODD.keys().isdisjoint(types):
         for place, (name, record) in enumerate(zip(types, records, strict=True)):
             if name in _ODD and _ODD[name](record):
@@ -91,6 +95,15 @@ def _has_odd_quantities(record: Record) -> bool:
     )
 
 
+def _miss_products(name: str, record: Record, line: int, findings: Findings) -> None:
+    if "product_group_ids" not in record:
+        article = "an" if name[0] in "aeiou" else "a"
+        findings.warn(Reason(f"{article} {name}", "has no product_ids"), line)
+
+
+_OF_PRODUCTS = frozenset(
+    {"product_detail_page_view", "add_to_cart", "remove_from_cart", "checkout", "rate"}
+)
 _ODD = {
     "search": lambda record: "search" not in record,
     "rate": lambda record: not 0 <= record.get("rating", -1) <= BEST_RATING,

@@ -18,6 +18,12 @@ def of_type(name, **attributes):
     return record
 
 
+def without_products(name, **attributes):
+    record = of_type(name, **attributes)
+    del record["product_ids"]
+    return record
+
+
 @pytest.mark.parametrize(
     ("record", "warning"),
     [
@@ -28,6 +34,10 @@ def of_type(name, **attributes):
         (of_type("checkout", quantities=[0]), "quantities should be positive"),
         (of_type("add_to_cart", quantities=-1), "quantities should be positive"),
         (of_type("checkout", quantities=[1, 2]), "quantities are not as many as product_ids"),
+        (without_products("product_detail_page_view"),
+         "a product_detail_page_view has no product_ids"),
+        (without_products("add_to_cart"), "an add_to_cart has no product_ids"),
+        (without_products("rate", rating=1), "a rate has no product_ids"),
         (of_type("like", timestamp="1999-12-31T23:59:59Z"), "timestamp is before the year 2000"),
         (of_type("like", timestamp="2199-12-31T23:59:59Z"), "timestamp is in the future"),
         (of_type("like", timestamp="1998-12-31T23:59:60Z"), "timestamp is before the year 2000"),
@@ -47,6 +57,8 @@ def test_what_the_schema_allows_but_miso_advises_against_is_warned_about(record,
         of_type("checkout", quantities=2),
         of_type("checkout"),
         of_type("like", rating=99),
+        without_products("checkout", product_group_ids=["g"]),
+        without_products("home_page_view"),
     ],
 )
 def test_what_is_as_it_should_be_is_not_warned_about(record):

@@ -145,6 +145,21 @@ def test_no_module_is_too_long_to_read(name, path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES, name
 
 
+def exceptions_made_at_import(path):
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for call in ast.walk(node) if isinstance(node, ast.Assign | ast.AnnAssign) else ():
+            if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(
+                ("Error", "Exception", "SkipRow", "StopReading")
+            ):
+                yield ast.unparse(node)
+
+
+@pytest.mark.parametrize(("name", "path"), list(modules()))
+def test_no_exception_is_raised_twice(name, path):
+    # Each time that it is raised it keeps the frames it passed, and with them what they hold.
+    assert list(exceptions_made_at_import(path)) == [], name
+
+
 def test_the_architecture_page_names_every_room():
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
