@@ -6,7 +6,7 @@ import csv
 import json
 import random
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,10 @@ MIX = {
     "home_page_view": 3,
     "rate": 2,
 }
+AT_ONCE = 200
+"""How many visitors are on the site at any time."""
+ROWS_OF_A_VISIT = 8
+"""On average."""
 BROWSERS = [
     f"Mozilla/5.0 ({system}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0.0.0 "
     "Safari/537.36"
@@ -69,8 +73,45 @@ type = "search"
 """
 
 
+class Visitor(NamedTuple):
+    """Who makes a few rows, one after the other."""
+
+    address: str
+    browser: str
+    user: str
+    cookie: str
+
+
+class Visits:
+    """Draws who makes a row: one of those who are on the site, of whom few stay for long."""
+
+    def __init__(self, dice: random.Random, *, bots: float = 0) -> None:
+        self._dice = dice
+        self._bots = bots
+        self._here = [self._come() for _ in range(AT_ONCE)]
+
+    def draw(self) -> Visitor:
+        """Return who makes the next row."""
+        place = self._dice.randrange(AT_ONCE)
+        visitor = self._here[place]
+        if self._dice.random() < 1 / ROWS_OF_A_VISIT:
+            self._here[place] = self._come()
+        return visitor
+
+    def _come(self) -> Visitor:
+        dice = self._dice
+        return Visitor(
+            f"198.51.{dice.randrange(256)}.{dice.randrange(256)}",
+            dice.choice(BOTS if dice.random() < self._bots else BROWSERS),
+            f"user-{dice.randrange(50_000):06}",
+            f"{dice.getrandbits(128):032x}",
+        )
+
+
 def records(rows: int, *, ids: bool = True, bad_every: int = 0) -> Iterator[dict[str, Any]]:
     """Yield records of about 430 bytes with a shop's mix of types, seven seconds apart.
+
+    They are those of visits of some rows each, which overlap.
 
     Args:
         rows: How many.
@@ -78,6 +119,7 @@ def records(rows: int, *, ids: bool = True, bad_every: int = 0) -> Iterator[dict
         bad_every: Every so-manieth record has a month 13; 0 for none.
     """
     dice = random.Random(SEED)
+    visits = Visits(random.Random(SEED + 1))
     types = dice.choices(list(MIX), list(MIX.values()), k=rows)
     for number, name in enumerate(types):
         moment = BEGIN + timedelta(seconds=7 * number, milliseconds=number % 1000)
@@ -87,19 +129,18 @@ def records(rows: int, *, ids: bool = True, bad_every: int = 0) -> Iterator[dict
         }
         if bad_every and number % bad_every == bad_every - 1:
             record["timestamp"] = "2025-13-01"
-        address, browser = (
-            f"198.51.{dice.randrange(256)}.{dice.randrange(256)}",
-            dice.choice(BROWSERS),
-        )
+        visitor = visits.draw()
         page = {"url": f"https://shop.example/p/{number}", "referrer": "https://shop.example/"}
         if ids:
-            record["user_id"] = f"user-{dice.randrange(50_000):06}"
-            record["anonymous_id"] = f"{dice.getrandbits(128):032x}"
+            record["user_id"] = visitor.user
+            record["anonymous_id"] = visitor.cookie
             record["context"] = {
-                "truncated_ip": "198.51.100.0", "user_agent": browser, "page": page,
+                "truncated_ip": "198.51.100.0", "user_agent": visitor.browser, "page": page,
             }  # fmt: skip
         else:
-            record |= {"ip": address, "user_agent": browser, "context": {"page": page}}
+            record |= {
+                "ip": visitor.address, "user_agent": visitor.browser, "context": {"page": page},
+            }  # fmt: skip
         record |= _of_type(name, dice)
         yield record
 
@@ -150,6 +191,7 @@ def write_log(path: Path, rows: int) -> Path:
     Of its lines, a third are assets, an eighth come from bots, and a few are errors.
     """
     dice = random.Random(SEED)
+    visits = Visits(random.Random(SEED + 1), bots=0.125)
     with path.open("w", encoding="utf-8") as file:
         for number in range(rows):
             moment = BEGIN + timedelta(seconds=number // 3)
@@ -163,11 +205,11 @@ def write_log(path: Path, rows: int) -> Path:
                 ],
                 [30, 15, 10, 10, 35],
             )[0]
-            agent = dice.choice(BROWSERS) if dice.random() < 0.875 else dice.choice(BOTS)
+            visitor = visits.draw()
             status = 200 if dice.random() < 0.95 else 404
             file.write(
-                f"198.51.{dice.randrange(256)}.{dice.randrange(256)} - - "
+                f"{visitor.address} - - "
                 f'[{moment:%d/%b/%Y:%H:%M:%S} +0000] "GET {target} HTTP/1.1" {status} '
-                f'{dice.randrange(100, 90_000)} "https://shop.example/" "{agent}"\n'
+                f'{dice.randrange(100, 90_000)} "https://shop.example/" "{visitor.browser}"\n'
             )
     return path

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import compress
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.quoting import quoted
@@ -32,14 +33,18 @@ def survey(records: Sequence[Record], lines: Sequence[int], findings: Findings) 
     findings.types.update(types)
     _count_ids(records, findings)
     _survey_times(records, lines, findings)
-    for place, (name, record) in enumerate(zip(types, records, strict=True)):
-        if "product_ids" not in record and name in _OF_PRODUCTS:
+    looked_at = [
+        place
+        for place, (name, record) in enumerate(zip(types, records, strict=True))
+        if name in _ODD or "product_ids" not in record
+    ]
+    for place in looked_at:
+        name, record = types[place], records[place]
+        if name in _OF_PRODUCTS and "product_ids" not in record:
             _miss_products(name, record, lines[place], findings)
-    if not _ODD.keys().isdisjoint(types):
-        for place, (name, record) in enumerate(zip(types, records, strict=True)):
-            if name in _ODD and _ODD[name](record):
-                for reason in _advice(record):
-                    findings.warn(reason, lines[place])
+        if name in _ODD and _ODD[name](record):
+            for reason in _advice(record):
+                findings.warn(reason, lines[place])
 
 
 def _count_ids(records: Sequence[Record], findings: Findings) -> None:
@@ -47,14 +52,13 @@ def _count_ids(records: Sequence[Record], findings: Findings) -> None:
     visitors = [("anonymous_id" in record) for record in records]
     findings.ids["user_id"] += sum(users)
     findings.ids["anonymous_id"] += sum(visitors)
-    neither = len(records) - sum(map(max, users, visitors))
+    neither = len(records) - sum(map(or_, users, visitors))
     if neither:
         findings.ids["neither"] += neither
 
 
 def _survey_times(records: Sequence[Record], lines: Sequence[int], findings: Findings) -> None:
-    stamped = ["timestamp" in record for record in records]
-    texts = [record["timestamp"] for record in compress(records, stamped)]
+    texts = [record["timestamp"] for record in records if "timestamp" in record]
     if not texts:
         return
     # Where they are alike, they are in the order of time.
@@ -67,6 +71,7 @@ def _survey_times(records: Sequence[Record], lines: Sequence[int], findings: Fin
     now = datetime.now(UTC)
     if first >= EARLIEST and last <= now:
         return
+    stamped = ["timestamp" in record for record in records]
     for text, line in zip(texts, compress(lines, stamped), strict=True):
         time = parse_rfc3339(text)
         if time is not None and time < EARLIEST:

@@ -20,9 +20,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import repeat
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from miso_upload.addresses import (
     WHOLE_ADDRESS,
@@ -35,14 +34,15 @@ from miso_upload.addresses import (
 from miso_upload.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from miso_upload.addresses import Proxies
     from miso_upload.records import Record
 
 _ASCII_SPACE = " \t\n\r\v\f"
 _LONGEST_CACHED = 256
-_MOST_CACHED = 65_536
+_MOST_PLACES = 65_536
+_MOST_IDS = 16_384
 
 
 class IdentityOutcome(NamedTuple):
@@ -64,8 +64,6 @@ class _Place(NamedTuple):
     truncated: str | None
 
 
-_DERIVED = IdentityOutcome(derived=True)
-_NOT_DERIVED = IdentityOutcome(derived=False)
 _NOT_AN_ADDRESS = IdentityOutcome(derived=False, problem="is not an IP address")
 
 
@@ -91,11 +89,24 @@ class IdentityPolicy:
     trusted_proxies: int | str = 0
     ipv6_prefix: int = WHOLE_ADDRESS
     _trusted: Proxies = field(init=False, repr=False, compare=False)
+    _places: Callable[[str | None, str | None], _Place | None] = field(
+        init=False, repr=False, compare=False
+    )
+    _ids: Callable[[str, str | None], str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_trusted", proxies(self.trusted_proxies))
+        places = lru_cache(_MOST_PLACES)(self._place_of)
+        ids = lru_cache(_MOST_IDS)(partial(_digest, salt=self.salt))
+        object.__setattr__(self, "_places", places)
+        object.__setattr__(self, "_ids", ids)
         if not 1 <= self.ipv6_prefix <= WHOLE_ADDRESS:
             raise ConfigurationError("--ipv6-prefix: must be from 1 to 128")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What is remembered stays in its process.
+        said = self.derive, self.source, self.salt, self.trusted_proxies, self.ipv6_prefix
+        return IdentityPolicy, said
 
     @property
     def believes_forwarded(self) -> bool:
@@ -119,8 +130,10 @@ class IdentityPolicy:
         they are not there. The id is made of the `user_agent` given here, or else of the one that
         the record has in its context.
         """
-        (outcome,) = self.apply_all([record], [ip], [user_agent], [forwarded_for])
-        return outcome
+        derived, problems = self.apply_all([record], [ip], [user_agent], [forwarded_for])
+        if problems:
+            return _NOT_AN_ADDRESS
+        return IdentityOutcome(derived[0])
 
     def apply_all(
         self,
@@ -128,33 +141,34 @@ class IdentityPolicy:
         ips: Sequence[str | None],
         user_agents: Sequence[str | None],
         forwarded_fors: Sequence[str | None],
-    ) -> list[IdentityOutcome]:
-        """Do for each of many records what `apply` does for one."""
-        outcomes = []
-        places = self._places(ips, forwarded_fors)
-        for number, (record, place, told) in enumerate(
-            zip(records, places, user_agents, strict=True)
-        ):
-            agent = _agent(told)
-            context = record.get("context")
+    ) -> tuple[list[bool], list[int]]:
+        """Do for each of many records what `apply` does for one.
+
+        Returns:
+            For each of them whether its id was derived, and the places of those for which none
+            could be made although one was due.
+        """
+        derived = [False] * len(records)
+        problems = []
+        is_always, is_missing = self.derive == "always", self.derive == "missing"
+        places = map(self._finder(ips, forwarded_fors), ips, forwarded_fors)
+        # Browsers are few, and visitors come again.
+        trimmed = {agent: _agent(agent) for agent in set(user_agents)}
+        agents = map(trimmed.__getitem__, user_agents)
+        for number, (record, place, agent) in enumerate(zip(records, places, agents, strict=True)):
             if place is not None or agent:
-                if context is None:
-                    context = {}
-                if isinstance(context, dict):
-                    _complete(context, place, agent)
-                    if context:
-                        record["context"] = context
-            if not self._is_due(record):
-                outcomes.append(_NOT_DERIVED)
-            elif place is None:
-                outcomes.append(self._without_address(record, ips[number], forwarded_fors[number]))
-            else:
-                if not agent and isinstance(context, dict):
-                    agent = _agent(context.get("user_agent"))
-                by = agent if self.source != "ip" else None
-                record["anonymous_id"] = _digest(place.network, by, self.salt)
-                outcomes.append(_DERIVED)
-        return outcomes
+                _complete(record, place, agent)
+            if not (
+                is_always
+                or (is_missing and "user_id" not in record and "anonymous_id" not in record)
+            ):
+                continue
+            if place is not None:
+                record["anonymous_id"] = self._id_of(place.network, agent or _agent_of(record))
+                derived[number] = True
+            elif self._is_without_address(record, ips[number], forwarded_fors[number]):
+                problems.append(number)
+        return derived, problems
 
     def fingerprint(self) -> str:
         """Return a text that is the same for policies that give the same ids.
@@ -167,27 +181,34 @@ class IdentityPolicy:
         prefix = f" /{self.ipv6_prefix}" if self.ipv6_prefix < WHOLE_ADDRESS else ""
         return f"{self.derive} {self.source} {own} {salt if self.salt else '-'}{prefix}"
 
-    def _places(
+    def _finder(
         self, ips: Sequence[str | None], forwarded_fors: Sequence[str | None]
-    ) -> Iterator[_Place | None]:
+    ) -> Callable[[str | None, str | None], _Place | None]:
+        """Return what finds the place of an address, and remembers it unless texts are long."""
         texts = filter(None, (*ips, *forwarded_fors))
         is_short = max(map(len, texts), default=0) <= _LONGEST_CACHED
-        find = _remembered if is_short else _place_of
-        return map(
-            find, ips, forwarded_fors, repeat(self.trusted_proxies), repeat(self.ipv6_prefix)
-        )
+        return self._places if is_short else self._place_of
 
-    def _without_address(
+    def _place_of(self, ip: str | None, forwarded_for: str | None) -> _Place | None:
+        address = client_address(ip, forwarded_for, self._trusted)
+        if address is None:
+            return None
+        return _Place(network_address(address, self.ipv6_prefix), truncated_ip(address))
+
+    def _id_of(self, network: str, agent: str) -> str:
+        if self.source == "ip":
+            return self._ids(network, None)
+        if len(agent) <= _LONGEST_CACHED:
+            return self._ids(network, agent)
+        return _digest(network, agent, self.salt)
+
+    def _is_without_address(
         self, record: Record, ip: str | None, forwarded_for: str | None
-    ) -> IdentityOutcome:
+    ) -> bool:
+        """Return whether a record would need an address that was given and is none."""
         is_needed = "user_id" not in record and "anonymous_id" not in record
         given = _is_given(ip) or (self.believes_forwarded and _is_given(forwarded_for))
-        return _NOT_AN_ADDRESS if is_needed and given else _NOT_DERIVED
-
-    def _is_due(self, record: Record) -> bool:
-        if self.derive == "missing":
-            return "user_id" not in record and "anonymous_id" not in record
-        return self.derive == "always"
+        return is_needed and given
 
 
 def anonymous_id(address: str, user_agent: str | None, *, salt: bytes = b"") -> str:
@@ -227,20 +248,21 @@ def _is_given(ip: str | None) -> bool:
     return ip is not None and ip.strip() not in {"", "-"}
 
 
-def _complete(context: dict[str, object], place: _Place | None, agent: str) -> None:
-    if agent and "user_agent" not in context:
-        context["user_agent"] = agent
-    if place is not None and place.truncated is not None and "truncated_ip" not in context:
-        context["truncated_ip"] = place.truncated
+def _agent_of(record: Record) -> str:
+    """Return the browser that a record names itself."""
+    context = record.get("context")
+    return _agent(context.get("user_agent")) if isinstance(context, dict) else ""
 
 
-def _place_of(
-    ip: str | None, forwarded_for: str | None, trusted: int | str, ipv6_prefix: int
-) -> _Place | None:
-    address = client_address(ip, forwarded_for, proxies(trusted))
-    if address is None:
-        return None
-    return _Place(network_address(address, ipv6_prefix), truncated_ip(address))
-
-
-_remembered = lru_cache(maxsize=_MOST_CACHED)(_place_of)
+def _complete(record: Record, place: _Place | None, agent: str) -> None:
+    """Put into the context of a record what is known of its visitor and is not there."""
+    context = record.get("context")
+    if context is None:
+        context = {}
+    if type(context) is dict:
+        if agent and "user_agent" not in context:
+            context["user_agent"] = agent
+        if place is not None and place.truncated and "truncated_ip" not in context:
+            context["truncated_ip"] = place.truncated
+        if context:
+            record["context"] = context

@@ -23,7 +23,7 @@ from miso_upload.sources.fingerprint import digest
 from miso_upload.user_code import RETURNED_NONE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from miso_upload.formats import Format
     from miso_upload.mapping import Mapper
@@ -155,25 +155,22 @@ class Transform:
             verdicts[place] = self._judge.reasons(shaped.records[place])
         return _kept(shaped, verdicts, work)
 
-    def _shape(self, part: Slice, places: Collection[int], work: _Work) -> _Shaped:
+    def _shape(self, part: Slice, places: Sequence[int], work: _Work) -> _Shaped:
         """Map the rows at `places`; the others are records as they are."""
-        rows, lines = part.rows, part.lines
-        records = list(rows)
-        derived = [False] * len(rows)
-        lost = []
-        some = [rows[place] for place in places], [lines[place] for place in places]
-        outcomes = self._mapper.apply_all(*some, work.findings, work.busy)
-        for place, outcome in zip(places, outcomes, strict=True):
-            if isinstance(outcome, Mapped):
-                records[place], derived[place] = outcome
+        shaped = _Shaped(list(part.rows), list(part.lines), part.rows, [False] * len(part.rows))
+        some = [part.rows[place] for place in places], [part.lines[place] for place in places]
+        mapped = self._mapper.apply_all(*some, work.findings, work.busy)
+        for place, record, derived in zip(places, mapped.records, mapped.derived, strict=True):
+            shaped.records[place], shaped.derived[place] = record, derived
+        if not mapped.lost:
+            return shaped
+        lost = {places[number]: mapped.lost[number] for number in sorted(mapped.lost)}
+        for place, why in lost.items():
+            if isinstance(why, Skipped):
+                work.skip(why.rule)
             else:
-                lost.append(place)
-                if isinstance(outcome, Skipped):
-                    work.skip(outcome.rule)
-                else:
-                    work.rejections.append(Rejection(lines[place], outcome, rows[place]))
-        shaped = _Shaped(records, list(lines), rows, derived)
-        return shaped.without(frozenset(lost)) if lost else shaped
+                work.rejections.append(Rejection(part.lines[place], why or (), part.rows[place]))
+        return shaped.without(lost)
 
     def _as_read(self, block: Block, rejections: list[Rejection]) -> list[Rejection]:
         """Return rejections with the rows as they stand in the block, and not as they were changed.

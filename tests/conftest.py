@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from miso_upload.mapping import Mapped
+
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
@@ -65,3 +67,11 @@ def write_rows(path, rows):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
+
+
+def outcomes_of(mapped):
+    """Return what `Mapper.apply` would have returned of each row that was mapped with others."""
+    return [
+        mapped.lost[place] if place in mapped.lost else Mapped(record, derived)
+        for place, (record, derived) in enumerate(zip(mapped.records, mapped.derived, strict=True))
+    ]

@@ -34,8 +34,10 @@ def without_products(name, **attributes):
         (of_type("checkout", quantities=[0]), "quantities should be positive"),
         (of_type("add_to_cart", quantities=-1), "quantities should be positive"),
         (of_type("checkout", quantities=[1, 2]), "quantities are not as many as product_ids"),
-        (without_products("product_detail_page_view"),
-         "a product_detail_page_view has no product_ids"),
+        (
+            without_products("product_detail_page_view"),
+            "a product_detail_page_view has no product_ids",
+        ),
         (without_products("add_to_cart"), "an add_to_cart has no product_ids"),
         (without_products("rate", rating=1), "a rate has no product_ids"),
         (of_type("like", timestamp="1999-12-31T23:59:59Z"), "timestamp is before the year 2000"),

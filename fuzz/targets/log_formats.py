@@ -10,6 +10,7 @@ from miso_upload.formats.access_log.notation import layout_of
 from miso_upload.records import Reason
 
 SPECIMENS = (
+    b"%h %l %u %u %{\xdc%s}u\na b c d ",
     b'%h %l %u %t "%r" %>s %b\n192.0.2.1 - - [01/Mar/2025:09:30:00 +0000] "GET / HTTP/1.1" 200 5',
     b'$remote_addr [$time_iso8601] "$request" $status$(:$host$)\n192.0.2.1 [2025-03-01T09:30:00Z] '
     b'"GET /a HTTP/1.1" 200',

@@ -32,6 +32,7 @@ SPECIMENS = (
     b'ignore = ["d"]\n[columns]\nurl = "a"\n[attributes]\nuser_agent = {cookie = "c", column = "a"}',
     b'[attributes]\n"context.page.url" = {column = "url", base = ["https://{a}", "https://x"]}\n'
     b'user_id = {columns = ["a", "n"], join = "-"}\nip = {first_of = ["ip", "o.x", "l[].k"]}\n',
+    b'[attributes]\ntype = {value = "u1", values = {u2 = "like"}, otherwise = "skip"}\n',
     b'attributes.revenue = {column = "n", scale = 1e400}\n',
 )
 TOKENS = (

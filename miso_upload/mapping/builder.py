@@ -11,7 +11,7 @@ from miso_upload.records import Reason
 from miso_upload.timestamps import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from miso_upload.mapping.cells import ConvertAll
     from miso_upload.records import Findings, Record
@@ -44,6 +44,28 @@ class Skipped(NamedTuple):
     """A row that the user's rules leave out, and the name of the rule that did."""
 
     rule: str
+
+
+class MappedRows(NamedTuple):
+    """What many rows became.
+
+    Attributes:
+        records: The record of each row; of those in `lost`, anything.
+        derived: For each of them, whether its `anonymous_id` was derived.
+        lost: The places of the rows that are no record, and why; None where it is not known yet.
+    """
+
+    records: list[Any]
+    derived: list[bool]
+    lost: dict[int, Skipped | tuple[Reason, ...] | None]
+
+    def put(self, places: Sequence[int], some: MappedRows) -> None:
+        """Take over what the rows at `places` became."""
+        for place, record, was_derived in zip(places, some.records, some.derived, strict=True):
+            self.records[place] = record
+            self.derived[place] = was_derived
+        for place, reason in some.lost.items():
+            self.lost[places[place]] = reason
 
 
 class RecordBuilder:

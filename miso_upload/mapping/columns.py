@@ -9,27 +9,27 @@ see to it.
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from miso_upload.mapping.builder import IDENTITY_COLUMNS, Mapped, Skipped
+from miso_upload.mapping.builder import IDENTITY_COLUMNS, MappedRows, Skipped
 from miso_upload.mapping.cells import CellError
 from miso_upload.mapping.paths import ABSENT, first_step
 from miso_upload.mapping.rules import SkipRow, nothing
 from miso_upload.timestamps import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from miso_upload.identity import IdentityOutcome, IdentityPolicy
+    from miso_upload.identity import IdentityPolicy
     from miso_upload.mapping.builder import Binding
     from miso_upload.mapping.router import Routed
     from miso_upload.mapping.rules import Compiled
     from miso_upload.records import Findings, Record
 
 Row = dict[str, Any]
-Outcome = Mapped | Skipped | None
 _TEXT_ONLY = {str}
 _NO_LIST = (None, "", "-")
 _NO_TEXT: Any = object()
@@ -108,13 +108,11 @@ class Columns:
         self._allowed = allowed
         self._identity = identity
 
-    def map(
-        self, rows: Sequence[Row], routed: Sequence[Routed], findings: Findings
-    ) -> list[Outcome]:
-        """Return what each row becomes; None where something is out of the ordinary.
+    def map(self, rows: Sequence[Row], routed: Sequence[Routed], findings: Findings) -> MappedRows:
+        """Return what the rows become.
 
-        Of such a row, nothing is counted. `routed` is what the URL of each row says, if it says
-        anything.
+        Where something is out of the ordinary, a row is lost without a reason, and nothing is
+        counted of it. `routed` is what the URL of each row says, if it says anything.
         """
         columns = []
         for part in self._parts:
@@ -136,16 +134,13 @@ class Columns:
             for record in records:
                 if "context" in record:
                     record["context"] = dict(record["context"])
-        outcomes = self._identity.apply_all(records, *sides)
-        told = dict.fromkeys(self._to_be_told(outcomes, *sides))
+        derived, problems = self._identity.apply_all(records, *sides)
+        told = dict.fromkeys(problems) | self._to_be_told(derived, *sides)
         if told:
             return self._map_others(told, rows, routed, findings)
         findings.not_of_type.update(surplus)
         self._count_unused(rows, findings)
-        return [
-            Mapped(record, outcome.derived)
-            for record, outcome in zip(records, outcomes, strict=True)
-        ]
+        return MappedRows(records, derived, {})
 
     def _map_others(
         self,
@@ -153,26 +148,30 @@ class Columns:
         rows: Sequence[Row],
         routed: Sequence[Routed],
         findings: Findings,
-    ) -> list[Outcome]:
+    ) -> MappedRows:
         """Map rows, but for those that a column is odd in, or that are skipped for it."""
         self._count_unused([rows[place] for place, found in odd.items() if found], findings)
         others = [place for place in range(len(rows)) if place not in odd]
         theirs = [routed[place] for place in others] if routed else ()
-        mapped = iter(self.map([rows[place] for place in others], theirs, findings))
-        return [odd[place] if place in odd else next(mapped) for place in range(len(rows))]
+        mapped = self.map([rows[place] for place in others], theirs, findings)
+        all_of_them = MappedRows(list(rows), [False] * len(rows), dict(odd))
+        all_of_them.put(others, mapped)
+        return all_of_them
 
     def _unusual(self, records: Sequence[Record], routed: Sequence[Routed]) -> dict[int, None]:
         """Put in what the routes say, and return the places of records to be looked at closely."""
-        known = self._allowed
         odd: dict[int, None] = {}
         if routed:
             for place, (record, route) in enumerate(zip(records, routed, strict=True)):
                 if not self._take_route(record, route):
                     odd[place] = None
-        for place, record in enumerate(records):
-            name = record.get("type")
-            if type(name) is not str or name not in known:
-                odd[place] = None
+        known = self._allowed
+        names = [record.get("type") for record in records]
+        # Most often none is odd, which is seen sooner of all than of each.
+        if set(map(type, names)) != _TEXT_ONLY or not known.keys() >= set(names):
+            for place, name in enumerate(names):
+                if type(name) is not str or name not in known:
+                    odd[place] = None
         if self._looks_at_contexts:
             for place, record in enumerate(records):
                 context = record.get("context")
@@ -182,42 +181,45 @@ class Columns:
 
     def _leave_out_surplus(
         self, records: Sequence[Record], *, is_known: bool
-    ) -> list[tuple[str, str]]:
-        """Leave out what the types do not have, and return each attribute with its type.
+    ) -> dict[tuple[str, str], int]:
+        """Leave out what the types do not have, and count it by attribute and type.
 
         `is_known` says that records have no other attributes than those of the columns.
         """
-        found: list[tuple[str, str]] = []
-        surplus = self._surplus
+        found: Counter[tuple[str, str]] = Counter()
+        of_type: dict[str, list[Record]] = {}
         for record in records:
-            name = record["type"]
-            more: Collection[str] = surplus[name]
+            of_type.setdefault(record["type"], []).append(record)
+        for name, theirs in of_type.items():
+            surplus: Collection[str] = self._surplus[name]
             if not is_known:
-                allowed = self._allowed[name]
-                more = () if record.keys() <= allowed else record.keys() - allowed
-            for attribute in more:
-                if attribute in record:
+                surplus = set().union(*theirs) - self._allowed[name]
+            for attribute in surplus:
+                holding = [record for record in theirs if attribute in record]
+                for record in holding:
                     del record[attribute]
-                    found.append((attribute, name))
+                if holding:
+                    found[attribute, name] = len(holding)
         return found
 
     def _to_be_told(
         self,
-        outcomes: Sequence[IdentityOutcome],
+        derived: Sequence[bool],
         ips: Sequence[str | None],
         user_agents: Sequence[str | None],
         forwarded_fors: Sequence[str | None],
-    ) -> Iterator[int]:
-        """Yield the places of rows with something to be said about whose they are."""
+    ) -> dict[int, None]:
+        """Return the places of rows with something to be said about whose they are."""
         del user_agents
-        warns = not self._identity.believes_forwarded
-        for place, outcome in enumerate(outcomes):
-            if outcome.problem is not None:
-                yield place
-            elif outcome.derived and warns:
-                ip = ips[place]
-                if (ip is not None and "," in ip) or forwarded_fors[place] not in _NO_LIST:
-                    yield place
+        if self._identity.believes_forwarded:
+            return {}
+        return {
+            place: None
+            for place, (was_derived, ip, forwarded) in enumerate(
+                zip(derived, ips, forwarded_fors, strict=True)
+            )
+            if was_derived and ((ip is not None and "," in ip) or forwarded not in _NO_LIST)
+        }
 
     def _take_route(self, record: Record, routed: Routed) -> bool:
         """Put what a route says into a record; False where that is no matter of course."""
@@ -234,7 +236,7 @@ class Columns:
 
     def _count_unused(self, rows: Sequence[Row], findings: Findings) -> None:
         for column in self._unused:
-            count = sum(row[column] is not None for row in rows)
+            count = len(rows) - list(map(itemgetter(column), rows)).count(None)
             if count:
                 findings.left_out(column, count)
 

@@ -11,7 +11,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.mapping.bindings import Bindings
-from miso_upload.mapping.builder import Mapped, RecordBuilder, Skipped
+from miso_upload.mapping.builder import Mapped, MappedRows, RecordBuilder, Skipped
 from miso_upload.mapping.columns import Columns
 from miso_upload.mapping.conditions import compile_condition, compile_for_all
 from miso_upload.mapping.paths import ABSENT, reacher
@@ -141,31 +141,36 @@ class Mapper:
         lines: Sequence[int],
         findings: Findings,
         busy: Container[object] = (),
-    ) -> list[Outcome]:
+    ) -> MappedRows:
         """Return what `apply` returns of each row, found out for many rows at once.
 
         Other than there, a record may have nulls in its objects, which are never to be sent.
         """
-        outcomes: list[Any] = [None] * len(rows)
-        places = self._unless_skipped(rows, busy, outcomes)
+        found = MappedRows(list(rows), [False] * len(rows), {})
+        places = self._unless_skipped(rows, busy, found.lost)
         routed: dict[int, Routed] = {}
         if self._router is not None:
             for place in places:
                 try:
                     routed[place] = self._router.follow(rows[place], findings.unrouted)
                 except SkipRow as skip:
-                    outcomes[place] = Skipped(str(skip))
+                    found.lost[place] = Skipped(str(skip))
             places = list(routed)
         for columns, theirs in self._by_columns(rows, places):
+            if columns is None:
+                found.lost.update(dict.fromkeys(theirs))
+                continue
             some = [rows[place] for place in theirs]
             routes = [routed[place] for place in theirs] if routed else ()
-            mapped = columns.map(some, routes, findings)
-            for place, outcome in zip(theirs, mapped, strict=True):
-                outcomes[place] = outcome
-        for place, outcome in enumerate(outcomes):
-            if outcome is None:
-                outcomes[place] = self.apply(rows[place], lines[place], findings, busy)
-        return outcomes
+            found.put(theirs, columns.map(some, routes, findings))
+        for place in sorted(place for place, why in found.lost.items() if why is None):
+            outcome = self.apply(rows[place], lines[place], findings, busy)
+            if isinstance(outcome, Mapped):
+                del found.lost[place]
+                found.records[place], found.derived[place] = outcome
+            else:
+                found.lost[place] = outcome
+        return found
 
     def apply(
         self,
@@ -218,38 +223,39 @@ class Mapper:
     # -- many rows ---------------------------------------------------------------------------------
 
     def _unless_skipped(
-        self, rows: Sequence[Any], busy: Container[object], outcomes: list[Any]
+        self, rows: Sequence[Any], busy: Container[object], lost: dict[int, Any]
     ) -> list[int]:
         """Return the places of the rows that no rule leaves out, and note the others."""
         places = [place for place, row in enumerate(rows) if isinstance(row, dict)]
+        if len(places) < len(rows):
+            lost.update(dict.fromkeys(set(range(len(rows))).difference(places)))
         for name, holds in self._skips_of_all:
             held = holds([rows[place] for place in places])
             if any(held):
-                skipped = Skipped(name)
-                for place in compress(places, held):
-                    outcomes[place] = skipped
-                places = [place for place in places if outcomes[place] is None]
+                lost.update(dict.fromkeys(compress(places, held), Skipped(name)))
+                places = [place for place in places if place not in lost]
         if self._rate is not None:
             for place in places:
                 if self._rate.minute_of(rows[place]) in busy:
-                    outcomes[place] = Skipped(TOO_MANY)
-            places = [place for place in places if outcomes[place] is None]
+                    lost[place] = Skipped(TOO_MANY)
+            places = [place for place in places if place not in lost]
         return places
 
     def _by_columns(
         self, rows: Sequence[Any], places: Sequence[int]
-    ) -> Iterator[tuple[Columns, Sequence[int]]]:
-        """Yield what maps rows of each set of columns, and the places of those rows.
+    ) -> Iterator[tuple[Columns | None, Sequence[int]]]:
+        """Yield the places of rows with the same columns, and what maps those, if anything does.
 
-        Rows that are alone in having theirs are left out: by themselves they are mapped sooner.
+        Rows that are alone in having theirs are mapped sooner by themselves.
         """
         groups: dict[tuple[str, ...], list[int]] = {}
-        for place in places:
-            groups.setdefault(tuple(rows[place]), []).append(place)
+        if self._columns is not None:
+            groups[self._columns] = list(places)
+        else:
+            for place in places:
+                groups.setdefault(tuple(rows[place]), []).append(place)
         for shape, theirs in groups.items():
-            columns = self._columns_of(shape) if len(theirs) > 1 else None
-            if columns is not None:
-                yield columns, theirs
+            yield self._columns_of(shape) if len(theirs) > 1 else None, theirs
 
     def _columns_of(self, shape: tuple[str, ...]) -> Columns | None:
         """Return what maps rows with these columns together; None where nothing can."""

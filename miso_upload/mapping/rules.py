@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+_NOT_NAMED = "is no value that the mapping names"
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|([^{}]+)")
 
 UNNAMED = "a value that the mapping does not name"
@@ -120,7 +121,10 @@ def compile_rule(
     if rule.values is not None:
         convert = _looked_up(rule, convert)
     if rule.value is not ABSENT:
-        constant = convert(rule.value)
+        try:
+            constant = convert(rule.value)
+        except SkipRow:
+            raise CellError(_NOT_NAMED) from None
         return Compiled(nothing, convert, constant, "")
     convert_all = _convert_all(rule, kind, timestamps, separator)
     shown = ", ".join(rule.reads)
@@ -297,6 +301,6 @@ def _looked_up(rule: Rule, convert: Callable[[Any], Any]) -> Callable[[Any], Any
             return ABSENT
         if rule.otherwise == "skip":
             raise SkipRow(rule.skipped_as)
-        raise CellError("is no value that the mapping names")
+        raise CellError(_NOT_NAMED)
 
     return look_up

@@ -15,6 +15,7 @@ from miso_upload.sources.packed import ContainerError, DamageError
 MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _CONTAINER = "zip archive"
 _NAMED = 3
+_MOST_SAID = 100
 _ENCRYPTED = 1
 _OFFICE = "[Content_Types].xml"
 # What a checksum at the end finds wrong is thrown away with the piece that it ends.
@@ -97,4 +98,4 @@ def _lowered(error: Exception) -> str:
     text = str(error).partition("\n")[0] or type(error).__name__
     if isinstance(error, zipfile.BadZipFile) and "not a zip" in text:
         return "the directory at its end is missing, as if it was cut off"
-    return text
+    return printable(text, _MOST_SAID)  # the library's words, and in them what the archive says

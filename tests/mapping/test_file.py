@@ -172,6 +172,10 @@ def test_a_file_that_cannot_be_meant_is_told_with_its_line(text, message):
         ('[attributes]\nproduct_id = "sku"', "shop.toml:2: Miso has no attribute 'product_id'"),
         ('[attributes]\nuser_id = "custmer"', "did you mean 'customer'?"),
         ('[attributes]\nrevenue = { value = "much" }', "shop.toml:2: the value is not a number"),
+        (
+            '[attributes]\ntype = { value = "a", values = { b = "like" }, otherwise = "skip" }',
+            "shop.toml:2: the value is no value that the mapping names",
+        ),
     ],
 )
 def test_a_file_that_does_not_fit_the_schema_or_the_header_is_told_with_its_line(text, message):

@@ -4,6 +4,7 @@ import json
 import pickle
 
 import pytest
+from conftest import outcomes_of
 from generators import records
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -55,7 +56,7 @@ def both_ways(mapper, row, findings=None):
     for _ in range(2):
         mapper.apply(row, 1, closer)
     together = Findings()
-    outcomes = mapper.apply_all([row, row], [1, 1], together)
+    outcomes = outcomes_of(mapper.apply_all([row, row], [1, 1], together))
     assert row == before
     assert [without_nulls_in_it(each) for each in outcomes] == [close, close]
     assert together == closer

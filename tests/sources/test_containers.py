@@ -209,6 +209,18 @@ def test_what_comes_before_a_wrong_checksum_in_a_zip_archive_is_read(opened):
     assert "the zip archive is damaged (Bad CRC-32 for file 'rows.csv')" in damage
 
 
+def test_what_a_broken_zip_archive_says_of_itself_is_cut_short(opened):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("rows.csv" * 500, NOISE)
+
+    with pytest.raises(DamagedSourceError) as caught:
+        opened(file.getvalue().replace(b"rows", b"cows", 1))
+
+    assert "File name in directory 'rows.csvrows.csv" in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
 def test_a_zip_archive_that_was_cut_off_is_damaged(opened):
     with pytest.raises(DamagedSourceError, match="the directory at its end is missing"):
         opened(zipped(NOISE)[:-30])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from miso_upload.quoting import printable
 from miso_upload.records import Reason
 
 if TYPE_CHECKING:
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
 
 NO_LOG_LINE = Reason("the line", "is no access log line")
 _CUT_BEHIND = "is cut in the middle of a field behind the known ones"
+_GOES_ON = "goes on behind what should be its end"
 _ENOUGH = 4
 """How many fields must be there for a line to be a broken one of a layout, and not just any; with
 a time among them, or one that is cut behind them, one less."""
+_MOST_OF_A_NAME = 60
 _NEVER_CLOSED = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+\\?\Z')
 _CALLED = {
     "timestamp": "time",
@@ -59,13 +62,13 @@ def what_is_wrong(layouts: Iterable[Sequence[Piece]], line: str) -> Reason:
         return NO_LOG_LINE
     if missing is None:
         is_cut = _NEVER_CLOSED.match(rest.removeprefix(" ")) is not None
-        return Reason(
-            "the line", _CUT_BEHIND if is_cut else "goes on behind what should be its end"
-        )
+        return Reason("the line", _CUT_BEHIND if is_cut else _GOES_ON)
     if missing.name:
         name = _word(missing.name)
         if not rest:
             return Reason("the line", f"is cut off before the {name}")
+        if not any(missing.starts) and not rest.startswith('"') and " " in rest:
+            return Reason("the line", _GOES_ON)
         if _is_cut(missing, rest):
             has_end = rest.startswith('"') or missing.name == "timestamp"
             return Reason(
@@ -78,7 +81,7 @@ def what_is_wrong(layouts: Iterable[Sequence[Piece]], line: str) -> Reason:
 
 
 def _word(name: str) -> str:
-    return _CALLED.get(name) or name.removeprefix("@")
+    return _CALLED.get(name) or printable(name.removeprefix("@"), _MOST_OF_A_NAME)
 
 
 def _is_cut(piece: Piece, rest: str) -> bool:

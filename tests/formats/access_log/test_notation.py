@@ -4,7 +4,8 @@ import pytest
 
 from formats.reading import read
 from miso_upload.errors import ConfigurationError
-from miso_upload.formats.access_log.layout import reader_of
+from miso_upload.formats.access_log.diagnosis import what_is_wrong
+from miso_upload.formats.access_log.layout import pieces_of, reader_of
 from miso_upload.formats.access_log.notation import layout_of
 
 from .specimens import AGENT, COMBINED, ROW, VISIT, WHEN
@@ -159,6 +160,24 @@ def test_a_line_that_does_not_fit_the_description_is_set_aside_with_the_place():
         (3, "the line is cut in the middle of the user agent"),
         (4, "the line does not fit --log-format"),
     ]
+
+
+@pytest.mark.parametrize("log_format", ['%h %l %u %t "%r" %>s %b', '%h %l %u %t "%r" %>s'])
+def test_a_description_that_ends_before_the_line_does_is_told(log_format):
+    line = b'192.0.2.1 - - [10/Oct/2023:13:55:36 -0700] "GET / HTTP/1.1" 200 5'
+
+    short = line if log_format.endswith("%b") else line[:-2]
+    found = read(short + b"\n" + line + b' "-" "B/1"\n', log_format=log_format)
+
+    assert found.reasons == [(2, "the line goes on behind what should be its end")]
+
+
+def test_a_field_is_told_by_a_name_that_does_nothing_to_a_terminal():
+    layout = layout_of('%h %l %u %u "%{\udcdc%s}u"')
+
+    reason = what_is_wrong([pieces_of(layout)], 'a b c d "e')
+
+    assert reason.text == r"the line is cut in the middle of the %{\udcdc%s}u"
 
 
 def test_a_description_makes_any_input_a_log():
