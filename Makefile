@@ -44,9 +44,9 @@ format: .venv/installed
 	$(BIN)/ruff check --fix .
 
 # apachelogs is measured against, and needed for nothing else.
-bench: .venv/installed .venv-clients/installed
+bench: .venv/installed .venv-clients/installed .venv-bench/installed
 	.venv-clients/bin/python -m pip install $(PIP_FLAGS) apachelogs==0.6.1
-	$(BIN)/python benchmarks/run.py --write \
+	$(BIN)/python benchmarks/run.py --write --program $(CURDIR)/.venv-bench/bin/python \
 		--clients $(CURDIR)/.venv-clients/bin/python --parser $(CURDIR)/.venv-clients/bin/python
 
 # The same commit gives the same bytes: see docs/releasing.md.
@@ -57,11 +57,17 @@ wheel: .venv/installed
 	cd dist && sha256sum -- *.whl *.tar.gz | tee SHA256SUMS
 
 clean:
-	rm -rf .venv .venv-clients build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clients .venv-bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# What users have: nothing of the development tools, some of which are slow to import.
+.venv-bench/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install $(PIP_FLAGS) --constraint constraints.txt .
 	@touch $@
 
 # Clients of Miso that other people wrote. They stand apart, because one of them needs old versions

@@ -85,16 +85,19 @@ class Visitor(NamedTuple):
 class Visits:
     """Draws who makes a row: one of those who are on the site, of whom few stay for long."""
 
-    def __init__(self, dice: random.Random, *, bots: float = 0) -> None:
+    def __init__(
+        self, dice: random.Random, *, bots: float = 0, rows_each: float = ROWS_OF_A_VISIT
+    ) -> None:
         self._dice = dice
         self._bots = bots
+        self._rows_each = rows_each
         self._here = [self._come() for _ in range(AT_ONCE)]
 
     def draw(self) -> Visitor:
         """Return who makes the next row."""
         place = self._dice.randrange(AT_ONCE)
         visitor = self._here[place]
-        if self._dice.random() < 1 / ROWS_OF_A_VISIT:
+        if self._dice.random() < 1 / self._rows_each:
             self._here[place] = self._come()
         return visitor
 
@@ -108,7 +111,9 @@ class Visits:
         )
 
 
-def records(rows: int, *, ids: bool = True, bad_every: int = 0) -> Iterator[dict[str, Any]]:
+def records(
+    rows: int, *, ids: bool = True, bad_every: int = 0, rows_each: float = ROWS_OF_A_VISIT
+) -> Iterator[dict[str, Any]]:
     """Yield records of about 430 bytes with a shop's mix of types, seven seconds apart.
 
     They are those of visits of some rows each, which overlap.
@@ -117,9 +122,10 @@ def records(rows: int, *, ids: bool = True, bad_every: int = 0) -> Iterator[dict
         rows: How many.
         ids: Whether they have ids, or an address and a browser instead.
         bad_every: Every so-manieth record has a month 13; 0 for none.
+        rows_each: How many rows a visit has on average; 1 makes all of them strangers.
     """
     dice = random.Random(SEED)
-    visits = Visits(random.Random(SEED + 1))
+    visits = Visits(random.Random(SEED + 1), rows_each=rows_each)
     types = dice.choices(list(MIX), list(MIX.values()), k=rows)
     for number, name in enumerate(types):
         moment = BEGIN + timedelta(seconds=7 * number, milliseconds=number % 1000)

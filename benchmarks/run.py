@@ -32,10 +32,11 @@ PAGE = ROOT / "docs" / "performance.md"
 PLOT = ROOT / "docs" / "performance.svg"
 FIGURES = ROOT / "build" / "benchmarks.json"
 BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
-UPLOAD = (sys.executable, "-m", "miso_upload")
 FLOOR = "the floor"
 SLOW_SERVER_SECONDS = 1.0
 SLOW_CHUNK = 500
+SLOW_CHUNKS = 160
+AT_A_TIME = 8
 
 
 @dataclass
@@ -46,23 +47,25 @@ class Work:
         name: What it is called in the table.
         command: What is run; `{state}` is a new directory each time.
         rows: How many rows it takes to its end.
-        against: The work whose rate its own is divided by.
+        against: The work whose rate its own is divided by, or a number of `unit` a second.
         target: What that ratio should be at least.
         codes: What it may exit with.
+        unit: What is counted.
     """
 
     name: str
     command: tuple[str, ...]
     rows: int
-    against: str = FLOOR
+    against: str | float = FLOOR
     target: float | None = None
     codes: tuple[int, ...] = (0,)
+    unit: str = "rows"
     seconds: list[float] = field(default_factory=list)
     megabytes: list[float] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
-        """Return the median of its rates, in rows a second."""
+        """Return the median of its rates, of its unit a second."""
         return self.rows / statistics.median(self.seconds)
 
 
@@ -116,34 +119,38 @@ def all_work(
     """Return what is measured, with its inputs made."""
     ids = inputs.write_jsonl(place / "ids.jsonl", rows)
     derived = inputs.write_jsonl(place / "derived.jsonl", rows, ids=False)
+    strangers = inputs.write_jsonl(place / "strangers.jsonl", rows, ids=False, rows_each=1)
     bad = inputs.write_jsonl(place / "bad.jsonl", rows, bad_every=1000)
     table = inputs.write_csv(place / "export.csv", rows)
     log = inputs.write_log(place / "access.log", rows)
     packed = place / "ids.jsonl.gz"
     subprocess.run(["gzip", "-1", "-k", "-f", str(ids)], check=True)
-    few = inputs.write_jsonl(place / "few.jsonl", 60 * SLOW_CHUNK)
+    few = inputs.write_jsonl(place / "few.jsonl", SLOW_CHUNKS * SLOW_CHUNK)
     (place / "csv.toml").write_text(inputs.MAPPING)
     (place / "log.toml").write_text(inputs.ROUTES)
+    upload = (options.program, "-m", "miso_upload")
     dry, send = ("--dry-run", "-q"), ("-q", "--state-dir", "{state}", "--server")
-    floor = (sys.executable, str(HERE / "floor.py"))
+    floor = (options.program, str(HERE / "floor.py"))
     works = [
         Work(FLOOR, (*floor, str(ids)), rows),
         Work("the floor, sending", (*floor, str(ids), url), rows),
-        Work("dry run, JSONL with ids", (*UPLOAD, str(ids), *dry), rows, target=1.2),
-        Work("dry run, ids derived", (*UPLOAD, str(derived), *dry), rows, target=0.9),
-        Work("dry run, gzipped", (*UPLOAD, str(packed), *dry), rows),
-        Work("dry run, one bad row in 1,000", (*UPLOAD, str(bad), *dry), rows,
+        Work("dry run, JSONL with ids", (*upload, str(ids), *dry), rows, target=1.2),
+        Work("dry run, ids derived", (*upload, str(derived), *dry), rows, target=0.9),
+        Work("the same, each row a stranger's", (*upload, str(strangers), *dry), rows),
+        Work("gzip -dc, and nothing else", ("gzip", "-dc", str(packed)), rows),
+        Work("dry run, gzipped", (*upload, str(packed), *dry), rows),
+        Work("dry run, one bad row in 1,000", (*upload, str(bad), *dry), rows,
              "dry run, JSONL with ids", 1 / 1.3, (1,)),
-        Work("CSV of 12 columns, mapping file", (*UPLOAD, str(table), "-m", "csv.toml", *dry), rows,
+        Work("CSV of 12 columns, mapping file", (*upload, str(table), "-m", "csv.toml", *dry), rows,
              target=0.6),
-        Work("access log, routes, bots", (*UPLOAD, str(log), "-m", "log.toml", *dry), rows,
+        Work("access log, routes, bots", (*upload, str(log), "-m", "log.toml", *dry), rows,
              target=0.5),
-        Work("upload, ledger on", (*UPLOAD, str(ids), *send, url), rows,
+        Work("upload, ledger on", (*upload, str(ids), *send, url), rows,
              "dry run, JSONL with ids", 0.65),
-        Work("8 requests at a time, 1 s each",
-             (*UPLOAD, str(few), "--chunk-size", str(SLOW_CHUNK),
-              "--concurrency", "8", *send, slow),
-             60),
+        Work(f"{AT_A_TIME} requests at a time, 1 s each",
+             (*upload, str(few), "--chunk-size", str(SLOW_CHUNK),
+              "--concurrency", str(AT_A_TIME), *send, slow),
+             SLOW_CHUNKS, AT_A_TIME / SLOW_SERVER_SECONDS, 0.9, unit="chunks"),
     ]  # fmt: skip
     peers = str(HERE / "peers.py")
     if options.clients:
@@ -169,17 +176,23 @@ def table(works: list[Work]) -> str:
     """Return what was measured as a table in Markdown."""
     rates = {work.name: work.rate for work in works}
     lines = [
-        "| work | rows a second | ratio | to | wanted | memory |",
+        "| work | a second | ratio | to | wanted | memory |",
         "|---|---:|---:|---|---:|---:|",
     ]
     for work in works:
-        ratio = work.rate / rates[work.against]
+        is_fixed = isinstance(work.against, float)
+        to = f"{work.against:g} {work.unit} a second" if is_fixed else work.against
+        ratio = work.rate / (work.against if is_fixed else rates[work.against])
         wanted = f"{work.target:.2f}" if work.target else ""
         lines.append(
-            f"| {work.name} | {work.rate:,.0f} | {ratio:.2f} | {work.against} | {wanted} "
+            f"| {work.name} | {_shown(work.rate, work.unit)} | {ratio:.2f} | {to} | {wanted} "
             f"| {max(work.megabytes):,.0f} MB |"
         )
     return "\n".join(lines)
+
+
+def _shown(rate: float, unit: str) -> str:
+    return f"{rate:,.0f} {unit}" if unit == "rows" else f"{rate:.1f} {unit}"
 
 
 def machine() -> str:
@@ -203,6 +216,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--program", default=sys.executable, help="a Python that has ours")
     parser.add_argument("--clients", help="a Python that has miso-sdk and target-miso")
     parser.add_argument("--parser", help="a Python that has apachelogs")
     parser.add_argument("--only", help="measure only what has this in its name, and the floor")
@@ -218,7 +232,7 @@ def main() -> None:
         if options.only:
             works = [work for work in works if options.only in work.name or work.name == FLOOR]
             for work in works:
-                if work.against not in {each.name for each in works}:
+                if isinstance(work.against, str) and work.against not in {w.name for w in works}:
                     work.against = FLOOR
         for number in range(options.rounds):
             for work in works:
@@ -239,7 +253,9 @@ def main() -> None:
         before, _, rest = page.partition(BEGIN)
         _, _, after = rest.partition(END)
         PAGE.write_text(f"{before}{BEGIN}{about}\n\n{text}\n{END}{after}")
-        PLOT.write_text(bars({work.name: work.rate for work in works}, "rows a second"))
+        PLOT.write_text(
+            bars({work.name: work.rate for work in works if work.unit == "rows"}, "rows a second")
+        )
 
 
 if __name__ == "__main__":
