@@ -1,0 +1,150 @@
+"""The real program on inputs that are made to be too much: what it says, what memory it takes."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, row
+
+MOST_MEMORY = 300 * 2**20
+
+
+class Outcome:
+    """How a dry run ended: its code, both streams, and the most memory that it had, in bytes."""
+
+    def __init__(self, arguments, place):
+        command = [sys.executable, "-m", "miso_upload", *map(str, arguments), "--workers", "0"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(place)}
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            said.seek(0)
+            self.text = said.read().decode()
+        self.code = process.returncode
+        self.memory = used.ru_maxrss * 1024
+
+    def counts(self):
+        """Return how many rows were valid and how many rejected."""
+        words = next(line for line in self.text.splitlines() if "rows read" in line).split()
+        return int(words[4].replace(",", "")), int(words[7].replace(",", ""))
+
+
+@pytest.fixture
+def dry_run(tmp_path):
+    def run(content, *options, name="input.jsonl"):
+        path = tmp_path / name
+        path.write_bytes(content)
+        found = Outcome((path, "--dry-run", "--max-reject-rate", "1", *options), tmp_path)
+        assert "Traceback" not in found.text
+        assert max(map(len, found.text.splitlines())) < 1_000
+        return found
+
+    return run
+
+
+GOOD = [json.dumps(row(number)).encode() for number in range(4)]
+
+
+def between_good_rows(*bad):
+    return b"\n".join([*GOOD[:2], *bad, *GOOD[2:], b""])
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (b'{"type": "' + b"x" * 100_000_000 + b'"}', "(--max-row-bytes)"),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "not JSON"),
+        (b"[" * 1_000_000, "not JSON"),
+        (b'{"type": "like", "revenue": ' + b"9" * 1_000_000 + b"}", ""),
+        (b'{"type": "like", "revenue": NaN}', "not JSON"),
+        (b'{"type": "like", "revenue": Infinity}', "not JSON"),
+        (b'{"type": "like", "user_id": "\xff\xfe"}', "not JSON"),
+        (b'{"type": "like", "user_id": "a\0b"}', "not JSON"),
+        (b'{"type": "like", "user_id": "\\ud800"}', ""),
+        (b"\0" * 1_000_000, "not JSON"),
+        (b'{"type": "' + b"a" * 1_000_000 + b'"}', "is not an interaction type"),
+        (json.dumps(dict.fromkeys(map(str, range(50_000)), 1)).encode(), "no type"),
+        (json.dumps({**row(9), "product_ids": [1] * 500_000}).encode(), "is not text"),
+    ],
+    ids=lambda value: value[:12].decode(errors="replace") if isinstance(value, bytes) else value,
+)
+def test_a_row_that_is_too_much_costs_itself_only(dry_run, bad, reason):
+    found = dry_run(between_good_rows(bad))
+
+    assert (found.code, found.counts()) == (1, (4, 1))
+    assert reason in found.text
+    assert found.memory < MOST_MEMORY
+
+
+def test_a_key_that_comes_twice_counts_as_the_last(dry_run):
+    bad = json.dumps(row(5)).replace("{", '{"type": "nonsense", ').encode()
+
+    assert dry_run(between_good_rows(bad)).counts() == (5, 0)
+
+
+def test_a_bomb_of_a_gigabyte_on_one_line_is_one_rejected_row(dry_run):
+    piece = b"0" * 2**20
+    packed = gzip.compress(b"\n".join(GOOD) + b"\n") + gzip.compress(piece) * 1024
+
+    found = dry_run(packed, name="input.jsonl.gz")
+
+    assert (found.code, found.counts()) == (1, (4, 1))
+    assert "(--max-row-bytes)" in found.text
+    assert found.memory < MOST_MEMORY
+
+
+def test_a_quote_that_would_swallow_the_file_costs_its_line_only(dry_run):
+    line = b"like,2025-03-01T09:30:00Z,u,sku\n"
+    table = b"type,timestamp,user_id,product_ids\n" + line
+    table += b'like,2025-03-01T09:30:00Z,"u,sku\n' + line * 1_000_000
+
+    found = dry_run(table, name="input.csv")
+
+    assert (found.code, found.counts()) == (1, (1_000_001, 1))
+    assert "the quote that opens in this row is not closed" in found.text
+    assert found.memory < MOST_MEMORY
+
+
+def test_fifty_thousand_columns_are_read_like_any(dry_run):
+    names = ["type", "timestamp", "user_id", *(f"column{number}" for number in range(50_000))]
+    cells = ["like", "2025-03-01T09:30:00Z", "u", *["x"] * 50_000]
+    lines = [",".join(names), *[",".join(cells)] * 50, "like,now", ""]
+
+    found = dry_run("\n".join(lines).encode(), name="input.csv")
+
+    assert (found.code, found.counts()) == (1, (50, 1))
+    assert found.memory < MOST_MEMORY
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        'skip = [{ name = "x", column = "user_id", like = ["' + "*a" * 500 + '*b"] }]',
+        '[[routes]]\nmatch = "' + "/**/{user_id}" + '"\ntype = "like"\n[routing]\nurl = "user_id"',
+        "ignore = [" + '"column", ' * 50_000 + "]",
+    ],
+    ids=["a pattern of stars", "a route of stars", "a long list"],
+)
+def test_no_mapping_file_makes_it_hang(dry_run, tmp_path, mapping):
+    (tmp_path / "mapping.toml").write_text(mapping)
+    rows = [json.dumps({**row(1), "user_id": "a/" * 200 + "a" * 100}).encode()] * 100
+
+    found = dry_run(b"\n".join(rows), "-m", tmp_path / "mapping.toml")
+
+    assert found.code in (0, 1, 2)
+    assert found.memory < 2 * MOST_MEMORY
+
+
+def test_a_mapping_file_that_is_nested_too_deeply_is_told_so(dry_run, tmp_path):
+    Path(tmp_path / "mapping.toml").write_text("ignore = " + "[" * 100_000)
+
+    found = dry_run(GOOD[0], "-m", tmp_path / "mapping.toml")
+
+    assert found.code == 2
+    assert "mapping.toml: is nested too deeply" in found.text
