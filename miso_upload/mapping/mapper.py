@@ -249,11 +249,8 @@ class Mapper:
         Rows that are alone in having theirs are mapped sooner by themselves.
         """
         groups: dict[tuple[str, ...], list[int]] = {}
-        if self._columns is not None:
-            groups[self._columns] = list(places)
-        else:
-            for place in places:
-                groups.setdefault(tuple(rows[place]), []).append(place)
+        for place in places:
+            groups.setdefault(tuple(rows[place]), []).append(place)
         for shape, theirs in groups.items():
             yield self._columns_of(shape) if len(theirs) > 1 else None, theirs
 
