@@ -87,25 +87,31 @@ def _answer(connection: socket.socket, seconds: float) -> None:
         + str(len(ANSWER)).encode() + b"\r\n\r\n" + ANSWER
     )  # fmt: skip
     room = bytearray(2**20)
-    head = b""
-    while True:
-        more = connection.recv(65_536)
-        if not more:
-            return
-        head += more
-        begin, end, rest = head.partition(b"\r\n\r\n")
-        if not end:
-            continue
-        lower = begin.lower()
-        at = lower.find(b"content-length:")
-        left = (int(lower[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0) - len(rest)
-        if b"expect: 100-continue" in lower:
-            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        while left > 0:
-            left -= connection.recv_into(room, min(left, len(room)))
+    while read_request(connection, room):
         time.sleep(seconds)
         connection.sendall(answer)
-        head = b""
+
+
+def read_request(connection: socket.socket, room: bytearray) -> bool:
+    """Read a request to its end, its body into `room`; return whether there was one."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        more = connection.recv(65_536)
+        if not more:
+            return False
+        head += more
+    begin, _, rest = head.partition(b"\r\n\r\n")
+    lower = begin.lower()
+    at = lower.find(b"content-length:")
+    left = (int(lower[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0) - len(rest)
+    if b"expect: 100-continue" in lower:
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    while left > 0:
+        came = connection.recv_into(room, min(left, len(room)))
+        if not came:
+            return False
+        left -= came
+    return True
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def measure(work: Work, place: Path) -> None:
     ) as process:
         most = 0.0
         while process.poll() is None:
-            most = max(most, _megabytes(process.pid))
+            most = max(most, megabytes_of(process.pid))
             time.sleep(0.01)
         work.seconds.append(time.perf_counter() - began)
         if process.returncode not in work.codes:
@@ -95,8 +95,8 @@ def measure(work: Work, place: Path) -> None:
     work.megabytes.append(most)
 
 
-def _megabytes(pid: int) -> float:
-    """Return the memory of a process and its children, each page once; 0 where unknown."""
+def megabytes_of(pid: int) -> float:
+    """Return the memory of a process and its children in MB, each page once; 0 where unknown."""
     total = 0
     for each in [pid, *_children(pid)]:
         try:
