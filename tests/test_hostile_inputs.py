@@ -5,29 +5,43 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, row
 
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="memory is measured as POSIX has it"
+)
 MOST_MEMORY = 300 * 2**20
 
 
+MEASURED = """
+import resource, subprocess, sys
+code = subprocess.call([sys.executable, "-m", "miso_upload", *sys.argv[1:]])
+unit = 1 if sys.platform == "darwin" else 1024
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit)
+sys.exit(code)
+"""
+"""Runs the program and prints the most memory it had; a process of its own, since what this one has
+would count as what the program had before it began."""
+
+
 class Outcome:
-    """How a dry run ended: its code, both streams, and the most memory that it had, in bytes."""
+    """How a dry run ended: its code, what it said, and the most memory that it had, in bytes."""
 
     def __init__(self, arguments, place):
-        command = [sys.executable, "-m", "miso_upload", *map(str, arguments), "--workers", "0"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(place)}
-        with tempfile.TemporaryFile() as said:
-            process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            said.seek(0)
-            self.text = said.read().decode()
-        self.code = process.returncode
-        self.memory = used.ru_maxrss * 1024
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURED, *map(str, arguments), "--workers", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(place)},
+            text=True,
+            check=False,
+        )
+        self.code = done.returncode
+        self.text, _, memory = done.stdout.rstrip().rpartition("\n")
+        self.memory = int(memory)
 
     def counts(self):
         """Return how many rows were valid and how many rejected."""

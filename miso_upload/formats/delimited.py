@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from miso_upload.errors import ConfigurationError
 from miso_upload.formats.base import SLICE_CELLS, SLICE_ROWS, Cut, Slice, Tail
 from miso_upload.formats.lines import cut_lines, too_long
+from miso_upload.quoting import counted
 from miso_upload.records import Reason, Rejection
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Delimited:
     preset: str | None = None
     by_line: bool = True
     has_directives: bool = False
-    shape: str = "the header's {} cells"
+    shape: str = "the header's {}"
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
         """See `Format.cut`: a newline between quotes ends no row."""
@@ -178,8 +179,8 @@ class Delimited:
                 yield before, cells, self._uneven(len(cells)), behind
 
     def _uneven(self, found: int) -> Reason:
-        expected = self.shape.format(len(self.columns))
-        return Reason("the row", f"does not have {expected}", shown=f"of {found} cells")
+        expected = self.shape.format(counted(len(self.columns), "cell"))
+        return Reason("the row", f"does not have {expected}", shown=f"of {counted(found, 'cell')}")
 
     def _shown(self, cells: list[str]) -> object:
         readable = [

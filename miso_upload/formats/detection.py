@@ -139,7 +139,7 @@ def _cells(
         return _under_names(columns, start, mark, row_bytes, first)
     cells, _ = first("first row")
     numbers = tuple(str(number) for number in range(1, len(cells) + 1))
-    return Delimited(mark, numbers, row_bytes, shape="the first row's {} cells"), start
+    return Delimited(mark, numbers, row_bytes, shape="the first row's {}"), start
 
 
 def _by_name(name: str) -> str | None:
@@ -195,7 +195,7 @@ def _under_names(
     columns: tuple[str, ...], start: int, delimiter: str, row_bytes: int, first: _FirstRow
 ) -> tuple[Format, int]:
     """A first row that says no more than the names is the header that was thought missing."""
-    found = Delimited(delimiter, columns, row_bytes, shape="the {} cells of --columns")
+    found = Delimited(delimiter, columns, row_bytes, shape="the {} of --columns")
     try:
         cells, size = first("first row")
     except ConfigurationError:

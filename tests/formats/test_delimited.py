@@ -121,7 +121,7 @@ def test_lines_are_right_behind_quoted_newlines():
     found = read_csv(b'a,b\n\n1,"x\ny\r\n"\n2,z\n3\n', rows=1)
 
     assert found.rows == [(3, {"a": "1", "b": "x\ny\r\n"}), (6, {"a": "2", "b": "z"})]
-    assert found.reasons == [(7, "the row of 1 cells does not have the header's 2 cells")]
+    assert found.reasons == [(7, "the row of 1 cell does not have the header's 2 cells")]
 
 
 def test_rows_that_are_uneven_are_rejected_as_they_are():
@@ -130,7 +130,7 @@ def test_rows_that_are_uneven_are_rejected_as_they_are():
     assert found.rows == [(3, {"a": "1", "b": "2"})]
     assert found.rejections == [
         (2, "the row of 3 cells does not have the header's 2 cells", ["1", "2", "3"]),
-        (4, "the row of 1 cells does not have the header's 2 cells", ["1"]),
+        (4, "the row of 1 cell does not have the header's 2 cells", ["1"]),
     ]
 
 
@@ -376,4 +376,4 @@ def test_an_uneven_row_is_told_whose_columns_it_does_not_have(columns, expected)
 
     assert [list(row.values()) for row in part.rows] == [["1", "2"], ["4", "5"]]
     (rejection,) = part.rejections
-    assert rejection.reasons[0].text == f"the row of 1 cells does not have {expected}"
+    assert rejection.reasons[0].text == f"the row of 1 cell does not have {expected}"
