@@ -96,6 +96,7 @@ class Columns:
         ]
         self.is_safe = _are_apart([path for _, path in paths])
         self._tree = _Tree(paths if self.is_safe else ())
+        self._paths = frozenset(path for _, path in paths)
         self._whole = frozenset(path[0] for _, path in paths if len(path) == 1)
         places = {part.binding.attribute: place for place, part in enumerate(parts)}
         self._sides = [places.get(name) for name in IDENTITY_COLUMNS]
@@ -226,13 +227,22 @@ class Columns:
         if routed.puts is None:
             return False
         for parents, name, value in routed.puts:
-            if parents and parents[0] in self._whole:
+            if parents and self._meets_a_column((*parents, name)):
                 return False
             place = record
             for parent in parents:
                 place = place.setdefault(parent, {})
+                if type(place) is not dict:
+                    return False
             place[name] = value
         return True
+
+    def _meets_a_column(self, path: tuple[str, ...]) -> bool:
+        """Return whether a path leads into the value of a column, or to what holds one."""
+        size = len(path)
+        return any(
+            path[: len(column)] == column[:size] for column in self._paths if column[0] == path[0]
+        )
 
     def _count_unused(self, rows: Sequence[Row], findings: Findings) -> None:
         for column in self._unused:

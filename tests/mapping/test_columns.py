@@ -102,6 +102,7 @@ TEXTS = {
     "host": ["shop.example"],
     "locale": ["de", "en"],
     "context": ['{"locale": "de"}', '{"ip": "192.0.2.9"}'],
+    "context.page": ['{"url": "https://a.example/"}', '{"title": null}', "text"],
     "context.page.url": ["https://shop.example/"],
     "context.ip": ["192.0.2.10"],
     "lang": ["en", "198.51.100.7"],
@@ -114,7 +115,7 @@ TEXTS = {
     "": ["y"],
 }
 ODD = [None, "", 0, 7, 2.5, True, [], {}, ["a", None], {"a": None}, {"ip": "192.0.2.1"}, [[1]]]
-INSIDE = ["context.page.url", "context.ip"]
+INSIDE = ["context.page", "context.page.url", "context.ip"]
 POLICIES = [
     IdentityPolicy(),
     IdentityPolicy(derive="always", salt=b"salt", ipv6_prefix=64),
@@ -130,7 +131,8 @@ def shape(dice, mapping):
     if dice.random() < 0.9:
         whole = "context." not in mapping and dice.random() < 0.5
         shared = INSIDE if whole else ["context"]
-        names = [name for name in names if name not in [*shared, "search.keywords"]]
+        alone = dice.choice(["context.page", "context.page.url"])
+        names = [name for name in names if name not in [*shared, alone, "search.keywords"]]
     dice.shuffle(names)
     return tuple(dict.fromkeys([*names, *read]))
 
@@ -184,6 +186,22 @@ def cell_case(seed, mapping, policy):
     columns = shape(dice, mapping)
     mapper = mapper_of(mapping, policy, columns, dice.choice([None, "|"]))
     return mapper, table(dice, [columns], [""], dice.choice([0, 0.05, 0.3]))
+
+
+@pytest.mark.parametrize("page", ["text", {"url": "https://a.example/"}, {"url": None}, 7])
+@pytest.mark.parametrize("name", ["context.page", "context.page.url", "context"])
+def test_a_route_leaves_a_value_alone_that_stands_where_it_leads(page, name):
+    mapping = """
+    [[routes]]
+    match = "/p/{product_ids}"
+    type = "product_detail_page_view"
+    set = { "context.page.title" = "routed" }
+    """
+    row = {"timestamp": "2025-03-01T10:00:00Z", "user_id": "u", "url": "/p/1", name: page}
+
+    together, apart = compared(mapper_of(mapping, IdentityPolicy()), [row] * 3)
+
+    assert together == apart
 
 
 @pytest.mark.parametrize("mapping", MAPPINGS, ids=NAMES)
