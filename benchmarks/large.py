@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 import inputs
-from null_server import ANSWER, read_request
+from null_server import REPLY, read_request
 from run import ROOT, megabytes_of
 
 BASE = 200_000
@@ -52,13 +52,11 @@ class Server:
 
     def _answer(self, connection: socket.socket) -> None:
         room = bytearray(2**20)
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(ANSWER)}\r\n"
-        answer = head.encode() + b"Content-Type: application/json\r\n\r\n" + ANSWER
         with connection:
             while read_request(connection, room):
                 self.first = self.first or time.monotonic()
                 self.requests += 1
-                connection.sendall(answer)
+                connection.sendall(REPLY)
 
 
 def repeat(base: Path, path: Path, times: int) -> Path:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ANSWER = b'{"message":"success","errors":false,"data":[]}'
+REPLY = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+    + str(len(ANSWER)).encode() + b"\r\n\r\n" + ANSWER
+)  # fmt: skip
 NGINX = """
 daemon off; worker_processes 1; pid {place}/pid; error_log stderr crit;
 events {{ }}
@@ -82,14 +86,10 @@ def serve(port: int, seconds: float) -> None:
 
 
 def _answer(connection: socket.socket, seconds: float) -> None:
-    answer = (
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
-        + str(len(ANSWER)).encode() + b"\r\n\r\n" + ANSWER
-    )  # fmt: skip
     room = bytearray(2**20)
     while read_request(connection, room):
         time.sleep(seconds)
-        connection.sendall(answer)
+        connection.sendall(REPLY)
 
 
 def read_request(connection: socket.socket, room: bytearray) -> bool:

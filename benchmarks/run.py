@@ -162,10 +162,10 @@ def all_work(
     one = inputs.write_jsonl(place / "one.jsonl", 1)
     click, requests = "python -c 'import click'", "python -c 'import requests'"
     works += [
-        Work(click, (options.program, "-c", "import click"), 1, unit="starts"),
+        Work(click, (options.program, "-c", "import click"), 1, click, unit="starts"),
         Work("--version", (*upload, "--version"), 1, click, 1 / 1.3, unit="starts"),
         Work("--help", (*upload, "--help"), 1, click, 1 / 1.3, unit="starts"),
-        Work(requests, (options.program, "-c", "import requests"), 1, unit="starts"),
+        Work(requests, (options.program, "-c", "import requests"), 1, requests, unit="starts"),
         Work("an upload of one row", (*upload, str(one), *send, url), 1, requests, 1 / 2.5,
              unit="starts"),
     ]  # fmt: skip
@@ -198,8 +198,6 @@ def table(works: list[Work]) -> str:
     ]
     for work in works:
         is_fixed = isinstance(work.against, float)
-        if work.unit == "starts" and work.against == FLOOR:
-            work.against = work.name
         to = f"{work.against:g} {work.unit} a second" if is_fixed else work.against
         ratio = work.rate / (work.against if is_fixed else rates[work.against])
         wanted = f"{work.target:.2f}" if work.target else ""

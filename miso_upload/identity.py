@@ -158,15 +158,13 @@ class IdentityPolicy:
         for number, (record, place, agent) in enumerate(zip(records, places, agents, strict=True)):
             if place is not None or agent:
                 _complete(record, place, agent)
-            if not (
-                is_always
-                or (is_missing and "user_id" not in record and "anonymous_id" not in record)
-            ):
+            is_needed = "user_id" not in record and "anonymous_id" not in record
+            if not (is_always or (is_missing and is_needed)):
                 continue
             if place is not None:
                 record["anonymous_id"] = self._id_of(place.network, agent or _agent_of(record))
                 derived[number] = True
-            elif self._is_without_address(record, ips[number], forwarded_fors[number]):
+            elif is_needed and self._is_told(ips[number], forwarded_fors[number]):
                 problems.append(number)
         return derived, problems
 
@@ -202,13 +200,9 @@ class IdentityPolicy:
             return self._ids(network, agent)
         return _digest(network, agent, self.salt)
 
-    def _is_without_address(
-        self, record: Record, ip: str | None, forwarded_for: str | None
-    ) -> bool:
-        """Return whether a record would need an address that was given and is none."""
-        is_needed = "user_id" not in record and "anonymous_id" not in record
-        given = _is_given(ip) or (self.believes_forwarded and _is_given(forwarded_for))
-        return is_needed and given
+    def _is_told(self, ip: str | None, forwarded_for: str | None) -> bool:
+        """Return whether a row says where its visitor is, be it an address or not."""
+        return _is_given(ip) or (self.believes_forwarded and _is_given(forwarded_for))
 
 
 def anonymous_id(address: str, user_agent: str | None, *, salt: bytes = b"") -> str:

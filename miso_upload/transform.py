@@ -17,7 +17,7 @@ from miso_upload.advice import survey
 from miso_upload.encoding import JSONEncodeError, encode, encode_joined
 from miso_upload.formats.base import Slice
 from miso_upload.formats.json_rows import readable
-from miso_upload.mapping import Mapped, Skipped, without_nulls
+from miso_upload.mapping import Mapped, MappedRows, Skipped, without_nulls
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection
 from miso_upload.sources.fingerprint import digest
 from miso_upload.user_code import RETURNED_NONE
@@ -157,20 +157,18 @@ class Transform:
 
     def _shape(self, part: Slice, places: Sequence[int], work: _Work) -> _Shaped:
         """Map the rows at `places`; the others are records as they are."""
-        shaped = _Shaped(list(part.rows), list(part.lines), part.rows, [False] * len(part.rows))
         some = [part.rows[place] for place in places], [part.lines[place] for place in places]
-        mapped = self._mapper.apply_all(*some, work.findings, work.busy)
-        for place, record, derived in zip(places, mapped.records, mapped.derived, strict=True):
-            shaped.records[place], shaped.derived[place] = record, derived
+        mapped = MappedRows.unmapped(part.rows)
+        mapped.put(places, self._mapper.apply_all(*some, work.findings, work.busy))
+        shaped = _Shaped(mapped.records, list(part.lines), part.rows, mapped.derived)
         if not mapped.lost:
             return shaped
-        lost = {places[number]: mapped.lost[number] for number in sorted(mapped.lost)}
-        for place, why in lost.items():
+        for place, why in sorted(mapped.lost.items()):
             if isinstance(why, Skipped):
                 work.skip(why.rule)
             else:
                 work.rejections.append(Rejection(part.lines[place], why or (), part.rows[place]))
-        return shaped.without(lost)
+        return shaped.without(mapped.lost)
 
     def _as_read(self, block: Block, rejections: list[Rejection]) -> list[Rejection]:
         """Return rejections with the rows as they stand in the block, and not as they were changed.

@@ -4,11 +4,10 @@ import json
 import math
 import re
 from datetime import datetime
-from pathlib import Path
 
 import jsonschema
 import pytest
-from conftest import ROOT
+from conftest import ROOT, SHARED_DATA
 from generators import IDS, TYPES, damaged_records, records
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +24,7 @@ SECOND = {
     for name in TYPES
 }
 PAGE = (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
-FORMAT_TESTS = Path(__file__).parents[2] / "shared" / "data" / "jsonschema" / "draft2020-12"
+FORMAT_TESTS = SHARED_DATA / "jsonschema" / "draft2020-12"
 
 MOMENTS = (
     "2025-03-01T09:30:00.000Z", "2016-12-31T18:59:60-05:00", "2023-02-29T00:00:00Z",

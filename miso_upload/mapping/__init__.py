@@ -3,7 +3,7 @@
 A `MappingPlan` says what the user asked for; `Mapper` is that, compiled against the schema.
 """
 
-from miso_upload.mapping.builder import Mapped, Skipped, without_nulls
+from miso_upload.mapping.builder import Mapped, MappedRows, Skipped, without_nulls
 from miso_upload.mapping.file import MappingFile, parse_mapping, read_mapping_file
 from miso_upload.mapping.fitting import fitting_preset
 from miso_upload.mapping.header import (
@@ -30,6 +30,7 @@ __all__ = [
     "LOOKS_LIKE_DATA",
     "NO_PRESET",
     "Mapped",
+    "MappedRows",
     "Mapper",
     "MappingFile",
     "MappingPlan",

@@ -59,6 +59,11 @@ class MappedRows(NamedTuple):
     derived: list[bool]
     lost: dict[int, Skipped | tuple[Reason, ...] | None]
 
+    @classmethod
+    def unmapped(cls, rows: Sequence[Any]) -> MappedRows:
+        """Return what rows are before any of them is mapped: as they were read."""
+        return cls(list(rows), [False] * len(rows), {})
+
     def put(self, places: Sequence[int], some: MappedRows) -> None:
         """Take over what the rows at `places` became."""
         for place, record, was_derived in zip(places, some.records, some.derived, strict=True):

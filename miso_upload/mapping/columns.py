@@ -97,13 +97,13 @@ class Columns:
         self.is_safe = _are_apart([path for _, path in paths])
         self._tree = _Tree(paths if self.is_safe else ())
         self._paths = frozenset(path for _, path in paths)
-        self._whole = frozenset(path[0] for _, path in paths if len(path) == 1)
+        self._takes_whole_contexts = ("context",) in self._paths
         places = {part.binding.attribute: place for place, part in enumerate(parts)}
         self._sides = [places.get(name) for name in IDENTITY_COLUMNS]
-        self._looks_at_contexts = "context" in self._whole or (
-            ("context", "ip") in (path[:2] for _, path in paths)
+        self._looks_at_contexts = self._takes_whole_contexts or (
+            ("context", "ip") in (path[:2] for path in self._paths)
         )
-        top = {path[0] for _, path in paths}
+        top = {path[0] for path in self._paths}
         self._surplus = {name: tuple(top - of_type) for name, of_type in allowed.items()}
         self._unused = [column for column in unused if column]
         self._allowed = allowed
@@ -130,13 +130,14 @@ class Columns:
             [None] * len(rows) if place is None else _texts(columns[place].values)
             for place in self._sides
         ]
-        if "context" in self._whole:
+        if self._takes_whole_contexts:
             # The row's own object is not to be written into.
             for record in records:
                 if "context" in record:
                     record["context"] = dict(record["context"])
         derived, problems = self._identity.apply_all(records, *sides)
-        told = dict.fromkeys(problems) | self._to_be_told(derived, *sides)
+        ips, _, forwarded_fors = sides
+        told = dict.fromkeys(problems) | self._to_be_told(derived, ips, forwarded_fors)
         if told:
             return self._map_others(told, rows, routed, findings)
         findings.not_of_type.update(surplus)
@@ -155,7 +156,8 @@ class Columns:
         others = [place for place in range(len(rows)) if place not in odd]
         theirs = [routed[place] for place in others] if routed else ()
         mapped = self.map([rows[place] for place in others], theirs, findings)
-        all_of_them = MappedRows(list(rows), [False] * len(rows), dict(odd))
+        all_of_them = MappedRows.unmapped(rows)
+        all_of_them.lost.update(odd)
         all_of_them.put(others, mapped)
         return all_of_them
 
@@ -207,11 +209,9 @@ class Columns:
         self,
         derived: Sequence[bool],
         ips: Sequence[str | None],
-        user_agents: Sequence[str | None],
         forwarded_fors: Sequence[str | None],
     ) -> dict[int, None]:
         """Return the places of rows with something to be said about whose they are."""
-        del user_agents
         if self._identity.believes_forwarded:
             return {}
         return {

@@ -82,10 +82,8 @@ class Mapper:
     ) -> None:
         self._arguments = (plan, schema, timestamps, identity, columns, as_cells)
         self._plan = plan
-        self._schema = schema
         self._timestamps = timestamps
         self._identity = identity
-        self._columns = columns
         self._cells = as_cells or columns is not None
         self._allowed = {name: schema.allowed(name) for name in schema.types}
         self._bindings = Bindings(plan, schema, timestamps, columns, cells=self._cells)
@@ -146,7 +144,7 @@ class Mapper:
 
         Other than there, a record may have nulls in its objects, which are never to be sent.
         """
-        found = MappedRows(list(rows), [False] * len(rows), {})
+        found = MappedRows.unmapped(rows)
         places = self._unless_skipped(rows, busy, found.lost)
         routed: dict[int, Routed] = {}
         if self._router is not None:
