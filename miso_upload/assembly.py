@@ -41,8 +41,10 @@ from miso_upload.pipeline import Pipeline, PipelineOptions
 from miso_upload.quoting import counted
 from miso_upload.recipe import Recipe
 from miso_upload.rejects import RejectsFile, rejects_path
+from miso_upload.resume import ResumeOptions
 from miso_upload.report import Summary
 from miso_upload.report_file import write_report
+from miso_upload.selecting import SelectingOptions
 from miso_upload.settings import MOST_ROWS, Settings
 from miso_upload.stages import Input, Stages
 from miso_upload.stopping import StopReading, StopSignal
@@ -298,10 +300,18 @@ def _pipeline_options(settings: Settings) -> PipelineOptions:
         max_reject_rate=settings.max_reject_rate,
         stops_on_junk=not settings.dry_run,
         suggests_preset=settings.preset is None and settings.mapping is None,
-        hold_unknown=settings.on_unknown == "hold",
         abandon_unknown=settings.on_unknown == "skip",
-        restart=settings.restart,
-        allow_changed_recipe=settings.allow_changed_mapping,
+        resume=ResumeOptions(
+            restart=settings.restart,
+            changed_mapping=settings.changed_mapping,
+            hold_unknown=settings.on_unknown == "hold",
+        ),
+        selecting=SelectingOptions(
+            send_already_sent=settings.already_sent == "send",
+            send_changed=settings.changed == "send",
+            hold_unknown=settings.on_unknown == "hold",
+        ),
+        forecasts=settings.dry_run,
         after_signal=_AFTER_SIGNAL if settings.lasting else "",
     )
 

@@ -8,11 +8,11 @@
     │   ├── DamagedSourceError (3)  broken in the middle; the rows before were delivered
     │   ├── GoneSourceError (3)     was there a moment ago; its log was rotated perhaps
     │   ├── UnreachableSourceError (3)  in a remote place that does not answer
-    │   ├── ChangedSourceError      rewritten since it was last read
-    │   │   └── ShorterSourceError  truncated, an older copy, or one in the making
+    │   ├── ChangedSourceError      rewritten while it was read
     │   └── JunkError               rows that are mostly not interactions
     ├── LedgerError (3)             the ledger cannot be read or written
-    │   ├── ChangedRecipeError (2)  half a file was sent under another mapping
+    │   ├── ChangedJobError (2)     rows of a source were sent under another mapping
+    │   ├── UnprovenSourceError (2) a ledger of version 0.1 knows it by position only
     │   └── LockedError (5)         another run holds the lock
     ├── DeliveryError (3)           Miso could not be reached or would not answer in time
     │   └── KeyRefusedError (4)     401 or 403
@@ -70,11 +70,7 @@ class UnreachableSourceError(SourceError):
 
 
 class ChangedSourceError(SourceError):
-    """An input was rewritten or truncated since it was last read."""
-
-
-class ShorterSourceError(ChangedSourceError):
-    """An input ends before what was read of it before, or what is known by its beginning, does."""
+    """An input was rewritten or truncated while it was read."""
 
 
 class JunkError(SourceError):
@@ -87,8 +83,14 @@ class LedgerError(MisoUploadError):
     exit_code = 3
 
 
-class ChangedRecipeError(LedgerError):
-    """Half of a source was sent under another mapping or schema."""
+class ChangedJobError(LedgerError):
+    """Rows of a source were sent under another mapping or schema, and come out differently now."""
+
+    exit_code = 2
+
+
+class UnprovenSourceError(LedgerError):
+    """A ledger without content keys knows a source, and nothing proves which rows Miso has."""
 
     exit_code = 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,16 +11,17 @@ from miso_upload.assembly import ledger_paths
 from miso_upload.encoding import readable
 from miso_upload.errors import LedgerError, SourceError
 from miso_upload.ledger import Ledger
+from miso_upload.locking import Locked
 from miso_upload.quoting import one_line
 from miso_upload.records import Rejection
 from miso_upload.rejects import rejection_line
 from miso_upload.sources import Source, is_remote, shown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from miso_upload.accounting import Totals
-    from miso_upload.ledger import Entry, LedgerSpan
+    from miso_upload.ledger import LedgerSpan, Scan
     from miso_upload.sources import ReadingOptions
 
 
@@ -52,37 +54,45 @@ def statuses(state_dir: Path, names: Iterable[str], options: ReadingOptions) -> 
             raise SourceError(
                 f"{name}: is a directory; name files, or none to see all that was uploaded"
             )
-    heads = {shown_name(name): _head(name, options) for name in names}
-    missing = {
-        name
-        for name, head in heads.items()
-        if head is None and (is_remote(name) or not Path(name).exists())
-    }
-    found = []
+    found: list[Status] = []
+    missing = dict.fromkeys(map(shown_name, names))
     for path in ledger_paths(state_dir):
-        ledger = Ledger(path)
-        about = ledger.about()
-        entries = ledger.entries() if not names else _matching(ledger, heads)
-        found += [
-            Status(
-                entry.name,
-                about.get("server", "?"),
-                about.get("target", "?"),
-                entry.seen_at.isoformat(timespec="seconds"),
-                ledger.totals(entry),
-                entry.superseded,
-            )
-            for entry in entries
-        ]
-        missing.difference_update(entry.name for entry in entries)
-        ledger.close()
-    for name in heads:
-        if name in missing:
+        with closing(_opened(path)) as ledger:
+            about = ledger.about()
+            scans = ledger.scans.all() if not names else _matching(ledger, names, options)
+            found += [_status(ledger, scan, about) for scan in scans]
+        for scan in scans:
+            missing.pop(scan.name, None)
+    _check_missing(names, missing, found)
+    return found
+
+
+def _status(ledger: Ledger, scan: Scan, about: Mapping[str, str]) -> Status:
+    return Status(
+        scan.name,
+        about.get("server", "?"),
+        about.get("target", "?"),
+        scan.seen_at.isoformat(timespec="seconds"),
+        ledger.totals(scan),
+        scan.superseded,
+    )
+
+
+def _check_missing(
+    names: Iterable[str], missing: Collection[str], found: Collection[Status]
+) -> None:
+    """Complain of a name that is neither a file nor known.
+
+    Raises:
+        SourceError: There is one.
+    """
+    for name in names:
+        unknown = shown_name(name) in missing
+        if unknown and (is_remote(name) or not Path(name).exists()) and not found:
             raise SourceError(
                 f"{name}: no such file, and no source of that name is known; 'miso-upload status' "
                 "lists those that are"
             )
-    return found
 
 
 def status_text(found: Iterable[Status]) -> str:
@@ -112,31 +122,35 @@ def rejections_again(state_dir: Path, name: str, options: ReadingOptions) -> Ite
         ChangedSourceError: The input is not what it was.
     """
     shown = shown_name(name)
-    heads = {shown: _head(name, options)}
     for path in ledger_paths(state_dir):
-        ledger = Ledger(path)
-        try:
-            for entry in _matching(ledger, heads):
-                gone = heads[shown] is None and (is_remote(name) or not Path(name).exists())
-                if gone:
-                    for rejection in ledger.rejections(entry):
-                        yield rejection_line(shown, rejection)
+        with closing(_opened(path)) as ledger:
+            for scan in _matching(ledger, [name], options):
+                if is_remote(name) or Path(name).exists():
+                    yield from _rejected_rows(ledger, scan, name, options)
                 else:
-                    yield from _rejected_rows(ledger, entry, name, options)
+                    for rejection in ledger.rejections(scan):
+                        yield rejection_line(shown, rejection)
                 return
-        finally:
-            ledger.close()
     raise LedgerError(f"{shown}: nothing is known of it; 'miso-upload status' lists what is")
 
 
+def _opened(path: Path) -> Ledger:
+    """Open a ledger to read it; one of version 0.1 is brought up to date first."""
+    ledger = Ledger.to_read(path)
+    if ledger is not None:
+        return ledger
+    with Locked(path):
+        return Ledger(path)
+
+
 def _rejected_rows(
-    ledger: Ledger, entry: Entry, name: str, options: ReadingOptions
+    ledger: Ledger, scan: Scan, name: str, options: ReadingOptions
 ) -> Iterator[bytes]:
     with Source(name, options) as source:
-        spans = iter(ledger.spans_with_rejections(entry))
+        spans = iter(ledger.spans_with_rejections(scan))
         span: LedgerSpan | None = None
         rows: dict[int, Any] = {}
-        for rejection in ledger.rejections(entry):
+        for rejection in ledger.rejections(scan):
             while span is None or rejection.line not in rows:
                 following = next(spans, None)
                 if following is None:
@@ -152,7 +166,7 @@ def _rejected_rows(
 def _rows(source: Source, span: LedgerSpan) -> dict[int, Any]:
     """Return the rows of a span as they are read now, by line."""
     block = source.again(span)
-    if not span.digest:
+    if not span.checksum:
         return {span.first_line: block.data[:200].decode(errors="replace")}
     rows: dict[int, Any] = {}
     for part in source.format.slices(block):
@@ -161,21 +175,28 @@ def _rows(source: Source, span: LedgerSpan) -> dict[int, Any]:
     return rows
 
 
-def _head(name: str, options: ReadingOptions) -> Any:  # noqa: ANN401 -- a Head, or None
+def _matching(ledger: Ledger, names: Iterable[str], options: ReadingOptions) -> list[Scan]:
+    """Return the scans of the sources that lie at these paths or have their content now."""
+    found: dict[int, Scan] = {}
+    for name in names:
+        scans = _by_content(ledger, name, options)
+        shown = shown_name(name)
+        scans = scans or [scan for scan in ledger.scans.all() if scan.name == shown]
+        found.update((scan.id, scan) for scan in scans)
+    return list(found.values())
+
+
+def _by_content(ledger: Ledger, name: str, options: ReadingOptions) -> list[Scan]:
     try:
         with Source(name, options) as source:
-            return source.head
+            identity = source.identity
+            here = ledger.scans.of_key(identity.key)
+            if here:
+                return here
+            return [
+                scan
+                for scan in ledger.scans.candidates(identity, source.name, source.beginning)
+                if source.can_reopen and source.has(ledger.spans(scan))
+            ]
     except SourceError:
-        return None
-
-
-def _matching(ledger: Ledger, heads: dict[str, Any]) -> list[Entry]:
-    """Return the entries that a file's content, or else its name, points at."""
-    found: dict[int, Entry] = {}
-    for name, head in heads.items():
-        known = ledger.recognise(head) if head is not None else None
-        named = (
-            [known] if known else [e for e in ledger.entries() if e.name == name and head is None]
-        )
-        found.update((entry.id, entry) for entry in named)
-    return list(found.values())
+        return []

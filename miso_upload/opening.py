@@ -79,7 +79,7 @@ def open_inputs(
         except MisoUploadError:
             source.close()
             raise
-        if key and source.head.data.strip() == key:
+        if key and source.beginning.strip() == key:
             listener.noted(f"{shown_name(name)}: left out, it holds the API key")
             source.close()
             continue
@@ -87,7 +87,7 @@ def open_inputs(
             listener.noted(
                 f"{source.name}: its first row is the names of --columns, and taken for a header"
             )
-        times[name] = first_time(source.head.data)
+        times[name] = first_time(source.beginning)
         if source.can_reopen:
             source.close()
         again = partial(Source, name, options) if source.can_reopen else partial(_same, source)

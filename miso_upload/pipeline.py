@@ -13,32 +13,33 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.delivery import DeliveryPool
 from miso_upload.errors import (
+    ChangedSourceError,
     DamagedSourceError,
     InterruptedRunError,
     JunkError,
     LedgerError,
     MisoUploadError,
-    ShorterSourceError,
     SourceError,
 )
 from miso_upload.junk import JunkGuard
 from miso_upload.ledger import Settlement
-from miso_upload.records import Receipt
+from miso_upload.records import Receipt, Selection
 from miso_upload.report import NOTING, READING, TRANSFORMING, WAITING, SourceSummary
-from miso_upload.resuming import Resuming, entry_for, is_beginning, spans_to_compare
-from miso_upload.sources.fingerprint import HEAD_BYTES
+from miso_upload.resume import Comparison, ResumeOptions, Resumer
+from miso_upload.selecting import SelectingOptions, Selector
 from miso_upload.stopping import StopReading
 from miso_upload.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from miso_upload.ledger import Entry, Ledger
+    from miso_upload.ledger import Ledger, LedgerSpan, Scan
     from miso_upload.listener import Listener
     from miso_upload.records import Batch, Block, Leftover, Rejection
     from miso_upload.rejects import RejectsFile
     from miso_upload.report import Summary
+    from miso_upload.resume import Start
     from miso_upload.sources import Source
     from miso_upload.stages import Input, Stages
     from miso_upload.stopping import StopSignal
@@ -53,10 +54,10 @@ class PipelineOptions:
         max_reject_rate: The share of rejected rows beyond which the run stops; 1 never stops.
         stops_on_junk: Whether it stops at all, or only says so (a dry run).
         suggests_preset: Where it stops, it names a preset that the rows look like.
-        hold_unknown: Unknown records are not sent again.
-        abandon_unknown: Nor will they be by a later run.
-        restart: Start every source over.
-        allow_changed_recipe: Go on with a source that was begun under another recipe.
+        abandon_unknown: Unknown records are not sent again, by no later run either.
+        resume: How sources are resumed.
+        selecting: What is sent although Miso may have it.
+        forecasts: Nothing is sent; what would be sent counts as sent for the inputs that follow.
         after_signal: What to say of going on after a signal.
         patience: How long to wait for deliveries when the run is interrupted, in seconds.
     """
@@ -65,10 +66,10 @@ class PipelineOptions:
     max_reject_rate: float = 0.1
     stops_on_junk: bool = True
     suggests_preset: bool = False
-    hold_unknown: bool = False
     abandon_unknown: bool = False
-    restart: bool = False
-    allow_changed_recipe: bool = False
+    resume: ResumeOptions = field(default_factory=ResumeOptions)
+    selecting: SelectingOptions = field(default_factory=SelectingOptions)
+    forecasts: bool = False
     after_signal: str = ""
     patience: float = 30.0
 
@@ -76,16 +77,17 @@ class PipelineOptions:
 class _Job(NamedTuple):
     """A batch on its way, and whose it is."""
 
-    at: _Place
+    at: _OpenSource
     batch: Batch
     leftover: Leftover | None
+    selection: Selection
 
 
 @dataclass(slots=True)
-class _Place:
-    """A source that is being worked on."""
+class _OpenSource:
+    """A source that is being read."""
 
-    entry: Entry
+    scan: Scan
     rejects: RejectsFile | None
     shown: str
     """What stands before a line number in messages."""
@@ -93,16 +95,14 @@ class _Place:
     proven: bool
     """It is known to hold interactions: some of its rows became records, now or in earlier runs."""
     is_new: bool
-    """It was entered into the ledger by this run."""
-    recipe: str
-    met: bool
-    """The ledger knows it under the name and with the beginning that it has now."""
-    caught_up: bool = False
-    """The input at hand has everything that was read of the source before."""
+    """Its scan began in this run."""
+    job: str
+    selector: Selector
+    without_keys: dict[int, LedgerSpan]
+    """Spans of a ledger of version 0.1, by their beginning, whose content keys are to be noted."""
     whole: bool = False
-    """An input with this content was read to its end."""
-    cut_off: list[SourceError] = field(default_factory=list)
-    """Of inputs that end too soon; where another one is whole, they were copies in the making."""
+    """It was read to its end."""
+    damage: DamagedSourceError | None = None
 
 
 class Pipeline:
@@ -110,6 +110,7 @@ class Pipeline:
 
     Args:
         ledger: Knows what was done and is told what is done.
+        known: A ledger that only says which records Miso has, for a run that sends nothing.
         stages: Do what is to be done with blocks and batches.
         options: How.
         stop: Set when nothing more should be sent.
@@ -126,8 +127,11 @@ class Pipeline:
         stop: StopSignal,
         listener: Listener,
         summary: Summary,
+        known: Ledger | None = None,
     ) -> None:
         self._ledger = ledger
+        self._known = known
+        self._resumer = Resumer(ledger, options.resume, listener)
         self._stages = stages
         self._options = options
         self._stop = stop
@@ -147,10 +151,10 @@ class Pipeline:
             LedgerError: The ledger cannot be used, so that nothing can be said for certain.
         """
         started = time.monotonic()
-        places: list[_Place] = []
+        sources: list[_OpenSource] = []
         try:
             for each in inputs:
-                self._work_through(each, places)
+                self._work_through(each, sources)
                 if self._stop.is_set():
                     break
         except MisoUploadError as error:
@@ -163,25 +167,25 @@ class Pipeline:
                 self._drain()
             finally:
                 self._pool.close()
-                for place in places:
-                    if place.rejects is not None:
-                        place.rejects.close()
-        for place in places:
-            if not place.whole:
-                self._summary.problems += place.cut_off
-            place.summary.totals = self._ledger.totals(place.entry)
-            place.summary.open_unknown = self._ledger.open_unknown(place.entry)
-            if place.is_new and self._ledger.last_span(place.entry) is None:
-                self._ledger.forget(place.entry)
+                for source in sources:
+                    if source.rejects is not None:
+                        source.rejects.close()
+        for source in sources:
+            source.summary.totals = self._ledger.totals(source.scan)
+            source.summary.open_unknown = self._ledger.open_unknown(source.scan)
+            if source.is_new and self._ledger.last_span(source.scan) is None:
+                self._ledger.drop_empty(source.scan)
+        self._note_damage(sources)
+        self._summary.accepted_at_target = self._ledger.accepted_total()
         self._summary.seconds = time.monotonic() - started
         self._summary.seconds_by_activity = dict(self._watch.seconds)
 
-    def _work_through(self, each: Input, places: list[_Place]) -> None:
+    def _work_through(self, each: Input, sources: list[_OpenSource]) -> None:
         try:
             with self._stop.reading():
                 opened = each.open()
             with opened as source:
-                self._upload(each, source, places)
+                self._upload(each, source, sources)
         except StopReading:
             return
         except JunkError:
@@ -190,134 +194,174 @@ class Pipeline:
             # The other inputs have done nothing wrong.
             self._summary.problems.append(error)
 
-    def _upload(self, each: Input, source: Source, places: list[_Place]) -> None:
-        if source.body_start >= len(source.head.identity) < HEAD_BYTES:
-            # Without a row, it would be recognised in every source with the same header.
+    def _upload(self, each: Input, source: Source, sources: list[_OpenSource]) -> None:
+        if source.is_empty:
             self._summary.sources.append(SourceSummary(each.name))
             self._listener.noted(f"{each.name}: has no rows")
             return
-        place = self._take_up(each, source, places)
-        try:
-            self._upload_rows(each, source, place)
-        except (DamagedSourceError, ShorterSourceError) as error:
-            shorter = isinstance(error, ShorterSourceError)
-            if shorter and is_beginning(source, self._ledger.spans(place.entry)):
-                self._note_beginning(each, place)
-                return
-            if place.whole and place.caught_up:
-                raise
-            place.cut_off.append(error)
-        else:
-            place.whole = place.whole or not self._stop.is_set()
-
-    def _note_beginning(self, each: Input, place: _Place) -> None:
-        place.met = True
-        known = place.entry.name
-        longer = f"{known}, which is longer" if known != each.name else "a longer file"
-        self._listener.noted(f"{each.name}: all of its rows were read as part of {longer}")
-
-    def _upload_rows(self, each: Input, source: Source, place: _Place) -> None:
+        job = each.job(source)
         transform = each.prepare(source)
-        rows = self._ledger.totals(place.entry).rows
-        blocks = self._watch.over(self._blocks(source, place), READING)
+        with self._stop.reading():
+            start = self._resumer.start(
+                source, each.name, job, lambda until: self._compare(source, transform, until)
+            )
+        at = self._take_up(each, source, start, job)
+        sources.append(at)
+        if start.unchanged:
+            at.whole = True
+            return
+        try:
+            self._upload_rows(each, source, at, start, transform)
+        except DamagedSourceError as error:
+            at.damage = error
+        else:
+            at.whole = not self._stop.is_set()
+            if at.whole and not source.waits:
+                self._ledger.complete(at.scan)
+
+    def _upload_rows(
+        self,
+        each: Input,
+        source: Source,
+        at: _OpenSource,
+        start: Start,
+        transform: Callable[[Block], Batch],
+    ) -> None:
+        rows = at.summary.before.rows
+        blocks = self._watch.over(self._blocks(source, start), READING)
         made = self._stages.transforms.run(transform, blocks, source.path)
         for batch, leftover in self._watch.over(made, TRANSFORMING):
             self._listener.reading(each.name, source.raw_position)
+            if batch.start in at.without_keys:
+                span = at.without_keys.pop(batch.start)
+                self._ledger.remember_keys(at.scan, batch, span)
+                if leftover is None:
+                    continue
             rows += batch.rows
-            self._check(place, batch, leftover)
-            self._send(_Job(place, batch, leftover))
+            self._check(at, batch, leftover)
+            self._send(at, batch, leftover)
             if self._stop.is_set():
                 return
+        if at.scan.keyless:
+            self._ledger.fill_in(at.scan)
         if not rows:
             self._listener.noted(f"{each.name}: has no rows")
-        if (befell := source.what_befell()) is not None:
-            self._listener.noted(f"{each.name}: {befell}")
+        if (happened := source.what_befell()) is not None:
+            self._listener.noted(f"{each.name}: {happened}")
 
-    # -- where to go on ----------------------------------------------------------------------------
+    # -- where to begin ----------------------------------------------------------------------------
 
-    def _take_up(self, each: Input, source: Source, places: list[_Place]) -> _Place:
-        """Find the source in the ledger, whatever it was called, or enter it."""
-        ledger, said = self._ledger, self._options
-        options = Resuming(each.recipe(source), said.restart, said.allow_changed_recipe)
-        known = ledger.recognise(source.head)
-        if known is None and not said.restart:
-            known = ledger.reaching_beyond(source.head)
-        for place in places:
-            if known is not None and place.entry.id == known.id:
-                self._listener.noted(f"{each.name}: has the content of {place.summary.name}")
-                return place
-        rejected = ledger.totals(known).rejected if known is not None else 0
-        entry = entry_for(each.name, source.head, known, ledger, options, self._listener)
-        is_new = known is None
-        summary = SourceSummary(each.name, before=ledger.totals(entry), superseded=entry.superseded)
-        if rejected and not summary.before.rows and each.rejects is not None:
-            # It was started over, and what was rejected before is read and judged again.
+    def _take_up(self, each: Input, source: Source, start: Start, job: str) -> _OpenSource:
+        scan = start.scan
+        before = self._ledger.totals(scan)
+        if start.is_new and each.rejects is not None:
+            # All of its rows are validated again.
             each.rejects.begin_anew(each.name)
+        summary = SourceSummary(each.name, before=before, superseded=scan.superseded)
         self._summary.sources.append(summary)
-        shown = f"{each.name}:" if source.format.by_line else f"{each.name}:item "
-        proven = summary.before.rows > summary.before.rejected + summary.before.skipped
-        places.append(
-            _Place(entry, each.rejects, shown, summary, proven, is_new, options.recipe, is_new)
+        readers = [(self._ledger.contents.reader(scan.id, start.met), self._ledger.scans.name_of)]
+        if self._known is not None:
+            known = self._known
+            readers.insert(0, (known.contents.reader(0), known.scans.name_of))
+        return _OpenSource(
+            scan=scan,
+            rejects=each.rejects,
+            shown=f"{each.name}:" if source.format.by_line else f"{each.name}:item ",
+            summary=summary,
+            proven=before.rows > before.rejected + before.skipped,
+            is_new=start.is_new,
+            job=job,
+            selector=Selector(readers, self._options.selecting),
+            without_keys={span.start: span for span in start.without_keys},
         )
-        return places[-1]
 
-    def _blocks(self, source: Source, place: _Place) -> Iterator[tuple[Block, Leftover | None]]:
+    def _compare(
+        self, source: Source, transform: Callable[[Block], Batch], until: int
+    ) -> Comparison:
+        """Return how many of the first records before an offset Miso has, as they come out now.
+
+        An input that can be read only once is compared by nothing, since its rows would be gone.
+        """
+        if not source.can_reopen:
+            return Comparison(0, 0)
+        reader = self._ledger.contents.reader(0)
+        compared = known = 0
+        for block in self._stop.interruptible(source.blocks(source.body_start, source.body_line)):
+            if block.start >= until or compared >= _MOST_COMPARED:
+                break
+            batch = transform(block)
+            days = reader.days_known(batch.keyed.days)
+            found = reader.look_up(batch.keyed)
+            compared += sum(day in days for day in batch.keyed.days)
+            known += len(found.already_sent) + len(found.unknown)
+        return Comparison(compared, known)
+
+    def _blocks(self, source: Source, start: Start) -> Iterator[tuple[Block, Leftover | None]]:
         """Yield the blocks with work left, and then everything behind the last known span."""
-        entry = place.entry
-        place.caught_up = False
-        todo = self._ledger.unfinished(entry, hold_unknown=self._options.hold_unknown)
-        starts = {each.start for each in todo}
-        last = self._ledger.last_span(entry)
-        for known in spans_to_compare(source, entry, todo, self._ledger):
+        leftovers = {span.start: span for span in start.leftovers}
+        for known in start.without_keys or start.leftovers:
             with self._stop.reading():
                 block = source.again(known)
-            if known.start in starts:
-                self._meet(source, place)
-                yield block, known.leftover
-        start, line = source.body_start, source.body_line
-        if last is not None:
-            start, line = last.end, last.next_line
-        self._meet(source, place)
-        place.caught_up = True
-        for block in self._stop.interruptible(source.blocks(start, line)):
+            yield block, leftovers[known.start].leftover if known.start in leftovers else None
+        for block in self._stop.interruptible(source.blocks(start.offset, start.line)):
             yield block, None
 
-    def _meet(self, source: Source, place: _Place) -> None:
-        """Note a known source under its name of now, once it is seen to be what it was."""
-        if not place.met:
-            known, head = place.entry, source.head
-            place.entry = self._ledger.meet_again(known, source.name, head, place.recipe)
-            place.met = True
+    def _note_damage(self, sources: Sequence[_OpenSource]) -> None:
+        """Report damaged inputs; one of which another input has all records is only mentioned."""
+        for source in sources:
+            if source.damage is None:
+                continue
+            whole = next((other for other in sources if _has_all_of(other, source)), None)
+            if whole is None:
+                self._summary.problems.append(source.damage)
+            else:
+                self._listener.noted(
+                    f"{source.damage} All records before the damage are in {whole.summary.name}, "
+                    "which is whole, so nothing is missing."
+                )
 
-    def _check(self, place: _Place, batch: Batch, leftover: Leftover | None) -> None:
+    def _check(self, at: _OpenSource, batch: Batch, leftover: Leftover | None) -> None:
         """Stop before junk is loaded."""
         self._listener.transformed(batch)
-        place.proven = place.proven or bool(batch.lines)
+        at.proven = at.proven or bool(batch.lines)
         if leftover is None:
             self._guard.count(batch.rows, len(batch.rejections), batch.skipped)
-        trusted = place.proven or self._ledger.has_proven(place.recipe)
-        name, shown = place.summary.name, place.shown
-        self._guard.look_at(batch, name, shown, proven=place.proven, trusted=trusted)
+        trusted = at.proven or self._ledger.has_proven(at.job)
+        name, shown = at.summary.name, at.shown
+        self._guard.look_at(batch, name, shown, proven=at.proven, trusted=trusted)
 
     # -- sending and settling ----------------------------------------------------------------------
 
-    def _send(self, job: _Job) -> None:
+    def _send(self, at: _OpenSource, batch: Batch, leftover: Leftover | None) -> None:
         """Start the delivery of a batch as soon as there is room, settling others meanwhile."""
         while self._pool.full and not self._stop.is_set():
             with self._watch.on(WAITING):
                 self._settle_finished(timeout=0.5)
         if self._stop.is_set():
             return
-        if job.leftover is None or job.leftover.everything:
-            self._summary.findings.add(job.batch.findings, job.at.shown)
-        if not job.batch.lines:
+        if leftover is None or leftover.everything:
+            self._summary.findings.add(batch.findings, at.shown)
+        with self._watch.on(NOTING):
+            selection = at.selector.select(batch, leftover, self._settle_all)
+        if self._stop.is_set():
+            return
+        at.summary.note_origins(selection)
+        job = _Job(at, batch, leftover, selection)
+        if not selection.sends(batch):
             self._settle(job, _NOTHING)
             return
         with self._watch.on(NOTING):
-            self._ledger.intend(job.at.entry, job.batch)
-        self._pool.start(job, lambda: self._stages.deliverer.deliver(job.batch, job.leftover))
+            self._ledger.intend(at.scan, batch, selection)
+        self._pool.start(job, lambda: self._stages.deliverer.deliver(batch, selection))
         self._listener.sending(len(self._pool))
         self._settle_finished(timeout=0)
+
+    def _settle_all(self) -> bool:
+        """Wait for the outcome of everything in flight; return whether there was anything."""
+        any_in_flight = bool(len(self._pool))
+        while len(self._pool) and not self._stop.is_set():
+            self._settle_finished(timeout=0.5)
+        return any_in_flight
 
     def _settle_finished(self, timeout: float) -> None:
         for job, receipt in self._pool.finished(timeout):
@@ -335,15 +379,22 @@ class Pipeline:
             self._note_stop(receipt.stop)
 
     def _note(self, job: _Job, receipt: Receipt) -> None:
-        """Write into the ledger what became of a batch, and its rejections into their file."""
+        """Write into the ledger the outcome of a batch, and its rejections into their file."""
         at, batch = job.at, job.batch
-        new = self._ledger.unseen(at.entry, batch, receipt, job.leftover)
-        rejects_file = self._set_aside(at, new) if new else None
+        new = self._ledger.unseen(at.scan, batch, receipt, job.leftover)
+        rejects_file = self._reject(at, new) if new else None
         settlement = Settlement(
-            batch, receipt, job.leftover, new, self._options.abandon_unknown, rejects_file
+            batch=batch,
+            selection=job.selection,
+            receipt=receipt,
+            leftover=job.leftover,
+            rejections=new,
+            abandon_unknown=self._options.abandon_unknown,
+            forecasts=self._options.forecasts,
+            rejects_file=rejects_file,
         )
         try:
-            self._ledger.settle(at.entry, settlement)
+            self._ledger.settle(at.scan, settlement)
         except LedgerError:
             if rejects_file is not None and at.rejects is not None:
                 at.rejects.take_back()
@@ -351,7 +402,7 @@ class Pipeline:
         if job.leftover is None:
             self._guard.count(0, len(receipt.rejections))
 
-    def _set_aside(self, at: _Place, new: Sequence[Rejection]) -> tuple[Path, int] | None:
+    def _reject(self, at: _OpenSource, new: Sequence[Rejection]) -> tuple[Path, int] | None:
         """Count and write rejections; return the rejects file and how long it is now."""
         self._summary.reject(new, at.shown)
         if at.rejects is None:
@@ -397,3 +448,15 @@ class Pipeline:
 
 
 _NOTHING = Receipt()
+_MOST_COMPARED = 10_000
+"""How many records are compared with the ledger where the options have changed."""
+
+
+def _has_all_of(other: _OpenSource, damaged: _OpenSource) -> bool:
+    """Return whether all records that were read of a damaged input are in another one, whole."""
+    if other is damaged or not other.whole:
+        return False
+    theirs, mine = other.summary, damaged.summary
+    records = mine.totals.accepted + mine.totals.already_sent
+    shared = mine.already_sent_from[theirs.name] + theirs.already_sent_from[mine.name]
+    return records == shared and not (mine.totals.unknown or mine.totals.pending)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from miso_upload.sitemap import SiteMap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 MOST_NAMES = 1_000
@@ -192,6 +192,36 @@ class Leftover:
     unknown: frozenset[int] = frozenset()
     pending: frozenset[int] = frozenset()
     everything: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which records of a batch are sent, by their indices in it, and why the others are not.
+
+    Attributes:
+        fresh: Miso certainly does not have them; None for all records of the batch.
+        doubtful: They may be at Miso already, since nobody knows the outcome of a request with a
+            copy of them; they are sent again.
+        held: The same, but they are not sent.
+        already_sent: Miso has them; for each the source that they were sent from.
+        changed: The same for those whose natural key Miso has with other content.
+    """
+
+    fresh: Sequence[int] | None = None
+    doubtful: Sequence[int] = ()
+    held: Sequence[int] = ()
+    already_sent: Mapping[int, str] = field(default_factory=dict)
+    changed: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def left_out(self) -> int:
+        """Return how many records Miso has, so that they are not sent."""
+        return len(self.already_sent) + len(self.changed)
+
+    def sends(self, batch: Batch) -> int:
+        """Return how many records of `batch` are sent."""
+        fresh = len(batch.lines) if self.fresh is None else len(self.fresh)
+        return fresh + len(self.doubtful)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from miso_upload.errors import MisoUploadError
-    from miso_upload.records import Rejection
+    from miso_upload.records import Rejection, Selection
 
 REPORT_VERSION = 1
 READING, TRANSFORMING, WAITING, NOTING = "reading", "transforming", "waiting for Miso", "ledger"
 """What a run spends its time on."""
 _MOST_LISTED = 10
+_MOST_ORIGINS = 3
 _MOST_PAGES = 100
 _INDENT = "  "
 _ENOUGH_RECORDS = 100
@@ -46,6 +47,7 @@ class SourceSummary:
         totals: Of all its rows, over all runs.
         before: The same before this run.
         superseded: Rows that Miso had accepted before `--restart`.
+        already_sent_from: How many of this run's already sent records each other source has.
         rejects_file: Where its rejected rows are.
     """
 
@@ -53,8 +55,15 @@ class SourceSummary:
     totals: Totals = field(default_factory=Totals)
     before: Totals = field(default_factory=Totals)
     superseded: int = 0
+    already_sent_from: Counter[str] = field(default_factory=Counter)
     open_unknown: int = 0
     rejects_file: str | None = None
+
+    def note_origins(self, selection: Selection) -> None:
+        """Count which sources Miso has records from that are not sent again."""
+        for found in (selection.already_sent, selection.changed):
+            if found:
+                self.already_sent_from.update(found.values())
 
 
 @dataclass(slots=True)
@@ -79,6 +88,7 @@ class Summary:
         advice: What the user may want to do next.
         arrived: In a sandbox, what it says that it accepted.
         groups: The group of each type, to list types by.
+        accepted_at_target: How many rows Miso has accepted at this target, from all sources.
     """
 
     mode: str
@@ -99,6 +109,7 @@ class Summary:
     advice: list[str] = field(default_factory=list)
     arrived: dict[str, Any] | None = None
     groups: dict[str, str] = field(default_factory=dict)
+    accepted_at_target: int = 0
 
     @property
     def totals(self) -> Totals:
@@ -205,12 +216,14 @@ class Summary:
             "balanced": self.balanced,
             "totals": _totals(self.totals),
             "this_run": _totals(self.totals - self.before),
+            "accepted_at_target": self.accepted_at_target,
             "sources": [
                 {
                     "name": source.name,
                     "totals": _totals(source.totals),
                     "this_run": _totals(source.totals - source.before),
                     "accepted_before_restart": source.superseded,
+                    "already_sent_from": dict(source.already_sent_from.most_common()),
                     "rejects_file": source.rejects_file,
                 }
                 for source in self.sources
@@ -263,17 +276,24 @@ class Summary:
         now = self.totals - self.before
         if self.mode == "dry-run":
             totals = self.totals
+            known = f"{totals.already_sent:,} already sent + " if totals.already_sent else ""
             yield (
-                f"{counted(totals.rows, 'row')} read = {totals.pending:,} valid + "
+                f"{counted(totals.rows, 'row')} read = {totals.pending:,} valid + {known}"
                 f"{totals.rejected:,} rejected + {totals.skipped:,} skipped"
             )
+            yield from self._origins()
             yield (
                 f"{_INDENT}would send {counted(self.requests, 'chunk')}, {self.bytes_sent:,} "
                 "bytes; nothing was sent"
             )
             return
         yield self.totals.as_sentence() + ("" if self.balanced else "   DOES NOT ADD UP")
+        yield from self._origins()
         waiting = self.totals.pending + self.totals.unknown
+        nothing_sent = not (now.accepted or now.rejected or now.skipped)
+        if now.rows and nothing_sent and not waiting:
+            yield f"{_INDENT}nothing new: Miso has all of them already"
+            return
         if self.before.rows and self.totals == self.before and not waiting:
             yield f"{_INDENT}nothing new: all of them were settled by earlier runs"
             if self.before.rejected:
@@ -302,6 +322,26 @@ class Summary:
             yield f"{_INDENT}{self.bottleneck}"
         if self.mode == "server-dry-run":
             yield f"{_INDENT}a dry run: Miso validated the records and stored none"
+
+    def _origins(self) -> Iterator[str]:
+        """Yield which sources Miso has the records from that were not sent again."""
+        for source in self.sources:
+            found = source.already_sent_from.most_common()
+            for name, count in found[:_MOST_ORIGINS]:
+                whence = "an earlier version of it" if name == source.name else name
+                yield f"{_INDENT}{count:,} of {source.name} were already sent from {whence}"
+            rest = sum(count for _, count in found[_MOST_ORIGINS:])
+            if rest:
+                yield (
+                    f"{_INDENT}{rest:,} of {source.name} were already sent from "
+                    f"{len(found) - _MOST_ORIGINS} other sources"
+                )
+        changed = (self.totals - self.before).changed
+        if changed:
+            yield (
+                f"{_INDENT}{changed:,} of the already sent have changed since they were sent; "
+                "Miso has the old version, and --changed send sends the new one too"
+            )
 
     def _rejected(self) -> Iterator[str]:
         listed = self.most_common_reasons()

@@ -98,7 +98,13 @@ class Settings:
     target: str | None = None
     """A name for the target in place of the key's fingerprint, to keep when the key is changed."""
     restart: bool = False
-    allow_changed_mapping: bool = False
+    """Forget what was sent from the inputs, and send all of their records."""
+    already_sent: Literal["leave-out", "send"] = "leave-out"
+    """What to do with records that Miso has, from another source or an earlier version."""
+    changed: Literal["leave-out", "send"] = "leave-out"
+    """What to do with records whose natural key Miso has with other content."""
+    changed_mapping: Literal["stop", "send", "continue"] = "stop"
+    """What to do where rows of an input were sent under other options and come out differently."""
 
     # Results
     rejects: str | None = None

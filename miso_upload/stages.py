@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from miso_upload.records import Batch, Block, Leftover, Receipt
+    from miso_upload.records import Batch, Block, Leftover, Receipt, Selection
     from miso_upload.rejects import RejectsFile
     from miso_upload.sources import Source
 
@@ -25,22 +25,22 @@ class Input:
         open: Opens it for reading.
         prepare: Returns the transform for it, once it is open.
         rejects: Where its rejected rows go, if anywhere.
-        recipe: Returns the mapping and schema as text; two sources with the same one make the same
-            records of the same rows.
+        job: Returns the job fingerprint; two sources with the same one make the same records of the
+            same rows.
     """
 
     name: str
     open: Callable[[], Source]
     prepare: Callable[[Source], Callable[[Block], Batch]]
     rejects: RejectsFile | None
-    recipe: Callable[[Source], str]
+    job: Callable[[Source], str]
 
 
 class Delivers(Protocol):
     """What takes batches to their end; `Deliverer`, or a stand-in."""
 
-    def deliver(self, batch: Batch, leftover: Leftover | None = None) -> Receipt:
-        """Send the records of `batch` and return what became of them."""
+    def deliver(self, batch: Batch, selection: Selection | None = None) -> Receipt:
+        """Send the selected records of `batch`, by default all, and return the outcome."""
 
 
 class Transforms(Protocol):

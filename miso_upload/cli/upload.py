@@ -305,8 +305,22 @@ _JUDGING = (
 @resuming(
     "--target", metavar="NAME", help="Name the target, to change its key and keep the ledger."
 )
-@resuming("--restart", is_flag=True, help="Start the inputs over; sends everything again.")
-@resuming("--allow-changed-mapping", is_flag=True, help="Go on under other options than before.")
+@resuming(
+    "--already-sent",
+    type=click.Choice(["leave-out", "send"]),
+    help="Whether to send records that Miso has, such as those of an overlapping export.",
+)
+@resuming(
+    "--changed",
+    type=click.Choice(["leave-out", "send"]),
+    help="Whether to send records whose natural key Miso has with other content.",
+)
+@resuming(
+    "--changed-mapping",
+    type=click.Choice(["stop", "send", "continue"]),
+    help="What to do if rows that were sent come out differently under the options of now.",
+)
+@resuming("--restart", is_flag=True, help="Forget what was sent from the inputs, and send it all.")
 @showing(
     "--rejects", type=click.Path(dir_okay=False), metavar="FILE", help="Default: FILE.rejects.jsonl"
 )

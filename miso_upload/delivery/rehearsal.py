@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from miso_upload.delivery.parts import Part
+from miso_upload.delivery.parts import selected_parts
 from miso_upload.records import Receipt
 
 if TYPE_CHECKING:
-    from miso_upload.records import Batch, Leftover
+    from miso_upload.records import Batch, Selection
 
 
 class Rehearsal:
@@ -21,13 +21,12 @@ class Rehearsal:
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
 
-    def deliver(self, batch: Batch, leftover: Leftover | None = None) -> Receipt:
+    def deliver(self, batch: Batch, selection: Selection | None = None) -> Receipt:
         """Return how many requests and bytes the records would take; all of them are pending."""
-        del leftover  # nothing is ever left over: a dry run remembers nothing
-        whole = Part(batch.slices, batch.lines, batch.counts)
-        parts = list(whole.fitting(self._most_bytes)) if len(whole) else []
+        selected = selected_parts(batch, selection)
+        parts = [part for each in selected for part in each.fitting(self._most_bytes)]
         return Receipt(
-            pending=batch.lines,
+            pending=[line for each in selected for line in each.lines],
             requests=len(parts),
             bytes_sent=sum(part.size for part in parts),
         )

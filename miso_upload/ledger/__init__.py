@@ -12,7 +12,7 @@ have been sent: its records count as unknown from the start, and the next run fi
 Spans of a source are without gaps, so whatever lies behind the last of them was never sent.
 """
 
-from miso_upload.ledger.entries import Entry, LedgerSpan, Settlement
+from miso_upload.ledger.entries import LedgerSpan, Scan, Settlement
 from miso_upload.ledger.ledger import Ledger
 
-__all__ = ["Entry", "Ledger", "LedgerSpan", "Settlement"]
+__all__ = ["Ledger", "LedgerSpan", "Scan", "Settlement"]

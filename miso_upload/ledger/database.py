@@ -10,48 +10,11 @@ from typing import TYPE_CHECKING, Any
 from miso_upload.errors import LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-VERSION = 1
 _PATIENCE = 10.0
-"""Seconds to wait for another writer, such as a backup; who has to stop waits several times."""
-
-_SCHEMA = """
-CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE runs (
-    id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT, exit_code INTEGER,
-    version TEXT NOT NULL
-);
-CREATE TABLE sources (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL,
-    head_length INTEGER NOT NULL, head_digest BLOB NOT NULL,
-    recipe TEXT NOT NULL, seen_at TEXT NOT NULL, run_id INTEGER NOT NULL,
-    superseded INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE head_lines (
-    line BLOB NOT NULL, source_id INTEGER NOT NULL, PRIMARY KEY (line, source_id)
-) WITHOUT ROWID;
-CREATE TABLE rejects_files (
-    path TEXT PRIMARY KEY, length INTEGER NOT NULL, run_id INTEGER NOT NULL
-);
-CREATE TABLE spans (
-    source_id INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
-    first_line INTEGER NOT NULL, line_count INTEGER NOT NULL, digest BLOB NOT NULL,
-    state TEXT NOT NULL, rows INTEGER NOT NULL,
-    accepted INTEGER NOT NULL DEFAULT 0, rejected INTEGER NOT NULL DEFAULT 0,
-    skipped INTEGER NOT NULL DEFAULT 0, unknown INTEGER NOT NULL DEFAULT 0,
-    pending INTEGER NOT NULL DEFAULT 0, duplicates INTEGER NOT NULL DEFAULT 0,
-    unknown_lines TEXT, pending_lines TEXT, run_id INTEGER NOT NULL, changed_at TEXT NOT NULL,
-    PRIMARY KEY (source_id, start)
-) WITHOUT ROWID;
-CREATE TABLE rejections (
-    source_id INTEGER NOT NULL, start INTEGER NOT NULL, line INTEGER NOT NULL,
-    by TEXT NOT NULL, reasons TEXT NOT NULL,
-    PRIMARY KEY (source_id, start, line)
-) WITHOUT ROWID;
-CREATE INDEX open_spans ON spans (source_id, state) WHERE state != 'settled';
-"""
+"""Seconds to wait for another writer, such as a backup; a run that must stop waits several times."""
 
 
 class Database:
@@ -59,24 +22,23 @@ class Database:
 
     Args:
         path: The file; None keeps a database that is gone when it is closed.
-        about: What to note in a new one about its target.
+        read_only: It must exist, and is not changed; another program may write to it meanwhile.
 
     Raises:
         LedgerError: The file cannot be used. So do all methods.
     """
 
-    def __init__(self, path: Path | None, about: dict[str, str]) -> None:
+    def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
         self.path = path
+        self.read_only = read_only
         with self._guarded():
-            if path is not None:
+            if path is not None and not read_only:
                 _create_private(path)
             # An empty name is SQLite's own for a temporary file, so even this one fits any input.
-            self._db = sqlite3.connect(path or "", isolation_level=None, timeout=_PATIENCE)
-        try:
-            self._prepare(about)
-        except BaseException:
-            self._db.close()
-            raise
+            name = f"{path.absolute().as_uri()}?mode=ro" if path and read_only else path or ""
+            self._db = sqlite3.connect(
+                name, isolation_level=None, timeout=_PATIENCE, uri=read_only
+            )
 
     def close(self) -> None:
         """Close the file."""
@@ -103,9 +65,13 @@ class Database:
                 return
             yield row
 
-    def change(self, statement: str, values: Sequence[Any] = ()) -> int:
+    def change(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> int:
         """Change something within a transaction; return the id of a row that was added."""
         return self._db.execute(statement, values).lastrowid or 0
+
+    def added(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> bool:
+        """Insert a row within a transaction; return whether there was none like it."""
+        return self._db.execute(statement, values).rowcount > 0
 
     def change_many(self, statement: str, values: Iterable[Sequence[Any]]) -> None:
         """Change the same for each of `values`, within a transaction."""
@@ -124,22 +90,6 @@ class Database:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-
-    def _prepare(self, about: dict[str, str]) -> None:
-        (version,) = self.row("PRAGMA user_version")
-        if version > VERSION:
-            raise LedgerError(
-                f"the ledger {self.path} was written by a newer miso-upload; use that one"
-            )
-        self.rows("PRAGMA journal_mode = WAL")
-        # FULL: an intent must be on disk before the first byte is sent, power cuts included.
-        self.rows(f"PRAGMA synchronous = {'FULL' if self.path else 'OFF'}")
-        if version == 0:
-            with self.transaction():
-                for statement in _SCHEMA.split(";"):
-                    self.change(statement)
-                self.change_many("INSERT INTO about VALUES (?, ?)", about.items())
-                self.change(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

@@ -1,31 +1,44 @@
-"""What the ledger is told and what it tells."""
+"""The values that go into the ledger and come out of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from miso_upload.sources import Span
+from miso_upload.sources import Span, Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from miso_upload.records import Batch, Leftover, Receipt, Rejection
+    from miso_upload.records import Batch, Leftover, Receipt, Rejection, Selection
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A source as the ledger knows it.
+class Scan:
+    """One pass over a source from its beginning, continued across runs by position.
+
+    A source that is read from its beginning again is a new scan, and then this is its last one.
 
     Attributes:
-        superseded: Rows that Miso had accepted before the source was started over.
+        name: The source, as the user wrote it.
+        job: The job fingerprint under which its rows became records.
+        stamp: Which file it was last read from, and its state then.
+        preamble: A checksum of what stands before the first row; None if it is not known.
+        complete: It came to the end of the input.
+        keyless: Its records have no content keys yet: it is of a ledger of version 0.1.
+        superseded: Rows that Miso accepted from this source before `--restart`.
     """
 
     id: int
+    source_id: int
     name: str
-    recipe: str
+    job: str
+    stamp: Stamp | None
+    preamble: bytes | None
+    complete: bool
+    keyless: bool
     seen_at: datetime
     superseded: int = 0
 
@@ -46,22 +59,26 @@ class LedgerSpan(Span):
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What became of a batch, ready to be noted.
+    """The outcome of a batch, ready to be noted.
 
     Attributes:
         batch: The span, transformed.
+        selection: Which of its records were sent, and why the others were not.
         receipt: What Miso answered.
-        leftover: Which records of a known span were sent; None if it was all of a new one.
+        leftover: Which records of a known span were to be sent; None if it is a new one.
         rejections: Those that are new (see `Ledger.unseen`).
         abandon_unknown: Unknown records will not be sent again.
+        forecasts: Pending records count as accepted for the sources that follow.
         rejects_file: The rejects file and its length with these rejections in it.
     """
 
     batch: Batch
+    selection: Selection
     receipt: Receipt
     leftover: Leftover | None
     rejections: Sequence[Rejection]
     abandon_unknown: bool = False
+    forecasts: bool = False
     rejects_file: tuple[Path, int] | None = None
 
     @property
@@ -70,11 +87,17 @@ class Settlement:
         return self.leftover is not None and not self.leftover.everything
 
     @property
+    def unknown_lines(self) -> list[int]:
+        """Return the lines whose outcome nobody can tell: as answered, or held."""
+        held = [self.batch.lines[index] for index in self.selection.held]
+        return sorted([*self.receipt.unknown, *held]) if held else list(self.receipt.unknown)
+
+    @property
     def state(self) -> str:
         """Return the state that the span is in now."""
         if self.receipt.pending:
             return "pending"
-        if self.receipt.unknown:
+        if self.receipt.unknown or self.selection.held:
             return "abandoned" if self.abandon_unknown else "unknown"
         return "settled"
 

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.accounting import Totals
 from miso_upload.encoding import decode, encode
-from miso_upload.ledger import likeness
+from miso_upload.ledger.contents import ContentStore
 from miso_upload.ledger.database import Database
-from miso_upload.ledger.entries import Entry, LedgerSpan
+from miso_upload.ledger.entries import LedgerSpan, Scan
+from miso_upload.ledger.scans import Scans, now, stored_path
+from miso_upload.ledger.schema import has_content_keys, prepare
 from miso_upload.line_ranges import from_ranges, to_ranges
 from miso_upload.records import Leftover, Reason, Rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
+    from typing import Self
 
+    from miso_upload.keyed import Keyed
     from miso_upload.ledger.entries import Settlement
-    from miso_upload.records import Batch, Receipt
-    from miso_upload.sources import Head
+    from miso_upload.records import Batch, Receipt, Selection
+    from miso_upload.sources import Identity
 
-_ENTRY = "id, name, recipe, seen_at, superseded"
-_SPAN = "start, end, first_line, digest, line_count, state, unknown_lines, pending_lines"
+MOST_MET = 4_096
+"""Keys that are kept of records that a scan has in common with others; see `met`."""
+_SPAN = "start, end, first_line, checksum, line_count, state, unknown_lines, pending_lines"
 _TOTALS = ", ".join(f"coalesce(sum({name}), 0)" for name in Totals.names())
+_COUNTED = (
+    "UPDATE spans SET state = :state, rows = rows * :kept + :rows, "
+    "accepted = accepted * :kept + :accepted, already_sent = already_sent * :kept + :already_sent, "
+    "skipped = skipped * :kept + :skipped, rejected = rejected * :kept + :rejected, "
+    "changed = changed * :kept + :changed, unknown = :unknown, pending = :pending, "
+    "duplicates = duplicates + :duplicates, unknown_lines = :unknown_lines, "
+    "pending_lines = :pending_lines, run_id = :run, changed_at = :now "
+    "WHERE scan_id = :scan AND start = :start"
+)
 
 
 class Ledger:
@@ -40,7 +52,28 @@ class Ledger:
     """
 
     def __init__(self, path: Path | None, about: dict[str, str] | None = None) -> None:
-        self._db = Database(path, about or {})
+        self._open(Database(path), about or {})
+
+    @classmethod
+    def to_read(cls, path: Path) -> Self | None:
+        """Open a ledger that another run may be writing; None if it has no content keys yet."""
+        self = cls.__new__(cls)
+        db = Database(path, read_only=True)
+        if not has_content_keys(db):
+            db.close()
+            return None
+        self._open(db, {})
+        return self
+
+    def _open(self, db: Database, about: dict[str, str]) -> None:
+        try:
+            prepare(db, about)
+            self.contents = ContentStore(db)
+        except BaseException:
+            db.close()
+            raise
+        self._db = db
+        self.scans = Scans(db)
         self._run_id = 0
 
     def close(self) -> None:
@@ -57,11 +90,11 @@ class Ledger:
         """Note that a run starts, and that what an earlier one was about to send may be sent."""
         with self._db.transaction():
             self._run_id = self._db.change(
-                "INSERT INTO runs (started_at, version) VALUES (?, ?)", (_now(), version)
+                "INSERT INTO runs (started_at, version) VALUES (?, ?)", (now(), version)
             )
             self._db.change(
                 "UPDATE spans SET state = 'unknown', changed_at = ? WHERE state = 'intended'",
-                (_now(),),
+                (now(),),
             )
 
     def end_run(self, exit_code: int) -> None:
@@ -69,156 +102,133 @@ class Ledger:
         with self._db.transaction():
             self._db.change(
                 "UPDATE runs SET ended_at = ?, exit_code = ? WHERE id = ?",
-                (_now(), exit_code, self._run_id),
+                (now(), exit_code, self._run_id),
             )
 
-    # -- sources -----------------------------------------------------------------------------------
+    # -- scans -------------------------------------------------------------------------------------
 
-    def recognise(self, head: Head) -> Entry | None:
-        """Return the source that begins as `head` does, whatever it is called.
-
-        What an empty source was is not known, so it is recognised in none. A whole source that was
-        read as the beginning of another, longer one is recognised as that.
-        """
-        known = likeness.beginning_alike(self._db, head)
-        return self._entry_or_none(likeness.read_until(self._db, head) if known is None else known)
-
-    def resembling(self, head: Head) -> Entry | None:
-        """Return a source of which Miso may have rows and most of `head`'s lines are, if any.
-
-        It is asked for heads that are not recognised: such a source was edited, or cut at its
-        beginning, and sending all of it would send most of its rows again.
-        """
-        return self._entry_or_none(likeness.sharing_most_lines(self._db, head))
-
-    def reaching_beyond(self, head: Head) -> Entry | None:
-        """Return a source of which `head` is no more than the beginning, if one is known.
-
-        It is asked for heads that are not recognised: such a source was truncated, or is a copy in
-        the making.
-        """
-        return self._entry_or_none(likeness.reaching_beyond(self._db, head))
-
-    def register(self, name: str, head: Head, recipe: str) -> Entry:
-        """Take note of a source that was not known."""
+    def begin_scan(self, identity: Identity, name: str, job: str) -> Scan:
+        """Enter a scan of a source from its beginning; the last one before it is superseded."""
         with self._db.transaction():
-            source_id = self._db.change(
-                "INSERT INTO sources (name, head_length, head_digest, recipe, seen_at, run_id) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    _stored(name), len(head.identity), head.digest(head.sure), recipe, _now(),
-                    self._run_id,
-                ),
-            )  # fmt: skip
-            self._note_lines(source_id, head)
-        return self._entry_of(source_id)
+            scan_id = self.scans.begin(identity, name, job, self._run_id)
+        return self.scans.of(scan_id)
 
-    def meet_again(self, entry: Entry, name: str, head: Head, recipe: str) -> Entry:
-        """Take note that a known source was read again: its name now, and more of its beginning.
+    def continue_scan(self, scan: Scan, identity: Identity, name: str, job: str) -> Scan:
+        """Note that an input is proven to be what a scan has read, and perhaps more."""
+        with self._db.transaction():
+            self.scans.continue_(scan, identity, name, job)
+        return self.scans.of(scan.id)
 
-        A copy in the making of it says neither.
+    def complete(self, scan: Scan) -> None:
+        """Note that a scan came to the end of its input."""
+        with self._db.transaction():
+            self._db.change("UPDATE scans SET complete = 1 WHERE id = ?", (scan.id,))
+
+    def fill_in(self, scan: Scan) -> None:
+        """Note that all records of a scan of version 0.1 have content keys now."""
+        with self._db.transaction():
+            self._db.change("UPDATE scans SET keyless = 0 WHERE id = ?", (scan.id,))
+            self._db.change("DELETE FROM old_heads WHERE scan_id = ?", (scan.id,))
+
+    def forget(self, scans: Iterable[Scan], *, restart: bool = False) -> int:
+        """Forget all that was sent from the sources of `scans`; return how many rows Miso took.
+
+        Records of these sources are sent again by the next run that reads them.
+
+        Args:
+            scans: The last scan of each.
+            restart: Keep the sources, and how many of their rows Miso had accepted.
         """
-        (known,) = self._db.row("SELECT head_length FROM sources WHERE id = ?", (entry.id,))
-        if known > len(head):
-            return entry
-        length = max(known, len(head.identity))
+        forgotten = 0
         with self._db.transaction():
-            self._db.change(
-                "UPDATE sources SET name = ?, head_length = ?, head_digest = ?, recipe = ?, "
-                "seen_at = ?, run_id = ? WHERE id = ?",
-                (
-                    _stored(name), length, head.digest(length), recipe, _now(), self._run_id,
-                    entry.id,
-                ),
-            )  # fmt: skip
-            self._note_lines(entry.id, head)
-        return self._entry_of(entry.id)
+            for source_id in {scan.source_id for scan in scans}:
+                accepted = 0
+                for (scan_id,) in self._db.rows(
+                    "SELECT id FROM scans WHERE source_id = ? AND NOT forgotten", (source_id,)
+                ):
+                    self.contents.forget(scan_id)
+                    self.scans.retire(scan_id)
+                    (each,) = self._db.row(
+                        "SELECT accepted_before FROM scans WHERE id = ?", (scan_id,)
+                    )
+                    accepted += each
+                self._db.change(
+                    "UPDATE scans SET forgotten = 1 WHERE source_id = ?", (source_id,)
+                )
+                self._db.change(
+                    "UPDATE sources SET superseded = superseded + ? WHERE id = ?"
+                    if restart
+                    else "DELETE FROM sources WHERE ? >= 0 AND id = ?",
+                    (accepted, source_id),
+                )
+                forgotten += accepted
+        return forgotten
 
-    def forget(self, entry: Entry) -> None:
-        """Forget a source of which nothing was read after all."""
+    def drop_empty(self, scan: Scan) -> None:
+        """Drop a scan that has read nothing."""
         with self._db.transaction():
-            self._db.change("DELETE FROM sources WHERE id = ?", (entry.id,))
-            self._db.change("DELETE FROM head_lines WHERE source_id = ?", (entry.id,))
+            self._db.change("DELETE FROM scans WHERE id = ?", (scan.id,))
+            self._db.change("DELETE FROM sources WHERE scan_id = ?", (scan.id,))
 
-    def has_proven(self, recipe: str) -> bool:
-        """Whether Miso has accepted a row of any source that came under `recipe`."""
+    def has_proven(self, job: str) -> bool:
+        """Whether Miso has accepted a row of any source that was read under a job fingerprint."""
         found = self._db.row(
-            "SELECT 1 FROM sources JOIN spans ON source_id = id "
-            "WHERE recipe = ? AND accepted > 0 LIMIT 1",
-            (recipe,),
+            "SELECT 1 FROM jobs JOIN scans ON job_id = jobs.id JOIN spans ON scan_id = scans.id "
+            "WHERE text = ? AND accepted + already_sent > 0 LIMIT 1",
+            (job,),
         )
         return found is not None
 
-    def start_over(self, entry: Entry) -> Entry:
-        """Forget every span of a source, but not how many of its rows Miso had accepted."""
-        with self._db.transaction():
-            self._db.change(
-                "UPDATE sources SET superseded = superseded + (SELECT coalesce(sum(accepted), 0) "
-                "FROM spans WHERE source_id = id) WHERE id = ?",
-                (entry.id,),
-            )
-            self._db.change("DELETE FROM spans WHERE source_id = ?", (entry.id,))
-            self._db.change("DELETE FROM rejections WHERE source_id = ?", (entry.id,))
-        return self._entry_of(entry.id)
+    def met(self, scan: Scan) -> Keyed | None:
+        """Return the content keys of the records of a scan that were already sent from other sources.
 
-    def entries(self) -> list[Entry]:
-        """Return every source, in the order in which they were first seen."""
-        return list(map(_entry, self._db.rows(f"SELECT {_ENTRY} FROM sources ORDER BY id")))
+        None where there are more than are kept: such a scan cannot be continued by position,
+        because a further copy of a record could not be told from the one that Miso has.
+        """
+        rows = self._db.rows("SELECT keys, days, contents FROM met WHERE scan_id = ?", (scan.id,))
+        found = Keyed.joined(Keyed.from_bytes(*row) for row in rows)
+        return found if len(found.keys) == self.totals(scan).already_sent else None
 
     # -- spans -------------------------------------------------------------------------------------
 
-    def unfinished(self, entry: Entry, *, hold_unknown: bool) -> list[LedgerSpan]:
+    def unfinished(self, scan: Scan, *, hold_unknown: bool) -> list[LedgerSpan]:
         """Return the spans that need work, in the order of the source.
 
         Held unknown records need none, except to find out which they are after a crash.
         """
         unknown = "unknown_lines IS NULL" if hold_unknown else "TRUE"
-        rows = self._db.rows(
-            f"SELECT {_SPAN} FROM spans WHERE source_id = ? "
-            f"AND (state = 'pending' OR (state = 'unknown' AND {unknown})) ORDER BY start",
-            (entry.id,),
+        return self._spans(
+            f"AND (state = 'pending' OR (state = 'unknown' AND {unknown})) ORDER BY start", scan
         )
-        return list(map(_span, rows))
 
-    def spans(self, entry: Entry) -> list[LedgerSpan]:
-        """Return all spans of a source, in order."""
-        rows = self._db.rows(
-            f"SELECT {_SPAN} FROM spans WHERE source_id = ? ORDER BY start", (entry.id,)
-        )
-        return list(map(_span, rows))
+    def spans(self, scan: Scan) -> list[LedgerSpan]:
+        """Return all spans of a scan, in order."""
+        return self._spans("ORDER BY start", scan)
 
-    def last_span(self, entry: Entry) -> LedgerSpan | None:
+    def last_span(self, scan: Scan) -> LedgerSpan | None:
         """Return the span that reaches furthest into a source; None if nothing was read of it."""
-        row = self._db.row(
-            f"SELECT {_SPAN} FROM spans WHERE source_id = ? ORDER BY start DESC LIMIT 1",
-            (entry.id,),
-        )
-        return _span(row) if row else None
+        found = self._spans("ORDER BY start DESC LIMIT 1", scan)
+        return found[0] if found else None
 
-    def intend(self, entry: Entry, batch: Batch) -> None:
-        """Note, before the first byte is sent, that the records of `batch` are about to be.
+    def spans_with_rejections(self, scan: Scan) -> list[LedgerSpan]:
+        """Return the spans of a scan in which rows were rejected, in order."""
+        return self._spans("AND rejected > 0 ORDER BY start", scan)
 
-        A span that is sent again keeps what it was, but what was pending may now be sent: should
-        this run die, all of its leftover is unknown.
+    def intend(self, scan: Scan, batch: Batch, selection: Selection) -> None:
+        """Note, before the first byte is sent, which records of `batch` are about to be.
+
+        Of a span that is sent again nothing else changes, but its leftover may be sent now: should
+        this run die, all of it is unknown.
         """
         with self._db.transaction():
-            self._enter_span(entry, batch)
-            known = self._db.row(
-                "SELECT unknown_lines, pending_lines FROM spans "
-                "WHERE source_id = ? AND start = ? AND state = 'pending'",
-                (entry.id, batch.start),
-            )
-            if known:
-                lines = to_ranges(sorted(_lines(known[0]) | _lines(known[1])))
-                self._db.change(
-                    "UPDATE spans SET state = 'unknown', unknown = unknown + pending, pending = 0, "
-                    "unknown_lines = ?, pending_lines = NULL, changed_at = ? "
-                    "WHERE source_id = ? AND start = ?",
-                    (lines, _now(), entry.id, batch.start),
-                )
+            if self._enter_span(scan, batch, selection):
+                self._note_met(scan, batch, selection)
+            else:
+                self._reopen_span(scan, batch)
+            self.contents.note(scan.id, batch.start, _sent(batch, selection))
 
     def unseen(
-        self, entry: Entry, batch: Batch, receipt: Receipt, leftover: Leftover | None
+        self, scan: Scan, batch: Batch, receipt: Receipt, leftover: Leftover | None
     ) -> list[Rejection]:
         """Return the rejections in `batch` and `receipt` that the ledger does not have yet.
 
@@ -231,73 +241,98 @@ class Ledger:
         known = {
             line
             for (line,) in self._db.rows(
-                "SELECT line FROM rejections WHERE source_id = ? AND start = ?",
-                (entry.id, batch.start),
+                "SELECT line FROM rejections WHERE scan_id = ? AND start = ?",
+                (scan.id, batch.start),
             )
         }
         return [rejection for rejection in found if rejection.line not in known]
 
-    def settle(self, entry: Entry, settlement: Settlement) -> None:
-        """Note, in one transaction, what became of the records of a batch that were sent."""
-        batch, receipt = settlement.batch, settlement.receipt
+    def settle(self, scan: Scan, settlement: Settlement) -> None:
+        """Note, in one transaction, the outcome of the records of a batch that were sent."""
+        batch, receipt, selection = settlement.batch, settlement.receipt, settlement.selection
         # Counts of a span that was sent in part are added to; those of any other are set.
         kept = int(settlement.partial)
+        unknown = settlement.unknown_lines
         with self._db.transaction():
-            self._enter_span(entry, batch)
+            if self._enter_span(scan, batch, selection) or settlement.leftover is not None:
+                self._note_met(scan, batch, selection)
             self._db.change_many(
                 "INSERT INTO rejections VALUES (?, ?, ?, ?, ?)",
                 [
-                    (entry.id, batch.start, found.line, found.by, _reasons_text(found.reasons))
+                    (scan.id, batch.start, found.line, found.by, _reasons_text(found.reasons))
                     for found in settlement.rejections
                 ],
             )
             self._db.change(
-                "UPDATE spans SET state = ?, rows = rows * ? + ?, accepted = accepted * ? + ?, "
-                "skipped = skipped * ? + ?, rejected = rejected * ? + ?, unknown = ?, "
-                "pending = ?, duplicates = duplicates + ?, unknown_lines = ?, pending_lines = ?, "
-                "run_id = ?, changed_at = ? WHERE source_id = ? AND start = ?",
-                (
-                    settlement.state, kept, 0 if kept else batch.rows, kept, receipt.accepted,
-                    kept, settlement.skipped, kept, len(settlement.rejections),
-                    len(receipt.unknown), len(receipt.pending), receipt.possible_duplicates,
-                    to_ranges(receipt.unknown), to_ranges(receipt.pending),
-                    self._run_id, _now(), entry.id, batch.start,
-                ),
+                _COUNTED,
+                {
+                    "state": settlement.state, "kept": kept, "rows": 0 if kept else batch.rows,
+                    "accepted": receipt.accepted, "already_sent": selection.left_out,
+                    "skipped": settlement.skipped, "rejected": len(settlement.rejections),
+                    "changed": len(selection.changed), "unknown": len(unknown),
+                    "pending": len(receipt.pending), "duplicates": receipt.possible_duplicates,
+                    "unknown_lines": to_ranges(unknown),
+                    "pending_lines": to_ranges(receipt.pending),
+                    "run": self._run_id, "now": now(), "scan": scan.id, "start": batch.start,
+                },
             )  # fmt: skip
+            self._settle_contents(scan, settlement)
             if settlement.rejects_file is not None:
                 self._note_rejects_file(*settlement.rejects_file)
 
+    def remember_keys(self, scan: Scan, batch: Batch, span: LedgerSpan) -> None:
+        """Note the content keys of a span that was settled before there were any."""
+        lost = {
+            line
+            for (line,) in self._db.rows(
+                "SELECT line FROM rejections WHERE scan_id = ? AND start = ?",
+                (scan.id, batch.start),
+            )
+        }
+        left = span.leftover
+        unknown = set(batch.lines) if left.everything else left.unknown
+        known = enumerate(batch.lines)
+        meant = [(index, line) for index, line in known if line not in lost | left.pending]
+        with self._db.transaction():
+            self._db.change(
+                "UPDATE spans SET checksum = ? WHERE scan_id = ? AND start = ?",
+                (batch.digest, scan.id, batch.start),
+            )
+            self.contents.settle_partly(
+                scan.id,
+                batch.start,
+                batch.keyed.pick([index for index, line in meant if line not in unknown]),
+                batch.keyed.pick([index for index, line in meant if line in unknown]),
+            )
+
     # -- answers -----------------------------------------------------------------------------------
 
-    def totals(self, entry: Entry) -> Totals:
-        """Return what became of all rows of a source, over all runs."""
-        row = self._db.row(f"SELECT {_TOTALS} FROM spans WHERE source_id = ?", (entry.id,))
+    def totals(self, scan: Scan) -> Totals:
+        """Return the outcomes of all rows of a scan, over all runs."""
+        row = self._db.row(f"SELECT {_TOTALS} FROM spans WHERE scan_id = ?", (scan.id,))
         return Totals(*row)
 
-    def open_unknown(self, entry: Entry) -> int:
-        """Return how many records wait for somebody to decide whether they are sent again."""
+    def accepted_total(self) -> int:
+        """Return how many rows Miso has accepted at this target in all; it never falls."""
+        (retired,) = self._db.row("SELECT coalesce(sum(accepted_before), 0) FROM scans")
+        (current,) = self._db.row("SELECT coalesce(sum(accepted), 0) FROM spans")
+        return int(retired + current)
+
+    def open_unknown(self, scan: Scan) -> int:
+        """Return how many records wait for a decision whether they are sent again."""
         (count,) = self._db.row(
-            "SELECT coalesce(sum(unknown), 0) FROM spans "
-            "WHERE source_id = ? AND state != 'abandoned'",
-            (entry.id,),
+            "SELECT coalesce(sum(unknown), 0) FROM spans WHERE scan_id = ? AND state != 'abandoned'",
+            (scan.id,),
         )
         return int(count)
 
-    def rejections(self, entry: Entry) -> Iterator[Rejection]:
-        """Yield the rejections of a source by line, without their rows, which are not kept here."""
+    def rejections(self, scan: Scan) -> Iterator[Rejection]:
+        """Yield the rejections of a scan by line, without their rows, which are not kept here."""
         for line, by, reasons in self._db.each(
-            "SELECT line, by, reasons FROM rejections WHERE source_id = ? ORDER BY start, line",
-            (entry.id,),
+            "SELECT line, by, reasons FROM rejections WHERE scan_id = ? ORDER BY start, line",
+            (scan.id,),
         ):
             yield Rejection(line, _reasons(reasons), None, by=by)
-
-    def spans_with_rejections(self, entry: Entry) -> list[LedgerSpan]:
-        """Return the spans of a source in which rows were rejected, in order."""
-        rows = self._db.rows(
-            f"SELECT {_SPAN} FROM spans WHERE source_id = ? AND rejected > 0 ORDER BY start",
-            (entry.id,),
-        )
-        return list(map(_span, rows))
 
     def rejects_length(self, path: Path) -> int | None:
         """Return how many bytes of a rejects file are to stay; None if it is not known here.
@@ -308,7 +343,7 @@ class Ledger:
         row = self._db.row(
             "SELECT length, ended_at FROM rejects_files LEFT JOIN runs ON id = run_id "
             "WHERE path = ?",
-            (_path(path),),
+            (stored_path(path),),
         )
         if row is None:
             return None
@@ -321,68 +356,111 @@ class Ledger:
             self._note_rejects_file(path, length)
 
     def forget_rejects_file(self, path: Path) -> None:
-        """Forget a rejects file, so that it is begun anew."""
+        """Forget a rejects file, so that it is written from its beginning."""
         with self._db.transaction():
-            self._db.change("DELETE FROM rejects_files WHERE path = ?", (_path(path),))
+            self._db.change("DELETE FROM rejects_files WHERE path = ?", (stored_path(path),))
 
     # -- inside ------------------------------------------------------------------------------------
 
-    def _note_lines(self, source_id: int, head: Head) -> None:
-        self._db.change_many(
-            "INSERT OR IGNORE INTO head_lines VALUES (?, ?)",
-            [(line, source_id) for line in head.line_digests()],
-        )
+    def _spans(self, where: str, scan: Scan) -> list[LedgerSpan]:
+        rows = self._db.rows(f"SELECT {_SPAN} FROM spans WHERE scan_id = ? {where}", (scan.id,))
+        return list(map(_span, rows))
 
-    def _enter_span(self, entry: Entry, batch: Batch) -> None:
-        """Enter the span of `batch` as intended, unless it is known already."""
-        records = len(batch.lines)
-        self._db.change(
-            "INSERT INTO spans (source_id, start, end, first_line, line_count, digest, state, "
-            "rows, unknown, pending, run_id, changed_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, 'intended', ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    def _enter_span(self, scan: Scan, batch: Batch, selection: Selection) -> bool:
+        """Enter the span of `batch` as intended; False if it is known already."""
+        left_out, records = selection.left_out, len(batch.lines)
+        all_sent = selection.fresh is None
+        return self._db.added(
+            "INSERT INTO spans (scan_id, start, end, first_line, line_count, checksum, state, "
+            "rows, already_sent, changed, unknown, pending, unknown_lines, run_id, changed_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, 'intended', ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (
-                entry.id, batch.start, batch.end, batch.first_line, batch.line_count,
-                batch.digest, batch.rows, records, batch.rows - records, self._run_id, _now(),
+                scan.id, batch.start, batch.end, batch.first_line, batch.line_count, batch.digest,
+                batch.rows, left_out, len(selection.changed), records - left_out,
+                batch.rows - records, None if all_sent else _lines_left(batch, selection),
+                self._run_id, now(),
             ),
         )  # fmt: skip
+
+    def _reopen_span(self, scan: Scan, batch: Batch) -> None:
+        known = self._db.row(
+            "SELECT unknown_lines, pending_lines FROM spans "
+            "WHERE scan_id = ? AND start = ? AND state = 'pending'",
+            (scan.id, batch.start),
+        )
+        if known:
+            lines = to_ranges(sorted(_lines(known[0]) | _lines(known[1])))
+            self._db.change(
+                "UPDATE spans SET state = 'unknown', unknown = unknown + pending, pending = 0, "
+                "unknown_lines = ?, pending_lines = NULL, changed_at = ? "
+                "WHERE scan_id = ? AND start = ?",
+                (lines, now(), scan.id, batch.start),
+            )
+
+    def _note_met(self, scan: Scan, batch: Batch, selection: Selection) -> None:
+        """Keep the keys of records that were already sent, as long as they are few."""
+        if not selection.left_out:
+            return
+        (kept,) = self._db.row(
+            "SELECT coalesce(sum(length(keys)), 0) / 8 FROM met WHERE scan_id = ?", (scan.id,)
+        )
+        if kept + selection.left_out <= MOST_MET:
+            known = batch.keyed.pick(sorted({*selection.already_sent, *selection.changed}))
+            self._db.change(
+                "INSERT INTO met VALUES (?, ?, ?, ?, ?)", (scan.id, batch.start, *known.to_bytes())
+            )
+
+    def _settle_contents(self, scan: Scan, settlement: Settlement) -> None:
+        batch, receipt = settlement.batch, settlement.receipt
+        if not settlement.selection.sends(batch):
+            return
+        unknown = frozenset() if settlement.abandon_unknown else frozenset(receipt.unknown)
+        pending = () if settlement.forecasts else receipt.pending
+        if not (unknown or pending or receipt.rejections):
+            self.contents.settle(scan.id, batch.start)
+            return
+        lost = {*pending, *(rejection.line for rejection in receipt.rejections), *unknown}
+        sent = _sent_indices(batch, settlement.selection)
+        lines, keyed = batch.lines, batch.keyed
+        self.contents.settle_partly(
+            scan.id,
+            batch.start,
+            keyed.pick([index for index in sent if lines[index] not in lost]),
+            keyed.pick([index for index in sent if lines[index] in unknown]),
+        )
 
     def _note_rejects_file(self, path: Path, length: int) -> None:
         self._db.change(
             "INSERT OR REPLACE INTO rejects_files VALUES (?, ?, ?)",
-            (_path(path), length, self._run_id),
+            (stored_path(path), length, self._run_id),
         )
 
-    def _entry_or_none(self, source_id: int | None) -> Entry | None:
-        return None if source_id is None else self._entry_of(source_id)
 
-    def _entry_of(self, source_id: int) -> Entry:
-        return _entry(self._db.row(f"SELECT {_ENTRY} FROM sources WHERE id = ?", (source_id,)))
+def _sent_indices(batch: Batch, selection: Selection) -> Sequence[int]:
+    if selection.fresh is None:
+        return range(len(batch.lines))
+    return sorted((*selection.fresh, *selection.doubtful))
 
 
-def _entry(row: Sequence[Any]) -> Entry:
-    source_id, name, recipe, seen_at, superseded = row
-    known_as = os.fsdecode(name) if isinstance(name, bytes) else name
-    return Entry(source_id, known_as, recipe, datetime.fromisoformat(seen_at), superseded)
+def _sent(batch: Batch, selection: Selection) -> Keyed:
+    """Return the content keys of the records that are sent."""
+    if selection.fresh is None:
+        return batch.keyed
+    return batch.keyed.pick(_sent_indices(batch, selection))
+
+
+def _lines_left(batch: Batch, selection: Selection) -> str | None:
+    indices: Collection[int] = {
+        *(selection.fresh or ()), *selection.doubtful, *selection.held
+    }  # fmt: skip
+    return to_ranges([batch.lines[index] for index in sorted(indices)]) or "0"
 
 
 def _span(row: Sequence[Any]) -> LedgerSpan:
-    start, end, first_line, digest, line_count, state, unknown, pending = row
+    start, end, first_line, checksum, line_count, state, unknown, pending = row
     everything = state == "unknown" and unknown is None
     leftover = Leftover(_lines(unknown), _lines(pending), everything)
-    return LedgerSpan(start, end, first_line, digest, line_count, state, leftover)
-
-
-def _stored(name: str) -> str | bytes:
-    """Return a name as SQLite takes it, also where its bytes are not UTF-8."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(name)
-    return name
-
-
-def _path(path: Path) -> str | bytes:
-    return _stored(str(path.absolute()))
+    return LedgerSpan(start, end, first_line, checksum, line_count, state, leftover)
 
 
 def _lines(text: str | None) -> frozenset[int]:
@@ -395,7 +473,3 @@ def _reasons_text(reasons: Iterable[Reason]) -> str:
 
 def _reasons(text: str) -> tuple[Reason, ...]:
     return tuple(Reason(*parts) for parts in decode(text))
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

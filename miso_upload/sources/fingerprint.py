@@ -1,59 +1,55 @@
-"""Knowing a source again by what it says, wherever it lies and however it is packed.
+"""Checksums of a source's bytes, and how an unchanged file is recognised without reading it.
 
-The digest of a source's beginning survives renaming, compression and growth. How much of the
-beginning there was when the source was first seen is remembered with the digest, so a file that was
-small then and is larger now is still the same one.
+A checksum proves that bytes are what they were; it is no secret and hides nothing. What Miso has of
+a record is another question, which content keys answer.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
+import time
+from typing import TYPE_CHECKING, NamedTuple
 
-MOST_LINES = 256
-"""How many lines of a source's beginning are compared with those of others."""
+import xxhash
 
-DIGEST_BYTES = 16
+if TYPE_CHECKING:
+    import os
+
 HEAD_BYTES = 65_536
-"""How much of a source's beginning identifies it."""
+"""How much of an input's beginning is held in memory while it is open."""
+CHECKSUM_BYTES = 16
+_HEAD_BYTES_COMPARED = 4_096
+_RACY_NS = 2 * 10**9
+"""A file that was written to so shortly before it was read may be written to again without a
+change of its times: two seconds is the coarsest clock of a file system in use (FAT)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The first bytes of a source's decoded stream, `HEAD_BYTES` of them or all there are.
-
-    The closing bracket of a JSON array is left out, because more elements may take its place.
+class Stamp(NamedTuple):
+    """Which file an input is, and the state that the file is in, as far as that can be told.
 
     Attributes:
-        sure: How many of them identify it: those of whole rows. The beginning of a row that is
-            still written may be that of many a source. None means all.
+        file: Device and inode.
+        state: Size and times; None where equal times would prove nothing.
     """
 
-    data: bytes = field(repr=False)
-    sure: int | None = None
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    @property
-    def identity(self) -> bytes:
-        """Return the bytes that identify the source."""
-        return self.data[: self.sure]
-
-    def digest(self, length: int | None = None) -> bytes:
-        """Return the digest of the first `length` bytes; of all of them by default."""
-        return digest(self.data[:length])
-
-    def line_digests(self) -> set[bytes]:
-        """Return digests of some whole lines, by which an edited copy can be told from a new file.
-
-        The first line is none of them: many files begin with the same header.
-        """
-        lines = self.data.split(b"\n")[1:-1][:MOST_LINES]
-        return {digest(line)[:8] for line in lines if line.strip()}
+    file: str
+    state: str | None
 
 
-def digest(data: bytes) -> bytes:
-    """Return 16 bytes that tell `data` from all other data."""
-    # Most processors have instructions for SHA-256, and half of it is more than enough.
-    return hashlib.sha256(data).digest()[:DIGEST_BYTES]
+def stamp_of(found: os.stat_result, now_ns: int | None = None) -> Stamp:
+    """Return the stamp of a regular file that is about to be read."""
+    now_ns = time.time_ns() if now_ns is None else now_ns
+    settled = max(found.st_mtime_ns, found.st_ctime_ns) < now_ns - _RACY_NS
+    state = f"{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
+    return Stamp(f"{found.st_dev}:{found.st_ino}", state if settled else None)
+
+
+def head_checksum(beginning: bytes) -> bytes | None:
+    """Return a checksum to look for sources that begin alike; None where there is too little."""
+    if len(beginning) < _HEAD_BYTES_COMPARED:
+        return None
+    return checksum(beginning[:_HEAD_BYTES_COMPARED])
+
+
+def checksum(data: bytes) -> bytes:
+    """Return the 16 bytes by which `data` is known again (XXH3, 128 bits)."""
+    return xxhash.xxh3_128_digest(data)

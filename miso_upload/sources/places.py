@@ -6,10 +6,13 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 from miso_upload.errors import GoneSourceError, SourceError
 from miso_upload.sources.names import STDIN, is_remote, shown_name
+
+if TYPE_CHECKING:
+    from miso_upload.sources.fingerprint import Stamp
 
 
 class Place(Protocol):
@@ -31,6 +34,12 @@ class Place(Protocol):
 
     def size(self) -> int | None:
         """Return how many bytes it has, or None if that is not known."""
+
+    def stamp(self) -> Stamp | None:
+        """Return which object it is and in which version, once it was opened.
+
+        None where nothing but its bytes tells; local files tell it by their descriptor.
+        """
 
 
 class LocalFile:
@@ -63,6 +72,10 @@ class LocalFile:
         except OSError:
             return None
 
+    def stamp(self) -> Stamp | None:
+        """See `Place.stamp`."""
+        return None
+
 
 class StandardInput:
     """Standard input, without the buffer of Python's own, where that can be had."""
@@ -81,6 +94,10 @@ class StandardInput:
 
     def size(self) -> int | None:
         """See `Place.size`."""
+        return None
+
+    def stamp(self) -> Stamp | None:
+        """See `Place.stamp`."""
         return None
 
 

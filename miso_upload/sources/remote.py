@@ -13,6 +13,7 @@ import io
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from miso_upload.errors import ChangedSourceError, UnreachableSourceError
+from miso_upload.sources.fingerprint import Stamp
 from miso_upload.sources.remote_stores import (
     BehindEndError,
     NoPartsError,
@@ -61,6 +62,13 @@ class RemoteObject:
         except NoPartsError:
             return cast("IO[bytes]", _Whole(self))
         return cast("IO[bytes]", _Parts(self, data))
+
+    def stamp(self) -> Stamp | None:
+        """See `Place.stamp`."""
+        version = self._version
+        if version is None or not version.tag:
+            return None
+        return Stamp(self.shown, f"{version.size}:{version.tag}")
 
     def fetch(self, start: int, size: int) -> Future[memoryview]:
         """Begin to fetch `size` bytes from `start`, fewer at the end."""

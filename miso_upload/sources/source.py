@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from miso_upload.errors import (
     ChangedSourceError,
     ConfigurationError,
     DamagedSourceError,
-    ShorterSourceError,
     SourceError,
 )
 from miso_upload.formats import Cut, Limits, Tail, Wanted, check_columns, detect_format
 from miso_upload.formats.lines import LineEnd
 from miso_upload.records import Block, Reason
 from miso_upload.sources.directives import Directives
-from miso_upload.sources.fingerprint import HEAD_BYTES, Head, digest
+from miso_upload.sources.fingerprint import HEAD_BYTES, Stamp, checksum, head_checksum
 from miso_upload.sources.packed import READ_BYTES
 from miso_upload.sources.stream import ByteStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from miso_upload.formats import Format
 
@@ -80,12 +79,32 @@ class ReadingOptions:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a source that was made into a block before."""
+    """A stretch of a source that was made into a block before.
+
+    Attributes:
+        checksum: Of its bytes; none where it was a row that cannot be read, which is not kept whole.
+    """
 
     start: int
     end: int
     first_line: int
-    digest: bytes
+    checksum: bytes
+
+
+class Identity(NamedTuple):
+    """What an input can be found again by; none of it proves anything.
+
+    Attributes:
+        key: Its absolute path, or its URL.
+        stamp: Which file it is, and in which state; None where that cannot be told, as of a pipe.
+        head: A checksum of its beginning; None where there is too little of it.
+        preamble: A checksum of what stands before its first row.
+    """
+
+    key: str
+    stamp: Stamp | None
+    head: bytes | None
+    preamble: bytes
 
 
 class Source:
@@ -135,23 +154,13 @@ class Source:
             raise
         before = stream.peek(self.body_start) if self.format.by_line else b""
         self.body_line = 1 + before.count(b"\n")
-        self.head = self._head(head)
+        self.beginning = head
+        self.identity = Identity(
+            stream.key, stream.stamp, head_checksum(head), checksum(stream.peek(self.body_start))
+        )
         if stream.damage is not None and len(head) <= self.body_start:
             raise stream.damage
         self._directives = Directives(stream, self.format, before, options.limits.row_bytes)
-
-    def _head(self, data: bytes) -> Head:
-        if len(data) == HEAD_BYTES:
-            return Head(data)
-        sure = len(data)
-        if self._growing or self._stream.damage is not None:
-            rows = data[self.body_start :]
-            all_of_them = replace(self._options.limits, rows=HEAD_BYTES)
-            cut = self.format.cut(rows, all_of_them, Tail.WAITING) if rows else None
-            sure = self.body_start + (cut.size if cut else 0)
-        if not self.format.by_line:
-            data = data.rstrip().removesuffix(b"]").rstrip()
-        return Head(data, min(sure, len(data)))
 
     def __enter__(self) -> Self:
         return self
@@ -193,45 +202,71 @@ class Source:
         """Whether the same bytes come again when the input is opened again; not so with a pipe."""
         return self._stream.can_reopen
 
+    @property
+    def waits(self) -> bool:
+        """Whether its last row waits for its end, because the input may still be written."""
+        return self._waits
+
     def what_befell(self) -> str | None:
         """Return what happened to the input while it was read, if anything is to be told."""
         if self._waits:
             return "is being written to: its last row waits for the next run"
         return self._stream.what_befell()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing stands behind what comes before the first row."""
+        return len(self._stream.peek(self.body_start + 1)) <= self.body_start < HEAD_BYTES
+
+    def has(self, spans: Iterable[Span], sum_of: Callable[[bytes], bytes] = checksum) -> bool:
+        """Return whether the input still has each of `spans`, which follow each other, as it was.
+
+        It is read from its beginning to the end of the last one, and not parsed. Of a row that
+        cannot be read no more is proven than that it is there.
+
+        Args:
+            spans: Of an earlier run, in order.
+            sum_of: How their checksums were made.
+        """
+        for span in spans:
+            size = span.end - span.start
+            if not self._stream.seek(span.start):
+                return False
+            if not span.checksum:
+                if not self._stream.seek(span.end):
+                    return False
+                continue
+            data = self._read_exactly(size)
+            if len(data) < size or sum_of(data) != span.checksum:
+                return False
+        return True
+
     def again(self, span: Span) -> Block:
         """Return the block that `span` was, to be transformed again.
 
-        Only the beginning of a row that was too long comes again; such a span has no digest.
+        Only the beginning of a row that cannot be read comes again.
 
         Raises:
-            ShorterSourceError: The input ends before the span does.
-            ChangedSourceError: The input has something else there.
+            ChangedSourceError: The input has something else there, or nothing.
         """
         size = span.end - span.start
-        if not span.digest:
+        if not span.checksum:
             size = min(size, _SHOWN_BYTES)
         header = self._directives.in_force_at(span.start)
         data = self._read_exactly(size) if self._stream.seek(span.start) else b""
         self._directives.saw(data)
-        if len(data) < size:
-            raise self._shorter()
-        if span.digest and digest(data) != span.digest:
-            raise ChangedSourceError(
-                f"{self.name}: is not what was read before (bytes {span.start:,} to {span.end:,} "
-                "differ), so it is not known which rows Miso has. If it was rewritten, put new "
-                "rows into a file of their own; --restart sends all of this one again"
-            )
+        if len(data) < size or (span.checksum and checksum(data) != span.checksum):
+            raise self._changed(f"bytes {span.start:,} to {span.end:,} are not what they were")
         return self._block(span.start, data, span.first_line, header=header)
 
     def blocks(self, start: int, first_line: int) -> Iterator[Block]:
         """Yield the blocks from offset `start`, which stands in line `first_line`, to the end.
 
         Raises:
-            ShorterSourceError: The input ends before `start`.
+            ChangedSourceError: The input ends before `start`.
             SourceError: The input is damaged; every whole row before the damage was yielded.
         """
-        if not self.head.data and not start:
+        if not self.beginning and not start:
             # If rows have come since, so has a header perhaps: they are for the next run.
             return
         header = self._directives.in_force_at(start)
@@ -366,14 +401,13 @@ class Source:
         elif (stream.position != offset or not stream.last_byte) and not (
             stream.seek(offset - 1) and stream.read(1)
         ):
-            raise self._shorter()
+            raise self._changed("it is shorter than it was")
         return stream.last_byte
 
-    def _shorter(self) -> ShorterSourceError:
-        return ShorterSourceError(
-            f"{self.name}: is shorter than what was read of it before. If it is an older copy of "
-            "what was uploaded, leave it out; if it was rewritten, put new rows into a file of "
-            "their own; --restart sends all of this one again"
+    def _changed(self, how: str) -> ChangedSourceError:
+        return ChangedSourceError(
+            f"{self.name}: was changed while it was read ({how}). Rerun the same command; "
+            "records that Miso has are not sent again"
         )
 
     def _damaged(self, how: str) -> DamagedSourceError:

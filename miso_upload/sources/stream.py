@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import shlex
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from miso_upload.errors import ChangedSourceError, DamagedSourceError, SourceError
 from miso_upload.sources.decompression import HEAD_BYTES, Peeked, unpacked
@@ -17,6 +18,9 @@ from miso_upload.sources.packed import READ_BYTES, ContainerError, DamageError
 from miso_upload.sources.places import place_of, unreadable
 from miso_upload.sources.transcoding import Reads, Transcoder, encoding_by_mark, known_encoding
 from miso_upload.sources.watching import WatchedInput
+
+if TYPE_CHECKING:
+    from miso_upload.sources.fingerprint import Stamp
 
 _MAYBE_GARBLED = (
     "; where it begins is not known, so that some behind it may have been read too, garbled (the "
@@ -62,6 +66,16 @@ class ByteStream:
     def can_reopen(self) -> bool:
         """Whether the same bytes come again when the input is opened again: not so with a pipe."""
         return self._place.can_reopen
+
+    @property
+    def key(self) -> str:
+        """Return what it is called wherever the program is started: its absolute path, or URL."""
+        return str(Path(self._path).absolute()) if self._path is not None else self.shown
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """Return which file it is and the state in which it was opened; None of a pipe."""
+        return self._raw.stamp
 
     @property
     def size(self) -> int | None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from miso_upload.errors import ChangedSourceError
+from miso_upload.sources.fingerprint import Stamp, stamp_of
 
 if TYPE_CHECKING:
     from miso_upload.sources.places import Place
@@ -40,6 +41,8 @@ class WatchedInput(io.RawIOBase):
 
     identity: tuple[int, int] | None = None
     """Which file it is; None if it is none."""
+    stamp: Stamp | None = None
+    """Which file it is, and its state when it was opened; None where that cannot be told."""
 
     def __init__(self, place: Place) -> None:
         raw = place.open()
@@ -52,6 +55,10 @@ class WatchedInput(io.RawIOBase):
             self.is_file = stat.S_ISREG(state.st_mode)
             self.identity = (state.st_dev, state.st_ino)
             self._begun = self._seen = _written(state)
+            if self.is_file:
+                self.stamp = stamp_of(state)
+        if not self.is_file:
+            self.stamp = place.stamp()
         self._seams: dict[str, tuple[int, bytes]] = {}
 
     @property

@@ -1,0 +1,114 @@
+"""Records by their content keys, in memory and as the bytes that a ledger keeps."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class Keyed(NamedTuple):
+    """Some records by their content keys, in order.
+
+    Attributes:
+        keys: 64-bit content keys.
+        days: Days since 1970-01-01, or a negative pseudo-day. Equal keys have equal days.
+        contents: For natural keys: 64 bits of the whole record. None stands for zeros.
+    """
+
+    keys: array[int]
+    days: array[int]
+    contents: array[int] | None = None
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return no records."""
+        return cls(array("Q"), array("i"))
+
+    @classmethod
+    def of(cls, entries: Iterable[tuple[int, int, int]]) -> Self:
+        """Return records given as key, day and content."""
+        entries = list(entries)
+        contents = array("Q", [content for _, _, content in entries])
+        return cls(
+            array("Q", [key for key, _, _ in entries]),
+            array("i", [day for _, day, _ in entries]),
+            contents if any(contents) else None,
+        )
+
+    @classmethod
+    def joined(cls, parts: Iterable[Keyed]) -> Self:
+        """Return the records of all parts."""
+        parts = list(parts)
+        keys, days, contents = array("Q"), array("i"), array("Q")
+        for part in parts:
+            keys.extend(part.keys)
+            days.extend(part.days)
+            contents.extend(part.contents or array("Q", bytes(8 * len(part.keys))))
+        natural = any(part.contents is not None for part in parts)
+        return cls(keys, days, contents if natural else None)
+
+    @classmethod
+    def from_bytes(cls, keys: bytes, days: bytes, contents: bytes | None) -> Self:
+        """Return the records that `to_bytes` wrote."""
+        return cls(
+            from_bytes("Q", keys),
+            from_bytes("i", days),
+            None if contents is None else from_bytes("Q", contents),
+        )
+
+    def to_bytes(self) -> tuple[bytes, bytes, bytes | None]:
+        """Return keys, days and contents as bytes that mean the same on another machine."""
+        contents = None if self.contents is None else to_bytes(self.contents)
+        return to_bytes(self.keys), to_bytes(self.days), contents
+
+    def pick(self, indices: Iterable[int]) -> Keyed:
+        """Return the records at `indices`."""
+        indices = list(indices)
+        contents = self.contents
+        return Keyed(
+            array("Q", [self.keys[index] for index in indices]),
+            array("i", [self.days[index] for index in indices]),
+            None if contents is None else array("Q", [contents[index] for index in indices]),
+        )
+
+    def by_day(self) -> Iterator[tuple[int, array[int], array[int] | None]]:
+        """Yield each day with its keys and contents."""
+        if self.days.count(self.days[0]) == len(self.days):
+            yield self.days[0], self.keys, self.contents
+            return
+        keys: defaultdict[int, array[int]] = defaultdict(lambda: array("Q"))
+        for key, day in zip(self.keys, self.days, strict=True):
+            keys[day].append(key)
+        contents: defaultdict[int, array[int]] = defaultdict(lambda: array("Q"))
+        if self.contents is not None:
+            for content, day in zip(self.contents, self.days, strict=True):
+                contents[day].append(content)
+        for day, found in keys.items():
+            yield day, found, contents[day] if self.contents is not None else None
+
+    def entries(self) -> Iterator[tuple[int, int, int]]:
+        """Yield the key, the day and the content of each record."""
+        contents = self.contents or array("Q", bytes(8 * len(self.keys)))
+        return zip(self.keys, self.days, contents, strict=True)
+
+
+def to_bytes(values: array[int]) -> bytes:
+    """Return integers as a ledger has them, which may move to another machine."""
+    if sys.byteorder == "big":
+        values = values[:]
+        values.byteswap()
+    return values.tobytes()
+
+
+def from_bytes(code: str, blob: bytes) -> array[int]:
+    """Return the integers of `to_bytes`."""
+    values = array(code)
+    values.frombytes(blob)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values

@@ -1,0 +1,87 @@
+"""Bringing a ledger of version 0.1 up to date: it knows its sources by position only.
+
+Its sources keep their spans and counts, but have no content keys. The first run that proves such a
+source to be what it was fills the keys in; see `resume`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from miso_upload.errors import LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from miso_upload.ledger.database import Database
+
+KEPT_SUFFIX = ".v1"
+_OLD = ("sources", "head_lines", "rejects_files", "spans", "rejections")
+
+
+def migrate(db: Database, create: Callable[[Database], None]) -> None:
+    """Keep a copy of a ledger of version 0.1 beside it, and turn it into one of this version.
+
+    Raises:
+        LedgerError: The copy cannot be written, or the ledger cannot be used.
+    """
+    if db.path is not None:
+        _keep_copy(db.path)
+    with db.transaction():
+        for name in _OLD:
+            db.change(f"ALTER TABLE {name} RENAME TO old_{name}")
+        db.change("ALTER TABLE about RENAME TO old_about")
+        db.change("ALTER TABLE runs RENAME TO old_runs")
+        db.change("DROP INDEX IF EXISTS open_spans")
+        create(db)
+        for statement in _COPY.split(";"):
+            db.change(statement)
+        for name in (*_OLD, "about", "runs"):
+            db.change(f"DROP TABLE old_{name}")
+
+
+def old_digest(data: bytes) -> bytes:
+    """Return what version 0.1 knew bytes by."""
+    return hashlib.sha256(data).digest()[:16]
+
+
+def _keep_copy(path: Path) -> None:
+    kept = path.with_name(path.name + KEPT_SUFFIX)
+    try:
+        # Another connection reads what is committed, the journal included.
+        with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(kept)) as copy:
+            old.backup(copy)
+        kept.chmod(0o600)
+    except (sqlite3.Error, OSError) as error:
+        raise LedgerError(
+            f"The ledger {path} must be brought up to date, but no copy of it can be written to "
+            f"{kept} ({error}). Free some space or fix the permissions, then rerun the command."
+        ) from None
+
+
+_COPY = """
+CREATE TABLE old_heads (
+    scan_id INTEGER PRIMARY KEY, length INTEGER NOT NULL, digest BLOB NOT NULL
+);
+INSERT INTO about SELECT name, value FROM old_about;
+INSERT INTO runs SELECT id, started_at, ended_at, exit_code, version FROM old_runs;
+INSERT OR IGNORE INTO jobs (text) SELECT DISTINCT recipe FROM old_sources;
+INSERT INTO sources (id, key, scan_id, seen_at, superseded)
+    SELECT id, name, id, seen_at, superseded FROM old_sources;
+INSERT INTO scans (id, source_id, name, job_id, head, keyless, run_id)
+    SELECT old.id, old.id, old.name, jobs.id, NULL, 1, old.run_id
+    FROM old_sources old JOIN jobs ON jobs.text = old.recipe;
+INSERT INTO old_heads SELECT id, head_length, head_digest FROM old_sources;
+INSERT INTO spans (scan_id, start, end, first_line, line_count, checksum, state, rows, accepted,
+        rejected, skipped, unknown, pending, duplicates, unknown_lines, pending_lines, run_id,
+        changed_at)
+    SELECT source_id, start, end, first_line, line_count, digest, state, rows, accepted, rejected,
+        skipped, unknown, pending, duplicates, unknown_lines, pending_lines, run_id, changed_at
+    FROM old_spans;
+INSERT INTO rejections SELECT source_id, start, line, by, reasons FROM old_rejections;
+INSERT INTO rejects_files SELECT path, length, run_id FROM old_rejects_files
+"""

@@ -1,0 +1,205 @@
+"""Which scans there are, and which of them an input may continue.
+
+    new ──▶ reading ──▶ complete      the input was read to its end; growth is read from there
+              │  ▲          │
+              ▼  │          ▼
+          interrupted    superseded   the source was read from its beginning again: a new scan
+              └─────────────┘
+
+A candidate is only a guess: a scan is continued when its spans are proven to be in the input. What
+is not proven is read from its beginning, and content keys tell what Miso has.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from miso_upload.ledger.entries import Scan
+from miso_upload.ledger.migration import old_digest
+from miso_upload.sources import Stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from miso_upload.ledger.database import Database
+    from miso_upload.sources import Identity
+
+_SCAN = (
+    "scans.id, source_id, name, jobs.text, file, state, preamble, complete, keyless, seen_at, superseded"
+)
+_FROM = (
+    "FROM scans JOIN sources ON sources.id = source_id AND sources.scan_id = scans.id "
+    "JOIN jobs ON jobs.id = job_id"
+)
+
+
+class Scans:
+    """The last scan of each source. Changes are made within the caller's transaction."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._has_keyless: bool | None = None
+
+    def of(self, scan_id: int) -> Scan:
+        """Return a scan by its id."""
+        return _scan(self._db.row(f"SELECT {_SCAN} {_FROM} WHERE scans.id = ?", (scan_id,)))
+
+    def all(self) -> list[Scan]:
+        """Return the last scan of every source, in the order in which they were first seen."""
+        return self._found("ORDER BY sources.id", ())
+
+    def candidates(self, identity: Identity, name: str, beginning: bytes) -> list[Scan]:
+        """Return the scans that an input may continue, the likeliest first.
+
+        They are those of the same file, those that begin alike, and those of the same name.
+        """
+        found: dict[int, Scan] = {}
+        stamp = identity.stamp
+        if stamp is not None:
+            found.update(self._by("file", stamp.file))
+        if identity.head is not None:
+            found.update(self._by("head", identity.head))
+        found.update(self._by("sources.key", stored(identity.key)))
+        if self.has_keyless:
+            found.update(self._by("sources.key", stored(name)))
+            found.update((each.id, each) for each in self._beginning_alike(beginning))
+        return list(found.values())
+
+    def of_key(self, key: str) -> list[Scan]:
+        """Return the scans of the sources at a path or URL, the latest first."""
+        return self._found("WHERE sources.key = ? ORDER BY scans.id DESC", (stored(key),))
+
+    def name_of(self, scan_id: int) -> str:
+        """Return the name of the source that a scan was of, also if it was superseded since."""
+        row = self._db.row("SELECT name FROM scans WHERE id = ?", (scan_id,))
+        return named(row[0]) if row else "a source that is forgotten"
+
+    def begin(self, identity: Identity, name: str, job: str, run_id: int) -> int:
+        """Enter a new scan; it is the last one of the source at this path from now on."""
+        before = self._db.rows(
+            "SELECT id, scan_id FROM sources WHERE key = ? ORDER BY id DESC",
+            (stored(identity.key),),
+        )
+        for source_id, scan_id in before:
+            self.retire(scan_id)
+            if source_id != before[0][0]:
+                # It lay here before it was renamed to what is gone now.
+                self._db.change("DELETE FROM sources WHERE id = ?", (source_id,))
+        source_id = before[0][0] if before else self._db.change(
+            "INSERT INTO sources (key, scan_id, seen_at) VALUES (?, 0, ?)",
+            (stored(identity.key), now()),
+        )  # fmt: skip
+        stamp = identity.stamp
+        scan_id = self._db.change(
+            "INSERT INTO scans (source_id, name, job_id, file, state, head, preamble, run_id) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                source_id, stored(name), self._job(job), stamp and stamp.file,
+                stamp and stamp.state, identity.head, identity.preamble, run_id,
+            ),
+        )  # fmt: skip
+        self._db.change(
+            "UPDATE sources SET scan_id = ?, seen_at = ? WHERE id = ?", (scan_id, now(), source_id)
+        )
+        return scan_id
+
+    def continue_(self, scan: Scan, identity: Identity, name: str, job: str) -> None:
+        """Note that an input is proven to continue a scan: its name, job and state now."""
+        stamp = identity.stamp
+        self._db.change(
+            "UPDATE scans SET name = ?, job_id = ?, file = ?, state = ?, "
+            "head = coalesce(?, head), "
+            "preamble = coalesce(preamble, ?), complete = 0 WHERE id = ?",
+            (
+                stored(name), self._job(job), stamp and stamp.file, stamp and stamp.state,
+                identity.head, identity.preamble, scan.id,
+            ),
+        )  # fmt: skip
+        self._db.change(
+            "UPDATE sources SET key = ?, seen_at = ? WHERE id = ?",
+            (stored(identity.key), now(), scan.source_id),
+        )
+
+    def retire(self, scan_id: int) -> None:
+        """Keep of a scan only its name, for its records are no longer looked for by position."""
+        self._db.change(
+            "UPDATE scans SET file = NULL, state = NULL, head = NULL, accepted_before = "
+            "accepted_before + "
+            "(SELECT coalesce(sum(accepted), 0) FROM spans WHERE scan_id = scans.id) WHERE id = ?",
+            (scan_id,),
+        )
+        for table in ("spans", "rejections", "met"):
+            self._db.change(f"DELETE FROM {table} WHERE scan_id = ?", (scan_id,))
+
+    @property
+    def has_keyless(self) -> bool:
+        """Whether there is a source of version 0.1 of which the content keys are not known yet."""
+        if self._has_keyless is not False:
+            row = self._db.row("SELECT 1 FROM scans WHERE keyless = 1 LIMIT 1")
+            self._has_keyless = row is not None
+        return self._has_keyless
+
+    def _job(self, text: str) -> int:
+        self._db.change("INSERT OR IGNORE INTO jobs (text) VALUES (?)", (text,))
+        return int(self._db.row("SELECT id FROM jobs WHERE text = ?", (text,))[0])
+
+    def _by(self, column: str, value: str | bytes) -> Iterator[tuple[int, Scan]]:
+        for scan in self._found(f"WHERE {column} = ? ORDER BY scans.id DESC LIMIT 3", (value,)):
+            yield scan.id, scan
+
+    def _found(self, where: str, values: Sequence[Any]) -> list[Scan]:
+        return list(map(_scan, self._db.rows(f"SELECT {_SCAN} {_FROM} {where}", values)))
+
+    def _beginning_alike(self, beginning: bytes) -> list[Scan]:
+        """Return the sources of version 0.1 with the longest beginning that the input has too."""
+        lengths = self._db.rows(
+            "SELECT DISTINCT length FROM old_heads WHERE length BETWEEN 1 AND ? "
+            "ORDER BY length DESC",
+            (len(beginning),),
+        )
+        for (length,) in lengths:
+            found = self._found(
+                "WHERE keyless = 1 AND scans.id IN "
+                "(SELECT scan_id FROM old_heads WHERE length = ? AND digest = ?)",
+                (length, old_digest(beginning[:length])),
+            )
+            if found:
+                return found
+        return []
+
+
+def stored(name: str) -> str | bytes:
+    """Return a name as SQLite takes it, also where its bytes are not UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name)
+    return name
+
+
+def stored_path(path: Path) -> str | bytes:
+    """Return an absolute path as SQLite takes it."""
+    return stored(str(path.absolute()))
+
+
+def named(name: str | bytes) -> str:
+    """Return the name that `stored` made ready."""
+    return os.fsdecode(name) if isinstance(name, bytes) else name
+
+
+def now() -> str:
+    """Return the time as the ledger notes it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _scan(row: Sequence[Any]) -> Scan:
+    scan_id, source_id, name, job, file, state, *others, seen_at, superseded = row
+    preamble, complete, keyless = others
+    stamp = None if file is None else Stamp(file, state)
+    return Scan(
+        scan_id, source_id, named(name), job, stamp, preamble, bool(complete), bool(keyless),
+        datetime.fromisoformat(seen_at), superseded,
+    )  # fmt: skip

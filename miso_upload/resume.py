@@ -1,0 +1,312 @@
+"""Where a run begins to read an input: behind what an earlier one has read, or at its beginning.
+
+Position spares work only on proof. A file whose size and times are those of the last run is not
+read again; of any other input, the checksums of all that was read before are compared. What is not
+proven is read from its beginning as a new scan, and content keys tell which records Miso has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from miso_upload.errors import ChangedJobError, SourceError, UnprovenSourceError
+from miso_upload.ledger.migration import old_digest
+from miso_upload.quoting import counted
+from miso_upload.sources.fingerprint import checksum
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from miso_upload.ledger import Ledger, LedgerSpan, Scan
+    from miso_upload.listener import Listener
+    from miso_upload.sources import Source
+
+_BY_CONTENT = {
+    "--mapping": "the mapping file or preset",
+    "--transform": "the code of --transform",
+    "--schema": "the schema",
+    "identity": "how an anonymous_id is made (salt, source, proxies)",
+}
+"""What a job fingerprint has as a hash, which says nothing to a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeOptions:
+    """How sources are resumed.
+
+    Attributes:
+        restart: Forget what was sent from the source, and send all of it.
+        changed_mapping: What to do where rows of the source were sent under other options: stop,
+            send the records that come out differently, or continue behind what was read.
+        hold_unknown: Records with an unknown outcome are not sent again.
+    """
+
+    restart: bool = False
+    changed_mapping: Literal["stop", "send", "continue"] = "stop"
+    hold_unknown: bool = False
+
+
+@dataclass(slots=True)
+class Start:
+    """Where to begin.
+
+    Attributes:
+        scan: The scan that is continued, or a new one.
+        is_new: It is a new one.
+        offset: Where reading goes on; `line` is the line there.
+        leftovers: Spans before that of which records are still to be sent.
+        without_keys: Spans of a ledger of version 0.1, whose content keys are to be noted.
+        met: Keys of records that this scan has in common with others.
+        unchanged: Nothing has come since all of it was read, and nothing is left to do.
+    """
+
+    scan: Scan
+    is_new: bool
+    offset: int
+    line: int
+    leftovers: list[LedgerSpan] = field(default_factory=list)
+    without_keys: list[LedgerSpan] = field(default_factory=list)
+    met: Keyed | None = None
+    unchanged: bool = False
+
+
+class Comparison(NamedTuple):
+    """How many of a source's first records are known as they come out now.
+
+    Attributes:
+        compared: Those on days of which the ledger has records, the first 10,000 at most.
+        known: Those of them that Miso has.
+    """
+
+    compared: int
+    known: int
+
+
+class Resumer:
+    """Finds out where to begin, for one source after the other.
+
+    Args:
+        ledger: Knows what was read.
+        options: How.
+        listener: Is told what the user should know.
+    """
+
+    def __init__(self, ledger: Ledger, options: ResumeOptions, listener: Listener) -> None:
+        self._ledger = ledger
+        self._options = options
+        self._listener = listener
+        self._taken: set[int] = set()
+
+    def start(
+        self, source: Source, name: str, job: str, compare: Callable[[int], Comparison]
+    ) -> Start:
+        """Return where to begin with a source.
+
+        Args:
+            source: It.
+            name: As the user wrote it.
+            job: The job fingerprint of now.
+            compare: Maps the rows before an offset, and compares the records with the ledger.
+
+        Raises:
+            ChangedJobError: Its rows were sent under other options, and it is not said what to do.
+            UnprovenSourceError: A ledger of version 0.1 knows it, and nothing proves which rows.
+        """
+        candidates = [
+            scan
+            for scan in self._ledger.scans.candidates(source.identity, name, source.beginning)
+            if scan.id not in self._taken
+        ]
+        proven = self._proven(source, candidates)
+        if self._options.restart:
+            start = self._restarted(source, name, job, candidates, proven)
+        elif proven is None:
+            start = self._from_beginning(source, name, job, candidates, compare)
+        elif proven.job != job:
+            start = self._under_another_job(source, name, job, proven, compare)
+        else:
+            start = self._continued(source, name, job, proven)
+        self._taken.add(start.scan.id)
+        return start
+
+    def _proven(self, source: Source, candidates: Collection[Scan]) -> Scan | None:
+        """Return the scan whose part of the input is proven to be what it was; None if none is."""
+        for scan in candidates:
+            if _is_unchanged(source, scan):
+                return scan
+        if not source.can_reopen:
+            return None
+        for scan in candidates:
+            try:
+                if _has_all(source, scan, self._ledger.spans(scan)):
+                    return scan
+            except SourceError:
+                continue  # it is damaged before the end of what was read
+        return None
+
+    def _continued(self, source: Source, name: str, job: str, scan: Scan) -> Start:
+        ledger = self._ledger
+        leftovers = ledger.unfinished(scan, hold_unknown=self._options.hold_unknown)
+        unchanged = _is_unchanged(source, scan) and scan.complete and not leftovers
+        met = ledger.met(scan)
+        if met is None and not unchanged:
+            return self._new(source, name, job)
+        if scan.name != name:
+            self._listener.noted(f"{name}: continues what was read as {scan.name}")
+        without_keys = ledger.spans(scan) if scan.keyless else []
+        last = ledger.last_span(scan)
+        if not unchanged:
+            scan = ledger.continue_scan(scan, source.identity, name, job)
+        offset, line = source.body_start, source.body_line
+        if last is not None:
+            offset, line = last.end, last.next_line
+        return Start(
+            scan, is_new=False, offset=offset, line=line, leftovers=leftovers,
+            without_keys=without_keys, met=met, unchanged=unchanged,
+        )  # fmt: skip
+
+    def _new(self, source: Source, name: str, job: str) -> Start:
+        scan = self._ledger.begin_scan(source.identity, name, job)
+        return Start(scan, is_new=True, offset=source.body_start, line=source.body_line)
+
+    def _from_beginning(
+        self,
+        source: Source,
+        name: str,
+        job: str,
+        candidates: Sequence[Scan],
+        compare: Callable[[int], Comparison],
+    ) -> Start:
+        for scan in candidates:
+            totals = self._ledger.totals(scan)
+            if scan.keyless and (totals.accepted or totals.unknown):
+                raise UnprovenSourceError(_unproven(name, scan, totals.accepted))
+        before = self._ledger.scans.of_key(source.identity.key)
+        if before and before[0].job != job and _is_at_miso(self._ledger, before[0]):
+            self._compare(name, before[0], job, compare(_ALL))
+        return self._new(source, name, job)
+
+    def _under_another_job(
+        self,
+        source: Source,
+        name: str,
+        job: str,
+        scan: Scan,
+        compare: Callable[[int], Comparison],
+    ) -> Start:
+        totals = self._ledger.totals(scan)
+        if not _is_at_miso(self._ledger, scan) and not totals.pending:
+            if totals.rows:
+                self._listener.noted(
+                    f"{name}: Miso has none of its rows, so it is read again under the options of "
+                    f"now ({totals.rejected:,} rejected and {totals.skipped:,} skipped before)"
+                )
+            return self._new(source, name, job)
+        if self._options.changed_mapping == "continue":
+            self._listener.noted(
+                f"{name}: continues under other options than before; the outcomes of "
+                f"{counted(totals.rows - totals.pending - totals.unknown, 'row')} stay as they are "
+                f"({totals.accepted:,} accepted, {totals.rejected:,} rejected, "
+                f"{totals.skipped:,} skipped)"
+            )
+            return self._continued(source, name, job, scan)
+        if scan.keyless and self._options.changed_mapping == "stop":
+            raise ChangedJobError(changed_job(name, scan, job, totals.rows))
+        last = self._ledger.last_span(scan)
+        self._compare(name, scan, job, compare(last.end if last else 0))
+        return self._new(source, name, job)
+
+    def _compare(self, name: str, scan: Scan, job: str, comparison: Comparison) -> None:
+        """Stop where records come out differently, unless the user wants them to be sent."""
+        compared, known = comparison
+        if known < compared and self._options.changed_mapping != "send":
+            raise ChangedJobError(changed_job(name, scan, job, compared, known))
+
+    def _restarted(
+        self,
+        source: Source,
+        name: str,
+        job: str,
+        candidates: Sequence[Scan],
+        proven: Scan | None,
+    ) -> Start:
+        here = {scan.id for scan in self._ledger.scans.of_key(source.identity.key)}
+        scans = [
+            scan for scan in candidates if scan is proven or scan.id in here or scan.name == name
+        ]
+        accepted = self._ledger.forget(scans, restart=True)
+        if scans:
+            self._listener.noted(
+                f"{name}: restarts; {counted(accepted, 'row')} that Miso has accepted from it "
+                "will be sent again"
+            )
+        return self._new(source, name, job)
+
+
+_ALL = 2**63 - 1
+
+
+def changed_options(before: str, now: str) -> str:
+    """Return what differs between two job fingerprints, in the words of the options."""
+    old = dict(line.partition("=")[::2] for line in before.splitlines())
+    new = dict(line.partition("=")[::2] for line in now.splitlines())
+    changes = [
+        _change(name, old.get(name), new.get(name))
+        for name in dict.fromkeys((*old, *new))
+        if old.get(name) != new.get(name)
+    ]
+    return "; ".join(changes)
+
+
+def changed_job(name: str, scan: Scan, job: str, rows: int, known: int | None = None) -> str:
+    """Return what to say of a source whose rows were sent under other options, and each way out."""
+    seen = (
+        f"{counted(rows, 'row was', 'rows were')} read under other options"
+        if known is None
+        else f"its rows were sent under other options, and of the first {rows:,} records that can "
+        f"be compared, Miso has {known:,} as they come out now"
+    )
+    return (
+        f"{name}: {seen}. {_sentence(changed_options(scan.job, job))}. Nothing was sent. Use the "
+        "same options again; or add --changed-mapping continue, which leaves what was read as it "
+        "is and goes on behind it; or --changed-mapping send, which sends every record that comes "
+        "out differently beside the one that Miso has"
+    )
+
+
+def _unproven(name: str, scan: Scan, accepted: int) -> str:
+    return (
+        f"{name}: version 0.1 of miso-upload sent {counted(accepted, 'row')} of {scan.name}, and "
+        "the input is not what it was, so nothing proves which of its rows Miso has. Nothing was "
+        "sent. If Miso has all of its rows, note them with 'miso-upload remember FILE'; to send "
+        "all of them, add --restart"
+    )
+
+
+def _is_unchanged(source: Source, scan: Scan) -> bool:
+    """Return whether size and times of the file prove that it is what the scan has read."""
+    now, then = source.identity.stamp, scan.stamp
+    return now is not None and now.state is not None and now == then
+
+
+def _has_all(source: Source, scan: Scan, spans: Sequence[LedgerSpan]) -> bool:
+    if not spans or (scan.preamble or source.identity.preamble) != source.identity.preamble:
+        return False
+    return source.has(spans, old_digest if scan.keyless else checksum)
+
+
+def _is_at_miso(ledger: Ledger, scan: Scan) -> bool:
+    totals = ledger.totals(scan)
+    return bool(totals.accepted or totals.already_sent or totals.unknown)
+
+
+def _change(name: str, before: str | None, now: str | None) -> str:
+    if name not in _BY_CONTENT:
+        return f"{name}: {before or 'nothing'}, now {now or 'nothing'}"
+    what = "is new" if not before else "has changed" if now else "is gone"
+    return f"{_BY_CONTENT[name]} {what}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] if not text.startswith("--") else text
