@@ -1,4 +1,4 @@
-"""JSON text in and out; the only module that knows which JSON library is in use.
+"""JSON text in and out; the only module that knows which JSON libraries are in use.
 
 Decoding is strict (RFC 8259, UTF-8): NaN, lone surrogates and invalid UTF-8 are errors. Of repeated
 keys the last one counts, which is why what was judged is encoded again and raw text is never sent.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import orjson
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 JSONDecodeError = orjson.JSONDecodeError
 JSONEncodeError = orjson.JSONEncodeError
+
+_SORTED = msgspec.json.Encoder(order="sorted")
 
 
 def decode(text: bytes | bytearray | memoryview | str) -> Any:  # noqa: ANN401 -- JSON is any value
@@ -68,3 +71,18 @@ def encode_joined(values: Sequence[object]) -> bytes:
 def decode_joined(slices: Sequence[bytes]) -> list[Any]:
     """Return the values that `encode_joined` wrote into `slices`, in order."""
     return cast("list[Any]", orjson.loads(b"[" + b",".join(slices) + b"]"))
+
+
+def encode_sorted_lines(values: Sequence[object]) -> bytes | None:
+    """Return each of `values` as compact JSON on a line of its own, the keys of objects sorted.
+
+    It writes more than JSON values, integers of any size among them; so it has to be known that
+    `encode` can write them too.
+
+    Returns:
+        The lines, each with its newline; None if one of the values cannot be written.
+    """
+    try:
+        return _SORTED.encode_lines(values)
+    except (TypeError, ValueError, RecursionError, OverflowError):
+        return None

@@ -9,8 +9,10 @@ array, whose elements need not stand on lines of their own, "line" means the ele
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from miso_upload.sitemap import SiteMap
@@ -157,6 +159,9 @@ class Batch:
     `slices` holds JSON texts of records joined by commas, without the brackets around them, so that
     a request body is a join and not another encoding. `lines` gives the source line of each record,
     in the same order; `counts` how many records each slice holds.
+
+    Where content keys are computed, `keys`, `days`, `contents` (see `ContentKeys`) and
+    `lengths`, the bytes of each record's JSON text, have an item for each record too.
     """
 
     seq: int
@@ -172,6 +177,10 @@ class Batch:
     rejections: tuple[Rejection, ...] = ()
     skipped: int = 0
     findings: Findings = field(default_factory=Findings, repr=False)
+    keys: array[int] = field(default_factory=partial(array, "Q"), repr=False)
+    days: array[int] = field(default_factory=partial(array, "i"), repr=False)
+    contents: array[int] | None = field(default=None, repr=False)
+    lengths: array[int] = field(default_factory=partial(array, "I"), repr=False)
 
     @property
     def size(self) -> int:

@@ -9,6 +9,7 @@ the user has code of their own, rows pass through it first, and what it makes of
 from __future__ import annotations
 
 import re
+from array import array
 from dataclasses import replace
 from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,16 +24,17 @@ from miso_upload.sources.fingerprint import digest
 from miso_upload.user_code import RETURNED_NONE
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
+    from miso_upload.canonical_lines import SortedLines
+    from miso_upload.content_keys import ContentKeys, Keyed
     from miso_upload.formats import Format
     from miso_upload.mapping import Mapper
     from miso_upload.records import Block
     from miso_upload.user_code import UserCode
     from miso_upload.validation import Judge
 
-_NULL = re.compile(rb":null")
-_SUSPECT = (_NULL, re.compile(rb'"ip":'))
+_NULL, _IP = re.compile(rb":null"), re.compile(rb'"ip":')
 """How a null and an address look in compact JSON; text may look so too, which costs little."""
 _MANY = 4
 """Where one row in so many has to be mapped, all of them are."""
@@ -46,15 +48,22 @@ class Transform:
         mapper: Turns a row into a record.
         judge: Says whether Miso will take a record, and if not, why.
         code: What the user does to a row before it is mapped, if anything.
+        keys: Makes the content keys of records, if there are to be any.
     """
 
     def __init__(
-        self, rows: Format, mapper: Mapper, judge: Judge, code: UserCode | None = None
+        self,
+        rows: Format,
+        mapper: Mapper,
+        judge: Judge,
+        code: UserCode | None = None,
+        keys: ContentKeys | None = None,
     ) -> None:
         self._format = rows
         self._mapper = mapper
         self._judge = judge
         self._code = code
+        self._keys = keys
 
     def __call__(self, block: Block) -> Batch:
         """Return the records of `block`, ready to be sent, and what became of its other rows."""
@@ -88,6 +97,7 @@ class Transform:
             rejections=tuple(work.rejections),
             skipped=work.skipped,
             findings=work.findings,
+            **work.keyed(),
         )
 
     def _parts(self, block: Block, work: _Work) -> Iterator[Slice]:
@@ -114,29 +124,48 @@ class Transform:
             # The rows of one source are much alike: the slices that follow are not even tried.
             work.as_they_are = False
             return False
-        encoded = _encoded(part.rows)
+        encoded = self._encoded(part.rows)
         # The schema has no word on unknown keys of open objects.
-        if encoded is None or any(mark.search(encoded) for mark in _SUSPECT):
+        if encoded is None or encoded.may_have_null() or encoded.may_have_ip():
             return False
         if others:
             self._judge_and_encode(self._shape(part, others, work), work)
         else:
             itself = _Shaped(part.rows, list(part.lines), part.rows, [False] * len(part.rows))
-            _keep(itself, encoded, work)
+            self._keep(itself, encoded, work)
         return True
 
     def _judge_and_encode(self, shaped: _Shaped, work: _Work) -> None:
         shaped = self._judged(shaped, work)
-        encoded = _encoded(shaped.records)
+        encoded = self._encoded(shaped.records)
         if encoded is None:
             shaped = _kept(shaped, list(map(_not_encodable, shaped.records)), work)
-            encoded = _encoded(shaped.records) or b""
-        if _NULL.search(encoded):
+            encoded = self._encoded(shaped.records)
+        if encoded is not None and encoded.may_have_null():
             # Without its nulls, a record may lack what the schema wants.
             shaped = self._judged(shaped._replace(records=_without_nulls(shaped)), work)
-            encoded = _encoded(shaped.records) or b""
-        if shaped.records:
-            _keep(shaped, encoded, work)
+            encoded = self._encoded(shaped.records)
+        if shaped.records and encoded is not None:
+            self._keep(shaped, encoded, work)
+
+    def _encoded(self, records: list[Record]) -> _Encoded | None:
+        """Return records as JSON, or None if one of them cannot be written."""
+        in_order = self._keys.encode(records) if self._keys is not None and records else None
+        if in_order is not None:
+            return _Encoded(in_order.joined(), in_order)
+        try:
+            return _Encoded(encode_joined(records))
+        except JSONEncodeError:
+            return None
+
+    def _keep(self, shaped: _Shaped, encoded: _Encoded, work: _Work) -> None:
+        survey(shaped.records, shaped.lines, work.findings)
+        work.findings.ids["anonymous_id derived"] += sum(shaped.derived)
+        work.encoded.append(encoded.text)
+        work.lines.append(shaped.lines)
+        if self._keys is not None:
+            keyed = self._keys.of(shaped.records, shaped.rows, encoded.in_order)
+            work.note_keys(keyed, encoded.lengths(shaped.records))
 
     def _judged(self, shaped: _Shaped, work: _Work) -> _Shaped:
         """Return the records that are good, and set the others aside."""
@@ -230,19 +259,32 @@ def _without_nulls(shaped: _Shaped) -> list[Record]:
     return [without_nulls(record) for record in shaped.records]
 
 
-def _keep(shaped: _Shaped, encoded: bytes, work: _Work) -> None:
-    survey(shaped.records, shaped.lines, work.findings)
-    work.findings.ids["anonymous_id derived"] += sum(shaped.derived)
-    work.encoded.append(encoded)
-    work.lines.append(shaped.lines)
+class _Encoded(NamedTuple):
+    """The JSON texts of records, joined by commas.
 
+    Attributes:
+        text: What is sent.
+        in_order: The same, where the records are encoded with sorted keys.
+    """
 
-def _encoded(records: list[Record]) -> bytes | None:
-    """Return the JSON texts of `records` joined, or None if one of them cannot be written."""
-    try:
-        return encode_joined(records)
-    except JSONEncodeError:
-        return None
+    text: bytes
+    in_order: SortedLines | None = None
+
+    def may_have_null(self) -> bool:
+        if self.in_order is not None:
+            return self.in_order.has_null
+        return _NULL.search(self.text) is not None
+
+    def may_have_ip(self) -> bool:
+        if self.in_order is not None:
+            return "ip" in self.in_order.names
+        return _IP.search(self.text) is not None
+
+    def lengths(self, records: list[Record]) -> Iterable[int]:
+        """Return how long the text of each record is."""
+        if self.in_order is not None:
+            return map(len, self.in_order.lines)
+        return [len(encode(record)) for record in records]
 
 
 def _not_encodable(record: Record) -> tuple[Reason, ...]:
@@ -265,6 +307,22 @@ class _Work:
         self.rejections: list[Rejection] = []
         self.findings = Findings()
         self.busy: Container[object] = ()
+        self._keyed: list[tuple[Keyed, Iterable[int]]] = []
+
+    def note_keys(self, keyed: Keyed, lengths: Iterable[int]) -> None:
+        self._keyed.append((keyed, lengths))
+
+    def keyed(self) -> dict[str, Any]:
+        """Return the parts of a batch that are about content keys."""
+        if not self._keyed:
+            return {}
+        keys, days, contents, sizes = array("Q"), array("i"), array("Q"), array("I")
+        for keyed, lengths in self._keyed:
+            keys += keyed.keys
+            days += keyed.days
+            contents += keyed.contents or array("Q")
+            sizes.extend(lengths)
+        return {"keys": keys, "days": days, "contents": contents or None, "lengths": sizes}
 
     def skip(self, rule: str) -> None:
         self.skipped += 1
