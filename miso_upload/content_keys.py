@@ -23,6 +23,7 @@ from miso_upload.canonical_lines import (
     times_of,
 )
 from miso_upload.hashing import hashes, keyed_digest
+from miso_upload.keyed import Keyed
 from miso_upload.mapping.paths import ABSENT, reacher
 
 if TYPE_CHECKING:
@@ -33,21 +34,6 @@ if TYPE_CHECKING:
 _PURPOSE = b"content keys"
 _DAY_BITS = 10
 _BELOW_DAY = 64 - _DAY_BITS
-
-
-class Keyed(NamedTuple):
-    """The content keys of some records, in their order.
-
-    Attributes:
-        keys: 64 bits for each record.
-        days: Days since 1970-01-01 UTC; from -1 to -1,024, made of the key, where a record has no
-            instant or a natural key.
-        contents: With a natural key, the 64 bits of the whole record; else None.
-    """
-
-    keys: array[int]
-    days: array[int]
-    contents: array[int] | None
 
 
 @dataclass(frozen=True)

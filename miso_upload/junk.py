@@ -74,7 +74,7 @@ class JunkGuard:
         judged = self._rows - self._skipped
         doubtful = batch.rows >= FEWEST_ROWS_TO_DOUBT or not trusted
         # A block of one row that cannot be read at all is no sample yet.
-        if not proven and doubtful and batch.digest and _has_no_good_row(batch):
+        if not proven and doubtful and batch.checksum and _has_no_good_row(batch):
             self._stop(batch, name, place, _none_is_valid(batch))
         elif (
             self._rows >= FEWEST_ROWS_TO_JUDGE

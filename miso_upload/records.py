@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from miso_upload.keyed import Keyed
 from miso_upload.sitemap import SiteMap
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class Batch:
     end: int
     first_line: int
     line_count: int
-    digest: bytes
+    checksum: bytes
     rows: int
     lines: Sequence[int]
     slices: tuple[bytes, ...] = field(repr=False)
@@ -181,6 +182,11 @@ class Batch:
     days: array[int] = field(default_factory=partial(array, "i"), repr=False)
     contents: array[int] | None = field(default=None, repr=False)
     lengths: array[int] = field(default_factory=partial(array, "I"), repr=False)
+
+    @property
+    def keyed(self) -> Keyed:
+        """Return the content keys of the records."""
+        return Keyed(self.keys, self.days, self.contents)
 
     @property
     def size(self) -> int:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from miso_upload.errors import ChangedJobError, SourceError, UnprovenSourceError
 from miso_upload.ledger.migration import old_digest
 from miso_upload.quoting import counted
-from miso_upload.sources.fingerprint import checksum
+from miso_upload.hashing import checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from miso_upload.keyed import Keyed
     from miso_upload.ledger import Ledger, LedgerSpan, Scan
     from miso_upload.listener import Listener
     from miso_upload.sources import Source

@@ -20,14 +20,15 @@ from miso_upload.formats.base import Slice
 from miso_upload.formats.json_rows import readable
 from miso_upload.mapping import Mapped, MappedRows, Skipped, without_nulls
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection
-from miso_upload.sources.fingerprint import digest
+from miso_upload.hashing import checksum
 from miso_upload.user_code import RETURNED_NONE
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
     from miso_upload.canonical_lines import SortedLines
-    from miso_upload.content_keys import ContentKeys, Keyed
+    from miso_upload.content_keys import ContentKeys
+    from miso_upload.keyed import Keyed
     from miso_upload.formats import Format
     from miso_upload.mapping import Mapper
     from miso_upload.records import Block
@@ -89,7 +90,7 @@ class Transform:
             first_line=block.first_line,
             line_count=block.lines,
             # A fault's data is cut short, so there is nothing to know it again by.
-            digest=b"" if block.fault is not None else digest(block.data),
+            checksum=b"" if block.fault is not None else checksum(block.data),
             rows=work.rows + (block.fault is not None),
             lines=_compact(work.lines),
             slices=tuple(work.encoded),

@@ -36,9 +36,7 @@ class Database:
                 _create_private(path)
             # An empty name is SQLite's own for a temporary file, so even this one fits any input.
             name = f"{path.absolute().as_uri()}?mode=ro" if path and read_only else path or ""
-            self._db = sqlite3.connect(
-                name, isolation_level=None, timeout=_PATIENCE, uri=read_only
-            )
+            self._db = sqlite3.connect(name, isolation_level=None, timeout=_PATIENCE, uri=read_only)
 
     def close(self) -> None:
         """Close the file."""

@@ -152,9 +152,7 @@ class Ledger:
                         "SELECT accepted_before FROM scans WHERE id = ?", (scan_id,)
                     )
                     accepted += each
-                self._db.change(
-                    "UPDATE scans SET forgotten = 1 WHERE source_id = ?", (source_id,)
-                )
+                self._db.change("UPDATE scans SET forgotten = 1 WHERE source_id = ?", (source_id,))
                 self._db.change(
                     "UPDATE sources SET superseded = superseded + ? WHERE id = ?"
                     if restart
@@ -296,7 +294,7 @@ class Ledger:
         with self._db.transaction():
             self._db.change(
                 "UPDATE spans SET checksum = ? WHERE scan_id = ? AND start = ?",
-                (batch.digest, scan.id, batch.start),
+                (batch.checksum, scan.id, batch.start),
             )
             self.contents.settle_partly(
                 scan.id,
@@ -375,7 +373,7 @@ class Ledger:
             "rows, already_sent, changed, unknown, pending, unknown_lines, run_id, changed_at) "
             "VALUES (?, ?, ?, ?, ?, ?, 'intended', ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (
-                scan.id, batch.start, batch.end, batch.first_line, batch.line_count, batch.digest,
+                scan.id, batch.start, batch.end, batch.first_line, batch.line_count, batch.checksum,
                 batch.rows, left_out, len(selection.changed), records - left_out,
                 batch.rows - records, None if all_sent else _lines_left(batch, selection),
                 self._run_id, now(),

@@ -9,14 +9,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-import xxhash
+from miso_upload.hashing import checksum
 
 if TYPE_CHECKING:
     import os
 
 HEAD_BYTES = 65_536
 """How much of an input's beginning is held in memory while it is open."""
-CHECKSUM_BYTES = 16
 _HEAD_BYTES_COMPARED = 4_096
 _RACY_NS = 2 * 10**9
 """A file that was written to so shortly before it was read may be written to again without a
@@ -48,8 +47,3 @@ def head_checksum(beginning: bytes) -> bytes | None:
     if len(beginning) < _HEAD_BYTES_COMPARED:
         return None
     return checksum(beginning[:_HEAD_BYTES_COMPARED])
-
-
-def checksum(data: bytes) -> bytes:
-    """Return the 16 bytes by which `data` is known again (XXH3, 128 bits)."""
-    return xxhash.xxh3_128_digest(data)

@@ -15,7 +15,8 @@ from miso_upload.formats import Cut, Limits, Tail, Wanted, check_columns, detect
 from miso_upload.formats.lines import LineEnd
 from miso_upload.records import Block, Reason
 from miso_upload.sources.directives import Directives
-from miso_upload.sources.fingerprint import HEAD_BYTES, Stamp, checksum, head_checksum
+from miso_upload.hashing import checksum
+from miso_upload.sources.fingerprint import HEAD_BYTES, Stamp, head_checksum
 from miso_upload.sources.packed import READ_BYTES
 from miso_upload.sources.stream import ByteStream
 
