@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from miso_upload import __version__
 from miso_upload.delivery import (
+    UNPROVEN,
     Backoff,
     Client,
     Deliverer,
@@ -171,6 +172,11 @@ def _check(settings: Settings) -> None:
             "no API key: set MISO_API_KEY, or name a file with --api-key-file; "
             "--dry-run and --sandbox need none"
         )
+    if wrong := sorted(set(settings.not_stored) - UNPROVEN):
+        raise ConfigurationError(
+            f"--not-stored {wrong[0]}: must be 408 or from 500 to 599; what other answers prove is "
+            "known"
+        )
     if settings.report == "-":
         raise ConfigurationError("--report -: names no file; --json prints the report on stdout")
     if settings.report is not None and not _can_write(Path(settings.report)):
@@ -245,6 +251,7 @@ def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Deli
     options = DeliveryOptions(
         most_bytes=settings.max_chunk_bytes,
         on_unknown=settings.on_unknown,
+        not_stored=frozenset(settings.not_stored),
         backoff=Backoff(attempts=settings.max_attempts, patience=settings.retry_for),
     )
     return Deliverer(
@@ -343,6 +350,7 @@ def _conclude(settings: Settings, summary: Summary) -> None:
             f"{counted(held, 'record is', 'records are')} held, because nobody knows whether Miso "
             "has them: --on-unknown resend sends them again, --on-unknown skip gives them up"
         )
+        summary.advice += summary.outcomes.advice(settings.not_stored)
     now = summary.totals - summary.before
     files = any(source.rejects_file for source in summary.sources)
     if now.rejected and settings.lasting and not files:
