@@ -81,6 +81,7 @@ def upload(
     listener = listener or Listener()
     stop = stop or StopSignal()
     _check(settings)
+    _check_statuses(settings)
     with ExitStack() as stack:
         arrived = None
         if settings.sandbox:
@@ -172,11 +173,6 @@ def _check(settings: Settings) -> None:
             "no API key: set MISO_API_KEY, or name a file with --api-key-file; "
             "--dry-run and --sandbox need none"
         )
-    if wrong := sorted(set(settings.not_stored) - UNPROVEN):
-        raise ConfigurationError(
-            f"--not-stored {wrong[0]}: must be 408 or from 500 to 599; what other answers prove is "
-            "known"
-        )
     if settings.report == "-":
         raise ConfigurationError("--report -: names no file; --json prints the report on stdout")
     if settings.report is not None and not _can_write(Path(settings.report)):
@@ -233,6 +229,14 @@ class _Rejects:
                 path, known, ours=ours, rows=not settings.rejects_without_rows
             )
         return self._files[path]
+
+
+def _check_statuses(settings: Settings) -> None:
+    if wrong := sorted(set(settings.not_stored) - UNPROVEN):
+        raise ConfigurationError(
+            f"--not-stored {wrong[0]}: must be 408 or from 500 to 599; every other status has one "
+            "meaning (see docs/reliability.md)"
+        )
 
 
 def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Delivers:

@@ -84,6 +84,13 @@ class Statuses(click.ParamType[Any]):
         return tuple(map(int, texts))
 
 
+def all_statuses(
+    _ctx: click.Context, _param: click.Parameter, value: tuple[tuple[int, ...], ...]
+) -> tuple[int, ...]:
+    """Return the statuses of a repeated option as one sorted tuple."""
+    return tuple(sorted({status for each in value for status in each}))
+
+
 class HeadedCommand(click.Command):
     """A command whose help lists its options under their headings."""
 

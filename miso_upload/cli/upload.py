@@ -13,6 +13,7 @@ from miso_upload.cli.framework import (
     HeadedCommand,
     Statuses,
     WorkerCount,
+    all_statuses,
     ask_for_secret,
     headed,
     say,
@@ -49,12 +50,6 @@ def _column_names(_ctx: click.Context, _param: click.Parameter, value: Any) -> t
     if not isinstance(names, list | tuple) or not all(isinstance(each, str) for each in names):
         raise click.BadParameter("must be a list of names")
     return tuple("" if each.strip() == "-" else each.strip() for each in names)
-
-
-def _all_statuses(
-    _ctx: click.Context, _param: click.Parameter, value: tuple[tuple[int, ...], ...]
-) -> tuple[int, ...]:
-    return tuple(sorted({status for each in value for status in each}))
 
 
 def _tab_by_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -309,7 +304,7 @@ _JUDGING = (
     help="When nobody knows whether Miso has a chunk. Default: resend.",
 )  # fmt: skip
 @delivering(
-    "--not-stored", type=Statuses(), multiple=True, callback=_all_statuses,
+    "--not-stored", type=Statuses(), multiple=True, callback=all_statuses,
     metavar="STATUS,...",
     help="Your gateway answers 408 or this 5xx only when it refuses a request.",
 )  # fmt: skip

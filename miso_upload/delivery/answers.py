@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from miso_upload.outcomes import FOREIGN_ANSWER
 from miso_upload.quoting import printable
@@ -55,8 +55,9 @@ class Judgement:
     Attributes:
         overload: The server was asked for too much at once, whether it stored the records or not.
         cause: Why the outcome is unknown, where it is; see `outcomes`.
-        confirmed: It came for a single record as often as is needed to reject that record.
-        gave_up: It is the last of several for the same request, which is not sent again.
+        standing: Whether it is an answer like any; blames a single record, which is sent again
+            after the others (`deferred`); came so often that the record may be rejected for it
+            (`confirmed`); or is the last of several for a request that is given up (`final`).
     """
 
     verdict: Verdict
@@ -65,8 +66,7 @@ class Judgement:
     retry_after: float | None = None
     overload: bool = False
     cause: str = ""
-    confirmed: bool = False
-    gave_up: bool = False
+    standing: Literal["answer", "deferred", "confirmed", "final"] = "answer"
 
 
 _KEY_HINT = (

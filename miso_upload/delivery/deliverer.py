@@ -127,8 +127,8 @@ class Deliverer:
         work = Work()
         started = time.monotonic()
         todo = deque(_first_parts(batch, leftover))
-        while todo:
-            part = todo.popleft()
+        while todo or work.suspects:
+            part = todo.popleft() if todo else work.suspects.popleft()
             most_bytes = max(self._most_bytes, self._evidence.largest)
             if self._stop.is_set() or (part.doubtful and self._options.on_unknown != "resend"):
                 work.leave(part)
@@ -138,13 +138,12 @@ class Deliverer:
                 work.reject_all(part, _larger_than(self._options.most_bytes))
             else:
                 todo.extendleft(reversed(self._settle(part, self._send(part, work), work)))
-        self._judge_suspects(work)
         return work.receipt(time.monotonic() - started)
 
     def _send(self, part: Part, work: Work) -> Judgement:
         """Send one part, again and again where that can help, and return the last judgement."""
         body = part.body()
-        tries = Tries()
+        tries = Tries(seen={part.accused} if part.accused else set())
         while (place := self._turn()) is not None:
             judgement = self._ask(body, work)
             fewer = self._give_back(place, judgement)
@@ -152,9 +151,11 @@ class Deliverer:
             if not (self._sends_again(judgement) and self._evidence.may_pass(judgement, part)):
                 return judgement
             accused = self._evidence.accuses(judgement, part)
+            if accused and part.accused is None:
+                return replace(judgement, standing="deferred")
             if accused and tries.in_a_row >= self._evidence.needed(judgement.verdict):
                 self._evidence.confirm(judgement.verdict)
-                return replace(judgement, confirmed=True)
+                return replace(judgement, standing="confirmed")
             wait = self._wait(judgement, tries, accused=accused)
             if wait is None:
                 return self._gave_up(judgement, part, tries)
@@ -228,7 +229,7 @@ class Deliverer:
         verdict = judgement.verdict
         if verdict is not Verdict.UNKNOWN:
             self._unknown_in_a_row = 0
-        if len(part) > 1 and verdict in _ABOUT_RECORDS and not judgement.gave_up:
+        if len(part) > 1 and verdict in _ABOUT_RECORDS and judgement.standing != "final":
             work.refusals += 1
             if work.refusals > self._options.most_refusals:
                 self._end(part, _too_many_refusals(judgement, work.refusals), work)
@@ -237,16 +238,18 @@ class Deliverer:
         match verdict:
             case Verdict.ACCEPTED:
                 work.accept(part)
-            case Verdict.REFUSED if not judgement.gave_up:
+            case _ if judgement.standing == "deferred":
+                work.suspect(part, verdict)
+            case Verdict.REFUSED if judgement.standing != "final":
                 return self._reject_bad(part, judgement, work)
-            case Verdict.TROUBLED | Verdict.TOO_LARGE if judgement.confirmed:
-                work.suspects.append((part, judgement))
+            case _ if judgement.standing == "confirmed":
+                self._judge_suspect(part, judgement, work)
             case Verdict.KEY_REFUSED:
                 self._end(part, KeyRefusedError(judgement.message), work)
             case _ if self._goes_on_without(verdict):
                 work.leave(part)
             case _:
-                self._end(part, DeliveryError(judgement.message), work)
+                self._end(part, DeliveryError(self._last_words(judgement)), work)
         return []
 
     def _send_less(self, part: Part, judgement: Judgement, work: Work) -> list[Part]:
@@ -269,7 +272,7 @@ class Deliverer:
                 ". Nobody knows whether Miso has stored them: rerun the same command to send them "
                 "again, or add --on-unknown skip to leave them out"
             )
-        return replace(judgement, message=message, gave_up=True)
+        return replace(judgement, message=message, standing="final")
 
     def _goes_on_without(self, verdict: Verdict) -> bool:
         """Return whether a request without a result is left as it is, and no error ends the run.
@@ -284,27 +287,32 @@ class Deliverer:
                 return True
         return verdict is not Verdict.FAILED and self._stop.is_set()
 
+    def _last_words(self, judgement: Judgement) -> str:
+        if self._sends_again(judgement):
+            return judgement.message
+        requests = counted(self._unknown_in_a_row, "request")
+        return f"{judgement.message}. The outcome of {requests} in a row is unknown"
+
     def _end(self, part: Part, error: DeliveryError, work: Work) -> None:
         """Leave `part` for another run, and see to it that nothing more is sent in this one."""
         work.leave(part)
         work.stop = error
         self._stop.set()
 
-    def _judge_suspects(self, work: Work) -> None:
-        """Reject single records that Miso does not take, if it has taken others since.
+    def _judge_suspect(self, part: Part, judgement: Judgement, work: Work) -> None:
+        """Reject a single record that Miso does not take, if it has taken others since.
 
         If it has taken none, the trouble may be its own.
         """
-        for part, judgement in work.suspects:
-            if self._evidence.mark > (part.mark or 0):
-                work.reject_all(part, _why_rejected(judgement))
-            else:
-                error = DeliveryError(
-                    f"{judgement.message}. This was the answer each time that the record of "
-                    f"{_lines(part)} was sent alone, but Miso has accepted nothing since, so the "
-                    "record is not rejected. Rerun the same command to send it again"
-                )
-                self._end(part, error, work)
+        if self._evidence.mark > (part.mark or 0):
+            work.reject_all(part, _why_rejected(judgement))
+            return
+        error = DeliveryError(
+            f"{judgement.message}. This was the answer each time that the record of "
+            f"{_lines(part)} was sent alone, but Miso has accepted nothing since, so the record is "
+            "not rejected. Rerun the same command to send it again"
+        )
+        self._end(part, error, work)
 
     def _split(self, part: Part, judgement: Judgement) -> list[Part]:
         halves = part.halves()

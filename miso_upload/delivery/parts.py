@@ -9,6 +9,7 @@ from miso_upload.encoding import decode_joined, encode_joined
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from miso_upload.delivery.answers import Verdict
     from miso_upload.records import Record
 
 _BEFORE, _AFTER = b'{"data":[', b"]}"
@@ -24,6 +25,7 @@ class Part:
     Attributes:
         causes: Why the outcome of each earlier request with them is unknown, one cause for each.
         mark: What `Evidence.mark` was when a larger part with them failed; None if none did.
+        accused: The answer by which Miso has blamed a single record without naming it.
         thinned: Records that Miso named as bad were taken out of it.
     """
 
@@ -38,6 +40,7 @@ class Part:
         self.causes: tuple[str, ...] = ()
         self.mark: int | None = None
         self.thinned = False
+        self.accused: Verdict | None = None
         self._slices = slices
         self._counts = counts
         self._records = records

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from miso_upload.records import Reason, Receipt, Rejection
@@ -10,7 +10,7 @@ from miso_upload.records import Reason, Receipt, Rejection
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from miso_upload.delivery.answers import Judgement
+    from miso_upload.delivery.answers import Verdict
     from miso_upload.delivery.parts import Part
     from miso_upload.errors import DeliveryError
 
@@ -20,7 +20,8 @@ class Work:
 
     Attributes:
         refusals: How many requests with several records were refused.
-        suspects: Single records that Miso did not take, whether they are bad or it had trouble.
+        suspects: Single records that Miso did not take, because they are bad or it had trouble;
+            to be sent again after the others.
         stop: Why no further batch should be sent, if so.
     """
 
@@ -28,7 +29,7 @@ class Work:
         self.requests = 0
         self.bytes_sent = 0
         self.refusals = 0
-        self.suspects: list[tuple[Part, Judgement]] = []
+        self.suspects: deque[Part] = deque()
         self.stop: DeliveryError | None = None
         self._accepted = 0
         self._duplicates = 0
@@ -37,6 +38,11 @@ class Work:
         self._pending: list[int] = []
         self._copies: Counter[str] = Counter()
         self._causes: Counter[str] = Counter()
+
+    def suspect(self, part: Part, verdict: Verdict) -> None:
+        """Send a single record again after the others."""
+        part.accused = verdict
+        self.suspects.append(part)
 
     def accept(self, part: Part) -> None:
         """Count the records of `part` as accepted; each unknown outcome may be an extra copy."""
