@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from miso_upload import __version__
 from miso_upload.delivery import (
+    UNPROVEN,
     Backoff,
     Client,
     Deliverer,
@@ -82,6 +83,7 @@ def upload(
     listener = listener or Listener()
     stop = stop or StopSignal()
     _check(settings)
+    _check_statuses(settings)
     with ExitStack() as stack:
         arrived = None
         if settings.sandbox:
@@ -231,6 +233,14 @@ class _Rejects:
         return self._files[path]
 
 
+def _check_statuses(settings: Settings) -> None:
+    if wrong := sorted(set(settings.not_stored) - UNPROVEN):
+        raise ConfigurationError(
+            f"--not-stored {wrong[0]}: must be 408 or from 500 to 599; every other status has one "
+            "meaning (see docs/reliability.md)"
+        )
+
+
 def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Delivers:
     if settings.dry_run:
         return Rehearsal(settings.max_chunk_bytes)
@@ -247,6 +257,7 @@ def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Deli
     options = DeliveryOptions(
         most_bytes=settings.max_chunk_bytes,
         on_unknown=settings.on_unknown,
+        not_stored=frozenset(settings.not_stored),
         backoff=Backoff(attempts=settings.max_attempts, patience=settings.retry_for),
     )
     return Deliverer(
@@ -353,6 +364,7 @@ def _conclude(settings: Settings, summary: Summary) -> None:
             f"{counted(held, 'record is', 'records are')} held, because nobody knows whether Miso "
             "has them: --on-unknown resend sends them again, --on-unknown skip gives them up"
         )
+        summary.advice += summary.outcomes.advice(settings.not_stored)
     now = summary.totals - summary.before
     files = any(source.rejects_file for source in summary.sources)
     if now.rejected and settings.lasting and not files:

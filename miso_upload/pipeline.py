@@ -373,6 +373,7 @@ class Pipeline:
         self._summary.requests += receipt.requests
         self._summary.bytes_sent += receipt.bytes_sent
         self._summary.seconds_of_requests += receipt.seconds
+        self._summary.outcomes.add(receipt)
         self._listener.settled(job.batch, receipt)
         self._listener.sending(len(self._pool))
         if isinstance(receipt.stop, MisoUploadError):

@@ -248,7 +248,9 @@ class Receipt:
         rejections: The records that Miso refused, with its own words.
         unknown: Lines of records whose outcome nobody can tell.
         pending: Lines of records that were certainly not taken and wait for another run.
-        possible_duplicates: How many of the accepted records may have been taken twice.
+        possible_duplicates: How many of the accepted records may have been stored more than once.
+        extra_copies: Copies that Miso may have stored beyond the first, by cause; see `outcomes`.
+        unknown_by_cause: How many of the unknown records have each cause.
         requests: How many requests it took.
         bytes_sent: The bytes of all their bodies.
         seconds: How long it took to get them answered, waits included.
@@ -260,6 +262,8 @@ class Receipt:
     unknown: Sequence[int] = ()
     pending: Sequence[int] = ()
     possible_duplicates: int = 0
+    extra_copies: Mapping[str, int] = field(default_factory=dict)
+    unknown_by_cause: Mapping[str, int] = field(default_factory=dict)
     requests: int = 0
     bytes_sent: int = 0
     seconds: float = 0.0

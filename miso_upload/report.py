@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from miso_upload.accounting import Totals
 from miso_upload.encoding import readable
 from miso_upload.errors import KeyRefusedError
+from miso_upload.outcomes import UnknownOutcomes
 from miso_upload.quoting import counted, one_line, printable, without_addresses
 from miso_upload.records import MOST_NAMES, Findings, Tally
 
@@ -75,6 +76,7 @@ class Summary:
         host: Where records went; None in a dry run.
         sources: Each input, in order.
         findings: What the records were, in this run.
+        outcomes: What no answer of this run proved, by cause.
         reasons: Why rows were rejected in this run, by reason; the example names its place.
         requests: Requests sent, or that would be sent.
         bytes_sent: The bytes of their bodies.
@@ -96,6 +98,7 @@ class Summary:
     started_at: datetime
     sources: list[SourceSummary] = field(default_factory=list)
     findings: Findings = field(default_factory=Findings)
+    outcomes: UnknownOutcomes = field(default_factory=UnknownOutcomes)
     reasons: dict[str, Tally] = field(default_factory=dict)
     requests: int = 0
     bytes_sent: int = 0
@@ -228,6 +231,7 @@ class Summary:
                 }
                 for source in self.sources
             ],
+            **self.outcomes.as_json(),
             "requests": self.requests,
             "bytes_sent": self.bytes_sent,
             "reasons": [
@@ -314,6 +318,7 @@ class Summary:
                 f"{_INDENT}{self.totals.duplicates:,} of the accepted may be there more than once: "
                 "they were sent again because nobody knew what became of them"
             )
+        yield from (_INDENT + sentence for sentence in self.outcomes.sentences())
         yield (
             f"{_INDENT}{counted(self.requests, 'request')}, {self.bytes_sent:,} bytes, "
             f"{self.seconds:,.1f} s" + (f", to {self.host}" if self.host else "")

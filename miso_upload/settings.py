@@ -92,6 +92,8 @@ class Settings:
     max_attempts: int = 8
     retry_for: float = 600.0
     on_unknown: Literal["resend", "hold", "skip"] = "resend"
+    not_stored: tuple[int, ...] = ()
+    """Statuses (408, 5xx) by which a gateway is known to refuse: nothing was stored then."""
 
     # The ledger
     state_dir: Path = field(default_factory=lambda: user_state_path("miso-upload"))

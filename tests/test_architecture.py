@@ -52,7 +52,7 @@ RANKS = (
         "bots",
     },
     {"time_formats", "locking", "quoting", "records", "json_schema", "shipped", "addresses"},
-    {"timestamps", "identity", "document_check", "listener", "user_code"},
+    {"timestamps", "identity", "outcomes", "document_check", "listener", "user_code"},
     {"schema"},
     {"formats", "validation", "advice"},
     {"sources", "mapping"},

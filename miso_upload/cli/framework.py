@@ -65,6 +65,32 @@ class WorkerCount(click.ParamType[Any]):
         return click.IntRange(min=0).convert(value, param, ctx)
 
 
+class Statuses(click.ParamType[Any]):
+    """HTTP statuses, separated by commas."""
+
+    name = "statuses"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the statuses as numbers."""
+        if isinstance(value, tuple):
+            return value
+        texts = [each.strip() for each in str(value).split(",")]
+        if not all(each.isascii() and each.isdigit() for each in texts):
+            self.fail(
+                f"'{value}' is not a status such as 503, or several, as in 500,503", param, ctx
+            )
+        return tuple(map(int, texts))
+
+
+def all_statuses(
+    _ctx: click.Context, _param: click.Parameter, value: tuple[tuple[int, ...], ...]
+) -> tuple[int, ...]:
+    """Return the statuses of a repeated option as one sorted tuple."""
+    return tuple(sorted({status for each in value for status in each}))
+
+
 class HeadedCommand(click.Command):
     """A command whose help lists its options under their headings."""
 

@@ -11,7 +11,9 @@ import click
 from miso_upload.cli.framework import (
     CONTEXT,
     HeadedCommand,
+    Statuses,
     WorkerCount,
+    all_statuses,
     ask_for_secret,
     headed,
     say,
@@ -300,6 +302,11 @@ _JUDGING = (
 @delivering(
     "--on-unknown", type=click.Choice(["resend", "hold", "skip"]), default="resend",
     help="When nobody knows whether Miso has a chunk. Default: resend.",
+)  # fmt: skip
+@delivering(
+    "--not-stored", type=Statuses(), multiple=True, callback=all_statuses,
+    metavar="STATUS,...",
+    help="Your gateway answers 408 or this 5xx only when it refuses a request.",
 )  # fmt: skip
 @state_option
 @resuming(

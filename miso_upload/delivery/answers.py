@@ -1,7 +1,9 @@
-"""What an answer of Miso's means for the records that were sent.
+"""What an answer proves about the records that were sent.
 
-The status alone does not say: a 200 can carry `errors: true`, or come from something on the way
-that is not Miso at all. So an answer counts as acceptance only if status and body agree.
+Stored: 2xx with Miso's JSON and without `errors`. Not stored: every 3xx and 4xx but 408, 2xx with
+`errors: true`, and 503 with `Retry-After`, by which a server refuses a request before it works on
+it. Unknown: everything else. Gateways answer 503, and 500 too, when the connection to the server
+behind them breaks, which may be after it has stored the records.
 """
 
 from __future__ import annotations
@@ -9,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from miso_upload.outcomes import FOREIGN_ANSWER
 from miso_upload.quoting import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 
 class Verdict(Enum):
@@ -22,17 +25,17 @@ class Verdict(Enum):
 
     ACCEPTED = auto()
     REFUSED = auto()
-    """Some records are bad; none was taken."""
+    """Some records are bad; none was stored."""
     TROUBLED = auto()
-    """None was taken, for a reason that may lie in the records or not."""
+    """None was stored, and the reason may or may not be in the records."""
     TOO_LARGE = auto()
     KEY_REFUSED = auto()
     BUSY = auto()
-    """None was taken; try again later."""
+    """None was stored; try again later."""
     UNKNOWN = auto()
-    """They may have been taken or not."""
+    """They may or may not have been stored."""
     FAILED = auto()
-    """None was taken, and trying again will not help."""
+    """None was stored, and the request as such was refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,11 @@ class Judgement:
     """A verdict, a sentence for the user, and what the answer said about single records.
 
     Attributes:
-        overload: Miso was asked for too much at once.
+        overload: The server was asked for too much at once, whether it stored the records or not.
+        cause: Why the outcome is unknown, where it is; see `outcomes`.
+        standing: Whether it is an answer like any; blames a single record, which is sent again
+            after the others (`deferred`); came so often that the record may be rejected for it
+            (`confirmed`); or is the last of several for a request that is given up (`final`).
     """
 
     verdict: Verdict
@@ -58,60 +65,92 @@ class Judgement:
     lines: Any = None
     retry_after: float | None = None
     overload: bool = False
+    cause: str = ""
+    standing: Literal["answer", "deferred", "confirmed", "final"] = "answer"
 
 
 _KEY_HINT = (
     "check that the key is the secret key (not the publishable one) of the environment you mean; "
     "the Playground is read-only"
 )
-_BUSY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _OVERLOAD = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-# 502 and 504 are a gateway's words; 52x are the same of a widespread content delivery network.
-# What stood behind it may have taken the records.
-_GATEWAY = {502, 504, 520, 522, 524}
-_SERVER_ERRORS = 500
+_SERVER_ERRORS = range(500, 600)
+UNPROVEN = {HTTPStatus.REQUEST_TIMEOUT.value, *_SERVER_ERRORS}
+"""Statuses that prove nothing, unless the user says that they mean "not stored"."""
 _SAID_BY_MISO = {"message", "errors"}
 """Miso's JSON has one of these at least, where a login page's or a proxy's need not."""
 
 
-def judge_answer(answer: Answer) -> Judgement:
-    """Return what `answer` means. Statuses that Miso documents: 200, 401, 403, 422."""
+def judge_answer(answer: Answer, not_stored: Collection[int] = ()) -> Judgement:
+    """Return what `answer` means. Statuses that Miso documents: 200, 401, 403, 422.
+
+    Args:
+        answer: The answer.
+        not_stored: Statuses of `UNPROVEN` that prove here that nothing was stored.
+    """
     status, said = answer.status, _message(answer)
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return _judge_success(answer, said)
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return Judgement(Verdict.KEY_REFUSED, f"Miso refused the API key ({said}); {_KEY_HINT}")
-    if status == HTTPStatus.BAD_REQUEST:
-        return _judge_bad_request(said)
-    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return Judgement(Verdict.TOO_LARGE, f"the request was too large ({said})")
-    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        return Judgement(Verdict.REFUSED, said, lines=_lines(answer))
-    if status in _GATEWAY:
-        return Judgement(Verdict.UNKNOWN, f"a gateway answered in Miso's place ({said})")
-    if status in _BUSY or status >= _SERVER_ERRORS:
-        return Judgement(
-            Verdict.BUSY,
-            f"Miso is busy ({said})",
-            retry_after=answer.retry_after,
-            overload=status in _OVERLOAD,
-        )
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        to = f" to {printable(answer.location)}" if answer.location else ""
-        return Judgement(
-            Verdict.FAILED,
-            f"the server redirects{to} ({status}), which is not followed, because records and key "
-            "go to no other address than the one given; check --server",
-        )
+        return _judge_redirect(answer)
+    if status == HTTPStatus.TOO_MANY_REQUESTS or status in UNPROVEN:
+        return _judge_trouble(answer, said, not_stored)
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _judge_client_error(answer, said)
+    return Judgement(
+        Verdict.UNKNOWN, f"the answer has a status that HTTP does not know ({status})",
+        cause=FOREIGN_ANSWER,
+    )  # fmt: skip
+
+
+def _judge_trouble(answer: Answer, said: str, not_stored: Collection[int]) -> Judgement:
+    """Return what 408, 429 and 5xx mean."""
+    status = answer.status
+    refused = status == HTTPStatus.TOO_MANY_REQUESTS or status in not_stored
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and answer.retry_after is not None:
+        refused = True
+    what = f"Miso is busy ({said})" if status in _OVERLOAD else f"Miso cannot answer ({said})"
+    return Judgement(
+        Verdict.BUSY if refused else Verdict.UNKNOWN,
+        what if refused else f"{what} and may have stored the records",
+        retry_after=answer.retry_after,
+        overload=status in _OVERLOAD,
+        cause="" if refused else str(status),
+    )
+
+
+def _judge_client_error(answer: Answer, said: str) -> Judgement:
+    """Return what a 4xx means that is neither 408 nor 429."""
+    if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return Judgement(Verdict.KEY_REFUSED, f"Miso refused the API key ({said}); {_KEY_HINT}")
+    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return Judgement(Verdict.TOO_LARGE, f"the request was too large ({said})")
+    if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return Judgement(Verdict.REFUSED, said, lines=_lines(answer))
+    if answer.status == HTTPStatus.BAD_REQUEST:
+        return _judge_bad_request(said)
     return Judgement(Verdict.FAILED, f"Miso did not take the request ({said}); check --server")
+
+
+def _judge_redirect(answer: Answer) -> Judgement:
+    to = f" to {printable(answer.location)}" if answer.location else ""
+    return Judgement(
+        Verdict.FAILED,
+        f"the server redirects{to} ({answer.status}), which is not followed, because records and "
+        "key go to no other address than the one given; check --server",
+    )
 
 
 def _judge_bad_request(said: str) -> Judgement:
     if "playground" in said.lower():
         return Judgement(Verdict.KEY_REFUSED, f"Miso refused the upload ({said}); {_KEY_HINT}")
-    # Miso's word for a request that it did not finish in time; how far it got, it does not say.
+    # Miso's own 408: it did not finish the request in time, and does not say how far it got.
     if "timeout" in said.lower():
-        return Judgement(Verdict.UNKNOWN, f"Miso ran out of time ({said})")
+        return Judgement(
+            Verdict.UNKNOWN,
+            f"Miso ran out of time ({said}) and may have stored the records",
+            cause=str(HTTPStatus.REQUEST_TIMEOUT.value),
+        )
     return Judgement(Verdict.FAILED, f"Miso did not take the request ({said}); check --server")
 
 
@@ -121,6 +160,7 @@ def _judge_success(answer: Answer, said: str) -> Judgement:
             Verdict.UNKNOWN,
             f"the answer was {answer.status} but is not Miso's JSON; "
             "something between here and Miso may have answered in its place",
+            cause=FOREIGN_ANSWER,
         )
     if not answer.body.get("errors"):
         return Judgement(Verdict.ACCEPTED, said)

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from ipaddress import ip_address
 from ssl import SSLCertVerificationError
 from threading import local
@@ -41,11 +42,11 @@ _REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})\b")
 
 
 class NotSentError(Exception):
-    """The request certainly never reached Miso; the message names the host and what to check."""
+    """No byte of the body left, so nothing was stored; names the host and what to check."""
 
 
 class UnknownOutcomeError(Exception):
-    """The request went out, but no whole answer came back."""
+    """The body began to leave, and no whole answer came back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +129,11 @@ class Client:
         """Send one request and return its answer, whatever its status.
 
         Raises:
-            NotSentError: Nothing was sent, or not all of it, so nothing was taken.
-            UnknownOutcomeError: It was sent, and nobody can tell what became of it.
+            NotSentError: No byte of `body` left.
+            UnknownOutcomeError: Some or all of it left, and no answer says what became of it.
         """
         session = self._session()
-        session.wire.went_out = False
+        session.wire.body_began = False
         try:
             with session.post(
                 self._url,
@@ -145,7 +146,7 @@ class Client:
                 text = self._read(response)
         # Of a proxy's address that is none, the library says no more than ValueError.
         except (OSError, ValueError, transport.HTTPError) as error:
-            failure = self._failure(error, went_out=session.wire.went_out)
+            failure = self._failure(error, body_began=session.wire.body_began)
         else:
             return _answer(response, text, self._secret)
         raise failure  # out here, where the library's error is not its context
@@ -157,6 +158,15 @@ class Client:
         return session
 
     def _read(self, response: requests.Response) -> bytes:
+        """Return the body; nothing where it is lost or endless and the status alone decides."""
+        try:
+            return self._read_all(response)
+        except (OSError, ValueError, transport.HTTPError, UnknownOutcomeError):
+            if response.status_code < HTTPStatus.MULTIPLE_CHOICES:
+                raise
+            return b""
+
+    def _read_all(self, response: requests.Response) -> bytes:
         text = bytearray()
         for piece in response.iter_content(_PIECE):
             text += piece
@@ -164,10 +174,10 @@ class Client:
                 raise UnknownOutcomeError(f"{self.host} sent an answer without an end")
         return bytes(text)
 
-    def _failure(self, error: Exception, *, went_out: bool) -> Exception:
+    def _failure(self, error: Exception, *, body_began: bool) -> Exception:
         """Return our own error for one of the library's, without its text."""
         cause = _root(error)
-        if not went_out:
+        if not body_began:
             return NotSentError(self._why_not_sent(error, cause))
         if isinstance(cause, transport.ReadTimeoutError):
             return UnknownOutcomeError(f"{self.host} did not answer in time")

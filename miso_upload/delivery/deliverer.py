@@ -1,4 +1,4 @@
-"""Delivering one batch: send, judge the answer, set bad records aside, split, try again.
+"""Delivering one batch: send, judge the answer, reject bad records, split, try again.
 
 Whatever happens, each record of the batch ends in exactly one of four places: accepted, rejected,
 unknown or pending.
@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from miso_upload.delivery.answers import Answer, Judgement, Verdict, judge_answer
 from miso_upload.delivery.client import NotSentError, UnknownOutcomeError
+from miso_upload.delivery.evidence import MANY, Evidence
 from miso_upload.delivery.parts import Part
 from miso_upload.delivery.refusals import read_refusal
-from miso_upload.delivery.retry import Backoff, Pace
+from miso_upload.delivery.retry import Backoff, Pace, Tries
 from miso_upload.delivery.throttle import Throttle
+from miso_upload.delivery.work import Work
 from miso_upload.errors import DeliveryError, KeyRefusedError
-from miso_upload.records import Batch, Leftover, Reason, Receipt, Rejection
+from miso_upload.outcomes import EARLIER_RUN, LOST_ANSWER
+from miso_upload.quoting import counted
+from miso_upload.records import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from miso_upload.records import Batch, Leftover, Receipt
 
 OnUnknown = Literal["resend", "hold", "skip"]
 
@@ -65,15 +69,17 @@ class DeliveryOptions:
         most_bytes: The largest request body.
         on_unknown: What to do where nobody can tell what became of a request.
         most_unknown: How many such requests in a row stop the run where they are not sent again.
+        not_stored: Statuses that prove that nothing was stored, beyond those that always do.
         backoff: When to try again.
         most_refusals: How many requests of one batch may be refused before the run stops, bad
             records sent alone not counted; it bounds the search for those that Miso does not name.
-            No good record is ever set aside for it.
+            No good record is ever rejected for it.
     """
 
     most_bytes: int = 8 * 2**20
     on_unknown: OnUnknown = "resend"
     most_unknown: int = 8
+    not_stored: frozenset[int] = frozenset()
     backoff: Backoff = field(default_factory=Backoff)
     most_refusals: int = 500
 
@@ -108,6 +114,7 @@ class Deliverer:
         self._listener = listener
         # Lowered for all when Miso answers 413, so that it has to be told only once.
         self._most_bytes = options.most_bytes
+        self._evidence = Evidence()
         self._unknown_in_a_row = 0
 
     def deliver(self, batch: Batch, leftover: Leftover | None = None) -> Receipt:
@@ -117,48 +124,66 @@ class Deliverer:
             batch: What to send.
             leftover: Which of its records are still to be sent; None for all.
         """
-        work = _Work()
+        work = Work()
         started = time.monotonic()
         todo = deque(_first_parts(batch, leftover))
-        while todo:
-            part = todo.popleft()
+        while todo or work.suspects:
+            part = todo.popleft() if todo else work.suspects.popleft()
+            most_bytes = max(self._most_bytes, self._evidence.largest)
             if self._stop.is_set() or (part.doubtful and self._options.on_unknown != "resend"):
                 work.leave(part)
-            elif part.size > self._most_bytes and len(part) > 1:
-                todo.extendleft(reversed(list(part.fitting(self._most_bytes))))
+            elif part.size > most_bytes and len(part) > 1:
+                todo.extendleft(reversed(list(part.fitting(most_bytes))))
             elif part.size > self._options.most_bytes:
-                work.set_aside(part, _larger_than(self._options.most_bytes))
+                work.reject_all(part, _larger_than(self._options.most_bytes))
             else:
                 todo.extendleft(reversed(self._settle(part, self._send(part, work), work)))
-        self._judge_suspects(work)
         return work.receipt(time.monotonic() - started)
 
-    def _send(self, part: Part, work: _Work) -> Judgement:
+    def _send(self, part: Part, work: Work) -> Judgement:
         """Send one part, again and again where that can help, and return the last judgement."""
-        backoff = self._options.backoff
         body = part.body()
-        judgement = _STOPPED
-        waited = 0.0
-        attempt = 0
+        tries = Tries(seen={part.accused} if part.accused else set())
         while (place := self._turn()) is not None:
-            attempt += 1
             judgement = self._ask(body, work)
             fewer = self._give_back(place, judgement)
-            if judgement.verdict is Verdict.UNKNOWN:
-                part.doubtful = True
-                if self._options.on_unknown != "resend":
-                    return judgement
-            elif not _may_pass(judgement, part):
+            self._learn(part, judgement, tries)
+            if not (self._sends_again(judgement) and self._evidence.may_pass(judgement, part)):
                 return judgement
-            wait = backoff.wait(attempt, waited, judgement.retry_after)
+            accused = self._evidence.accuses(judgement, part)
+            if accused and part.accused is None:
+                return replace(judgement, standing="deferred")
+            if accused and tries.in_a_row >= self._evidence.needed(judgement.verdict):
+                self._evidence.confirm(judgement.verdict)
+                return replace(judgement, standing="confirmed")
+            wait = self._wait(judgement, tries, accused=accused)
             if wait is None:
-                return _gave_up(judgement, attempt, backoff)
+                return self._gave_up(judgement, part, tries)
             if self._listener is not None:
                 self._listener.waiting(wait, judgement.message + fewer)
-            waited += wait
+            tries.waited += wait
             if self._stop.wait(wait):
                 break
-        return judgement
+        return _STOPPED
+
+    def _learn(self, part: Part, judgement: Judgement, tries: Tries) -> None:
+        tries.note(judgement.verdict)
+        if judgement.verdict is Verdict.UNKNOWN:
+            part.causes += (judgement.cause,)
+        if part.mark is None and judgement.verdict in _ABOUT_RECORDS:
+            part.mark = self._evidence.mark
+        self._evidence.learn(judgement.verdict, part.size, tries.seen)
+
+    def _wait(self, judgement: Judgement, tries: Tries, *, accused: bool) -> float | None:
+        """Return the seconds until the same request is sent again, or None to give up."""
+        backoff = self._options.backoff
+        if not accused:
+            return backoff.wait(tries.attempts, tries.waited, judgement.retry_after)
+        if tries.attempts >= 2 * MANY:
+            return None  # one accusation after the other, and never the same for long
+        if judgement.verdict is Verdict.REFUSED:
+            return 0.0
+        return backoff.pause(min(tries.attempts, _MOST_DOUBLINGS_FOR_A_RECORD))
 
     def _turn(self) -> int | None:
         """Wait for a place among the requests under way; None where the run was stopped instead."""
@@ -174,100 +199,133 @@ class Deliverer:
 
     def _give_back(self, place: int, judgement: Judgement) -> str:
         """Give the place back; return what to say of it."""
+        pause = judgement.retry_after
+        if judgement.overload and not self._sends_again(judgement):
+            # Nobody waits to send this request again, so the next one waits in its place.
+            pause = max(pause or 0.0, self._options.backoff.pause(self._unknown_in_a_row + 1))
         fewer = self._throttle.done(
             place,
             went_well=judgement.verdict in _DEALT_WITH,
             busy=judgement.overload,
-            pause=judgement.retry_after,
+            pause=pause,
         )
         return f"; sending {self._throttle.places} at a time" if fewer else ""
 
-    def _ask(self, body: bytes, work: _Work) -> Judgement:
+    def _sends_again(self, judgement: Judgement) -> bool:
+        return judgement.verdict is not Verdict.UNKNOWN or self._options.on_unknown == "resend"
+
+    def _ask(self, body: bytes, work: Work) -> Judgement:
         work.requests += 1
         work.bytes_sent += len(body)
         try:
-            return judge_answer(self._client.post(body))
+            return judge_answer(self._client.post(body), self._options.not_stored)
         except NotSentError as error:
             return Judgement(Verdict.BUSY, str(error))
         except UnknownOutcomeError as error:
-            return Judgement(Verdict.UNKNOWN, str(error))
+            return Judgement(Verdict.UNKNOWN, str(error), cause=LOST_ANSWER)
 
-    def _settle(self, part: Part, judgement: Judgement, work: _Work) -> list[Part]:
+    def _settle(self, part: Part, judgement: Judgement, work: Work) -> list[Part]:
         """Account for `part` as far as the judgement goes; return what must be sent again."""
-        if judgement.verdict is not Verdict.UNKNOWN:
+        verdict = judgement.verdict
+        if verdict is not Verdict.UNKNOWN:
             self._unknown_in_a_row = 0
-        if _asks_for_less(judgement, part):
+        if len(part) > 1 and verdict in _ABOUT_RECORDS and judgement.standing != "final":
             work.refusals += 1
             if work.refusals > self._options.most_refusals:
                 self._end(part, _too_many_refusals(judgement, work.refusals), work)
                 return []
             return self._send_less(part, judgement, work)
-        match judgement.verdict:
+        match verdict:
             case Verdict.ACCEPTED:
                 work.accept(part)
-            case Verdict.REFUSED:
-                return self._set_bad_aside(part, judgement, work)
+            case _ if judgement.standing == "deferred":
+                work.suspect(part, verdict)
+            case Verdict.REFUSED if judgement.standing != "final":
+                return self._reject_bad(part, judgement, work)
+            case _ if judgement.standing == "confirmed":
+                self._judge_suspect(part, judgement, work)
             case Verdict.KEY_REFUSED:
                 self._end(part, KeyRefusedError(judgement.message), work)
-            case Verdict.UNKNOWN if self._goes_on():
+            case _ if self._goes_on_without(verdict):
                 work.leave(part)
-            case Verdict.BUSY | Verdict.UNKNOWN | Verdict.TROUBLED if self._stop.is_set():
-                work.leave(part)
-            case Verdict.TROUBLED:
-                work.suspects.append((part, judgement))
             case _:
-                self._end(part, DeliveryError(judgement.message), work)
+                self._end(part, DeliveryError(self._last_words(judgement)), work)
         return []
 
-    def _send_less(self, part: Part, judgement: Judgement, work: _Work) -> list[Part]:
+    def _send_less(self, part: Part, judgement: Judgement, work: Work) -> list[Part]:
         if judgement.verdict is Verdict.TOO_LARGE:
-            return self._split(part, judgement, work)
+            return self._split(part, judgement)
         if judgement.verdict is Verdict.REFUSED:
-            return self._set_bad_aside(part, judgement, work)
+            return self._reject_bad(part, judgement, work)
         return list(part.halves())
 
-    def _goes_on(self) -> bool:
-        """Return whether a request with an unknown outcome is left alone, and the next one sent.
+    def _gave_up(self, judgement: Judgement, part: Part, tries: Tries) -> Judgement:
+        wait, most = judgement.retry_after, self._options.backoff.patience
+        message = judgement.message
+        if wait is not None:
+            message += f". Miso asks to wait {wait:,.0f} s"
+            message += f", and --retry-for allows {most:,.0f} s" if wait > most else ""
+        attempts = counted(tries.attempts, "attempt")
+        message += f". miso-upload gave up after {attempts} to send {_lines(part)}"
+        if part.doubtful:
+            message += (
+                ". Nobody knows whether Miso has stored them: rerun the same command to send them "
+                "again, or add --on-unknown skip to leave them out"
+            )
+        return replace(judgement, message=message, standing="final")
 
-        Not where one follows the other: a gateway that is out of order would make all of the
-        history unknown.
+    def _goes_on_without(self, verdict: Verdict) -> bool:
+        """Return whether a request without a result is left as it is, and no error ends the run.
+
+        Not where one unknown outcome follows the other: a gateway that is out of order would make
+        all of the history unknown.
         """
-        self._unknown_in_a_row += 1
-        few = self._unknown_in_a_row < self._options.most_unknown
-        return self._options.on_unknown != "resend" and few
+        if verdict is Verdict.UNKNOWN:
+            self._unknown_in_a_row += 1
+            few = self._unknown_in_a_row < self._options.most_unknown
+            if self._options.on_unknown != "resend" and few:
+                return True
+        return verdict is not Verdict.FAILED and self._stop.is_set()
 
-    def _end(self, part: Part, error: DeliveryError, work: _Work) -> None:
+    def _last_words(self, judgement: Judgement) -> str:
+        if self._sends_again(judgement):
+            return judgement.message
+        requests = counted(self._unknown_in_a_row, "request")
+        return f"{judgement.message}. The outcome of {requests} in a row is unknown"
+
+    def _end(self, part: Part, error: DeliveryError, work: Work) -> None:
         """Leave `part` for another run, and see to it that nothing more is sent in this one."""
         work.leave(part)
         work.stop = error
         self._stop.set()
 
-    def _judge_suspects(self, work: _Work) -> None:
-        """Set aside single records that trouble Miso, if it took others of the same batch.
+    def _judge_suspect(self, part: Part, judgement: Judgement, work: Work) -> None:
+        """Reject a single record that Miso does not take, if it has taken others since.
 
-        If it took none, the trouble may well be its own.
+        If it has taken none, the trouble may be its own.
         """
-        for part, judgement in work.suspects:
-            if work.accepted:
-                work.set_aside(part, Reason("Miso:", f"refused the record ({judgement.message})"))
-            else:
-                self._end(part, DeliveryError(judgement.message), work)
+        if self._evidence.mark > (part.mark or 0):
+            work.reject_all(part, _why_rejected(judgement))
+            return
+        error = DeliveryError(
+            f"{judgement.message}. This was the answer each time that the record of "
+            f"{_lines(part)} was sent alone, but Miso has accepted nothing since, so the record is "
+            "not rejected. Rerun the same command to send it again"
+        )
+        self._end(part, error, work)
 
-    def _split(self, part: Part, judgement: Judgement, work: _Work) -> list[Part]:
-        if len(part) == 1:
-            work.set_aside(part, Reason("the record", "is too large for Miso (413)"))
-            return []
+    def _split(self, part: Part, judgement: Judgement) -> list[Part]:
         halves = part.halves()
         self._most_bytes = min(self._most_bytes, max(half.size for half in halves))
         if self._listener is not None:
             self._listener.waiting(0, f"{judgement.message}; sending smaller requests")
         return list(halves)
 
-    def _set_bad_aside(self, part: Part, judgement: Judgement, work: _Work) -> list[Part]:
-        """Set aside the records that a 422 names; where it names none, look for them by halving."""
+    def _reject_bad(self, part: Part, judgement: Judgement, work: Work) -> list[Part]:
+        """Reject the records that a 422 names; where it names none, look for them by halving."""
         reasons = read_refusal(judgement.lines, len(part))
         if not reasons and len(part) == 1:
-            reasons = {0: [Reason("Miso:", f"refused the record ({judgement.message})")]}
+            reasons = {0: [_why_rejected(judgement)]}
         if not reasons:
             return list(part.halves())
         work.reject(part, reasons)
@@ -283,94 +341,39 @@ def _first_parts(batch: Batch, leftover: Leftover | None) -> list[Part]:
     if leftover is None:
         parts = [whole]
     elif leftover.everything:
-        whole.doubtful = True
+        whole.causes = (EARLIER_RUN,)
         parts = [whole]
     else:
-        parts = [whole.at(leftover.unknown, doubtful=True)] if leftover.unknown else []
+        parts = [whole.at(leftover.unknown, (EARLIER_RUN,))] if leftover.unknown else []
         if leftover.pending:
-            parts.append(whole.at(leftover.pending, doubtful=False))
+            parts.append(whole.at(leftover.pending))
     return [part for part in parts if len(part)]
 
 
-class _Work:
-    """What has become of a batch's records so far."""
-
-    def __init__(self) -> None:
-        self.accepted = 0
-        self.duplicates = 0
-        self.rejections: list[Rejection] = []
-        self.unknown: list[int] = []
-        self.pending: list[int] = []
-        self.requests = 0
-        self.bytes_sent = 0
-        self.refusals = 0
-        self.suspects: list[tuple[Part, Judgement]] = []
-        self.stop: DeliveryError | None = None
-
-    def accept(self, part: Part) -> None:
-        self.accepted += len(part)
-        self.duplicates += len(part) if part.doubtful else 0
-
-    def reject(self, part: Part, reasons: Mapping[int, Sequence[Reason]]) -> None:
-        records = part.records()
-        self.rejections += [
-            Rejection(part.lines[place], tuple(theirs), records[place], by="miso")
-            for place, theirs in reasons.items()
-        ]
-
-    def set_aside(self, part: Part, reason: Reason) -> None:
-        self.reject(part, dict.fromkeys(range(len(part)), (reason,)))
-
-    def leave(self, part: Part) -> None:
-        (self.unknown if part.doubtful else self.pending).extend(part.lines)
-
-    def receipt(self, seconds: float) -> Receipt:
-        return Receipt(
-            accepted=self.accepted,
-            rejections=tuple(sorted(self.rejections, key=lambda rejection: rejection.line)),
-            unknown=tuple(sorted(self.unknown)),
-            pending=tuple(sorted(self.pending)),
-            possible_duplicates=self.duplicates,
-            requests=self.requests,
-            bytes_sent=self.bytes_sent,
-            seconds=seconds,
-            stop=self.stop,
-        )
-
-
 _NO_BOUND = 1_000_000
-_DEALT_WITH = {Verdict.ACCEPTED, Verdict.REFUSED, Verdict.TROUBLED, Verdict.TOO_LARGE}
+_MOST_DOUBLINGS_FOR_A_RECORD = 3
+_ABOUT_RECORDS = {Verdict.REFUSED, Verdict.TROUBLED, Verdict.TOO_LARGE}
+"""The same records may be accepted in smaller requests, or without some of them."""
+_DEALT_WITH = {Verdict.ACCEPTED, *_ABOUT_RECORDS}
 _STOPPED = Judgement(Verdict.BUSY, "the run was stopped before this was sent")
+
+
+def _why_rejected(judgement: Judgement) -> Reason:
+    if judgement.verdict is Verdict.TOO_LARGE:
+        return Reason("the record", "is too large for Miso (413)")
+    return Reason("Miso:", f"refused the record ({judgement.message})")
+
+
+def _lines(part: Part) -> str:
+    first, last = part.lines[0], part.lines[-1]
+    return f"line {first:,}" if first == last else f"lines {first:,} to {last:,}"
 
 
 def _too_many_refusals(judgement: Judgement, refusals: int) -> DeliveryError:
     return DeliveryError(
-        f"Miso refused {refusals:,} parts of one chunk, one after the other ({judgement.message}); "
-        "the bad records found among them were set aside. Run the same command again to go on"
+        f"Miso refused {refusals:,} parts of one chunk, one after the other ({judgement.message}). "
+        "The bad records found among them were rejected. Rerun the same command to resume"
     )
-
-
-def _asks_for_less(judgement: Judgement, part: Part) -> bool:
-    """Return whether the same records may be taken in smaller requests, or without some of them."""
-    if len(part) == 1:
-        return judgement.verdict is Verdict.TOO_LARGE
-    return judgement.verdict in (Verdict.TOO_LARGE, Verdict.REFUSED, Verdict.TROUBLED)
-
-
-def _may_pass(judgement: Judgement, part: Part) -> bool:
-    """Return whether the very same request may be taken another time."""
-    # A smaller request tells more, as long as there is one.
-    alone = judgement.verdict is Verdict.TROUBLED and len(part) == 1
-    return alone or judgement.verdict is Verdict.BUSY
-
-
-def _gave_up(judgement: Judgement, attempts: int, backoff: Backoff) -> Judgement:
-    wait = judgement.retry_after
-    asked = f", which asks to wait {wait:,.0f} s" if wait is not None else ""
-    if wait is not None and wait > backoff.patience:
-        asked += f" where --retry-for allows {backoff.patience:,.0f}"
-    message = f"{judgement.message}{asked}; gave up after {attempts} attempt(s)"
-    return replace(judgement, message=message)
 
 
 def _larger_than(most_bytes: int) -> Reason:

@@ -9,6 +9,7 @@ from miso_upload.encoding import decode_joined, encode_joined
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from miso_upload.delivery.answers import Verdict
     from miso_upload.records import Record
 
 _BEFORE, _AFTER = b'{"data":[', b"]}"
@@ -22,7 +23,9 @@ class Part:
     out exactly as the transform encoded it.
 
     Attributes:
-        doubtful: They were sent before, and nobody knows what became of them.
+        causes: Why the outcome of each earlier request with them is unknown, one cause for each.
+        mark: What `Evidence.mark` was when a larger part with them failed; None if none did.
+        accused: The answer by which Miso has blamed a single record without naming it.
         thinned: Records that Miso named as bad were taken out of it.
     """
 
@@ -31,20 +34,24 @@ class Part:
         slices: Sequence[bytes],
         lines: Sequence[int],
         counts: Sequence[int],
-        *,
-        doubtful: bool = False,
-        thinned: bool = False,
         records: list[Record] | None = None,
     ) -> None:
         self.lines = lines
-        self.doubtful = doubtful
-        self.thinned = thinned
+        self.causes: tuple[str, ...] = ()
+        self.mark: int | None = None
+        self.thinned = False
+        self.accused: Verdict | None = None
         self._slices = slices
         self._counts = counts
         self._records = records
 
     def __len__(self) -> int:
         return len(self.lines)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether Miso may have stored them already."""
+        return bool(self.causes)
 
     @property
     def size(self) -> int:
@@ -79,10 +86,10 @@ class Part:
         rest.thinned = True
         return rest
 
-    def at(self, lines: Collection[int], *, doubtful: bool) -> Self:
+    def at(self, lines: Collection[int], causes: tuple[str, ...] = ()) -> Self:
         """Return the records that stand at `lines` of the source."""
         part = self._some([place for place, line in enumerate(self.lines) if line in lines])
-        part.doubtful = doubtful
+        part.causes = causes
         return part
 
     def fitting(self, most_bytes: int) -> Iterator[Self]:
@@ -109,6 +116,6 @@ class Part:
         counts: Sequence[int],
         records: list[Record] | None = None,
     ) -> Self:
-        return type(self)(
-            slices, lines, counts, doubtful=self.doubtful, thinned=self.thinned, records=records
-        )
+        part = type(self)(slices, lines, counts, records)
+        part.causes, part.mark, part.thinned = self.causes, self.mark, self.thinned
+        return part

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from miso_upload.delivery.answers import Verdict
+
 _MOST_DOUBLINGS = 64
 """Beyond these any bound is long passed, and a float power would overflow some day."""
 
@@ -43,10 +45,39 @@ class Backoff:
         """
         if attempt >= self.attempts:
             return None
-        most = min(self.longest, self.base * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS))
         # A named wait can be 0, or in the past by our clock: then our own wait spares the server.
-        wait = max(self.draw() * most, retry_after or 0.0)
+        wait = max(self.pause(attempt), retry_after or 0.0)
         return wait if waited + wait <= self.patience else None
+
+    def pause(self, attempt: int) -> float:
+        """Return the seconds to wait after attempt number `attempt`, whatever the bounds."""
+        most = min(self.longest, self.base * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS))
+        return self.draw() * most
+
+
+@dataclass(slots=True)
+class Tries:
+    """How often one request was sent, and with what result.
+
+    Attributes:
+        attempts: How often it was sent.
+        waited: The seconds waited between.
+        in_a_row: How often the last verdict came in a row.
+        seen: All verdicts.
+    """
+
+    attempts: int = 0
+    waited: float = 0.0
+    in_a_row: int = 0
+    seen: set[Verdict] = field(default_factory=set)
+    _last: Verdict | None = None
+
+    def note(self, verdict: Verdict) -> None:
+        """Count an attempt that ended with `verdict`."""
+        self.attempts += 1
+        self.in_a_row = self.in_a_row + 1 if verdict is self._last else 1
+        self._last = verdict
+        self.seen.add(verdict)
 
 
 class Pace:

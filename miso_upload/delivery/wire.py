@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPResponse
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -28,14 +29,14 @@ class Wire:
         seconds: How long sending a request may take, and how long all of its answer.
         secret_query: Added to the query of each request.
         secret_headers: Added to its headers.
-        went_out: The last request was handed to the network to its last byte. As long as it was
-            not, nobody can have taken it: its JSON ends with that byte.
+        body_began: A byte of the last request's body may have left. As long as none has, the
+            server cannot have stored anything.
     """
 
     seconds: float
     secret_query: Mapping[str, str] = field(default_factory=dict, repr=False)
     secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    went_out: bool = False
+    body_began: bool = False
 
 
 class WiredConnection(HTTPConnection):
@@ -44,6 +45,7 @@ class WiredConnection(HTTPConnection):
     wire: Wire
     debuglevel = 0  # whatever a program sets for all connections: it prints requests as they are
     _deadline = 0.0
+    _headers_sent = False
 
     def connect(self) -> None:
         """Connect, and through a proxy where there is one."""
@@ -52,10 +54,10 @@ class WiredConnection(HTTPConnection):
         self._deadline = time.monotonic() + self.wire.seconds
 
     def request(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 -- as the library likes
-        """Send a request, and note when all of it has gone out."""
+        """Send a request."""
         self._deadline = time.monotonic() + self.wire.seconds
+        self._headers_sent = False
         super().request(*args, **options)
-        self.wire.went_out = True
 
     def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:  # noqa: ANN401
         """Begin a request, with the secrets in it."""
@@ -65,10 +67,16 @@ class WiredConnection(HTTPConnection):
         for name, value in self.wire.secret_headers.items():
             self.putheader(name, value)
 
+    def endheaders(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        """Send the headers; what is sent after them is the body."""
+        super().endheaders(*args, **options)
+        self._headers_sent = True
+
     def send(self, data: Any) -> None:  # noqa: ANN401 -- bytes of any sort
         """Send `data` within the time for all of the request."""
         if self.sock is None:
             self.connect()
+        self.wire.body_began = self.wire.body_began or self._headers_sent
         # Of a socket's calls, only sending takes this as the time for all of it.
         self.sock.settimeout(_time_left(self._deadline))
         super().send(data)
@@ -80,7 +88,18 @@ class WiredConnection(HTTPConnection):
         **options: Any,  # noqa: ANN401
     ) -> HTTPResponse:
         """Return a response whose reading is bounded."""
-        return HTTPResponse(_Bounded(sock, self.wire.seconds), *args, **options)  # type: ignore[arg-type]
+        return _FinalResponse(_Bounded(sock, self.wire.seconds), *args, **options)  # type: ignore[arg-type]
+
+
+class _FinalResponse(HTTPResponse):
+    """Reads past interim answers (1xx), of which the standard library knows 100 only."""
+
+    def begin(self) -> None:
+        """Read the status and headers of the final answer."""
+        super().begin()
+        while self.status < HTTPStatus.OK:
+            self.headers = self.msg = None  # type: ignore[assignment]
+            super().begin()
 
 
 class _Bounded(io.RawIOBase):

@@ -107,7 +107,8 @@ class Desk:
         if dropped:
             return DroppedConnection()
         headers = {}
-        if answer.status in {429, 503} and draw.faults.retry_after is not None:
+        stored = fault is not None and fault.after
+        if answer.status in {429, 503} and not stored and draw.faults.retry_after is not None:
             headers["Retry-After"] = draw.faults.retry_after
         return answer.response(headers)
 

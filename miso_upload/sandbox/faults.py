@@ -78,7 +78,8 @@ class Faults:
             gives up was nevertheless accepted.
         statuses: Answer with this status and store nothing.
         after_statuses: Store the records, then answer with this status.
-        retry_after: The `Retry-After` header of every 429 and 503.
+        retry_after: The `Retry-After` header of every 429 and 503 that stores nothing; a gateway
+            that answers 503 when its connection breaks has none to give.
         drop_before: Close the connection and store nothing.
         drop_after: Store the records, then close the connection without an answer.
         garbage: Store the records, then answer with a page of HTML.

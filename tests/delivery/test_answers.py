@@ -85,14 +85,44 @@ def test_a_timeout_inside_miso_leaves_the_outcome_open():
     assert verdict(400, {"message:": "Request timeout."}) is Verdict.UNKNOWN
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 503, 507, 521])
-def test_a_busy_server_took_nothing(status):
-    assert verdict(status, None) is Verdict.BUSY
+def test_429_proves_that_nothing_was_stored():
+    assert verdict(429) is Verdict.BUSY
 
 
-@pytest.mark.parametrize("status", [502, 504, 520, 522, 524])
-def test_a_gateway_does_not_know(status):
-    assert verdict(status, None) is Verdict.UNKNOWN
+def test_503_with_retry_after_proves_that_nothing_was_stored():
+    assert judge_answer(Answer(503, retry_after=0.0)).verdict is Verdict.BUSY
+
+
+@pytest.mark.parametrize("status", [408, *range(500, 600)])
+def test_408_and_5xx_prove_nothing(status):
+    judgement = judge_answer(Answer(status))
+
+    assert (judgement.verdict, judgement.cause) == (Verdict.UNKNOWN, str(status))
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 504, 520])
+def test_retry_after_proves_nothing_beside_another_status_than_503(status):
+    judgement = judge_answer(Answer(status, retry_after=3.0))
+
+    assert (judgement.verdict, judgement.retry_after) == (Verdict.UNKNOWN, 3.0)
+
+
+@pytest.mark.parametrize("status", [408, 500, 503])
+def test_a_status_that_the_user_knows_to_be_a_refusal_proves_that_nothing_was_stored(status):
+    judgement = judge_answer(Answer(status), not_stored={status})
+
+    assert (judgement.verdict, judgement.cause) == (Verdict.BUSY, "")
+    assert judge_answer(Answer(502), not_stored={status}).verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("status", [*range(300, 408), *range(409, 500)])
+def test_every_3xx_and_4xx_but_408_proves_that_nothing_was_stored(status):
+    assert verdict(status, {"message": "no"}) not in (Verdict.ACCEPTED, Verdict.UNKNOWN)
+
+
+@pytest.mark.parametrize("status", [101, 199, 600, 999])
+def test_a_status_that_http_does_not_know_proves_nothing(status):
+    assert verdict(status, {"message": "success"}) is Verdict.UNKNOWN
 
 
 def test_a_busy_server_may_say_when_to_come_back():
@@ -111,7 +141,7 @@ def test_a_redirect_fails_and_says_where_it_would_have_gone(status):
     assert f"redirects to login.example.org ({status})" in judgement.message
 
 
-@pytest.mark.parametrize("status", [101, 400, 404, 405, 415])
+@pytest.mark.parametrize("status", [400, 404, 405, 409, 415])
 def test_what_trying_again_cannot_help_fails(status):
     assert verdict(status, {"message": "no"}) is Verdict.FAILED
 

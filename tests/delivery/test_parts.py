@@ -52,16 +52,17 @@ def test_a_record_that_is_taken_out_takes_its_line_with_it():
 
 
 def test_records_are_found_by_their_lines():
-    some = part_of([{"a": 1}, {"a": 2}, {"a": 3}], lines=[4, 7, 9]).at({7, 9, 100}, doubtful=True)
+    some = part_of([{"a": 1}, {"a": 2}, {"a": 3}], lines=[4, 7, 9]).at({7, 9, 100}, ("503",))
 
     assert content(some) == [(7, {"a": 2}), (9, {"a": 3})]
+    assert some.causes == ("503",)
     assert some.doubtful
 
 
 @pytest.mark.parametrize("what", ["halves", "without", "fitting", "slices"])
 def test_doubt_goes_with_the_pieces(what):
     whole = part(8, slice_rows=2 if what == "slices" else 8)
-    whole.doubtful = True
+    whole.causes = ("503", "408")
 
     pieces = {
         "halves": whole.halves,
@@ -70,7 +71,7 @@ def test_doubt_goes_with_the_pieces(what):
         "fitting": lambda: list(whole.fitting(100)),
     }[what]()
 
-    assert all(piece.doubtful for piece in pieces)
+    assert all(piece.causes == ("503", "408") for piece in pieces)
 
 
 @given(RECORDS, st.integers(1, 8))
