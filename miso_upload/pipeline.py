@@ -290,7 +290,7 @@ class Pipeline:
             if block.start >= until or compared >= _MOST_COMPARED:
                 break
             batch = transform(block)
-            days = reader.days_known(batch.keyed.days)
+            days = reader.shared(batch.keyed.days)
             found = reader.look_up(batch.keyed)
             compared += sum(day in days for day in batch.keyed.days)
             known += len(found.already_sent) + len(found.unknown)

@@ -38,11 +38,8 @@ class Knows(Protocol):
 class Reads(Protocol):
     """What looks records up for one scan; each copy that is found is used up."""
 
-    def look_up(self, keyed: Keyed) -> Knows:
-        """Return what other scans have of the records of a batch."""
-
-    def look_up_again(self, indices: Iterable[int], keyed: Keyed) -> Knows:
-        """Return the same for some of them."""
+    def look_up(self, sent: Keyed, indices: Iterable[int] | None = None) -> Knows:
+        """Return what other scans have of the records of a batch, or of those at `indices`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +95,7 @@ class Selector:
     def _known(self, batch: Batch, indices: Sequence[int] | None) -> _Found:
         found = _Found({}, {}, {})
         for number, (reader, _) in enumerate(self._readers):
-            if indices is None:
-                knows = reader.look_up(batch.keyed)
-            else:
-                knows = reader.look_up_again(indices, batch.keyed)
+            knows = reader.look_up(batch.keyed, indices)
             if not (knows.already_sent or knows.unknown or knows.changed):
                 continue
             for told, mine in zip(

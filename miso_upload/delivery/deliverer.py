@@ -17,15 +17,16 @@ from miso_upload.delivery.evidence import MANY, Evidence
 from miso_upload.delivery.parts import Part
 from miso_upload.delivery.refusals import read_refusal
 from miso_upload.delivery.retry import Backoff, Pace, Tries
+from miso_upload.delivery.selected import selected_parts
 from miso_upload.delivery.throttle import Throttle
 from miso_upload.delivery.work import Work
 from miso_upload.errors import DeliveryError, KeyRefusedError
-from miso_upload.outcomes import EARLIER_RUN, LOST_ANSWER
+from miso_upload.outcomes import LOST_ANSWER
 from miso_upload.quoting import counted
 from miso_upload.records import Reason
 
 if TYPE_CHECKING:
-    from miso_upload.records import Batch, Leftover, Receipt
+    from miso_upload.records import Batch, Receipt, Selection
 
 OnUnknown = Literal["resend", "hold", "skip"]
 
@@ -117,16 +118,16 @@ class Deliverer:
         self._evidence = Evidence()
         self._unknown_in_a_row = 0
 
-    def deliver(self, batch: Batch, leftover: Leftover | None = None) -> Receipt:
+    def deliver(self, batch: Batch, selection: Selection | None = None) -> Receipt:
         """Send the records of `batch` and return what became of them. Never raises on an answer.
 
         Args:
             batch: What to send.
-            leftover: Which of its records are still to be sent; None for all.
+            selection: Which of its records to send; None for all.
         """
         work = Work()
         started = time.monotonic()
-        todo = deque(_first_parts(batch, leftover))
+        todo = deque(selected_parts(batch, selection))
         while todo or work.suspects:
             part = todo.popleft() if todo else work.suspects.popleft()
             most_bytes = max(self._most_bytes, self._evidence.largest)
@@ -334,20 +335,6 @@ class Deliverer:
         if part.thinned and len(rest) > 1:
             return list(rest.halves())
         return [rest] if len(rest) else []
-
-
-def _first_parts(batch: Batch, leftover: Leftover | None) -> list[Part]:
-    whole = Part(batch.slices, batch.lines, batch.counts)
-    if leftover is None:
-        parts = [whole]
-    elif leftover.everything:
-        whole.causes = (EARLIER_RUN,)
-        parts = [whole]
-    else:
-        parts = [whole.at(leftover.unknown, (EARLIER_RUN,))] if leftover.unknown else []
-        if leftover.pending:
-            parts.append(whole.at(leftover.pending))
-    return [part for part in parts if len(part)]
 
 
 _NO_BOUND = 1_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from miso_upload.delivery.parts import selected_parts
+from miso_upload.delivery.selected import selected_parts
 from miso_upload.records import Receipt
 
 if TYPE_CHECKING:
