@@ -97,6 +97,10 @@ class Settings:
     state_dir: Path = field(default_factory=lambda: user_state_path("miso-upload"))
     target: str | None = None
     """A name for the target in place of the key's fingerprint, to keep when the key is changed."""
+    new_target: str | None = None
+    """The name of a target that is new on this server; repeated, the same as `target`."""
+    rotated_key: bool = False
+    """The key is a new one of `target`: accept it, and remember its fingerprint."""
     restart: bool = False
     allow_changed_mapping: bool = False
 

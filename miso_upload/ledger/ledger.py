@@ -51,6 +51,10 @@ class Ledger:
         """Return what is noted about the target."""
         return dict(self._db.rows("SELECT name, value FROM about"))
 
+    def begin_work(self, about: dict[str, str]) -> None:
+        """Note what the target is now, and that a run is at work; see `Database.begin_work`."""
+        self._db.begin_work(about)
+
     # -- runs --------------------------------------------------------------------------------------
 
     def begin_run(self, version: str) -> None:
