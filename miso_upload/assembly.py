@@ -5,7 +5,6 @@ This is what `from miso_upload import upload` calls, and the command line too.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import tempfile
@@ -36,32 +35,37 @@ from miso_upload.errors import (
 )
 from miso_upload.ledger import Ledger
 from miso_upload.listener import Listener
-from miso_upload.locking import Locked
 from miso_upload.opening import open_inputs
 from miso_upload.pipeline import Pipeline, PipelineOptions
 from miso_upload.quoting import counted
 from miso_upload.recipe import Recipe
 from miso_upload.rejects import RejectsFile, rejects_path
-from miso_upload.resume import ResumeOptions
 from miso_upload.report import Summary
 from miso_upload.report_file import write_report
+from miso_upload.resume import ResumeOptions
 from miso_upload.selecting import SelectingOptions
 from miso_upload.settings import MOST_ROWS, Settings
 from miso_upload.stages import Input, Stages
+from miso_upload.state import open_target
 from miso_upload.stopping import StopReading, StopSignal
+from miso_upload.targets import LEDGER_SUFFIX
 from miso_upload.workers import InProcess, WorkerPool, worker_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from miso_upload.stages import Delivers
+    from miso_upload.state import AskForTarget
 
-LEDGER_SUFFIX = ".ledger"
 _AFTER_SIGNAL = "; the position is kept: run the same command again"
 
 
 def upload(
-    settings: Settings, listener: Listener | None = None, *, stop: StopSignal | None = None
+    settings: Settings,
+    listener: Listener | None = None,
+    *,
+    stop: StopSignal | None = None,
+    ask: AskForTarget | None = None,
 ) -> Summary:
     """Upload the inputs to Miso, from wherever the last run left them, and return the summary.
 
@@ -72,9 +76,12 @@ def upload(
         settings: What to do.
         listener: Is told how it goes.
         stop: Set it from another thread to stop in good order.
+        ask: Is called with a `NewKeyError` where a new key may be that of a known target or of a
+            new one; returns the target's name, or None to raise it.
 
     Raises:
         ConfigurationError: The settings contradict each other or cannot be used.
+        TargetError: The API key is not one of the target's.
         SourceError: An input cannot be opened.
         LockedError: Another run is at work on the same target.
         LedgerError: The ledger cannot be used.
@@ -99,7 +106,7 @@ def upload(
                 signal_number=stop.signal_number or signal.SIGINT,
             ) from None
         deliverer = _deliverer(settings, stop, listener)
-        ledger = _ledger(settings, stack)
+        ledger = _ledger(settings, stack, listener, ask)
         rejects = _Rejects(settings, ledger)
         inputs = [
             Input(each.name, each.open, recipe.transform, rejects.of(each.name), recipe.text)
@@ -149,12 +156,6 @@ def check(
         SourceError: An input cannot be opened.
     """
     return upload(replace(settings, dry_run=True), listener, stop=stop)
-
-
-def ledger_paths(state_dir: Path) -> list[Path]:
-    """Return the ledgers in a state directory, one for each target, the latest used first."""
-    found = state_dir.glob(f"*{LEDGER_SUFFIX}") if state_dir.is_dir() else ()
-    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def _check(settings: Settings) -> None:
@@ -270,39 +271,23 @@ def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Deli
     )
 
 
-def _ledger(settings: Settings, stack: ExitStack) -> Ledger:
+def _ledger(
+    settings: Settings, stack: ExitStack, listener: Listener, ask: AskForTarget | None
+) -> Ledger:
     """Open the ledger of the target and lock it; a run that leaves nothing behind has its own."""
-    if not settings.lasting:
-        ledger = Ledger(None)
-    else:
-        path = settings.state_dir / f"{_target_name(settings)}{LEDGER_SUFFIX}"
-        stack.enter_context(Locked(path))
-        about = {"server": settings.server, "target": _target_label(settings)}
-        ledger = Ledger(path, about)
+    if settings.lasting:
+        target = open_target(settings, stack, ask)
+        for note in target.notes:
+            listener.noted(note)
+        return target.ledger
+    ledger = Ledger(None)
     stack.callback(ledger.close)
     return ledger
-
-
-def _target_label(settings: Settings) -> str:
-    """Return what tells targets on one server apart: a given name, or a fingerprint of the key.
-
-    Forty-eight bits of a hash cannot be turned back into a random key.
-    """
-    if settings.target:
-        return settings.target
-    return (
-        "key-" + hashlib.sha256(b"miso-upload key\n" + settings.api_key.encode()).hexdigest()[:12]
-    )
 
 
 def _host(settings: Settings) -> str:
     """Return the host and port that records go to, without a name or password before them."""
     return urlsplit(settings.server).netloc.rpartition("@")[2]
-
-
-def _target_name(settings: Settings) -> str:
-    name = f"{_host(settings)}-{_target_label(settings)}"
-    return "".join(char if char.isalnum() or char in ".-_" else "_" for char in name)
 
 
 def _pipeline_options(settings: Settings) -> PipelineOptions:

@@ -2,6 +2,8 @@
 
     MisoUploadError
     ├── ConfigurationError (2)      the command cannot mean what it says
+    │   ├── TargetError             a key that is not one of the target's
+    │   │   └── NewKeyError         the same, and no target is named
     │   ├── MappingError            an attribute or a column that does not exist
     │   └── SchemaError             a schema file that cannot be used
     ├── SourceError (2)             an input that cannot be read or is not what it was
@@ -13,6 +15,7 @@
     ├── LedgerError (3)             the ledger cannot be read or written
     │   ├── ChangedJobError (2)     rows of a source were sent under another mapping
     │   ├── UnprovenSourceError (2) a ledger of version 0.1 knows it by position only
+    │   ├── IncompleteLedgerError (2)  a ledger without the -wal that belongs to it
     │   └── LockedError (5)         another run holds the lock
     ├── DeliveryError (3)           Miso could not be reached or would not answer in time
     │   └── KeyRefusedError (4)     401 or 403
@@ -28,6 +31,10 @@ with a query, or a visitor's address.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than all of this
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class MisoUploadError(Exception):
     """Something the user can act on; the message says how."""
@@ -37,6 +44,22 @@ class MisoUploadError(Exception):
 
 class ConfigurationError(MisoUploadError):
     """The options contradict each other or cannot be used."""
+
+
+class TargetError(ConfigurationError):
+    """The key is not one of the target's, or belongs to another target; nothing was sent."""
+
+
+class NewKeyError(TargetError):
+    """A key is new on a server that is known, and no target is named.
+
+    Attributes:
+        names: The targets of that server whose key may have been rotated.
+    """
+
+    def __init__(self, message: str, *, names: Sequence[str]) -> None:
+        super().__init__(message)
+        self.names = tuple(names)
 
 
 class MappingError(ConfigurationError):
@@ -91,6 +114,12 @@ class ChangedJobError(LedgerError):
 
 class UnprovenSourceError(LedgerError):
     """A ledger without content keys knows a source, and nothing proves which rows Miso has."""
+
+    exit_code = 2
+
+
+class IncompleteLedgerError(LedgerError):
+    """A ledger was copied while a run was at work, or has lost the -wal that belongs to it."""
 
     exit_code = 2
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from miso_upload.assembly import ledger_paths
 from miso_upload.encoding import readable
 from miso_upload.errors import LedgerError, SourceError
 from miso_upload.ledger import Ledger
@@ -16,6 +15,7 @@ from miso_upload.quoting import one_line
 from miso_upload.records import Rejection
 from miso_upload.rejects import rejection_line
 from miso_upload.sources import Source, is_remote, shown_name
+from miso_upload.state import ledger_paths
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from miso_upload.errors import LedgerError, LockedError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 class Locked:
-    """Holds the lock of a ledger; the operating system lets go of it when the process ends."""
+    """Holds the lock of a ledger; the operating system lets go of it when the process ends.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The ledger.
+        patience: Seconds to wait for another process to release it.
+    """
+
+    def __init__(self, path: Path, patience: float = 0.0) -> None:
         self._path = path
-        self._lock = FileLock(f"{path}.lock", timeout=0, mode=0o600)
+        self._lock = FileLock(f"{path}.lock", timeout=patience, mode=0o600)
 
     def __enter__(self) -> None:
         try:
@@ -36,3 +39,9 @@ class Locked:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+
+    def remove(self) -> None:
+        """Release the lock and remove its file, of a ledger that has another name now."""
+        self._lock.release()
+        with suppress(OSError):
+            Path(self._lock.lock_file).unlink()

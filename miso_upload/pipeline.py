@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.delivery import DeliveryPool
 from miso_upload.errors import (
-    ChangedSourceError,
     DamagedSourceError,
     InterruptedRunError,
     JunkError,

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from miso_upload.errors import ChangedJobError, SourceError, UnprovenSourceError
+from miso_upload.hashing import checksum
 from miso_upload.ledger.migration import old_digest
 from miso_upload.quoting import counted
-from miso_upload.hashing import checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

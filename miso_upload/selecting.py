@@ -1,8 +1,8 @@
 """Which records of a batch are sent: those that Miso does not have, as their content keys tell.
 
-A record is left out where a copy of it was accepted from another scan that this one has not met yet.
-So all copies within one source are sent, and those of another source, or of an earlier version of
-this one, are counted as already sent.
+A record is left out where a copy of it was accepted from another scan that this one has not met
+yet. So all copies within one source are sent, and those of another source, or of an earlier version
+of this one, are counted as already sent.
 """
 
 from __future__ import annotations

@@ -99,6 +99,10 @@ class Settings:
     state_dir: Path = field(default_factory=lambda: user_state_path("miso-upload"))
     target: str | None = None
     """A name for the target in place of the key's fingerprint, to keep when the key is changed."""
+    new_target: str | None = None
+    """The name of a target that is new on this server; repeated, the same as `target`."""
+    rotated_key: bool = False
+    """The key is a new one of `target`: accept it, and remember its fingerprint."""
     restart: bool = False
     """Forget what was sent from the inputs, and send all of their records."""
     already_sent: Literal["leave-out", "send"] = "leave-out"

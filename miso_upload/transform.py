@@ -18,9 +18,9 @@ from miso_upload.advice import survey
 from miso_upload.encoding import JSONEncodeError, encode, encode_joined
 from miso_upload.formats.base import Slice
 from miso_upload.formats.json_rows import readable
+from miso_upload.hashing import checksum
 from miso_upload.mapping import Mapped, MappedRows, Skipped, without_nulls
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection
-from miso_upload.hashing import checksum
 from miso_upload.user_code import RETURNED_NONE
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from miso_upload.canonical_lines import SortedLines
     from miso_upload.content_keys import ContentKeys
-    from miso_upload.keyed import Keyed
     from miso_upload.formats import Format
+    from miso_upload.keyed import Keyed
     from miso_upload.mapping import Mapper
     from miso_upload.records import Block
     from miso_upload.user_code import UserCode

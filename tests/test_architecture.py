@@ -35,7 +35,13 @@ OWNERS = {
     "csv": {"formats.delimited"},
     "zoneinfo": {"timestamps"},
     "crawleruseragents": {"bots"},
-    "ipaddress": {"addresses", "delivery.client", "sandbox.server", "sources.remote_stores"},
+    "ipaddress": {
+        "targets",
+        "addresses",
+        "delivery.client",
+        "sandbox.server",
+        "sources.remote_stores",
+    },
 }
 
 # From the bottom up; a room may import from rooms below its own line only.
@@ -51,7 +57,17 @@ RANKS = (
         "sitemap",
         "bots",
     },
-    {"time_formats", "locking", "quoting", "records", "json_schema", "shipped", "addresses"},
+    {
+        "targets",
+        "mounts",
+        "time_formats",
+        "locking",
+        "quoting",
+        "records",
+        "json_schema",
+        "shipped",
+        "addresses",
+    },
     {"timestamps", "identity", "outcomes", "document_check", "listener", "user_code"},
     {"schema"},
     {"formats", "validation", "advice"},
@@ -72,8 +88,8 @@ RANKS = (
         "workers",
         "inference",
     },
-    {"sandbox", "pipeline", "recipe", "preview"},
-    {"assembly"},
+    {"sandbox", "pipeline", "recipe", "preview", "state"},
+    {"assembly", "archive"},
     {"inspection"},
     {"cli"},
 )

@@ -24,6 +24,7 @@ _HOMES = {
     "schema": Home("looking", "Print the schema of a record."),
     "status": Home("looking", "Show what became of each source."),
     "rejects": Home("looking", "Print rejected rows again."),
+    "ledger": Home("ledger", "Move a ledger to another machine."),
     "sandbox": Home("looking", "Serve a local double of Miso."),
 }
 

@@ -242,14 +242,29 @@ def ask_for_secret(prompt: str) -> str:
     Raises:
         click.Abort: Ctrl-C; the terminal shows again what is typed.
     """
+    return _ask(prompt, hide_input=True)
+
+
+def ask_at_terminal(prompt: str) -> str:
+    """Ask at the terminal; the answer may be empty.
+
+    Raises:
+        click.Abort: Ctrl-C.
+    """
+    return _ask(prompt, default="", show_default=False).strip()
+
+
+def _ask(prompt: str, **options: Any) -> str:
+    from miso_upload.quoting import one_line
+
     before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_DFL:  # which would leave the terminal as it is
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Any other handler would leave the terminal as it is, or go on waiting.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        secret: str = click.prompt(prompt, hide_input=True, err=True)
+        answer: str = click.prompt(one_line(prompt), err=True, **options)
     finally:
         signal.signal(signal.SIGINT, before)
-    return secret
+    return answer
 
 
 def _defect(error: Exception) -> str:

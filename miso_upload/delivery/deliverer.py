@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from miso_upload.delivery.answers import Answer, Judgement, Verdict, judge_answer
 from miso_upload.delivery.client import NotSentError, UnknownOutcomeError
 from miso_upload.delivery.evidence import MANY, Evidence
-from miso_upload.delivery.parts import Part
 from miso_upload.delivery.refusals import read_refusal
 from miso_upload.delivery.retry import Backoff, Pace, Tries
 from miso_upload.delivery.selected import selected_parts
@@ -26,6 +25,7 @@ from miso_upload.quoting import counted
 from miso_upload.records import Reason
 
 if TYPE_CHECKING:
+    from miso_upload.delivery.parts import Part
     from miso_upload.records import Batch, Receipt, Selection
 
 OnUnknown = Literal["resend", "hold", "skip"]

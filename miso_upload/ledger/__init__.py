@@ -12,7 +12,20 @@ have been sent: its records count as unknown from the start, and the next run fi
 Spans of a source are without gaps, so whatever lies behind the last of them was never sent.
 """
 
+from miso_upload.ledger.copying import copy_ledger, move_ledger, repair_ledger
 from miso_upload.ledger.entries import LedgerSpan, Scan, Settlement
+from miso_upload.ledger.labels import KEYS, Label, read_label
 from miso_upload.ledger.ledger import Ledger
 
-__all__ = ["Ledger", "LedgerSpan", "Scan", "Settlement"]
+__all__ = [
+    "KEYS",
+    "Label",
+    "Ledger",
+    "LedgerSpan",
+    "Scan",
+    "Settlement",
+    "copy_ledger",
+    "move_ledger",
+    "read_label",
+    "repair_ledger",
+]

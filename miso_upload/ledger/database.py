@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from miso_upload.errors import LedgerError
+from miso_upload.errors import IncompleteLedgerError, LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
+RUN_AT_WORK = "run_at_work"
+"""A name in `about`, there from the beginning of a run to its end.
+
+It is in the file itself, and not only in its `-wal`, before the first intent is noted. A file that
+has it without a `-wal` beside it has lost what the run noted.
+"""
 _PATIENCE = 10.0
-"""Seconds to wait for another writer, such as a backup; a run that must stop waits several times."""
+"""Seconds to wait for another writer, such as a backup; a run that stops waits several times."""
 
 
 class Database:
@@ -31,6 +37,9 @@ class Database:
     def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
         self.path = path
         self.read_only = read_only
+        self._wal = Path(f"{path}-wal")
+        self._had_wal = path is not None and self._wal.exists()
+        self._at_work = False
         with self._guarded():
             if path is not None and not read_only:
                 _create_private(path)
@@ -39,8 +48,49 @@ class Database:
             self._db = sqlite3.connect(name, isolation_level=None, timeout=_PATIENCE, uri=read_only)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, whole without a `-wal` unless somebody else has it open."""
+        if self._at_work:
+            self._end_work()
+        # SQLite removes the -wal with the last connection, also that of a run that was killed.
+        keep = self._had_wal and self.path is not None and self._is_marked()
         self._db.close()
+        if keep:
+            with suppress(OSError):
+                os.close(os.open(self._wal, os.O_CREAT | os.O_RDWR, 0o600))
+
+    def begin_work(self, about: dict[str, str]) -> None:
+        """Note things about the target, and that a run is at work until `close`. Hold the lock.
+
+        Raises:
+            IncompleteLedgerError: An earlier run was at work when this copy of the file was made,
+                or its `-wal` is lost.
+        """
+        if self.path is not None and not self._had_wal and self._is_marked():
+            raise IncompleteLedgerError(incomplete(self.path))
+        marked = {**about, RUN_AT_WORK: "yes"}
+        with self.transaction():
+            self.change_many("INSERT OR REPLACE INTO about VALUES (?, ?)", marked.items())
+        self._at_work = self._had_wal = True
+        self.rows("PRAGMA wal_checkpoint(FULL)")
+
+    def _end_work(self) -> None:
+        """Note that no run is at work, and write all of the `-wal` into the file."""
+        for _ in range(2):
+            with suppress(LedgerError):
+                with self.transaction():
+                    self.change("DELETE FROM about WHERE name = ?", (RUN_AT_WORK,))
+                self._at_work = False
+            with suppress(LedgerError):
+                # Which makes room for a second try, too, on a disk that is full.
+                self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+            if not self._at_work:
+                return
+
+    def _is_marked(self) -> bool:
+        """Whether a run is at work, or one was killed."""
+        with suppress(LedgerError):
+            return bool(self.row("SELECT 1 FROM about WHERE name = ?", (RUN_AT_WORK,)))
+        return self._at_work
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         """Return the rows that a query finds."""
@@ -100,6 +150,17 @@ class Database:
                 "permissions and run the same command again; a ledger that is damaged beyond "
                 "reading can be moved away, but then rows that Miso has would be sent again"
             ) from None
+
+
+def incomplete(path: Path) -> str:
+    """Return the message about a ledger without its `-wal`."""
+    return (
+        f"the ledger {path} is incomplete: it was copied while a run was at work, or its file "
+        f"{path.name}-wal is lost, and with it what that run noted. Nothing was sent. Copy it "
+        "again when no run is at work ('miso-upload ledger export' sees to that), or put its "
+        f"-wal beside it. If it cannot be had, 'miso-upload ledger repair {path}' takes the "
+        "ledger as it is; rows that were sent meanwhile may then be sent again"
+    )
 
 
 def _create_private(path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.accounting import Totals
 from miso_upload.encoding import decode, encode
+from miso_upload.keyed import Keyed
 from miso_upload.ledger.contents import ContentStore
 from miso_upload.ledger.database import Database
 from miso_upload.ledger.entries import LedgerSpan, Scan
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from miso_upload.keyed import Keyed
     from miso_upload.ledger.entries import Settlement
     from miso_upload.records import Batch, Receipt, Selection
     from miso_upload.sources import Identity
@@ -83,6 +83,10 @@ class Ledger:
     def about(self) -> dict[str, str]:
         """Return what is noted about the target."""
         return dict(self._db.rows("SELECT name, value FROM about"))
+
+    def begin_work(self, about: dict[str, str]) -> None:
+        """Note what the target is now, and that a run is at work; see `Database.begin_work`."""
+        self._db.begin_work(about)
 
     # -- runs --------------------------------------------------------------------------------------
 
@@ -178,7 +182,7 @@ class Ledger:
         return found is not None
 
     def met(self, scan: Scan) -> Keyed | None:
-        """Return the content keys of the records of a scan that were already sent from other sources.
+        """Return the content keys of the records of a scan that were already sent by others.
 
         None where there are more than are kept: such a scan cannot be continued by position,
         because a further copy of a record could not be told from the one that Miso has.
@@ -319,7 +323,8 @@ class Ledger:
     def open_unknown(self, scan: Scan) -> int:
         """Return how many records wait for a decision whether they are sent again."""
         (count,) = self._db.row(
-            "SELECT coalesce(sum(unknown), 0) FROM spans WHERE scan_id = ? AND state != 'abandoned'",
+            "SELECT coalesce(sum(unknown), 0) FROM spans "
+            "WHERE scan_id = ? AND state != 'abandoned'",
             (scan.id,),
         )
         return int(count)

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from miso_upload.ledger.database import Database
     from miso_upload.sources import Identity
 
-_SCAN = "scans.id, source_id, name, jobs.text, file, state, preamble, complete, keyless, seen_at, superseded"
+_SCAN = (
+    "scans.id, source_id, name, jobs.text, file, state, preamble, complete, keyless, seen_at, "
+    "superseded"
+)
 _FROM = (
     "FROM scans JOIN sources ON sources.id = source_id AND sources.scan_id = scans.id "
     "JOIN jobs ON jobs.id = job_id"

@@ -13,9 +13,9 @@ from miso_upload.errors import (
 )
 from miso_upload.formats import Cut, Limits, Tail, Wanted, check_columns, detect_format
 from miso_upload.formats.lines import LineEnd
+from miso_upload.hashing import checksum
 from miso_upload.records import Block, Reason
 from miso_upload.sources.directives import Directives
-from miso_upload.hashing import checksum
 from miso_upload.sources.fingerprint import HEAD_BYTES, Stamp, head_checksum
 from miso_upload.sources.packed import READ_BYTES
 from miso_upload.sources.stream import ByteStream
@@ -83,7 +83,7 @@ class Span:
     """A stretch of a source that was made into a block before.
 
     Attributes:
-        checksum: Of its bytes; none where it was a row that cannot be read, which is not kept whole.
+        checksum: Of its bytes; none of a row that cannot be read, since it is not held whole.
     """
 
     start: int
