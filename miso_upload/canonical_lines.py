@@ -115,7 +115,8 @@ def sorted_lines(records: Sequence[Record], shape: Shape) -> SortedLines | None:
     look = _Look()
     try:
         look.at_objects(records, range(len(records)), shape)
-    except _DoubtfulError:
+    except (_DoubtfulError, TypeError, AttributeError):
+        # Where something is no object, the records are not what they were said to be.
         return None
     text = encode_sorted_lines(records)
     if text is None:
@@ -124,7 +125,7 @@ def sorted_lines(records: Sequence[Record], shape: Shape) -> SortedLines | None:
 
 
 def _split(text: bytes) -> list[bytes]:
-    return text[:-1].split(b"\n")
+    return text[:-1].split(b"\n") if text else []
 
 
 def canonical_lines(
@@ -247,10 +248,7 @@ class _Look:
         Raises:
             _DoubtfulError: It cannot be said how an encoder writes one of them.
         """
-        try:
-            names = set().union(*objects) - shape.texts
-        except TypeError:
-            raise _DoubtfulError from None
+        names = set().union(*objects) - shape.texts
         self.names |= names
         for name in names:
             inner = shape.inner.get(name)

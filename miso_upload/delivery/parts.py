@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Self
 
 from miso_upload.encoding import decode_joined, encode_joined
@@ -10,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from miso_upload.delivery.answers import Verdict
-    from miso_upload.records import Record
+    from miso_upload.records import Batch, Record
 
 _BEFORE, _AFTER = b'{"data":[', b"]}"
 ENVELOPE_BYTES = len(_BEFORE) + len(_AFTER)
@@ -27,6 +29,8 @@ class Part:
         mark: What `Evidence.mark` was when a larger part with them failed; None if none did.
         accused: The answer by which Miso has blamed a single record without naming it.
         thinned: Records that Miso named as bad were taken out of it.
+        lengths: The bytes of each record, if they are known; so records can be cut out of the
+            common part without decoding it.
     """
 
     def __init__(
@@ -34,16 +38,22 @@ class Part:
         slices: Sequence[bytes],
         lines: Sequence[int],
         counts: Sequence[int],
-        records: list[Record] | None = None,
+        lengths: Sequence[int] = (),
     ) -> None:
         self.lines = lines
+        self.lengths = lengths
         self.causes: tuple[str, ...] = ()
         self.mark: int | None = None
         self.thinned = False
         self.accused: Verdict | None = None
         self._slices = slices
         self._counts = counts
-        self._records = records
+        self._records: list[Record] | None = None
+
+    @classmethod
+    def of(cls, batch: Batch) -> Self:
+        """Return all records of a batch."""
+        return cls(batch.slices, batch.lines, batch.counts, lengths=batch.lengths)
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -92,6 +102,10 @@ class Part:
         part.causes = causes
         return part
 
+    def at_indices(self, indices: Sequence[int]) -> Self:
+        """Return the records at these indices, which are in ascending order."""
+        return self if len(indices) == len(self) else self._some(indices)
+
     def fitting(self, most_bytes: int) -> Iterator[Self]:
         """Yield parts whose bodies have at most `most_bytes`, unless a single record has more."""
         if self.size <= most_bytes or len(self) == 1:
@@ -101,21 +115,65 @@ class Part:
             yield from half.fitting(most_bytes)
 
     def _some(self, positions: Sequence[int]) -> Self:
+        if self.lengths:
+            return self._cut(positions)
         records = self.records()
         some = [records[place] for place in positions]
         lines = [self.lines[place] for place in positions]
-        return self._like_this((encode_joined(some),), lines, (len(some),), some)
+        part = self._like_this((encode_joined(some),), lines, (len(some),))
+        part._records = some  # noqa: SLF001 -- of the same class
+        return part
+
+    def _cut(self, positions: Sequence[int]) -> Self:
+        """Return the records at `positions`, cut out of the text."""
+        first = 0
+        slices, counts = [], []
+        wanted = _by_slice(positions, self._counts)
+        for text, count, places in zip(self._slices, self._counts, wanted, strict=True):
+            behind = first + count
+            if places:
+                pieces = _pieces(text, self.lengths[first:behind], [at - first for at in places])
+                slices.append(text if len(places) == count else b",".join(pieces))
+                counts.append(len(places))
+            first = behind
+        return self._like_this(
+            slices,
+            list(map(self.lines.__getitem__, positions)),
+            counts,
+            list(map(self.lengths.__getitem__, positions)),
+        )
 
     def _slice(self, some: slice, lines: slice) -> Self:
-        return self._like_this(self._slices[some], self.lines[lines], self._counts[some])
+        return self._like_this(
+            self._slices[some], self.lines[lines], self._counts[some], self.lengths[lines]
+        )
 
     def _like_this(
         self,
         slices: Sequence[bytes],
         lines: Sequence[int],
         counts: Sequence[int],
-        records: list[Record] | None = None,
+        lengths: Sequence[int] = (),
     ) -> Self:
-        part = type(self)(slices, lines, counts, records)
+        part = type(self)(slices, lines, counts, lengths)
         part.causes, part.mark, part.thinned = self.causes, self.mark, self.thinned
         return part
+
+
+def _by_slice(positions: Sequence[int], counts: Sequence[int]) -> list[Sequence[int]]:
+    """Return, for slices of so many records, which of the positions are in each of them."""
+    ends = [bisect_left(positions, end) for end in accumulate(counts, initial=0)]
+    return [positions[begin:end] for begin, end in pairwise(ends)]
+
+
+def _pieces(text: bytes, lengths: Sequence[int], places: Sequence[int]) -> Iterator[bytes]:
+    """Yield the records at `places` of a slice, neighbours together where most are wanted."""
+    begins = [0, *accumulate(length + 1 for length in lengths)]
+    if len(places) <= len(lengths) // 2:
+        yield from [text[begins[at] : begins[at + 1] - 1] for at in places]
+        return
+    begin = 0
+    for gap in (*sorted(set(range(len(lengths))).difference(places)), len(lengths)):
+        if gap > begin:
+            yield text[begins[begin] : begins[gap] - 1]
+        begin = gap + 1

@@ -25,6 +25,12 @@ def part_of(records, **options):
     return Part(batch.slices, batch.lines, batch.counts)
 
 
+def with_lengths(part, records):
+    """Return a part that knows how long each of its records is."""
+    part.lengths = [len(encode(each)) for each in records]
+    return part
+
+
 def part(count, **options):
     return part_of([record(number) for number in range(1, count + 1)], **options)
 
@@ -113,3 +119,43 @@ def test_what_is_taken_out_is_gone_and_the_rest_is_sent_as_it_was(records, data)
     assert rest.records() == kept
     assert rest.body() == b'{"data":[' + b",".join(map(encode, kept)) + b"]}"
     assert rest.size == len(rest.body()) >= ENVELOPE_BYTES
+
+
+@given(RECORDS, st.integers(1, 8), st.booleans(), st.data())
+def test_records_are_cut_out_by_their_indices(records, slice_rows, knows_lengths, data):
+    whole = part_of(records, slice_rows=slice_rows)
+    if knows_lengths:
+        with_lengths(whole, records)
+    indices = sorted(data.draw(st.sets(st.integers(0, len(records) - 1))))
+
+    some = whole.at_indices(indices)
+
+    kept = [records[i] for i in indices]
+    assert some.records() == kept
+    assert list(some.lines) == [i + 1 for i in indices]
+    assert some.body() == b'{"data":[' + b",".join(map(encode, kept)) + b"]}"
+    assert some.size == len(some.body())
+
+
+@given(RECORDS, st.integers(1, 8), st.data())
+def test_what_was_cut_out_can_be_cut_again(records, slice_rows, data):
+    part = with_lengths(part_of(records, slice_rows=slice_rows), records)
+    left = list(enumerate(records, start=1))
+
+    while left:
+        kept = sorted(data.draw(st.sets(st.integers(0, len(left) - 1), max_size=len(left) - 1)))
+        part = part.at_indices(kept)
+        left = [left[i] for i in kept]
+        assert content(part) == left
+        if len(left) > 1:
+            first, second = part.halves()
+            assert content(first) + content(second) == left
+            part, left = second, left[len(first) :]
+
+
+def test_records_are_cut_out_without_being_decoded(monkeypatch):
+    records = [record(number) for number in range(20)]
+    whole = with_lengths(part_of(records), records)
+    monkeypatch.setattr(Part, "records", None)
+
+    assert content(whole.at_indices([3, 4, 17])) == [(i + 1, records[i]) for i in (3, 4, 17)]
