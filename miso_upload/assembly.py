@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from miso_upload import __version__
+from miso_upload.content_secret import SECRET_BYTES
 from miso_upload.delivery import (
     UNPROVEN,
     Backoff,
@@ -36,6 +37,7 @@ from miso_upload.errors import (
 from miso_upload.ledger import Ledger
 from miso_upload.listener import Listener
 from miso_upload.opening import open_inputs
+from miso_upload.overlaps import shared_records
 from miso_upload.pipeline import Pipeline, PipelineOptions
 from miso_upload.quoting import counted
 from miso_upload.recipe import Recipe
@@ -46,7 +48,7 @@ from miso_upload.resume import ResumeOptions
 from miso_upload.selecting import SelectingOptions
 from miso_upload.settings import MOST_ROWS, Settings
 from miso_upload.stages import Input, Stages
-from miso_upload.state import open_target
+from miso_upload.state import content_secret, existing_ledger, open_target
 from miso_upload.stopping import StopReading, StopSignal
 from miso_upload.targets import LEDGER_SUFFIX
 from miso_upload.workers import InProcess, WorkerPool, worker_count
@@ -95,7 +97,8 @@ def upload(
         arrived = None
         if settings.sandbox:
             settings, arrived = _with_sandbox(settings, stack)
-        recipe = Recipe(settings)
+        known = _known_ledger(settings, stack)
+        recipe = Recipe(settings, _secret(settings, known))
         try:
             with stop.reading():
                 own = _own_files(settings)
@@ -127,7 +130,7 @@ def upload(
         )
         pipeline = Pipeline(
             ledger,
-            Stages(transforms, deliverer),
+            Stages(transforms, deliverer, known),
             _pipeline_options(settings),
             stop=stop,
             listener=listener,
@@ -285,6 +288,22 @@ def _ledger(
     return ledger
 
 
+def _known_ledger(settings: Settings, stack: ExitStack) -> Ledger | None:
+    """Return the ledger in which a dry run looks up what Miso has, if there is one."""
+    path = existing_ledger(settings) if settings.dry_run else None
+    ledger = Ledger.to_read(path) if path is not None else None
+    if ledger is not None:
+        stack.callback(ledger.close)
+    return ledger
+
+
+def _secret(settings: Settings, known: Ledger | None) -> bytes:
+    """Return what content keys are made with; of a run that remembers nothing it is random."""
+    if settings.lasting or known is not None:
+        return content_secret(settings.state_dir)
+    return os.urandom(SECRET_BYTES)
+
+
 def _host(settings: Settings) -> str:
     """Return the host and port that records go to, without a name or password before them."""
     return urlsplit(settings.server).netloc.rpartition("@")[2]
@@ -343,6 +362,8 @@ def _conclude(settings: Settings, summary: Summary) -> None:
     if summary.totals.pending and settings.lasting:
         waiting = counted(summary.totals.pending, "row waits", "rows wait")
         summary.advice.append(f"{waiting} to be sent: {again}")
+    if settings.already_sent == "leave-out":
+        summary.advice += shared_records(summary.sources)
     held = sum(source.open_unknown for source in summary.sources)
     if held and settings.on_unknown == "hold":
         summary.advice.append(

@@ -109,7 +109,6 @@ class Pipeline:
 
     Args:
         ledger: Knows what was done and is told what is done.
-        known: A ledger that only says which records Miso has, for a run that sends nothing.
         stages: Do what is to be done with blocks and batches.
         options: How.
         stop: Set when nothing more should be sent.
@@ -126,10 +125,8 @@ class Pipeline:
         stop: StopSignal,
         listener: Listener,
         summary: Summary,
-        known: Ledger | None = None,
     ) -> None:
         self._ledger = ledger
-        self._known = known
         self._resumer = Resumer(ledger, options.resume, listener)
         self._stages = stages
         self._options = options
@@ -259,8 +256,7 @@ class Pipeline:
         summary = SourceSummary(each.name, before=before, superseded=scan.superseded)
         self._summary.sources.append(summary)
         readers = [(self._ledger.contents.reader(scan.id, start.met), self._ledger.scans.name_of)]
-        if self._known is not None:
-            known = self._known
+        if (known := self._stages.known) is not None:
             readers.insert(0, (known.contents.reader(0), known.scans.name_of))
         return _OpenSource(
             scan=scan,
@@ -344,7 +340,7 @@ class Pipeline:
             selection = at.selector.select(batch, leftover, self._settle_all)
         if self._stop.is_set():
             return
-        at.summary.note_origins(selection)
+        at.summary.note_origins(batch, selection)
         job = _Job(at, batch, leftover, selection)
         if not selection.sends(batch):
             self._settle(job, _NOTHING)

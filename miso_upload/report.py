@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from miso_upload.errors import MisoUploadError
-    from miso_upload.records import Rejection, Selection
+    from miso_upload.records import Batch, Rejection, Selection
 
 REPORT_VERSION = 1
 READING, TRANSFORMING, WAITING, NOTING = "reading", "transforming", "waiting for Miso", "ledger"
@@ -49,6 +49,7 @@ class SourceSummary:
         before: The same before this run.
         superseded: Rows that Miso had accepted before `--restart`.
         already_sent_from: How many of this run's already sent records each other source has.
+        first_already_sent: The line of the first of them.
         rejects_file: Where its rejected rows are.
     """
 
@@ -57,14 +58,18 @@ class SourceSummary:
     before: Totals = field(default_factory=Totals)
     superseded: int = 0
     already_sent_from: Counter[str] = field(default_factory=Counter)
+    first_already_sent: dict[str, int] = field(default_factory=dict)
     open_unknown: int = 0
     rejects_file: str | None = None
 
-    def note_origins(self, selection: Selection) -> None:
+    def note_origins(self, batch: Batch, selection: Selection) -> None:
         """Count which sources Miso has records from that are not sent again."""
         for found in (selection.already_sent, selection.changed):
-            if found:
-                self.already_sent_from.update(found.values())
+            if not found:
+                continue
+            self.already_sent_from.update(found.values())
+            for index, name in found.items():
+                self.first_already_sent.setdefault(name, batch.lines[index])
 
 
 @dataclass(slots=True)

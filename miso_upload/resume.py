@@ -14,6 +14,7 @@ from miso_upload.errors import ChangedJobError, SourceError, UnprovenSourceError
 from miso_upload.hashing import checksum
 from miso_upload.ledger.migration import old_digest
 from miso_upload.quoting import counted
+from miso_upload.sources.fingerprint import still_has
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -117,7 +118,7 @@ class Resumer:
         candidates = [
             scan
             for scan in self._ledger.scans.candidates(source.identity, name, source.beginning)
-            if scan.id not in self._taken
+            if scan.id not in self._taken and not _is_of_another_file(source, scan)
         ]
         proven = self._proven(source, candidates)
         if self._options.restart:
@@ -289,6 +290,15 @@ def _is_unchanged(source: Source, scan: Scan) -> bool:
     """Return whether size and times of the file prove that it is what the scan has read."""
     now, then = source.identity.stamp, scan.stamp
     return now is not None and now.state is not None and now == then
+
+
+def _is_of_another_file(source: Source, scan: Scan) -> bool:
+    """Return whether a scan is of a file that is still where it was, and is not this input."""
+    identity, stamp = source.identity, scan.stamp
+    if stamp is None or scan.key == identity.key:
+        return False
+    is_same = identity.stamp is not None and identity.stamp.file == stamp.file
+    return not is_same and still_has(scan.key, stamp)
 
 
 def _has_all(source: Source, scan: Scan, spans: Sequence[LedgerSpan]) -> bool:

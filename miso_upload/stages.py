@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from miso_upload.ledger import Ledger
     from miso_upload.records import Batch, Block, Leftover, Receipt, Selection
     from miso_upload.rejects import RejectsFile
     from miso_upload.sources import Source
@@ -61,7 +62,9 @@ class Stages(NamedTuple):
     Attributes:
         transforms: Makes batches of blocks.
         deliverer: Sends batches.
+        known: A ledger that only says which records Miso has, for a run that sends nothing.
     """
 
     transforms: Transforms
     deliverer: Delivers
+    known: Ledger | None = None

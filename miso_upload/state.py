@@ -6,9 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from miso_upload.content_secret import FILE_NAME, read_secret, secret_fingerprint
 from miso_upload.encoding import decode, encode
 from miso_upload.errors import ConfigurationError, LedgerError, NewKeyError
-from miso_upload.ledger import KEYS, Label, Ledger, move_ledger, read_label
+from miso_upload.ledger import KEYS, SECRET, Label, Ledger, move_ledger, read_label
 from miso_upload.locking import Locked
 from miso_upload.mounts import network_mount
 from miso_upload.quoting import counted
@@ -129,6 +130,17 @@ def target_of(label: Label, ledger: str) -> KnownTarget | None:
     return KnownTarget(server, name, keys, label.sent, ledger)
 
 
+def content_secret(state_dir: Path) -> bytes:
+    """Return the secret of the content keys of all ledgers in a state directory.
+
+    Raises:
+        LedgerError: It is missing, although a ledger was written with it.
+    """
+    labels = [_label(path) for path in ledger_paths(state_dir)]
+    named = any(label is not None and label.about.get(SECRET) for label in labels)
+    return read_secret(state_dir, create=not named)
+
+
 def lock_targets(state_dir: Path) -> Locked:
     """Return the lock under which targets are chosen, and ledgers made and moved."""
     return Locked(state_dir / "targets", patience=_PATIENCE)
@@ -163,6 +175,22 @@ def _known(paths: Iterable[Path], *, skip_unreadable: bool) -> Iterator[KnownTar
             yield target
 
 
+def _label(path: Path) -> Label | None:
+    with suppress(LedgerError):
+        return read_label(path)
+    return None
+
+
+def _check_secret(state_dir: Path, ledger: Path, named: str, found: str) -> None:
+    if named != found:
+        raise LedgerError(
+            f"The ledger {ledger} was written with another secret than the one in "
+            f"{state_dir / FILE_NAME}, so it cannot tell which records Miso has. Nothing was sent. "
+            "Put the file back that belongs to it, or move the ledger to a machine with "
+            "'miso-upload ledger export' and 'ledger import', which bring it along"
+        )
+
+
 def _wanted(settings: Settings) -> Wanted:
     return Wanted(
         server_identity(settings.server),
@@ -180,7 +208,10 @@ def _open(settings: Settings, wanted: Wanted, stack: ExitStack) -> OpenTarget:
         path = _ledger_file(settings.state_dir, wanted.server, choice, stack)
         ledger = Ledger(path, {"server": settings.server, "target": choice.name})
         stack.callback(ledger.close)
-        ledger.begin_work({"target": choice.name, KEYS: encode(sorted(choice.keys)).decode()})
+        about = {"target": choice.name, KEYS: encode(sorted(choice.keys)).decode()}
+        secret = secret_fingerprint(read_secret(settings.state_dir))
+        _check_secret(settings.state_dir, path, ledger.about().get(SECRET, secret), secret)
+        ledger.begin_work({**about, SECRET: secret})
     notes = [choice.note, _first(settings, wanted, choice), _others(wanted, choice, known)]
     return OpenTarget(choice.name, ledger, tuple(filter(None, notes)))
 

@@ -14,11 +14,12 @@ Spans of a source are without gaps, so whatever lies behind the last of them was
 
 from miso_upload.ledger.copying import copy_ledger, move_ledger, repair_ledger
 from miso_upload.ledger.entries import LedgerSpan, Scan, Settlement
-from miso_upload.ledger.labels import KEYS, Label, read_label
+from miso_upload.ledger.labels import KEYS, SECRET, Label, read_label
 from miso_upload.ledger.ledger import Ledger
 
 __all__ = [
     "KEYS",
+    "SECRET",
     "Label",
     "Ledger",
     "LedgerSpan",

@@ -44,8 +44,16 @@ class Database:
             if path is not None and not read_only:
                 _create_private(path)
             # An empty name is SQLite's own for a temporary file, so even this one fits any input.
-            name = f"{path.absolute().as_uri()}?mode=ro" if path and read_only else path or ""
-            self._db = sqlite3.connect(name, isolation_level=None, timeout=_PATIENCE, uri=read_only)
+            name = f"{path.absolute().as_uri()}?mode={self._mode()}" if path and read_only else path
+            self._db = sqlite3.connect(
+                name or "", isolation_level=None, timeout=_PATIENCE, uri=read_only
+            )
+            if read_only:
+                self._db.execute("PRAGMA query_only = ON")
+
+    def _mode(self) -> str:
+        """Return how to open the file to read it, so that no -wal appears or disappears."""
+        return "ro" if self._had_wal else "rw"
 
     def close(self) -> None:
         """Close the file, whole without a `-wal` unless somebody else has it open."""

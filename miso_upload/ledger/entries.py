@@ -22,6 +22,7 @@ class Scan:
     A source that is read from its beginning again is a new scan, and then this is its last one.
 
     Attributes:
+        key: The path or URL that the source was last read from.
         name: The source, as the user wrote it.
         job: The job fingerprint under which its rows became records.
         stamp: Which file it was last read from, and its state then.
@@ -33,6 +34,7 @@ class Scan:
 
     id: int
     source_id: int
+    key: str
     name: str
     job: str
     stamp: Stamp | None

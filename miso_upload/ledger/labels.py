@@ -12,10 +12,13 @@ from miso_upload.errors import LedgerError
 
 KEYS = "key_fingerprints"
 """The name in `about` of the JSON list of the fingerprints of a target's keys."""
+SECRET = "content_secret"
+"""The name in `about` of the fingerprint of the secret that content keys are made with."""
 _TRIES = 5
 _HAS_SENT = """
-SELECT EXISTS (SELECT 1 FROM spans WHERE accepted + unknown > 0)
+SELECT EXISTS (SELECT 1 FROM spans WHERE accepted + already_sent + unknown > 0)
     OR EXISTS (SELECT 1 FROM sources WHERE superseded > 0)
+    OR EXISTS (SELECT 1 FROM scans WHERE accepted_before > 0)
 """
 
 

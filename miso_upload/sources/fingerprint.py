@@ -7,6 +7,7 @@ a record is another question, which content keys answer.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.hashing import checksum
@@ -40,6 +41,17 @@ def stamp_of(found: os.stat_result, now_ns: int | None = None) -> Stamp:
     settled = max(found.st_mtime_ns, found.st_ctime_ns) < now_ns - _RACY_NS
     state = f"{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
     return Stamp(f"{found.st_dev}:{found.st_ino}", state if settled else None)
+
+
+def still_has(path: str, stamp: Stamp) -> bool:
+    """Return whether the file that had a stamp is still at its path, and has not become shorter."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return False
+    now = stamp_of(found)
+    size = (stamp.state or "0").partition(":")[0]
+    return now.file == stamp.file and found.st_size >= int(size)
 
 
 def head_checksum(beginning: bytes) -> bytes | None:
