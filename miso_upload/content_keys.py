@@ -105,7 +105,7 @@ class ContentKeys:
 
     @cached_property
     def _seed(self) -> int:
-        digest = keyed_digest(self.secret, _PURPOSE, self.series.encode(), 8)
+        digest = keyed_digest(self.secret, _PURPOSE, self.series.encode(errors="surrogatepass"), 8)
         return int.from_bytes(digest, "big")
 
     @cached_property

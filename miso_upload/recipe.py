@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from miso_upload.content_keys import ContentKeys
 from miso_upload.errors import MappingError
 from miso_upload.identity import IdentityPolicy
 from miso_upload.mapping import (
@@ -15,6 +16,7 @@ from miso_upload.mapping import (
     Mapper,
     MappingFile,
     MappingPlan,
+    check_key,
     check_types,
     columns_in_words,
     columns_without,
@@ -25,7 +27,8 @@ from miso_upload.mapping import (
     rules_of_options,
     without_skips,
 )
-from miso_upload.schema import schema_of
+from miso_upload.mapping.paths import first_step
+from miso_upload.schema import SHIPPED, schema_of
 from miso_upload.sources import first_rows
 from miso_upload.timestamps import TimestampReader
 from miso_upload.transform import Transform
@@ -44,7 +47,8 @@ if TYPE_CHECKING:
 class Recipe:
     """How rows become records: the parts for it, and a text that is equal for equal results."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, secret: bytes | None = None) -> None:
+        self._secret = secret
         self.schema: Schema = schema_of(settings.schema)
         self._settings = settings
         self._timestamps = TimestampReader(settings.timezone, settings.timestamp_format)
@@ -87,10 +91,10 @@ class Recipe:
 
     def text(self, source: Source) -> str:
         """Return what is equal for two runs that make equal records of equal rows of `source`."""
-        settings = self._settings
+        settings, mapping = self._settings, self._mapping_for(source)
         # Chunk size is no part of it: spans are remembered as they were cut.
         parts = {
-            "--mapping": self._mapping_for(source).fingerprint,
+            "--mapping": mapping.fingerprint,
             "--map": ", ".join(sorted(settings.map)),
             "--set": ", ".join(sorted(settings.set)),
             "--transform": self._code.fingerprint if self._code else "",
@@ -107,6 +111,8 @@ class Recipe:
             "--delimiter": settings.delimiter or "",
             "--columns": ", ".join(settings.columns),
             "--no-header": "yes" if settings.no_header else "",
+            "--series": settings.series,
+            "[rows] key": str(list(mapping.key)) if mapping.key else "",
         }
         return "\n".join(f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value)
 
@@ -124,7 +130,7 @@ class Recipe:
             skips=mapping.skips,
             bot_rate=settings.bot_rate or 0,
             routing=mapping.routing,
-            ignored=mapping.ignored,
+            ignored=(*mapping.ignored, *mapping.key, *map(first_step, mapping.key)),
             list_separator=settings.list_separator,
             strict=settings.strict,
         )
@@ -136,9 +142,20 @@ class Recipe:
                 plan, self.schema, self._timestamps, self._identity, columns,
                 rows.columns is not None,
             )  # fmt: skip
+            check_key(mapping, columns)
         except MappingError as error:
             raise MappingError(f"{error}{self._about_header(columns, str(error))}") from None
-        return Transform(rows, mapper, self._judge, code)
+        return Transform(rows, mapper, self._judge, code, self._content_keys(mapping.key))
+
+    def _content_keys(self, columns: tuple[str, ...]) -> ContentKeys | None:
+        if self._secret is None:
+            return None
+        return ContentKeys(
+            self._secret,
+            self._settings.series,
+            columns,
+            shipped_schema=self.schema.fingerprint == SHIPPED,
+        )
 
     def _about_header(self, columns: tuple[str, ...] | None, problem: str) -> str:
         """Return what to add to a complaint about a column that the header does not have."""

@@ -59,6 +59,9 @@ class Settings:
     """Rows a minute from one address and browser, beyond which they are a bot's."""
     list_separator: str | None = None
     strict: bool = False
+    series: str = ""
+    """The name of the series that the inputs belong to: records of different series are different,
+    even if their content is the same."""
     timestamp_format: tuple[str, ...] = ()
     timezone: str | None = None
     derive_anonymous_id: Literal["missing", "always", "never"] = "missing"

@@ -205,6 +205,13 @@ _BECOMING = (
         metavar="N",
         help="Skip visitors with more rows a minute. Default: no bound.",
     ),
+    becoming(
+        "--series",
+        metavar="NAME",
+        default="",
+        help="The series of the inputs, such as the name of a server or shard. Equal records of "
+        "different series are all sent.",
+    ),
     becoming("--list-separator", metavar="TEXT", help="Split list cells here. Default: one value."),
     becoming("--strict", is_flag=True, help="A column that becomes nothing is an error."),
     becoming(

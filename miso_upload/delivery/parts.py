@@ -131,9 +131,12 @@ class Part:
         wanted = _by_slice(positions, self._counts)
         for text, count, places in zip(self._slices, self._counts, wanted, strict=True):
             behind = first + count
+            if len(places) == count:
+                slices.append(text)
+            elif places:
+                there = [at - first for at in places]
+                slices.append(b",".join(_pieces(text, self.lengths[first:behind], there)))
             if places:
-                pieces = _pieces(text, self.lengths[first:behind], [at - first for at in places])
-                slices.append(text if len(places) == count else b",".join(pieces))
                 counts.append(len(places))
             first = behind
         return self._like_this(

@@ -8,6 +8,7 @@ from miso_upload.mapping.file import MappingFile, parse_mapping, read_mapping_fi
 from miso_upload.mapping.fitting import fitting_preset
 from miso_upload.mapping.header import (
     LOOKS_LIKE_DATA,
+    check_key,
     columns_in_words,
     columns_without,
     looks_like_data,
@@ -37,6 +38,7 @@ __all__ = [
     "NamedRule",
     "Rule",
     "Skipped",
+    "check_key",
     "check_types",
     "columns_in_words",
     "columns_without",

@@ -22,7 +22,12 @@ from miso_upload.mapping.conditions import Condition
 from miso_upload.mapping.key_lines import KeyLines
 from miso_upload.mapping.paths import ABSENT
 from miso_upload.mapping.plan import NamedRule
-from miso_upload.mapping.renaming import renamed_condition, renamed_routing, renamed_rule
+from miso_upload.mapping.renaming import (
+    renamed_condition,
+    renamed_path,
+    renamed_routing,
+    renamed_rule,
+)
 from miso_upload.mapping.routes import Route, Routing, compile_route
 from miso_upload.mapping.rules import UNNAMED, Rule, parts_of
 from miso_upload.shipped import shipped_schema_file
@@ -51,6 +56,7 @@ class MappingFile:
         columns: What the rows call the columns that a mapping below this one names otherwise; what
             this one says has the rows' own names already.
         options: Options of an upload, by their names.
+        key: Columns, or paths, that identify a row of its type.
     """
 
     name: str
@@ -60,6 +66,7 @@ class MappingFile:
     ignored: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    key: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -82,6 +89,7 @@ class MappingFile:
             skips=tuple(renamed_condition(skip, names) for skip in self.skips),
             routing=self.routing and renamed_routing(self.routing, names),
             ignored=tuple(names.get(column, column) for column in self.ignored),
+            key=tuple(renamed_path(path, names) for path in self.key),
         )
 
 
@@ -132,6 +140,7 @@ def parse_mapping(name: str, text: str) -> MappingFile:
         _routing(name, lines, document),
         tuple(document.get("ignore", ())),
         options=document.get("options", {}),
+        key=tuple(document.get("rows", {}).get("key", ())),
     )
     return replace(file.with_columns(columns), columns=columns)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from miso_upload.mapping.paths import ABSENT, reacher
-from miso_upload.quoting import printable
+from miso_upload.errors import MappingError
+from miso_upload.mapping.paths import ABSENT, first_step, reacher
+from miso_upload.quoting import column_name, did_you_mean, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from miso_upload.mapping.file import MappingFile
 
 _VALUE = re.compile(
     r"[-+]?\d+(?:[.,]\d+)?|\d{4}-\d\d-\d\d(?:[T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}.*"
@@ -36,3 +39,23 @@ def columns_without(columns: Iterable[str], rows: Sequence[object]) -> set[str]:
     objects = [row for row in rows if isinstance(row, dict)]
     reach = {column: reacher(column) for column in columns}
     return {column for column, find in reach.items() if all(find(row) is ABSENT for row in objects)}
+
+
+def check_key(mapping: MappingFile, columns: Sequence[str] | None) -> None:
+    """Check that a header has the columns that identify a row.
+
+    Args:
+        mapping: What the mapping file says.
+        columns: The header; None where rows may differ.
+
+    Raises:
+        MappingError: One is missing.
+    """
+    if columns is None:
+        return
+    for column in mapping.key:
+        if column not in columns and first_step(column) not in columns:
+            raise MappingError(
+                f"{mapping.name}: [rows] key: the input has no column {column!r}"
+                f"{did_you_mean(column, columns, column_name)}"
+            )

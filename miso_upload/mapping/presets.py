@@ -87,6 +87,7 @@ def laid_over(upper: MappingFile, lower: MappingFile) -> MappingFile:
         (*lower.ignored, *upper.ignored),
         upper.columns,
         {**lower.options, **upper.options},
+        upper.key or lower.key,
     )  # fmt: skip
 
 

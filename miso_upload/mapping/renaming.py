@@ -23,7 +23,7 @@ def renamed_rule(rule: Rule, names: Mapping[str, str]) -> Rule:
     template = rule.template
     return replace(
         rule,
-        columns=tuple(_renamed(column, names) for column in rule.columns),
+        columns=tuple(renamed_path(column, names) for column in rule.columns),
         template=template if template is None else _filled(template, names),
         base=tuple(_filled(base, names) for base in rule.base),
     )
@@ -31,7 +31,7 @@ def renamed_rule(rule: Rule, names: Mapping[str, str]) -> Rule:
 
 def renamed_condition(condition: Condition, names: Mapping[str, str]) -> Condition:
     """Return a condition that looks at the column that `names` has for the one that it names."""
-    return replace(condition, column=_renamed(condition.column, names))
+    return replace(condition, column=renamed_path(condition.column, names))
 
 
 def renamed_routing(routing: Routing, names: Mapping[str, str]) -> Routing:
@@ -39,12 +39,12 @@ def renamed_routing(routing: Routing, names: Mapping[str, str]) -> Routing:
     url, method = routing.url or (_URL if _URL in names else None), routing.method
     return replace(
         routing,
-        url=url and _renamed(url, names),
-        method=method and _renamed(method, names),
+        url=url and renamed_path(url, names),
+        method=method and renamed_path(method, names),
     )
 
 
-def _renamed(path: str, names: Mapping[str, str]) -> str:
+def renamed_path(path: str, names: Mapping[str, str]) -> str:
     """Return a path in which the column that it starts in has its other name."""
     if path in names:
         return names[path]
@@ -56,6 +56,6 @@ def _filled(template: str, names: Mapping[str, str]) -> str:
     return "".join(
         2 * text if name is None and text in ("{", "}")
         else text if name is None
-        else "{" + _renamed(name, names) + "}"
+        else "{" + renamed_path(name, names) + "}"
         for text, name in parts_of(template)
     )  # fmt: skip
