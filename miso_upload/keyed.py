@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections import defaultdict
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
@@ -91,10 +92,13 @@ class Keyed(NamedTuple):
         for day, found in keys.items():
             yield day, found, contents[day] if self.contents is not None else None
 
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """Yield the key and the content of each record."""
+        return zip(self.keys, self.contents or repeat(0), strict=False)
+
     def entries(self) -> Iterator[tuple[int, int, int]]:
         """Yield the key, the day and the content of each record."""
-        contents = self.contents or array("Q", bytes(8 * len(self.keys)))
-        return zip(self.keys, self.days, contents, strict=True)
+        return zip(self.keys, self.days, self.contents or repeat(0), strict=False)
 
 
 def to_bytes(values: array[int]) -> bytes:

@@ -345,6 +345,6 @@ def _no_such_target(wanted: Wanted, name: str, others: Sequence[KnownTarget]) ->
     return TargetError(
         f"--target {name}: there is no such target at {server}, and this key is new. Uploads "
         f"were made before to {', '.join(each.shown for each in others)}. Nothing was sent. "
-        f"If {rotated} and its key was rotated, add --target {target} --rotated-key, once. If {name} is another "
-        f"environment, add --new-target {name}"
+        f"If {rotated} and its key was rotated, add --target {target} --rotated-key, once. "
+        f"If {name} is another environment, add --new-target {name}"
     )

@@ -12,7 +12,7 @@ from miso_upload.errors import LedgerError
 
 KEYS = "key_fingerprints"
 """The name in `about` of the JSON list of the fingerprints of a target's keys."""
-SECRET = "content_secret"
+SECRET = "content_secret"  # noqa: S105 -- a name
 """The name in `about` of the fingerprint of the secret that content keys are made with."""
 _TRIES = 5
 _HAS_SENT = """

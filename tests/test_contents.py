@@ -1,0 +1,256 @@
+"""The store of content keys says what a plain multiset of records would say."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from miso_upload.ledger import contents as contents_module
+from miso_upload.ledger.contents import ContentStore
+from miso_upload.ledger.database import Database
+from miso_upload.keyed import Keyed
+from miso_upload.ledger.keyed import Limits
+
+EAGER = Limits(
+    parts=2, sparse=1, page_bits=1, small=3, loaded=12, cached=20, fold=9, fold_early=4, chunk=5
+)
+
+
+def open_database(path):
+    database = Database(path)
+    with database.transaction():
+        if not database.row("SELECT 1 FROM sqlite_master WHERE name = 'sent_parts'"):
+            for statement in contents_module.SCHEMA.split(";"):
+                database.change(statement)
+    database.rows("PRAGMA synchronous = OFF")
+    return database
+
+
+def day_of(key):
+    return key % 7 - 2
+
+
+def key_of(number):
+    """Return one of a few keys, whose first bits are spread."""
+    return (number * 0x9E3779B97F4A7C15) % 2**64
+
+
+def keyed(records):
+    keys = [key for key, _ in records]
+    natural = any(content for _, content in records)
+    return Keyed(
+        array("Q", keys),
+        array("i", map(day_of, keys)),
+        array("Q", [content for _, content in records]) if natural else None,
+    )
+
+
+class Histories(RuleBasedStateMachine):
+    """A store, and beside it a list of what every scan sent."""
+
+    @initialize(
+        limits=st.builds(
+            Limits,
+            parts=st.integers(0, 3), sparse=st.integers(0, 2), page_bits=st.integers(0, 3),
+            small=st.integers(0, 6), loaded=st.integers(0, 15), cached=st.integers(0, 20),
+            fold=st.integers(1, 20), fold_early=st.integers(0, 10), chunk=st.integers(1, 20),
+        ),
+        spread=st.sampled_from([3, 40]),
+    )  # fmt: skip
+    def begin(self, limits, spread):
+        self.limits, self.spread = limits, spread
+        self.directory = TemporaryDirectory()
+        self.path = Path(self.directory.name) / "ledger"
+        self.sent = Counter()  # (scan, start, record, state) -> copies
+        self.scans = [1, 2, 3]
+        self.last_start = 0
+        self.used = {}  # scan -> records that its reader was told of
+        self.open()
+
+    def open(self):
+        self.database = open_database(self.path)
+        self.store = ContentStore(self.database, self.limits)
+        self.readers = {}
+
+    def teardown(self):
+        if hasattr(self, "database"):
+            self.database.close()
+            self.directory.cleanup()
+
+    def reader(self, scan):
+        if scan not in self.readers:
+            met = self.used.setdefault(scan, Counter())
+            self.readers[scan] = self.store.reader(scan, keyed(list(met.elements())))
+        return self.readers[scan]
+
+    def others(self, scan, state):
+        found = Counter()
+        for (sender, _, record, now), copies in self.sent.items():
+            if sender != scan and sender in self.scans and now == state:
+                found[record] += copies
+        return found
+
+    def look_up(self, scan, records, **options):
+        """Look up records, and hold the answer against the multiset."""
+        known = self.reader(scan).look_up(keyed(records), **options)
+        accepted, unknown = self.others(scan, "accepted"), self.others(scan, "unknown")
+        expected = {}
+        for i in options.get("indices", range(len(records))):
+            record = records[i]
+            versions = {content for key, content in +accepted if key == record[0]}
+            if accepted[record] > self.used[scan][record]:
+                self.used[scan][record] += 1
+                expected[i] = "already sent"
+            elif unknown[record]:
+                expected[i] = "unknown"
+            elif record[1] and versions and record[1] not in versions:
+                expected[i] = "changed"
+        told = dict.fromkeys(known.already_sent, "already sent")
+        told |= dict.fromkeys(known.unknown, "unknown") | dict.fromkeys(known.changed, "changed")
+        assert told == expected
+        assert len(told) == sum(map(len, known))
+        return [i for i in range(len(records)) if i not in known.already_sent]
+
+    def mark(self, scan, start, was, now):
+        for each in list(self.sent):
+            if each[:2] == (scan, start) and each[3] in was:
+                self.sent[(*each[:3], now)] += self.sent.pop(each)
+
+    def records(self, data):
+        numbers = st.integers(0, self.spread)
+        natural = data.draw(st.booleans(), "natural")
+        content = st.integers(1, 2) if natural else st.just(0)
+        pairs = st.tuples(numbers, content)
+        drawn = data.draw(st.lists(pairs, min_size=1, max_size=14), "records")
+        # Keys of natural and other records never meet.
+        return [(key_of(2 * number + natural + 1), content) for number, content in drawn]
+
+    @rule(data=st.data())
+    def send_a_span(self, data):
+        scan = data.draw(st.sampled_from(self.scans))
+        records = self.records(data)
+        new = self.look_up(scan, records)
+        self.last_start += 1
+        self.deliver(data, scan, self.last_start, [records[i] for i in new])
+
+    @rule(data=st.data())
+    def read_what_may_be_known(self, data):
+        scan = data.draw(st.sampled_from(self.scans))
+        self.look_up(scan, self.records(data))
+
+    @rule(data=st.data())
+    def look_some_up_again(self, data):
+        scan = data.draw(st.sampled_from(self.scans))
+        records = self.records(data)
+        new = self.look_up(scan, records)
+        self.look_up(
+            scan,
+            records,
+            indices=data.draw(st.sets(st.sampled_from([0, *new])) | st.just(set(new))) & set(new),
+        )
+
+    def deliver(self, data, scan, start, records):
+        with self.database.transaction():
+            self.store.note(scan, start, keyed(records))
+        released = Counter(records)
+        for record, copies in released.items():
+            before = self.sent[scan, start, record, "unknown"]
+            self.sent[scan, start, record, "unknown"] = max(before, copies)
+        self.settle(data, scan, start, records)
+
+    def settle(self, data, scan, start, records):
+        outcome = data.draw(st.sampled_from(["settled", "partly", "in doubt"]))
+        if outcome == "in doubt":
+            return
+        self.sent.subtract(
+            {(scan, start, record, "unknown"): n for record, n in Counter(records).items()}
+        )
+        states = st.sampled_from(
+            ["accepted"] if outcome == "settled" else ["accepted", "unknown", "free"]
+        )
+        became = [data.draw(states) for _ in records]
+        self.sent.update((scan, start, *pair) for pair in zip(records, became, strict=True))
+        with self.database.transaction():
+            if outcome == "settled":
+                self.store.settle(scan, start)
+            else:
+                told = [
+                    keyed(
+                        [
+                            record
+                            for record, state in zip(records, became, strict=True)
+                            if state == name
+                        ]
+                    )
+                    for name in ("accepted", "unknown")
+                ]
+                self.store.settle_partly(scan, start, *told)
+
+    def doubtful_spans(self):
+        return sorted(
+            {each[:2] for each in +self.sent if each[3] == "unknown" and each[0] in self.scans}
+        )
+
+    @precondition(lambda self: self.doubtful_spans())
+    @rule(data=st.data())
+    def send_a_leftover_again(self, data):
+        scan, start = data.draw(st.sampled_from(self.doubtful_spans()))
+        left = [
+            each[2]
+            for each, copies in self.sent.items()
+            if each[:2] == (scan, start) and each[3] == "unknown"
+            for _ in range(copies)
+        ]
+        chosen = data.draw(st.lists(st.sampled_from(range(len(left))), unique=True))
+        self.deliver(data, scan, start, [left[i] for i in chosen])
+
+    @precondition(lambda self: self.doubtful_spans())
+    @rule(data=st.data())
+    def give_up_on_unknown_records(self, data):
+        scan, start = data.draw(st.sampled_from(self.doubtful_spans()))
+        with self.database.transaction():
+            self.store.accept_unknown(scan, start)
+        self.mark(scan, start, {"unknown"}, "accepted")
+
+    @rule()
+    def kill(self):
+        self.database.close()
+        self.open()
+
+    @rule()
+    def kill_while_writing(self):
+        with pytest.raises(KeyboardInterrupt), self.database.transaction():
+            self.store.note(self.scans[0], 10_000, keyed([(key_of(1), 0)]))
+            raise KeyboardInterrupt
+
+    @rule(data=st.data())
+    def forget_a_scan(self, data):
+        scan = data.draw(st.sampled_from(self.scans))
+        with self.database.transaction():
+            self.store.forget(scan)
+        self.scans[self.scans.index(scan)] = max(self.scans) + 1
+        self.used = {}
+        self.readers = {}
+
+    @rule(data=st.data())
+    def start_a_scan(self, data):
+        scan = data.draw(st.sampled_from([0, 1, 2]))
+        if len(self.scans) < 7:
+            self.scans.append(max(self.scans) + 1)
+
+
+import os
+from hypothesis import Phase
+
+PHASES = [Phase.generate] if "NOSHRINK" in os.environ else list(Phase)
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None, phases=PHASES
+)
