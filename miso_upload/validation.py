@@ -120,6 +120,14 @@ class Judge:
         after = self.refused(records[middle:])
         return self.refused(records[:middle]) + [middle + place for place in after]
 
+    def has_essentials(self, record: Record) -> bool:
+        """Return whether type, timestamp and id are good, whatever the rest of a record is."""
+        if self.accepts([record]):
+            return True
+        essential = {"type", "timestamp", *IDS}
+        found = [*self._missing(record), *self._wrong(record)[0]]
+        return essential.isdisjoint(attribute for attribute, _ in found)
+
     def reasons(self, record: object) -> tuple[Reason, ...]:
         """Return all that speaks against `record`, in the order of its type's attributes.
 

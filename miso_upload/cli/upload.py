@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from miso_upload.report import Summary
     from miso_upload.settings import Settings
 
-READING = ("format", "log_format", "encoding", "delimiter", "columns", "no_header")
+READING = (
+    "format",
+    "log_format",
+    "encoding",
+    "delimiter",
+    "quote",
+    "escape",
+    "columns",
+    "no_header",
+)
 """The options that say how an input is read."""
 _SIZE = click.IntRange(min=1)
 _SECONDS = click.FloatRange(min=0, min_open=True)
@@ -83,6 +92,18 @@ def reading_options(command: Any) -> Any:
             metavar="CHAR",
             callback=_tab_by_name,
             help="What separates cells ('tab' for a tab).",
+        ),
+        reading(
+            "--quote",
+            metavar="CHAR|none",
+            help="What stands around cells; none reads quotes as they are.  "
+            '[default: ", or none for TSV that does not use it]',
+        ),
+        reading(
+            "--escape",
+            metavar="CHAR",
+            help="What stands before a quote or delimiter inside a cell, such as '\\\\'.  "
+            "[default: none]",
         ),
         reading("--encoding", metavar="NAME", help="Default: UTF-8, or what a BOM says."),
         reading(

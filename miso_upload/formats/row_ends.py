@@ -1,0 +1,79 @@
+"""Where rows of cells end: with their line, unless quotes that close say otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from miso_upload.formats.base import Tail
+from miso_upload.formats.dialect import open_pattern, row_pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from miso_upload.formats.dialect import Dialect
+
+CELL_BYTES = 2**20
+"""How far a cell with line breaks in it goes on; a longer one has a quote that nobody closed."""
+_MARGIN = 64
+"""What may stand behind a closing quote before it is known to be one."""
+
+
+class RowEnds(NamedTuple):
+    """Finds where rows end.
+
+    A row goes on behind its line only as well-formed cells that close again, all of them in the
+    number of the header's. So where a row ends depends on its own bytes only, and all that cut or
+    parse them agree.
+
+    Attributes:
+        dialect: How rows are written.
+        columns: How many cells a row has; None where that is not known yet.
+        row_bytes: How long a row may be to go on behind its line.
+    """
+
+    dialect: Dialect
+    columns: int | None
+    row_bytes: int
+
+    def after(self, data: bytes, start: int, tail: Tail) -> Iterator[int]:
+        """Yield the ends of the rows from `start` on, as far as they can be told."""
+        end: int | None = start
+        while end is not None and end < len(data):
+            end = self.find(data, end, tail)
+            if end is not None:
+                yield end
+
+    def find(self, data: bytes, start: int, tail: Tail) -> int | None:
+        """Return where the row at `start` ends, its newline included; None if that is not known."""
+        last = tail is Tail.LAST
+        found = row_pattern(self.dialect, self.columns, last=last).match(data, start)
+        line = data.find(b"\n", start) + 1 or len(data)
+        if found is not None and (
+            found.end() <= line or self._may_be_row(data, start, found.end())
+        ):
+            return found.end()
+        if not (last or data.endswith(b"\n", start, line)):
+            return None
+        return None if found is None and not last and self._is_open(data, start, line) else line
+
+    def _may_be_row(self, data: bytes, start: int, end: int) -> bool:
+        """Return whether a row of several lines is within the limits."""
+        if end - start - data.endswith(b"\n", start, end) > self.row_bytes:
+            return False
+        if end - start <= CELL_BYTES:
+            return True
+        cells = self.dialect.cells(data[start:end].rstrip(b"\r\n"))
+        return all(len(cell.raw) <= CELL_BYTES or b"\n" not in cell.raw for cell in cells)
+
+    def _is_open(self, data: bytes, start: int, line: int) -> bool:
+        """Return whether more bytes could make a row of several lines of what is at hand."""
+        if len(data) - start > self.row_bytes + 1 or not self.dialect.may_go_on(data, start, line):
+            return False
+        found = open_pattern(self.dialect, self.columns).match(data, start)
+        if found is None:
+            return False
+        cell = found.start("open")
+        return len(data) - cell <= CELL_BYTES + _MARGIN or data.find(b"\n", cell) < 0
+
+
+__all__ = ["CELL_BYTES", "RowEnds"]
