@@ -33,7 +33,6 @@ from miso_upload.user_code import read_user_code
 from miso_upload.validation import Judge
 
 if TYPE_CHECKING:
-
     from miso_upload.records import Findings
     from miso_upload.schema import Schema
     from miso_upload.settings import Settings

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from miso_upload.formats.base import Slice, Tail
+from miso_upload.formats.base import Slice
 from miso_upload.formats.dialect import QUOTE
 from miso_upload.formats.doubts import (
     escaped_quote,
     holds_rows,
     is_escaped,
+    line_of_cell,
     literal_quotes,
     misplaced_quote,
 )
@@ -58,24 +59,66 @@ class CellRows:
         """Return rows from offset `start` on, which is in `line`, and where the next one starts."""
         lines: list[int] = []
         found = Slice([], lines)
+        simple: list[str] = []
+        places: list[int] = []
         end = start
         while end < len(data) and len(lines) + len(found.rejections) < most:
-            start, end = end, self._ends.find(data, end, Tail.LAST) or len(data)
-            row = self._row(data[start:end])
-            if not self._is_blank(row) and self._take(row, line, found):
-                found.rows.append(self._named(row))
+            start, end, text = self._next(data, end)
+            if text is not None:
+                places.append(len(lines))
+                simple.append(text)
+                found.rows.append(None)
                 lines.append(line)
+            else:
+                row = self._row(data[start:end])
+                if not self._is_blank(row) and self._take(row, line, found):
+                    found.rows.append(self._named(row.texts))
+                    lines.append(line)
             line += data.count(b"\n", start, end)
+        for place, cells in zip(places, self._read(simple), strict=True):
+            found.rows[place] = dict(zip(self._columns, cells, strict=True))
         return found, end
+
+    def _read(self, texts: list[str]) -> list[list[str]]:
+        """Return the cells of rows, each of which is well-formed."""
+        found = self._dialect.read(texts) if texts else []
+        if found is not None and len(found) == len(texts):
+            return found
+        return [self._row(text.encode()).texts for text in texts]
+
+    def _next(self, data: bytes, start: int) -> tuple[int, int, str | None]:
+        """Return where the next row is, and its text if all can be read of it at once."""
+        end = self._ends.well_formed(data, start)
+        if end is None:
+            return start, data.find(b"\n", start) + 1 or len(data), None
+        unit = data[start:end]
+        if not self._is_simple(unit):
+            return start, end, None
+        try:
+            return start, end, unit.decode()
+        except UnicodeDecodeError:
+            return start, end, None
+
+    def _is_simple(self, unit: bytes) -> bool:
+        """Return whether a well-formed row is one for any reader, and surely no more than one."""
+        dialect, mark = self._dialect, self._dialect.delimiter.encode()
+        width = len(self._columns)
+        if dialect.escape or not dialect.quote or width == 1:
+            return False
+        if b"\r" in unit and b"\r" in unit.rstrip(b"\r\n"):
+            return False
+        if dialect.decided or unit.find(b"\n", 0, -1) < 0:
+            return True
+        return all(line.count(mark) < width - 1 for line in unit.split(b"\n")[1:])
 
     def _take(self, row: _Row, line: int, found: Slice) -> bool:
         """Return whether a row is good; note what is wrong with it, or odd about it."""
         if self._hides_rows(row):
             found.rejections += self._rejected_lines(row.body, line, found)
             return False
-        self._doubt(row, line, found)
         reason = self._damage(row)
-        if reason is None and len(row.texts) != len(self._columns):
+        if reason is None:
+            self._doubt(row, line, found)
             reason = self._uneven(row)
         if reason is not None:
             found.rejections.append(Rejection(line, (reason,), self._shown(row)))
@@ -91,8 +134,8 @@ class CellRows:
         is_cell = len(self._columns) == 1
         return not row.body or (not is_cell and len(row.texts) == 1 and not row.texts[0].strip())
 
-    def _named(self, row: _Row) -> dict[str, str]:
-        return dict(zip(self._columns, row.texts, strict=True))
+    def _named(self, texts: list[str]) -> dict[str, str]:
+        return dict(zip(self._columns, texts, strict=True))
 
     # -- what is wrong -----------------------------------------------------------------------------
 
@@ -113,7 +156,11 @@ class CellRows:
             bool(quote and cell.raw.startswith(quote)) or bool(escape and escape in cell.raw)
         )
 
-    def _uneven(self, row: _Row) -> Reason:
+    def _uneven(self, row: _Row) -> Reason | None:
+        if len(row.texts) == len(self._columns):
+            return None
+        if is_escaped(self._dialect, row.body):
+            return escaped_quote()
         expected = self._shape.format(counted(len(self._columns), "cell"))
         shown = f"of {counted(len(row.texts), 'cell')}"
         return Reason("the row", f"does not have {expected}", shown=shown)
@@ -162,7 +209,7 @@ class CellRows:
         row = self._row(line)
         if len(row.texts) != width or not row.body or self._damage(row) is not None:
             return False
-        return self._is_record is None or self._is_record(self._named(row))
+        return self._is_record is None or self._is_record(self._named(row.texts))
 
     def _has_delimiter_within(self, cells: list[Cell], start: int, end: int) -> bool:
         """Return whether a cell that goes on over lines has a delimiter in a part of the row."""
@@ -175,8 +222,9 @@ class CellRows:
 
     def _rejected_lines(self, body: bytes, line: int, found: Slice) -> list[Rejection]:
         texts = body.split(b"\n")
-        reason = holds_rows(line, line + len(texts) - 1)
-        found.warnings.append((reason, line))
+        last = line + len(texts) - 1
+        found.warnings.append((holds_rows(line, last), line))
+        reason = line_of_cell(line, last)
         return [
             Rejection(line + i, (reason,), readable(text))
             for i, text in enumerate(texts)

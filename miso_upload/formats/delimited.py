@@ -7,7 +7,6 @@ that a stray quote has swallowed, is decided when it is parsed, where it is know
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from miso_upload.formats.base import SLICE_CELLS, SLICE_ROWS, Cut, Slice, Tail
 from miso_upload.formats.cell_rows import CellRows
-from miso_upload.formats.dialect import QUOTE, Dialect
+from miso_upload.formats.dialect import QUOTE, allow_cells_of
 from miso_upload.formats.doubts import literal_quotes
 from miso_upload.formats.lines import cut_lines, too_long
 from miso_upload.formats.row_ends import RowEnds
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from miso_upload.formats.base import IsRecord, Limits
+    from miso_upload.formats.dialect import Dialect
     from miso_upload.records import Block, Reason
 
 
@@ -62,9 +62,10 @@ class Delimited:
         for end in self._ends.after(data, 0, tail):
             if rows and end > limits.block_bytes:
                 return Cut(size)
-            fault = too_long(end - size - data.endswith(b"\n", size, end), limits.row_bytes)
-            if fault is not None:
-                return Cut(size) if size else Cut(end, fault=fault)
+            if end - size > limits.row_bytes:
+                fault = too_long(end - size - data.endswith(b"\n", size, end), limits.row_bytes)
+                if fault is not None:
+                    return Cut(size) if size else Cut(end, fault=fault)
             size, rows = end, rows + 1
             if rows == limits.rows:
                 return Cut(size)
@@ -81,7 +82,7 @@ class Delimited:
 
     def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:
         """See `Format.slices`: each row becomes `{column: cell}`."""
-        _allow_cells_of(self.row_bytes)
+        allow_cells_of(self.row_bytes)
         most = min(SLICE_ROWS, max(SLICE_CELLS // len(self.columns), 1))
         lines = io.BytesIO(block.data).readlines()
         at = start = 0
@@ -121,11 +122,8 @@ class Delimited:
         if "\r\n" in text and not has_quotes:
             text = text.replace("\r\n", "\n")
         if has_quotes:
-            try:
-                # Strict, so that a quote that goes on behind these lines is an error.
-                return list(_reader(text, dialect))
-            except csv.Error:
-                return None
+            # newline="\n": only that ends a line, as when the block was cut.
+            return dialect.read(io.StringIO(text, newline="\n"))
         if "\r" in text or text.startswith("\n") or "\n\n" in text:
             return None
         # Without quotes there is nothing to it, and this is several times faster.
@@ -144,18 +142,6 @@ class Delimited:
 @cache
 def _first_in_cell(delimiter: str) -> re.Pattern[str]:
     return re.compile("(?:(?<=\n)|(?<=" + re.escape(delimiter) + rf")|\A){QUOTE}")
-
-
-def _reader(text: str, dialect: Dialect) -> Iterator[list[str]]:
-    # newline="\n": only that ends a line, as when the block was cut; csv sees any "\r" itself.
-    lines = io.StringIO(text, newline="\n")
-    return csv.reader(lines, delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True)
-
-
-def _allow_cells_of(size: int) -> None:
-    """Let csv read cells of `size`; its own limit, for the whole process, is only ever raised."""
-    if csv.field_size_limit() < size:
-        csv.field_size_limit(size)
 
 
 __all__ = ["Delimited"]

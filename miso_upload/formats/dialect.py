@@ -7,13 +7,14 @@ for itself, up to the next delimiter of its line.
 
 from __future__ import annotations
 
+import csv
 import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 QUOTE = '"'
 
@@ -46,6 +47,15 @@ class Dialect:
             mark and data.find(mark.encode(), start, end) >= 0 for mark in (self.quote, self.escape)
         )
 
+    def read(self, rows: Iterable[str]) -> list[list[str]] | None:
+        """Return the cells of texts, each a whole row, if none is malformed, or may be."""
+        try:
+            return list(
+                csv.reader(rows, delimiter=self.delimiter, quotechar=self.quote, strict=True)
+            )
+        except csv.Error:
+            return None
+
     def cells(self, row: bytes) -> Iterator[Cell]:
         """Yield the cells of a row without its line end."""
         patterns = _patterns(self)
@@ -75,6 +85,12 @@ class Dialect:
         elif escape and escape in raw and not cell.malformed:
             raw = _patterns(self).escaped.sub(_unescaped, raw)
         return raw.decode(errors="surrogateescape")
+
+
+def allow_cells_of(size: int) -> None:
+    """Let `Dialect.read` read cells of `size`; the limit of the process is only ever raised."""
+    if csv.field_size_limit() < size:
+        csv.field_size_limit(size)
 
 
 class Cell(NamedTuple):
@@ -177,4 +193,4 @@ def open_pattern(dialect: Dialect, columns: int | None) -> re.Pattern[bytes]:
     return re.compile(before + times + b"(?P<open>" + quoted + grammar.unquoted() + rb")\Z")
 
 
-__all__ = ["QUOTE", "Cell", "Dialect", "open_pattern", "row_pattern"]
+__all__ = ["QUOTE", "Cell", "Dialect", "allow_cells_of", "open_pattern", "row_pattern"]

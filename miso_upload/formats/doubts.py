@@ -13,13 +13,23 @@ _BACKSLASH = b"\\"
 
 
 def holds_rows(first: int, last: int) -> Reason:
-    """Return why the lines of a quoted cell that has rows in it are not read."""
+    """Return the warning about a quoted cell whose lines are valid rows by themselves."""
     return Reason(
-        "the quoted cell",
-        "has lines in it that are valid rows by themselves, so each of its lines is rejected. "
-        "Possible fix: --quote none reads each line as a row and quotes as they are; "
-        "--quote '\"' reads all the lines as one row",
+        "a quoted cell",
+        "has valid rows in it: with its quotes it is a part of one row, and without them each line "
+        "is a row. All these lines are rejected. Possible fix: --quote none, if each line is a "
+        "row; --quote '\"', if they are one",
         shown=f"from line {first:,} to line {last:,}",
+    )
+
+
+def line_of_cell(first: int, last: int) -> Reason:
+    """Return why a line is rejected that may be a row, or a part of one."""
+    return Reason(
+        "the line",
+        "is in a quoted cell that has valid rows in it (--quote none reads each line as a row, "
+        "--quote '\"' all of them as one)",
+        shown=f"(of lines {first:,} to {last:,})",
     )
 
 
@@ -27,18 +37,17 @@ def misplaced_quote() -> Reason:
     """Return the warning about a quote that breaks the rules, and is read as it is."""
     return Reason(
         "a quote",
-        "breaks the rules of CSV, so its cell is read as it is, quotes and all; other quoted cells "
-        "are read without their quotes. Possible fix: --quote none, if quotes are characters like "
-        "any other in this file",
+        "breaks the rules of CSV, so that its cell keeps its quotes, while other cells lose them. "
+        "Possible fix: --quote none, if quotes are characters like any other in this file",
     )
 
 
 def literal_quotes() -> Reason:
     """Return the warning about cells in quotes in a TSV file that is read without quoting."""
     return Reason(
-        "a quote",
-        "at the start of a cell is read as it is, since this TSV does not seem to quote its "
-        'cells. Possible fix: --quote \'"\', if "abc" in this file means abc; --quote none, if not',
+        "a cell",
+        "begins with a quote and keeps it, since this TSV does not seem to quote its cells. "
+        'Possible fix: --quote \'"\', if "abc" means abc; --quote none, if it does not',
     )
 
 
@@ -46,11 +55,11 @@ def escaped_quote() -> Reason:
     """Return why a row with backslashes before its quotes is not read."""
     return Reason(
         "the row",
-        "has a backslash before a quote, which CSV does not know. Possible fix: --escape '\\' reads the "
-        "two as a quote; --quote none reads them as they are",
+        "has a backslash before a quote, which CSV does not know. Possible fix: --escape '\\', if "
+        "the two mean a quote; --quote none, if all quotes are characters like any other",
     )
 
 
 def is_escaped(dialect: Dialect, raw: bytes) -> bool:
-    """Return whether a malformed cell looks as if backslashes escaped its quotes."""
-    return not dialect.escape and _BACKSLASH + dialect.quote.encode() in raw
+    """Return whether a part of a row looks as if backslashes escaped its quotes."""
+    return bool(dialect.quote) and not dialect.escape and _BACKSLASH + dialect.quote.encode() in raw

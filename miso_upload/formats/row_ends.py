@@ -37,27 +37,40 @@ class RowEnds(NamedTuple):
 
     def after(self, data: bytes, start: int, tail: Tail) -> Iterator[int]:
         """Yield the ends of the rows from `start` on, as far as they can be told."""
-        end: int | None = start
-        while end is not None and end < len(data):
-            end = self.find(data, end, tail)
-            if end is not None:
-                yield end
+        match = row_pattern(self.dialect, self.columns, last=tail is Tail.LAST).match
+        short = min(CELL_BYTES, self.row_bytes)
+        while start < len(data):
+            found = match(data, start)
+            end = found.end() if found else None
+            if end is None or end - start > short:
+                end = self.find(data, start, tail)
+                if end is None:
+                    return
+            yield end
+            start = end
 
     def find(self, data: bytes, start: int, tail: Tail) -> int | None:
         """Return where the row at `start` ends, its newline included; None if that is not known."""
         last = tail is Tail.LAST
         found = row_pattern(self.dialect, self.columns, last=last).match(data, start)
-        line = data.find(b"\n", start) + 1 or len(data)
-        if found is not None and (
-            found.end() <= line or self._may_be_row(data, start, found.end())
-        ):
+        if found is not None and self._is_within_limits(data, start, found.end()):
             return found.end()
-        if not (last or data.endswith(b"\n", start, line)):
-            return None
-        return None if found is None and not last and self._is_open(data, start, line) else line
+        line = data.find(b"\n", start) + 1
+        if last or not line:
+            return line or (len(data) if last else None)
+        return None if found is None and self._is_open(data, start, line) else line
 
-    def _may_be_row(self, data: bytes, start: int, end: int) -> bool:
-        """Return whether a row of several lines is within the limits."""
+    def well_formed(self, data: bytes, start: int) -> int | None:
+        """Return where the row at `start` ends if it has all its cells, and none is malformed."""
+        found = row_pattern(self.dialect, self.columns, last=True).match(data, start)
+        if found is None or not self._is_within_limits(data, start, found.end()):
+            return None
+        return found.end()
+
+    def _is_within_limits(self, data: bytes, start: int, end: int) -> bool:
+        """Return whether a row, if it has several lines, is short enough for that."""
+        if end - start <= min(CELL_BYTES, self.row_bytes) or data.find(b"\n", start, end - 1) < 0:
+            return True
         if end - start - data.endswith(b"\n", start, end) > self.row_bytes:
             return False
         if end - start <= CELL_BYTES:
