@@ -32,7 +32,7 @@ OWNERS = {
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
     "httptools": set(),
-    "csv": {"formats.delimited"},
+    "csv": {"formats.dialect", "formats.first_row"},
     "zoneinfo": {"timestamps"},
     "crawleruseragents": {"bots"},
     "ipaddress": {"addresses", "delivery.client", "sandbox.server", "sources.remote_stores"},

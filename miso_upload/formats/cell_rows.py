@@ -132,7 +132,7 @@ class CellRows:
     def _is_blank(self, row: _Row) -> bool:
         """Return whether a line is blank; spaces are a cell where rows have only one."""
         is_cell = len(self._columns) == 1
-        return not row.body or (not is_cell and len(row.texts) == 1 and not row.texts[0].strip())
+        return not row.body or (not is_cell and len(row.texts) == 1 and not row.body.strip())
 
     def _named(self, texts: list[str]) -> dict[str, str]:
         return dict(zip(self._columns, texts, strict=True))

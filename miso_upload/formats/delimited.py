@@ -92,7 +92,8 @@ class Delimited:
             if part is None:
                 rows = CellRows(self._ends, self.columns, self.shape, is_record)
                 part, end = rows.slice(block.data, start, block.first_line + at, most)
-                height = block.data.count(b"\n", start, end) or 1
+                height = block.data.count(b"\n", start, end)
+                height += not block.data.endswith(b"\n", start, end)
             else:
                 height, end = len(some), start + sum(map(len, some))
             yield part
