@@ -101,6 +101,8 @@ def _reading(settings: Settings) -> ReadingOptions:
         log_format=settings.log_format,
         encoding=settings.encoding,
         delimiter=settings.delimiter,
+        quote=settings.quote,
+        escape=settings.escape,
         columns=settings.columns,
         no_header=settings.no_header,
         growing=settings.growing,

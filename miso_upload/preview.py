@@ -19,11 +19,11 @@ from miso_upload.transform import Transform
 from miso_upload.validation import Judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from miso_upload.formats import Format
     from miso_upload.mapping import MappingFile
-    from miso_upload.records import Batch, Block, Record
+    from miso_upload.records import Block, Record
     from miso_upload.schema import Schema
 
 SIDE_BY_SIDE = 100
@@ -74,7 +74,7 @@ def transform_of(mapping: MappingFile, schema: Schema, rows: Format) -> Transfor
     return Transform(rows, mapper, Judge(schema))
 
 
-def rows_of(block: Block, rows: Format, transform: Callable[[Block], Batch]) -> list[Shown]:
+def rows_of(block: Block, rows: Format, transform: Transform) -> list[Shown]:
     """Return the rows of a block, in order, with what becomes of each.
 
     Which rule skips a row can only be told where one rule does all the skipping in the block; in a
@@ -90,7 +90,7 @@ def rows_of(block: Block, rows: Format, transform: Callable[[Block], Batch]) -> 
         for rejection in batch.rejections
     }
     if block.fault is None:
-        for part in rows.slices(block):
+        for part in rows.slices(block, transform.is_record):
             for line, row in zip(part.lines, part.rows, strict=True):
                 if line in records:
                     shown[line] = Shown(line, row, records[line])

@@ -36,9 +36,7 @@ from miso_upload.user_code import read_user_code
 from miso_upload.validation import Judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from miso_upload.records import Batch, Block, Findings
+    from miso_upload.records import Findings
     from miso_upload.schema import Schema
     from miso_upload.settings import Settings
     from miso_upload.sources import Source
@@ -109,6 +107,8 @@ class Recipe:
             "--log-format": settings.log_format or "",
             "--encoding": settings.encoding or "",
             "--delimiter": settings.delimiter or "",
+            "--quote": settings.quote or "",
+            "--escape": settings.escape or "",
             "--columns": ", ".join(settings.columns),
             "--no-header": "yes" if settings.no_header else "",
             "--series": settings.series,
@@ -116,7 +116,7 @@ class Recipe:
         }
         return "\n".join(f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value)
 
-    def transform(self, source: Source) -> Callable[[Block], Batch]:
+    def transform(self, source: Source) -> Transform:
         """Return the transform for the rows of `source`.
 
         Raises:

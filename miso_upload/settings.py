@@ -31,6 +31,10 @@ class Settings:
     """How the lines of an access log are put together, in the notation of nginx or Apache."""
     encoding: str | None = None
     delimiter: str | None = None
+    quote: str | None = None
+    """What stands around cells of CSV and TSV, `none` for nothing; None means to find out."""
+    escape: str | None = None
+    """What makes a quote or a delimiter in a cell a character like others."""
     columns: tuple[str, ...] = ()
     """The columns of files without a header, in order; an empty name leaves one out."""
     no_header: bool = False

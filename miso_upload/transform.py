@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _NULL, _IP = re.compile(rb":null"), re.compile(rb'"ip":')
 """How a null and an address look in compact JSON; text may look so too, which costs little."""
+_ESSENTIAL = {"", "the row", "type", "timestamp", "user_id", "anonymous_id", "ip"}
+"""What reasons are about that keep a row from being anybody's at any time."""
 _MANY = 4
 """Where one row in so many has to be mapped, all of them are."""
 
@@ -101,9 +103,27 @@ class Transform:
             **work.keyed(),
         )
 
+    def is_record(self, row: object) -> bool:
+        """Return whether type, timestamp and id of what `row` becomes are good.
+
+        A row that a rule leaves out is one too: it is counted, and must not vanish.
+        """
+        if self._code is not None:
+            (row,) = self._code.apply([row])
+            if row is None:
+                return True
+        outcome = self._mapper.apply(row, 0, Findings())
+        if isinstance(outcome, Mapped):
+            return self._judge.has_essentials(without_nulls(outcome.record))
+        return isinstance(outcome, Skipped) or not any(
+            reason.about.partition(".")[0] in _ESSENTIAL for reason in outcome
+        )
+
     def _parts(self, block: Block, work: _Work) -> Iterator[Slice]:
         """Yield the rows of a block as they are mapped: parsed, and changed by the user's code."""
-        for part in self._format.slices(block):
+        for part in self._format.slices(block, self.is_record):
+            for reason, line in part.warnings:
+                work.findings.warn(reason, line)
             work.rows += len(part.rows) + len(part.rejections)
             work.rejections += part.rejections
             yield part if self._code is None else _changed(part, self._code, work)
@@ -209,7 +229,7 @@ class Transform:
         wanted = {rejection.line for rejection in rejections}
         read = {
             line: row
-            for part in self._format.slices(block)
+            for part in self._format.slices(block, self.is_record)
             for line, row in zip(part.lines, part.rows, strict=True)
             if line in wanted
         }

@@ -120,6 +120,11 @@ class Judge:
         after = self.refused(records[middle:])
         return self.refused(records[:middle]) + [middle + place for place in after]
 
+    def has_essentials(self, record: Record) -> bool:
+        """Return whether type, timestamp and id are good, whatever the rest of a record is."""
+        found = (*self._missing(record), *self._wrong(record)[0])
+        return {"type", "timestamp", *IDS}.isdisjoint(attribute for attribute, _ in found)
+
     def reasons(self, record: object) -> tuple[Reason, ...]:
         """Return all that speaks against `record`, in the order of its type's attributes.
 
@@ -360,11 +365,9 @@ def _closest_option(error: jsonschema_rs.ValidationError) -> list[jsonschema_rs.
         return []
     options: list[list[jsonschema_rs.ValidationError]] = error.kind.context  # type: ignore[attr-defined]
     here = error.instance_path
-    fitting = [
-        option
-        for option in options
-        if not any(_kind(e) == "Type" and e.instance_path == here for e in option)
-    ]
+    fitting = [option for option in options
+               if not any(_kind(e) == "Type" and e.instance_path == here
+                          for e in option)]  # fmt: skip
     return fitting[0] if len(fitting) == 1 else []
 
 

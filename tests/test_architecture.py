@@ -34,7 +34,7 @@ OWNERS = {
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
     "httptools": set(),
-    "csv": {"formats.delimited"},
+    "csv": {"formats.dialect", "formats.first_row"},
     "zoneinfo": {"timestamps"},
     "crawleruseragents": {"bots"},
     "ipaddress": {

@@ -18,6 +18,7 @@ import pytest
 import miso_upload
 from miso_upload.formats.access_log import AccessLog
 from miso_upload.formats.delimited import Delimited
+from miso_upload.formats.dialect import Dialect
 from miso_upload.formats.jsonl import JsonLines
 from miso_upload.identity import IdentityPolicy
 from miso_upload.mapping import Mapper, MappingPlan, laid_over, parse_mapping, read_preset
@@ -123,7 +124,7 @@ def test_a_row_of_cells_under_ten_rules_costs_a_few_calls(quote):
     cells = ["2025-03-01T10:00:00Z", TYPES[0], "u", "p", "1", "9.90", "oak", "/p", "Mozilla/5.0",
              "198.51.100.7", "s", "b"]  # fmt: skip
     data = (",".join(f"{quote}{cell}{quote}" for cell in cells) + "\n").encode() * ROWS
-    rows = Delimited(",", columns, 2**20)
+    rows = Delimited(Dialect(","), columns, 2**20)
 
     assert calls_per_row(rows, data, mapping=CSV_MAPPING, columns=columns) < 4.5
 

@@ -16,6 +16,7 @@ from miso_upload import Settings, check
 from miso_upload.encoding import decode_joined, encode
 from miso_upload.errors import ConfigurationError
 from miso_upload.formats.delimited import Delimited
+from miso_upload.formats.dialect import Dialect
 from miso_upload.formats.jsonl import JsonLines
 from miso_upload.recipe import Recipe
 from miso_upload.records import Block, Reason
@@ -428,7 +429,7 @@ def test_a_mapping_applies_to_what_is_returned(write):
 
 def test_cells_are_still_cells_after_it_and_columns_may_be_new(write):
     name = write("def transform(row):\n    row['product_ids'] = row.pop('sku')\n    return row\n")
-    csv = Delimited(",", ("type", "timestamp", "user_id", "sku", "revenue"), 2**20)
+    csv = Delimited(Dialect(","), ("type", "timestamp", "user_id", "sku", "revenue"), 2**20)
 
     batch = batch_of(
         Settings(inputs=(), transform=name, list_separator=" ", map=("rating=new",)),

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from miso_upload.cli.framework import CONTEXT, HeadedCommand, headed, say
-from miso_upload.cli.upload import reading_options, state_option
+from miso_upload.cli.reading import reading_options
+from miso_upload.cli.upload import state_option
 
 serving = headed("Serving")
 

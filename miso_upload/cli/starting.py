@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from miso_upload.cli.framework import HeadedCommand, headed, say
+from miso_upload.cli.reading import READING, reading_options
 from miso_upload.cli.secrets import kept_from_others
 from miso_upload.cli.upload import (
-    READING,
     becoming,
     becoming_options,
     judging_options,
-    reading_options,
     settings_from,
 )
 from miso_upload.errors import ConfigurationError

@@ -20,6 +20,7 @@ from miso_upload.cli.framework import (
     say,
     say_error,
 )
+from miso_upload.cli.reading import reading, reading_options
 from miso_upload.cli.secrets import KEY, SALT, is_exposed, kept_from_others, read_secret
 from miso_upload.errors import ConfigurationError, MisoUploadError
 from miso_upload.settings import DEFAULT_SERVER, MOST_ROWS
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from miso_upload.settings import Settings
     from miso_upload.state import AskForTarget
 
-READING = ("format", "log_format", "encoding", "delimiter", "columns", "no_header")
-"""The options that say how an input is read."""
 _SIZE = click.IntRange(min=1)
 _SECONDS = click.FloatRange(min=0, min_open=True)
 _EXAMPLES = """\b
@@ -49,62 +48,11 @@ Every option can come from the environment: --chunk-size is MISO_UPLOAD_CHUNK_SI
 """
 
 
-def _column_names(_ctx: click.Context, _param: click.Parameter, value: Any) -> tuple[str, ...]:
-    """Return names that commas separate, or that a mapping file lists; `-` stands for no name."""
-    names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, list | tuple) or not all(isinstance(each, str) for each in names):
-        raise click.BadParameter("must be a list of names")
-    return tuple("" if each.strip() == "-" else each.strip() for each in names)
-
-
-def _tab_by_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    return "\t" if value in ("tab", "\\t") else value
-
-
-reading = headed("Reading")
 becoming = headed("Becoming a record")
 proving = headed("Proving")
 delivering = headed("Delivering")
 resuming = headed("Resuming")
 showing = headed("Showing")
-
-
-def reading_options(command: Any) -> Any:
-    """Add the options that say how an input is read."""
-    for option in (
-        reading(
-            "--columns",
-            type=click.UNPROCESSED,
-            default=(),
-            callback=_column_names,
-            metavar="NAME,...",
-            help="There is no header; these are the columns. - leaves one out.",
-        ),
-        reading(
-            "--no-header",
-            is_flag=True,
-            help="There is no header; columns are called 1, 2, ...",
-        ),
-        reading(
-            "--delimiter",
-            metavar="CHAR",
-            callback=_tab_by_name,
-            help="What separates cells ('tab' for a tab).",
-        ),
-        reading("--encoding", metavar="NAME", help="Default: UTF-8, or what a BOM says."),
-        reading(
-            "--format",
-            type=click.Choice(["jsonl", "json", "csv", "tsv", "log"]),
-            help="Default: by name, then by content.",
-        ),
-        reading(
-            "--log-format",
-            metavar="TEXT",
-            help="The lines of an access log, as nginx or Apache describe them.",
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 def use_options_of_preset(ctx: click.Context, _: click.Parameter, name: str | None) -> str | None:

@@ -7,9 +7,13 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeAlias
 
     from miso_upload.records import Block, Reason, Rejection
+
+    IsRecord: TypeAlias = Callable[[Any], bool]
+    """Whether a row would become a record, as far as its type, timestamp and id go."""
 
 SLICE_ROWS = 256
 """How many rows are parsed, judged and encoded in one go.
@@ -79,11 +83,15 @@ class Cut:
 
 @dataclass(slots=True)
 class Slice:
-    """A few hundred parsed rows, with the line of each, and those that would not parse."""
+    """A few hundred parsed rows, with the line of each, and those that would not parse.
+
+    `warnings` are what is odd about how they had to be read, each with its line.
+    """
 
     rows: list[Any]
     lines: Sequence[int]
     rejections: list[Rejection] = field(default_factory=list)
+    warnings: list[tuple[Reason, int]] = field(default_factory=list)
 
 
 class Format(Protocol):
@@ -128,5 +136,11 @@ class Format(Protocol):
     def ends_well(self, rest: bytes) -> bool:
         """Return whether a source may end with `rest` behind its last block."""
 
-    def slices(self, block: Block) -> Iterator[Slice]:
-        """Parse the rows of `block`, in order; blank lines are neither rows nor rejections."""
+    def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:
+        """Parse the rows of `block`, in order; blank lines are neither rows nor rejections.
+
+        Args:
+            block: What to parse.
+            is_record: Says whether a row would become a record, for formats in which a line may be
+                a row or a part of one; None takes all that has the shape of a row for one.
+        """

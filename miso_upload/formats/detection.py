@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -12,10 +12,13 @@ from miso_upload.encoding import JSONDecodeError, decode
 from miso_upload.errors import ConfigurationError
 from miso_upload.formats.access_log import recognise
 from miso_upload.formats.base import Limits, Tail
-from miso_upload.formats.delimited import Delimited, likely_delimiter, read_first_row
+from miso_upload.formats.delimited import Delimited
+from miso_upload.formats.dialect import QUOTE, Dialect
+from miso_upload.formats.first_row import check_quotes, likely_delimiter, read_first_row
 from miso_upload.formats.json_array import JsonArray
 from miso_upload.formats.jsonl import JsonLines
 from miso_upload.formats.lookalikes import binary_kind, log_kind, wrapper
+from miso_upload.formats.quoting_style import quotes_cells
 from miso_upload.quoting import quoted
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ class Wanted:
     Attributes:
         format: A name of `FORMAT_NAMES`; None to find out.
         delimiter: What separates cells; None to find out.
+        quote: What stands around cells, `none` for nothing; None to find out.
+        escape: What makes a quote or a delimiter a character like others; None for nothing.
         columns: Names for the cells of a file without a header; empty to call them 1, 2, and so on;
             None where there is a header.
         log_format: How the lines of an access log are put together, which makes it one.
@@ -56,6 +61,8 @@ class Wanted:
 
     format: str | None = None
     delimiter: str | None = None
+    quote: str | None = None
+    escape: str | None = None
     columns: tuple[str, ...] | None = None
     log_format: str | None = None
     row_bytes: int = _LIMITS.row_bytes
@@ -127,19 +134,45 @@ def _json(
 def _cells(
     name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: Wanted
 ) -> tuple[Format, int]:
-    delimiter, columns, row_bytes = wanted.delimiter, wanted.columns, wanted.row_bytes
-    if delimiter is not None and delimiter in '"\r\n':
-        raise ConfigurationError(f"--delimiter {quoted(delimiter)}: cannot separate cells")
-    delimiter = delimiter or ("\t" if chosen == "tsv" else None)
-    mark = delimiter or likely_delimiter(peek(_LOOKED_AT)[start:], len(columns or ()))
-    first = partial(_first_row, name, peek, start, mark, row_bytes)
+    dialect = _dialect(peek(_LOOKED_AT), start, chosen, wanted)
+    columns, row_bytes = wanted.columns, wanted.row_bytes
+    first = partial(_first_row, name, peek, start, dialect, row_bytes)
     if columns is None:
-        return _under_header(name, start, mark, row_bytes, first)
+        return _under_header(name, start, dialect, row_bytes, first)
     if columns:
-        return _under_names(columns, start, mark, row_bytes, first)
+        return _under_names(columns, start, dialect, row_bytes, first)
     cells, _ = first("first row")
     numbers = tuple(str(number) for number in range(1, len(cells) + 1))
-    return Delimited(mark, numbers, row_bytes, shape="the first row's {}"), start
+    return Delimited(dialect, numbers, row_bytes, shape="the first row's {}"), start
+
+
+def _dialect(head: bytes, start: int, chosen: str, wanted: Wanted) -> Dialect:
+    """Return how rows are written: what the user says of it, and else what the beginning tells."""
+    quote = "" if wanted.quote == "none" else wanted.quote or QUOTE
+    delimiter = wanted.delimiter or ("\t" if chosen == "tsv" else None)
+    body = head[start:]
+    dialect = Dialect(
+        delimiter or likely_delimiter(body, len(wanted.columns or ()), quote),
+        quote,
+        # An escape that is the quote itself is the doubling that is read anyway.
+        wanted.escape if wanted.escape and wanted.escape != quote else "",
+        decided=wanted.quote is not None,
+    )
+    _check_dialect(dialect)
+    if dialect.decided or dialect.delimiter != "\t":
+        return dialect
+    # A row that is cut off says nothing.
+    sample = body[: body.rfind(b"\n") + 1] if len(head) == _LOOKED_AT else body
+    return dialect if quotes_cells(sample, dialect) else replace(dialect, quote="")
+
+
+def _check_dialect(dialect: Dialect) -> None:
+    if dialect.delimiter in ("\r", "\n", dialect.quote):
+        raise ConfigurationError(f"--delimiter {quoted(dialect.delimiter)}: cannot separate cells")
+    if dialect.quote in ("\r", "\n"):
+        raise ConfigurationError(f"--quote {quoted(dialect.quote)}: cannot quote cells")
+    if dialect.escape in ("\r", "\n", dialect.delimiter):
+        raise ConfigurationError(f"--escape {quoted(dialect.escape)}: cannot escape quotes")
 
 
 def _by_name(name: str) -> str | None:
@@ -179,7 +212,7 @@ def _array(peek: Callable[[int], bytes], start: int, row_bytes: int) -> tuple[Fo
 
 
 def _under_header(
-    name: str, start: int, delimiter: str, row_bytes: int, first: _FirstRow
+    name: str, start: int, dialect: Dialect, row_bytes: int, first: _FirstRow
 ) -> tuple[Format, int]:
     columns, size = first("header")
     twice = _twice(columns)
@@ -188,14 +221,14 @@ def _under_header(
             f"{name}: the header names the column {quoted(twice)} more than once; rename one of "
             "them"
         )
-    return Delimited(delimiter, tuple(columns), row_bytes), start + size
+    return Delimited(dialect, tuple(columns), row_bytes), start + size
 
 
 def _under_names(
-    columns: tuple[str, ...], start: int, delimiter: str, row_bytes: int, first: _FirstRow
+    columns: tuple[str, ...], start: int, dialect: Dialect, row_bytes: int, first: _FirstRow
 ) -> tuple[Format, int]:
     """A first row that says no more than the names is the header that was thought missing."""
-    found = Delimited(delimiter, columns, row_bytes, shape="the {} of --columns")
+    found = Delimited(dialect, columns, row_bytes, shape="the {} of --columns")
     try:
         cells, size = first("first row")
     except ConfigurationError:
@@ -207,13 +240,16 @@ def _under_names(
 
 
 def _first_row(
-    name: str, peek: Callable[[int], bytes], start: int, delimiter: str, row_bytes: int, what: str
+    name: str, peek: Callable[[int], bytes], start: int, dialect: Dialect, row_bytes: int, what: str
 ) -> tuple[list[str], int]:
     for size in (_LOOKED_AT, start + row_bytes + 1):
         data = peek(size)
         tail = Tail.LAST if len(data) < size else Tail.COMING
-        found = read_first_row(f"{name}: the {what}", data[start:], delimiter, row_bytes, tail)
+        about = f"{name}: the {what}"
+        found = read_first_row(about, data[start:], dialect, row_bytes, tail)
         if found is not None:
+            if what == "header":
+                check_quotes(about, data[start : start + found[1]], dialect)
             return found
     raise ConfigurationError(
         f"{name}: the {what} does not end within {row_bytes:,} bytes (--max-row-bytes), or a "

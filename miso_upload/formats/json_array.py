@@ -21,7 +21,7 @@ from miso_upload.records import Reason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from miso_upload.formats.base import Limits
+    from miso_upload.formats.base import IsRecord, Limits
     from miso_upload.records import Block
 
 _AFTER_END = Reason("the file", "goes on after the closing ] of its array")
@@ -181,7 +181,7 @@ class JsonArray:
         """See `Format.ends_well`: with the closing bracket."""
         return rest.strip(SPACE) == b"]"
 
-    def slices(self, block: Block) -> Iterator[Slice]:
+    def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:  # noqa: ARG002 -- lines decide
         """See `Format.slices`."""
         # In a good block every comma between elements is one that `elements` saw, so the parser
         # can be left to find them; only a bad one, or one of wide rows, is taken apart.

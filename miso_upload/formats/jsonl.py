@@ -11,7 +11,7 @@ from miso_upload.formats.lines import cut_lines
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from miso_upload.formats.base import Cut, Limits, Slice, Tail
+    from miso_upload.formats.base import Cut, IsRecord, Limits, Slice, Tail
     from miso_upload.records import Block
 
 
@@ -38,7 +38,7 @@ class JsonLines:
         """See `Format.ends_well`: nothing marks the end."""
         return not rest
 
-    def slices(self, block: Block) -> Iterator[Slice]:
+    def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:  # noqa: ARG002 -- lines decide
         """See `Format.slices`."""
         texts = block.data.split(b"\n")
         if not texts[-1]:

@@ -46,6 +46,8 @@ class ReadingOptions:
         log_format: How lines of an access log are put together; None means as one that is known.
         encoding: None means UTF-8, or what a byte order mark says.
         delimiter: What separates cells; None means to find out.
+        quote: What stands around cells, `none` for nothing; None means to find out.
+        escape: What makes a quote or a delimiter a character like others; None means nothing.
         columns: Names for the cells of files without a header; a cell without a name is left out.
         no_header: There is no header: where `columns` names none, they are called 1, 2, and so on.
         growing: The last row of an input may still be written: it waits unless its end is there.
@@ -54,13 +56,15 @@ class ReadingOptions:
         limits: How large blocks and rows may be.
 
     Raises:
-        ConfigurationError: The delimiter or the columns cannot be such.
+        ConfigurationError: The delimiter, the quote, the escape or the columns cannot be such.
     """
 
     format: str | None = None
     log_format: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
+    quote: str | None = None
+    escape: str | None = None
     columns: tuple[str, ...] = ()
     no_header: bool = False
     growing: bool = False
@@ -70,6 +74,10 @@ class ReadingOptions:
     def __post_init__(self) -> None:
         if self.delimiter is not None and len(self.delimiter) != 1:
             raise ConfigurationError("--delimiter: must be one character ('\\t' or tab for a tab)")
+        if self.quote not in (None, "none") and len(self.quote or "") != 1:
+            raise ConfigurationError("--quote: must be one character, or none")
+        if self.escape is not None and len(self.escape) != 1:
+            raise ConfigurationError("--escape: must be one character")
         check_columns(self.columns)
 
     @property
@@ -143,6 +151,8 @@ class Source:
                 Wanted(
                     format=options.format,
                     delimiter=options.delimiter,
+                    quote=options.quote,
+                    escape=options.escape,
                     columns=options.names,
                     log_format=options.log_format,
                     row_bytes=options.limits.row_bytes,

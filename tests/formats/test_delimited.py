@@ -11,6 +11,7 @@ from miso_upload.errors import ConfigurationError
 from miso_upload.formats import Wanted, detect_format
 from miso_upload.records import Block
 
+from .csv_by_character import Rules, rows_of
 from .reading import CUTS, PIECES, assert_kept_promises, read, texts_of
 
 HEADER = b"a,b\n"
@@ -22,44 +23,22 @@ CELLS = st.text(
     st.sampled_from('ab,;"\n\té \u2028') | st.characters(codec="utf-8", exclude_characters="\r"),
     max_size=6,
 )
-NEVER_CLOSED = "the quote that opens in this row is never closed"
 
 
 def read_csv(data, pieces=(2**20,), **others):
     return read(data, pieces, **{"format": "csv", "delimiter": ",", **others})
 
 
-def csv_row(lines):
-    """Return the cells of the row that starts `lines`, if it is one, and how many lines it has."""
-
-    def endless():
-        yield from lines
-        raise EOFError
-
-    reader = csv.reader(endless())
-    try:
-        return next(reader), reader.line_num
-    except csv.Error:
-        return None, reader.line_num
-    except EOFError:
-        return None, 0
-
-
 def expected(data, row_bytes):
-    """Return the rows of two cells and the lines of all others, asking for one row at a time."""
-    lines = list(io.StringIO(data.decode(errors="surrogateescape"), newline="\n"))
+    """Return the rows of two cells and the lines of all others, a character at a time."""
+    text = data.decode(errors="surrogateescape")
     rows, others = [], []
-    at = 1
-    while at < len(lines):
-        cells, height = csv_row(lines[at:])
-        row = "".join(lines[at : at + height]).encode(errors="surrogateescape")
-        if not height or len(row.removesuffix(b"\n")) > row_bytes:
-            cells, height = None, 1
-        if cells is not None and len(cells) == 2 and b"\xff" not in row:
-            rows.append((at + 1, {"a": cells[0], "b": cells[1]}))
-        elif cells is None or "".join(cells).strip() or len(cells) > 1:
-            others.append(at + 1)
-        at += height
+    for line, row in rows_of(text, Rules(columns=2, row_bytes=row_bytes)):
+        if row.texts is not None and "\udcff" not in row.raw:
+            rows.append((line, dict(zip("ab", row.texts, strict=True))))
+        elif not row.is_blank:
+            others += [line + i for i, part in enumerate(row.raw.split("\n")) if part.strip("\r")]
+    del rows[:1]  # the header
     return rows, others
 
 
@@ -148,28 +127,26 @@ def test_a_quote_inside_of_a_cell_is_a_character_like_others():
 
 
 @pytest.mark.parametrize("pieces", [(1,), (2**20,)])
-def test_a_quote_that_is_never_closed_costs_its_own_line_only(pieces):
+def test_a_quote_that_is_never_closed_is_a_character_of_its_own_line(pieces):
     found = read_csv(b'a,b\n1,2\n"3,4\n5,6\n7,8\n', pieces)
 
-    assert [line for line, _ in found.rows] == [2, 4, 5]
-    assert found.rejections == [(3, NEVER_CLOSED, '"3,4')]
+    assert [line for line, _ in found.rows] == [2, 3, 4, 5]
+    assert found.values[1] == {"a": '"3', "b": "4"}
 
 
 @pytest.mark.parametrize("pieces", [(1,), (2**20,)])
-def test_a_quote_that_would_swallow_too_much_costs_its_own_line_only(pieces):
+def test_a_quote_that_would_swallow_too_much_is_a_character_of_its_own_line(pieces):
     data = b'a,b\n"1,2\n' + b"3,4\n" * 20 + b'5,"\n'
 
     found = read_csv(data, pieces, row_bytes=50)
 
-    assert [line for line, _ in found.rows] == list(range(3, 23))
-    assert found.reasons == [
-        (2, "the quote that opens in this row is not closed within 50 bytes (--max-row-bytes)"),
-        (23, NEVER_CLOSED),
-    ]
+    assert [line for line, _ in found.rows] == list(range(2, 24))
+    assert found.values[0] == {"a": '"1', "b": "2"}
+    assert found.values[-1] == {"a": "5", "b": '"'}
 
 
 @pytest.mark.parametrize("block_bytes", [10, 2**25])
-@pytest.mark.parametrize("row", [b"x" * 60, b'"' + b"x" * 60 + b'"', b'"\n' + b"x" * 60 + b'"'])
+@pytest.mark.parametrize("row", [b"x" * 60, b'"' + b"x" * 60 + b'"'])
 def test_a_row_that_is_too_long_is_set_aside_and_the_next_one_is_read(row, block_bytes):
     found = read_csv(b"a,b\n1,2\n" + row + b",3\n4,5\n", row_bytes=50, block_bytes=block_bytes)
 
@@ -202,7 +179,11 @@ def test_a_carriage_return_in_the_middle_costs_its_row_only():
 
     assert found.rows == [(3, {"a": "3\r4", "b": "5"})]
     assert found.rejections == [
-        (2, "the row has a carriage return outside quotes that does not end it", ["1\r,2"])
+        (
+            2,
+            "the row has a carriage return outside quotes that does not end it",
+            {"a": "1\r", "b": "2"},
+        )
     ]
 
 
@@ -300,7 +281,7 @@ def test_a_header_longer_than_the_beginning_that_is_looked_at_is_read_whole(pad)
     ("data", "message"),
     [
         (b"a,b,a\n", 'the header names the column "a" more than once; rename one of them'),
-        (b'a,"b\n1,2\n', "the header does not end within 1,048,576 bytes"),
+        (b'a,"b\n1,2\n', "the header has a quote that is not closed before a delimiter or"),
         (b"a,b" + b"x" * 2**20, "the header does not end within 1,048,576 bytes"),
         (b"a,b\r1,2\r3,4\r", "the header has a carriage return that does not end it"),
         (b"a,\xe9\n", "the header is not valid UTF-8; name the file's encoding with --encoding"),
@@ -327,7 +308,7 @@ def test_a_row_whose_end_is_not_there_waits_if_the_file_grows():
     data = b'a,b\n1,2\n3,"4\n5,6\n7,8'
 
     assert read_csv(data, growing=True).all == ([(2, {"a": "1", "b": "2"})], [], None)
-    assert [line for line, _ in read_csv(data).rows] == [2, 4, 5]
+    assert [line for line, _ in read_csv(data).rows] == [2, 3, 4, 5]
 
 
 def test_the_spectrum_of_csv_is_read_as_its_authors_say(shared_data):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from miso_upload.formats.access_log.layout import Layout, Piece
-    from miso_upload.formats.base import Cut, Limits, Tail
+    from miso_upload.formats.base import Cut, IsRecord, Limits, Tail
     from miso_upload.records import Block
 
     Row = dict[str, str]
@@ -81,7 +81,7 @@ class AccessLog:
             end = start
         return b""
 
-    def slices(self, block: Block) -> Iterator[Slice]:
+    def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:  # noqa: ARG002 -- lines decide
         """See `Format.slices`; comments are like blank lines."""
         data = block.data.replace(b"\r\n", b"\n")
         try:

@@ -1,0 +1,196 @@
+"""The dialect of a delimited file: what separates, quotes and escapes its cells.
+
+The grammar is RFC 4180. A quoted cell closes before a delimiter or a line end, and a quote inside
+a cell that does not begin with one is a character like others. What does not fit the grammar stands
+for itself, up to the next delimiter of its line.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+QUOTE = '"'
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How rows are written.
+
+    Attributes:
+        delimiter: Separates cells.
+        quote: Stands around cells that hold delimiters or line breaks; empty where nothing does.
+        escape: Makes a quote, a delimiter, a line break or itself a character like others, and is
+            one itself before anything else; empty where nothing does.
+        decided: The user chose the quote, so that it is not doubted.
+    """
+
+    delimiter: str
+    quote: str = QUOTE
+    escape: str = ""
+    decided: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every line is a row, split at its delimiters."""
+        return not (self.quote or self.escape)
+
+    def may_go_on(self, data: bytes, start: int, end: int) -> bool:
+        """Return whether anything in a part of `data` can make a line break one of a cell."""
+        return any(
+            mark and data.find(mark.encode(), start, end) >= 0 for mark in (self.quote, self.escape)
+        )
+
+    def read(self, rows: Iterable[str]) -> list[list[str]] | None:
+        """Return the cells of texts, each a whole row, if none is malformed, or may be."""
+        try:
+            return list(
+                csv.reader(rows, delimiter=self.delimiter, quotechar=self.quote, strict=True)
+            )
+        except csv.Error:
+            return None
+
+    def cells(self, row: bytes) -> Iterator[Cell]:
+        """Yield the cells of a row without its line end."""
+        patterns = _patterns(self)
+        mark = len(self.delimiter.encode())
+        at = 0
+        while True:
+            found = patterns.cell.match(row, at)
+            malformed = found is None
+            if found is None:
+                found = patterns.as_it_stands.match(row, at)
+            # What stands for itself may be nothing, so that this always matches.
+            end = found.end() if found else len(row)
+            yield Cell(at, end, row[at:end], malformed)
+            if end >= len(row):
+                return
+            at = end + mark
+
+    def text(self, cell: Cell) -> str:
+        """Return what a cell says; bytes that are not UTF-8 become surrogates."""
+        raw, quote, escape = cell.raw, self.quote.encode(), self.escape.encode()
+        if quote and not cell.malformed and raw.startswith(quote):
+            raw = raw[len(quote) : -len(quote)]
+            if escape and escape in raw:
+                raw = _patterns(self).marks.sub(_unescaped, raw)
+            else:
+                raw = raw.replace(quote + quote, quote)
+        elif escape and escape in raw and not cell.malformed:
+            raw = _patterns(self).escaped.sub(_unescaped, raw)
+        return raw.decode(errors="surrogateescape")
+
+
+def allow_cells_of(size: int) -> None:
+    """Let `Dialect.read` read cells of `size`; the limit of the process is only ever raised."""
+    if csv.field_size_limit() < size:
+        csv.field_size_limit(size)
+
+
+class Cell(NamedTuple):
+    """A cell as it is in a row: where, its bytes, and whether it breaks the rules of quoting."""
+
+    start: int
+    end: int
+    raw: bytes
+    malformed: bool
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    return found[1] or found[2]
+
+
+class _Patterns(NamedTuple):
+    cell: re.Pattern[bytes]
+    as_it_stands: re.Pattern[bytes]
+    escaped: re.Pattern[bytes]
+    """An escaped character outside quotes; its group is the character."""
+    marks: re.Pattern[bytes]
+    """The same inside quotes, where a quote is doubled too."""
+
+
+class _Grammar:
+    """The parts that patterns are made of; possessive, so that none takes more than linear time."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        mark, quote, escape = (
+            re.escape(char).encode() for char in (dialect.delimiter, dialect.quote, dialect.escape)
+        )
+        self.mark, self.quote = mark, quote
+        self.special = b"|".join(filter(None, (mark, quote, escape, rb"\r?\n")))
+        plain = _none_of([mark, escape], rb"\n")
+        inner = _none_of([quote, escape], b"")
+        if escape:
+            pair = escape + b"(?:" + self.special + b")?+"
+            self.plain = b"(?:" + plain + b"++|" + pair + b")*+"
+            self.inner = b"(?:" + inner + b"++|" + quote * 2 + b"|" + pair + b")*+"
+        else:
+            self.plain = plain + b"*+"
+            self.inner = inner + b"*+(?:" + quote * 2 + inner + b"*+)*+"
+
+    def unquoted(self) -> bytes:
+        return (b"(?!" + self.quote + b")" if self.quote else b"") + self.plain
+
+    def cell(self, *, last: bool) -> bytes:
+        """A cell; `last` says that the end of the data ends a row too."""
+        if not self.quote:
+            return self.plain
+        end = rb"\n|\Z" if last else rb"\n"
+        closed = rb"(?=" + self.mark + rb"|\r*+(?:" + end + rb"))"
+        quoted = self.quote + self.inner + self.quote + closed
+        return b"(?:" + quoted + b"|" + self.unquoted() + b")"
+
+
+def _none_of(marks: list[bytes], others: bytes) -> bytes:
+    """Return a pattern for one byte that begins none of `marks` and is none of `others`."""
+    marks = [mark for mark in marks if mark]
+    if all(len(mark.removeprefix(b"\\")) == 1 for mark in marks):
+        return b"[^" + b"".join(marks) + others + b"]"
+    rest = b"[^" + others + b"]" if others else rb"[\s\S]"
+    return b"(?:(?!" + b"|".join(marks) + b")" + rest + b")"
+
+
+@cache
+def _patterns(dialect: Dialect) -> _Patterns:
+    grammar = _Grammar(dialect)
+    ended = b"(?=" + grammar.mark + rb"|\Z)"
+    escape = re.escape(dialect.escape).encode() or b"(?!)"
+    escaped = escape + b"(" + grammar.special + b")"
+    quote = grammar.quote or b"(?!)"
+    return _Patterns(
+        re.compile(grammar.cell(last=True) + ended),
+        re.compile(_none_of([grammar.mark], b"") + b"*+"),
+        re.compile(escaped + b"|((?!))"),
+        re.compile(escaped + b"|" + quote + b"(" + quote + b")"),
+    )
+
+
+@cache
+def row_pattern(dialect: Dialect, columns: int | None, *, last: bool) -> re.Pattern[bytes]:
+    """Return a pattern for whole rows of so many cells (None: any number), line end included."""
+    grammar = _Grammar(dialect)
+    cell = grammar.cell(last=last)
+    times = b"*+" if columns is None else b"{%d}+" % (columns - 1)
+    end = rb"\r*+(?:\n|\Z)" if last else rb"\r*+\n"
+    return re.compile(cell + b"(?:" + grammar.mark + cell + b")" + times + end)
+
+
+@cache
+def open_pattern(dialect: Dialect, columns: int | None) -> re.Pattern[bytes]:
+    """Return a pattern for all that may yet become such a row; `open` is its last cell."""
+    grammar = _Grammar(dialect)
+    before = b"(?:" + grammar.cell(last=False) + grammar.mark + b")"
+    times = b"*+" if columns is None else b"{0,%d}+" % (columns - 1)
+    # A closing quote with a part of a delimiter or of a line end behind it.
+    closing = b"(?:" + grammar.quote + rb"[\x80-\xff\r]*+)?+"
+    quoted = grammar.quote + grammar.inner + closing + b"|" if grammar.quote else b""
+    return re.compile(before + times + b"(?P<open>" + quoted + grammar.unquoted() + rb")\Z")
+
+
+__all__ = ["QUOTE", "Cell", "Dialect", "allow_cells_of", "open_pattern", "row_pattern"]

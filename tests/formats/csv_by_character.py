@@ -1,0 +1,160 @@
+"""CSV read a character at a time: slow, and simple enough to be believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A dialect, how many cells a row has, and how long it may be."""
+
+    columns: int
+    delimiter: str = ","
+    quote: str = '"'
+    escape: str = ""
+    row_bytes: int = 2**20
+    decided: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row's characters without the last line end, and its cells if it is a good row."""
+
+    raw: str
+    texts: list[str] | None
+
+    @property
+    def is_blank(self):
+        """Whether there is nothing to read."""
+        return not self.raw.strip()
+
+
+def rows_of(text, rules):
+    """Yield the line of each row, and the row; blank lines are rows without cells."""
+    line = 1
+    while text:
+        raw, texts = _one(text, rules)
+        yield line, Row(raw.removesuffix("\n").rstrip("\r"), texts)
+        line += raw.count("\n")
+        text = text[len(raw) :]
+
+
+def _one(text, rules):
+    end, cells = _well_formed(text, rules)
+    raw = text[:end] if end else ""
+    line = text.partition("\n")[0] + ("\n" if "\n" in text else "")
+    if "\n" in raw[:-1] and _size(raw) > rules.row_bytes:
+        raw = ""
+    if not raw:
+        raw, cells = line, _as_it_stands(line, rules)
+    if _size(raw) > rules.row_bytes or len(cells) != rules.columns:
+        return raw, None
+    if "\n" in raw[:-1] and not rules.decided and _hides_rows(raw, rules):
+        return raw, None
+    if any("\r" in cell and not quoted for cell, quoted in cells):
+        return raw, None
+    return raw, [cell for cell, _ in cells]
+
+
+def _size(raw):
+    return len(raw.removesuffix("\n").encode(errors="surrogateescape"))
+
+
+def _well_formed(text, rules):
+    """Return where a well-formed row with all its cells ends, and the cells; 0 if it is none."""
+    cells, at = [], 0
+    while len(cells) < rules.columns:
+        cell, at, quoted = _cell(text, at, rules)
+        if cell is None:
+            return 0, []
+        cells.append((cell, quoted))
+        if text[at : at + 1] != rules.delimiter:
+            break
+        at += 1
+    else:
+        return 0, []
+    after = len(text) - len(text[at:].lstrip("\r"))
+    if len(cells) != rules.columns or text[after : after + 1] not in ("", "\n"):
+        return 0, []
+    if not cells[-1][1]:
+        cells[-1] = (cells[-1][0].rstrip("\r"), cells[-1][1])
+    return min(after + 1, len(text)), cells
+
+
+def _cell(text, at, rules):
+    """Return the text of the cell at `at`, where it ends, and whether quotes or escapes made it."""
+    quoted = bool(rules.quote) and text[at : at + 1] == rules.quote
+    said, made = "", quoted
+    at += quoted
+    while at < len(text):
+        char, two = text[at], text[at : at + 2]
+        if char == rules.escape:
+            width = _escaped(text[at + 1 :], rules)
+            said += text[at + 1 : at + 1 + width] if width else char
+            at += 1 + width
+            made = True
+        elif quoted and two == rules.quote * 2:
+            said += char
+            at += 2
+        elif quoted and char == rules.quote:
+            rest = text[at + 1 :].lstrip("\r") if text[at + 1 :][:1] == "\r" else text[at + 1 :]
+            closes = rest[:1] in ("", "\n") or text[at + 1] == rules.delimiter
+            return (said, at + 1, True) if closes else (None, at, True)
+        elif not quoted and char in (rules.delimiter, "\n"):
+            break
+        else:
+            said += char
+            at += 1
+    return (None if quoted else said), at, made
+
+
+def _escaped(rest, rules):
+    if rest[:1] and rest[:1] in (rules.delimiter, rules.quote, rules.escape, "\n"):
+        return 1
+    return 2 if rest[:2] == "\r\n" else 0
+
+
+def _as_it_stands(line, rules):
+    """Return the cells of a line, each well-formed or else up to the next delimiter."""
+    line = line.removesuffix("\n").rstrip("\r")
+    cells, at = [], 0
+    while True:
+        cell, end, quoted = _cell(line, at, rules)
+        if cell is None or line[end : end + 1] not in ("", rules.delimiter):
+            end = line.find(rules.delimiter, at)
+            end = len(line) if end < 0 else end
+            cell, quoted = line[at:end], False
+        cells.append((cell, quoted))
+        if end >= len(line):
+            return cells
+        at = end + 1
+
+
+def _hides_rows(raw, rules):
+    """Return whether a line behind the first has all cells, by the shape of it alone."""
+    first, *others = raw.removesuffix("\n").rstrip("\r").split("\n")
+    return any(
+        _is_row(line, rules) and (_is_row(first, rules) or _opened_before(raw, i + 1, rules))
+        for i, line in enumerate(others)
+    )
+
+
+def _is_row(line, rules):
+    cells = _as_it_stands(line, rules)
+    damaged = any("\r" in cell and not quoted for cell, quoted in cells)
+    return bool(line) and len(cells) == rules.columns and not damaged and "\udcff" not in line
+
+
+def _opened_before(raw, index, rules):
+    """Return whether a cell of several lines has a delimiter in a line of the row."""
+    start = len("\n".join(raw.split("\n")[:index])) + 1
+    end = start + len(raw.split("\n")[index])
+    at = 0
+    for _ in range(rules.columns):
+        _, cell_end, _ = _cell(raw, at, rules)
+        part = raw[max(at, start) : max(min(cell_end, end), at, start)]
+        if "\n" in raw[at:cell_end] and rules.delimiter in part:
+            return True
+        at = cell_end + 1
+    return False
