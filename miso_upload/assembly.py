@@ -180,7 +180,10 @@ def _check(settings: Settings) -> None:
 
 
 def _can_write(path: Path) -> bool:
-    return os.access(path if path.exists() else path.parent, os.W_OK) and not path.is_dir()
+    try:
+        return os.access(path if path.exists() else path.parent, os.W_OK) and not path.is_dir()
+    except OSError:  # a name that is longer than names can be, say
+        return False
 
 
 def _own_files(settings: Settings) -> list[str]:

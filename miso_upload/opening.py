@@ -5,7 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from miso_upload.errors import GoneSourceError, MisoUploadError, SourceError
+from miso_upload.errors import (
+    GoneSourceError,
+    MisoUploadError,
+    SourceError,
+    UnreadableSourceError,
+)
 from miso_upload.formats import Limits
 from miso_upload.sources import (
     ReadingOptions,
@@ -49,11 +54,11 @@ def open_inputs(
         listener: Is told what is left out.
 
     Returns:
-        The inputs in rotation order, and of each that is gone since it was listed, that it is: it
-        holds up no other.
+        The inputs in rotation order, and why others cannot be read that are gone since they were
+        listed, or that a pattern or directory stands for: they hold up no other.
 
     Raises:
-        SourceError: There is no input, or one cannot be read.
+        SourceError: There is no input, or one that was named itself cannot be read.
         ConfigurationError: One cannot be used.
     """
     names, left_out = expand_inputs(
@@ -67,12 +72,14 @@ def open_inputs(
     key = settings.api_key.encode()
     opened: dict[str, Opened] = {}
     times: dict[str, datetime | None] = {}
-    gone: list[MisoUploadError] = []
+    unread: list[MisoUploadError] = []
     for name in names:
         try:
             source = Source(name, options)
-        except GoneSourceError as error:
-            gone.append(error)
+        except UnreadableSourceError as error:
+            if name in settings.inputs and not isinstance(error, GoneSourceError):
+                raise
+            unread.append(error.beside_others())
             continue
         try:
             look_at(source)
@@ -92,7 +99,7 @@ def open_inputs(
             source.close()
         again = partial(Source, name, options) if source.can_reopen else partial(_same, source)
         opened[name] = Opened(source.name, source.size, again)
-    return [opened[name] for name in in_rotation_order(times)], gone
+    return [opened[name] for name in in_rotation_order(times)], unread
 
 
 def _reading(settings: Settings) -> ReadingOptions:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import IO, Protocol, cast
 
-from miso_upload.errors import GoneSourceError, SourceError
+from miso_upload.errors import GoneSourceError, SourceError, UnreadableSourceError
 from miso_upload.sources.names import STDIN, is_remote, shown_name
 
 
@@ -100,7 +100,7 @@ def place_of(name: str, *, allow_insecure_http: bool = False) -> Place:
     return LocalFile(name)
 
 
-def unreadable(shown: str, error: Exception) -> SourceError:
+def unreadable(shown: str, error: Exception) -> UnreadableSourceError:
     """Return the error of an input that the operating system would not read."""
     reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-    return SourceError(f"{shown}: cannot be read: {reason or type(error).__name__}")
+    return UnreadableSourceError(f"{shown}: cannot be read: {reason or type(error).__name__}")
