@@ -340,6 +340,9 @@ def _conclude(settings: Settings, summary: Summary) -> None:
     if summary.totals.pending and settings.lasting:
         waiting = counted(summary.totals.pending, "row waits", "rows wait")
         summary.advice.append(f"{waiting} to be sent: {again}")
+    summary.advice += [
+        f"{source.name}: {source.waiting.as_text()}" for source in summary.sources if source.waiting
+    ]
     held = sum(source.open_unknown for source in summary.sources)
     if held and settings.on_unknown == "hold":
         summary.advice.append(

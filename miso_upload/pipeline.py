@@ -26,7 +26,6 @@ from miso_upload.ledger import Settlement
 from miso_upload.records import Receipt
 from miso_upload.report import NOTING, READING, TRANSFORMING, WAITING, SourceSummary
 from miso_upload.resuming import Resuming, entry_for, is_beginning, spans_to_compare
-from miso_upload.sources.fingerprint import HEAD_BYTES
 from miso_upload.stopping import StopReading
 from miso_upload.stopwatch import Stopwatch
 
@@ -191,9 +190,9 @@ class Pipeline:
             self._summary.problems.append(error)
 
     def _upload(self, each: Input, source: Source, places: list[_Place]) -> None:
-        if source.body_start >= len(source.head.identity) < HEAD_BYTES:
+        if not source.has_rows:
             # Without a row, it would be recognised in every source with the same header.
-            self._summary.sources.append(SourceSummary(each.name))
+            self._summary.sources.append(SourceSummary(each.name, waiting=source.waiting))
             self._listener.noted(f"{each.name}: has no rows")
             return
         place = self._take_up(each, source, places)
@@ -230,8 +229,9 @@ class Pipeline:
                 return
         if not rows:
             self._listener.noted(f"{each.name}: has no rows")
-        if (befell := source.what_befell()) is not None:
-            self._listener.noted(f"{each.name}: {befell}")
+        place.summary.waiting = source.waiting
+        for note in source.notes():
+            self._listener.noted(f"{each.name}: {note}")
 
     # -- where to go on ----------------------------------------------------------------------------
 

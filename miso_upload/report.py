@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from miso_upload.errors import MisoUploadError
     from miso_upload.records import Rejection
+    from miso_upload.sources import WaitingRow
 
 REPORT_VERSION = 1
 READING, TRANSFORMING, WAITING, NOTING = "reading", "transforming", "waiting for Miso", "ledger"
@@ -47,6 +48,7 @@ class SourceSummary:
         before: The same before this run.
         superseded: Rows that Miso had accepted before `--restart`.
         rejects_file: Where its rejected rows are.
+        waiting: Its last row, if it is not read yet because its end is not there.
     """
 
     name: str
@@ -55,6 +57,7 @@ class SourceSummary:
     superseded: int = 0
     open_unknown: int = 0
     rejects_file: str | None = None
+    waiting: WaitingRow | None = None
 
 
 @dataclass(slots=True)
@@ -212,6 +215,7 @@ class Summary:
                     "this_run": _totals(source.totals - source.before),
                     "accepted_before_restart": source.superseded,
                     "rejects_file": source.rejects_file,
+                    "waiting": source.waiting and source.waiting.as_json(),
                 }
                 for source in self.sources
             ],

@@ -122,7 +122,9 @@ def test_a_file_lies_beside_its_input():
     assert str(rejects_path("data/history.csv.gz")) == "data/history.csv.gz.rejects.jsonl"
 
 
-@pytest.mark.parametrize("name", ["a" * 242, "a" * 255, "\u65e5" * 81 + ".csv", "s3://b/" + "k" * 300])
+@pytest.mark.parametrize(
+    "name", ["a" * 242, "a" * 255, "\u65e5" * 81 + ".csv", "s3://b/" + "k" * 300]
+)
 def test_a_name_that_would_be_too_long_is_cut_and_hashed(name, tmp_path):
     path = tmp_path / rejects_path(name)
 

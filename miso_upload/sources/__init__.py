@@ -4,15 +4,19 @@ from miso_upload.sources.fingerprint import Head
 from miso_upload.sources.first_rows import first_rows
 from miso_upload.sources.inputs import expand_inputs
 from miso_upload.sources.names import STDIN, is_remote, local_name, shown_name
-from miso_upload.sources.rotation import first_time, in_rotation_order
-from miso_upload.sources.source import ReadingOptions, Source, Span
+from miso_upload.sources.options import SETTLE_AFTER, ReadingOptions, Span
+from miso_upload.sources.rotation import first_time, in_rotation_order, superseded
+from miso_upload.sources.source import Source
+from miso_upload.sources.waiting_rows import WaitingRow
 
 __all__ = [
+    "SETTLE_AFTER",
     "STDIN",
     "Head",
     "ReadingOptions",
     "Source",
     "Span",
+    "WaitingRow",
     "expand_inputs",
     "first_rows",
     "first_time",
@@ -20,4 +24,5 @@ __all__ = [
     "is_remote",
     "local_name",
     "shown_name",
+    "superseded",
 ]

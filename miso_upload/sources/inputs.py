@@ -46,10 +46,7 @@ def expand_inputs(
     left_out: dict[str, None] = {}
     inputs: dict[str, None] = {}
     for name in names:
-        if is_remote(name):
-            files, notes = _remote(name, allow_insecure_http), []
-        else:
-            files, notes = _matches(name)
+        files, notes = _matches(name, allow_insecure_http)
         left_out.update(dict.fromkeys(notes))
         for path in files:
             if path.endswith(REJECTS_SUFFIX):
@@ -61,10 +58,12 @@ def expand_inputs(
     return list(inputs), list(left_out)
 
 
-def _matches(name: str) -> tuple[list[str], list[str]]:
+def _matches(name: str, allow_insecure_http: bool) -> tuple[list[str], list[str]]:  # noqa: FBT001
     """Return the files that a name stands for, and what to say of others."""
     if name == STDIN:
         return [name], []
+    if is_remote(name):
+        return _remote(name, allow_insecure_http), []
     try:
         # An empty path would mean the working directory.
         mode = Path(name).stat().st_mode if name else 0
@@ -113,7 +112,9 @@ def _files_in(directory: str) -> tuple[list[str], list[str]]:
         else:
             notes.append(_passed_over(path, kind))
     if not files:
-        raise SourceError("\n".join([f"{directory}: is a directory without a file to read", *notes]))
+        raise SourceError(
+            "\n".join([f"{directory}: is a directory without a file to read", *notes])
+        )
     why = " and ".join(
         f"{count:,} that {_ARE[count > 1]} {what}" for what, count in left_out.items()
     )

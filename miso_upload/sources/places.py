@@ -32,6 +32,9 @@ class Place(Protocol):
     def size(self) -> int | None:
         """Return how many bytes it has, or None if that is not known."""
 
+    def written_at(self) -> float | None:
+        """Return when what is no open file was last written, in seconds since 1970, if known."""
+
 
 class LocalFile:
     """A file, a pipe or a device by name."""
@@ -63,6 +66,10 @@ class LocalFile:
         except OSError:
             return None
 
+    def written_at(self) -> float | None:
+        """See `Place.written_at`."""
+        return None
+
 
 class StandardInput:
     """Standard input, without the buffer of Python's own, where that can be had."""
@@ -81,6 +88,10 @@ class StandardInput:
 
     def size(self) -> int | None:
         """See `Place.size`."""
+        return None
+
+    def written_at(self) -> float | None:
+        """See `Place.written_at`."""
         return None
 
 

@@ -124,7 +124,13 @@ def _filter_of(properties: bytes) -> dict[str, int]:
     rest, lc = divmod(properties[0], 9)
     pb, lp = divmod(rest, 5)
     dict_size = int.from_bytes(properties[1:], "little")
-    return {"id": lzma.FILTER_LZMA1, "dict_size": max(dict_size, 4096), "lc": lc, "lp": lp, "pb": pb}
+    return {
+        "id": lzma.FILTER_LZMA1,
+        "dict_size": max(dict_size, 4096),
+        "lc": lc,
+        "lp": lp,
+        "pb": pb,
+    }
 
 
 _OPENS: dict[int, type[Members]] = {_BZIP2: Bunzip2, _LZMA: _Unlzma, _ZSTD: Unzstd}
