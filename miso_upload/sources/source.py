@@ -327,7 +327,7 @@ class Source:
                 break
         self._seq += 1
         lines = lines if self.format.by_line else 1
-        shown = shown[:_SHOWN_BYTES]
+        shown = without_padding(shown)[:_SHOWN_BYTES]
         return Block(self._seq, start, start + size, line, lines, shown, cut.fault), data
 
     def _wait(self, row: bytes, size: int = 0) -> None:
