@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from miso_upload.records import Block
 
 NUL = b"\0"
-_PADDING = re.compile(rb"(?<![^\n])\0+")
+_PADDING = re.compile(rb"(?<=\n)\0+")
 _MANY = 2**22
 """How many NULs are held in memory beside the rows that they stand between."""
 
 
 def without_padding(data: bytes) -> bytes:
     """Return `data`, which starts at a line, without the NULs at the start of its lines."""
-    return _PADDING.sub(b"", data) if _has_padding(data) else data
+    if NUL not in data:
+        return data
+    data = data.lstrip(NUL)
+    return _PADDING.sub(b"", data) if b"\n\0" in data else data
 
 
 def size_with_padding(data: bytes, size: int) -> int:
@@ -35,13 +38,13 @@ def size_with_padding(data: bytes, size: int) -> int:
 
     NULs that follow them are not counted.
     """
-    reached = 0
-    for found in _PADDING.finditer(data):
+    reached = len(data) - len(data.lstrip(NUL)) if size else 0
+    for found in _PADDING.finditer(data, reached):
         if found.start() - reached >= size:
             break
         size -= found.start() - reached
         reached = found.end()
-    return reached + size if size else reached
+    return reached + size
 
 
 def padding_in(data: bytes) -> int:
@@ -120,10 +123,10 @@ class Unpadded:
         """See `Format.cut`; a block of nothing but NULs holds no row."""
         if not _has_padding(data):
             return self.rows.cut(data, limits, tail)
+        if data.startswith(NUL) and not data[:_MANY].strip(NUL) and len(data) >= _MANY:
+            # No more of them, since the next block is looked for in as many bytes and some more.
+            return Cut(_MANY)
         clean = without_padding(data)
-        leading = len(data) - len(data.lstrip(NUL))
-        if leading >= _MANY:
-            return Cut(leading)
         if not clean:
             return None
         many = len(data) - len(clean) >= _MANY

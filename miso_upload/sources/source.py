@@ -308,8 +308,8 @@ class Source:
 
         There is no block where the end may still be written.
         """
-        shown, data = data[: cut.size], data[cut.size :]
-        size, lines = len(shown), shown.count(b"\n")
+        size, lines = cut.size, data.count(b"\n", 0, cut.size)
+        shown, data = without_padding(data[:size]), data[size:]
         while cut.rest is not None:
             end = cut.rest.find(data)
             shown = (shown + data[:end])[:_SHOWN_BYTES]
@@ -327,7 +327,7 @@ class Source:
                 break
         self._seq += 1
         lines = lines if self.format.by_line else 1
-        shown = without_padding(shown)[:_SHOWN_BYTES]
+        shown = shown[:_SHOWN_BYTES]
         return Block(self._seq, start, start + size, line, lines, shown, cut.fault), data
 
     def _wait(self, row: bytes, size: int = 0) -> None:
