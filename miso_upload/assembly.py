@@ -188,7 +188,10 @@ def _check(settings: Settings) -> None:
 
 
 def _can_write(path: Path) -> bool:
-    return os.access(path if path.exists() else path.parent, os.W_OK) and not path.is_dir()
+    try:
+        return os.access(path if path.exists() else path.parent, os.W_OK) and not path.is_dir()
+    except OSError:  # a name that is longer than names can be, say
+        return False
 
 
 def _own_files(settings: Settings) -> list[str]:
@@ -364,6 +367,9 @@ def _conclude(settings: Settings, summary: Summary) -> None:
         summary.advice.append(f"{waiting} to be sent: {again}")
     if settings.already_sent == "leave-out":
         summary.advice += shared_records(summary.sources)
+    summary.advice += [
+        f"{source.name}: {source.waiting.as_text()}" for source in summary.sources if source.waiting
+    ]
     held = sum(source.open_unknown for source in summary.sources)
     if held and settings.on_unknown == "hold":
         summary.advice.append(

@@ -8,6 +8,7 @@
     │   └── SchemaError             a schema file that cannot be used
     ├── SourceError (2)             an input that cannot be read or is not what it was
     │   ├── DamagedSourceError (3)  broken in the middle; the rows before were delivered
+    │   ├── UnreadableSourceError   the operating system does not let it be read (3: with others)
     │   ├── GoneSourceError (3)     was there a moment ago; its log was rotated perhaps
     │   ├── UnreachableSourceError (3)  in a remote place that does not answer
     │   ├── ChangedSourceError      rewritten while it was read
@@ -80,7 +81,16 @@ class DamagedSourceError(SourceError):
     exit_code = 3
 
 
-class GoneSourceError(SourceError):
+class UnreadableSourceError(SourceError):
+    """The operating system does not let an input be read."""
+
+    def beside_others(self) -> UnreadableSourceError:
+        """Return the error of an input that was not named itself, so that it holds up no other."""
+        self.exit_code = 3
+        return self
+
+
+class GoneSourceError(UnreadableSourceError):
     """An input is not there any more; it may have another name now."""
 
     exit_code = 3

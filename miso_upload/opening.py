@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from miso_upload.errors import GoneSourceError, MisoUploadError, SourceError
+from miso_upload.errors import (
+    GoneSourceError,
+    MisoUploadError,
+    SourceError,
+    UnreadableSourceError,
+)
 from miso_upload.formats import Limits
 from miso_upload.sources import (
     ReadingOptions,
@@ -14,6 +20,7 @@ from miso_upload.sources import (
     first_time,
     in_rotation_order,
     shown_name,
+    superseded,
 )
 
 if TYPE_CHECKING:
@@ -49,11 +56,11 @@ def open_inputs(
         listener: Is told what is left out.
 
     Returns:
-        The inputs in rotation order, and of each that is gone since it was listed, that it is: it
-        holds up no other.
+        The inputs in rotation order, and why others cannot be read that are gone since they were
+        listed, or that a pattern or directory stands for: they hold up no other.
 
     Raises:
-        SourceError: There is no input, or one cannot be read.
+        SourceError: There is no input, or one that was named itself cannot be read.
         ConfigurationError: One cannot be used.
     """
     names, left_out = expand_inputs(
@@ -65,14 +72,13 @@ def open_inputs(
         raise SourceError("nothing to upload; name a file, a pattern, or - for standard input")
     options = _reading(settings)
     key = settings.api_key.encode()
-    opened: dict[str, Opened] = {}
+    opened: dict[str, _Reopening] = {}
     times: dict[str, datetime | None] = {}
-    gone: list[MisoUploadError] = []
+    unread: list[MisoUploadError] = []
+    empty: set[str] = set()
     for name in names:
-        try:
-            source = Source(name, options)
-        except GoneSourceError as error:
-            gone.append(error)
+        source = _open(name, options, unread, named=name in settings.inputs)
+        if source is None:
             continue
         try:
             look_at(source)
@@ -88,11 +94,33 @@ def open_inputs(
                 f"{source.name}: its first row is the names of --columns, and taken for a header"
             )
         times[name] = first_time(source.beginning)
+        if not source.beginning:
+            empty.add(name)
         if source.can_reopen:
             source.close()
-        again = partial(Source, name, options) if source.can_reopen else partial(_same, source)
-        opened[name] = Opened(source.name, source.size, again)
-    return [opened[name] for name in in_rotation_order(times)], gone
+        again = partial(Source, name) if source.can_reopen else partial(_same, source)
+        opened[name] = _Reopening(source.name, source.size, again)
+    order = in_rotation_order(times)
+    finished = superseded(order, empty)
+    return [
+        opened[name].with_options(
+            replace(options, growing=options.growing and name not in finished)
+        )
+        for name in order
+    ], unread
+
+
+def _open(
+    name: str, options: ReadingOptions, unread: list[MisoUploadError], *, named: bool
+) -> Source | None:
+    """Open an input; note why it cannot be read, unless it was named itself and is there."""
+    try:
+        return Source(name, options)
+    except UnreadableSourceError as error:
+        if named and not isinstance(error, GoneSourceError):
+            raise
+        unread.append(error.beside_others())
+        return None
 
 
 def _reading(settings: Settings) -> ReadingOptions:
@@ -106,10 +134,22 @@ def _reading(settings: Settings) -> ReadingOptions:
         columns=settings.columns,
         no_header=settings.no_header,
         growing=settings.growing,
+        settle_after=settings.settle_after,
         allow_insecure_http=settings.allow_insecure_http,
         limits=Limits(rows=settings.chunk_size, row_bytes=settings.max_row_bytes),
     )
 
 
-def _same(source: Source) -> Source:
+class _Reopening(NamedTuple):
+    """An input that could be opened, and how to open it again with options."""
+
+    name: str
+    size: int | None
+    open: Callable[[ReadingOptions], Source]
+
+    def with_options(self, options: ReadingOptions) -> Opened:
+        return Opened(self.name, self.size, partial(self.open, options))
+
+
+def _same(source: Source, _: ReadingOptions) -> Source:
     return source

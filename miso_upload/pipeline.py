@@ -191,8 +191,8 @@ class Pipeline:
             self._summary.problems.append(error)
 
     def _upload(self, each: Input, source: Source, sources: list[_OpenSource]) -> None:
-        if source.is_empty:
-            self._summary.sources.append(SourceSummary(each.name))
+        if not source.has_rows:
+            self._summary.sources.append(SourceSummary(each.name, waiting=source.waiting))
             self._listener.noted(f"{each.name}: has no rows")
             return
         job = each.job(source)
@@ -212,7 +212,7 @@ class Pipeline:
             at.damage = error
         else:
             at.whole = not self._stop.is_set()
-            if at.whole and not source.waits:
+            if at.whole and source.waiting is None:
                 self._ledger.complete(at.scan)
 
     def _upload_rows(
@@ -242,8 +242,9 @@ class Pipeline:
             self._ledger.fill_in(at.scan)
         if not rows:
             self._listener.noted(f"{each.name}: has no rows")
-        if (happened := source.what_befell()) is not None:
-            self._listener.noted(f"{each.name}: {happened}")
+        at.summary.waiting = source.waiting
+        for note in source.notes():
+            self._listener.noted(f"{each.name}: {note}")
 
     # -- where to begin ----------------------------------------------------------------------------
 

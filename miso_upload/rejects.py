@@ -8,6 +8,7 @@ new length. So what a run that died wrote behind that length was not committed, 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from miso_upload.records import Rejection
 
 _OURS = b'{"source":'
+_HASH_DIGITS = 16
+_USUAL_LONGEST_NAME = 255
 
 
 class RejectsFile:
@@ -166,6 +169,22 @@ def rejection_line(source: str, rejection: Rejection, *, row: bool = True) -> by
 def rejects_path(source: str) -> Path:
     """Return where the rejects of an input go unless the user says otherwise.
 
-    Those of a remote input go to the working directory.
+    Those of a remote input go to the working directory. A name that would be longer than names can
+    be is cut, with a part of its hash in place of what is left out.
     """
-    return Path(local_name(source) + REJECTS_SUFFIX)
+    path = Path(local_name(source))
+    name = os.fsencode(path.name)
+    most = _longest_name(path.parent) - len(REJECTS_SUFFIX)
+    if len(name) <= most:
+        return path.with_name(path.name + REJECTS_SUFFIX)
+    digest = "-" + hashlib.sha256(name).hexdigest()[:_HASH_DIGITS]
+    kept = name[: most - len(digest)].decode(errors="ignore")
+    return path.with_name(kept + digest + REJECTS_SUFFIX)
+
+
+def _longest_name(directory: Path) -> int:
+    """Return how many bytes the name of a file in a directory may have."""
+    try:
+        return os.pathconf(directory, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # Windows has no such call
+        return _USUAL_LONGEST_NAME

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from miso_upload.errors import MisoUploadError
     from miso_upload.records import Batch, Rejection, Selection
+    from miso_upload.sources import WaitingRow
 
 REPORT_VERSION = 1
 READING, TRANSFORMING, WAITING, NOTING = "reading", "transforming", "waiting for Miso", "ledger"
@@ -51,6 +52,7 @@ class SourceSummary:
         already_sent_from: How many of this run's already sent records each other source has.
         first_already_sent: The line of the first of them.
         rejects_file: Where its rejected rows are.
+        waiting: Its last row, if it is not read yet because its end is not there.
     """
 
     name: str
@@ -61,6 +63,7 @@ class SourceSummary:
     first_already_sent: dict[str, int] = field(default_factory=dict)
     open_unknown: int = 0
     rejects_file: str | None = None
+    waiting: WaitingRow | None = None
 
     def note_origins(self, batch: Batch, selection: Selection) -> None:
         """Count which sources Miso has records from that are not sent again."""
@@ -233,6 +236,7 @@ class Summary:
                     "accepted_before_restart": source.superseded,
                     "already_sent_from": dict(source.already_sent_from.most_common()),
                     "rejects_file": source.rejects_file,
+                    "waiting": source.waiting and source.waiting.as_json(),
                 }
                 for source in self.sources
             ],

@@ -13,6 +13,10 @@ from miso_upload.errors import LedgerError
 if TYPE_CHECKING:
     from miso_upload.report import Summary
 
+_BESIDE = ".miso-upload-report."
+"""What the file is called while it is written: with the report's own name before it, it could be
+longer than names can be."""
+
 
 def write_report(path: str, summary: Summary) -> None:
     """Write the report to a file, whole or not at all; what keeps it from that is a problem."""
@@ -34,7 +38,7 @@ def write_report(path: str, summary: Summary) -> None:
 
 def _replace(path: Path, text: bytes) -> None:
     """Let a file hold `text`, for its owner to read; it is as it was until all is on disk."""
-    descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=_BESIDE)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(text)

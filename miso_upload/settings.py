@@ -41,6 +41,8 @@ class Settings:
     """Files have no header: their columns are called 1, 2, and so on, unless `columns` says."""
     growing: bool = False
     """The last line may still be written: it waits unless its end is there."""
+    settle_after: float = 600.0
+    """Seconds without a change after which a growing file counts as finished."""
     max_row_bytes: int = 8 * 2**20
 
     # Becoming a record

@@ -27,7 +27,7 @@ OWNERS = {
     "isal": {"sources.gunzip", "sources.again"},
     "zstandard": {"sources.unzstd"},
     "bz2": {"sources.unxz"},
-    "lzma": {"sources.unxz", "sources.unzip"},
+    "lzma": {"sources.unxz", "sources.unzip", "sources.zip_members"},
     "zipfile": {"sources.unzip"},
     "pyarrow": {"sources.parquet"},
     "obstore": {"sources.remote_stores"},

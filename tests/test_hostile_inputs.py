@@ -1,10 +1,12 @@
 """The real program on inputs that are made to be too much: what it says, what memory it takes."""
 
 import gzip
+import io
 import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,22 @@ def test_a_bomb_of_a_gigabyte_on_one_line_is_one_rejected_row(dry_run):
     packed = gzip.compress(b"\n".join(GOOD) + b"\n") + gzip.compress(piece) * 1024
 
     found = dry_run(packed, name="input.jsonl.gz")
+
+    assert (found.code, found.counts()) == (1, (4, 1))
+    assert "(--max-row-bytes)" in found.text
+    assert found.memory < MOST_MEMORY
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_bomb_on_one_line_is_one_rejected_row(dry_run, kind):
+    piece = b"0" * 2**20
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", kind) as whole, whole.open("rows.jsonl", "w") as member:
+        member.write(b"\n".join(GOOD) + b"\n")
+        for _ in range(512):
+            member.write(piece)
+
+    found = dry_run(archive.getvalue(), name="input.zip")
 
     assert (found.code, found.counts()) == (1, (4, 1))
     assert "(--max-row-bytes)" in found.text

@@ -122,6 +122,22 @@ def test_a_file_lies_beside_its_input():
     assert str(rejects_path("data/history.csv.gz")) == "data/history.csv.gz.rejects.jsonl"
 
 
+@pytest.mark.parametrize(
+    "name", ["a" * 242, "a" * 255, "\u65e5" * 81 + ".csv", "s3://b/" + "k" * 300]
+)
+def test_a_name_that_would_be_too_long_is_cut_and_hashed(name, tmp_path):
+    path = tmp_path / rejects_path(name)
+
+    path.write_bytes(b"")
+    assert path.name.startswith(name.rpartition("/")[2][:20])
+    assert path.name.endswith(".rejects.jsonl")
+    assert rejects_path(name[:-1] + "b") != rejects_path(name)
+
+
+def test_the_longest_name_that_fits_is_kept():
+    assert str(rejects_path("a" * 241)) == "a" * 241 + ".rejects.jsonl"
+
+
 def test_nothing_is_made_until_there_is_something_to_write(path, open_file):
     file = open_file()
     file.close()

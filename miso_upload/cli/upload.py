@@ -220,6 +220,10 @@ _JUDGING = (
 @click.argument("inputs", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 @reading_options
 @reading("--growing", is_flag=True, help="The last line may still be written: let it wait.")
+@reading(
+    "--settle-after", type=click.FloatRange(0), default=600.0, metavar="SECONDS",
+    help="With --growing: a file is finished when it is not written to for so long. Default: 600.",
+)  # fmt: skip
 @reading("--max-row-bytes", type=_SIZE, default=8 * 2**20, metavar="N", help="Longest row read.")
 @becoming_options
 @proving("--dry-run", is_flag=True, help="Do everything but send; needs no key.")

@@ -24,12 +24,15 @@ class Directives:
         rows: Knows a directive when it sees one.
         preamble: What stands before the first row.
         row_bytes: No directive is longer than that.
+        offset: Where the preamble starts.
     """
 
-    def __init__(self, stream: ByteStream, rows: Format, preamble: bytes, row_bytes: int) -> None:
+    def __init__(
+        self, stream: ByteStream, rows: Format, preamble: bytes, row_bytes: int, offset: int = 0
+    ) -> None:
         self._stream = stream
         self._rows = rows
-        self._start = len(preamble)
+        self._start = offset + len(preamble)
         self._first = rows.directive(preamble)
         self._row_bytes = row_bytes
         self._begin()

@@ -35,6 +35,22 @@ class Stamp(NamedTuple):
     state: str | None
 
 
+class Identity(NamedTuple):
+    """What an input can be found again by; none of it proves anything.
+
+    Attributes:
+        key: Its absolute path, or its URL.
+        stamp: Which file it is, and in which state; None where that cannot be told, as of a pipe.
+        head: A checksum of its beginning; None where there is too little of it.
+        preamble: A checksum of what stands before its first row.
+    """
+
+    key: str
+    stamp: Stamp | None
+    head: bytes | None
+    preamble: bytes
+
+
 def stamp_of(found: os.stat_result, now_ns: int | None = None) -> Stamp:
     """Return the stamp of a regular file that is about to be read."""
     now_ns = time.time_ns() if now_ns is None else now_ns

@@ -18,7 +18,8 @@ def first_rows(source: Source) -> list[Any]:
 
     Nothing is taken from the source, so that even a pipe may be asked.
     """
-    before, data = source.beginning[: source.body_start], source.beginning[source.body_start :]
+    body = source.body_start - source.head_start
+    before, data = source.beginning[:body], source.beginning[body:]
     cut = source.format.cut(data, Limits(rows=_MOST_ROWS), Tail.WAITING) if data else None
     if cut is None or cut.fault is not None or not cut.size:
         return []

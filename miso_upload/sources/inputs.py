@@ -27,6 +27,9 @@ def expand_inputs(
     that are not hidden, and not for those in directories below it. Both are taken in sorted order,
     and each file once.
 
+    A pipe, a socket or a device is read only where it is named itself. A file that cannot be looked
+    at is an input all the same, so that opening it says why it cannot be read.
+
     A rejects file that a pattern like `*.jsonl` caught is not an input: it holds rows that were set
     aside. A URL is expanded by the store that it names.
 
@@ -43,12 +46,8 @@ def expand_inputs(
     left_out: dict[str, None] = {}
     inputs: dict[str, None] = {}
     for name in names:
-        if is_remote(name):
-            files, note = _remote(name, allow_insecure_http), ""
-        else:
-            files, note = _matches(name)
-        if note:
-            left_out[note] = None
+        files, notes = _matches(name, allow_insecure_http)
+        left_out.update(dict.fromkeys(notes))
         for path in files:
             if path.endswith(REJECTS_SUFFIX):
                 left_out[f"{shown_name(path)}: left out, it is a rejects file of ours"] = None
@@ -59,22 +58,24 @@ def expand_inputs(
     return list(inputs), list(left_out)
 
 
-def _matches(name: str) -> tuple[list[str], str]:
+def _matches(name: str, allow_insecure_http: bool) -> tuple[list[str], list[str]]:  # noqa: FBT001
     """Return the files that a name stands for, and what to say of others."""
     if name == STDIN:
-        return [name], ""
+        return [name], []
+    if is_remote(name):
+        return _remote(name, allow_insecure_http), []
     try:
         # An empty path would mean the working directory.
         mode = Path(name).stat().st_mode if name else 0
     except (OSError, ValueError) as error:
         if glob.has_magic(name):
-            return _files_like(name), ""
+            return _files_like(name)
         if isinstance(error, PermissionError):
             raise SourceError(f"{name}: cannot be read: {error.strerror}") from None
         mode = 0
     if not mode:
         raise SourceError(f"{name}: no such file")
-    return _files_in(name) if stat.S_ISDIR(mode) else ([name], "")
+    return _files_in(name) if stat.S_ISDIR(mode) else ([name], [])
 
 
 def _remote(name: str, allow_insecure_http: bool) -> list[str]:  # noqa: FBT001
@@ -83,41 +84,68 @@ def _remote(name: str, allow_insecure_http: bool) -> list[str]:  # noqa: FBT001
     return names_like(name, allow_insecure_http=allow_insecure_http)
 
 
-def _files_like(pattern: str) -> list[str]:
-    found = glob.glob(pattern, recursive=True)  # noqa: PTH207 -- keeps the names as written
-    files = [path for path in found if not os.path.isdir(path)]  # noqa: PTH112 -- never raises
+def _files_like(pattern: str) -> tuple[list[str], list[str]]:
+    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 -- keeps the names as written
+    kinds = {path: _kind(path) for path in found}
+    files = [path for path, kind in kinds.items() if kind == _FILE]
+    notes = [_passed_over(path, kind) for path, kind in kinds.items() if kind not in _USUAL]
     if not files:
-        raise SourceError(f"{pattern}: no file matches this pattern")
-    return sorted(files)
+        raise SourceError("\n".join([f"{pattern}: no file matches this pattern", *notes]))
+    return files, notes
 
 
-def _files_in(directory: str) -> tuple[list[str], str]:
+def _files_in(directory: str) -> tuple[list[str], list[str]]:
     try:
-        with os.scandir(directory) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+        names = sorted(os.listdir(directory))  # noqa: PTH208 -- keeps the names as written
     except OSError as error:
         raise SourceError(f"{directory}: cannot be read: {error.strerror}") from None
-    files, left_out = [], Counter[str]()
-    for entry in entries:
-        if entry.name.startswith("."):
+    files, notes, left_out = [], [], Counter[str]()
+    for name in names:
+        path = os.path.join(directory, name)  # noqa: PTH118 -- as it is written
+        kind = _FILE if name.startswith(".") else _kind(path)
+        if name.startswith("."):
             left_out["hidden"] += 1
-        elif _is_file(entry):
-            files.append(os.path.join(directory, entry.name))  # noqa: PTH118 -- as it is written
-        else:
+        elif kind == _FILE:
+            files.append(path)
+        elif kind == _DIRECTORY:
             left_out["no file itself"] += 1
+        else:
+            notes.append(_passed_over(path, kind))
+    if not files:
+        raise SourceError(
+            "\n".join([f"{directory}: is a directory without a file to read", *notes])
+        )
     why = " and ".join(
         f"{count:,} that {_ARE[count > 1]} {what}" for what, count in left_out.items()
     )
-    if not files:
-        raise SourceError(f"{directory}: is a directory without a file to read")
-    return files, f"{directory}: left out {why}" if why else ""
+    return files, [f"{directory}: left out {why}", *notes] if why else notes
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
+_FILE, _DIRECTORY = "a file", "a directory"
+_USUAL = (_FILE, _DIRECTORY)
+_KINDS = (
+    (stat.S_ISREG, _FILE),
+    (stat.S_ISDIR, _DIRECTORY),
+    (stat.S_ISFIFO, "a named pipe (FIFO)"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def _kind(path: str) -> str:
+    """Return what a path is; a file where that cannot be told, so that opening it says why."""
     try:
-        return entry.is_file()
-    except OSError:
-        return False
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return _FILE
+    return next((kind for fits, kind in _KINDS if fits(mode)), "no file")
+
+
+def _passed_over(path: str, kind: str) -> str:
+    """Say why a pattern or directory does not mean what it matches: to open it may take forever."""
+    read = "; to read it, name it itself" if "pipe" in kind or "device" in kind else ""
+    return f"{path}: left out, it is {kind}{read}"
 
 
 _ARE = ("is", "are")

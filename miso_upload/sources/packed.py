@@ -33,11 +33,13 @@ class DamageError(ContainerError):
         how: What is wrong with it.
 
     Attributes:
+        how: What is wrong with it.
         certain: It is whole up to here: it is cut off, or something else stands here.
     """
 
     def __init__(self, container: str, how: str) -> None:
         super().__init__(f"the {container} is damaged ({how})")
+        self.how = how
         self.certain = how in (TRUNCATED, _GARBAGE)
 
 

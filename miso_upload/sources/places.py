@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
-from miso_upload.errors import GoneSourceError, SourceError
+from miso_upload.errors import GoneSourceError, SourceError, UnreadableSourceError
 from miso_upload.sources.names import STDIN, is_remote, shown_name
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ class Place(Protocol):
 
         None where nothing but its bytes tells; local files tell it by their descriptor.
         """
+
+    def written_at(self) -> float | None:
+        """Return when what is no open file was last written, in seconds since 1970, if known."""
 
 
 class LocalFile:
@@ -76,6 +79,10 @@ class LocalFile:
         """See `Place.stamp`."""
         return None
 
+    def written_at(self) -> float | None:
+        """See `Place.written_at`."""
+        return None
+
 
 class StandardInput:
     """Standard input, without the buffer of Python's own, where that can be had."""
@@ -100,6 +107,10 @@ class StandardInput:
         """See `Place.stamp`."""
         return None
 
+    def written_at(self) -> float | None:
+        """See `Place.written_at`."""
+        return None
+
 
 def place_of(name: str, *, allow_insecure_http: bool = False) -> Place:
     """Return the place that a name stands for.
@@ -117,7 +128,7 @@ def place_of(name: str, *, allow_insecure_http: bool = False) -> Place:
     return LocalFile(name)
 
 
-def unreadable(shown: str, error: Exception) -> SourceError:
+def unreadable(shown: str, error: Exception) -> UnreadableSourceError:
     """Return the error of an input that the operating system would not read."""
     reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-    return SourceError(f"{shown}: cannot be read: {reason or type(error).__name__}")
+    return UnreadableSourceError(f"{shown}: cannot be read: {reason or type(error).__name__}")

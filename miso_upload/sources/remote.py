@@ -55,6 +55,12 @@ class RemoteObject:
         """See `Place.size`."""
         return self._version.size or None if self._version is not None else None
 
+    def written_at(self) -> float | None:
+        """See `Place.written_at`."""
+        modified = self._version.modified if self._version is not None else None
+        # A server that does not say is taken to mean 1970 by what asks it.
+        return modified.timestamp() or None if modified is not None else None
+
     def open(self) -> IO[bytes]:
         """See `Place.open`."""
         try:

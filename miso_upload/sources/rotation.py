@@ -23,7 +23,7 @@ from miso_upload.sources.names import shown_name
 from miso_upload.timestamps import TimestampReader, parse_rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
 _PACKED = re.compile(r"\.(?:gz|bz2|xz|lzma|zst|zip|lz4|Z)\Z", re.IGNORECASE)
@@ -59,6 +59,22 @@ def in_rotation_order(times: Mapping[str, datetime | None]) -> list[str]:
         logs[ranks[name].log].append(name)
     orders = {log: iter(_by_time(names, times)) for log, names in logs.items()}
     return [next(orders[ranks[name].log]) for name in times]
+
+
+def superseded(names: Sequence[str], empty: Collection[str] = ()) -> set[str]:
+    """Return those of `names`, which are in rotation order, that a newer file of their log follows.
+
+    Args:
+        names: Names of inputs.
+        empty: Those with nothing in them yet, so that the log may still go on in the one before.
+    """
+    newest = {_rank(name).log: name for name in names if name not in empty}
+    order = {name: place for place, name in enumerate(names)}
+    return {
+        name
+        for name in names
+        if (newer := newest.get(_rank(name).log)) is not None and order[newer] > order[name]
+    }
 
 
 def first_time(beginning: bytes) -> datetime | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
 
 from miso_upload.errors import (
     ChangedSourceError,
@@ -11,19 +11,23 @@ from miso_upload.errors import (
     DamagedSourceError,
     SourceError,
 )
-from miso_upload.formats import Cut, Limits, Tail, Wanted, check_columns, detect_format
+from miso_upload.formats import Cut, Tail, Wanted, detect_format
 from miso_upload.formats.lines import LineEnd
+from miso_upload.formats.padding import NUL, PaddedPeek, Unpadded, padding_in, without_padding
 from miso_upload.hashing import checksum
+from miso_upload.quoting import counted
 from miso_upload.records import Block, Reason
 from miso_upload.sources.directives import Directives
-from miso_upload.sources.fingerprint import HEAD_BYTES, Stamp, head_checksum
+from miso_upload.sources.fingerprint import HEAD_BYTES, Identity, head_checksum
 from miso_upload.sources.packed import READ_BYTES
 from miso_upload.sources.stream import ByteStream
+from miso_upload.sources.waiting_rows import WaitingRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from miso_upload.formats import Format
+    from miso_upload.sources.options import ReadingOptions, Span
 
 _FIRST_BYTES = 2**16
 """How much is read before the first block is looked for."""
@@ -34,90 +38,18 @@ _CONTINUED = Reason(
     "is the rest of one that was read while it was still being written (see --growing)",
 )
 
+_BLANK = b" \t\r\n\v\f\0"
 _CUT_OFF = "ends inside its array, as if it was cut off or a bracket is missing"
-
-
-@dataclass(frozen=True, slots=True)
-class ReadingOptions:
-    """How inputs are read.
-
-    Attributes:
-        format: A name of `FORMAT_NAMES`; None means by name, then by content.
-        log_format: How lines of an access log are put together; None means as one that is known.
-        encoding: None means UTF-8, or what a byte order mark says.
-        delimiter: What separates cells; None means to find out.
-        quote: What stands around cells, `none` for nothing; None means to find out.
-        escape: What makes a quote or a delimiter a character like others; None means nothing.
-        columns: Names for the cells of files without a header; a cell without a name is left out.
-        no_header: There is no header: where `columns` names none, they are called 1, 2, and so on.
-        growing: The last row of an input may still be written: it waits unless its end is there.
-            What is packed, such as compressed, is not written to any more.
-        allow_insecure_http: A URL may be read unencrypted from any host, not only from this one.
-        limits: How large blocks and rows may be.
-
-    Raises:
-        ConfigurationError: The delimiter, the quote, the escape or the columns cannot be such.
-    """
-
-    format: str | None = None
-    log_format: str | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
-    quote: str | None = None
-    escape: str | None = None
-    columns: tuple[str, ...] = ()
-    no_header: bool = False
-    growing: bool = False
-    allow_insecure_http: bool = False
-    limits: Limits = field(default_factory=Limits)
-
-    def __post_init__(self) -> None:
-        if self.delimiter is not None and len(self.delimiter) != 1:
-            raise ConfigurationError("--delimiter: must be one character ('\\t' or tab for a tab)")
-        if self.quote not in (None, "none") and len(self.quote or "") != 1:
-            raise ConfigurationError("--quote: must be one character, or none")
-        if self.escape is not None and len(self.escape) != 1:
-            raise ConfigurationError("--escape: must be one character")
-        check_columns(self.columns)
-
-    @property
-    def names(self) -> tuple[str, ...] | None:
-        """Return the columns as `detect_format` takes them: None where there is a header."""
-        return self.columns if self.columns or self.no_header else None
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of a source that was made into a block before.
-
-    Attributes:
-        checksum: Of its bytes; none of a row that cannot be read, since it is not held whole.
-    """
-
-    start: int
-    end: int
-    first_line: int
-    checksum: bytes
-
-
-class Identity(NamedTuple):
-    """What an input can be found again by; none of it proves anything.
-
-    Attributes:
-        key: Its absolute path, or its URL.
-        stamp: Which file it is, and in which state; None where that cannot be told, as of a pipe.
-        head: A checksum of its beginning; None where there is too little of it.
-        preamble: A checksum of what stands before its first row.
-    """
-
-    key: str
-    stamp: Stamp | None
-    head: bytes | None
-    preamble: bytes
 
 
 class Source:
     """One input, open for reading.
+
+    Attributes:
+        beginning: Its first bytes, from `head_start` on.
+        head_start: How many NULs stand before its first line.
+        body_start: Where its first row starts, which stands in line `body_line`.
+        waiting: Its last row, if that may still be written; known once all blocks were read.
 
     Raises:
         SourceError: The input cannot be opened or read.
@@ -131,9 +63,12 @@ class Source:
             name, options.encoding, allow_insecure_http=options.allow_insecure_http
         )
         self.name = self._stream.shown
-        # What was packed is finished, however its last row ends.
-        self._growing = options.growing and not self._stream.packed
-        self._waits = False
+        # What was packed is finished, however its last row ends; so is what is left alone.
+        self._growing = options.growing and not (
+            self._stream.packed or self._stream.settled(options.settle_after)
+        )
+        self.waiting: WaitingRow | None = None
+        self._padding = 0
         try:
             self._look_at_beginning()
         except BaseException:
@@ -142,12 +77,13 @@ class Source:
 
     def _look_at_beginning(self) -> None:
         stream, options = self._stream, self._options
+        self.head_start = stream.skip_nuls()
         head = stream.peek(HEAD_BYTES)
-        self.format: Format
+        peek = PaddedPeek(stream.peek)
         try:
-            self.format, self.body_start = detect_format(
+            rows, size = detect_format(
                 self.name,
-                stream.peek,
+                peek,
                 Wanted(
                     format=options.format,
                     delimiter=options.delimiter,
@@ -163,15 +99,32 @@ class Source:
             if stream.damage is not None:
                 raise stream.damage from None
             raise
-        before = stream.peek(self.body_start) if self.format.by_line else b""
+        self.format: Format = Unpadded(rows)
+        size = peek.size_with_padding(size)
+        self.body_start = self.head_start + size
+        before = stream.peek(size) if self.format.by_line else b""
         self.body_line = 1 + before.count(b"\n")
         self.beginning = head
+        self._certain = self._certain_bytes(head, size)
         self.identity = Identity(
-            stream.key, stream.stamp, head_checksum(head), checksum(stream.peek(self.body_start))
+            stream.key, stream.stamp, head_checksum(head), checksum(stream.peek(size))
         )
-        if stream.damage is not None and len(head) <= self.body_start:
+        if stream.damage is not None and len(head) <= size:
             raise stream.damage
-        self._directives = Directives(stream, self.format, before, options.limits.row_bytes)
+        if self._growing and not self.has_rows:
+            self._wait(self.beginning[size:])
+        self._directives = Directives(
+            stream, self.format, before, options.limits.row_bytes, self.head_start
+        )
+
+    def _certain_bytes(self, data: bytes, body: int) -> int:
+        """Return how much of the beginning is whole rows, and what stands before them."""
+        if not (self._growing or self._stream.damage is not None) or len(data) == HEAD_BYTES:
+            return len(data)
+        rows = data[body:]
+        all_of_them = replace(self._options.limits, rows=HEAD_BYTES)
+        cut = self.format.cut(rows, all_of_them, Tail.WAITING) if rows else None
+        return body + (cut.size if cut else 0)
 
     def __enter__(self) -> Self:
         return self
@@ -214,20 +167,25 @@ class Source:
         return self._stream.can_reopen
 
     @property
-    def waits(self) -> bool:
-        """Whether its last row waits for its end, because the input may still be written."""
-        return self._waits
+    def has_rows(self) -> bool:
+        """Whether there is a row for certain, whole or with more behind it."""
+        return (
+            self.body_start - self.head_start < self._certain or len(self.beginning) == HEAD_BYTES
+        )
 
-    def what_befell(self) -> str | None:
-        """Return what happened to the input while it was read, if anything is to be told."""
-        if self._waits:
-            return "is being written to: its last row waits for the next run"
-        return self._stream.what_befell()
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing stands behind what comes before the first row."""
-        return len(self._stream.peek(self.body_start + 1)) <= self.body_start < HEAD_BYTES
+    def notes(self) -> list[str]:
+        """Return what the user should know of the input, once it was read."""
+        notes = []
+        if self._padding:
+            notes.append(
+                f"passed over {counted(self._padding, 'NUL')} at the start of lines, as a crash, a "
+                "full disk or copytruncate leaves them"
+            )
+        if self.waiting is not None and not self._growing:
+            notes.append("is being written to: its last row waits for the next run")
+        elif happened := self._stream.what_befell():
+            notes.append(happened)
+        return notes
 
     def has(self, spans: Iterable[Span], sum_of: Callable[[bytes], bytes] = checksum) -> bool:
         """Return whether the input still has each of `spans`, which follow each other, as it was.
@@ -277,7 +235,9 @@ class Source:
             ChangedSourceError: The input ends before `start`.
             SourceError: The input is damaged; every whole row before the damage was yielded.
         """
-        if not self.beginning and not start:
+        if start <= self.body_start:
+            self._padding += self.head_start
+        if not self.beginning and start <= self.body_start:
             # If rows have come since, so has a header perhaps: they are for the next run.
             return
         header = self._directives.in_force_at(start)
@@ -288,7 +248,7 @@ class Source:
             if before != b"," and rest.lstrip().startswith(b","):
                 # Where the last element stood, the comma that came since ends no other one.
                 first_line -= 1
-        elif before != b"\n" and rest.partition(b"\n")[0].strip():
+        elif before not in (b"\n", NUL) and rest.partition(b"\n")[0].strip(_BLANK):
             # Had only the newline been missing, the row would have been whole.
             cut = Cut(0, fault=_CONTINUED, rest=LineEnd())
             header = self._directives.continued_by(rest)
@@ -308,6 +268,7 @@ class Source:
                 break
             block: Block | None
             if cut.fault is None:
+                self._padding += padding_in(data[: cut.size])
                 block = self._block(start, data[: cut.size], line, cut.elements, header)
                 header = self.format.directive(block.data) or header
                 data = data[cut.size :]
@@ -323,7 +284,7 @@ class Source:
             wanted = max(_FIRST_BYTES, cut.size + cut.size // 8)
         if self._stream.damage is not None:
             raise self._stream.damage
-        self._waits = bool(data) and not self._growing and self._grows
+        self._wait(data if self._grows and not self.format.ends_well(data) else b"")
         if not (self._grows or self.format.ends_well(data)):
             raise self._damaged(_CUT_OFF)
 
@@ -365,8 +326,8 @@ class Source:
 
         There is no block where the end may still be written.
         """
-        shown, data = data[: cut.size], data[cut.size :]
-        size, lines = len(shown), shown.count(b"\n")
+        size, lines = cut.size, data.count(b"\n", 0, cut.size)
+        shown, data = without_padding(data[:size]), data[size:]
         while cut.rest is not None:
             end = cut.rest.find(data)
             shown = (shown + data[:end])[:_SHOWN_BYTES]
@@ -377,6 +338,7 @@ class Source:
             data = self._stream.read()
             if not data:
                 if self._grows:
+                    self._wait(shown, size)
                     return None, data
                 if not self.format.by_line:
                     raise self._damaged(_CUT_OFF)
@@ -385,6 +347,12 @@ class Source:
         lines = lines if self.format.by_line else 1
         shown = shown[:_SHOWN_BYTES]
         return Block(self._seq, start, start + size, line, lines, shown, cut.fault), data
+
+    def _wait(self, row: bytes, size: int = 0) -> None:
+        """Note that a last row waits, of which this much is at hand, and `size` bytes are there."""
+        row = without_padding(row)
+        settle = self._options.settle_after if self._growing else None
+        self.waiting = WaitingRow(size or len(row), settle) if row.strip() else None
 
     def _block(
         self, start: int, data: bytes, first_line: int, elements: int = 0, header: bytes = b""

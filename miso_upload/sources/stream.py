@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import shlex
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,18 @@ class ByteStream:
     def what_befell(self) -> str | None:
         """Return what happened to the input while it was read, if anything."""
         return self._raw.what_befell()
+
+    def settled(self, seconds: float) -> bool:
+        """Whether the input was not written to for so many seconds, as far as that is known."""
+        written = self._raw.written_at or self._place.written_at()
+        return written is not None and time.time() - written >= seconds
+
+    def skip_nuls(self) -> int:
+        """Move on to the first byte that is no NUL, and return how many were passed."""
+        start = self.position
+        while self.peek(1) == b"\0":
+            self.read(len(self._ahead) - len(self._ahead.lstrip(b"\0")))
+        return self.position - start
 
     def peek(self, size: int) -> bytes:
         """Return the next `size` bytes without moving on, or all there are before end or damage."""

@@ -42,12 +42,21 @@ class Bunzip2(DecompressedMembers):
         return super().unpack(min(size, _MOST_AT_ONCE))
 
 
-class Unxz(DecompressedMembers):
+class LzmaMembers(DecompressedMembers):
+    """The contents of a stream that Python's `lzma` decompresses. See `Members`."""
+
+    errors = (lzma.LZMAError,)
+    piece = _PIECE_BYTES
+
+    def unpack(self, size: int) -> bytes:
+        """See `Members.unpack`."""
+        return super().unpack(min(size, _MOST_AT_ONCE))
+
+
+class Unxz(LzmaMembers):
     """The contents of an xz stream. See `Members`."""
 
     container = "xz stream"
-    errors = (lzma.LZMAError,)
-    piece = _PIECE_BYTES
 
     def begin(self) -> bool:
         """See `Members.begin`."""
@@ -56,10 +65,6 @@ class Unxz(DecompressedMembers):
             return False
         self.decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_MEMORY)
         return True
-
-    def unpack(self, size: int) -> bytes:
-        """See `Members.unpack`."""
-        return super().unpack(min(size, _MOST_AT_ONCE))
 
     def failure(self, error: Exception) -> ContainerError:
         """See `DecompressedMembers.failure`."""

@@ -7,10 +7,14 @@ import shlex
 import struct
 import zipfile
 import zlib
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from miso_upload.quoting import printable
 from miso_upload.sources.packed import ContainerError, DamageError
+from miso_upload.sources.zip_members import bounded_member
+
+if TYPE_CHECKING:
+    from miso_upload.sources.transcoding import Reads
 
 MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _CONTAINER = "zip archive"
@@ -47,7 +51,9 @@ class Unzip:
         try:
             archive = zipfile.ZipFile(file)
             member = _only_member(archive, quoted)
-            self._file = cast("zipfile.ZipExtFile", archive.open(member))
+            self._file: Reads = bounded_member(file, member) or cast(
+                "zipfile.ZipExtFile", archive.open(member)
+            )
         except _BROKEN as error:
             raise DamageError(_CONTAINER, _lowered(error)) from None
         except NotImplementedError:

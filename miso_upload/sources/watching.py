@@ -62,6 +62,11 @@ class WatchedInput(io.RawIOBase):
         self._seams: dict[str, tuple[int, bytes]] = {}
 
     @property
+    def written_at(self) -> float | None:
+        """When the file was last written to, as seconds since 1970; None if it is no file."""
+        return os.fstat(self._raw.fileno()).st_mtime if self.is_file else None
+
+    @property
     def grew(self) -> bool:
         """Whether the file was written to since it was opened, as far as a read has noticed."""
         return self.is_file and self._seen != self._begun

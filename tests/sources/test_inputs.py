@@ -1,4 +1,5 @@
 import os
+import socket
 import sys
 
 import pytest
@@ -119,21 +120,49 @@ def test_a_file_that_the_run_uses_is_an_input_where_the_user_names_it(folder):
     assert expand_inputs(["day/a"], own=["day/a"]) == (["day/a"], [])
 
 
-def test_links_in_a_folder_are_followed_to_files_only(folder):
+def test_links_in_a_folder_are_followed_and_those_that_lead_nowhere_are_for_opening_to_name(folder):
     make(folder, "day/a", "elsewhere/b")
     (folder / "day" / "link").symlink_to("../elsewhere/b")
     (folder / "day" / "nowhere").symlink_to("gone")
     (folder / "day" / "loop").symlink_to("loop")
 
-    assert expand_inputs(["day"])[0] == ["day/a", "day/link"]
+    assert expand_inputs(["day"])[0] == ["day/a", "day/link", "day/loop", "day/nowhere"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
+@pytest.mark.parametrize("name", ["day", "day/*"])
+def test_what_is_no_file_is_passed_over_by_name(folder, name):
+    make(folder, "day/a")
+    os.mkfifo(folder / "day" / "pipe")
+    (folder / "day" / "zero").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("day/socket")
+
+        assert expand_inputs([name]) == (
+            ["day/a"],
+            [
+                "day/pipe: left out, it is a named pipe (FIFO); to read it, name it itself",
+                "day/socket: left out, it is a socket",
+                "day/zero: left out, it is a device; to read it, name it itself",
+            ],
+        )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
+def test_a_pattern_that_matches_a_pipe_only_says_what_it_is(folder):
+    os.mkfifo(folder / "pipe")
+
+    assert refusal("p*").splitlines() == [
+        "p*: no file matches this pattern",
+        "pipe: left out, it is a named pipe (FIFO); to read it, name it itself",
+    ]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such pipes")
-def test_a_pipe_in_a_folder_is_not_waited_for(folder):
-    make(folder, "day/a")
-    os.mkfifo(folder / "day" / "pipe")
+def test_a_pipe_that_is_named_is_an_input(folder):
+    os.mkfifo(folder / "pipe")
 
-    assert expand_inputs(["day"])[0] == ["day/a"]
+    assert expand_inputs(["pipe"]) == (["pipe"], [])
 
 
 @pytest.mark.parametrize("names", [[], ["day/.hidden"], ["day/below/a"]])

@@ -1,0 +1,137 @@
+"""NULs at the start of lines are no part of any row, however many there are."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from miso_upload.formats import padding
+from miso_upload.formats.padding import size_with_padding, without_padding
+from miso_upload.sources import Source, first_rows
+
+from .reading import (
+    CUTS,
+    PIECES,
+    assert_kept_promises,
+    options,
+    read,
+    read_file,
+    read_source,
+    texts_of,
+    unpadded,
+)
+
+LOG = (
+    b'192.0.2.1 - - [10/Oct/2023:13:55:36 +0000] "GET /a HTTP/1.1" 200 12 "-" "x"\n'
+    b'192.0.2.2 - - [10/Oct/2023:13:55:37 +0000] "GET /b HTTP/1.1" 200 12 "-" "x"\n'
+)
+TEXTS = {
+    "jsonl": b'{"a":1}\n{"a":2}\n\n{"a":3}\n',
+    "csv": b'a,b\n1,2\n"3",5\n6,7\n',
+    "json": b'[\n{"a":1},\n{"a":2}\n]\n',
+    "log": LOG,
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("size", [1, 500, 70_000, 3_000_000])
+@pytest.mark.parametrize("where", ["first", "last", "every"])
+def test_rows_are_what_they_are_without_the_nuls(tmp_path, name, size, where):
+    text, nuls = TEXTS[name], b"\0" * size
+    padded = {
+        "first": nuls + text,
+        "last": text + nuls,
+        "every": nuls + text.replace(b"\n", b"\n" + nuls),
+    }[where]
+    path = tmp_path / f"x.{name}"
+    path.write_bytes(padded)
+
+    found = read_file(path, format=None if name == "log" else name)
+
+    expected = read(text, format=name)
+    assert (found.rows, found.reasons, found.damage) == (expected.rows, [], None)
+    with Source(str(path), options()) as opened:
+        read_source(opened)
+        assert any("at the start of lines" in note for note in opened.notes()) == (where != "last")
+
+
+@settings(deadline=None)
+@given(
+    data=texts_of(b"\0", b"\0\0\0", b"\n", b'{"a":1}', b'"a\nb",c', b'"', b",", b"1"),
+    pieces=PIECES, cuts=CUTS, name=st.sampled_from(["jsonl", "csv"]),
+    many=st.sampled_from([1, 3, 2**22]),
+)  # fmt: skip
+def test_any_padded_text_is_read_as_without_the_nuls(data, pieces, cuts, name, many):
+    data = b"a,b\n" + data
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(padding, "_MANY", many)
+
+        found = read(data, pieces, format=name, **cuts)
+
+    expected = read(unpadded(data), format=name)
+    if many > 3:
+        assert (found.rows, found.reasons) == (expected.rows, expected.reasons)
+    assert_kept_promises(data, found, **cuts)
+
+
+@given(data=texts_of(b"\0", b"\0\0", b"\n", b"a", b"bc"), share=st.floats(0, 1))
+def test_a_size_without_the_nuls_is_told_with_them(data, share):
+    clean = without_padding(data)
+    size = int(share * len(clean))
+
+    reached = size_with_padding(data, size)
+
+    assert clean == unpadded(data)
+    assert without_padding(data[:reached]) == clean[:size]
+    assert not (size and data[:reached].endswith(b"\n\0"))
+
+
+def test_reading_goes_on_behind_nuls_as_at_the_start_of_a_line(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b'{"a":1}\n' + b"\0" * 100)
+    end = read_file(path).blocks[-1].end
+    path.write_bytes(b'{"a":1}\n' + b"\0" * 200 + b'{"a":2}\n')
+
+    found = read_file(path, start=end, line=2)
+
+    assert (found.rows, found.rejections) == ([(2, {"a": 2})], [])
+
+
+def test_a_file_of_nothing_but_nuls_has_no_rows(tmp_path):
+    path = tmp_path / "x.log"
+    path.write_bytes(b"\0" * 5_000_000)
+
+    with Source(str(path), options()) as opened:
+        assert not opened.has_rows
+        assert read_source(opened).all == ([], [], None)
+
+
+def test_the_first_rows_behind_nuls_can_be_looked_at(tmp_path):
+    path = tmp_path / "x.log"
+    path.write_bytes(b"\0" * 3_000_000 + LOG.replace(b"\n", b"\n\0\0"))
+
+    with Source(str(path), options()) as opened:
+        assert len(first_rows(opened)) == 2
+
+
+def test_a_column_whose_name_begins_behind_nuls_has_its_name(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"\0\0a,b\n1,2\n")
+
+    assert read_file(path).values == [{"a": "1", "b": "2"}]
+
+
+def test_the_columns_of_a_log_are_obeyed_behind_nuls():
+    fields = b"#Fields: date time c-ip cs-uri-stem\n"
+    rows = b"2023-10-10 20:55:36 192.0.2.1 /a\n" * 3
+
+    found = read(b"\0\0" + fields + rows, [5], format="log", rows=1)
+
+    assert len(found.rows) == 3
+
+
+def test_a_nul_in_a_string_is_rejected_with_its_row():
+    row = json.dumps({"a": "x"}).encode().replace(b"x", b"\0")
+
+    assert [line for line, _ in read(row + b"\n", format="jsonl").reasons] == [1]
