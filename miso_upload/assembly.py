@@ -33,6 +33,7 @@ from miso_upload.errors import (
     InterruptedRunError,
     KeyRefusedError,
 )
+from miso_upload.file_roles import FileUse, files_of, own_files_of, refuse_shared_files
 from miso_upload.ledger import Ledger
 from miso_upload.listener import Listener
 from miso_upload.locking import Locked
@@ -44,12 +45,13 @@ from miso_upload.rejects import RejectsFile, rejects_path
 from miso_upload.report import Summary
 from miso_upload.report_file import write_report
 from miso_upload.settings import MOST_ROWS, Settings
+from miso_upload.sources import expand_inputs
 from miso_upload.stages import Input, Stages
 from miso_upload.stopping import StopReading, StopSignal
 from miso_upload.workers import InProcess, WorkerPool, worker_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from miso_upload.stages import Delivers
 
@@ -80,6 +82,7 @@ def upload(
     listener = listener or Listener()
     stop = stop or StopSignal()
     _check(settings)
+    refuse_shared_files(_files(settings, settings.inputs))
     with ExitStack() as stack:
         arrived = None
         if settings.sandbox:
@@ -87,8 +90,8 @@ def upload(
         recipe = Recipe(settings)
         try:
             with stop.reading():
-                own = _own_files(settings)
-                opened, gone = open_inputs(settings, own, recipe.transform, listener)
+                names = _inputs(settings, listener)
+                opened, gone = open_inputs(settings, names, recipe.transform, listener)
         except StopReading:
             raise InterruptedRunError(
                 "stopped by a signal before anything was read",
@@ -183,17 +186,34 @@ def _can_write(path: Path) -> bool:
     return os.access(path if path.exists() else path.parent, os.W_OK) and not path.is_dir()
 
 
-def _own_files(settings: Settings) -> list[str]:
-    """Return the files that a run uses and that are no history, wherever they lie."""
-    named = (
-        settings.mapping,
-        settings.transform,
-        settings.schema,
-        settings.rejects,
-        settings.report,
+def _inputs(settings: Settings, listener: Listener) -> list[str]:
+    """Return the inputs that the user's names stand for, none of which the run writes."""
+    own = [*own_files_of(settings), *_ledger_files(settings)]
+    names, left_out = expand_inputs(
+        settings.inputs,
+        own=[each.path for each in own],
+        allow_insecure_http=settings.allow_insecure_http,
     )
-    ledgers = settings.state_dir.glob(f"*{LEDGER_SUFFIX}*")
-    return [*filter(None, named), *map(str, ledgers)]
+    for note in left_out:
+        listener.noted(note)
+    refuse_shared_files(_files(settings, names))
+    return names
+
+
+def _files(settings: Settings, inputs: Iterable[str]) -> Iterator[FileUse]:
+    """Yield all files that a run uses: what the user names, and the ledgers."""
+    yield from files_of(settings, inputs)
+    yield from _ledger_files(settings)
+
+
+def _ledger_files(settings: Settings) -> Iterator[FileUse]:
+    """Yield the files of all ledgers, and those that this run makes."""
+    made: list[Path] = []
+    if settings.lasting:
+        path = _ledger_path(settings)
+        made = [path, *(path.with_name(path.name + end) for end in (".lock", "-wal", "-shm"))]
+    for each in dict.fromkeys([*made, *settings.state_dir.glob(f"*{LEDGER_SUFFIX}*")]):
+        yield FileUse("a file of the ledger", str(each), written=True)
 
 
 class _Rejects:
@@ -262,12 +282,16 @@ def _ledger(settings: Settings, stack: ExitStack) -> Ledger:
     if not settings.lasting:
         ledger = Ledger(None)
     else:
-        path = settings.state_dir / f"{_target_name(settings)}{LEDGER_SUFFIX}"
+        path = _ledger_path(settings)
         stack.enter_context(Locked(path))
         about = {"server": settings.server, "target": _target_label(settings)}
         ledger = Ledger(path, about)
     stack.callback(ledger.close)
     return ledger
+
+
+def _ledger_path(settings: Settings) -> Path:
+    return settings.state_dir / f"{_target_name(settings)}{LEDGER_SUFFIX}"
 
 
 def _target_label(settings: Settings) -> str:

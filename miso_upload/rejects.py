@@ -9,6 +9,7 @@ new length. So what a run that died wrote behind that length was not committed, 
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -47,6 +48,7 @@ class RejectsFile:
         self._known = 0 if known is None and ours else known
         self._before = 0
         self._file: int | None = None
+        self._mode: int | None = None
 
     @property
     def is_open(self) -> bool:
@@ -61,6 +63,8 @@ class RejectsFile:
         """
         with self._guarded():
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            if self._mode is not None and os.name == "posix":
+                os.fchmod(self._file, self._mode)
             length = os.lseek(self._file, 0, os.SEEK_END)
             known = self._known
             if known is not None and length > known and _is_ours(self._file, known):
@@ -79,6 +83,8 @@ class RejectsFile:
             with self.path.open("rb") as file:
                 if not all(line.startswith(start) for line in file):
                     return
+            # The file that takes its place has the mode that the user may have given to this one.
+            self._mode = stat.S_IMODE(self.path.stat().st_mode)
             self.path.unlink()
             self._known = 0
 

@@ -43,6 +43,7 @@ RANKS = (
     {
         "errors",
         "encoding",
+        "file_identity",
         "settings",
         "line_ranges",
         "accounting",
@@ -72,7 +73,7 @@ RANKS = (
         "workers",
         "inference",
     },
-    {"sandbox", "pipeline", "recipe", "preview"},
+    {"sandbox", "pipeline", "recipe", "preview", "file_roles"},
     {"assembly"},
     {"inspection"},
     {"cli"},

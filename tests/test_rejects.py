@@ -68,6 +68,17 @@ def test_what_is_judged_again_begins_a_new_file(path, open_file):
     assert lines_in(path) == [2]
 
 
+def test_a_file_that_is_replaced_keeps_the_mode_that_the_user_gave_it(path, open_file):
+    open_file(ours=True).add("a.jsonl", [rejection(1)])
+    path.chmod(0o640)
+
+    again = open_file(sys.maxsize, ours=True)
+    again.begin_anew("a.jsonl")
+    again.add("a.jsonl", [rejection(2)])
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
 @pytest.mark.parametrize(
     ("ours", "others"), [(False, "a.jsonl"), (True, "b.jsonl")], ids=["the user's", "of others"]
 )
