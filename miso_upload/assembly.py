@@ -9,7 +9,7 @@ import hashlib
 import os
 import signal
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -209,7 +209,8 @@ def _files(settings: Settings, inputs: Iterable[str]) -> Iterator[FileUse]:
 def _ledger_files(settings: Settings) -> Iterator[FileUse]:
     """Yield the files of all ledgers, and those that this run makes."""
     made: list[Path] = []
-    if settings.lasting:
+    # A server whose address cannot be read is refused later, with what is wrong.
+    with suppress(ValueError):
         path = _ledger_path(settings)
         made = [path, *(path.with_name(path.name + end) for end in (".lock", "-wal", "-shm"))]
     for each in dict.fromkeys([*made, *settings.state_dir.glob(f"*{LEDGER_SUFFIX}*")]):

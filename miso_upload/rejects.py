@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from miso_upload.encoding import JSONEncodeError, encode, readable
+from miso_upload.encoding import JSONDecodeError, JSONEncodeError, decode, encode, readable
 from miso_upload.errors import LedgerError
 from miso_upload.quoting import as_text, one_line
 from miso_upload.sources import local_name
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from miso_upload.records import Rejection
 
+_SPACES = bytes.maketrans(b"\t\r\n", b"   ")
 _OURS = b'{"source":'
 
 
@@ -151,7 +152,10 @@ def _read_at(descriptor: int, offset: int, size: int) -> bytes:
 
 
 def rejection_line(source: str, rejection: Rejection, *, row: bool = True) -> bytes:
-    """Return the line of the rejects file for one rejection, with its row or without."""
+    """Return the line of the rejects file for one rejection, with its row or without.
+
+    A row that is JSON is written as the text that it is in the source.
+    """
     reasons = [reason.text for reason in rejection.reasons]
     line: dict[str, Any] = {
         "source": source,
@@ -159,6 +163,10 @@ def rejection_line(source: str, rejection: Rejection, *, row: bool = True) -> by
         "by": rejection.by,
         "reasons": reasons,
     }
+    raw = _json_on_one_line(rejection.text) if row and rejection.text is not None else None
+    if raw is not None:
+        start = encode(readable(line)).removesuffix(b"}")
+        return one_line((start + b',"row":' + raw + b"}").decode()).encode() + b"\n"
     if row:
         line["row"] = rejection.row
     try:
@@ -167,6 +175,16 @@ def rejection_line(source: str, rejection: Rejection, *, row: bool = True) -> by
         # What could be read but not be written again is kept as text: better seen than lost.
         text = encode(readable({**line, "row": as_text(rejection.row)} if row else line))
     return one_line(text.decode()).encode() + b"\n"
+
+
+def _json_on_one_line(text: bytes) -> bytes | None:
+    """Return a JSON text on one line, or None if it is not JSON."""
+    try:
+        decode(text)
+    except JSONDecodeError:
+        return None
+    # In JSON, these stand between tokens only.
+    return text.translate(_SPACES).strip()
 
 
 def rejects_path(source: str) -> Path:

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from miso_upload.records import Block, Reason, Rejection
 
@@ -130,3 +130,9 @@ class Format(Protocol):
 
     def slices(self, block: Block) -> Iterator[Slice]:
         """Parse the rows of `block`, in order; blank lines are neither rows nor rejections."""
+
+    def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
+        """Return the JSON texts of the rows at `lines` as they are in `block`, by line.
+
+        Formats whose rows are not JSON have none.
+        """

@@ -22,7 +22,7 @@ from miso_upload.quoting import counted
 from miso_upload.records import Reason, Rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from miso_upload.formats.base import Limits
     from miso_upload.records import Block
@@ -111,6 +111,10 @@ class Delimited:
             else:
                 part, at = self._slice(lines, at, block.first_line, most, is_utf8=clean)
                 yield part
+
+    def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:  # noqa: ARG002
+        """See `Format.texts`: rows are made of cells, which hold the text itself."""
+        return {}
 
     def _usual_cells(self, lines: list[str]) -> list[list[str]] | None:
         """Return the cells of lines, if each of them is a row by itself and has all its cells."""
