@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from miso_upload import __version__
-from miso_upload.content_secret import SECRET_BYTES
+from miso_upload.content_secret import FILE_NAME, SECRET_BYTES
 from miso_upload.delivery import (
     UNPROVEN,
     Backoff,
@@ -34,6 +34,7 @@ from miso_upload.errors import (
     InterruptedRunError,
     KeyRefusedError,
 )
+from miso_upload.file_roles import FileUse, files_of, own_files_of, refuse_shared_files
 from miso_upload.ledger import Ledger
 from miso_upload.listener import Listener
 from miso_upload.opening import open_inputs
@@ -47,14 +48,15 @@ from miso_upload.report_file import write_report
 from miso_upload.resume import ResumeOptions
 from miso_upload.selecting import SelectingOptions
 from miso_upload.settings import MOST_ROWS, Settings
+from miso_upload.sources import expand_inputs
 from miso_upload.stages import Input, Stages
-from miso_upload.state import content_secret, existing_ledger, open_target
+from miso_upload.state import content_secret, existing_ledger, ledger_file, open_target
 from miso_upload.stopping import StopReading, StopSignal
 from miso_upload.targets import LEDGER_SUFFIX
 from miso_upload.workers import InProcess, WorkerPool, worker_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from miso_upload.stages import Delivers
     from miso_upload.state import AskForTarget
@@ -93,6 +95,7 @@ def upload(
     stop = stop or StopSignal()
     _check(settings)
     _check_statuses(settings)
+    refuse_shared_files(_files(settings, settings.inputs))
     with ExitStack() as stack:
         arrived = None
         if settings.sandbox:
@@ -101,8 +104,8 @@ def upload(
         recipe = Recipe(settings, _secret(settings, known))
         try:
             with stop.reading():
-                own = _own_files(settings)
-                opened, gone = open_inputs(settings, own, recipe.transform, listener)
+                names = _inputs(settings, listener)
+                opened, gone = open_inputs(settings, names, recipe.transform, listener)
         except StopReading:
             raise InterruptedRunError(
                 "stopped by a signal before anything was read",
@@ -194,17 +197,36 @@ def _can_write(path: Path) -> bool:
         return False
 
 
-def _own_files(settings: Settings) -> list[str]:
-    """Return the files that a run uses and that are no history, wherever they lie."""
-    named = (
-        settings.mapping,
-        settings.transform,
-        settings.schema,
-        settings.rejects,
-        settings.report,
+def _inputs(settings: Settings, listener: Listener) -> list[str]:
+    """Return the inputs that the user's names stand for, none of which the run writes."""
+    own = [*own_files_of(settings), *_ledger_files(settings)]
+    names, left_out = expand_inputs(
+        settings.inputs,
+        own=[each.path for each in own],
+        allow_insecure_http=settings.allow_insecure_http,
     )
-    ledgers = settings.state_dir.glob(f"*{LEDGER_SUFFIX}*")
-    return [*filter(None, named), *map(str, ledgers)]
+    for note in left_out:
+        listener.noted(note)
+    refuse_shared_files(_files(settings, names))
+    return names
+
+
+def _files(settings: Settings, inputs: Iterable[str]) -> Iterator[FileUse]:
+    """Yield all files that a run uses: what the user names, and the ledgers."""
+    yield from files_of(settings, inputs)
+    yield from _ledger_files(settings)
+
+
+def _ledger_files(settings: Settings) -> Iterator[FileUse]:
+    """Yield the files of all ledgers, and those that this run makes."""
+    made: list[Path] = []
+    # A server whose address cannot be read is refused later, with what is wrong.
+    with suppress(ConfigurationError):
+        path = ledger_file(settings)
+        made = [path, *(path.with_name(path.name + end) for end in (".lock", "-wal", "-shm"))]
+    made.append(settings.state_dir / FILE_NAME)
+    for each in dict.fromkeys([*made, *settings.state_dir.glob(f"*{LEDGER_SUFFIX}*")]):
+        yield FileUse("a file of the ledger", str(each), written=True)
 
 
 class _Rejects:

@@ -149,7 +149,7 @@ def _rejected_rows(
     with Source(name, options) as source:
         spans = iter(ledger.spans_with_rejections(scan))
         span: LedgerSpan | None = None
-        rows: dict[int, Any] = {}
+        rows: dict[int, tuple[Any, bytes | None]] = {}
         for rejection in ledger.rejections(scan):
             while span is None or rejection.line not in rows:
                 following = next(spans, None)
@@ -157,22 +157,23 @@ def _rejected_rows(
                     break
                 span = following
                 rows = _rows(source, span)
-            row = rows.get(rejection.line)
-            yield rejection_line(
-                source.name, Rejection(rejection.line, rejection.reasons, row, rejection.by)
-            )
+            row, text = rows.get(rejection.line, (None, None))
+            again = Rejection(rejection.line, rejection.reasons, row, rejection.by, text)
+            yield rejection_line(source.name, again)
 
 
-def _rows(source: Source, span: LedgerSpan) -> dict[int, Any]:
-    """Return the rows of a span as they are read now, by line."""
+def _rows(source: Source, span: LedgerSpan) -> dict[int, tuple[Any, bytes | None]]:
+    """Return the rows of a span as they are read now, each with its JSON text, by line."""
     block = source.again(span)
     if not span.checksum:
-        return {span.first_line: block.data[:200].decode(errors="replace")}
-    rows: dict[int, Any] = {}
-    for part in source.format.slices(block):
-        rows.update(zip(part.lines, part.rows, strict=True))
-        rows.update((rejection.line, rejection.row) for rejection in part.rejections)
-    return rows
+        return {span.first_line: (block.data[:200].decode(errors="replace"), None)}
+    parts = list(source.format.slices(block))
+    parsed = {line: row for part in parts for line, row in zip(part.lines, part.rows, strict=True)}
+    texts = source.format.texts(block, parsed)
+    return {
+        **{line: (row, texts.get(line)) for line, row in parsed.items()},
+        **{each.line: (each.row, None) for part in parts for each in part.rejections},
+    }
 
 
 def _matching(ledger: Ledger, names: Iterable[str], options: ReadingOptions) -> list[Scan]:

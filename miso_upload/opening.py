@@ -16,7 +16,6 @@ from miso_upload.formats import Limits
 from miso_upload.sources import (
     ReadingOptions,
     Source,
-    expand_inputs,
     first_time,
     in_rotation_order,
     shown_name,
@@ -24,7 +23,7 @@ from miso_upload.sources import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from miso_upload.listener import Listener
@@ -41,7 +40,7 @@ class Opened(NamedTuple):
 
 def open_inputs(
     settings: Settings,
-    own: Collection[str],
+    names: Sequence[str],
     look_at: Callable[[Source], object],
     listener: Listener,
 ) -> tuple[list[Opened], list[MisoUploadError]]:
@@ -50,8 +49,8 @@ def open_inputs(
     Standard input and pipes can be opened only once, so they are kept.
 
     Args:
-        settings: Which inputs, and how they are read.
-        own: Files that the run uses for something else.
+        settings: How they are read.
+        names: Which inputs, as `expand_inputs` returns them.
         look_at: Raises where an input cannot be used.
         listener: Is told what is left out.
 
@@ -63,11 +62,6 @@ def open_inputs(
         SourceError: There is no input, or one that was named itself cannot be read.
         ConfigurationError: One cannot be used.
     """
-    names, left_out = expand_inputs(
-        settings.inputs, own=own, allow_insecure_http=settings.allow_insecure_http
-    )
-    for note in left_out:
-        listener.noted(note)
     if not names:
         raise SourceError("nothing to upload; name a file, a pattern, or - for standard input")
     options = _reading(settings)

@@ -75,13 +75,15 @@ class Reason:
 class Rejection:
     """One row that is not sent: its line, the reasons, and the row as it was read.
 
-    Where Miso refused it, `row` is the record that was sent.
+    Where Miso refused it, `row` is the record that was sent. `text` is the JSON text of the row in
+    the source, if it is JSON there, so that a number keeps all its digits.
     """
 
     line: int
     reasons: tuple[Reason, ...]
     row: Any = field(repr=False)
     by: Literal["schema", "miso"] = "schema"
+    text: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from miso_upload.encoding import JSONEncodeError, encode, readable
+from miso_upload.encoding import JSONDecodeError, JSONEncodeError, decode, encode, readable
 from miso_upload.errors import LedgerError
 from miso_upload.quoting import as_text, one_line
 from miso_upload.sources import local_name
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from miso_upload.records import Rejection
 
+_SPACES = bytes.maketrans(b"\t\r\n", b"   ")
 _OURS = b'{"source":'
 _HASH_DIGITS = 16
 _USUAL_LONGEST_NAME = 255
@@ -50,6 +52,7 @@ class RejectsFile:
         self._known = 0 if known is None and ours else known
         self._before = 0
         self._file: int | None = None
+        self._mode: int | None = None
 
     @property
     def is_open(self) -> bool:
@@ -64,6 +67,8 @@ class RejectsFile:
         """
         with self._guarded():
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            if self._mode is not None and os.name == "posix":
+                os.fchmod(self._file, self._mode)
             length = os.lseek(self._file, 0, os.SEEK_END)
             known = self._known
             if known is not None and length > known and _is_ours(self._file, known):
@@ -82,6 +87,8 @@ class RejectsFile:
             with self.path.open("rb") as file:
                 if not all(line.startswith(start) for line in file):
                     return
+            # The file that takes its place has the mode that the user may have given to this one.
+            self._mode = stat.S_IMODE(self.path.stat().st_mode)
             self.path.unlink()
             self._known = 0
 
@@ -148,7 +155,10 @@ def _read_at(descriptor: int, offset: int, size: int) -> bytes:
 
 
 def rejection_line(source: str, rejection: Rejection, *, row: bool = True) -> bytes:
-    """Return the line of the rejects file for one rejection, with its row or without."""
+    """Return the line of the rejects file for one rejection, with its row or without.
+
+    A row that is JSON is written as the text that it is in the source.
+    """
     reasons = [reason.text for reason in rejection.reasons]
     line: dict[str, Any] = {
         "source": source,
@@ -156,6 +166,10 @@ def rejection_line(source: str, rejection: Rejection, *, row: bool = True) -> by
         "by": rejection.by,
         "reasons": reasons,
     }
+    raw = _json_on_one_line(rejection.text) if row and rejection.text is not None else None
+    if raw is not None:
+        start = encode(readable(line)).removesuffix(b"}")
+        return one_line((start + b',"row":' + raw + b"}").decode()).encode() + b"\n"
     if row:
         line["row"] = rejection.row
     try:
@@ -164,6 +178,16 @@ def rejection_line(source: str, rejection: Rejection, *, row: bool = True) -> by
         # What could be read but not be written again is kept as text: better seen than lost.
         text = encode(readable({**line, "row": as_text(rejection.row)} if row else line))
     return one_line(text.decode()).encode() + b"\n"
+
+
+def _json_on_one_line(text: bytes) -> bytes | None:
+    """Return a JSON text on one line, or None if it is not JSON."""
+    try:
+        decode(text)
+    except JSONDecodeError:
+        return None
+    # In JSON, these stand between tokens only.
+    return text.translate(_SPACES).strip()
 
 
 def rejects_path(source: str) -> Path:

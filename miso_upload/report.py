@@ -145,7 +145,8 @@ class Summary:
     def bottleneck(self) -> str | None:
         """Return what the run spent most of its time on, and what would help; None if it was short.
 
-        Whoever waits for Miso although few requests could be under way can have more of them.
+        More requests at once are suggested only where Miso accepted records: where it answers
+        nothing, or nothing well, more of them would not help.
         """
         spent = self.seconds_by_activity
         if self.seconds < _LONG or not spent:
@@ -153,16 +154,25 @@ class Summary:
         activity, seconds = max(spent.items(), key=lambda item: item[1])
         what = f"{seconds / self.seconds:.0%} of the time went into {_ACTIVITIES[activity]}"
         if activity == WAITING:
-            return (
-                f"{what}, which answered in {self._seconds_per_request:,.1f} s on average with "
-                f"{counted(self.concurrency, 'request')} at once; more --concurrency may help"
-            )
+            return f"{what}, {self._waiting()}"
         if activity == TRANSFORMING:
             return (
                 f"{what} ({counted(self.workers, 'worker')}); more --workers help where there are "
                 "processors"
             )
         return what
+
+    def _waiting(self) -> str:
+        """Return how Miso answered, after "waiting for Miso, "."""
+        average = self._seconds_per_request
+        if average is None:
+            return "which has not answered any request"
+        if self.totals.accepted <= self.before.accepted:
+            return "which accepted nothing in this run"
+        return (
+            f"which answered in {average:,.1f} s on average with "
+            f"{counted(self.concurrency, 'request')} at once; more --concurrency may help"
+        )
 
     @property
     def _was_turned_away(self) -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miso_upload.encoding import encode_pretty
 from miso_upload.errors import LedgerError
+from miso_upload.file_identity import identity_of
 
 if TYPE_CHECKING:
     from miso_upload.report import Summary
@@ -23,8 +26,10 @@ def write_report(path: str, summary: Summary) -> None:
     text = encode_pretty(summary.as_json())
     try:
         file = Path(path).resolve()
-        if file.exists() and not (file.is_file() and os.access(file.parent, os.W_OK)):
-            file.write_bytes(text)  # a pipe, a device, or a file that can have none beside it
+        if identity_of(path) is None:
+            Path(path).write_bytes(text)  # a pipe or a device
+        elif file.exists() and not os.access(file.parent, os.W_OK):
+            file.write_bytes(text)  # no file can be made beside it
         else:
             _replace(file, text)
     except OSError as error:
@@ -37,10 +42,14 @@ def write_report(path: str, summary: Summary) -> None:
 
 
 def _replace(path: Path, text: bytes) -> None:
-    """Let a file hold `text`, for its owner to read; it is as it was until all is on disk."""
+    """Let a file hold `text`; it is as it was until all is on disk.
+
+    A new file is for its owner to read; one that is there keeps its owner and its mode.
+    """
     descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=_BESIDE)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            _take_mode_of(path, descriptor)
             file.write(text)
             file.flush()
             os.fsync(descriptor)
@@ -48,3 +57,13 @@ def _replace(path: Path, text: bytes) -> None:
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise
+
+
+def _take_mode_of(path: Path, descriptor: int) -> None:
+    """Give a new file the owner and the mode of the one that it replaces, if there is one."""
+    if not path.exists() or os.name != "posix":
+        return
+    about = path.stat()
+    with suppress(OSError):
+        os.fchown(descriptor, about.st_uid, about.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(about.st_mode))

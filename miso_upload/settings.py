@@ -129,6 +129,10 @@ class Settings:
     leave the input."""
     report: str | None = None
 
+    # Where secrets were read from, so that nothing is written there
+    api_key_file: Path | None = None
+    anonymous_id_salt_file: Path | None = None
+
     @property
     def lasting(self) -> bool:
         """Whether what was done is remembered for the next run."""

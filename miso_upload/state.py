@@ -100,6 +100,18 @@ def existing_ledger(settings: Settings) -> Path | None:
     return None
 
 
+def ledger_file(settings: Settings) -> Path:
+    """Return where the ledger of the target is, or would be if it was made now.
+
+    Raises:
+        ConfigurationError: The server is no address.
+    """
+    wanted = _wanted(settings)
+    name = wanted.new_target or wanted.target or f"key-{wanted.key}"
+    made = settings.state_dir / ledger_name(wanted.server, name)
+    return existing_ledger(settings) or made
+
+
 def ledger_paths(state_dir: Path) -> list[Path]:
     """Return the ledgers in a state directory, one for each target, the latest used first."""
     found = state_dir.glob(f"*{LEDGER_SUFFIX}") if state_dir.is_dir() else ()

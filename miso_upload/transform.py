@@ -85,6 +85,7 @@ class Transform:
             if self._code is not None and work.rejections:
                 work.rejections = self._as_read(block, work.rejections)
         work.rejections.sort(key=lambda rejection: rejection.line)
+        work.rejections = with_texts(self._format, block, work.rejections)
         return Batch(
             seq=block.seq,
             start=block.start,
@@ -237,6 +238,18 @@ class Transform:
             replace(rejection, row=read.get(rejection.line, rejection.row))
             for rejection in rejections
         ]
+
+
+def with_texts(rows: Format, block: Block, rejections: list[Rejection]) -> list[Rejection]:
+    """Return `rejections` with the texts of their rows, in formats where a row is JSON.
+
+    What could not be parsed is shown as text already.
+    """
+    parsed = {each.line for each in rejections if not isinstance(each.row, str)}
+    texts = rows.texts(block, parsed) if parsed else {}
+    return (
+        [replace(each, text=texts.get(each.line)) for each in rejections] if texts else rejections
+    )
 
 
 def _changed(part: Slice, code: UserCode, work: _Work) -> Slice:

@@ -9,8 +9,7 @@ import pytest
 
 def self_signed(place):
     """Return a server's side of TLS for localhost, and the file with the certificate to trust."""
-    if shutil.which("openssl") is None:
-        pytest.skip("a certificate has to be made, and there is no openssl")
+    _skip_without_openssl()
     key, certificate = place / "key", place / "certificate"
     subprocess.run(
         [
@@ -24,3 +23,28 @@ def self_signed(place):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     return context, certificate
+
+
+def signed_by_private_authority(place):
+    """Return a server's side of TLS for localhost, and the file with its authority to trust."""
+    _skip_without_openssl()
+    authority, request, leaf = place / "authority.pem", place / "request", place / "leaf.pem"
+    names = place / "names"
+    names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
+    for command in (
+        ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=private",
+         "-keyout", place / "authority.key", "-out", authority),
+        ("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost",
+         "-keyout", place / "leaf.key", "-out", request),
+        ("x509", "-req", "-in", request, "-CA", authority, "-CAkey", place / "authority.key",
+         "-set_serial", "2", "-days", "2", "-extfile", names, "-out", leaf),
+    ):  # fmt: skip
+        subprocess.run(["openssl", *map(str, command)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(leaf, place / "leaf.key")
+    return context, authority
+
+
+def _skip_without_openssl():
+    if shutil.which("openssl") is None:
+        pytest.skip("a certificate has to be made, and there is no openssl")

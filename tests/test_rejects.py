@@ -68,6 +68,17 @@ def test_what_is_judged_again_begins_a_new_file(path, open_file):
     assert lines_in(path) == [2]
 
 
+def test_a_file_that_is_replaced_keeps_the_mode_that_the_user_gave_it(path, open_file):
+    open_file(ours=True).add("a.jsonl", [rejection(1)])
+    path.chmod(0o640)
+
+    again = open_file(sys.maxsize, ours=True)
+    again.begin_anew("a.jsonl")
+    again.add("a.jsonl", [rejection(2)])
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
 @pytest.mark.parametrize(
     ("ours", "others"), [(False, "a.jsonl"), (True, "b.jsonl")], ids=["the user's", "of others"]
 )
@@ -252,3 +263,96 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path):
         RejectsFile(tmp_path / "nowhere" / "rejects.jsonl").open()
     with pytest.raises(LedgerError, match="cannot be written"):
         RejectsFile(tmp_path).open()
+
+
+BIG = 2**64 + 1
+EXACT = [
+    b'{"n": 18446744073709551617}',
+    b'{"a": 1.10, "a": 1E5, "b": "\\u00e9"}',
+    b'\t{"a":\t[ 1,\r2 ]}  \r',
+    '{"text": "tab\\t, line\u2028end, \u0085 and \u202e"}'.encode(),
+    b"[" * 300 + b"]" * 300,
+    b"123456789012345678901234567890",
+    b"null",
+]
+
+
+@pytest.mark.parametrize("text", EXACT)
+def test_a_row_is_written_as_its_own_text(text):
+    line = rejection_line("a.jsonl", Rejection(1, BAD, {"other": 1}, text=text))
+
+    assert line.count(b"\n") == 1
+    assert line.decode().removesuffix("\n").isprintable()
+    assert json.loads(line)["row"] == json.loads(text)
+    spaces = bytes.maketrans(b"\t\r\n", b"   ")
+    assert not text.isascii() or text.translate(spaces).strip() in line
+
+
+@pytest.mark.parametrize("text", [b"{", b"{} {}", b"NaN", b'{"a": "\xff"}', b"[" * 2000])
+def test_a_text_that_is_no_json_leaves_the_row_as_it_was_shown(text):
+    line = rejection_line("a.jsonl", Rejection(1, BAD, "shown", text=text))
+
+    assert json.loads(line)["row"] == "shown"
+
+
+def test_a_row_is_left_out_with_its_text():
+    line = rejection_line("a.jsonl", Rejection(1, BAD, {}, text=b'{"ip": 1}'), row=False)
+
+    assert b"ip" not in line
+    assert "row" not in json.loads(line)
+
+
+@given(
+    st.recursive(
+        st.text() | st.integers() | st.booleans() | st.none(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=8,
+    ),
+    st.sampled_from([None, 0, 1, "\t"]),
+)
+def test_any_json_text_stays_what_it_says(value, indent):
+    text = json.dumps(value, ensure_ascii=False, indent=indent).encode(errors="surrogatepass")
+
+    line = rejection_line("a.json", Rejection(1, BAD, value, text=text))
+
+    assert line.count(b"\n") == 1
+    assert json.loads(line)["row"] == value or b"\xed" in text
+
+
+HISTORIES = {
+    "h.jsonl": "".join(f"{text}\n" for text in ("{{0}}", '{{"n": {0}, "m": 1.10}}')),
+    "h.json": '[{{"n": {0},\n "m": 1.10}}, 5\n , {{"n": {0}}}]',
+    "h.csv": "n,m\n{0},1.10\n",
+    "h.txt": '{{"n": {0}}}\n',
+}
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+@pytest.mark.parametrize("options", [(), ("--workers", "1"), ("--transform", "t.py")])
+def test_rejected_rows_have_the_digits_that_were_read(name, options, tmp_path, run):
+    (tmp_path / name).write_text(HISTORIES[name].format(BIG))
+    (tmp_path / "t.py").write_text("def transform(row):\n    return {**row, 'n': 0}\n")
+    format_ = ("--format", "jsonl") if name == "h.txt" else ()
+
+    run(name, *format_, "--sandbox", "--max-reject-rate", 1, "--rejects", "r", *options,
+        cwd=tmp_path)  # fmt: skip
+
+    rows = [json.loads(line)["row"] for line in (tmp_path / "r").read_text().splitlines()]
+    assert rows[0] in ({"n": BIG, "m": 1.1}, {"n": str(BIG), "m": "1.10"}, {"n": BIG}, "{0}")
+    assert str(BIG) in (tmp_path / "r").read_text()
+    assert "e+19" not in (tmp_path / "r").read_text()
+
+
+def test_rejected_rows_are_printed_again_with_the_digits_that_were_read(tmp_path, run):
+    (tmp_path / "h.json").write_text(HISTORIES["h.json"].format(BIG))
+    upload = ("h.json", "--server", "http://127.0.0.1:9", "--max-reject-rate", 1)
+    run(*upload, cwd=tmp_path, env={**os.environ, "MISO_API_KEY": "k"})
+
+    printed = run("rejects", "h.json", cwd=tmp_path).stdout
+
+    assert printed == (tmp_path / "h.json.rejects.jsonl").read_text()
+    assert [json.loads(line)["row"] for line in printed.splitlines()] == [
+        {"n": BIG, "m": 1.1},
+        5,
+        {"n": BIG},
+    ]

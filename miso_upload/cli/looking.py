@@ -101,6 +101,7 @@ def sandbox_command(
     quiet: bool,
 ) -> None:  # fmt: skip
     """Serve Miso's interaction endpoint on this machine, for rehearsals without a key."""
+    from miso_upload.file_roles import FileUse, refuse_shared_files
     from miso_upload.quoting import counted
     from miso_upload.sandbox import Sandbox, parse_faults, serve
     from miso_upload.schema import schema_of
@@ -117,6 +118,9 @@ def sandbox_command(
             err=True,
         )
 
+    if store is not None and schema is not None:
+        written = FileUse("--store", str(store), written=True, remedy="name two files")
+        refuse_shared_files([written, FileUse("--schema", schema)])
     sandbox = Sandbox(
         port=port,
         store=store,

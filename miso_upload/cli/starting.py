@@ -61,6 +61,7 @@ def init_command(
     from miso_upload.timestamps import TimestampReader
 
     TimestampReader(timezone)
+    _refuse_to_overwrite_input(file, output)
     if output != _STDOUT and not force and Path(output).exists():
         raise ConfigurationError(
             f"{output} is there already; --force overwrites it, and -o names another file"
@@ -149,6 +150,22 @@ def _opened(file: str, options: dict[str, Any], *, rows: int) -> Source:
     if not names:
         raise SourceError(f"{shown_name(file)}: is a rejects file of ours, and no history")
     return Source(names[0], ReadingOptions(**options, limits=Limits(rows=rows)))
+
+
+def _refuse_to_overwrite_input(file: str, output: str) -> None:
+    from miso_upload.file_roles import FileUse, refuse_shared_files
+    from miso_upload.sources import expand_inputs, is_remote
+
+    if output == _STDOUT:
+        return
+    names = [file] if is_remote(file) else expand_inputs((file,))[0]
+    remedy = "name another file with -o"
+    refuse_shared_files(
+        [
+            FileUse("--output", output, written=True, remedy=remedy),
+            *(FileUse("an input", name) for name in names if not is_remote(name)),
+        ]
+    )
 
 
 def _write(output: str, text: str) -> None:

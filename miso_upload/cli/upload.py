@@ -342,7 +342,7 @@ def settings_from(options: dict[str, Any]) -> Settings:
     """
     from miso_upload.settings import Settings
 
-    salt_file, key_file = options.pop("anonymous_id_salt_file"), options.pop("api_key_file")
+    salt_file, key_file = options.get("anonymous_id_salt_file"), options.get("api_key_file")
     if options["state_dir"] is None:
         del options["state_dir"]
     needs_key = not (options["dry_run"] or options["sandbox"])

@@ -23,6 +23,7 @@ import urllib3.exceptions as transport
 from requests.adapters import HTTPAdapter
 
 from miso_upload import __version__
+from miso_upload.authorities import VARIABLES, trusted_authorities
 from miso_upload.delivery.answers import Answer
 from miso_upload.delivery.wire import Wire, WiredConnection
 from miso_upload.encoding import JSONDecodeError, decode
@@ -193,7 +194,7 @@ class Client:
         if isinstance(error, requests.exceptions.SSLError):
             return (
                 f"no secure connection to {self.host}: {_kind(cause)}; check its certificate, and "
-                "REQUESTS_CA_BUNDLE if your own authority has signed it"
+                f"{_authorities_variable()} if your own authority has signed it"
             )
         if isinstance(cause, transport.TimeoutError):
             return f"{self.host} did not accept a connection in time; check the network"
@@ -202,7 +203,10 @@ class Client:
         if isinstance(error, ValueError | transport.LocationValueError):
             return f"no request could be made to {self.host}; check HTTPS_PROXY, --server"
         if not isinstance(error, requests.RequestException):
-            return f"no secure connection to {self.host}: {_kind(error)}; check REQUESTS_CA_BUNDLE"
+            return (
+                f"no secure connection to {self.host}: {_kind(error)}; check "
+                f"{_authorities_variable()}"
+            )
         return f"no request could be made to {self.host}: {type(error).__name__}"
 
     def _why_no_proxy(self, cause: BaseException) -> str:
@@ -239,6 +243,9 @@ class _Session(requests.Session):
         self.headers["Accept"] = "application/json"
         # Without this, requests would look for a password of the host in ~/.netrc.
         self.auth = _no_other_credentials
+        authorities = trusted_authorities()
+        if authorities is not None:
+            self.verify = authorities.path
         # A proxy has no business between this machine and itself, and would be shown the key.
         if target.loopback and not target.encrypted:
             self.trust_env = False
@@ -332,6 +339,12 @@ def _kind(error: BaseException) -> str:
         inner = seen.args[-1] if seen.args and isinstance(seen.args[-1], BaseException) else None
         seen = inner or seen.__cause__ or seen.__context__
     return type(error).__name__
+
+
+def _authorities_variable() -> str:
+    """Return the variable that names the trusted authorities, or the one to set."""
+    authorities = trusted_authorities()
+    return authorities.variable if authorities else VARIABLES[0]
 
 
 def _retry_after(text: str | None, date: str | None) -> float | None:

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from typing import TypeAlias
 
     from miso_upload.records import Block, Reason, Rejection
@@ -135,6 +135,12 @@ class Format(Protocol):
 
     def ends_well(self, rest: bytes) -> bool:
         """Return whether a source may end with `rest` behind its last block."""
+
+    def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
+        """Return the JSON texts of the rows at `lines` as they are in `block`, by line.
+
+        Formats whose rows are not JSON have none.
+        """
 
     def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:
         """Parse the rows of `block`, in order; blank lines are neither rows nor rejections.

@@ -22,7 +22,7 @@ from miso_upload.formats.lines import cut_lines, too_long
 from miso_upload.formats.row_ends import RowEnds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from miso_upload.formats.base import IsRecord, Limits
     from miso_upload.formats.dialect import Dialect
@@ -98,6 +98,10 @@ class Delimited:
                 height, end = len(some), start + sum(map(len, some))
             yield part
             at, start = at + height, end
+
+    def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:  # noqa: ARG002
+        """See `Format.texts`: rows are made of cells, which hold the text itself."""
+        return {}
 
     def _usual_slice(self, data: bytes, first_line: int, height: int) -> Slice | None:
         """Return lines as a slice, if each of them is a row by itself and has all its cells."""

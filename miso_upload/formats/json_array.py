@@ -19,7 +19,7 @@ from miso_upload.formats.lines import row_too_long
 from miso_upload.records import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from miso_upload.formats.base import IsRecord, Limits
     from miso_upload.records import Block
@@ -197,6 +197,11 @@ class JsonArray:
             some = rows[start : start + SLICE_ROWS]
             first = block.first_line + start
             yield Slice(some, range(first, first + len(some)))
+
+    def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
+        """See `Format.texts`."""
+        spans = enumerate(elements(block.data + b"]"), block.first_line)
+        return {line: block.data[each.start : each.end] for line, each in spans if line in lines}
 
 
 def _decoded(data: bytes) -> list[Any] | None:

@@ -9,7 +9,7 @@ from miso_upload.formats.json_rows import parse_rows
 from miso_upload.formats.lines import cut_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from miso_upload.formats.base import Cut, IsRecord, Limits, Slice, Tail
     from miso_upload.records import Block
@@ -45,3 +45,8 @@ class JsonLines:
             texts.pop()
         lines = range(block.first_line, block.first_line + len(texts))
         return parse_rows(texts, lines, self.row_bytes)
+
+    def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
+        """See `Format.texts`."""
+        texts = block.data.split(b"\n")
+        return {line: texts[line - block.first_line] for line in lines}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from miso_upload.formats.base import Cut, Tail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from miso_upload.formats.base import Format, IsRecord, Limits, Slice
     from miso_upload.records import Block
@@ -139,6 +139,12 @@ class Unpadded:
     def ends_well(self, rest: bytes) -> bool:
         """See `Format.ends_well`."""
         return self.rows.ends_well(without_padding(rest))
+
+    def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
+        """See `Format.texts`."""
+        if _has_padding(block.data):
+            block = replace(block, data=without_padding(block.data))
+        return self.rows.texts(block, lines)
 
     def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:
         """See `Format.slices`."""

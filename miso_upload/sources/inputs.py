@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import SourceError
+from miso_upload.file_identity import identity_of
 from miso_upload.sources.names import STDIN, is_remote, shown_name
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def expand_inputs(
         SourceError: A name is no file, or nothing stands behind a pattern or directory.
         ConfigurationError: A name is a URL, and what reads those is not installed.
     """
-    ours = {os.path.abspath(path) for path in own}  # noqa: PTH100 -- keeps links as they are
+    ours = {identity_of(path) for path in own} - {None}
     left_out: dict[str, None] = {}
     inputs: dict[str, None] = {}
     for name in names:
@@ -51,7 +52,7 @@ def expand_inputs(
         for path in files:
             if path.endswith(REJECTS_SUFFIX):
                 left_out[f"{shown_name(path)}: left out, it is a rejects file of ours"] = None
-            elif path != name and os.path.abspath(path) in ours:  # noqa: PTH100
+            elif path != name and ours and identity_of(path) in ours:
                 left_out[f"{path}: left out, this run uses it for something else"] = None
             else:
                 inputs[path] = None

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from miso_upload.authorities import trusted_authorities
 from miso_upload.errors import ConfigurationError, SourceError, UnreachableSourceError
 from miso_upload.sources.names import WEB_SCHEMES, shown_name
 from miso_upload.sources.waiting import in_thread
@@ -100,7 +101,7 @@ def location_of(name: str, *, allow_insecure_http: bool = False) -> Location:
     config: Any = {} if endpoint is None else {"endpoint": endpoint}
     if endpoint is not None:
         _refuse_unencrypted(endpoint, endpoint, allow=allow_insecure_http)
-    client: Any = {**_CLIENT, "allow_http": endpoint is not None}
+    client = _client(allow_http=endpoint is not None)
     try:
         store = obstore.store.from_url(
             f"{scheme}://{bucket}", client_options=client, retry_config=_RETRIES, config=config
@@ -108,6 +109,13 @@ def location_of(name: str, *, allow_insecure_http: bool = False) -> Location:
     except _FAILED as error:
         raise explained(scheme, shown, error) from None
     return Location(scheme, store, key, shown)
+
+
+def _client(*, allow_http: bool) -> Any:  # noqa: ANN401 -- obstore's own type
+    """Return how connections are made; the user's authorities are trusted beside the system's."""
+    authorities = trusted_authorities()
+    trusted = {} if authorities is None else {"root_certificate": authorities.text()}
+    return {**_CLIENT, "allow_http": allow_http, **trusted}
 
 
 def names_like(name: str, *, allow_insecure_http: bool = False) -> list[str]:
@@ -255,7 +263,10 @@ _SIGNS = (
     (
         r"certificate|InvalidContentType|CorruptMessage|TLS",
         False,
-        "the connection cannot be made secure (TLS); check the address and the certificate",
+        (
+            "the connection cannot be made secure (TLS); check the address and the certificate, "
+            "and REQUESTS_CA_BUNDLE if your own authority has signed it"
+        ),
     ),
 )
 
@@ -269,7 +280,7 @@ def _on_the_web(name: str, scheme: str, shown: str, *, allow_insecure_http: bool
     if not host:
         raise SourceError(f"{shown}: names no server")
     _refuse_unencrypted(address, shown, allow=allow_insecure_http)
-    client: Any = {**_CLIENT, "allow_http": scheme == "http"}
+    client = _client(allow_http=scheme == "http")
     try:
         # The store is the whole address: nothing of it is taken apart and put together again.
         store = obstore.store.HTTPStore(

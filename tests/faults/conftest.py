@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from conftest import row, write_rows
 
 from miso_upload import assembly
+from miso_upload.authorities import VARIABLES
 from miso_upload.cli.commands import program
 from miso_upload.delivery import Backoff
 
@@ -25,7 +26,7 @@ COUNTS = ("rows", "accepted", "rejected", "unknown", "pending", "duplicates")
 
 @pytest.fixture(autouse=True)
 def _no_proxies_from_outside(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "REQUESTS_CA_BUNDLE"):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", *VARIABLES):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("MISO_API_KEY", KEY)

@@ -40,6 +40,17 @@ sys.meta_path.insert(0, Knocks())
 """
 
 
+LONG_RUN_WITH_SHORT_PATIENCE = """
+import functools
+from miso_upload import assembly, pipeline, report
+from miso_upload.__main__ import main
+
+report._LONG = 0.0
+assembly.PipelineOptions = functools.partial(pipeline.PipelineOptions, patience=0.1)
+main()
+"""
+
+
 @pytest.fixture
 def environ(case, sandbox, monkeypatch):
     """Return the environment of a process of its own that uploads the history."""
@@ -142,6 +153,28 @@ def test_a_second_signal_ends_it_at_once(number, case, started):
     assert case.status()["unknown"] == 3
     finish(case)
     assert case.status()["duplicates"] == 3
+
+
+def test_a_long_run_that_is_stopped_before_the_first_answer_has_its_report(case, sandbox, environ):
+    sandbox.faults = Faults(latency=60)
+    report = case.place / "report.json"
+    arguments = command(case, sandbox, "--report", report)[3:]
+    with subprocess.Popen(
+        [sys.executable, "-c", LONG_RUN_WITH_SHORT_PATIENCE, *map(str, arguments)],
+        env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        while not case.arrived():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        shown, said = process.communicate(timeout=20)
+
+    assert process.returncode == 143, said
+    assert "which has not answered any request" in shown
+    written = json.loads(report.read_text())
+    assert (written["exit_code"], written["requests"]) == (143, 0)
+    assert written["seconds_per_request"] is None
+    sandbox.faults = Faults()
+    finish(case)
 
 
 def test_a_signal_after_the_end_of_the_run_changes_nothing(case):

@@ -22,7 +22,7 @@ from miso_upload.formats.lines import cut_lines, row_too_long
 from miso_upload.records import Reason, Rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from miso_upload.formats.access_log.layout import Layout, Piece
     from miso_upload.formats.base import Cut, IsRecord, Limits, Tail
@@ -101,6 +101,10 @@ class AccessLog:
         for start in range(0, len(texts), most):
             end = start + most
             yield reading.slice_of(texts[start:end], numbers[start:end])
+
+    def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:  # noqa: ARG002
+        """See `Format.texts`: rows are made of cells, which hold the text itself."""
+        return {}
 
     def _too_long(self, block: Block) -> dict[int, Rejection]:
         reason = (row_too_long(self.row_bytes),)
