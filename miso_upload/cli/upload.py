@@ -282,17 +282,20 @@ _JUDGING = (
 @resuming(
     "--already-sent",
     type=click.Choice(["leave-out", "send"]),
-    help="Whether to send records that Miso has, such as those of an overlapping export.",
+    default="leave-out",
+    help="Records that Miso has, as of an overlapping export. Default: leave-out.",
 )
 @resuming(
     "--changed",
     type=click.Choice(["leave-out", "send"]),
-    help="Whether to send records whose natural key Miso has with other content.",
+    default="leave-out",
+    help="Records whose natural key Miso has with other content. Default: leave-out.",
 )
 @resuming(
     "--changed-mapping",
     type=click.Choice(["stop", "send", "continue"]),
-    help="What to do if rows that were sent come out differently under the options of now.",
+    default="stop",
+    help="If rows that were sent come out differently under other options. Default: stop.",
 )
 @resuming("--restart", is_flag=True, help="Forget what was sent from the inputs, and send it all.")
 @showing(
