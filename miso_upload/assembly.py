@@ -25,6 +25,7 @@ from miso_upload.delivery import (
     DeliveryOptions,
     Pace,
     Rehearsal,
+    Remembering,
     Target,
     Throttle,
 )
@@ -169,7 +170,8 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError(f"--chunk-size: must be from 1 to {MOST_ROWS:,}")
     if not 0 <= settings.max_reject_rate <= 1:
         raise ConfigurationError("--max-reject-rate: must be from 0 to 1, as in 0.1 for 10%")
-    if sum((settings.dry_run, settings.server_dry_run, settings.sandbox)) > 1:
+    modes = (settings.dry_run, settings.server_dry_run, settings.sandbox, settings.remember)
+    if sum(modes) > 1:
         raise ConfigurationError(
             "--dry-run, --server-dry-run and --sandbox exclude each other; choose one"
         )
@@ -271,6 +273,8 @@ def _check_statuses(settings: Settings) -> None:
 
 
 def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Delivers:
+    if settings.remember:
+        return Remembering()
     if settings.dry_run:
         return Rehearsal(settings.max_chunk_bytes)
     target = Target(
@@ -345,6 +349,7 @@ def _pipeline_options(settings: Settings) -> PipelineOptions:
             restart=settings.restart,
             changed_mapping=settings.changed_mapping,
             hold_unknown=settings.on_unknown == "hold",
+            remember=settings.remember,
         ),
         selecting=SelectingOptions(
             send_already_sent=settings.already_sent == "send",
@@ -352,6 +357,7 @@ def _pipeline_options(settings: Settings) -> PipelineOptions:
             hold_unknown=settings.on_unknown == "hold",
         ),
         forecasts=settings.dry_run,
+        remembers=settings.remember,
         after_signal=_AFTER_SIGNAL if settings.lasting else "",
     )
 
@@ -372,6 +378,8 @@ def _mode(settings: Settings) -> str:
         return "dry-run"
     if settings.server_dry_run:
         return "server-dry-run"
+    if settings.remember:
+        return "remember"
     return "sandbox" if settings.sandbox else "upload"
 
 

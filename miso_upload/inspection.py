@@ -57,9 +57,9 @@ def statuses(state_dir: Path, names: Iterable[str], options: ReadingOptions) -> 
     found: list[Status] = []
     missing = dict.fromkeys(map(shown_name, names))
     for path in ledger_paths(state_dir):
-        with closing(_opened(path)) as ledger:
+        with closing(opened(path)) as ledger:
             about = ledger.about()
-            scans = ledger.scans.all() if not names else _matching(ledger, names, options)
+            scans = ledger.scans.all() if not names else matching(ledger, names, options)
             found += [_status(ledger, scan, about) for scan in scans]
         for scan in scans:
             missing.pop(scan.name, None)
@@ -123,8 +123,8 @@ def rejections_again(state_dir: Path, name: str, options: ReadingOptions) -> Ite
     """
     shown = shown_name(name)
     for path in ledger_paths(state_dir):
-        with closing(_opened(path)) as ledger:
-            for scan in _matching(ledger, [name], options):
+        with closing(opened(path)) as ledger:
+            for scan in matching(ledger, [name], options):
                 if is_remote(name) or Path(name).exists():
                     yield from _rejected_rows(ledger, scan, name, options)
                 else:
@@ -134,7 +134,7 @@ def rejections_again(state_dir: Path, name: str, options: ReadingOptions) -> Ite
     raise LedgerError(f"{shown}: nothing is known of it; 'miso-upload status' lists what is")
 
 
-def _opened(path: Path) -> Ledger:
+def opened(path: Path) -> Ledger:
     """Open a ledger to read it; one of version 0.1 is brought up to date first."""
     ledger = Ledger.to_read(path)
     if ledger is not None:
@@ -176,7 +176,7 @@ def _rows(source: Source, span: LedgerSpan) -> dict[int, tuple[Any, bytes | None
     }
 
 
-def _matching(ledger: Ledger, names: Iterable[str], options: ReadingOptions) -> list[Scan]:
+def matching(ledger: Ledger, names: Iterable[str], options: ReadingOptions) -> list[Scan]:
     """Return the scans of the sources that lie at these paths or have their content now."""
     found: dict[int, Scan] = {}
     for name in names:

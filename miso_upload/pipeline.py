@@ -56,6 +56,7 @@ class PipelineOptions:
         abandon_unknown: Unknown records are not sent again, by no later run either.
         resume: How sources are resumed.
         selecting: What is sent although Miso may have it.
+        remembers: Nothing is sent, and all records are noted as already sent.
         forecasts: Nothing is sent; what would be sent counts as sent for the inputs that follow.
         after_signal: What to say of going on after a signal.
         patience: How long to wait for deliveries when the run is interrupted, in seconds.
@@ -68,6 +69,7 @@ class PipelineOptions:
     abandon_unknown: bool = False
     resume: ResumeOptions = field(default_factory=ResumeOptions)
     selecting: SelectingOptions = field(default_factory=SelectingOptions)
+    remembers: bool = False
     forecasts: bool = False
     after_signal: str = ""
     patience: float = 30.0
@@ -388,6 +390,7 @@ class Pipeline:
             rejections=new,
             abandon_unknown=self._options.abandon_unknown,
             forecasts=self._options.forecasts,
+            remembers=self._options.remembers,
             rejects_file=rejects_file,
         )
         try:

@@ -312,6 +312,9 @@ class Summary:
             return
         yield self.totals.as_sentence() + ("" if self.balanced else "   DOES NOT ADD UP")
         yield from self._origins()
+        if self.mode == "remember":
+            yield f"{_INDENT}{now.already_sent:,} are noted as sent; nothing was sent"
+            return
         waiting = self.totals.pending + self.totals.unknown
         nothing_sent = not (now.accepted or now.rejected or now.skipped)
         if now.rows and nothing_sent and not waiting:

@@ -42,11 +42,13 @@ class ResumeOptions:
         changed_mapping: What to do where rows of the source were sent under other options: stop,
             send the records that come out differently, or continue behind what was read.
         hold_unknown: Records with an unknown outcome are not sent again.
+        remember: Miso has all records of the source, whatever is proven.
     """
 
     restart: bool = False
     changed_mapping: Literal["stop", "send", "continue"] = "stop"
     hold_unknown: bool = False
+    remember: bool = False
 
 
 @dataclass(slots=True)
@@ -180,10 +182,12 @@ class Resumer:
         candidates: Sequence[Scan],
         compare: Callable[[int], Comparison],
     ) -> Start:
-        for scan in candidates:
+        keyless = [scan for scan in candidates if scan.keyless]
+        for scan in keyless:
             totals = self._ledger.totals(scan)
-            if scan.keyless and (totals.accepted or totals.unknown):
+            if (totals.accepted or totals.unknown) and not self._options.remember:
                 raise UnprovenSourceError(_unproven(name, scan, totals.accepted))
+        self._ledger.give_up_keyless(keyless)
         before = self._ledger.scans.of_key(source.identity.key)
         if before and before[0].job != job and _is_at_miso(self._ledger, before[0]):
             self._compare(name, before[0], job, compare(_ALL))

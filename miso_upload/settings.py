@@ -112,6 +112,8 @@ class Settings:
     """The name of a target that is new on this server; repeated, the same as `target`."""
     rotated_key: bool = False
     """The key is a new one of `target`: accept it, and remember its fingerprint."""
+    remember: bool = False
+    """Note the records as sent, without sending them: Miso has them already."""
     restart: bool = False
     """Forget what was sent from the inputs, and send all of their records."""
     already_sent: Literal["leave-out", "send"] = "leave-out"

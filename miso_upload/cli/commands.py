@@ -24,6 +24,8 @@ _HOMES = {
     "schema": Home("looking", "Print the schema of a record."),
     "status": Home("looking", "Show what became of each source."),
     "rejects": Home("looking", "Print rejected rows again."),
+    "remember": Home("remember", "Note records as sent, without sending them."),
+    "forget": Home("remember", "Forget what was sent from a source."),
     "ledger": Home("ledger", "Move a ledger to another machine."),
     "sandbox": Home("looking", "Serve a local double of Miso."),
 }

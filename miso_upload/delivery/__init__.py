@@ -5,6 +5,7 @@ from miso_upload.delivery.client import Client, Target
 from miso_upload.delivery.deliverer import Deliverer, DeliveryOptions
 from miso_upload.delivery.pool import DeliveryPool
 from miso_upload.delivery.rehearsal import Rehearsal
+from miso_upload.delivery.remembering import Remembering
 from miso_upload.delivery.retry import Backoff, Pace
 from miso_upload.delivery.throttle import Throttle
 
@@ -17,6 +18,7 @@ __all__ = [
     "DeliveryPool",
     "Pace",
     "Rehearsal",
+    "Remembering",
     "Target",
     "Throttle",
 ]

@@ -70,6 +70,7 @@ class Settlement:
         leftover: Which records of a known span were to be sent; None if it is a new one.
         rejections: Those that are new (see `Ledger.unseen`).
         abandon_unknown: Unknown records will not be sent again.
+        remembers: Accepted records were not sent now, but are at Miso already.
         forecasts: Pending records count as accepted for the sources that follow.
         rejects_file: The rejects file and its length with these rejections in it.
     """
@@ -81,12 +82,18 @@ class Settlement:
     rejections: Sequence[Rejection]
     abandon_unknown: bool = False
     forecasts: bool = False
+    remembers: bool = False
     rejects_file: tuple[Path, int] | None = None
 
     @property
     def partial(self) -> bool:
         """Whether only some rows of the span are meant, and the others were settled before."""
         return self.leftover is not None and not self.leftover.everything
+
+    @property
+    def remembered(self) -> int:
+        """Return how many records are noted as sent without having been sent now."""
+        return self.receipt.accepted if self.remembers else 0
 
     @property
     def unknown_lines(self) -> list[int]:

@@ -33,7 +33,8 @@ _COUNTED = (
     "UPDATE spans SET state = :state, rows = rows * :kept + :rows, "
     "accepted = accepted * :kept + :accepted, already_sent = already_sent * :kept + :already_sent, "
     "skipped = skipped * :kept + :skipped, rejected = rejected * :kept + :rejected, "
-    "changed = changed * :kept + :changed, unknown = :unknown, pending = :pending, "
+    "changed = changed * :kept + :changed, remembered = remembered + :remembered, "
+    "unknown = :unknown, pending = :pending, "
     "duplicates = duplicates + :duplicates, unknown_lines = :unknown_lines, "
     "pending_lines = :pending_lines, run_id = :run, changed_at = :now "
     "WHERE scan_id = :scan AND start = :start"
@@ -166,6 +167,14 @@ class Ledger:
                 forgotten += accepted
         return forgotten
 
+    def give_up_keyless(self, scans: Iterable[Scan]) -> None:
+        """Note that nothing will prove which rows these scans of version 0.1 have read."""
+        with self._db.transaction():
+            for scan in scans:
+                self.scans.retire(scan.id)
+                self._db.change("UPDATE scans SET keyless = 0 WHERE id = ?", (scan.id,))
+                self._db.change("DELETE FROM old_heads WHERE scan_id = ?", (scan.id,))
+
     def drop_empty(self, scan: Scan) -> None:
         """Drop a scan that has read nothing."""
         with self._db.transaction():
@@ -189,7 +198,11 @@ class Ledger:
         """
         rows = self._db.rows("SELECT keys, days, contents FROM met WHERE scan_id = ?", (scan.id,))
         found = Keyed.joined(Keyed.from_bytes(*row) for row in rows)
-        return found if len(found.keys) == self.totals(scan).already_sent else None
+        (met,) = self._db.row(
+            "SELECT coalesce(sum(already_sent - remembered), 0) FROM spans WHERE scan_id = ?",
+            (scan.id,),
+        )
+        return found if len(found.keys) == met else None
 
     # -- spans -------------------------------------------------------------------------------------
 
@@ -254,7 +267,7 @@ class Ledger:
         batch, receipt, selection = settlement.batch, settlement.receipt, settlement.selection
         # Counts of a span that was sent in part are added to; those of any other are set.
         kept = int(settlement.partial)
-        unknown = settlement.unknown_lines
+        unknown, remembered = settlement.unknown_lines, settlement.remembered
         with self._db.transaction():
             if self._enter_span(scan, batch, selection) or settlement.leftover is not None:
                 self._note_met(scan, batch, selection)
@@ -269,7 +282,8 @@ class Ledger:
                 _COUNTED,
                 {
                     "state": settlement.state, "kept": kept, "rows": 0 if kept else batch.rows,
-                    "accepted": receipt.accepted, "already_sent": selection.left_out,
+                    "accepted": receipt.accepted - remembered,
+                    "already_sent": selection.left_out + remembered, "remembered": remembered,
                     "skipped": settlement.skipped, "rejected": len(settlement.rejections),
                     "changed": len(selection.changed), "unknown": len(unknown),
                     "pending": len(receipt.pending), "duplicates": receipt.possible_duplicates,
