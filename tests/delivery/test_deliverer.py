@@ -792,6 +792,11 @@ def test_every_record_ends_in_exactly_one_place_and_the_counts_are_exact(data):
     )
     assert all(line in before or line in doubtful for line in unknown)
     assert not any(line in before or line in doubtful for line in pending)
+    outcomes = {line: doubtful[line] + (line in before) for line in meant}
+    assert sum(receipt.extra_copies.values()) == sum(outcomes[line] for line in accepted) + sum(
+        outcomes[line] - 1 for line in unknown
+    )
+    assert sum(receipt.unknown_by_cause.values()) == unknown.total()
     assert receipt.requests == len(posts.requests)
     assert receipt.bytes_sent == sum(posts.sizes)
     assert policy == "resend" or receipt.possible_duplicates == 0
@@ -799,7 +804,7 @@ def test_every_record_ends_in_exactly_one_place_and_the_counts_are_exact(data):
 
 def watch(posts):
     """Note which records were accepted, and which were sent with an open outcome before."""
-    taken, doubtful = [], set()
+    taken, doubtful = [], Counter()
     post = posts.post
 
     def watching(body):
