@@ -171,7 +171,7 @@ class Deliverer:
             wait = self._wait(judgement, tries, accused=accused)
             if wait is None:
                 return self._gave_up(judgement, part, tries)
-            if self._listener is not None:
+            if self._listener is not None and wait:
                 self._listener.waiting(wait, judgement.message + fewer)
             tries.waited += wait
             if self._stop.wait(wait):
