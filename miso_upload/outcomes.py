@@ -95,7 +95,7 @@ def grouped(by_cause: Counter[str]) -> Counter[str]:
 
 
 def _listed(by_cause: Counter[str]) -> str:
-    return ", ".join(f"{cause} {count:,}" for cause, count in grouped(by_cause).items())
+    return "; ".join(f"{cause} {count:,}" for cause, count in grouped(by_cause).items())
 
 
 def _with_underscores(by_cause: Counter[str]) -> dict[str, int]:

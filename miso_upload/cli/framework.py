@@ -91,6 +91,15 @@ def all_statuses(
     return tuple(sorted({status for each in value for status in each}))
 
 
+def with_lists(command: click.Command, options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with a list for each that can be repeated, also where one value is given."""
+    repeated = {param.name for param in command.params if getattr(param, "multiple", False)}
+    return {
+        name: [value] if name in repeated and not isinstance(value, list) else value
+        for name, value in options.items()
+    }
+
+
 class HeadedCommand(click.Command):
     """A command whose help lists its options under their headings."""
 

@@ -19,6 +19,7 @@ from miso_upload.cli.framework import (
     headed,
     say,
     say_error,
+    with_lists,
 )
 from miso_upload.cli.reading import reading, reading_options
 from miso_upload.cli.secrets import KEY, SALT, is_exposed, kept_from_others, read_secret
@@ -79,7 +80,7 @@ def use_options_of_file(ctx: click.Context, _: click.Parameter, path: str | None
         if name not in known:
             meant = did_you_mean(name, filter(None, known))
             raise ConfigurationError(f"{path}: [options] has no option {name}{meant}")
-    ctx.default_map = {**(ctx.default_map or {}), **options}
+    ctx.default_map = {**(ctx.default_map or {}), **with_lists(upload_command, options)}
     return path
 
 
@@ -268,9 +269,8 @@ _JUDGING = (
     help="When nobody knows whether Miso has a chunk. Default: resend.",
 )  # fmt: skip
 @delivering(
-    "--not-stored", type=Statuses(), multiple=True, callback=all_statuses,
-    metavar="STATUS,...",
-    help="Your gateway answers 408 or this 5xx only when it refuses a request.",
+    "--not-stored", type=Statuses(), multiple=True, callback=all_statuses, metavar="STATUS,...",
+    help="Take this answer of your gateway (408, 5xx) for a refusal. Default: none.",
 )  # fmt: skip
 @state_option
 @resuming(

@@ -129,9 +129,10 @@ class Deliverer:
         started = time.monotonic()
         todo = deque(selected_parts(batch, selection))
         while todo or work.suspects:
-            part = todo.popleft() if todo else work.suspects.popleft()
+            others_first = todo and len(work.suspects) < _MOST_SUSPECTS
+            part = todo.popleft() if others_first else work.suspects.popleft()
             most_bytes = max(self._most_bytes, self._evidence.largest)
-            if self._stop.is_set() or (part.doubtful and self._options.on_unknown != "resend"):
+            if self._stop.is_set() or self._is_left(part, work):
                 work.leave(part)
             elif part.size > most_bytes and len(part) > 1:
                 todo.extendleft(reversed(list(part.fitting(most_bytes))))
@@ -139,7 +140,18 @@ class Deliverer:
                 work.reject_all(part, _larger_than(self._options.most_bytes))
             else:
                 todo.extendleft(reversed(self._settle(part, self._send(part, work), work)))
+        if work.exhausted is not None:
+            self._end(work.exhausted, work)
         return work.receipt(time.monotonic() - started)
+
+    def _is_left(self, part: Part, work: Work) -> bool:
+        """Return whether `part` is not sent, because of doubt, or because the search is at its end.
+
+        What the search has found until then is judged, so that the next run has less to search.
+        """
+        if part.doubtful and self._options.on_unknown != "resend":
+            return True
+        return work.exhausted is not None and part.accused is None
 
     def _send(self, part: Part, work: Work) -> Judgement:
         """Send one part, again and again where that can help, and return the last judgement."""
@@ -160,7 +172,7 @@ class Deliverer:
             wait = self._wait(judgement, tries, accused=accused)
             if wait is None:
                 return self._gave_up(judgement, part, tries)
-            if self._listener is not None:
+            if self._listener is not None and wait:
                 self._listener.waiting(wait, judgement.message + fewer)
             tries.waited += wait
             if self._stop.wait(wait):
@@ -233,7 +245,8 @@ class Deliverer:
         if len(part) > 1 and verdict in _ABOUT_RECORDS and judgement.standing != "final":
             work.refusals += 1
             if work.refusals > self._options.most_refusals:
-                self._end(part, _too_many_refusals(judgement, work.refusals), work)
+                work.leave(part)
+                work.exhausted = _too_many_refusals(judgement, work.refusals)
                 return []
             return self._send_less(part, judgement, work)
         match verdict:
@@ -246,11 +259,11 @@ class Deliverer:
             case _ if judgement.standing == "confirmed":
                 self._judge_suspect(part, judgement, work)
             case Verdict.KEY_REFUSED:
-                self._end(part, KeyRefusedError(judgement.message), work)
+                self._end(KeyRefusedError(judgement.message), work, part)
             case _ if self._goes_on_without(verdict):
                 work.leave(part)
             case _:
-                self._end(part, DeliveryError(self._last_words(judgement)), work)
+                self._end(DeliveryError(self._last_words(judgement)), work, part)
         return []
 
     def _send_less(self, part: Part, judgement: Judgement, work: Work) -> list[Part]:
@@ -294,10 +307,11 @@ class Deliverer:
         requests = counted(self._unknown_in_a_row, "request")
         return f"{judgement.message}. The outcome of {requests} in a row is unknown"
 
-    def _end(self, part: Part, error: DeliveryError, work: Work) -> None:
+    def _end(self, error: DeliveryError, work: Work, part: Part | None = None) -> None:
         """Leave `part` for another run, and see to it that nothing more is sent in this one."""
-        work.leave(part)
-        work.stop = error
+        if part is not None:
+            work.leave(part)
+        work.stop = work.stop or error
         self._stop.set()
 
     def _judge_suspect(self, part: Part, judgement: Judgement, work: Work) -> None:
@@ -313,7 +327,7 @@ class Deliverer:
             f"{_lines(part)} was sent alone, but Miso has accepted nothing since, so the record is "
             "not rejected. Rerun the same command to send it again"
         )
-        self._end(part, error, work)
+        self._end(error, work, part)
 
     def _split(self, part: Part, judgement: Judgement) -> list[Part]:
         halves = part.halves()
@@ -339,6 +353,8 @@ class Deliverer:
 
 _NO_BOUND = 1_000_000
 _MOST_DOUBLINGS_FOR_A_RECORD = 3
+_MOST_SUSPECTS = 50
+"""If Miso takes nothing at all, the first of them shows it."""
 _ABOUT_RECORDS = {Verdict.REFUSED, Verdict.TROUBLED, Verdict.TOO_LARGE}
 """The same records may be accepted in smaller requests, or without some of them."""
 _DEALT_WITH = {Verdict.ACCEPTED, *_ABOUT_RECORDS}

@@ -22,6 +22,7 @@ class Work:
         refusals: How many requests with several records were refused.
         suspects: Single records that Miso did not take, because they are bad or it had trouble;
             to be sent again after the others.
+        exhausted: Why the search for bad records among the others has ended, if so.
         stop: Why no further batch should be sent, if so.
     """
 
@@ -30,6 +31,7 @@ class Work:
         self.bytes_sent = 0
         self.refusals = 0
         self.suspects: deque[Part] = deque()
+        self.exhausted: DeliveryError | None = None
         self.stop: DeliveryError | None = None
         self._accepted = 0
         self._duplicates = 0

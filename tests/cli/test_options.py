@@ -232,3 +232,31 @@ def test_a_schema_file_is_read_once(tmp_path, monkeypatch):
 
     assert "Feedback signals: like 1" in done.stdout
     assert len(loaded) == 1
+
+
+@pytest.mark.parametrize("text", ["404", '["408,404"]'])
+def test_statuses_of_a_mapping_file_are_one_or_a_list(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "job.toml").write_text(f"[options]\nnot_stored = {text}\n")
+
+    done = invoke("h.csv", "--dry-run", "-m", "job.toml")
+
+    assert done.exit_code == 2
+    assert "--not-stored 404: must be 408 or from 500 to 599" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "env"),
+    [(("--not-stored", "503", "--not-stored", "408,404"), ""), ((), "503 408,404")],
+)
+def test_statuses_can_be_repeated_and_listed(args, env):
+    done = invoke("h.csv", "--dry-run", *args, env={"MISO_UPLOAD_NOT_STORED": env})
+
+    assert "--not-stored 404: must be 408 or from 500 to 599" in done.stderr
+
+
+def test_a_status_that_is_none_is_refused():
+    done = invoke("h.csv", "--dry-run", "--not-stored", "5xx")
+
+    assert done.exit_code == 2
+    assert "'5xx' is not a status such as 503" in done.stderr

@@ -421,17 +421,29 @@ def test_a_proxy_setting_that_makes_no_sense_means_nothing_was_sent(monkeypatch)
     failing("https://api.test", NotSentError)
 
 
-def test_a_server_that_hangs_up_in_the_middle_of_a_large_body_cannot_have_taken_it():
-    """Its JSON ends with its last byte."""
-
+def test_a_server_that_hangs_up_in_the_middle_of_a_large_body_leaves_the_outcome_open():
     def talk(connection, _over):
         connection.recv(1000)
         reset(connection)
 
     with server(talk) as url:
         client = client_for(url)
-        with pytest.raises(NotSentError, match="was lost while sending"):
+        with pytest.raises(UnknownOutcomeError, match="was lost"):
             client.post(b"x" * 20_000_000)
+
+
+def test_a_connection_that_is_lost_before_any_byte_of_the_body_left_means_nothing_was_sent(
+    monkeypatch,
+):
+    send_headers = http.client.HTTPConnection.endheaders
+
+    def lost(connection, *args, **options):
+        send_headers(connection, *args, **options)
+        raise ConnectionResetError
+
+    monkeypatch.setattr(http.client.HTTPConnection, "endheaders", lost)
+    with server(lambda _connection, over: over.wait(10)) as url:
+        failing(url, NotSentError, timeout=0.3)
 
 
 def test_an_answer_that_comes_before_all_of_the_body_went_out_is_heard():
@@ -449,7 +461,7 @@ def test_an_answer_that_comes_before_all_of_the_body_went_out_is_heard():
 def test_a_server_that_does_not_read_is_not_waited_for():
     with server(lambda _connection, over: over.wait(10)) as url:
         client = client_for(url, timeout=0.3)
-        with pytest.raises(NotSentError):
+        with pytest.raises(UnknownOutcomeError):
             client.post(b"x" * 50_000_000)
 
 
@@ -461,7 +473,7 @@ def reading_a_little(connection, over):
 def test_a_server_that_reads_a_little_now_and_then_is_not_waited_for():
     with server(reading_a_little) as url:
         client = client_for(url, timeout=0.4)
-        with pytest.raises(NotSentError):
+        with pytest.raises(UnknownOutcomeError):
             client.post(b"x" * 50_000_000)  # at that pace, a matter of minutes
 
 
@@ -475,7 +487,7 @@ def test_a_server_that_reads_a_little_now_and_then_over_tls_is_not_waited_for(tl
 
     with server(talk) as url:
         client = client_for(url.replace("http://127.0.0.1", "https://localhost"), timeout=0.4)
-        with pytest.raises(NotSentError):
+        with pytest.raises(UnknownOutcomeError):
             client.post(b"x" * 50_000_000)
 
 
@@ -559,6 +571,52 @@ def test_an_answer_without_an_end_is_not_read_to_its_end(monkeypatch):
         message = failing(url, UnknownOutcomeError)
 
     assert message.endswith("sent an answer without an end")
+
+
+@pytest.mark.parametrize("status", [302, 404, 422, 503])
+def test_a_status_decides_where_the_body_of_an_answer_is_endless(monkeypatch, status):
+    monkeypatch.setattr(client_module, "MOST_ANSWER_BYTES", 2**20)
+
+    def talk(connection, over):
+        request_on(connection)
+        connection.sendall(f"HTTP/1.1 {status} No\r\nRetry-After: 3\r\n\r\n".encode())
+        while not over.is_set():
+            connection.sendall(b"x" * 65536)
+
+    with server(talk) as url:
+        answer = client_for(url).post(BODY)
+
+    assert (answer.status, answer.body, answer.retry_after) == (status, None, 3.0)
+
+
+@pytest.mark.parametrize("status", [302, 404, 422, 503])
+def test_a_status_decides_where_the_body_of_an_answer_is_lost(status):
+    lost = f"HTTP/1.1 {status} No\r\nContent-Length: 100\r\n\r\n".encode() + b'{"data'
+
+    def talk(connection, _over):
+        request_on(connection)
+        connection.sendall(lost)
+        connection.shutdown(socket.SHUT_WR)
+
+    with server(talk) as url:
+        answer = client_for(url).post(BODY)
+
+    assert (answer.status, answer.body) == (status, None)
+
+
+def test_interim_answers_are_read_past():
+    interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+    interim += b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
+
+    with server(answering(interim + SUCCESS + interim + SUCCESS)) as url:
+        client = client_for(url)
+
+        assert client.post(BODY).body == {"message": "success"}
+
+
+def test_interim_answers_without_end_are_not_waited_for():
+    with server(dripping(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n")) as url:
+        failing(url, UnknownOutcomeError, timeout=0.4)
 
 
 def test_a_small_answer_that_unpacks_to_a_huge_one_is_not_read_to_its_end(monkeypatch):

@@ -1,4 +1,6 @@
+import pickle
 from collections import Counter
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from miso_upload.delivery import Backoff
 from miso_upload.delivery.answers import Answer
 from miso_upload.delivery.client import NotSentError, UnknownOutcomeError
+from miso_upload.delivery.evidence import FEW, MANY
 from miso_upload.errors import DeliveryError, KeyRefusedError
 from miso_upload.records import Leftover
 
@@ -14,7 +17,8 @@ from .stand_ins import OK, Miso, NoWait, Posts, batch, batch_of, deliverer, line
 
 LOST = UnknownOutcomeError("the connection was lost")
 NOT_SENT = NotSentError("cannot connect")
-BUSY = Answer(503)
+BUSY = Answer(503, retry_after=0.0)
+BUSY_UNPROVEN = Answer(503)
 
 
 class Waits:
@@ -195,7 +199,8 @@ def test_only_bad_records_are_set_aside_however_little_miso_says(sizes, names):
 
     assert set(lines_of(receipt.rejections)) == bad
     assert numbers(miso.held) == [each for each in range(1, count + 1) if each not in bad]
-    assert receipt.requests <= 1 + 2 * (len(bad) * (count.bit_length() + 1))
+    asked_alone = MANY + FEW * len(bad) if names == "nothing" else 0
+    assert receipt.requests <= 1 + asked_alone + 2 * (len(bad) * (count.bit_length() + 1))
 
 
 def test_one_bad_record_at_a_time_is_not_asked_about_with_all_the_others_each_time():
@@ -214,7 +219,7 @@ def test_the_search_for_bad_records_is_bounded_and_never_sets_a_good_one_aside()
 
     receipt = deliverer(miso, stop=stop, most_refusals=50).deliver(batch(2000, slice_rows=256))
 
-    assert receipt.requests <= 150
+    assert receipt.requests <= 220
     assert all(bad(found.row) for found in receipt.rejections)
     assert numbers(miso.held) == list(range(2, 2 * len(miso.held) + 1, 2))
     assert len(receipt.pending) == 2000 - len(receipt.rejections) - receipt.accepted
@@ -292,8 +297,75 @@ def test_a_server_that_finds_everything_too_large_ends_the_run():
     receipt = deliverer(Posts(then=Answer(413)), most_refusals=20).deliver(batch(200))
 
     assert isinstance(receipt.stop, DeliveryError)
-    assert receipt.requests == 21
-    assert len(receipt.rejections) + len(receipt.pending) == 200
+    assert receipt.requests <= 100
+    assert (len(receipt.rejections), len(receipt.pending)) == (0, 200)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_records_that_are_too_large_stay_where_miso_has_accepted_no_other(count):
+    receipt = deliverer(Posts(then=Answer(413))).deliver(batch(count))
+
+    assert (receipt.rejections, len(receipt.pending)) == ((), count)
+    assert "Miso has accepted nothing since, so the record is not rejected" in str(receipt.stop)
+
+
+def test_a_413_for_a_body_no_larger_than_one_that_was_accepted_passes():
+    posts = Posts(OK, Answer(413), Answer(413))
+    delivers = deliverer(posts)
+
+    receipts = [delivers.deliver(batch(9)) for _ in range(2)]
+
+    assert [len(each) for each in posts.requests] == [9] * 4
+    assert [receipt.accepted for receipt in receipts] == [9, 9]
+
+
+def test_a_413_for_a_body_no_larger_than_one_that_was_accepted_rejects_nothing_if_it_stays():
+    posts = Posts(OK, then=Answer(413))
+    delivers = deliverer(posts, backoff=Backoff(attempts=3))
+    delivers.deliver(batch(9))
+
+    receipt = delivers.deliver(batch(1))
+
+    assert (receipt.requests, receipt.rejections, receipt.pending) == (3, (), (1,))
+    assert "gave up after 3 attempts to send line 1" in str(receipt.stop)
+
+
+def test_a_413_does_not_make_requests_smaller_than_the_largest_that_was_accepted():
+    posts = Posts(OK, Answer(413))
+    delivers = deliverer(posts)
+    delivers.deliver(batch(9))
+    delivers.deliver(batch(30))
+    posts.requests.clear()
+
+    delivers.deliver(batch(9))
+
+    assert [len(each) for each in posts.requests] == [9]
+
+
+@pytest.mark.parametrize("odd", [413, 422, 200])
+def test_no_good_record_is_rejected_for_odd_answers(odd):
+    draw = Random(odd)
+
+    def answer(_records):
+        body = {"errors": True, "message": "None were inserted."}
+        return Answer(odd, body) if draw.random() < 0.3 else OK
+
+    delivers = deliverer(Posts(then=answer), backoff=Backoff(attempts=30, draw=lambda: 0.5))
+    sizes = [1, 1, 2, 1, 3, 20, 1, 50] * 40
+
+    receipts = [delivers.deliver(batch(size)) for size in sizes]
+
+    assert sum(len(receipt.rejections) for receipt in receipts) == 0
+    assert sum(receipt.accepted for receipt in receipts) >= 0.9 * sum(sizes)
+
+
+def test_a_request_that_is_refused_where_others_were_accepted_is_sent_again():
+    posts = Posts(OK, Answer(404), Answer(400), Answer(302))
+    delivers = deliverer(posts)
+
+    receipts = [delivers.deliver(batch(3)) for _ in range(2)]
+
+    assert [(receipt.accepted, receipt.requests) for receipt in receipts] == [(3, 1), (3, 4)]
 
 
 # -- what ends the run -----------------------------------------------------------------------------
@@ -373,7 +445,7 @@ def test_trouble_with_every_record_sets_none_aside():
 # -- trying again ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("again", [BUSY, Answer(429), Answer(500), Answer(408), NOT_SENT])
+@pytest.mark.parametrize("again", [BUSY, Answer(429), NOT_SENT])
 def test_what_certainly_was_not_taken_is_sent_again_and_is_no_duplicate(again):
     posts = Posts(again, again)
 
@@ -387,8 +459,9 @@ def test_waits_grow_and_are_told():
 
     deliverer(Posts(*[Answer(500)] * 3), stop=stop, listener=waits).deliver(batch(1))
 
+    why = "Miso cannot answer (500) and may have stored the records"
     assert stop.waits == [0.25, 0.5, 1.0]
-    assert waits.heard == [(wait, "Miso is busy (500)") for wait in stop.waits]
+    assert waits.heard == [(wait, why) for wait in stop.waits]
 
 
 def test_fewer_requests_at_a_time_are_told():
@@ -431,7 +504,7 @@ def test_attempts_come_to_an_end(again):
 
     assert receipt.requests == 3
     assert list(receipt.pending) == [1, 2, 3, 4, 5]
-    assert "gave up after 3 attempt(s)" in str(receipt.stop)
+    assert "gave up after 3 attempts to send lines 1 to 5" in str(receipt.stop)
 
 
 def test_a_delay_beyond_patience_ends_the_run_and_is_told():
@@ -441,8 +514,9 @@ def test_a_delay_beyond_patience_ends_the_run_and_is_told():
     receipt = deliverer(posts, stop=stop).deliver(batch(5))
 
     assert stop.waits == []
-    assert "asks to wait 86,400 s where --retry-for allows 600; gave up after 1" in str(
-        receipt.stop
+    assert str(receipt.stop) == (
+        "Miso is busy (503). Miso asks to wait 86,400 s, and --retry-for allows 600 s. "
+        "miso-upload gave up after 1 attempt to send lines 1 to 5"
     )
 
 
@@ -484,7 +558,12 @@ def test_a_stop_ends_a_wait_and_leaves_the_rest_for_the_next_run():
 
 # -- outcomes that nobody knows --------------------------------------------------------------------
 
-UNKNOWN = [LOST, Answer(502), Answer(504), Answer(200), Answer(200, "<html>")]
+UNKNOWN = [
+    LOST,
+    *map(Answer, (200, 408, 500, 502, 503, 504, 520)),
+    Answer(200, "<html>"),
+    Answer(500, retry_after=0.0),
+]
 
 
 @pytest.mark.parametrize("unknown", UNKNOWN)
@@ -539,6 +618,62 @@ def test_only_the_part_whose_outcome_was_open_counts_as_possible_duplicates():
     assert receipt.accepted == 9
 
 
+def test_each_unknown_outcome_may_be_a_copy_of_its_own():
+    receipt = deliverer(Posts(LOST, Answer(503), Answer(503))).deliver(batch(5))
+
+    assert receipt.possible_duplicates == 5
+    assert receipt.extra_copies == {"lost answer": 5, "503": 10}
+    assert receipt.unknown_by_cause == {}
+
+
+def test_the_first_of_several_unknown_outcomes_is_no_copy_while_nothing_is_accepted():
+    posts = Posts(then=Answer(500))
+
+    receipt = deliverer(posts, backoff=Backoff(attempts=3)).deliver(batch(5))
+
+    assert receipt.unknown_by_cause == {"500": 5}
+    assert receipt.extra_copies == {"500": 10}
+    assert receipt.possible_duplicates == 0
+    assert "gave up after 3 attempts to send lines 1 to 5" in str(receipt.stop)
+    assert "--on-unknown skip" in str(receipt.stop)
+
+
+def test_copies_add_up_over_runs():
+    """Three requests with an unknown outcome and one that was accepted: three extra copies."""
+    first = deliverer(Posts(then=Answer(500)), backoff=Backoff(attempts=2)).deliver(batch(5))
+    second = deliverer(Posts(LOST)).deliver(batch(5), Leftover(unknown=frozenset(first.unknown)))
+
+    assert first.extra_copies == {"500": 5}
+    assert second.extra_copies == {"earlier run": 5, "lost answer": 5}
+
+
+@pytest.mark.parametrize("policy", ["hold", "skip"])
+def test_a_busy_server_is_left_in_peace_for_a_while_where_nothing_is_sent_again(policy):
+    stop = NoWait()
+    delivers = deliverer(Posts(BUSY_UNPROVEN, BUSY_UNPROVEN), stop=stop, on_unknown=policy)
+
+    receipts = [delivers.deliver(batch(5)) for _ in range(3)]
+
+    assert [len(receipt.unknown) for receipt in receipts] == [5, 5, 0]
+    assert [round(wait, 3) for wait in stop.waits] == [0.25, 0.5]
+
+
+def test_a_status_that_is_known_to_be_a_refusal_leaves_no_doubt():
+    posts = Posts(BUSY_UNPROVEN, Answer(500))
+
+    receipt = deliverer(posts, on_unknown="hold", not_stored=frozenset({500, 503})).deliver(
+        batch(5)
+    )
+
+    assert (receipt.accepted, receipt.extra_copies, receipt.unknown_by_cause) == (5, {}, {})
+
+
+def test_a_receipt_crosses_a_process_boundary():
+    receipt = deliverer(Posts(LOST)).deliver(batch(5))
+
+    assert pickle.loads(pickle.dumps(receipt)) == receipt
+
+
 def test_doubt_survives_a_refusal_and_a_split():
     posts = Posts(LOST, Answer(413), Answer(422, {"data": ["data.0.user_id is invalid. No."]}))
 
@@ -548,7 +683,7 @@ def test_doubt_survives_a_refusal_and_a_split():
 
 
 def test_an_outcome_that_stays_open_is_unknown_and_not_pending():
-    receipt = deliverer(Posts(LOST, then=BUSY), backoff=Backoff(attempts=3)).deliver(batch(5))
+    receipt = deliverer(Posts(LOST, then=NOT_SENT), backoff=Backoff(attempts=3)).deliver(batch(5))
 
     assert list(receipt.unknown) == [1, 2, 3, 4, 5]
     assert not receipt.pending
@@ -657,6 +792,11 @@ def test_every_record_ends_in_exactly_one_place_and_the_counts_are_exact(data):
     )
     assert all(line in before or line in doubtful for line in unknown)
     assert not any(line in before or line in doubtful for line in pending)
+    outcomes = {line: doubtful[line] + (line in before) for line in meant}
+    assert sum(receipt.extra_copies.values()) == sum(outcomes[line] for line in accepted) + sum(
+        outcomes[line] - 1 for line in unknown
+    )
+    assert sum(receipt.unknown_by_cause.values()) == unknown.total()
     assert receipt.requests == len(posts.requests)
     assert receipt.bytes_sent == sum(posts.sizes)
     assert policy == "resend" or receipt.possible_duplicates == 0
@@ -664,7 +804,7 @@ def test_every_record_ends_in_exactly_one_place_and_the_counts_are_exact(data):
 
 def watch(posts):
     """Note which records were accepted, and which were sent with an open outcome before."""
-    taken, doubtful = [], set()
+    taken, doubtful = [], Counter()
     post = posts.post
 
     def watching(body):
@@ -676,9 +816,15 @@ def watch(posts):
         says_success = isinstance(answer.body, dict) and not answer.body.get("errors")
         if answer.status == 200 and says_success and "message" in answer.body:
             taken.extend(numbers(posts.requests[-1]))
-        elif answer.status in (502, 504) or (
-            answer.status == 200
-            and not (isinstance(answer.body, dict) and answer.body.keys() & {"message", "errors"})
+        elif (
+            answer.status in (408, 500, 502, 504)
+            or (answer.status == 503 and answer.retry_after is None)
+            or (
+                answer.status == 200
+                and not (
+                    isinstance(answer.body, dict) and answer.body.keys() & {"message", "errors"}
+                )
+            )
         ):
             doubtful.update(numbers(posts.requests[-1]))
         return answer

@@ -5,12 +5,20 @@ import subprocess
 import sys
 
 import pytest
+from conftest import row, write_rows
 
-from .conftest import KEY
+from miso_upload.sandbox import Faults, Sandbox
+
+from .conftest import KEY, ROWS
 from .misbehaving import OK, Do, Say, pouring
 
 TROUBLE = Say(200, {"errors": True, "message": "None of the records were inserted."})
 GIGABYTE = 2**30
+SUCCESS = b'{"message": "success"}'
+EARLY_HINTS = (
+    b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(SUCCESS), SUCCESS)
+)
 
 
 # A process's own memory; what the system tells its parent includes the parent's, before the exec.
@@ -103,21 +111,31 @@ def test_a_redirect_is_not_followed_with_the_key_to_another_host(job, serve, sta
     assert "records and key go to no other address than the one given; check --server" in said
     assert "sentinel" not in said
     assert elsewhere.heard == []
-    assert len(server.heard) == 2
+    assert len(server.heard) == 3
     server.heal()
     job.must_finish(server)
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 415])
 def test_a_request_that_nobody_wants_is_not_sent_again(job, serve, status):
-    server = serve(OK, then=Say(status, {"message": "No."}))
+    server = serve(then=Say(status, {"message": "No."}))
 
-    said = job.must_stop(server)
+    run = job.upload(server)
 
-    assert f"Miso did not take the request ({status}: No.); check --server" in said
-    assert len(server.heard) == 2
+    assert run.code == 3
+    assert f"Miso did not take the request ({status}: No.); check --server" in run.err
+    assert len(server.heard) == 1
+    assert job.status() == (2, 0, 0, 0, 2, 0)
     server.heal()
     job.must_finish(server)
+
+
+def test_a_request_that_is_refused_amid_others_that_are_accepted_is_sent_again(job, serve):
+    server = serve(OK, Say(404, {"message": "No."}))
+
+    job.must_finish(server)
+
+    assert job.status()[5] == 0
 
 
 @pytest.mark.parametrize("most", [1, 2, 4])
@@ -131,9 +149,13 @@ def test_a_413_halves_requests_until_they_fit(job, serve, most):
     assert len(server.heard) <= 9
 
 
-def test_a_single_record_that_is_too_large_is_set_aside(job, serve):
+def test_a_single_record_that_is_too_large_is_rejected(job, serve):
+    rows = [row(number) for number in range(1, ROWS + 1)]
+    rows[3]["product_ids"] = [f"{number:0500}" for number in range(10)]
+    write_rows(job.history, rows)
+
     def answer(records):
-        return Say(413, "") if any(each["user_id"] == "user-4" for each in records) else OK
+        return Say(413, "") if any(len(str(each)) > 5000 for each in records) else OK
 
     server = serve(then=answer)
 
@@ -147,3 +169,58 @@ def test_a_single_record_that_is_too_large_is_set_aside(job, serve):
     server.heal()
     assert job.upload(server, "--chunk-size", "6").code == 0
     assert sorted(server.numbers) == [1, 2, 3, 5, 6]
+
+
+def test_a_413_for_a_body_no_larger_than_one_that_was_accepted_rejects_nothing(job, serve):
+    server = serve(OK, then=Say(413, ""))
+
+    said = job.must_stop(server)
+
+    assert "the request was too large (413). miso-upload gave up after 2 attempts" in said
+    assert len(server.heard) == 3
+    server.heal()
+    job.must_finish(server)
+
+
+def test_a_422_with_a_body_without_end_is_a_422(job, serve):
+    head = b"HTTP/1.1 422 No\r\n\r\n"
+
+    def answer(records):
+        if any(each["user_id"] == "user-4" for each in records):
+            return Do(pouring(head, GIGABYTE))
+        return OK
+
+    server = serve(then=answer)
+
+    run = job.upload(server, "--chunk-size", "6")
+
+    assert run.code == 1
+    assert job.status() == (6, 5, 1, 0, 0, 0)
+    assert list(job.rejects) == [4]
+
+
+def test_interim_answers_are_read_past(job, serve):
+    hints = Do(lambda connection, _over: connection.sendall(EARLY_HINTS), keep=True)
+    server = serve(OK, hints)
+
+    job.must_finish(server)
+
+    assert job.status()[5] == 0
+
+
+@pytest.mark.parametrize("chunk_size", [1, 3, 50])
+def test_odd_answers_on_many_requests_reject_no_good_row(job, chunk_size):
+    faults = Faults(statuses={413: 0.3}, errors_true=0.1, seed=chunk_size)
+    job.more_rows(300)
+    with Sandbox(key=KEY, faults=faults) as sandbox:
+        for _ in range(20):
+            run = job.upload(
+                sandbox.url, "--chunk-size", chunk_size, "--max-attempts", "8", "--concurrency", "4"
+            )
+            if run.code == 0:
+                break
+            assert run.code == 3
+
+    assert run.code == 0
+    assert job.status() == (300, 300, 0, 0, 0, 0)
+    assert job.rejects == {}

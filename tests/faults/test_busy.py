@@ -10,17 +10,14 @@ from .misbehaving import OK, Say
 
 PAGE = "<html><body><h1>Service Unavailable</h1></body></html>"
 BUSY = {
-    "408": Say(408, {"message": "Request timeout."}),
     "429": Say(429, {"message": "Too many requests."}),
     "429 with Retry-After: 0": Say(429, "", {"Retry-After": "0"}),
     "429 with a date that has passed": Say(
         429, "", {"Retry-After": "Mon, 01 Jan 2024 00:00:00 GMT"}
     ),
     "429 with nonsense": Say(429, "", {"Retry-After": "soon"}),
-    "500": Say(500, {"message": "Something went wrong."}),
-    "500 without a body": Say(500, ""),
-    "503 with a page": Say(503, PAGE, {"Content-Type": "text/html"}),
-    "503 without a body": Say(503, ""),
+    "503 with Retry-After": Say(503, "", {"Retry-After": "0"}),
+    "503 with a page and Retry-After": Say(503, PAGE, {"Retry-After": "0"}),
 }
 parametrize_busy = pytest.mark.parametrize("answer", BUSY.values(), ids=BUSY)
 
@@ -44,7 +41,7 @@ def test_a_server_that_stays_busy_is_not_asked_forever(job, serve, answer):
     said = job.must_stop(server)
 
     assert f"Miso is busy ({answer.status}" in said
-    assert "gave up after 2 attempt(s)" in said
+    assert "miso-upload gave up after 2 attempts to send lines 3 to 4" in said
     assert len(server.heard) == 3
     server.heal()
     job.must_finish(server)
@@ -84,8 +81,8 @@ def test_a_wait_that_is_absurd_is_not_waited_for_and_told(job, serve, status, wh
 
     said = job.must_stop(server, "--retry-for", "30")
 
-    assert "which asks to wait" in said
-    assert "where --retry-for allows 30; gave up after 1 attempt(s)" in said
+    assert "Miso asks to wait" in said
+    assert "s, and --retry-for allows 30 s. miso-upload gave up after 1 attempt " in said
     assert len(server.heard) == 2
     job.must_finish(server)
 
@@ -96,7 +93,28 @@ def test_a_busy_server_is_sent_fewer_requests_at_a_time(job, serve, status):
 
     run = job.must_finish(server, "--concurrency", "4", "--chunk-size", "1", "--max-attempts", "8")
 
-    assert f"Miso is busy ({status}); sending 2 at a time" in run.err
+    assert f"Miso is busy ({status})" in run.err
+    assert "; sending 2 at a time" in run.err
+
+
+@pytest.mark.parametrize("status", [408, 500, 503])
+def test_a_status_that_is_known_to_be_a_refusal_is_no_possible_copy(job, serve, status):
+    server = serve(OK, Say(status, ""))
+
+    job.must_finish(server, "--not-stored", f"408,500,{status}", "--not-stored", "599")
+
+    assert job.status()[5] == 0
+
+
+def test_a_status_whose_meaning_is_known_cannot_be_given_another(job, serve):
+    server = serve()
+
+    run = job.upload(server, "--not-stored", "503,404")
+
+    assert run.code == 2
+    assert "--not-stored 404: must be 408 or from 500 to 599" in run.err
+    assert server.heard == []
+    job.must_finish(server)
 
 
 def test_a_server_of_little_capacity_gets_everything_and_is_seldom_asked_for_more(job, serve):

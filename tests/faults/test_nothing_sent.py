@@ -29,7 +29,7 @@ def stopped_before_anything(job, url, *options):
     run = job.upload(url, *options)
     assert run.code == 3, run
     assert job.status() == (2, 0, 0, 0, 2, 0)
-    assert "gave up after 2 attempt(s)" in run.err
+    assert "gave up after 2 attempts" in run.err
     assert "2 rows wait to be sent: run the same command again" in run.out
     return run.err
 

@@ -14,6 +14,13 @@ GATEWAY = "<html><head><title>502 Bad Gateway</title></head></html>"
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 UNKNOWN = {
+    "408": lambda keep: Say(408, {"message": "Request timeout."}, keep=keep),
+    "400 that means 408": lambda keep: Say(400, {"message:": "Request timeout."}, keep=keep),
+    "500": lambda keep: Say(500, {"message": "Something went wrong."}, keep=keep),
+    "501": lambda keep: Say(501, "", keep=keep),
+    "503 without Retry-After": lambda keep: Say(503, PAGE, keep=keep),
+    "503 with nonsense": lambda keep: Say(503, "", {"Retry-After": "soon"}, keep=keep),
+    "522": lambda keep: Say(522, "", keep=keep),
     "502": lambda keep: Say(502, GATEWAY, keep=keep),
     "504": lambda keep: Say(504, "", keep=keep),
     "no answer in time": lambda keep: Do(hang, keep),
@@ -88,11 +95,79 @@ def test_what_stays_unknown_is_not_asked_forever_and_never_counted_as_accepted(j
 
     assert run.code == 3
     assert job.status() == (4, 2, 0, 2, 0, 0)
-    assert "gave up after 2 attempt(s)" in run.err
+    assert "miso-upload gave up after 2 attempts to send lines 3 to 4" in run.err
+    assert "Nobody knows whether Miso has stored them" in run.err
     assert server.numbers == [1, 2]
     server.heal()
     job.must_finish(server)
     assert job.status()[5] == 2
+
+
+CAUSES = {
+    "5xx": ("503 without Retry-After", "500", "502", "504"),
+    "408": ("408", "400 that means 408"),
+    "lost answer": ("no answer in time", "torn down"),
+    "foreign answer": ("a page", "nothing"),
+}
+parametrize_causes = pytest.mark.parametrize(
+    ("cause", "name"), [(cause, name) for cause, names in CAUSES.items() for name in names]
+)
+
+
+@parametrize_causes
+def test_possible_copies_are_shown_by_cause_in_records_and_as_extra_copies(job, serve, cause, name):
+    server = serve(OK, UNKNOWN[name](True), UNKNOWN[name](True))
+    report = job.place / "report.json"
+
+    run = job.upload(server, *SOON, "--max-attempts", "3", "--report", report)
+
+    assert f"this run may have left 4 extra copies at Miso, by cause: {cause} 4" in run.out
+    assert json.loads(report.read_text())["possible_copies"] == {
+        "records": 2,
+        "extra_copies": 4,
+        "by_cause": {cause.replace(" ", "_"): 4},
+    }
+    assert len(server.numbers) == job.rows + 4
+
+
+@parametrize_causes
+def test_unknown_rows_are_shown_by_cause(job, serve, cause, name):
+    server = serve(OK, UNKNOWN[name](False))
+    report = job.place / "report.json"
+
+    run = job.upload(server, *SOON, "--on-unknown", "hold", "--report", report)
+
+    assert f"unknown after this run, by cause: {cause} 2" in run.out
+    assert json.loads(report.read_text())["unknown_by_cause"] == {cause.replace(" ", "_"): 2}
+
+
+def test_hold_says_how_many_rows_another_meaning_of_a_status_would_have_released(job, serve):
+    server = serve(Say(503, ""), Say(500, ""), OK)
+
+    run = job.upload(server, "--on-unknown", "hold")
+
+    assert "2 of the held rows were answered 503 without Retry-After. If your gateway" in run.out
+    assert "answers 503 only when it refuses a request, --not-stored 503 would have" in run.out
+    assert "2 of the held rows were answered 500. If" in run.out
+    assert job.status() == (6, 2, 0, 4, 0, 0)
+    again = job.upload(server, "--on-unknown", "hold", "--not-stored", "503")
+    assert "--not-stored" not in again.out
+
+
+def test_a_record_that_gets_500_again_and_again_is_neither_resent_for_ever_nor_lost(job, serve):
+    bad = Say(500, {"message": "Something went wrong."})
+    server = serve(then=lambda rows: bad if rows[0]["user_id"] == "user-3" else OK)
+    one_by_one = ("--chunk-size", "1")
+
+    run = job.upload(server, *one_by_one)
+
+    assert run.code == 3
+    assert job.status() == (3, 2, 0, 1, 0, 0)
+    assert "miso-upload gave up after 2 attempts to send line 3" in run.err
+    assert len(server.heard) == 4
+    skipped = job.upload(server, *one_by_one, "--on-unknown", "skip")
+    assert skipped.code == 0
+    assert job.status() == (6, 5, 0, 1, 0, 0)
 
 
 def test_a_gateway_that_is_out_of_order_does_not_make_all_of_the_history_unknown(job, serve):
