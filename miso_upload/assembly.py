@@ -43,9 +43,8 @@ from miso_upload.report import Summary
 from miso_upload.report_file import write_report
 from miso_upload.settings import MOST_ROWS, Settings
 from miso_upload.stages import Input, Stages
-from miso_upload.state import open_target
+from miso_upload.state import open_target, own_files
 from miso_upload.stopping import StopReading, StopSignal
-from miso_upload.targets import LEDGER_SUFFIX
 from miso_upload.workers import InProcess, WorkerPool, worker_count
 
 if TYPE_CHECKING:
@@ -193,8 +192,7 @@ def _own_files(settings: Settings) -> list[str]:
         settings.rejects,
         settings.report,
     )
-    ledgers = settings.state_dir.glob(f"*{LEDGER_SUFFIX}*")
-    return [*filter(None, named), *map(str, ledgers)]
+    return [*filter(None, named), *map(str, own_files(settings.state_dir))]
 
 
 class _Rejects:

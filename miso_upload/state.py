@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     AskForTarget = Callable[[NewKeyError], str | None]
     """Returns the target whose key was rotated, or the name of a new target; None to stop."""
 
+SECRET_FILE = "content.key"  # noqa: S105 -- the name of a file
+"""The file in a state directory with the secret of its content keys."""
+_TARGETS = "targets"
 _PATIENCE = 60.0
 """Seconds that a run waits while others choose their targets, which takes milliseconds."""
 
@@ -105,6 +108,12 @@ def ledger_paths(state_dir: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
+def own_files(state_dir: Path) -> list[Path]:
+    """Return the files of a state directory, which are no inputs wherever it is."""
+    others = (f"{_TARGETS}.lock", SECRET_FILE)
+    return [*state_dir.glob(f"*{LEDGER_SUFFIX}*"), *(state_dir / name for name in others)]
+
+
 def known_targets(state_dir: Path, *, skip_unreadable: bool = False) -> list[KnownTarget]:
     """Return the targets of which there are ledgers, the latest used first.
 
@@ -131,7 +140,7 @@ def target_of(label: Label, ledger: str) -> KnownTarget | None:
 
 def lock_targets(state_dir: Path) -> Locked:
     """Return the lock under which targets are chosen, and ledgers made and moved."""
-    return Locked(state_dir / "targets", patience=_PATIENCE)
+    return Locked(state_dir / _TARGETS, patience=_PATIENCE)
 
 
 def refuse_network(state_dir: Path) -> None:

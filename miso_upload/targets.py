@@ -344,7 +344,7 @@ def _no_such_target(wanted: Wanted, name: str, others: Sequence[KnownTarget]) ->
     target = name if only else "NAME"
     return TargetError(
         f"--target {name}: there is no such target at {server}, and this key is new. Uploads were "
-        f"made before to {', '.join(each.shown for each in others)}. Nothing was sent. If {rotated} "
-        f"and its key was rotated, add --target {target} --rotated-key, once. If {name} is another "
-        f"environment, add --new-target {name}"
+        f"made before to {', '.join(each.shown for each in others)}. Nothing was sent. If "
+        f"{rotated} and its key was rotated, add --target {target} --rotated-key, once. If {name} "
+        f"is another environment, add --new-target {name}"
     )

@@ -42,7 +42,9 @@ def kill_at_every(step, moment, cases, *options, before=lambda case: None):
 @pytest.mark.parametrize(
     ("step", "times"),
     [
-        ("miso_upload.locking:Locked.__enter__", 1),
+        ("miso_upload.locking:Locked.__enter__", 2),
+        ("miso_upload.ledger.database:Database.begin_work", 1),
+        ("miso_upload.ledger.database:Database.close", 1),
         (f"{LEDGER}.begin_run", 1),
         (f"{LEDGER}.register", 1),
         (f"{LEDGER}.intend", 4),
@@ -131,7 +133,7 @@ def test_killed_while_it_starts_over(moment, cases):
 def test_what_was_killed_holds_no_lock(cases):
     case = next(cases)
     case.upload(step=f"{CLIENT}.post", count=1, moment="after")
-    (lock,) = (case.place / "state").glob("*.lock")
+    (lock,) = (case.place / "state").glob("*.ledger.lock")
     assert lock.exists()
 
     again = case.upload()
