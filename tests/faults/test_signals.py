@@ -134,6 +134,7 @@ def test_a_second_signal_ends_it_at_once(number, case, started):
     process = started(latency=60)
 
     process.send_signal(number)
+    assert "First upload to" in process.stderr.readline()
     assert "stopping: finishing what is under way" in process.stderr.readline()
     process.send_signal(number)
     _, said = process.communicate(timeout=20)
@@ -151,7 +152,8 @@ def test_a_signal_after_the_end_of_the_run_changes_nothing(case):
     )  # fmt: skip
 
     assert done.code == -signal.SIGINT
-    assert done.err == ""
+    assert len(done.err.splitlines()) == 1
+    assert "First upload to" in done.err
     case.must_be_whole()
 
 
