@@ -20,6 +20,7 @@ from miso_upload.targets import (
     choose_target,
     find_target,
     key_fingerprint,
+    key_of_name,
     ledger_name,
     server_identity,
     shown_server,
@@ -133,8 +134,9 @@ def target_of(label: Label, ledger: str) -> KnownTarget | None:
         server = server_identity(label.about.get("server", ""))
     except ConfigurationError:
         return None
-    keys = frozenset(decode(label.about.get(KEYS, "[]")))
     name = label.about.get("target", "")
+    noted = label.about.get(KEYS)
+    keys = frozenset(decode(noted)) if noted else key_of_name(name)
     return KnownTarget(server, name, keys, label.sent, ledger)
 
 
