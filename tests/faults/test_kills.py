@@ -99,6 +99,25 @@ def test_killed_in_the_run_that_goes_on_with_a_file_that_grew(step, times, momen
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        "pathlib:Path.rename",
+        "miso_upload.locking:Locked.remove",
+        "miso_upload.ledger.database:Database.begin_work",
+    ],
+)
+def test_killed_while_a_target_gets_its_name(step, moment, cases):
+    def upload_a_part(case):
+        case.rows(4)
+        case.upload()
+        case.rows(ROWS)
+
+    options = ("--target", "shop")
+    assert kill_at_every(step, moment, cases, *options, before=upload_a_part) == 1
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
 def test_killed_again_and_again_at_the_same_step(moment, cases):
     """Each run gets no further than one step more, and still all of them come to the end."""
     case = next(cases)
