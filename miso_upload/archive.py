@@ -18,13 +18,12 @@ from miso_upload.encoding import JSONDecodeError, decode, encode_pretty
 from miso_upload.errors import ConfigurationError, LedgerError
 from miso_upload.ledger import copy_ledger, move_ledger, read_label, repair_ledger
 from miso_upload.locking import Locked
-from miso_upload.state import known_targets, lock_targets, refuse_network, target_of
+from miso_upload.state import SECRET_FILE, known_targets, lock_targets, refuse_network, target_of
 from miso_upload.targets import KnownTarget, ledger_name, server_identity, shown_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SECRET_FILE = "content.key"  # noqa: S105 -- the name of a file
 _LEDGER, _MANIFEST = "ledger.sqlite", "manifest.json"
 _FORMAT = 1
 _MOST_SMALL = 65_536

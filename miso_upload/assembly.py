@@ -51,9 +51,8 @@ from miso_upload.selecting import SelectingOptions
 from miso_upload.settings import MOST_ROWS, Settings
 from miso_upload.sources import expand_inputs
 from miso_upload.stages import Input, Stages
-from miso_upload.state import content_secret, existing_ledger, ledger_file, open_target
+from miso_upload.state import content_secret, existing_ledger, ledger_file, open_target, own_files
 from miso_upload.stopping import StopReading, StopSignal
-from miso_upload.targets import LEDGER_SUFFIX
 from miso_upload.workers import InProcess, WorkerPool, worker_count
 
 if TYPE_CHECKING:
@@ -227,7 +226,7 @@ def _ledger_files(settings: Settings) -> Iterator[FileUse]:
         path = ledger_file(settings)
         made = [path, *(path.with_name(path.name + end) for end in (".lock", "-wal", "-shm"))]
     made.append(settings.state_dir / FILE_NAME)
-    for each in dict.fromkeys([*made, *settings.state_dir.glob(f"*{LEDGER_SUFFIX}*")]):
+    for each in dict.fromkeys([*made, *own_files(settings.state_dir)]):
         yield FileUse("a file of the ledger", str(each), written=True)
 
 

@@ -21,6 +21,7 @@ from miso_upload.targets import (
     choose_target,
     find_target,
     key_fingerprint,
+    key_of_name,
     ledger_name,
     server_identity,
     shown_server,
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     AskForTarget = Callable[[NewKeyError], str | None]
     """Returns the target whose key was rotated, or the name of a new target; None to stop."""
 
+SECRET_FILE = "content.key"  # noqa: S105 -- the name of a file
+"""The file in a state directory with the secret of its content keys."""
+_TARGETS = "targets"
 _PATIENCE = 60.0
 """Seconds that a run waits while others choose their targets, which takes milliseconds."""
 
@@ -118,6 +122,12 @@ def ledger_paths(state_dir: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
+def own_files(state_dir: Path) -> list[Path]:
+    """Return the files of a state directory, which are no inputs wherever it is."""
+    others = (f"{_TARGETS}.lock", SECRET_FILE)
+    return [*state_dir.glob(f"*{LEDGER_SUFFIX}*"), *(state_dir / name for name in others)]
+
+
 def known_targets(state_dir: Path, *, skip_unreadable: bool = False) -> list[KnownTarget]:
     """Return the targets of which there are ledgers, the latest used first.
 
@@ -137,8 +147,9 @@ def target_of(label: Label, ledger: str) -> KnownTarget | None:
         server = server_identity(label.about.get("server", ""))
     except ConfigurationError:
         return None
-    keys = frozenset(decode(label.about.get(KEYS, "[]")))
     name = label.about.get("target", "")
+    noted = label.about.get(KEYS)
+    keys = frozenset(decode(noted)) if noted else key_of_name(name)
     return KnownTarget(server, name, keys, label.sent, ledger)
 
 
@@ -155,7 +166,7 @@ def content_secret(state_dir: Path) -> bytes:
 
 def lock_targets(state_dir: Path) -> Locked:
     """Return the lock under which targets are chosen, and ledgers made and moved."""
-    return Locked(state_dir / "targets", patience=_PATIENCE)
+    return Locked(state_dir / _TARGETS, patience=_PATIENCE)
 
 
 def refuse_network(state_dir: Path) -> None:

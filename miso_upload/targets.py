@@ -89,6 +89,11 @@ def key_fingerprint(api_key: str) -> str:
     return hashlib.sha256(b"miso-upload key\n" + api_key.encode()).hexdigest()[:12]
 
 
+def key_of_name(name: str) -> frozenset[str]:
+    """Return the fingerprint that a target without a name of its own is called after, if it is."""
+    return frozenset({name.removeprefix("key-")} if _UNNAMED.fullmatch(name) else ())
+
+
 def name_of_key(fingerprint: str) -> str:
     """Return the name of a target that was given none."""
     return f"key-{fingerprint}"
@@ -113,7 +118,7 @@ class KnownTarget:
 
     Attributes:
         server: As `server_identity` spells it.
-        keys: Fingerprints of its keys; none in ledgers of version 0.1.
+        keys: Fingerprints of its keys; version 0.1 noted none of targets with a name.
         sent: Whether Miso may have anything of it.
         ledger: The name of the ledger's file.
     """
@@ -343,8 +348,8 @@ def _no_such_target(wanted: Wanted, name: str, others: Sequence[KnownTarget]) ->
     rotated = f"{name} is a name for {only.name}" if only else "one of these is meant"
     target = name if only else "NAME"
     return TargetError(
-        f"--target {name}: there is no such target at {server}, and this key is new. Uploads "
-        f"were made before to {', '.join(each.shown for each in others)}. Nothing was sent. "
-        f"If {rotated} and its key was rotated, add --target {target} --rotated-key, once. "
-        f"If {name} is another environment, add --new-target {name}"
+        f"--target {name}: there is no such target at {server}, and this key is new. Uploads were "
+        f"made before to {', '.join(each.shown for each in others)}. Nothing was sent. If "
+        f"{rotated} and its key was rotated, add --target {target} --rotated-key, once. If {name} "
+        f"is another environment, add --new-target {name}"
     )

@@ -21,7 +21,7 @@ SESSION = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
 _SHOWN_URL = "http://127.0.0.1:8642"
 # What differs from run to run.
 _VARIES = (
-    (re.compile(r"(?<=127\.0\.0\.1:)\d+"), "8642"),
+    (re.compile(r"((?<=127\.0\.0\.1:)|(?<=localhost:))\d+"), "8642"),
     (re.compile(r"\d+\.\d s\b"), "0.1 s"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00"), "2026-11-24T10:00:00+00:00"),
 )
@@ -57,6 +57,7 @@ def _output(command: str, place: Path, url: str) -> str:
     )
     shown = (done.stderr + done.stdout).replace(url, _SHOWN_URL)
     shown = shown.replace(url.removeprefix("http://"), _SHOWN_URL.removeprefix("http://"))
+    shown = shown.replace(str(place / "state"), "~/.local/state/miso-upload")
     for pattern, instead in _VARIES:
         shown = pattern.sub(instead, shown)
     return shown

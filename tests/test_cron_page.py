@@ -44,41 +44,95 @@ def test_units_have_known_sections_and_no_line_twice(name):
     assert set(unit.sections()) <= {"Unit", "Service", "Timer", "Install"}
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="it has neither cron nor systemd")
-@pytest.mark.parametrize("name", ["crontab", "miso-upload.service"])
-def test_the_command_sends_each_row_once_and_says_nothing(tmp_path, name):
-    logs = tmp_path / "var" / "log" / "shop"
-    write_rows(logs / "access.log", map(row, range(1, 30)))
-    key = tmp_path / "etc" / "miso-upload" / "key"
-    state = tmp_path / "var" / "lib" / "miso-upload"
-    for directory in (key.parent, state):
-        directory.mkdir(parents=True)
-    command = re.sub(r"(?<![\w}])/(?=var|etc)", f"{tmp_path}/", command_of(name))
-    command = command.replace("miso-upload", f"{sys.executable} -m miso_upload", 1)
-    with Sandbox(store=tmp_path / "store.sqlite") as sandbox:
-        key.write_text(sandbox.key)
-        (key.parent / "miso-key").write_text(sandbox.key)
-        # No more than cron and systemd give.
+class Machine:
+    """A machine below a directory: its logs, key and state, and what cron and systemd give."""
+
+    def __init__(self, place, sandbox):
+        self.place, self.sandbox = place, sandbox
+        self.logs = place / "var" / "log" / "shop"
+        self.key = place / "etc" / "miso-upload" / "key"
+        self.state = place / "var" / "lib" / "miso-upload"
+        for directory in (self.key.parent, self.state):
+            directory.mkdir(parents=True)
+        self.use_key(sandbox.key)
+
+    def use_key(self, key):
+        """Let the service and the server have this key."""
+        self.sandbox._desk._key = key.encode()
+        self.key.write_text(key)
+        (self.key.parent / "miso-key").write_text(key)
+
+    def rows(self, count):
+        """Let the log have so many rows."""
+        write_rows(self.logs / "access.log", map(row, range(1, count + 1)))
+
+    def run(self, command):
+        """Run a command line by a shell with no more than cron and systemd give."""
+        command = re.sub(r"(?<![\w}])/(?=var|etc)", f"{self.place}/", command)
+        command = command.replace("miso-upload", f"{sys.executable} -m miso_upload", 1)
         environment = {
             "PATH": "/usr/bin:/bin",
-            "HOME": str(tmp_path),
+            "HOME": str(self.place),
             "PYTHONPATH": str(ROOT),
-            "MISO_UPLOAD_STATE_DIR": str(state),
-            "MISO_UPLOAD_SERVER": sandbox.url,
-            "STATE_DIRECTORY": str(state),
-            "CREDENTIALS_DIRECTORY": str(key.parent),
+            "MISO_UPLOAD_STATE_DIR": str(self.state),
+            "MISO_UPLOAD_SERVER": self.sandbox.url,
+            "STATE_DIRECTORY": str(self.state),
+            "CREDENTIALS_DIRECTORY": str(self.key.parent),
         }
-        for count in (29, 40):
-            write_rows(logs / "access.log", map(row, range(1, count + 1)))
-            done = subprocess.run(
-                ["/bin/sh", "-c", command], env=environment, capture_output=True, text=True,
-                check=False, cwd="/", timeout=120,
-            )  # fmt: skip
-            assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-        arrived = Counter(record["user_id"] for record in sandbox.records())
+        return subprocess.run(
+            ["/bin/sh", "-c", command], env=environment, capture_output=True, text=True,
+            check=False, cwd="/", timeout=120,
+        )  # fmt: skip
 
-    assert arrived == Counter(f"user-{number}" for number in range(1, 41))
-    assert (state / "report.json").exists()
+    def arrived(self):
+        """Return how often each row is at the server."""
+        return Counter(record["user_id"] for record in self.sandbox.records())
+
+
+@pytest.fixture
+def machine(tmp_path):
+    with Sandbox(store=tmp_path / "store.sqlite") as sandbox:
+        yield Machine(tmp_path, sandbox)
+
+
+def said(done):
+    """Return the exit code of a command, and all that it said."""
+    return done.returncode, done.stdout, done.stderr
+
+
+needs_shell = pytest.mark.skipif(sys.platform == "win32", reason="it has neither cron nor systemd")
+
+
+@needs_shell
+@pytest.mark.parametrize("name", ["crontab", "miso-upload.service"])
+def test_the_command_sends_each_row_once_and_says_nothing(machine, name):
+    for count in (29, 40):
+        machine.rows(count)
+        assert said(machine.run(command_of(name))) == (0, "", "")
+
+    assert machine.arrived() == Counter(f"user-{number}" for number in range(1, 41))
+    assert (machine.state / "report.json").exists()
+
+
+@needs_shell
+@pytest.mark.parametrize("name", ["crontab", "miso-upload.service"])
+def test_the_advice_about_a_new_key_works(machine, name):
+    section = PAGE.partition("## A new key")[2]
+    (advice,) = re.findall(r"^    (miso-upload .*)$", section, re.MULTILINE)
+    machine.rows(29)
+    assert said(machine.run(command_of(name))) == (0, "", "")
+    machine.use_key("the-key-after-the-rotation")
+    machine.rows(35)
+
+    stopped = machine.run(command_of(name))
+    assert stopped.returncode == 2
+    assert "--target NAME --rotated-key" in stopped.stderr
+    assert "--new-target NAME" in stopped.stderr
+    assert machine.run(advice).returncode == 0
+    machine.rows(40)
+    assert said(machine.run(command_of(name))) == (0, "", "")
+
+    assert machine.arrived() == Counter(f"user-{number}" for number in range(1, 41))
 
 
 def test_the_page_says_what_to_do_about_each_exit_code():

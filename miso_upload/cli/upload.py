@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from miso_upload.cli.asking import ask_for_target, can_ask, read_key
 from miso_upload.cli.framework import (
     CONTEXT,
     HeadedCommand,
     Statuses,
     WorkerCount,
     all_statuses,
-    ask_at_terminal,
     ask_for_secret,
     headed,
     say,
@@ -22,18 +22,14 @@ from miso_upload.cli.framework import (
     with_lists,
 )
 from miso_upload.cli.reading import reading, reading_options
-from miso_upload.cli.secrets import KEY, SALT, is_exposed, kept_from_others, read_secret
+from miso_upload.cli.secrets import SALT, is_exposed, kept_from_others, read_secret
 from miso_upload.errors import ConfigurationError, MisoUploadError
 from miso_upload.settings import DEFAULT_SERVER, MOST_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from miso_upload.errors import NewKeyError
     from miso_upload.listener import Listener
     from miso_upload.report import Summary
     from miso_upload.settings import Settings
-    from miso_upload.state import AskForTarget
 
 _SIZE = click.IntRange(min=1)
 _SECONDS = click.FloatRange(min=0, min_open=True)
@@ -325,7 +321,7 @@ def upload_command(*, quiet: bool, json: bool, **options: Any) -> None:
     leave = getattr(listener, "leave", lambda: None)
     try:
         with stop.on_signals(leave), kept_from_others():
-            summary = upload(settings, listener, stop=stop, ask=_ask_for_target(settings, leave))
+            summary = upload(settings, listener, stop=stop, ask=ask_for_target(settings, leave))
     except MisoUploadError as error:
         leave()
         _complain(error, as_json=json)
@@ -350,43 +346,10 @@ def settings_from(options: dict[str, Any]) -> Settings:
         del options["state_dir"]
     needs_key = not (options["dry_run"] or options["sandbox"])
     salt = read_secret("--anonymous-id-salt-file", salt_file, SALT)
-    key = _key(key_file, needed=needs_key)
-    if needs_key and not key and _can_ask(options["inputs"]):
+    key = read_key(key_file, needed=needs_key)
+    if needs_key and not key and can_ask(options["inputs"]):
         key = ask_for_secret("Miso API key (secret key)")
     return Settings(api_key=key, anonymous_id_salt=salt.encode(), **options)
-
-
-def _key(file: Path | None, *, needed: bool) -> str:
-    """Return the API key; a dry run only looks up its ledger with it, and does without."""
-    try:
-        return read_secret("--api-key-file", file, KEY)
-    except ConfigurationError:
-        if needed:
-            raise
-        return ""
-
-
-def _can_ask(inputs: Sequence[str]) -> bool:
-    return "-" not in inputs and bool(sys.stdin) and sys.stdin.isatty()
-
-
-def _ask_for_target(settings: Settings, leave: Callable[[], None]) -> AskForTarget | None:
-    """Return what asks whose key a new one is; None where nobody can answer."""
-    if not (_can_ask(settings.inputs) and sys.stderr and sys.stderr.isatty()):
-        return None
-
-    def ask(error: NewKeyError) -> str | None:
-        leave()
-        say_error(str(error))
-        if len(error.names) == 1:
-            say(f"If it is a rotated key of {error.names[0]}, enter {error.names[0]}.", err=True)
-        name = ask_at_terminal("The target's name, known or new (nothing stops)")
-        if not name or name in error.names:
-            return name or None
-        answer = ask_at_terminal(f"Upload to a new target {name}? (yes/no)")
-        return name if answer.lower() in ("y", "yes") else None
-
-    return ask
 
 
 def choose_listener(*, quiet: bool, as_json: bool) -> Listener:

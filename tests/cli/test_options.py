@@ -260,3 +260,15 @@ def test_a_status_that_is_none_is_refused():
 
     assert done.exit_code == 2
     assert "'5xx' is not a status such as 503" in done.stderr
+
+
+def test_a_dry_run_has_the_key_to_find_its_ledger_and_does_without(monkeypatch, tmp_path):
+    def dry(*args):
+        context = upload_command.make_context("upload", ["x", "--dry-run", *args])
+        named = {name: value for name, value in context.params.items() if name not in ABOUT_SHOWING}
+        return settings_from(named).api_key
+
+    assert dry() == ""
+    assert dry("--api-key-file", str(tmp_path / "not-there")) == ""
+    monkeypatch.setenv("MISO_API_KEY", "a-secret")
+    assert dry() == "a-secret"

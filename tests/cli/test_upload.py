@@ -354,7 +354,7 @@ def test_json_logs_are_json_on_both_streams(upload, history):
     done = upload(history, "--json")
 
     events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
-    assert events == ["settled"]
+    assert events == ["noted", "settled"]
     assert json.loads(done.stdout)["totals"]["accepted"] == 50
 
 

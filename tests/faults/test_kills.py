@@ -42,7 +42,9 @@ def kill_at_every(step, moment, cases, *options, before=lambda case: None):
 @pytest.mark.parametrize(
     ("step", "times"),
     [
-        ("miso_upload.locking:Locked.__enter__", 1),
+        ("miso_upload.locking:Locked.__enter__", 2),
+        ("miso_upload.ledger.database:Database.begin_work", 1),
+        ("miso_upload.ledger.database:Database.close", 1),
         (f"{LEDGER}.begin_run", 1),
         (f"{LEDGER}.register", 1),
         (f"{LEDGER}.intend", 4),
@@ -97,6 +99,25 @@ def test_killed_in_the_run_that_goes_on_with_a_file_that_grew(step, times, momen
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        "pathlib:Path.rename",
+        "miso_upload.locking:Locked.remove",
+        "miso_upload.ledger.database:Database.begin_work",
+    ],
+)
+def test_killed_while_a_target_gets_its_name(step, moment, cases):
+    def upload_a_part(case):
+        case.rows(4)
+        case.upload()
+        case.rows(ROWS)
+
+    options = ("--target", "shop")
+    assert kill_at_every(step, moment, cases, *options, before=upload_a_part) == 1
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
 def test_killed_again_and_again_at_the_same_step(moment, cases):
     """Each run gets no further than one step more, and still all of them come to the end."""
     case = next(cases)
@@ -131,7 +152,7 @@ def test_killed_while_it_starts_over(moment, cases):
 def test_what_was_killed_holds_no_lock(cases):
     case = next(cases)
     case.upload(step=f"{CLIENT}.post", count=1, moment="after")
-    (lock,) = (case.place / "state").glob("*.lock")
+    (lock,) = (case.place / "state").glob("*.ledger.lock")
     assert lock.exists()
 
     again = case.upload()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -145,6 +146,7 @@ def test_a_second_signal_ends_it_at_once(number, case, started):
     process = started(latency=60)
 
     process.send_signal(number)
+    assert "First upload to" in process.stderr.readline()
     assert "stopping: finishing what is under way" in process.stderr.readline()
     process.send_signal(number)
     _, said = process.communicate(timeout=20)
@@ -184,7 +186,8 @@ def test_a_signal_after_the_end_of_the_run_changes_nothing(case):
     )  # fmt: skip
 
     assert done.code == -signal.SIGINT
-    assert done.err == ""
+    assert len(done.err.splitlines()) == 1
+    assert "First upload to" in done.err
     case.must_be_whole()
 
 
@@ -288,3 +291,57 @@ def test_ctrl_c_at_the_prompt_for_the_key_leaves_the_terminal_as_it_was(case, sa
     assert terminal.wait() == 130
     assert b"Traceback" not in shown
     terminal.close()
+
+
+@pytest.fixture
+def asked(case, sandbox, environ):
+    """Return a terminal at which a run asks about a new key, and what it shows until then."""
+    case.rows(4)
+    case.upload()
+    case.rows(ROWS)
+    environ["MISO_API_KEY"] = "a-new-key"
+    sandbox._desk._key = b"a-new-key"
+    terminal = Terminal(command(case, sandbox), environ)
+    yield terminal, until(terminal, b"known or new")
+    terminal.close()
+
+
+def until(terminal, text):
+    """Return what a terminal shows, to this text."""
+    shown = b""
+    while text not in shown:
+        shown += os.read(terminal.screen, 1_000)
+    return shown
+
+
+def test_at_a_terminal_a_new_key_is_asked_about(asked, case):
+    terminal, shown = asked
+    (name,) = re.findall(rb"rotated key of (key-\w+)", shown)
+
+    os.write(terminal.screen, name + b"\n")
+    until(terminal, b"accepted")
+
+    assert terminal.wait() == 1
+    assert set(case.arrived()) == set(GOOD)
+    assert max(case.arrived().values()) == 1
+
+
+def test_at_a_terminal_a_new_name_is_asked_about_twice(asked, case):
+    terminal, _ = asked
+
+    os.write(terminal.screen, b"staging\n")
+    until(terminal, b"new target staging? (yes/no)")
+    os.write(terminal.screen, b"no\n")
+
+    assert b"Traceback" not in until(terminal, b"--new-target NAME")
+    assert terminal.wait() == 2
+
+
+@pytest.mark.parametrize(("keys", "code"), [(b"\n", 2), (b"\x03", 130)])
+def test_a_question_about_a_new_key_can_be_left(asked, case, keys, code):
+    terminal, _ = asked
+
+    os.write(terminal.screen, keys)
+
+    assert terminal.wait() == code
+    assert max(case.arrived().values()) == 1
