@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from miso_upload import __version__
+from miso_upload.content_secret import FILE_NAME
 from miso_upload.encoding import JSONDecodeError, decode, encode_pretty
 from miso_upload.errors import ConfigurationError, LedgerError
 from miso_upload.ledger import copy_ledger, move_ledger, read_label, repair_ledger
 from miso_upload.locking import Locked
-from miso_upload.state import SECRET_FILE, known_targets, lock_targets, refuse_network, target_of
+from miso_upload.state import known_targets, lock_targets, refuse_network, target_of
 from miso_upload.targets import KnownTarget, ledger_name, server_identity, shown_server
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ def export_ledger(
         copy_ledger(path, copy)
         sums = {_LEDGER: _checksum(copy)}
         if secret is not None:
-            (scratch / SECRET_FILE).write_bytes(secret)
-            sums[SECRET_FILE] = _checksum(scratch / SECRET_FILE)
+            (scratch / FILE_NAME).write_bytes(secret)
+            sums[FILE_NAME] = _checksum(scratch / FILE_NAME)
         manifest = {
             "format": _FORMAT,
             "miso_upload": __version__,
@@ -111,12 +112,12 @@ def import_ledger(state_dir: Path, file: Path, *, replace: bool = False) -> Move
             if before is not None and not (same or replace):
                 raise _has_another(found, file, old)
             if secret is not None:
-                (scratch / SECRET_FILE).replace(state_dir / SECRET_FILE)
+                (scratch / FILE_NAME).replace(state_dir / FILE_NAME)
             moved = None
             if not same:
                 moved = _put_aside(old) if before else None
                 (scratch / _LEDGER).replace(path)
-        has_secret = (state_dir / SECRET_FILE).exists()
+        has_secret = (state_dir / FILE_NAME).exists()
     return Moved(found.name, shown_server(found.server), has_secret, not same, moved)
 
 
@@ -149,7 +150,7 @@ def _the_target(state_dir: Path, name: str | None, server: str | None) -> KnownT
 
 
 def _secret(state_dir: Path) -> bytes | None:
-    path = state_dir / SECRET_FILE
+    path = state_dir / FILE_NAME
     try:
         return path.read_bytes() if path.exists() else None
     except OSError as error:
@@ -173,7 +174,7 @@ def _pack(scratch: Path, file: Path) -> None:
     part = scratch / "export"
     with _new(part) as stream:
         with tarfile.open(fileobj=stream, mode="w") as archive:
-            for name in (_MANIFEST, _LEDGER, SECRET_FILE):
+            for name in (_MANIFEST, _LEDGER, FILE_NAME):
                 if (scratch / name).exists():
                     archive.add(scratch / name, name, recursive=False, filter=_nobodys)
         stream.flush()
@@ -200,7 +201,7 @@ def _unpack(file: Path, scratch: Path) -> None:
     try:
         with tarfile.open(file, "r:") as archive:
             for member in archive:
-                if member.name in (_MANIFEST, _LEDGER, SECRET_FILE) and member.isfile():
+                if member.name in (_MANIFEST, _LEDGER, FILE_NAME) and member.isfile():
                     stream = archive.extractfile(member)
                     if stream is not None:
                         _write(stream, scratch / member.name)
@@ -222,7 +223,7 @@ def _write(stream: IO[bytes], path: Path) -> None:
 def _imported(file: Path, scratch: Path) -> KnownTarget:
     """Return the target of an unpacked export, after its checksums were verified."""
     manifest = _manifest(file, scratch)
-    for name in (_LEDGER, SECRET_FILE):
+    for name in (_LEDGER, FILE_NAME):
         path = scratch / name
         known = manifest["sha256"].get(name)
         if (known is None) == path.exists() or (known and _checksum(path) != known):
@@ -271,7 +272,7 @@ def _secret_to_import(state_dir: Path, file: Path, scratch: Path) -> bytes | Non
     if ours is None:
         return theirs
     raise ConfigurationError(
-        f"{file}: its secret is not the one in {state_dir / SECRET_FILE}, which the ledgers there "
+        f"{file}: its secret is not the one in {state_dir / FILE_NAME}, which the ledgers there "
         "were made with; nothing was changed. Import it into a state directory of its own with "
         "--state-dir"
     )

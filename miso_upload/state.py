@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     AskForTarget = Callable[[NewKeyError], str | None]
     """Returns the target whose key was rotated, or the name of a new target; None to stop."""
 
-SECRET_FILE = "content.key"  # noqa: S105 -- the name of a file
+
 """The file in a state directory with the secret of its content keys."""
 _TARGETS = "targets"
 _PATIENCE = 60.0
@@ -124,7 +124,7 @@ def ledger_paths(state_dir: Path) -> list[Path]:
 
 def own_files(state_dir: Path) -> list[Path]:
     """Return the files of a state directory, which are no inputs wherever it is."""
-    others = (f"{_TARGETS}.lock", SECRET_FILE)
+    others = (f"{_TARGETS}.lock", FILE_NAME)
     return [*state_dir.glob(f"*{LEDGER_SUFFIX}*"), *(state_dir / name for name in others)]
 
 
