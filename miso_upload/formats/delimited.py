@@ -50,6 +50,14 @@ class Delimited:
         ends = RowEnds(self.dialect, len(self.columns), self.row_bytes)
         object.__setattr__(self, "_ends", ends)
 
+    @property
+    def remark(self) -> str:
+        """See `Format.remark`: most TSV files have no quoted cells, so it is told if one has."""
+        dialect = self.dialect
+        if dialect.decided or not dialect.quote or dialect.delimiter != "\t":
+            return ""
+        return "quoted cells are read without their quotes (--quote none keeps them)"
+
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
         """See `Format.cut`: a newline between quotes ends no row."""
         # Too few lines are too few rows, and a line that is too long is a row that is too long.
