@@ -174,11 +174,11 @@ class CellRows:
 
     def _doubt(self, row: _Row, line: int, found: Slice) -> None:
         """Note a warning where quotes in a row may not be meant as they are read."""
+        is_literal = not (self._dialect.decided or self._dialect.quote)
         if any(cell.malformed for cell in row.cells):
             found.warnings.append((misplaced_quote(), line))
-        elif not (self._dialect.decided or self._dialect.quote):
-            quotes = sum(text.startswith(QUOTE) for text in row.texts)
-            found.warnings += [(literal_quotes(), line)] * quotes
+        elif is_literal and any(text.startswith(QUOTE) for text in row.texts):
+            found.warnings.append((literal_quotes(), line))
 
     # -- rows in a cell ----------------------------------------------------------------------------
 

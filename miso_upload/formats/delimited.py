@@ -142,15 +142,14 @@ class Delimited:
         """Return what is to be said of quotes that are read as they are without anyone's word."""
         if self.dialect.decided or self.dialect.quote or QUOTE not in text:
             return []
-        return [
-            (literal_quotes(), first_line + text.count("\n", 0, found.start()))
-            for found in _first_in_cell(self.dialect.delimiter).finditer(text)
-        ]
+        begins = _first_in_cell(self.dialect.delimiter).search
+        lines = enumerate(text.split("\n"), first_line)
+        return [(literal_quotes(), number) for number, line in lines if begins(line)]
 
 
 @cache
 def _first_in_cell(delimiter: str) -> re.Pattern[str]:
-    return re.compile("(?:(?<=\n)|(?<=" + re.escape(delimiter) + rf")|\A){QUOTE}")
+    return re.compile("(?:^|" + re.escape(delimiter) + ")" + QUOTE)
 
 
 __all__ = ["Delimited"]
