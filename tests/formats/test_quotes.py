@@ -354,6 +354,10 @@ def test_marks_that_cannot_be_told_apart_are_refused(wanted, message):
 
 
 def test_single_quotes_are_quotes_if_they_are_named():
-    rows, _, _ = slices_of(b"'a','b'\n'1','it''s, 2'\n", quote="'")
+    data = b"'a','b'\n'1','it''s, 2'\n"
 
-    assert rows == {2: {"a": "1", "b": "it's, 2"}}
+    with pytest.raises(ConfigurationError, match="all its names in single quotes"):
+        slices_of(data)
+
+    assert slices_of(data, quote="'")[0] == {2: {"a": "1", "b": "it's, 2"}}
+    assert list(slices_of(data.replace(b", 2", b""), quote="none")[0][2]) == ["'a'", "'b'"]
