@@ -141,6 +141,9 @@ def _read_source(settings: Settings, limits: Limits) -> Found:
     options = ReadingOptions(
         format=settings.format,
         log_format=settings.log_format,
+        delimiter=settings.delimiter,
+        quote=settings.quote,
+        escape=settings.escape,
         columns=settings.columns,
         limits=limits,
     )

@@ -87,6 +87,8 @@ def open_inputs(
             listener.noted(
                 f"{source.name}: its first row is the names of --columns, and taken for a header"
             )
+        if source.format.remark:
+            listener.noted(f"{source.name}: {source.format.remark}")
         times[name] = first_time(source.beginning)
         if not source.beginning:
             empty.add(name)

@@ -47,7 +47,7 @@ class Outcome:
 
     def counts(self):
         """Return how many rows were valid and how many rejected."""
-        words = next(line for line in self.text.splitlines() if "rows read" in line).split()
+        words = next(line for line in self.text.splitlines() if "rows read =" in line).split()
         return int(words[4].replace(",", "")), int(words[7].replace(",", ""))
 
 
@@ -141,6 +141,21 @@ def test_a_quote_that_would_swallow_the_file_is_a_character_of_its_line(dry_run)
     assert (found.code, found.counts()) == (0, (1_000_002, 0))
     assert "a quote breaks the rules of CSV" in found.text
     assert found.memory < MOST_MEMORY
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2"), ("--chunk-size", "7")])
+def test_a_quote_that_closes_thousands_of_rows_later_swallows_none(dry_run, options):
+    lines = [b"search,2025-03-01T09:30:00Z,u%d,word\n" % number for number in range(10_000)]
+    lines[5_949] = lines[5_949].replace(b"word", b'"word')
+    lines[9_989] = lines[9_989].replace(b"word", b'word"')
+    table = b"type,timestamp,user_id,search.keywords\n" + b"".join(lines)
+
+    found = dry_run(table, *options, name="input.csv")
+    decided = dry_run(table, *options, "--quote", "none", name="input.csv")
+
+    assert (found.code, found.counts()) == (1, (5_959, 4_041))
+    assert "a quoted cell from line 5,951 to line 9,991 has valid rows in it" in found.text
+    assert (decided.code, decided.counts()) == (0, (10_000, 0))
 
 
 def test_fifty_thousand_columns_are_read_like_any(dry_run):

@@ -64,6 +64,30 @@ def test_a_bad_row_costs_itself_and_nothing_else():
     assert rejection.reasons[0].text.startswith('timestamp "2025-13-01" is not a date-time')
 
 
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, True),
+        ({"product_ids": 7, "revenue": "much"}, True),
+        ({"type": "no such type"}, False),
+        ({"type": None}, False),
+        ({"timestamp": "yesterday"}, False),
+        ({"timestamp": None}, False),
+        ({"user_id": None}, False),
+        ({"user_id": ""}, False),
+    ],
+)
+def test_a_row_would_be_a_record_by_its_type_timestamp_and_id(changed, expected):
+    assert transform().is_record({**row(1), **changed}) is expected
+
+
+def test_a_row_that_a_rule_leaves_out_would_be_counted_as_a_record_is():
+    skip = Condition("all", "type", empty=False)
+
+    assert transform(skip).is_record({**row(1), "timestamp": "yesterday"})
+    assert not transform(skip).is_record("no object")
+
+
 def test_a_rejected_row_is_kept_as_it_was_read_and_not_as_it_was_mapped():
     read = {"type": "like", "ip": "203.0.113.42", "note": None}
 

@@ -67,7 +67,7 @@ def reading_options(command: Any) -> Any:
         reading(
             "--escape",
             metavar="CHAR",
-            help="What stands before a quote or delimiter inside a cell, such as '\\\\'.  "
+            help="What stands before a quote or delimiter inside a cell, such as '\\'.  "
             "[default: none]",
         ),
         reading("--encoding", metavar="NAME", help="Default: UTF-8, or what a BOM says."),

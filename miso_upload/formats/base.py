@@ -123,6 +123,10 @@ class Format(Protocol):
     def has_directives(self) -> bool:
         """Whether there may be directives, so that they must be looked for."""
 
+    @property
+    def remark(self) -> str:
+        """What was found out of the rows that the user may see otherwise; most often nothing."""
+
     def directive(self, data: bytes) -> bytes:
         """Return the last directive in `data`, which starts at a line; nothing if it has none."""
 

@@ -143,18 +143,18 @@ class CellRows:
         """Return why the cells of a row cannot be taken for what it says, if so."""
         if not _is_utf8(row.texts):
             return _NOT_UTF8
-        if any(b"\r" in cell.raw and not self._is_quoted(cell) for cell in row.cells):
+        if any(map(self._has_lone_return, row.cells)):
             return _LONE_RETURN
         if any(cell.malformed and is_escaped(self._dialect, cell.raw) for cell in row.cells):
             return escaped_quote()
         return None
 
-    def _is_quoted(self, cell: Cell) -> bool:
-        quote = self._dialect.quote.encode()
-        escape = self._dialect.escape.encode()
-        return not cell.malformed and (
-            bool(quote and cell.raw.startswith(quote)) or bool(escape and escape in cell.raw)
-        )
+    def _has_lone_return(self, cell: Cell) -> bool:
+        """Return whether a cell has a carriage return that is neither quoted nor escaped."""
+        quote, escape = self._dialect.quote.encode(), self._dialect.escape.encode()
+        if b"\r" not in cell.raw or (quote and not cell.malformed and cell.raw.startswith(quote)):
+            return False
+        return not escape or b"\r" in cell.raw.replace(escape + b"\r\n", b"")
 
     def _uneven(self, row: _Row) -> Reason | None:
         if len(row.texts) == len(self._columns):
@@ -174,11 +174,11 @@ class CellRows:
 
     def _doubt(self, row: _Row, line: int, found: Slice) -> None:
         """Note a warning where quotes in a row may not be meant as they are read."""
+        is_literal = not (self._dialect.decided or self._dialect.quote)
         if any(cell.malformed for cell in row.cells):
             found.warnings.append((misplaced_quote(), line))
-        elif not (self._dialect.decided or self._dialect.quote):
-            quotes = sum(text.startswith(QUOTE) for text in row.texts)
-            found.warnings += [(literal_quotes(), line)] * quotes
+        elif is_literal and any(text.startswith(QUOTE) for text in row.texts):
+            found.warnings.append((literal_quotes(), line))
 
     # -- rows in a cell ----------------------------------------------------------------------------
 

@@ -50,6 +50,14 @@ class Delimited:
         ends = RowEnds(self.dialect, len(self.columns), self.row_bytes)
         object.__setattr__(self, "_ends", ends)
 
+    @property
+    def remark(self) -> str:
+        """See `Format.remark`: most TSV files have no quoted cells, so it is told if one has."""
+        dialect = self.dialect
+        if dialect.decided or not dialect.quote or dialect.delimiter != "\t":
+            return ""
+        return "quoted cells are read without their quotes (--quote none keeps them)"
+
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
         """See `Format.cut`: a newline between quotes ends no row."""
         # Too few lines are too few rows, and a line that is too long is a row that is too long.
@@ -138,15 +146,14 @@ class Delimited:
         """Return what is to be said of quotes that are read as they are without anyone's word."""
         if self.dialect.decided or self.dialect.quote or QUOTE not in text:
             return []
-        return [
-            (literal_quotes(), first_line + text.count("\n", 0, found.start()))
-            for found in _first_in_cell(self.dialect.delimiter).finditer(text)
-        ]
+        begins = _first_in_cell(self.dialect.delimiter).search
+        lines = enumerate(text.split("\n"), first_line)
+        return [(literal_quotes(), number) for number, line in lines if begins(line)]
 
 
 @cache
 def _first_in_cell(delimiter: str) -> re.Pattern[str]:
-    return re.compile("(?:(?<=\n)|(?<=" + re.escape(delimiter) + rf")|\A){QUOTE}")
+    return re.compile("(?:^|" + re.escape(delimiter) + ")" + QUOTE)
 
 
 __all__ = ["Delimited"]

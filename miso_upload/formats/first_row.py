@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from miso_upload.formats.base import Tail
     from miso_upload.formats.dialect import Cell, Dialect
 
+_IN_SINGLE_QUOTES = re.compile(rb" *'[^']+' *")
 DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -62,6 +64,11 @@ def check_quotes(name: str, row: bytes, dialect: Dialect) -> None:
         raise ConfigurationError(
             f"{name} has a quote that is not closed before a delimiter or a line end. Possible "
             "fix: --quote none reads quotes as they are"
+        )
+    if not dialect.decided and all(map(_IN_SINGLE_QUOTES.fullmatch, (cell.raw for cell in cells))):
+        raise ConfigurationError(
+            f'{name} has all its names in single quotes. Possible fix: --quote "\'" reads cells '
+            "without them; --quote none keeps them"
         )
     lines = row.split(b"\n")
     mark = dialect.delimiter.encode()

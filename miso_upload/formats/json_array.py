@@ -142,6 +142,7 @@ class JsonArray:
     preset: str | None = None
     by_line: bool = False
     has_directives: bool = False
+    remark: str = ""
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
         """See `Format.cut`: a block ends behind a comma, or before the closing bracket."""

@@ -25,6 +25,7 @@ class JsonLines:
     preset: str | None = None
     by_line: bool = True
     has_directives: bool = False
+    remark: str = ""
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
         """See `Format.cut`: every line is a row."""

@@ -106,6 +106,11 @@ class Unpadded:
         return self.rows.preset
 
     @property
+    def remark(self) -> str:
+        """See `Format.remark`."""
+        return self.rows.remark
+
+    @property
     def by_line(self) -> bool:
         """See `Format.by_line`."""
         return self.rows.by_line

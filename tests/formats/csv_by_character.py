@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ESCAPED_RETURN = "\ue000"
+"""Stands for a carriage return that belongs to a cell."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -23,6 +26,14 @@ class Row:
 
     raw: str
     texts: list[str] | None
+    by_line: bool = False
+    """Each of its lines may be a row."""
+
+    @property
+    def lines(self):
+        """The indices of the lines that are rejected where it is not a good row."""
+        lines = self.raw.split("\n") if self.by_line else [self.raw]
+        return [i for i, line in enumerate(lines) if line.strip("\r")]
 
     @property
     def is_blank(self):
@@ -34,8 +45,8 @@ def rows_of(text, rules):
     """Yield the line of each row, and the row; blank lines are rows without cells."""
     line = 1
     while text:
-        raw, texts = _one(text, rules)
-        yield line, Row(raw.removesuffix("\n").rstrip("\r"), texts)
+        raw, texts, by_line = _one(text, rules)
+        yield line, Row(raw.removesuffix("\n").rstrip("\r"), texts, by_line)
         line += raw.count("\n")
         text = text[len(raw) :]
 
@@ -49,12 +60,12 @@ def _one(text, rules):
     if not raw:
         raw, cells = line, _as_it_stands(line, rules)
     if _size(raw) > rules.row_bytes or len(cells) != rules.columns:
-        return raw, None
+        return raw, None, False
     if "\n" in raw[:-1] and not rules.decided and _hides_rows(raw, rules):
-        return raw, None
+        return raw, None, True
     if any("\r" in cell and not quoted for cell, quoted in cells):
-        return raw, None
-    return raw, [cell for cell, _ in cells]
+        return raw, None, False
+    return raw, [cell.replace(ESCAPED_RETURN, "\r") for cell, _ in cells], False
 
 
 def _size(raw):
@@ -83,17 +94,16 @@ def _well_formed(text, rules):
 
 
 def _cell(text, at, rules):
-    """Return the text of the cell at `at`, where it ends, and whether quotes or escapes made it."""
+    """Return the text of the cell at `at`, where it ends, and whether it is quoted."""
     quoted = bool(rules.quote) and text[at : at + 1] == rules.quote
-    said, made = "", quoted
+    said = ""
     at += quoted
     while at < len(text):
         char, two = text[at], text[at : at + 2]
         if char == rules.escape:
             width = _escaped(text[at + 1 :], rules)
-            said += text[at + 1 : at + 1 + width] if width else char
+            said += text[at + 1 : at + 1 + width].replace("\r", ESCAPED_RETURN) if width else char
             at += 1 + width
-            made = True
         elif quoted and two == rules.quote * 2:
             said += char
             at += 2
@@ -106,10 +116,12 @@ def _cell(text, at, rules):
         else:
             said += char
             at += 1
-    return (None if quoted else said), at, made
+    return (None if quoted else said), at, quoted
 
 
 def _escaped(rest, rules):
+    if rest in ("\n", "\r\n"):
+        return 0  # the end of the last line is one
     if rest[:1] and rest[:1] in (rules.delimiter, rules.quote, rules.escape, "\n"):
         return 1
     return 2 if rest[:2] == "\r\n" else 0

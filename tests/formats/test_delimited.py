@@ -37,7 +37,7 @@ def expected(data, row_bytes):
         if row.texts is not None and "\udcff" not in row.raw:
             rows.append((line, dict(zip("ab", row.texts, strict=True))))
         elif not row.is_blank:
-            others += [line + i for i, part in enumerate(row.raw.split("\n")) if part.strip("\r")]
+            others += [line + i for i in row.lines]
     del rows[:1]  # the header
     return rows, others
 

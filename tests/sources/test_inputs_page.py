@@ -1,6 +1,7 @@
 """What docs/inputs.md shows is what happens."""
 
 import gzip
+import re
 import shutil
 import zipfile
 from decimal import Decimal
@@ -14,6 +15,7 @@ pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 PAGE = ROOT / "docs" / "inputs.md"
+CSV = re.compile(r"(?<=```csv\n).*?(?=```)", re.DOTALL)
 
 
 @pytest.fixture
@@ -25,6 +27,8 @@ def place(tmp_path, s3):
     with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
         for name in ("2024-05.csv", "2024-06.csv"):
             archive.writestr(name, "user_id,type\n")
+    (searches,) = CSV.findall(PAGE.read_text(encoding="utf-8"))
+    (tmp_path / "searches.csv").write_text(searches)
     orders = {
         "event": ["checkout"],
         "user_id": ["customer-0"],

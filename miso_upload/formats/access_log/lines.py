@@ -58,6 +58,7 @@ class AccessLog:
     preset: str | None = "web-log"
     columns: tuple[str, ...] | None = None
     by_line: bool = True
+    remark: str = ""
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
         """See `Format.cut`: every line is a row."""
