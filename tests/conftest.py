@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,16 @@ def shared_data():
     if not SHARED_DATA.is_dir():
         pytest.skip("the real files are not here: ../shared/data is absent")
     return SHARED_DATA
+
+
+@contextmanager
+def started(command, **options):
+    """Start a process that does not outlive the context, even if a test fails within it."""
+    with subprocess.Popen([*map(str, command)], **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from collections import Counter
 from contextlib import closing
 
 import pytest
-from conftest import row, write_rows
+from conftest import row, started, write_rows
 
 from miso_upload.sandbox import Sandbox
 
@@ -40,21 +40,21 @@ def kill_and_rerun(history, sandbox, draw):
     command += ["--chunk-size", str(max(ROWS // 100, 100)), "--json"]
     killed = 0
     while True:
-        process = subprocess.Popen(
+        with started(
             command,
             env={**os.environ, "MISO_API_KEY": sandbox.key},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-        )
-        if killed < KILLS:
-            # Wait until it has got somewhere, and then a moment that nobody chose.
-            for _ in range(draw.randrange(1, 9)):
-                process.stderr.readline()
-            time.sleep(draw.random() * 0.05)
-            process.send_signal(signal.SIGKILL)
-        process.stderr.read()
-        process.stderr.close()
-        if process.wait() != -signal.SIGKILL:
+        ) as process:
+            if killed < KILLS:
+                # Wait until it has got somewhere, and then a moment that nobody chose.
+                for _ in range(draw.randrange(1, 9)):
+                    process.stderr.readline()
+                time.sleep(draw.random() * 0.05)
+                process.send_signal(signal.SIGKILL)
+            process.stderr.read()
+            process.wait()
+        if process.returncode != -signal.SIGKILL:
             return process.returncode, killed
         killed += 1
 

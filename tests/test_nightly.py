@@ -14,7 +14,7 @@ from collections import Counter
 from contextlib import closing
 
 import pytest
-from conftest import row, write_rows
+from conftest import row, started, write_rows
 from delivery.stand_ins import Miso, deliverer
 from filelock import FileLock
 from hypothesis import given, settings
@@ -68,7 +68,7 @@ class Nights:
 
     def start(self, *more):
         """Start the run of a night."""
-        return subprocess.Popen(
+        return started(
             self.command(*more),
             env={**os.environ, "MISO_API_KEY": self.sandbox.key},
             stdout=subprocess.PIPE,
@@ -78,8 +78,8 @@ class Nights:
 
     def run(self, *more):
         """Run to the end, and return the exit code and everything that was printed."""
-        process = self.start(*more)
-        shown, _ = process.communicate(timeout=120)
+        with self.start(*more) as process:
+            shown, _ = process.communicate(timeout=120)
         return process.returncode, shown
 
     def run_well(self):
@@ -145,11 +145,11 @@ def test_nights_that_are_killed_are_caught_up_with(tmp_path, rows):
         nights = Nights(site, sandbox, tmp_path, "directory")
         for _ in range(7):
             site.write(1500)
-            process = nights.start("--json")
-            process.stdout.readline()
-            time.sleep(draw.random() * 0.2)
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+            with nights.start("--json") as process:
+                process.stdout.readline()
+                time.sleep(draw.random() * 0.2)
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
             killed += process.returncode == -signal.SIGKILL
             site.begin_row()
             site.rotate()

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, started
 
 from miso_upload.stopping import StopReading, StopSignal
 
@@ -269,21 +269,21 @@ with StopSignal().on_signals(leave):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("broken", [[], ["--broken"]])
 def test_the_second_signal_ends_the_process_at_once(number, broken):
-    process = subprocess.Popen(
+    with started(
         [sys.executable, "-c", PROGRAM, *broken],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-    )
-    assert process.stdout.readline() == "ready\n"
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
 
-    while process.poll() is None:
-        # The first may come twice before it is handled once, and then it was one.
-        with suppress(ProcessLookupError):
-            process.send_signal(number)
-        time.sleep(0.05)
+        while process.poll() is None:
+            # The first may come twice before it is handled once, and then it was one.
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
+            time.sleep(0.05)
 
-    out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=10)
     assert process.returncode == 128 + number
     assert (out, err) == ("left in order\n", "")

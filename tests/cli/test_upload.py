@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import gzip
 import json
 import os
@@ -13,7 +14,7 @@ import threading
 import time
 
 import pytest
-from conftest import row, write_rows
+from conftest import row, started, write_rows
 
 from miso_upload.sandbox import Faults, Sandbox
 
@@ -137,21 +138,33 @@ def test_standard_input_is_an_input(upload, history, sandbox, tmp_path):
     assert users(sandbox) == everyone()
 
 
+def wait_until_read(pipe):
+    """Wait until the process at the other end has taken all that was written."""
+    import fcntl
+    import termios
+
+    left = array.array("i", [1])
+    while left[0]:
+        time.sleep(0.02)
+        fcntl.ioctl(pipe, termios.FIONREAD, left)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
 def test_a_signal_ends_the_wait_for_an_input_that_says_nothing(sandbox, monkeypatch):
     monkeypatch.setenv("MISO_API_KEY", KEY)
-    waiting = subprocess.Popen(
+    with started(
         [sys.executable, "-m", "miso_upload", "-", "--server", sandbox.url],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    time.sleep(1.5)
+    ) as waiting:  # fmt: skip
+        waiting.stdin.write(" ")
+        waiting.stdin.flush()
+        wait_until_read(waiting.stdin)
 
-    waiting.send_signal(signal.SIGINT)
-    said = waiting.stderr.read()
+        waiting.send_signal(signal.SIGINT)
+        said = waiting.stderr.read()
 
-    assert waiting.wait(10) == 130
+        assert waiting.wait(10) == 130
     assert "stopped by a signal" in said
-    waiting.communicate()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes with names are of POSIX")
@@ -279,17 +292,15 @@ def test_too_many_rejections_stop_the_run_and_say_what_most_had_in_common(
 
 def test_a_second_run_at_the_same_time_is_exit_code_5(upload, history, sandbox):
     sandbox.faults = Faults(latency=3.0)
-    first = subprocess.Popen(
+    with started(
         [sys.executable, "-m", "miso_upload", history, "--server", sandbox.url],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    while sandbox.counts()["records"] < 50:
-        time.sleep(0.02)
+    ):  # fmt: skip
+        while sandbox.counts()["records"] < 50:
+            time.sleep(0.02)
 
-    second = upload(history)
+        second = upload(history)
 
-    first.kill()
-    first.wait()
     assert second.returncode == 5
     assert "another miso-upload is at work" in second.stderr
 
@@ -301,15 +312,15 @@ def test_a_signal_lets_what_is_under_way_finish_and_keeps_the_position(
 ):
     history = write_rows(tmp_path / "h.jsonl", [row(n) for n in range(1, 1_001)])
     sandbox.faults = Faults(latency=0.3)
-    running = subprocess.Popen(
+    with started(
         [sys.executable, "-m", "miso_upload", history, "--server", sandbox.url,
          "--chunk-size", "50"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    while not sandbox.counts()["requests"]:
-        time.sleep(0.02)
-    running.send_signal(number)
-    shown, said = running.communicate(timeout=30)
+    ) as running:  # fmt: skip
+        while not sandbox.counts()["requests"]:
+            time.sleep(0.02)
+        running.send_signal(number)
+        shown, said = running.communicate(timeout=30)
     sandbox.faults = Faults()
 
     upload(history)

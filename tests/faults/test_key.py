@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from conftest import row
+from conftest import row, started
 
 from .conftest import KEY
 from .misbehaving import OK, Say
@@ -77,7 +77,7 @@ def test_after_a_refused_key_only_what_was_under_way_is_sent(job, serve):
 def test_a_run_that_has_to_end_does_not_wait_for_more_of_standard_input(serve, answer):
     """In a process of its own, whose input says no more and does not end."""
     server = serve(then=answer)
-    process = subprocess.Popen(
+    with started(
         [
             *(sys.executable, "-m", "miso_upload", "-", "--format", "jsonl"),
             *("--server", server.url, "--chunk-size", "100"),
@@ -87,18 +87,13 @@ def test_a_run_that_has_to_end_does_not_wait_for_more_of_standard_input(serve, a
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    for number in range(1000):
-        process.stdin.write(json.dumps(row(number)) + "\n")
-    process.stdin.flush()
+    ) as process:
+        for number in range(1000):
+            process.stdin.write(json.dumps(row(number)) + "\n")
+        process.stdin.flush()
 
-    try:
         code = process.wait(20)
-    finally:
-        process.kill()
-    said = process.stderr.read()
-    for stream in (process.stdin, process.stdout, process.stderr):
-        stream.close()
+        said = process.stderr.read()
 
     assert code == (4 if answer.status == 401 else 3)
     assert str(answer.status) in said

@@ -8,10 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, started
 
 from miso_upload.sandbox import Faults
 
@@ -28,7 +28,7 @@ IMPATIENT = (
 
 
 def start(case, sandbox, *options):
-    return subprocess.Popen(
+    return started(
         [sys.executable, "-m", "miso_upload", case.history, "--server", sandbox.url,
          "--chunk-size", "3", "--max-reject-rate", "1", *options],
         env={**os.environ, "PYTHONPATH": str(ROOT), "MISO_API_KEY": sandbox.key,
@@ -44,17 +44,15 @@ def ledger(case):
 
 def test_a_second_run_ends_at_once_and_can_look_at_the_first(case, sandbox):
     sandbox.faults = Faults(latency=60)
-    first = start(case, sandbox)
-    while not case.arrived():
-        time.sleep(0.01)
+    with start(case, sandbox):
+        while not case.arrived():
+            time.sleep(0.01)
 
-    second = case.upload()
+        second = case.upload()
 
-    assert second.code == 5
-    assert "another miso-upload is at work on the same target; wait for it to end" in second.err
-    assert case.status()["unknown"] > 0
-    first.kill()
-    first.communicate()
+        assert second.code == 5
+        assert "another miso-upload is at work on the same target; wait for it to end" in second.err
+        assert case.status()["unknown"] > 0
     sandbox.faults = Faults()
     assert case.upload().code == 1
     case.must_be_whole()
@@ -62,11 +60,12 @@ def test_a_second_run_ends_at_once_and_can_look_at_the_first(case, sandbox):
 
 def test_of_many_runs_at_once_one_sends(case, sandbox):
     sandbox.faults = Faults(latency=0.3)
-    runs = [start(case, sandbox) for _ in range(4)]
+    with ExitStack() as stack:
+        runs = [stack.enter_context(start(case, sandbox)) for _ in range(4)]
 
-    codes = [run.wait(60) for run in runs]
-    for run in runs:
-        assert "Traceback" not in run.communicate()[1]
+        codes = [run.wait(60) for run in runs]
+        for run in runs:
+            assert "Traceback" not in run.communicate()[1]
 
     assert sorted(set(codes)) in ([1, 5], [0, 1, 5], [0, 1])
     assert codes.count(1) == 1

@@ -10,10 +10,11 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, started
 
 from miso_upload.sandbox import Faults
 
@@ -69,24 +70,28 @@ def command(case, sandbox, *options):
 
 
 @pytest.fixture
-def started(case, sandbox, environ):
+def start(case, sandbox, environ):
     """Start an upload, and come back when Miso has something to think about."""
+    stack = ExitStack()
 
-    def start(latency):
+    def start_it(latency):
         sandbox.faults = Faults(latency=latency)
-        process = subprocess.Popen(
-            command(case, sandbox),
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        process = stack.enter_context(
+            started(
+                command(case, sandbox),
+                env=environ,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
         )
         while not case.arrived():
             time.sleep(0.01)
         sandbox.faults = Faults()
         return process
 
-    return start
+    with stack:
+        yield start_it
 
 
 def finish(case):
@@ -125,8 +130,8 @@ def test_a_signal_while_the_program_is_loaded_ends_it_without_a_word(
 
 
 @pytest.mark.parametrize("number", STOPS)
-def test_a_signal_lets_what_is_under_way_finish(number, case, started):
-    process = started(latency=0.5)
+def test_a_signal_lets_what_is_under_way_finish(number, case, start):
+    process = start(latency=0.5)
 
     process.send_signal(number)
     shown, said = process.communicate(timeout=20)
@@ -142,8 +147,8 @@ def test_a_signal_lets_what_is_under_way_finish(number, case, started):
 
 
 @pytest.mark.parametrize("number", STOPS)
-def test_a_second_signal_ends_it_at_once(number, case, started):
-    process = started(latency=60)
+def test_a_second_signal_ends_it_at_once(number, case, start):
+    process = start(latency=60)
 
     process.send_signal(number)
     assert "First upload to" in process.stderr.readline()
@@ -161,8 +166,8 @@ def test_a_long_run_that_is_stopped_before_the_first_answer_has_its_report(case,
     sandbox.faults = Faults(latency=60)
     report = case.place / "report.json"
     arguments = command(case, sandbox, "--report", report)[3:]
-    with subprocess.Popen(
-        [sys.executable, "-c", LONG_RUN_WITH_SHORT_PATIENCE, *map(str, arguments)],
+    with started(
+        [sys.executable, "-c", LONG_RUN_WITH_SHORT_PATIENCE, *arguments],
         env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         while not case.arrived():

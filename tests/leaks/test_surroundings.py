@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 from conftest import ROOT, row, write_rows
@@ -140,6 +141,15 @@ def test_a_password_in_netrc_and_a_referer_are_not_sent(stage, history, server):
     assert not {"Authorization", "Referer", "Cookie"} & headers.keys()
 
 
+def modes_of(paths):
+    """Return name and mode of each path that is still there."""
+    found = []
+    for path in paths:
+        with suppress(FileNotFoundError):
+            found.append((path.name, path.stat().st_mode & 0o777))
+    return found
+
+
 # -- files -----------------------------------------------------------------------------------------
 
 
@@ -152,7 +162,7 @@ def test_whatever_is_made_is_for_its_owner_only_even_while_it_is_made(stage, ser
 
     def look(process):
         assert server.arrived.wait(30)
-        seen.extend((path.name, path.stat().st_mode & 0o777) for path in stage.made())
+        seen.extend(modes_of(stage.made()))
         process.send_signal(signal.SIGKILL)
 
     stage.run("init", history, "-o", "drawn.toml")
@@ -160,7 +170,7 @@ def test_whatever_is_made_is_for_its_owner_only_even_while_it_is_made(stage, ser
     stage.run(history, "--server", server.url, "--max-reject-rate", 1, kill=look)
     server.answer = success
     stage.run(history, "--server", server.url, "--max-reject-rate", 1)
-    seen += [(path.name, path.stat().st_mode & 0o777) for path in stage.made()]
+    seen += modes_of(stage.made())
 
     assert {mode for _, mode in seen} == {0o600}, seen
     assert {"report.json", "drawn.toml", "history.jsonl.rejects.jsonl"} < {name for name, _ in seen}
@@ -174,17 +184,23 @@ def test_a_directory_of_ledgers_that_is_made_is_for_its_owner_only(stage, histor
 
 
 def test_the_store_of_a_rehearsal_is_gone_afterwards_and_private_meanwhile(stage, history):
-    modes = []
+    """Looked at while the run waits for its input, so that it is there as long as it takes."""
+    seen = []
 
     def look(process):
-        while process.poll() is None and not modes:
-            found = (*stage.place.glob("tmp/*"), *stage.place.glob("tmp/*/*"))
-            modes.extend(path.stat().st_mode & 0o077 for path in found)
+        while process.poll() is None and not [*stage.place.glob("tmp/*/*.sqlite")]:
             time.sleep(0.005)
+        seen.extend(modes_of([*stage.place.glob("tmp/*"), *stage.place.glob("tmp/*/*")]))
+        os.write(feed, history.read_bytes())
+        os.close(feed)
 
-    stage.run(history, "--sandbox", kill=look)
+    rows, feed = os.pipe()
+    with open(rows, "rb") as stdin:  # noqa: PTH123 -- a descriptor
+        traces = stage.run("-", "--format", "jsonl", "--sandbox", kill=look, stdin=stdin)
 
-    assert set(modes) == {0}
+    assert traces.exit_code == 0
+    assert "sandbox.sqlite" in dict(seen)
+    assert {mode & 0o077 for _, mode in seen} == {0}
     assert list((stage.place / "tmp").iterdir()) == []
 
 

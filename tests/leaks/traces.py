@@ -14,11 +14,16 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-from conftest import ROOT
+from conftest import ROOT, started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KEY = "sentinel-Key+97/zq=4711"
 PROXY_PASSWORD = "sentinel-of-the-proxy"
@@ -88,23 +93,16 @@ class Stage:
 
     def run(self, *args: object, kill=None, stdin=None, **environment: str) -> Traces:
         """Run the program to its end; `kill(process)` may bring that about."""
-        process = subprocess.Popen(
-            [sys.executable, "-X", "dev", "-m", "miso_upload", *map(str, args)],
-            cwd=self.work, env=self._environment(environment), stdin=stdin or subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, umask=0,
-        )  # fmt: skip
+        command = [sys.executable, "-X", "dev", "-m", "miso_upload", *map(str, args)]
         traces = Traces()
-        ended = threading.Event()
-        watch = threading.Thread(target=_watch, args=(process.pid, traces, ended))
-        watch.start()
-        if kill is not None:
-            kill(process)
-        try:
+        with started(
+            command, cwd=self.work, env=self._environment(environment),
+            stdin=stdin or subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            umask=0,
+        ) as process, watched(process.pid, command, traces):  # fmt: skip
+            if kill is not None:
+                kill(process)
             stdout, stderr = process.communicate(timeout=60)
-        finally:
-            process.kill()
-            ended.set()
-            watch.join()
         traces.exit_code = process.returncode
         traces.places |= {"stdout": stdout, "stderr": stderr}
         for path in sorted(self.place.rglob("*")):
@@ -132,16 +130,34 @@ class Stage:
         }
 
 
-def _watch(pid: int, traces: Traces, ended: threading.Event) -> None:
-    """Keep what every user of the machine sees of the process, and what its children are given."""
+@contextmanager
+def watched(pid: int, command: list[str], traces: Traces) -> Iterator[None]:
+    """Watch a process in a thread until the end of the context."""
+    ended = threading.Event()
+    thread = threading.Thread(target=_watch, args=(pid, command, traces, ended))
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _watch(pid: int, command: list[str], traces: Traces, ended: threading.Event) -> None:
+    """Keep what every user of the machine sees of the process, and what its children are given.
+
+    The environment of the process itself holds the key, because the user put it there. Its command
+    line cannot be asked for: for a moment, a program that is being started has none.
+    """
+    own = b"".join(os.fsencode(each) + b"\0" for each in command)
     while not ended.is_set():
-        own = _read(pid, "cmdline")
-        for found in (pid, *_children(pid)):
-            line = _read(found, "cmdline")
+        _keep(traces, "cmdline of a process", _read(pid, "cmdline"))
+        for child in _children(pid):
+            line = _read(child, "cmdline")
             _keep(traces, "cmdline of a process", line)
             # Until a child has become another program, it is a copy of this one in all respects.
             if line not in (own, b""):
-                _keep(traces, f"environ of a process {found}", _read(found, "environ"))
+                _keep(traces, f"environ of a process {child}", _read(child, "environ"))
         time.sleep(0.02)
 
 

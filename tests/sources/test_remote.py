@@ -14,7 +14,7 @@ from collections import Counter
 
 import pytest
 import zstandard
-from conftest import ROOT, row, write_rows
+from conftest import ROOT, row, started, write_rows
 
 from miso_upload import Settings, check
 from miso_upload.errors import ChangedSourceError, SourceError
@@ -504,15 +504,15 @@ def test_a_killed_upload_from_a_store_goes_on_where_it_stopped(s3, tmp_path, pac
         environment = {**os.environ, "MISO_API_KEY": sandbox.key, "PYTHONPATH": str(ROOT)}
         killed = 0
         while True:
-            process = subprocess.Popen(
+            with started(
                 [*command, "--chunk-size", "500"], env=environment, cwd=tmp_path,
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            )  # fmt: skip
-            if killed < 3:
-                for _ in range(4):
-                    process.stderr.readline()
-                process.send_signal(signal.SIGKILL)
-            process.communicate()
+            ) as process:  # fmt: skip
+                if killed < 3:
+                    for _ in range(4):
+                        process.stderr.readline()
+                    process.send_signal(signal.SIGKILL)
+                process.communicate()
             if process.returncode != -signal.SIGKILL:
                 break
             killed += 1
@@ -532,15 +532,15 @@ def test_a_signal_ends_the_waiting_for_a_server(web, tmp_path):
     asked, go_on = Event(), Event()
     pages.pages["/x"] = b"x"
     pages.on_request = lambda: (asked.set(), go_on.wait(30))
-    process = subprocess.Popen(
+    with started(
         [sys.executable, "-m", "miso_upload", f"{address}/x", "--dry-run"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
-    )
-    assert asked.wait(30)
+    ) as process:
+        assert asked.wait(30)
 
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
     go_on.set()
 
     assert process.returncode == 130

@@ -133,15 +133,24 @@ def test_a_run_that_is_to_stop_does_not_wait_for_its_workers(history):
         pool.close()
 
 
+def environment_of(pid):
+    """Return the environment of a process; for a moment, one that is being started has none."""
+    deadline = time.monotonic() + 30
+    while True:
+        found = Path(f"/proc/{pid}/environ").read_bytes()
+        if found:
+            return found
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no /proc here")
 def test_no_secret_is_in_the_environment_of_a_worker(monkeypatch):
     monkeypatch.setenv("MISO_API_KEY", "sentinel-key")
     monkeypatch.setenv("MISO_ANONYMOUS_ID_SALT", "sentinel-salt")
     pool = WorkerPool(1, StopSignal())
     try:
-        environment = Path(f"/proc/{pool._processes[0].pid}/environ").read_bytes()
-        assert environment
-        assert b"sentinel" not in environment
+        assert b"sentinel" not in environment_of(pool._processes[0].pid)
     finally:
         pool.close()
 
