@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 
 _ROWS = 1024
 """Rows in a batch."""
-_BATCH_BYTES = 2**24
+_BATCH_BYTES = 2**22
 """What the values of a batch may take, unless a single row takes more."""
-MOST_PAGE_BYTES = 2**25
+MOST_PAGE_BYTES = 2**24
 """The largest page that is decompressed; those who write Parquet aim at one megabyte."""
 _SMALL_CHUNK = 2**22
 _READ_BYTES = 2**20
@@ -115,6 +115,9 @@ class ParquetLines:
                     rows_of = zip(*columns, strict=True) if columns else iter([()] * len(batch))
                     del batch, columns
                 yield from _encoded(names, rows_of, size)
+                del rows_of
+                if size > _READ_BYTES:
+                    pa.default_memory_pool().release_unused()
 
     def _rows_at_once(self, group: Any) -> int:  # noqa: ANN401
         """Return how many rows of a row group are read together.
