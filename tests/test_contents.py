@@ -12,10 +12,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from miso_upload.keyed import Keyed
 from miso_upload.ledger import contents as contents_module
 from miso_upload.ledger.contents import ContentStore
 from miso_upload.ledger.database import Database
-from miso_upload.keyed import Keyed
 from miso_upload.ledger.keyed import Limits
 
 EAGER = Limits(
@@ -247,6 +247,7 @@ class Histories(RuleBasedStateMachine):
 
 
 import os
+
 from hypothesis import Phase
 
 PHASES = [Phase.generate] if "NOSHRINK" in os.environ else list(Phase)

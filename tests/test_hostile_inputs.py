@@ -83,7 +83,7 @@ def between_good_rows(*bad):
         (b'{"type": "like", "user_id": "\xff\xfe"}', "not JSON"),
         (b'{"type": "like", "user_id": "a\0b"}', "not JSON"),
         (b'{"type": "like", "user_id": "\\ud800"}', ""),
-        (b"\0" * 1_000_000, "not JSON"),
+        (b"{" + b"\0" * 1_000_000, "not JSON"),
         (b'{"type": "' + b"a" * 1_000_000 + b'"}', "is not an interaction type"),
         (json.dumps(dict.fromkeys(map(str, range(50_000)), 1)).encode(), "no type"),
         (json.dumps({**row(9), "product_ids": [1] * 500_000}).encode(), "is not text"),
@@ -128,6 +128,58 @@ def test_a_zip_bomb_on_one_line_is_one_rejected_row(dry_run, kind):
 
     assert (found.code, found.counts()) == (1, (4, 1))
     assert "(--max-row-bytes)" in found.text
+    assert found.memory < MOST_MEMORY
+
+
+def parquet_of(title, **options):
+    arrow = pytest.importorskip("pyarrow")
+    records = [{**row(number), "title": each} for number, each in enumerate(title)]
+    file = io.BytesIO()
+    table = arrow.Table.from_pylist(records)
+    pytest.importorskip("pyarrow.parquet").write_table(table, file, compression="zstd", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("options", [{}, {"use_dictionary": False, "write_batch_size": 1}])
+def test_a_large_value_that_many_rows_of_a_parquet_file_share_is_in_memory_once(dry_run, options):
+    data = parquet_of(["x" * 1_700_000] * 200, **options)
+    assert len(data) < 50_000
+
+    found = dry_run(data, name="input.parquet")
+
+    assert (found.code, found.counts()) == (0, (200, 0))
+    assert found.memory < MOST_MEMORY
+
+
+def test_a_value_of_a_parquet_file_that_is_too_long_costs_its_row_only(dry_run):
+    found = dry_run(parquet_of(["a", "x" * 10_000_000, "b"]), name="input.parquet")
+
+    assert (found.code, found.counts()) == (1, (2, 1))
+    assert "input.parquet:2: the row is longer than 8,388,608 bytes (--max-row-bytes)" in found.text
+    assert found.memory < MOST_MEMORY
+
+
+def test_a_page_of_a_parquet_file_that_is_too_large_is_not_decompressed(dry_run):
+    data = parquet_of(["x" * 1_000_000] * 300, use_dictionary=False)
+
+    found = dry_run(data, name="input.parquet")
+
+    assert found.code == 2
+    assert "a page of 286 MiB, more than the 16 MiB that are decompressed at once" in found.text
+    assert found.memory < MOST_MEMORY
+
+
+def test_gigabytes_of_nuls_before_and_between_rows_take_no_memory(dry_run, tmp_path):
+    path = tmp_path / "sparse.jsonl"
+    with path.open("wb") as file:
+        for good in GOOD:
+            file.seek(150_000_000, 1)
+            file.write(good + b"\n")
+
+    found = Outcome((path, "--dry-run"), tmp_path)
+
+    assert (found.code, found.counts()) == (0, (4, 0))
+    assert "passed over 600,000,000 NULs at the start of lines" in found.text
     assert found.memory < MOST_MEMORY
 
 

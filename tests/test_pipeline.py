@@ -13,6 +13,7 @@ import pytest
 from delivery.stand_ins import Miso, Posts, deliverer, record
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from miso_upload.resuming import changed_options
 
 from miso_upload.accounting import Totals
 from miso_upload.delivery import Backoff, Rehearsal
@@ -38,7 +39,6 @@ from miso_upload.pipeline import Pipeline, PipelineOptions
 from miso_upload.records import Batch, Reason, Receipt, Rejection
 from miso_upload.rejects import RejectsFile
 from miso_upload.report import Summary
-from miso_upload.resuming import changed_options
 from miso_upload.sources import ReadingOptions, Source
 from miso_upload.sources.fingerprint import digest
 from miso_upload.stages import Input, Stages

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, NamedTuple
 
+from miso_upload.errors import SourceError
 from miso_upload.sources import gunzip, unxz, unzip, unzstd
 from miso_upload.sources.packed import ContainerError, DamageError
 
@@ -78,7 +79,7 @@ class Peeked:
         try:
             while len(self.head) < size and (more := file.read1(size - len(self.head))):
                 self.head += more
-        except (ContainerError, OSError) as error:
+        except (ContainerError, SourceError, OSError) as error:
             self._error = error
 
     def read1(self, size: int) -> bytes:

@@ -13,17 +13,22 @@ what was read of it can be known again. What a value becomes depends on its type
   fixed size: hexadecimal digits.
 
 Batches of rows are read a stretch at a time, so memory does not depend on the size of row groups.
+How many rows are a batch depends on how large their pages are, and text is read as a dictionary, so
+that a large value which many rows share is in memory once.
 """
 
 from __future__ import annotations
 
 import struct
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 from miso_upload.encoding import JSONEncodeError, encode_lines
 from miso_upload.errors import ConfigurationError
 from miso_upload.sources.packed import ContainerError, DamageError
+from miso_upload.sources.parquet_pages import pages
 
 try:
     import pyarrow as pa
@@ -35,11 +40,16 @@ except ImportError:
     ) from None
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from decimal import Decimal
 
 _ROWS = 1024
 """Rows in a batch."""
+_BATCH_BYTES = 2**22
+"""What the values of a batch may take, unless a single row takes more."""
+MOST_PAGE_BYTES = 2**24
+"""The largest page that is decompressed; those who write Parquet aim at one megabyte."""
+_SMALL_CHUNK = 2**22
 _READ_BYTES = 2**20
 """How much of a column is read at once."""
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- the zone is added as text, or there is none
@@ -61,16 +71,13 @@ class ParquetLines:
     """
 
     def __init__(self, file: IO[bytes]) -> None:
+        self._raw = file
         try:
-            self._file = pq.ParquetFile(
-                file,
-                pre_buffer=False,
-                buffer_size=_READ_BYTES,
-                page_checksum_verification=True,
-                # Times of the old Spark kind have a wider range than nanoseconds have.
-                coerce_int96_timestamp_unit="us",
-            )
+            self._file = self._open(())
             names = self._file.schema_arrow.names
+            leaves = [self._file.schema.column(at) for at in range(len(self._file.schema))]
+            texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+            self._file = self._open(texts)
         except (pa.ArrowException, ValueError, OSError) as error:
             raise _damage(error) from None
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -78,30 +85,96 @@ class ParquetLines:
             raise ContainerError(f"the Parquet file has two columns {twice!r}; rename one of them")
         self._lines = self._batches()
 
+    def _open(self, texts: Sequence[str]) -> Any:  # noqa: ANN401 -- pyarrow has no types
+        return pq.ParquetFile(
+            self._raw,
+            pre_buffer=False,
+            buffer_size=_READ_BYTES,
+            page_checksum_verification=True,
+            # Times of the old Spark kind have a wider range than nanoseconds have.
+            coerce_int96_timestamp_unit="us",
+            read_dictionary=texts,
+        )
+
     def read1(self, size: int) -> bytes:  # noqa: ARG002 -- a batch comes whole
         """See `Reads.read1`."""
         return next(self._lines, b"")
 
     def _batches(self) -> Iterator[bytes]:
-        batches = self._file.iter_batches(batch_size=_ROWS, use_threads=False)
-        while True:
-            try:
-                batch = next(batches, None)
-                if batch is None:
-                    return
-                columns = [_values(column) for column in batch.columns]
-            except (pa.ArrowException, ValueError) as error:
-                raise _damage(error) from None
-            except OSError as error:
-                if error.errno is not None:
-                    raise  # the disk, and not the file
-                raise _damage(error) from None
-            names = batch.schema.names
-            rows = zip(*columns, strict=True) if columns else iter([()] * batch.num_rows)
-            try:
-                yield encode_lines(dict(zip(names, row, strict=True)) for row in rows)
-            except JSONEncodeError as error:
-                raise ContainerError(f"a row of the Parquet file has no JSON: {error}") from None
+        for group in range(self._file.num_row_groups):
+            with _guarded():
+                rows = self._rows_at_once(self._file.metadata.row_group(group))
+                batches = self._file.iter_batches(rows, row_groups=[group], use_threads=False)
+            while True:
+                with _guarded():
+                    batch = next(batches, None)
+                    if batch is None:
+                        break
+                    columns = [_values(column) for column in batch.columns]
+                    names, size = batch.schema.names, batch.nbytes
+                    rows_of = zip(*columns, strict=True) if columns else iter([()] * len(batch))
+                    del batch, columns
+                yield from _encoded(names, rows_of, size)
+                del rows_of
+                if size > _READ_BYTES:
+                    pa.default_memory_pool().release_unused()
+
+    def _rows_at_once(self, group: Any) -> int:  # noqa: ANN401
+        """Return how many rows of a row group are read together.
+
+        Raises:
+            ContainerError: It has a page that is too large.
+        """
+        most = float(_ROWS)
+        for at in range(group.num_columns if group.num_rows else 0):
+            chunk = group.column(at)
+            values, size = chunk.num_values, chunk.total_uncompressed_size
+            # Most chunks cannot have a page that matters, so that no header need be looked at.
+            if size > _BATCH_BYTES or chunk.total_compressed_size < _SMALL_CHUNK:
+                start = chunk.data_page_offset
+                if chunk.has_dictionary_page and chunk.dictionary_page_offset:
+                    start = min(start, chunk.dictionary_page_offset)
+                for page in pages(self._raw, start, chunk.total_compressed_size):
+                    if page.size > MOST_PAGE_BYTES:
+                        raise ContainerError(_TOO_LARGE.format(page.size / 2**20))
+                    if page.values:
+                        wide = max(values / max(group.num_rows, 1), 1)
+                        most = min(most, _BATCH_BYTES * page.values / max(page.size, 1) / wide)
+        return max(int(most), 1)
+
+
+_TOO_LARGE = (
+    "the Parquet file has a page of {:,.0f} MiB, more than the "
+    f"{MOST_PAGE_BYTES >> 20}"
+    " MiB that are decompressed at once; write it again with smaller pages"
+)
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, ValueError) as error:
+        raise _damage(error) from None
+    except OSError as error:
+        if error.errno is not None:
+            raise  # the disk, and not the file
+        raise _damage(error) from None
+
+
+def _encoded(names: list[str], rows: Iterator[tuple[Any, ...]], size: int) -> Iterator[bytes]:
+    """Yield the lines of rows whose values take `size` bytes, in pieces."""
+    lines = (dict(zip(names, row, strict=True)) for row in rows)
+    # A value that many rows share is in memory once, but in the line of each.
+    at_once = max(_BATCH_BYTES // max(size, 1), 1)
+    try:
+        while some := list(islice(lines, at_once)):
+            text = encode_lines(some)
+            del some
+            for start in range(0, len(text), _READ_BYTES):
+                yield text[start : start + _READ_BYTES]
+    except JSONEncodeError as error:
+        raise ContainerError(f"a row of the Parquet file has no JSON: {error}") from None
 
 
 def _damage(error: Exception) -> DamageError:
@@ -114,11 +187,22 @@ def _values(array: Any) -> list[Any]:  # noqa: ANN401 -- pyarrow has no types
     if isinstance(kind, pa.BaseExtensionType):
         return _values(array.storage)
     if pa.types.is_dictionary(kind):
-        return _values(array.dictionary_decode())
+        return _shared(array)
     convert = next((convert for fits, convert in _CONVERTERS if fits(kind)), None)
     if convert is None:
         raise ContainerError(f"the Parquet file has a column of type {kind}, which has no JSON")
     return convert(array)
+
+
+def _shared(array: Any) -> list[Any]:  # noqa: ANN401
+    """Return the values of a dictionary array, each of them once however many rows have it."""
+    at, dictionary = array.indices, array.dictionary
+    if len(dictionary) > len(at):
+        used = at.unique().drop_null()
+        values = dict(zip(used.to_pylist(), _values(dictionary.take(used)), strict=True))
+    else:
+        values = dict(enumerate(_values(dictionary)))
+    return list(map(values.get, at.to_pylist()))
 
 
 def _plain(array: Any) -> list[Any]:  # noqa: ANN401

@@ -12,12 +12,13 @@ from __future__ import annotations
 import io
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
-from miso_upload.errors import ChangedSourceError, UnreachableSourceError
+from miso_upload.errors import ChangedSourceError, SourceError, UnreachableSourceError
 from miso_upload.sources.fingerprint import Stamp
 from miso_upload.sources.remote_stores import (
+    IDLE_SECONDS,
     BehindEndError,
+    IdleError,
     NoPartsError,
-    contents,
     get,
     location_of,
     pieces,
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 _FIRST_PART = 2**20
 MOST_PART = 2**23
+
+
+_MOST_ATTEMPTS = 3
+"""How often a part is asked for of a server that hardly sends."""
 
 
 class _Version(NamedTuple):
@@ -82,15 +87,35 @@ class RemoteObject:
 
     def pieces(self) -> Iterator[memoryview]:
         """Yield all bytes, from a server that sends files whole only."""
-        yield from pieces(self._at, self._get(None), _FIRST_PART)
+        try:
+            yield from pieces(self._at, self._get(None))
+        except IdleError:
+            raise self._idle() from None
 
     def _fetch(self, start: int, size: int) -> memoryview:
-        try:
-            answer = self._get((start, start + size))
-        except BehindEndError:
-            self._get(None)  # it is empty, or else shorter than it was
-            return memoryview(b"")
-        return contents(self._at, answer)
+        """Return a part; where the server stops sending, the rest of it is asked for again."""
+        data = bytearray()
+        for _ in range(_MOST_ATTEMPTS):
+            try:
+                answer = self._get((start + len(data), start + size))
+            except BehindEndError:
+                self._get(None)  # it is empty, or else shorter than it was
+                break
+            try:
+                for piece in pieces(self._at, answer):
+                    data += piece
+                break
+            except IdleError:
+                continue
+        else:
+            raise self._idle()
+        return memoryview(data)
+
+    def _idle(self) -> UnreachableSourceError:
+        return UnreachableSourceError(
+            f"{self.shown}: the server sent next to nothing for {IDLE_SECONDS:g} s; every whole "
+            "row before was read. Run the same command again later"
+        )
 
     def _get(self, part: tuple[int, int] | None) -> Any:  # noqa: ANN401 -- obstore's answer
         """Return the answer to a request, which is of the version that was opened."""
@@ -177,6 +202,7 @@ class _Whole(io.RawIOBase):
 
     def __init__(self, remote: RemoteObject) -> None:
         self._pieces = remote.pieces()
+        self._error: SourceError | None = None
         self._left = in_thread(self._following).result()
 
     def readable(self) -> bool:
@@ -190,4 +216,20 @@ class _Whole(io.RawIOBase):
         return len(part)
 
     def _following(self) -> memoryview:
-        return next(self._pieces, memoryview(b""))
+        """Return what comes next, some of it together: a thread for each piece would be too many.
+
+        What came before an error is returned before it is raised.
+        """
+        data = bytearray()
+        while len(data) < _FIRST_PART and self._error is None:
+            try:
+                piece = next(self._pieces, None)
+            except SourceError as error:
+                self._error = error
+                break
+            if piece is None:
+                break
+            data += piece
+        if not data and self._error is not None:
+            raise self._error
+        return memoryview(data)

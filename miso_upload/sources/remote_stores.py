@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import time
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,6 +38,12 @@ _MAGIC = re.compile(r"[*?\[]")
 _RETRIES: Any = {"max_retries": 8, "retry_timeout": timedelta(seconds=120)}
 # A stall is what ends a request, however long it takes as a whole.
 _CLIENT = {"connect_timeout": "10s", "read_timeout": "60s", "timeout": "7d"}
+IDLE_SECONDS = 60.0
+"""How long a server may take for less than `LEAST_RATE`; as long as it may send nothing at all."""
+LEAST_RATE = 1024
+"""Bytes a second below which a server counts as idle: a day would not do for 100 MB."""
+_PIECE_BYTES = 1
+"""Each piece is wanted as soon as it is there, or a dripping server would never be noticed."""
 _ADDRESS = re.compile(r"https?://(?!169\.254|metadata\.)\S+")
 """What an object is called is no sign of what is wrong."""
 _BUSY = ("408", "425", "429")
@@ -54,6 +61,10 @@ _FAILED = (obstore.exceptions.BaseError, OSError, ValueError)
 
 class NoPartsError(Exception):
     """The server sends files whole only."""
+
+
+class IdleError(Exception):
+    """The server sends next to nothing."""
 
 
 class BehindEndError(Exception):
@@ -174,25 +185,30 @@ def get(at: Location, part: tuple[int, int] | None) -> Any:  # noqa: ANN401 -- o
         raise explained(at.scheme, at.shown, error) from None
 
 
-def contents(at: Location, answer: Any) -> memoryview:  # noqa: ANN401
-    """Return all bytes of an answer."""
-    try:
-        return memoryview(answer.bytes())
-    except _FAILED as error:
-        raise explained(at.scheme, at.shown, error) from None
+def pieces(at: Location, answer: Any) -> Iterator[memoryview]:  # noqa: ANN401
+    """Yield the bytes of an answer as they come.
 
-
-def pieces(at: Location, answer: Any, size: int) -> Iterator[memoryview]:  # noqa: ANN401
-    """Yield the bytes of an answer in pieces of about `size`."""
-    stream = iter(answer.stream(min_chunk_size=size))
+    Raises:
+        IdleError: So few of them came for `IDLE_SECONDS` that no end is in sight.
+        SourceError: They cannot be had.
+    """
+    stream = iter(answer.stream(min_chunk_size=_PIECE_BYTES))
+    waited, size = 0.0, 0
     while True:
+        started = time.monotonic()
         try:
             piece = next(stream, None)
         except _FAILED as error:
             raise explained(at.scheme, at.shown, error) from None
         if piece is None:
             return
+        # Only the server's time counts, and not what we take to read what came.
+        waited, size = waited + time.monotonic() - started, size + len(piece)
         yield memoryview(piece)
+        if waited >= IDLE_SECONDS:
+            if size < IDLE_SECONDS * LEAST_RATE:
+                raise IdleError
+            waited, size = 0.0, 0
 
 
 def explained(scheme: str, shown: str, error: Exception) -> SourceError:

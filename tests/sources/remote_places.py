@@ -91,6 +91,7 @@ class Pages:
         self.status = 200
         self.fails = 0
         self.breaks = 0
+        self.drips = 0
         self.on_request = lambda: None
         self.requests = []
 
@@ -131,7 +132,18 @@ class _Handler(BaseHTTPRequestHandler):
             body = body[: len(body) // 2]
             self.close_connection = True
         with suppress(OSError):  # whoever asked has left
-            self.wfile.write(body)
+            if self.pages.drips:
+                self.pages.drips -= 1
+                self.wfile.write(body[:40])
+                self._drip(body[40:])
+            else:
+                self.wfile.write(body)
+
+    def _drip(self, body):
+        """Send a byte now and then, for ever as far as whoever asked can tell."""
+        for at in range(len(body)):
+            self.wfile.write(body[at : at + 1])
+            time.sleep(0.02)
 
     def log_message(self, *_):
         pass

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 from collections import Counter
 
@@ -17,7 +18,7 @@ import zstandard
 from conftest import ROOT, row, started, write_rows
 
 from miso_upload import Settings, check
-from miso_upload.errors import ChangedSourceError, SourceError
+from miso_upload.errors import ChangedSourceError, SourceError, UnreachableSourceError
 from miso_upload.rejects import rejects_path
 from miso_upload.sandbox import Sandbox
 from miso_upload.sources import ReadingOptions, Source, expand_inputs
@@ -26,6 +27,8 @@ from miso_upload.sources.stream import ByteStream
 from sources.streams import rest_of
 
 pytest.importorskip("obstore")
+remote = pytest.importorskip("miso_upload.sources.remote")
+remote_stores = pytest.importorskip("miso_upload.sources.remote_stores")
 
 DATA = random.Random(3).randbytes(30_000_000)
 ROWS = "".join(f'{{"type":"search","n":{n}}}\n' for n in range(200_000)).encode()
@@ -184,6 +187,49 @@ def test_a_connection_that_breaks_off_is_made_again(web):
     pages.breaks = 3
 
     assert closing_rest(f"{address}/x") == (DATA, None)
+
+
+def test_a_server_that_hardly_sends_is_asked_for_the_rest_of_the_part(web, monkeypatch):
+    monkeypatch.setattr(remote_stores, "IDLE_SECONDS", 0.2)
+    address, pages = web
+    data = b"".join(b'{"a":%d}\n' % number for number in range(20_000))
+    pages.pages["/a.jsonl"], pages.drips = data, 2
+
+    assert rest_of(ByteStream(f"{address}/a.jsonl")) == (data, None)
+
+    starts = [int(part.removeprefix("bytes=").partition("-")[0]) for _, part in pages.requests]
+    assert starts[0] == 0
+    assert 40 < starts[1] < starts[2] < 200_000
+
+
+@pytest.mark.parametrize("parts", [True, False])
+def test_a_server_that_hardly_sends_ends_the_run_in_the_end(web, monkeypatch, parts):
+    monkeypatch.setattr(remote_stores, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(remote, "IDLE_SECONDS", 0.2)
+    address, pages = web
+    pages.pages["/a.jsonl"] = b'{"a":1}\n' * 20_000
+    pages.drips, pages.parts = 1_000, parts
+
+    try:
+        found, damage = rest_of(ByteStream(f"{address}/a.jsonl"))
+    except UnreachableSourceError as error:
+        found, damage = b"", str(error)
+
+    assert f"{address}/a.jsonl: the server sent next to nothing for 0.2 s" in damage
+    assert found.startswith(b'{"a":1}\n') or parts
+    assert len(pages.requests) == (3 if parts else 2)
+
+
+def test_a_server_that_hardly_sends_is_not_waited_for_where_we_take_long(web, monkeypatch):
+    monkeypatch.setattr(remote_stores, "IDLE_SECONDS", 0.3)
+    address, pages = web
+    data = b"x" * 5_000_000
+    pages.pages["/a.jsonl"], pages.parts = data, False
+    stream = ByteStream(f"{address}/a.jsonl")
+
+    time.sleep(0.5)
+
+    assert rest_of(stream) == (data, None)
 
 
 def test_a_server_that_sends_files_whole_only_cannot_go_on_where_it_broke_off(web):
