@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     Version = tuple[int, int, int]
 
 
+_NO_PAGE: tuple[float, Page | None] = (float("inf"), None)
+
+
 class Used:
     """Which entries are used up: a bit for each, and a count for those with several copies."""
 
@@ -35,12 +38,15 @@ class Used:
 
     def take(self, rank: int, copies: int) -> bool:
         """Use up one copy of an entry; return whether there was one left."""
-        if not self.left(rank, copies):
-            return False
         if copies > 1:
-            self.counts[rank] = self.counts.get(rank, 0) + 1
-        else:
-            self.bits[rank >> 3] |= 1 << (rank & 7)
+            used = self.counts.get(rank, 0)
+            if used < copies:
+                self.counts[rank] = used + 1
+            return used < copies
+        bits, byte, bit = self.bits, rank >> 3, 1 << (rank & 7)
+        if bits[byte] & bit:
+            return False
+        bits[byte] |= bit
         return True
 
     def left(self, rank: int, copies: int) -> int:
@@ -83,9 +89,6 @@ class Loaded:
         self._several: dict[int, list[int]] = {}
         if not simple:
             self._find_several(names)
-
-    def __len__(self) -> int:
-        return len(self.entries.keys)
 
     def take(self, sent: Keyed, wanted: Sequence[int], found: Found) -> Sequence[int]:
         """Use up a copy for each of the records wanted; return those for which there is none."""
@@ -154,11 +157,10 @@ class Context:
         """Return all entries of `copies`, which may be in memory already."""
         loaded = self._loaded.get(copies)
         if loaded is None:
-            loaded = copies.load()
-            room = self.limits.cached - len(loaded)
-            while self._loaded and sum(map(len, self._loaded.values())) > room:
+            room = self.limits.cached - len(copies)
+            while self._loaded and sum(map(len, self._loaded)) > room:
                 self._loaded.popitem(last=False)
-            self._loaded[copies] = loaded
+            loaded = self._loaded[copies] = copies.load()
         self._loaded.move_to_end(copies)
         return loaded
 
@@ -233,6 +235,9 @@ class SortedRun:
         self.run = run
         self.used = used
 
+    def __len__(self) -> int:
+        return self.run.entries
+
     def load(self) -> Loaded:
         """Return all entries."""
         read = list(content_runs.pages(self._context.db, self.run))
@@ -290,20 +295,25 @@ class SortedRun:
 
         They come in the order of the pages, so each is read once.
         """
-        page, page_id = None, -1
-        for i in sorted(wanted, key=keys.__getitem__):
-            key = keys[i]
-            if self.run.page_of(key) != page_id:
-                page_id = self.run.page_of(key)
-                page = content_runs.page(self._context.db, page_id)
-            if page is not None:
-                index = bisect_left(page.keys, key)
-                if index < len(page.keys) and page.keys[index] == key:
+        ordered = sorted(wanted, key=keys.__getitem__)
+        ids = self.run.pages_of(map(keys.__getitem__, ordered))
+        pages = content_runs.chosen_pages(self._context.db, dict.fromkeys(ids))
+        page_id, page = next(pages, _NO_PAGE)
+        for i, wanted_id in zip(ordered, ids, strict=True):
+            while page_id < wanted_id:
+                page_id, page = next(pages, _NO_PAGE)
+            if page is not None and page_id == wanted_id:
+                key, page_keys = keys[i], page.keys
+                index = bisect_left(page_keys, key)
+                if index < len(page_keys) and page_keys[index] == key:
                     yield i, page, index
                     continue
             yield i, None, 0
 
     def _take_one(self, page: Page, index: int, content: int) -> int | None:
+        if page.scans is page.contents is page.counts is None:
+            free = not content and self.used.take(page.first + index, 1)
+            return self.run.scan if free else None
         for j in _equal(page.keys, index):
             if content == (page.contents[j] if page.contents else 0):
                 scan = self._scan(page, j)

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 _MOST_BITS = 24
 _GROWTH = 8
 _ROWS = 1_000
+_AT_ONCE = 64
+_CHOSEN_PAGES = (
+    "SELECT id, first, keys, scans, contents, counts FROM sent_pages "
+    f"WHERE id IN ({', '.join('?' * _AT_ONCE)}) ORDER BY id"
+)
 # A record while it is sorted: key, scan and content in one integer.
 _SCAN = 64
 _KEY = 64 + 40
@@ -44,9 +49,10 @@ class Run(NamedTuple):
     records: int
     scan: int | None
 
-    def page_of(self, key: int) -> int:
-        """Return the id of the page that has a key, if the run does."""
-        return self.id << _MOST_BITS | key >> (64 - self.bits)
+    def pages_of(self, keys: Iterable[int]) -> list[int]:
+        """Return the ids of the pages that have keys, if the run does."""
+        first, shift = self.id << _MOST_BITS, 64 - self.bits
+        return [first | key >> shift for key in keys]
 
 
 class Page(NamedTuple):
@@ -68,12 +74,13 @@ def runs_of(db: Database, day: int) -> list[Run]:
     return list(map(Run._make, rows))
 
 
-def page(db: Database, page_id: int) -> Page | None:
-    """Return one page of a run; None if no key has its bits."""
-    row = db.row(
-        "SELECT first, keys, scans, contents, counts FROM sent_pages WHERE id = ?", (page_id,)
-    )
-    return _page(row) if row else None
+def chosen_pages(db: Database, ids: Iterable[int]) -> Iterator[tuple[int, Page]]:
+    """Yield those pages with `ids`, which are sorted, that exist, each with its id."""
+    ids = iter(ids)
+    while some := list(islice(ids, _AT_ONCE)):
+        some += some[-1:] * (_AT_ONCE - len(some))
+        for page_id, *row in db.rows(_CHOSEN_PAGES, some):
+            yield page_id, _page(row)
 
 
 def pages(db: Database, run: Run, low: int = 0, high: int | None = None) -> Iterator[Page]:
@@ -215,7 +222,7 @@ class _Merge:
             if end > begin:
                 part = entries[begin:end]
                 row = self._row(part, [counts.get(entry, 1) for entry in part] if counts else None)
-                rows.append((run.page_of(number << shift), first + begin, *row))
+                rows.append((run.id << _MOST_BITS | number, first + begin, *row))
             begin = end
             if len(rows) == _ROWS or number == high - 1:
                 self._db.change_many("INSERT INTO sent_pages VALUES (?, ?, ?, ?, ?, ?)", rows)

@@ -98,11 +98,11 @@ class Limits(NamedTuple):
     """
 
     parts: int = 16
-    sparse: int = 32
+    sparse: int = 24
     page_bits: int = 7
-    small: int = 1_000
+    small: int = 250
     loaded: int = 200_000
-    cached: int = 400_000
+    cached: int = 200_000
     fold: int = 1_000_000
     fold_early: int = 8_000
     chunk: int = 1_000_000
