@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from miso_upload.ledger import contents as contents_module
+from miso_upload.ledger.content_mirror import ContentMirror
 from miso_upload.ledger.contents import ContentStore
 from miso_upload.ledger.database import Database
 from miso_upload.ledger.keyed import Keyed, Limits
@@ -216,6 +217,21 @@ class Histories(RuleBasedStateMachine):
             raise KeyboardInterrupt
 
     @rule(data=st.data())
+    def look_up_in_a_dry_run(self, data):
+        before = list(self.database._db.iterdump())
+        with self.database.snapshot():
+            mirror = ContentMirror(self.database, self.limits)
+            store, readers, self.store, self.readers = self.store, self.readers, mirror, {}
+            try:
+                for _ in range(3):
+                    self.look_up(0, self.records(data))
+            finally:
+                self.store, self.readers = store, readers
+                self.used.pop(0, None)
+                mirror.close()
+        assert list(self.database._db.iterdump()) == before
+
+    @rule(data=st.data())
     def forget_a_scan(self, data):
         scan = data.draw(st.sampled_from(self.scans))
         with self.database.transaction():
@@ -224,11 +240,10 @@ class Histories(RuleBasedStateMachine):
         self.used = {}
         self.readers = {}
 
-    @rule(data=st.data())
-    def start_a_scan(self, data):
-        scan = data.draw(st.sampled_from([0, 1, 2]))
-        if len(self.scans) < 7:
-            self.scans.append(max(self.scans) + 1)
+    @precondition(lambda self: len(self.scans) < 7)
+    @rule()
+    def start_a_scan(self):
+        self.scans.append(max(self.scans) + 1)
 
 
 import os

@@ -237,6 +237,7 @@ class Reader:
 
     def _found(self, day: int, known: _Day | None) -> _Day | None:
         """Return what other scans have of a day; add to what is known of it."""
+        self._store.prepare(day)
         parts = self._store.db.rows(_PARTS, (day, self.scan, day, self.scan))
         runs = content_runs.runs_of(self._store.db, day)
         runs = [run for run in runs if run.scan != self.scan]

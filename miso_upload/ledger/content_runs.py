@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from itertools import groupby, islice, repeat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.ledger.keyed import from_bytes, to_bytes
 
@@ -85,13 +85,20 @@ def chosen_pages(db: Database, ids: Iterable[int]) -> Iterator[tuple[int, Page]]
 
 def pages(db: Database, run: Run, low: int = 0, high: int | None = None) -> Iterator[Page]:
     """Yield the pages of a run from page number `low` until before `high`, in order."""
+    for _, *row in stored_pages(db, run, low, high):
+        yield _page(row)
+
+
+def stored_pages(
+    db: Database, run: Run, low: int = 0, high: int | None = None
+) -> Iterator[Sequence[Any]]:
+    """Yield the rows of `pages` as they are stored."""
     first = run.id << _MOST_BITS
-    rows = db.each(
-        "SELECT first, keys, scans, contents, counts FROM sent_pages WHERE id >= ? AND id < ? "
-        "ORDER BY id",
+    return db.each(
+        "SELECT id, first, keys, scans, contents, counts FROM sent_pages "
+        "WHERE id >= ? AND id < ? ORDER BY id",
         (first + low, first + (2**run.bits if high is None else high)),
     )
-    return map(_page, rows)
 
 
 def tidy(db: Database, day: int, parts: Sequence[int], runs: Collection[Run], work: Work) -> None:
@@ -310,12 +317,12 @@ def _scans_bytes(scans: list[int]) -> bytes:
     return code.encode() + to_bytes(array(code, scans))
 
 
-def _page(row: Sequence[bytes | int | None]) -> Page:
+def _page(row: Sequence[Any]) -> Page:
     first, keys, scans, contents, counts = row
     return Page(
-        first,  # type: ignore[arg-type]
-        from_bytes("Q", keys),  # type: ignore[arg-type]
-        from_bytes(chr(scans[0]), scans[1:]) if isinstance(scans, bytes) else None,
-        from_bytes("Q", contents) if isinstance(contents, bytes) else None,
-        from_bytes("Q", counts) if isinstance(counts, bytes) else None,
+        first,
+        from_bytes("Q", keys),
+        from_bytes(chr(scans[0]), scans[1:]) if scans is not None else None,
+        from_bytes("Q", contents) if contents is not None else None,
+        from_bytes("Q", counts) if counts is not None else None,
     )

@@ -133,6 +133,9 @@ class ContentStore:
         self.readers.add(reader)
         return reader
 
+    def prepare(self, day: int) -> None:
+        """Get ready for a look into a day, or into parts of mixed days."""
+
     # -- inside ------------------------------------------------------------------------------------
 
     def _tell(self, scan: int) -> None:

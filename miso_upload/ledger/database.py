@@ -125,6 +125,16 @@ class Database:
                     self._db.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read the same state in this context, whatever other processes write meanwhile."""
+        with self._guarded():
+            self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.rollback()
+
     def _prepare(self, about: dict[str, str]) -> None:
         (version,) = self.row("PRAGMA user_version")
         if version > VERSION:
