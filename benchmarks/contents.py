@@ -9,9 +9,9 @@ Memory is how much the most resident memory grew after the imports; CPU is user 
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -29,6 +29,7 @@ FIRST_DAY = 19_000
 
 
 def open_store(path: Path) -> ContentStore:
+    """Open a ledger, a new one if there is none."""
     database = Database(path, {})
     with database.transaction():
         if not database.row("SELECT 1 FROM sqlite_master WHERE name = 'sent_parts'"):
@@ -38,6 +39,7 @@ def open_store(path: Path) -> ContentStore:
 
 
 def key_of(number: int) -> int:
+    """Return a number that looks like a hash."""
     number = (number + 1) * 0x9E3779B97F4A7C15 & 2**64 - 1
     number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 & 2**64 - 1
     number = (number ^ number >> 27) * 0x94D049BB133111EB & 2**64 - 1
@@ -50,12 +52,12 @@ class Clock:
     def __init__(self) -> None:
         self.look_up = self.write = self.records = self.known = 0
 
-    def pass_over(self, store: ContentStore, scan: int, numbers, day_of, span: int = SPAN) -> None:
+    def scan(self, store: ContentStore, scan: int, numbers, day_of) -> None:
         """Read numbers as one scan: look up, and send what is new."""
         reader = store.reader(scan)
         numbers = iter(numbers)
         start = 0
-        while batch := list(islice(numbers, span)):
+        while batch := list(islice(numbers, SPAN)):
             sent = Keyed(array("Q", map(key_of, batch)), array("i", map(day_of, batch)))
             begun = time.process_time()
             known = reader.look_up(sent)
@@ -87,105 +89,133 @@ def shuffled(count: int, seed: int):
 
 
 def in_time_order(args, path):
+    """Sources in the order of time: the first, the same again, and new rows of the same days."""
     per_day = max(1, args.records // args.days)
-    def day_of(number): return FIRST_DAY + number // per_day
     store = open_store(path)
-    yield "W1 time order, empty", path, store, lambda clock: clock.pass_over(store, 1, range(args.records), day_of)
-    yield "W1b time order, all known", path, store, lambda clock: clock.pass_over(store, 2, range(args.records), day_of)
-    other = lambda number: day_of(number - args.records)
-    yield "W1c time order, all new on known days", path, store, lambda clock: clock.pass_over(store, 3, range(args.records, 2 * args.records), other)
+
+    def scan(number, first):
+        numbers = range(first, first + args.records)
+        return lambda clock: clock.scan(
+            store, number, numbers, lambda n: FIRST_DAY + (n - first) // per_day
+        )
+
+    yield "W1 time order, empty", path, scan(1, 0)
+    yield "W1b time order, all known", path, scan(2, 0)
+    yield "W1c time order, all new, known days", path, scan(3, args.records)
 
 
 def in_random_order(args, path):
-    def day_of(number): return FIRST_DAY + number % args.days
+    """The same records in three orders."""
     store = open_store(path)
-    yield "W2 random, empty", path, store, lambda clock: clock.pass_over(store, 1, shuffled(args.records, 1), day_of)
-    yield "W2b random, all known", path, store, lambda clock: clock.pass_over(store, 2, shuffled(args.records, 2), day_of)
-    again = lambda clock: clock.pass_over(store, 3, shuffled(args.records, 3), day_of)
-    yield "W2c random, all known, tidied before", path, store, again
+
+    def scan(number):
+        numbers = shuffled(args.records, number)
+        return lambda clock: clock.scan(store, number, numbers, lambda n: FIRST_DAY + n % args.days)
+
+    yield "W2 random, empty", path, scan(1)
+    yield "W2b random, all known", path, scan(2)
+    yield "W2c random, all known, tidied", path, scan(3)
 
 
 def one_day(args, path):
+    """All records on one day, twice."""
     store = open_store(path)
-    day_of = lambda number: FIRST_DAY
-    yield "one day, empty", path, store, lambda clock: clock.pass_over(store, 1, range(args.records), day_of)
-    yield "one day, all known", path, store, lambda clock: clock.pass_over(store, 2, shuffled(args.records, 2), day_of)
+
+    def scan(number):
+        numbers = shuffled(args.records, number)
+        return lambda clock: clock.scan(store, number, numbers, lambda _: FIRST_DAY)
+
+    yield "one day, empty", path, scan(1)
+    yield "one day, all known", path, scan(2)
 
 
 def nightly(args, path):
-    """Two known days of 150,000 rows are looked up by a night of 300,000, half of them known."""
+    """A night of 300,000 rows on two days that are half known, without and with a big ledger."""
     rows = 300_000
-    def night(store):
-        def day_of(number): return 30_000 + number // rows
-        def run(clock):
-            clock.pass_over(store, 10, range(10**9, 10**9 + 2 * rows, 2), lambda n: day_of((n - 10**9)))
-            clock.look_up = clock.write = clock.records = clock.known = 0
-            clock.pass_over(store, 11, range(10**9 + rows, 10**9 + 2 * rows), lambda n: day_of((n - 10**9)))
-        return run
-    store = open_store(path)
-    yield "W3 a night on an empty ledger", path, store, night(store)
+    first = 10**9
     big = path.with_name("big")
-    store = open_store(big)
-    per_day = max(1, args.ledger // args.days)
-    yield f"building {args.ledger:,}", big, store, lambda clock: clock.pass_over(store, 1, range(args.ledger), lambda n: FIRST_DAY + n // per_day)
-    store.db.close()
-    def opening(clock):
-        again = open_store(big)
-        again.reader(5)
-        again.db.close()
-        clock.records = 1
-    yield "opening it (us)", big, None, opening
-    store = open_store(big)
-    yield "W3 a night on that ledger", big, store, night(store)
+
+    def night(where):
+        store = open_store(where)
+        clock = Clock()
+        clock.scan(store, 10, range(first, first + rows), lambda n: (n - first) // rows)
+        half = range(first + rows // 2, first + rows + rows // 2)
+        return lambda clock: clock.scan(store, 11, half, lambda n: (n - first) // rows)
+
+    def build(clock):
+        store = open_store(big)
+        per_day = max(1, args.ledger // args.days)
+        clock.scan(store, 1, range(args.ledger), lambda n: FIRST_DAY + n // per_day)
+        store.db.close()
+
+    yield f"building a ledger of {args.ledger:,}", big, build
+    begun = time.perf_counter()
+    open_store(big).reader(5)
+    print(f"opening it takes {(time.perf_counter() - begun) * 1e3:.1f} ms")
+    for i in range(5):
+        yield "W3 a night on an empty ledger", path, night(path.with_name(f"empty{i}"))
+        copy = path.with_name(f"copy{i}")
+        shutil.copy(big, copy)
+        yield "W3 a night on that ledger", copy, night(copy)
+        copy.unlink()
 
 
-def identical(args, path):
+def identical(_, path):
+    """Rows that are all the same, twice."""
     store = open_store(path)
     for rows in (30_000, 300_000):
-        for scan in (1, 2):
-            yield f"{rows:,} identical rows, scan {scan}", path, store, (
-                lambda clock, scan=scan, rows=rows: clock.pass_over(store, scan + rows, [rows] * rows, lambda n: FIRST_DAY + rows)
+        for number in (1, 2):
+            same = [rows] * rows
+            yield (
+                f"{rows:,} identical rows, scan {number}",
+                path,
+                lambda clock, number=number, same=same: clock.scan(
+                    store, number, same, lambda n: FIRST_DAY + n
+                ),
             )
 
 
-def small_files(args, path):
+def small_files(_, path):
+    """Many files of 20 rows on one day."""
     store = open_store(path)
-    def run(files, first):
-        def of(clock):
-            for file in range(files):
-                begin = (first + file) * 20
-                clock.pass_over(store, 1 + first + file, range(begin, begin + 20), lambda n: FIRST_DAY)
-        return of
-    yield "2,500 scans of 20 rows in one day", path, store, run(2_500, 0)
-    yield "7,500 more", path, store, run(7_500, 2_500)
+
+    def scans(first, last):
+        def work(clock):
+            for number in range(first, last):
+                rows = range(20 * number, 20 * number + 20)
+                clock.scan(store, number, rows, lambda _: FIRST_DAY)
+
+        return work
+
+    yield "2,500 scans of 20 rows in one day", path, scans(1, 2_501)
+    yield "7,500 more", path, scans(2_501, 10_001)
 
 
-WORKLOADS = {f.__name__: f for f in (in_time_order, in_random_order, one_day, nightly, identical, small_files)}
+WORKLOADS = {
+    work.__name__: work
+    for work in (in_time_order, in_random_order, one_day, nightly, identical, small_files)
+}
 
 
 def memory() -> float:
+    """Return the most resident memory so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure(name: str, args) -> None:
+    """Run one workload in this process."""
     with TemporaryDirectory(dir=args.directory) as directory:
         before = memory()
-        for title, path, store, work in WORKLOADS[name](args, Path(directory) / "ledger"):
+        for title, path, work in WORKLOADS[name](args, Path(directory) / "ledger"):
             clock = Clock()
-            begun = time.perf_counter()
             work(clock)
-            wall = time.perf_counter() - begun
-            if store is not None:
-                store.db.rows("PRAGMA wal_checkpoint(TRUNCATE)")
-            n = clock.records
-            cpu = clock.look_up + clock.write
-            if cpu == 0:
-                cpu = wall
+            open_store(path).db.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+            size = path.stat().st_size / 1e6
             print(
-                f"{title:42} {n:>11,} look up {clock.look_up / n * 1e6:6.2f}  write "
-                f"{clock.write / n * 1e6:6.2f}  all {cpu / n * 1e6:6.2f} us  "
-                f"known {clock.known:>11,}  {os.path.getsize(path) / 1e6:8.1f} MB  "
-                f"memory +{memory() - before:5.0f} MB",
+                f"{title:38} {clock.records:>11,} rows, {clock.known:>11,} known; us: look up "
+                f"{clock.look_up / clock.records * 1e6:6.2f}, write "
+                f"{clock.write / clock.records * 1e6:6.2f}; "
+                f"{size:8.1f} MB; memory +{memory() - before:.0f} MB",
                 flush=True,
             )
 
@@ -203,7 +233,9 @@ def main() -> None:
         measure(args.workloads[0], args)
         return
     for name in args.workloads or WORKLOADS:
-        subprocess.run([sys.executable, __file__, name, *sys.argv[1 + len(args.workloads):]], check=True)
+        subprocess.run(
+            [sys.executable, __file__, name, *sys.argv[1 + len(args.workloads) :]], check=True
+        )
 
 
 if __name__ == "__main__":
