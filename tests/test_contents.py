@@ -418,6 +418,20 @@ def test_forgetting_a_scan_while_another_is_read_does_not_give_copies_back(store
     assert reader.look_up(plain(7, 8)) == ({}, {}, {})
 
 
+def test_a_scan_is_forgotten_while_several_others_are_read(store):
+    send(store, 1, plain(7, 7))
+    send(store, 2, plain(14, 14))
+    readers = [store.reader(3), store.reader(4)]
+    for reader in readers:
+        reader.look_up(plain(7, 14))
+
+    with store.db.transaction():
+        store.forget(1)
+
+    told = [reader.look_up(plain(7, 14, 14)).already_sent for reader in readers]
+    assert told == [{1: 2}, {1: 2}]
+
+
 def test_a_natural_key_with_other_content_is_changed(store):
     send(store, 1, natural((7, 1), (8, 1)))
 

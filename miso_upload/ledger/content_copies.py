@@ -65,6 +65,7 @@ class Loaded:
             is a number, that is the scan of all.
         counts: The number of copies of those entries that have several.
         used: What is used up of them.
+        partial: Whether there may be entries that count for nothing.
     """
 
     def __init__(
@@ -73,6 +74,8 @@ class Loaded:
         scan_of: Callable[[int], int | None] | int,
         counts: dict[int, int],
         used: Used,
+        *,
+        partial: bool = False,
     ) -> None:
         self.entries = entries
         self._scan_of = scan_of
@@ -80,14 +83,12 @@ class Loaded:
         self._used = used
         self._versions: dict[int, list[Version]] | None = None
         names = names_of(entries, None, natural=entries.contents is not None)
-        if isinstance(scan_of, int):
-            self._ranks = dict(zip(names, range(len(names)), strict=True))
-            simple = len(self._ranks) == len(names) and not counts
-        else:
+        if partial and not isinstance(scan_of, int):
             self._ranks = {name: i for i, name in enumerate(names) if scan_of(i) is not None}
-            simple = len(self._ranks) == len(names) and not counts
+        else:
+            self._ranks = dict(zip(names, range(len(names)), strict=True))
         self._several: dict[int, list[int]] = {}
-        if not simple:
+        if counts or len(self._ranks) < len(names):
             self._find_several(names)
 
     def take(self, sent: Keyed, wanted: Sequence[int], found: Found) -> Sequence[int]:
@@ -214,10 +215,17 @@ class Parts:
 
     def used_up(self) -> Iterator[tuple[int, int]]:
         """Yield key and content of what is used up, unless its scan was forgotten since."""
-        if any(self.used.bits):
-            for rank, (key, content) in enumerate(self._entries().pairs()):
-                if not self.used.left(rank, 1) and self._scan_of(rank) not in self._context.dead:
-                    yield key, content
+        if not any(self.used.bits):
+            return
+        begin = 0
+        for part_id, scan, end in zip(self.ids, self._scans, self._ends, strict=True):
+            # Another reader may have deleted the parts of forgotten scans.
+            if scan not in self._context.dead:
+                part = read_part(self._context.db, part_id)
+                for rank, pair in enumerate(part.pairs(), begin):
+                    if not self.used.left(rank, 1):
+                        yield pair
+            begin = end
 
     def _entries(self) -> Keyed:
         parts = [read_part(self._context.db, part_id) for part_id in self.ids]
@@ -250,7 +258,7 @@ class SortedRun:
         }
         scans = array("q", chain.from_iterable(page.scans or () for page in read))
         scan_of = self.run.scan if self.run.scan is not None else self._scans_of(scans)
-        return Loaded(joined(parts), scan_of, counts, self.used)
+        return Loaded(joined(parts), scan_of, counts, self.used, partial=True)
 
     def take(self, sent: Keyed, wanted: Sequence[int], found: Found) -> Sequence[int]:
         """Use up a copy for each of the records wanted; return those for which there is none."""

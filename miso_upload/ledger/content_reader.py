@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.ledger import content_runs
-from miso_upload.ledger.content_copies import Context, Parts, SortedRun, Used, read_part
+from miso_upload.ledger.content_copies import Context, Parts, SortedRun, Used, names_of, read_part
 from miso_upload.ledger.content_runs import Work
 from miso_upload.ledger.keyed import IN_DOUBT, MIXED, Keyed
 
@@ -48,10 +49,11 @@ class _Day:
         self.edition = 0
         self.parts = Parts(context)
         self.runs: list[SortedRun] = []
-        self.doubtful: dict[int, list[tuple[int, int]]] = {}
-        """Content and scan of records that may have been accepted or not, by key."""
+        self.doubtful: dict[int, int] = {}
+        """A scan of each record that may have been accepted or not, by its natural name."""
         self.waste: list[int] = []
-        """Parts of scans that are forgotten."""
+        self.waste_runs: list[content_runs.Run] = []
+        """Parts and runs of scans that are forgotten."""
 
     def copies(self) -> list[Parts | SortedRun]:
         """Return the accepted copies."""
@@ -73,6 +75,7 @@ class Reader:
         self._mixed: _Day | None = None
         self._used: dict[int, Used] = {}
         self._met = Counter(met.pairs() if met is not None else ())
+        self._met_keys = {key for key, _ in self._met}
         self._edition = 0
         self._expired = True
 
@@ -88,6 +91,7 @@ class Reader:
             return known
         self._refresh()
         groups = self._groups(sent.days, wanted)
+        self._clean(groups)
         few = len(groups) <= _FEW_DAYS
         self._tidy(
             day
@@ -124,6 +128,7 @@ class Reader:
             return []
         lifted = list(open_day.parts.used_up())
         self._met.update(lifted)
+        self._met_keys.update(key for key, _ in lifted)
         for copies in open_day.copies():
             self._context.unload(copies)
         return lifted
@@ -158,7 +163,7 @@ class Reader:
         self, days: list[_Day], sent: Keyed, group: Sequence[int], known: Known
     ) -> None:
         copies = [each for day in days for each in day.copies()]
-        if self._met:
+        if not self._met_keys.isdisjoint(map(sent.keys.__getitem__, group)):
             self._use_up(copies, self._met_among(sent, group))
         for each in copies:
             if group:
@@ -181,6 +186,7 @@ class Reader:
         met = [pair for pair in set(pairs) for _ in range(self._met.pop(pair, 0))]
         if not met:
             return
+        self._met_keys.difference_update(key for key, content in met if not content)
         keys = array("Q", [key for key, _ in met])
         records = Keyed(keys, array("i"), array("Q", [content for _, content in met]))
         left: Sequence[int] = range(len(met))
@@ -249,12 +255,13 @@ class Reader:
         seen = set(found.parts.ids)
         found.doubtful = {}
         found.waste = [part for part, scan, _, _ in parts if scan in dead]
+        found.waste_runs = [run for run in runs if run.scan in dead]
         for part, scan, records, doubtful in parts:
             if scan in dead or part in seen:
                 continue
             if doubtful:
-                for key, content in read_part(self._store.db, part).pairs():
-                    found.doubtful.setdefault(key, []).append((content, scan))
+                names = names_of(read_part(self._store.db, part), None, natural=True)
+                found.doubtful.update(zip(names, repeat(scan), strict=False))
             else:
                 found.parts.add(part, scan, records)
         if known is None:
@@ -267,14 +274,25 @@ class Reader:
 
     # -- tidying -----------------------------------------------------------------------------------
 
+    def _clean(self, days: Iterable[int]) -> None:
+        """Delete what forgotten scans sent on some days."""
+        found = [self._days.get(day) for day in days]
+        dirty = [day for day in found if day is not None and (day.waste or day.waste_runs)]
+        if not dirty:
+            return
+        with self._store.db.transaction():
+            for day in dirty:
+                content_runs.delete(self._store.db, day.waste, day.waste_runs)
+        for day in dirty:
+            day.waste, day.waste_runs = [], []
+
     def _is_untidy(self, day: int, wanted: int) -> bool:
         found, limits = self._days.get(day), self._store.limits
         if found is None:
             return False
         parts, records = len(found.parts.ids), len(found.parts)
         return (
-            bool(found.waste)
-            or records > limits.loaded
+            records > limits.loaded
             or (parts > limits.parts and records < parts * _SMALL_PART)
             or (
                 records > limits.small
@@ -305,7 +323,7 @@ class Reader:
             for day in days:
                 found = self._days[day]
                 assert found is not None  # noqa: S101 -- such a day is not untidy
-                parts = [*found.parts.ids, *found.waste]
+                parts = found.parts.ids
                 for reader in store.readers:
                     was_used = reader.lift(day)
                     if reader is self:
@@ -323,19 +341,14 @@ class Reader:
 
 
 def _doubtful(
-    doubtful: dict[int, list[tuple[int, int]]],
-    sent: Keyed,
-    group: Sequence[int],
-    unknown: dict[int, int],
+    doubtful: dict[int, int], sent: Keyed, group: Sequence[int], unknown: dict[int, int]
 ) -> list[int]:
     """Find records that may have been accepted; return the others."""
     rest = []
-    contents = sent.contents
-    for i in group:
-        wanted = contents[i] if contents is not None else 0
-        scans = [scan for content, scan in doubtful.get(sent.keys[i], ()) if content == wanted]
-        if scans:
-            unknown[i] = scans[0]
-        else:
+    for i, name in zip(group, names_of(sent, group, natural=True), strict=True):
+        scan = doubtful.get(name)
+        if scan is None:
             rest.append(i)
+        else:
+            unknown[i] = scan
     return rest

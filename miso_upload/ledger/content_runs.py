@@ -122,8 +122,13 @@ def tidy(db: Database, day: int, parts: Sequence[int], runs: Collection[Run], wo
             total += run.records * (run.scan not in dead)
     if total:
         _Merge(db, day, alive, [run for run in merged if run.scan not in dead], work).write(total)
+    delete(db, parts, merged)
+
+
+def delete(db: Database, parts: Iterable[int], runs: Iterable[Run]) -> None:
+    """Within a transaction, delete parts and runs."""
     db.change_many("DELETE FROM sent_parts WHERE id = ?", [(part,) for part in parts])
-    for run in merged:
+    for run in runs:
         low, high = run.id << _MOST_BITS, run.id + 1 << _MOST_BITS
         db.change("DELETE FROM sent_pages WHERE id >= ? AND id < ?", (low, high))
         db.change("DELETE FROM sent_runs WHERE id = ?", (run.id,))
