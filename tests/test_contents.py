@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from array import array
 from collections import Counter
 from contextlib import suppress
@@ -488,3 +490,38 @@ def test_a_mirror_remembers_what_a_dry_run_would_send_and_the_ledger_does_not(st
     assert mirror.reader(3).look_up(plain(7, 8)).already_sent == {0: 1, 1: 2}
     assert store.reader(3).look_up(plain(7, 8)).already_sent == {0: 1}
     mirror.close()
+
+
+SENDER = """
+import sys
+from pathlib import Path
+sys.path[:0] = {path!r}
+from test_contents import EAGER, ContentStore, open_database, plain, send
+
+store = ContentStore(open_database(Path({ledger!r})), EAGER)
+scan = {scan}
+reader = store.reader(scan)
+for start in range(10_000):
+    reader.look_up(plain(*range(40)))
+    send(store, scan, plain(*range(100 * start, 100 * start + 9)), start)
+    print(start, flush=True)
+"""
+
+
+def test_nothing_that_was_settled_is_lost_when_a_run_is_killed(tmp_path):
+    ledger = tmp_path / "ledger"
+    open_database(ledger).close()
+    sent = Counter()
+    for scan in range(1, 5):
+        code = SENDER.format(path=sys.path, ledger=str(ledger), scan=scan)
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as child:
+            settled = [int(next(child.stdout)) for _ in range(5 * scan)]
+            child.kill()
+            settled += [int(line) for line in child.stdout if line.endswith(b"\n")]
+        sent.update(n for start in settled for n in range(100 * start, 100 * start + 9))
+
+    database = open_database(ledger)
+    known = ContentStore(database, EAGER).reader(9).look_up(plain(*sent.elements()))
+    database.close()
+
+    assert len(known.already_sent) == sent.total()
