@@ -138,9 +138,9 @@ def nightly(args, path):
     def night(where):
         store = open_store(where)
         clock = Clock()
-        clock.scan(store, 10, range(first, first + rows), lambda n: (n - first) // rows)
+        clock.scan(store, 10, range(first, first + rows), lambda n: (n - first) // (rows // 2))
         half = range(first + rows // 2, first + rows + rows // 2)
-        return lambda clock: clock.scan(store, 11, half, lambda n: (n - first) // rows)
+        return lambda clock: clock.scan(store, 11, half, lambda n: (n - first) // (rows // 2))
 
     def build(clock):
         store = open_store(big)

@@ -152,6 +152,8 @@ class Context:
 
     def __init__(self, db: Database, own: int, dead: frozenset[int], limits: Limits) -> None:
         self.db, self.own, self.dead, self.limits = db, own, dead, limits
+        self.in_order = False
+        """Whether the records that are looked up seem to come in order of their days."""
         self._loaded: OrderedDict[Parts | SortedRun, Loaded] = OrderedDict()
 
     def loaded(self, copies: Parts | SortedRun) -> Loaded:
@@ -165,9 +167,12 @@ class Context:
         self._loaded.move_to_end(copies)
         return loaded
 
-    def has_loaded(self, copies: Parts | SortedRun) -> bool:
-        """Whether `copies` are in memory."""
-        return copies in self._loaded
+    def is_dense(self, copies: Parts | SortedRun, wanted: int) -> bool:
+        """Whether all of `copies` should be loaded, or are, to look up some records."""
+        limits, entries = self.limits, len(copies)
+        return entries <= limits.loaded and (
+            entries <= max(limits.small, wanted * limits.sparse) or copies in self._loaded
+        )
 
     def unload(self, copies: Parts | SortedRun) -> None:
         """Let `copies` be loaded again."""
@@ -242,6 +247,7 @@ class SortedRun:
         self._context = context
         self.run = run
         self.used = used
+        self._looked_up = 0
 
     def __len__(self) -> int:
         return self.run.entries
@@ -289,12 +295,10 @@ class SortedRun:
                         yield keys[i], page.contents[j] if page.contents else 0, scan
 
     def _is_dense(self, wanted: int) -> bool:
-        limits, entries = self._context.limits, self.run.entries
-        return entries <= limits.loaded and (
-            entries <= limits.small
-            or wanted * limits.sparse >= entries
-            or self._context.has_loaded(self)
-        )
+        if self._context.in_order:
+            # More of the day will follow, so all of it is loaded once pages have cost as much.
+            wanted = self._looked_up = self._looked_up + wanted
+        return self._context.is_dense(self, wanted)
 
     def _located(
         self, keys: Sequence[int], wanted: Sequence[int]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from miso_upload.ledger.contents import ContentStore
 
 _FEW_DAYS = 4
+"""A batch with more days does not come from a source in order of time."""
+_AHEAD = 3
+"""So many batches of a day are expected from a source in order of time."""
 _SMALL_PART = 256
 _MOST_DAYS = 20_000
 """So many days are remembered to be of no other scan."""
@@ -92,11 +95,10 @@ class Reader:
         self._refresh()
         groups = self._groups(sent.days, wanted)
         self._clean(groups)
-        few = len(groups) <= _FEW_DAYS
+        self._context.in_order = len(groups) <= _FEW_DAYS
+        ahead = _AHEAD * len(wanted) if self._context.in_order else 0
         self._tidy(
-            day
-            for day, group in groups.items()
-            if self._is_untidy(day, len(wanted) if few else len(group))
+            day for day, group in groups.items() if self._is_untidy(day, ahead or len(group))
         )
         for day, group in groups.items():
             found = [each for each in (self._mixed, self._days.get(day)) if each is not None]
@@ -288,18 +290,12 @@ class Reader:
 
     def _is_untidy(self, day: int, wanted: int) -> bool:
         found, limits = self._days.get(day), self._store.limits
-        if found is None:
+        if found is None or not found.parts.ids:
             return False
         parts, records = len(found.parts.ids), len(found.parts)
         return (
-            records > limits.loaded
-            or (parts > limits.parts and records < parts * _SMALL_PART)
-            or (
-                records > limits.small
-                and wanted * limits.sparse < records
-                and not self._context.has_loaded(found.parts)
-            )
-        )
+            parts > limits.parts and records < parts * _SMALL_PART
+        ) or not self._context.is_dense(found.parts, wanted)
 
     def _tidy(self, days: Iterable[int]) -> None:
         """Tidy some days, in transactions of a bounded number of records."""
