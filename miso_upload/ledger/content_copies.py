@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import TYPE_CHECKING
 
 from miso_upload.ledger import content_runs
@@ -91,6 +91,9 @@ class Loaded:
         if counts or len(self._ranks) < len(names):
             self._find_several(names)
 
+    def __len__(self) -> int:
+        return len(self.entries.keys)
+
     def take(self, sent: Keyed, wanted: Sequence[int], found: Found) -> Sequence[int]:
         """Use up a copy for each of the records wanted; return those for which there is none."""
         names = names_of(sent, wanted, natural=self.entries.contents is not None)
@@ -154,29 +157,31 @@ class Context:
         self.db, self.own, self.dead, self.limits = db, own, dead, limits
         self.in_order = False
         """Whether the records that are looked up seem to come in order of their days."""
-        self._loaded: OrderedDict[Parts | SortedRun, Loaded] = OrderedDict()
+        self.serials = count()
+        # By the serial of the copies, which refer to this: a cycle would keep a reader's memory.
+        self._loaded: OrderedDict[int, Loaded] = OrderedDict()
 
     def loaded(self, copies: Parts | SortedRun) -> Loaded:
         """Return all entries of `copies`, which may be in memory already."""
-        loaded = self._loaded.get(copies)
+        loaded = self._loaded.get(copies.serial)
         if loaded is None:
             room = self.limits.cached - len(copies)
-            while self._loaded and sum(map(len, self._loaded)) > room:
+            while self._loaded and sum(map(len, self._loaded.values())) > room:
                 self._loaded.popitem(last=False)
-            loaded = self._loaded[copies] = copies.load()
-        self._loaded.move_to_end(copies)
+            loaded = self._loaded[copies.serial] = copies.load()
+        self._loaded.move_to_end(copies.serial)
         return loaded
 
     def is_dense(self, copies: Parts | SortedRun, wanted: int) -> bool:
         """Whether all of `copies` should be loaded, or are, to look up some records."""
         limits, entries = self.limits, len(copies)
         return entries <= limits.loaded and (
-            entries <= max(limits.small, wanted * limits.sparse) or copies in self._loaded
+            entries <= max(limits.small, wanted * limits.sparse) or copies.serial in self._loaded
         )
 
     def unload(self, copies: Parts | SortedRun) -> None:
         """Let `copies` be loaded again."""
-        self._loaded.pop(copies, None)
+        self._loaded.pop(copies.serial, None)
 
     def unload_all(self) -> None:
         """Let everything be loaded again."""
@@ -188,6 +193,7 @@ class Parts:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self.serial = next(context.serials)
         self.ids: list[int] = []
         self.used = Used()
         self._scans: list[int] = []
@@ -207,8 +213,10 @@ class Parts:
     def load(self) -> Loaded:
         """Return all entries."""
         entries = self._entries()
-        same = len(set(self._scans)) == 1
-        return Loaded(entries, self._scans[0] if same else self._scan_of, {}, self.used)
+        scans, ends = self._scans, self._ends
+        if len(set(scans)) == 1:
+            return Loaded(entries, scans[0], {}, self.used)
+        return Loaded(entries, lambda rank: scans[bisect_right(ends, rank)], {}, self.used)
 
     def take(self, sent: Keyed, wanted: Sequence[int], found: Found) -> Sequence[int]:
         """Use up a copy for each of the records wanted; return those for which there is none."""
@@ -236,15 +244,13 @@ class Parts:
         parts = [read_part(self._context.db, part_id) for part_id in self.ids]
         return parts[0] if len(parts) == 1 else joined(parts)
 
-    def _scan_of(self, rank: int) -> int:
-        return self._scans[bisect_right(self._ends, rank)]
-
 
 class SortedRun:
     """A run of a day, read by pages where few of its keys are looked up."""
 
     def __init__(self, context: Context, run: Run, used: Used) -> None:
         self._context = context
+        self.serial = next(context.serials)
         self.run = run
         self.used = used
         self._looked_up = 0

@@ -117,6 +117,10 @@ class Reader:
         """Take note that other scans have sent or settled something."""
         self._expired = True
 
+    def rest(self) -> None:
+        """Give back the memory of loaded days, which are loaded again when they are needed."""
+        self._context.unload_all()
+
     def lift(self, day: int) -> list[tuple[int, int]]:
         """Forget the parts of a day, which are about to be rewritten.
 
