@@ -142,6 +142,8 @@ class Database:
                 f"the ledger {self.path} was written by a newer miso-upload; use that one"
             )
         self.rows("PRAGMA journal_mode = WAL")
+        # A day of 20 million records is sorted in one transaction; its log need not stay that long.
+        self.rows("PRAGMA journal_size_limit = 67108864")
         # FULL: an intent must be on disk before the first byte is sent, power cuts included.
         self.rows(f"PRAGMA synchronous = {'FULL' if self.path else 'OFF'}")
         if version == 0:
