@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import TYPE_CHECKING
 
 from miso_upload.keyed import Keyed
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     Version = tuple[int, int, int]
 
 
+_NO_PAGE: tuple[float, Page | None] = (float("inf"), None)
+
+
 class Used:
     """Which entries are used up: a bit for each, and a count for those with several copies."""
 
@@ -36,12 +39,15 @@ class Used:
 
     def take(self, rank: int, copies: int) -> bool:
         """Use up one copy of an entry; return whether there was one left."""
-        if not self.left(rank, copies):
-            return False
         if copies > 1:
-            self.counts[rank] = self.counts.get(rank, 0) + 1
-        else:
-            self.bits[rank >> 3] |= 1 << (rank & 7)
+            used = self.counts.get(rank, 0)
+            if used < copies:
+                self.counts[rank] = used + 1
+            return used < copies
+        bits, byte, bit = self.bits, rank >> 3, 1 << (rank & 7)
+        if bits[byte] & bit:
+            return False
+        bits[byte] |= bit
         return True
 
     def left(self, rank: int, copies: int) -> int:
@@ -60,6 +66,7 @@ class Loaded:
             is a number, that is the scan of all.
         counts: The number of copies of those entries that have several.
         used: What is used up of them.
+        partial: Whether there may be entries that count for nothing.
     """
 
     def __init__(
@@ -68,6 +75,8 @@ class Loaded:
         scan_of: Callable[[int], int | None] | int,
         counts: dict[int, int],
         used: Used,
+        *,
+        partial: bool = False,
     ) -> None:
         self.entries = entries
         self._scan_of = scan_of
@@ -75,14 +84,12 @@ class Loaded:
         self._used = used
         self._versions: dict[int, list[Version]] | None = None
         names = names_of(entries, None, natural=entries.contents is not None)
-        if isinstance(scan_of, int):
-            self._ranks = dict(zip(names, range(len(names)), strict=True))
-            simple = len(self._ranks) == len(names) and not counts
-        else:
+        if partial and not isinstance(scan_of, int):
             self._ranks = {name: i for i, name in enumerate(names) if scan_of(i) is not None}
-            simple = len(self._ranks) == len(names) and not counts
+        else:
+            self._ranks = dict(zip(names, range(len(names)), strict=True))
         self._several: dict[int, list[int]] = {}
-        if not simple:
+        if counts or len(self._ranks) < len(names):
             self._find_several(names)
 
     def __len__(self) -> int:
@@ -149,27 +156,33 @@ class Context:
 
     def __init__(self, db: Database, own: int, dead: frozenset[int], limits: Limits) -> None:
         self.db, self.own, self.dead, self.limits = db, own, dead, limits
-        self._loaded: OrderedDict[Parts | SortedRun, Loaded] = OrderedDict()
+        self.in_order = False
+        """Whether the records that are looked up seem to come in order of their days."""
+        self.serials = count()
+        # By the serial of the copies, which refer to this: a cycle would keep a reader's memory.
+        self._loaded: OrderedDict[int, Loaded] = OrderedDict()
 
     def loaded(self, copies: Parts | SortedRun) -> Loaded:
         """Return all entries of `copies`, which may be in memory already."""
-        loaded = self._loaded.get(copies)
+        loaded = self._loaded.get(copies.serial)
         if loaded is None:
-            loaded = copies.load()
-            room = self.limits.cached - len(loaded)
+            room = self.limits.cached - len(copies)
             while self._loaded and sum(map(len, self._loaded.values())) > room:
                 self._loaded.popitem(last=False)
-            self._loaded[copies] = loaded
-        self._loaded.move_to_end(copies)
+            loaded = self._loaded[copies.serial] = copies.load()
+        self._loaded.move_to_end(copies.serial)
         return loaded
 
-    def has_loaded(self, copies: Parts | SortedRun) -> bool:
-        """Whether `copies` are in memory."""
-        return copies in self._loaded
+    def is_dense(self, copies: Parts | SortedRun, wanted: int) -> bool:
+        """Whether all of `copies` should be loaded, or are, to look up some records."""
+        limits, entries = self.limits, len(copies)
+        return entries <= limits.loaded and (
+            entries <= max(limits.small, wanted * limits.sparse) or copies.serial in self._loaded
+        )
 
     def unload(self, copies: Parts | SortedRun) -> None:
         """Let `copies` be loaded again."""
-        self._loaded.pop(copies, None)
+        self._loaded.pop(copies.serial, None)
 
     def unload_all(self) -> None:
         """Let everything be loaded again."""
@@ -181,6 +194,7 @@ class Parts:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self.serial = next(context.serials)
         self.ids: list[int] = []
         self.used = Used()
         self._scans: list[int] = []
@@ -200,8 +214,10 @@ class Parts:
     def load(self) -> Loaded:
         """Return all entries."""
         entries = self._entries()
-        same = len(set(self._scans)) == 1
-        return Loaded(entries, self._scans[0] if same else self._scan_of, {}, self.used)
+        scans, ends = self._scans, self._ends
+        if len(set(scans)) == 1:
+            return Loaded(entries, scans[0], {}, self.used)
+        return Loaded(entries, lambda rank: scans[bisect_right(ends, rank)], {}, self.used)
 
     def take(self, sent: Keyed, wanted: Sequence[int], found: Found) -> Sequence[int]:
         """Use up a copy for each of the records wanted; return those for which there is none."""
@@ -213,17 +229,21 @@ class Parts:
 
     def used_up(self) -> Iterator[tuple[int, int]]:
         """Yield key and content of what is used up, unless its scan was forgotten since."""
-        if any(self.used.bits):
-            for rank, (key, content) in enumerate(self._entries().pairs()):
-                if not self.used.left(rank, 1) and self._scan_of(rank) not in self._context.dead:
-                    yield key, content
+        if not any(self.used.bits):
+            return
+        begin = 0
+        for part_id, scan, end in zip(self.ids, self._scans, self._ends, strict=True):
+            # Another reader may have deleted the parts of forgotten scans.
+            if scan not in self._context.dead:
+                part = read_part(self._context.db, part_id)
+                for rank, pair in enumerate(part.pairs(), begin):
+                    if not self.used.left(rank, 1):
+                        yield pair
+            begin = end
 
     def _entries(self) -> Keyed:
         parts = [read_part(self._context.db, part_id) for part_id in self.ids]
         return parts[0] if len(parts) == 1 else joined(parts)
-
-    def _scan_of(self, rank: int) -> int:
-        return self._scans[bisect_right(self._ends, rank)]
 
 
 class SortedRun:
@@ -231,8 +251,13 @@ class SortedRun:
 
     def __init__(self, context: Context, run: Run, used: Used) -> None:
         self._context = context
+        self.serial = next(context.serials)
         self.run = run
         self.used = used
+        self._looked_up = 0
+
+    def __len__(self) -> int:
+        return self.run.entries
 
     def load(self) -> Loaded:
         """Return all entries."""
@@ -246,7 +271,7 @@ class SortedRun:
         }
         scans = array("q", chain.from_iterable(page.scans or () for page in read))
         scan_of = self.run.scan if self.run.scan is not None else self._scans_of(scans)
-        return Loaded(joined(parts), scan_of, counts, self.used)
+        return Loaded(joined(parts), scan_of, counts, self.used, partial=True)
 
     def take(self, sent: Keyed, wanted: Sequence[int], found: Found) -> Sequence[int]:
         """Use up a copy for each of the records wanted; return those for which there is none."""
@@ -277,12 +302,10 @@ class SortedRun:
                         yield keys[i], page.contents[j] if page.contents else 0, scan
 
     def _is_dense(self, wanted: int) -> bool:
-        limits, entries = self._context.limits, self.run.entries
-        return entries <= limits.loaded and (
-            entries <= limits.small
-            or wanted * limits.sparse >= entries
-            or self._context.has_loaded(self)
-        )
+        if self._context.in_order:
+            # More of the day will follow, so all of it is loaded once pages have cost as much.
+            wanted = self._looked_up = self._looked_up + wanted
+        return self._context.is_dense(self, wanted)
 
     def _located(
         self, keys: Sequence[int], wanted: Sequence[int]
@@ -291,20 +314,25 @@ class SortedRun:
 
         They come in the order of the pages, so each is read once.
         """
-        page, page_id = None, -1
-        for i in sorted(wanted, key=keys.__getitem__):
-            key = keys[i]
-            if self.run.page_of(key) != page_id:
-                page_id = self.run.page_of(key)
-                page = content_runs.page(self._context.db, page_id)
-            if page is not None:
-                index = bisect_left(page.keys, key)
-                if index < len(page.keys) and page.keys[index] == key:
+        ordered = sorted(wanted, key=keys.__getitem__)
+        ids = self.run.pages_of(map(keys.__getitem__, ordered))
+        pages = content_runs.chosen_pages(self._context.db, dict.fromkeys(ids))
+        page_id, page = next(pages, _NO_PAGE)
+        for i, wanted_id in zip(ordered, ids, strict=True):
+            while page_id < wanted_id:
+                page_id, page = next(pages, _NO_PAGE)
+            if page is not None and page_id == wanted_id:
+                key, page_keys = keys[i], page.keys
+                index = bisect_left(page_keys, key)
+                if index < len(page_keys) and page_keys[index] == key:
                     yield i, page, index
                     continue
             yield i, None, 0
 
     def _take_one(self, page: Page, index: int, content: int) -> int | None:
+        if page.scans is page.contents is page.counts is None:
+            free = not content and self.used.take(page.first + index, 1)
+            return self.run.scan if free else None
         for j in _equal(page.keys, index):
             if content == (page.contents[j] if page.contents else 0):
                 scan = self._scan(page, j)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.keyed import Keyed
 from miso_upload.ledger import content_runs
-from miso_upload.ledger.content_copies import Context, Parts, SortedRun, Used, read_part
+from miso_upload.ledger.content_copies import Context, Parts, SortedRun, Used, names_of, read_part
 from miso_upload.ledger.content_runs import Work
 from miso_upload.ledger.keyed import IN_DOUBT, MIXED
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from miso_upload.ledger.contents import ContentStore
 
 _FEW_DAYS = 4
+"""A batch with more days does not come from a source in order of time."""
+_AHEAD = 3
+"""So many batches of a day are expected from a source in order of time."""
 _SMALL_PART = 256
 _MOST_DAYS = 20_000
 """So many days are remembered to be of no other scan."""
@@ -49,10 +53,11 @@ class _Day:
         self.edition = 0
         self.parts = Parts(context)
         self.runs: list[SortedRun] = []
-        self.doubtful: dict[int, list[tuple[int, int]]] = {}
-        """Content and scan of records that may have been accepted or not, by key."""
+        self.doubtful: dict[int, int] = {}
+        """A scan of each record that may have been accepted or not, by its natural name."""
         self.waste: list[int] = []
-        """Parts of scans that are forgotten."""
+        self.waste_runs: list[content_runs.Run] = []
+        """Parts and runs of scans that are forgotten."""
 
     def copies(self) -> list[Parts | SortedRun]:
         """Return the accepted copies."""
@@ -74,6 +79,7 @@ class Reader:
         self._mixed: _Day | None = None
         self._used: dict[int, Used] = {}
         self._met = Counter(met.pairs() if met is not None else ())
+        self._met_keys = {key for key, _ in self._met}
         self._edition = 0
         self._expired = True
 
@@ -89,11 +95,11 @@ class Reader:
             return known
         self._refresh()
         groups = self._groups(sent.days, wanted)
-        few = len(groups) <= _FEW_DAYS
+        self._clean(groups)
+        self._context.in_order = len(groups) <= _FEW_DAYS
+        ahead = _AHEAD * len(wanted) if self._context.in_order else 0
         self._tidy(
-            day
-            for day, group in groups.items()
-            if self._is_untidy(day, len(wanted) if few else len(group))
+            day for day, group in groups.items() if self._is_untidy(day, ahead or len(group))
         )
         for day, group in groups.items():
             found = [each for each in (self._mixed, self._days.get(day)) if each is not None]
@@ -112,6 +118,10 @@ class Reader:
         """Take note that other scans have sent or settled something."""
         self._expired = True
 
+    def rest(self) -> None:
+        """Give back the memory of loaded days, which are loaded again when they are needed."""
+        self._context.unload_all()
+
     def lift(self, day: int) -> list[tuple[int, int]]:
         """Forget the parts of a day, which are about to be rewritten.
 
@@ -125,6 +135,7 @@ class Reader:
             return []
         lifted = list(open_day.parts.used_up())
         self._met.update(lifted)
+        self._met_keys.update(key for key, _ in lifted)
         for copies in open_day.copies():
             self._context.unload(copies)
         return lifted
@@ -159,7 +170,7 @@ class Reader:
         self, days: list[_Day], sent: Keyed, group: Sequence[int], known: Known
     ) -> None:
         copies = [each for day in days for each in day.copies()]
-        if self._met:
+        if not self._met_keys.isdisjoint(map(sent.keys.__getitem__, group)):
             self._use_up(copies, self._met_among(sent, group))
         for each in copies:
             if group:
@@ -182,6 +193,7 @@ class Reader:
         met = [pair for pair in set(pairs) for _ in range(self._met.pop(pair, 0))]
         if not met:
             return
+        self._met_keys.difference_update(key for key, content in met if not content)
         keys = array("Q", [key for key, _ in met])
         records = Keyed(keys, array("i"), array("Q", [content for _, content in met]))
         left: Sequence[int] = range(len(met))
@@ -238,6 +250,7 @@ class Reader:
 
     def _found(self, day: int, known: _Day | None) -> _Day | None:
         """Return what other scans have of a day; add to what is known of it."""
+        self._store.prepare(day)
         parts = self._store.db.rows(_PARTS, (day, self.scan, day, self.scan))
         runs = content_runs.runs_of(self._store.db, day)
         runs = [run for run in runs if run.scan != self.scan]
@@ -249,12 +262,13 @@ class Reader:
         seen = set(found.parts.ids)
         found.doubtful = {}
         found.waste = [part for part, scan, _, _ in parts if scan in dead]
+        found.waste_runs = [run for run in runs if run.scan in dead]
         for part, scan, records, doubtful in parts:
             if scan in dead or part in seen:
                 continue
             if doubtful:
-                for key, content in read_part(self._store.db, part).pairs():
-                    found.doubtful.setdefault(key, []).append((content, scan))
+                names = names_of(read_part(self._store.db, part), None, natural=True)
+                found.doubtful.update(zip(names, repeat(scan), strict=False))
             else:
                 found.parts.add(part, scan, records)
         if known is None:
@@ -267,21 +281,26 @@ class Reader:
 
     # -- tidying -----------------------------------------------------------------------------------
 
+    def _clean(self, days: Iterable[int]) -> None:
+        """Delete what forgotten scans sent on some days."""
+        found = [self._days.get(day) for day in days]
+        dirty = [day for day in found if day is not None and (day.waste or day.waste_runs)]
+        if not dirty:
+            return
+        with self._store.db.transaction():
+            for day in dirty:
+                content_runs.delete(self._store.db, day.waste, day.waste_runs)
+        for day in dirty:
+            day.waste, day.waste_runs = [], []
+
     def _is_untidy(self, day: int, wanted: int) -> bool:
         found, limits = self._days.get(day), self._store.limits
-        if found is None:
+        if found is None or not found.parts.ids:
             return False
         parts, records = len(found.parts.ids), len(found.parts)
         return (
-            bool(found.waste)
-            or records > limits.loaded
-            or (parts > limits.parts and records < parts * _SMALL_PART)
-            or (
-                records > limits.small
-                and wanted * limits.sparse < records
-                and not self._context.has_loaded(found.parts)
-            )
-        )
+            parts > limits.parts and records < parts * _SMALL_PART
+        ) or not self._context.is_dense(found.parts, wanted)
 
     def _tidy(self, days: Iterable[int]) -> None:
         """Tidy some days, in transactions of a bounded number of records."""
@@ -305,7 +324,7 @@ class Reader:
             for day in days:
                 found = self._days[day]
                 assert found is not None  # noqa: S101 -- such a day is not untidy
-                parts = [*found.parts.ids, *found.waste]
+                parts = found.parts.ids
                 for reader in store.readers:
                     was_used = reader.lift(day)
                     if reader is self:
@@ -323,19 +342,14 @@ class Reader:
 
 
 def _doubtful(
-    doubtful: dict[int, list[tuple[int, int]]],
-    sent: Keyed,
-    group: Sequence[int],
-    unknown: dict[int, int],
+    doubtful: dict[int, int], sent: Keyed, group: Sequence[int], unknown: dict[int, int]
 ) -> list[int]:
     """Find records that may have been accepted; return the others."""
     rest = []
-    contents = sent.contents
-    for i in group:
-        wanted = contents[i] if contents is not None else 0
-        scans = [scan for content, scan in doubtful.get(sent.keys[i], ()) if content == wanted]
-        if scans:
-            unknown[i] = scans[0]
-        else:
+    for i, name in zip(group, names_of(sent, group, natural=True), strict=True):
+        scan = doubtful.get(name)
+        if scan is None:
             rest.append(i)
+        else:
+            unknown[i] = scan
     return rest

@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from itertools import groupby, islice, repeat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.keyed import from_bytes, to_bytes
 
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 _MOST_BITS = 24
 _GROWTH = 8
 _ROWS = 1_000
+_AT_ONCE = 64
+_CHOSEN_PAGES = (
+    "SELECT id, first, keys, scans, contents, counts FROM sent_pages "
+    f"WHERE id IN ({', '.join('?' * _AT_ONCE)}) ORDER BY id"
+)
 # A record while it is sorted: key, scan and content in one integer.
 _SCAN = 64
 _KEY = 64 + 40
@@ -44,9 +49,10 @@ class Run(NamedTuple):
     records: int
     scan: int | None
 
-    def page_of(self, key: int) -> int:
-        """Return the id of the page that has a key, if the run does."""
-        return self.id << _MOST_BITS | key >> (64 - self.bits)
+    def pages_of(self, keys: Iterable[int]) -> list[int]:
+        """Return the ids of the pages that have keys, if the run does."""
+        first, shift = self.id << _MOST_BITS, 64 - self.bits
+        return [first | key >> shift for key in keys]
 
 
 class Page(NamedTuple):
@@ -68,23 +74,31 @@ def runs_of(db: Database, day: int) -> list[Run]:
     return list(map(Run._make, rows))
 
 
-def page(db: Database, page_id: int) -> Page | None:
-    """Return one page of a run; None if no key has its bits."""
-    row = db.row(
-        "SELECT first, keys, scans, contents, counts FROM sent_pages WHERE id = ?", (page_id,)
-    )
-    return _page(row) if row else None
+def chosen_pages(db: Database, ids: Iterable[int]) -> Iterator[tuple[int, Page]]:
+    """Yield those pages with `ids`, which are sorted, that exist, each with its id."""
+    ids = iter(ids)
+    while some := list(islice(ids, _AT_ONCE)):
+        some += some[-1:] * (_AT_ONCE - len(some))
+        for page_id, *row in db.rows(_CHOSEN_PAGES, some):
+            yield page_id, _page(row)
 
 
 def pages(db: Database, run: Run, low: int = 0, high: int | None = None) -> Iterator[Page]:
     """Yield the pages of a run from page number `low` until before `high`, in order."""
+    for _, *row in stored_pages(db, run, low, high):
+        yield _page(row)
+
+
+def stored_pages(
+    db: Database, run: Run, low: int = 0, high: int | None = None
+) -> Iterator[Sequence[Any]]:
+    """Yield the rows of `pages` as they are stored."""
     first = run.id << _MOST_BITS
-    rows = db.each(
-        "SELECT first, keys, scans, contents, counts FROM sent_pages WHERE id >= ? AND id < ? "
-        "ORDER BY id",
+    return db.each(
+        "SELECT id, first, keys, scans, contents, counts FROM sent_pages "
+        "WHERE id >= ? AND id < ? ORDER BY id",
         (first + low, first + (2**run.bits if high is None else high)),
     )
-    return map(_page, rows)
 
 
 def tidy(db: Database, day: int, parts: Sequence[int], runs: Collection[Run], work: Work) -> None:
@@ -108,8 +122,13 @@ def tidy(db: Database, day: int, parts: Sequence[int], runs: Collection[Run], wo
             total += run.records * (run.scan not in dead)
     if total:
         _Merge(db, day, alive, [run for run in merged if run.scan not in dead], work).write(total)
+    delete(db, parts, merged)
+
+
+def delete(db: Database, parts: Iterable[int], runs: Iterable[Run]) -> None:
+    """Within a transaction, delete parts and runs."""
     db.change_many("DELETE FROM sent_parts WHERE id = ?", [(part,) for part in parts])
-    for run in merged:
+    for run in runs:
         low, high = run.id << _MOST_BITS, run.id + 1 << _MOST_BITS
         db.change("DELETE FROM sent_pages WHERE id >= ? AND id < ?", (low, high))
         db.change("DELETE FROM sent_runs WHERE id = ?", (run.id,))
@@ -215,7 +234,7 @@ class _Merge:
             if end > begin:
                 part = entries[begin:end]
                 row = self._row(part, [counts.get(entry, 1) for entry in part] if counts else None)
-                rows.append((run.page_of(number << shift), first + begin, *row))
+                rows.append((run.id << _MOST_BITS | number, first + begin, *row))
             begin = end
             if len(rows) == _ROWS or number == high - 1:
                 self._db.change_many("INSERT INTO sent_pages VALUES (?, ?, ?, ?, ?, ?)", rows)
@@ -303,12 +322,12 @@ def _scans_bytes(scans: list[int]) -> bytes:
     return code.encode() + to_bytes(array(code, scans))
 
 
-def _page(row: Sequence[bytes | int | None]) -> Page:
+def _page(row: Sequence[Any]) -> Page:
     first, keys, scans, contents, counts = row
     return Page(
-        first,  # type: ignore[arg-type]
-        from_bytes("Q", keys),  # type: ignore[arg-type]
-        from_bytes(chr(scans[0]), scans[1:]) if isinstance(scans, bytes) else None,
-        from_bytes("Q", contents) if isinstance(contents, bytes) else None,
-        from_bytes("Q", counts) if isinstance(counts, bytes) else None,
+        first,
+        from_bytes("Q", keys),
+        from_bytes(chr(scans[0]), scans[1:]) if scans is not None else None,
+        from_bytes("Q", contents) if contents is not None else None,
+        from_bytes("Q", counts) if counts is not None else None,
     )

@@ -130,9 +130,14 @@ class ContentStore:
             met: Records of the scan that were already sent according to an earlier reader, for a
                 scan that is resumed by position.
         """
+        for other in self.readers:
+            other.rest()
         reader = Reader(self, scan, met)
         self.readers.add(reader)
         return reader
+
+    def prepare(self, day: int) -> None:
+        """Get ready for a look into a day, or into parts of mixed days."""
 
     # -- inside ------------------------------------------------------------------------------------
 

@@ -102,24 +102,24 @@ class Database:
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         """Return the rows that a query finds."""
-        with self._guarded():
+        try:
             return self._db.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._failure(error) from None
 
     def row(self, statement: str, values: Sequence[Any] = ()) -> Any:  # noqa: ANN401 -- or None
         """Return the first row that a query finds; None if there is none."""
-        with self._guarded():
+        try:
             return self._db.execute(statement, values).fetchone()
+        except sqlite3.Error as error:
+            raise self._failure(error) from None
 
     def each(self, statement: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         """Yield the rows that a query finds, without holding them all."""
-        with self._guarded():
-            cursor = self._db.execute(statement, values)
-        while True:
-            with self._guarded():
-                row = cursor.fetchone()
-            if row is None:
-                return
-            yield row
+        try:
+            yield from self._db.execute(statement, values)
+        except sqlite3.Error as error:
+            raise self._failure(error) from None
 
     def change(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> int:
         """Change something within a transaction; return the id of a row that was added."""
@@ -148,16 +148,29 @@ class Database:
                 raise
 
     @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read the same state in this context, whatever other processes write meanwhile."""
+        with self._guarded():
+            self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.rollback()
+
+    @contextmanager
     def _guarded(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            where = f"the ledger {self.path}" if self.path else "the temporary ledger"
-            raise LedgerError(
-                f"{where} cannot be used: {error}. Nothing is lost: free some space or mend the "
-                "permissions and run the same command again; a ledger that is damaged beyond "
-                "reading can be moved away, but then rows that Miso has would be sent again"
-            ) from None
+            raise self._failure(error) from None
+
+    def _failure(self, error: Exception) -> LedgerError:
+        where = f"the ledger {self.path}" if self.path else "the temporary ledger"
+        return LedgerError(
+            f"{where} cannot be used: {error}. Nothing is lost: free some space or mend the "
+            "permissions and run the same command again; a ledger that is damaged beyond "
+            "reading can be moved away, but then rows that Miso has would be sent again"
+        )
 
 
 def incomplete(path: Path) -> str:

@@ -27,19 +27,19 @@ class Limits(NamedTuple):
             looked up at once; otherwise all of them are loaded.
         page_bits: A page has at most about two to the power of this many records.
         small: As many records of a day are always loaded.
-        loaded: A day with more is never loaded.
-        cached: Days with so many records together are kept loaded.
+        loaded: A day with more is never loaded; at 690,000 a dict just does not double its size.
+        cached: Days with so many records together, or a single day, are kept loaded.
         fold: Parts of mixed days with so many records are folded by who writes them.
         fold_early: The same by who looks into them.
         chunk: So many are sorted at once.
     """
 
     parts: int = 16
-    sparse: int = 32
+    sparse: int = 24
     page_bits: int = 7
-    small: int = 1_000
-    loaded: int = 200_000
-    cached: int = 400_000
+    small: int = 250
+    loaded: int = 690_000
+    cached: int = 200_000
     fold: int = 1_000_000
     fold_early: int = 8_000
     chunk: int = 1_000_000

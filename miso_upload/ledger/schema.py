@@ -83,6 +83,8 @@ def prepare(db: Database, about: Mapping[str, str]) -> None:
     if db.read_only:
         return
     db.rows("PRAGMA journal_mode = WAL")
+    # A day of 20 million records is sorted in one transaction; its log need not stay that long.
+    db.rows("PRAGMA journal_size_limit = 67108864")
     # FULL: an intent must be on disk before the first byte is sent, power cuts included.
     db.rows(f"PRAGMA synchronous = {'FULL' if db.path else 'OFF'}")
     if version == 0:
