@@ -11,16 +11,16 @@ others have to be looked at.
 from __future__ import annotations
 
 import math
-from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from miso_upload.canonical import EPOCH_ORDINAL, canonical, canonical_value, instant_of
+from miso_upload.canonical import canonical, canonical_value
 from miso_upload.encoding import encode_sorted_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from miso_upload.canonical_times import Times
     from miso_upload.records import Record
 
 
@@ -62,10 +62,7 @@ _DEEPEST = 100
 """Values nested deeper than this are not looked at; `encode` decides whether it can write them."""
 _SMALLEST = 1e-5
 """The encoder writes smaller numbers otherwise than the canonical form does."""
-_FORMS = {len(form): form for form in ("0000-00-00T00:00:00Z", "0000-00-00T00:00:00.000Z")}
-_TO_ZERO = str.maketrans("123456789", "000000000")
-_DATE = slice(len("2025-03-01"))
-_NO_MILLISECONDS = ".000Z"
+_BEFORE_TIMESTAMP = b'"timestamp":"'
 
 
 class SortedLines(NamedTuple):
@@ -88,18 +85,6 @@ class SortedLines(NamedTuple):
     def joined(self) -> bytes:
         """Return the records separated by commas."""
         return b",".join(self.lines)
-
-
-class Times(NamedTuple):
-    """What the timestamps of records say.
-
-    Attributes:
-        days: For each record, days since 1970-01-01 UTC; None where there is no instant.
-        changed: The canonical texts of those that are written otherwise, by index.
-    """
-
-    days: list[int | None]
-    changed: dict[int, str]
 
 
 def sorted_lines(records: Sequence[Record], shape: Shape) -> SortedLines | None:
@@ -129,22 +114,22 @@ def _split(text: bytes) -> list[bytes]:
 
 
 def canonical_lines(
-    records: Sequence[Record], lines: Sequence[bytes], irregular: set[int], times: Times
+    records: Sequence[Record], encoded: SortedLines, times: Times
 ) -> Sequence[bytes]:
     """Return the canonical form of each record.
 
     Args:
         records: The records.
-        lines: Their texts with sorted keys.
-        irregular: As in `SortedLines`.
+        encoded: The same as JSON texts.
         times: What their timestamps say.
     """
-    if not irregular and not times.changed:
-        return lines
-    forms = list(lines)
+    if not encoded.irregular and not times.changed:
+        return encoded.lines
+    forms = list(encoded.lines)
+    once = not any(name.endswith("timestamp") for name in encoded.names)
     for i, text in times.changed.items():
-        forms[i] = _with_timestamp(records[i], lines[i], text)
-    for i in irregular:
+        forms[i] = _with_timestamp(records[i], forms[i], text, once=once)
+    for i in encoded.irregular:
         forms[i] = canonical(records[i])
     return forms
 
@@ -165,71 +150,19 @@ def canonical_values(values: Sequence[Any]) -> Sequence[bytes]:
     return forms
 
 
-def times_of(records: Sequence[Record]) -> Times:
-    """Return what the timestamps of records say."""
-    texts = [record.get("timestamp") for record in records]
-    return _times_in_utc(texts) or _times(texts)
+def _with_timestamp(record: Record, line: bytes, text: str, *, once: bool) -> bytes:
+    """Return the line of a record with another text as its timestamp.
 
-
-def _times(texts: list[Any]) -> Times:
-    """Return what timestamps of any kind say."""
-    days: list[int | None] = []
-    changed = {}
-    for i, text in enumerate(texts):
-        instant = instant_of(text)
-        days.append(None if instant is None else instant.day)
-        if instant is not None and instant.text != text:
-            changed[i] = instant.text
-    return Times(days, changed)
-
-
-def _times_in_utc(texts: list[Any]) -> Times | None:
-    """Return what timestamps say that are all written as `2025-03-01T00:00:00[.mmm]Z`.
-
-    Returns:
-        None if one of them is not, or some have milliseconds and others have none.
+    Args:
+        record: The record.
+        line: Its text.
+        text: The new timestamp.
+        once: Whether no other object in the record has a timestamp.
     """
-    try:
-        joined = "".join(texts)
-        form = _FORMS.get(len(texts[0]))
-        if form is None or not _all_like(form, texts, joined):
-            return None
-        parsed = list(map(datetime.fromisoformat, texts))
-    except (TypeError, ValueError):
-        return None
-    changed = {}
-    if _NO_MILLISECONDS in joined:
-        changed = {
-            i: text[: -len(_NO_MILLISECONDS)] + "Z"
-            for i, text in enumerate(texts)
-            if text.endswith(_NO_MILLISECONDS)
-        }
-    return Times(_days(texts, parsed), changed)
-
-
-def _all_like(form: str, texts: list[str], joined: str) -> bool:
-    """Return whether texts have digits and marks where `form` has them, and no hour 24."""
-    # `fromisoformat` takes other forms of the same length, and from Python 3.14 on 24 o'clock.
-    return (
-        joined.translate(_TO_ZERO) == form * len(texts)
-        and set(map(len, texts)) == {len(form)}
-        and "T24" not in joined
-    )
-
-
-def _days(texts: list[str], parsed: list[datetime]) -> list[int | None]:
-    if min(texts)[_DATE] == max(texts)[_DATE]:
-        return [parsed[0].toordinal() - EPOCH_ORDINAL] * len(texts)
-    return [each.toordinal() - EPOCH_ORDINAL for each in parsed]
-
-
-def _with_timestamp(record: Record, line: bytes, text: str) -> bytes:
-    """Return the line of a record with another text as its timestamp."""
-    before = b'"timestamp":"%b"' % record["timestamp"].encode()
-    # An object in it may have a timestamp too.
-    if line.count(before) != 1:
+    if not once and line.count(_BEFORE_TIMESTAMP) != 1:
         return canonical(record)
-    return line.replace(before, b'"timestamp":"%b"' % text.encode())
+    at = line.rindex(_BEFORE_TIMESTAMP) + len(_BEFORE_TIMESTAMP)
+    return b"%b%b%b" % (line[:at], text.encode(), line[at + len(record["timestamp"]) :])
 
 
 class _Look:

@@ -16,12 +16,11 @@ from miso_upload.canonical_lines import (
     UNKNOWN,
     Shape,
     SortedLines,
-    Times,
     canonical_lines,
     canonical_values,
     sorted_lines,
-    times_of,
 )
+from miso_upload.canonical_times import Times, times_of
 from miso_upload.hashing import hashes, keyed_digest
 from miso_upload.mapping.paths import ABSENT, reacher
 
@@ -103,7 +102,7 @@ class ContentKeys:
     ) -> Sequence[bytes]:
         if encoded is None:
             return list(map(canonical, records))
-        return canonical_lines(records, encoded.lines, encoded.irregular, times)
+        return canonical_lines(records, encoded, times)
 
     def _by_columns(
         self, records: Sequence[Record], rows: Sequence[Any], contents: array[int], times: Times

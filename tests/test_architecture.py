@@ -66,6 +66,7 @@ RANKS = (
     },
     {"timestamps", "identity", "document_check", "listener", "user_code"},
     {"schema", "canonical"},
+    {"canonical_times"},
     {"formats", "validation", "advice", "canonical_lines"},
     {"sources", "mapping"},
     {
