@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.canonical import canonical
 from miso_upload.canonical_lines import (
-    SHIPPED,
-    UNKNOWN,
-    Shape,
     SortedLines,
     canonical_lines,
     canonical_values,
@@ -23,6 +20,7 @@ from miso_upload.canonical_lines import (
 from miso_upload.canonical_times import Times, times_of
 from miso_upload.hashing import hashes, keyed_digest
 from miso_upload.mapping.paths import ABSENT, reacher
+from miso_upload.regular_values import SHIPPED, UNKNOWN, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -66,7 +66,7 @@ RANKS = (
     },
     {"timestamps", "identity", "document_check", "listener", "user_code"},
     {"schema", "canonical"},
-    {"canonical_times"},
+    {"canonical_times", "regular_values"},
     {"formats", "validation", "advice", "canonical_lines"},
     {"sources", "mapping"},
     {

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miso_upload.canonical import canonical, canonical_value, instant_of
-from miso_upload.canonical_lines import SHIPPED, canonical_lines, canonical_values
+from miso_upload.canonical_lines import canonical_lines, canonical_values
 from miso_upload.canonical_times import times_of
 from miso_upload.content_keys import ContentKeys
 from miso_upload.encoding import decode, encode
 from miso_upload.hashing import hashes
+from miso_upload.regular_values import SHIPPED
 from miso_upload.schema import shipped_schema
 from miso_upload.validation import Judge
 
