@@ -47,10 +47,14 @@ def canonical(record: Record) -> bytes:
     instant = instant_of(record.get("timestamp"))
     if instant is not None:
         changed["timestamp"] = instant.text
-    miso_id = record.get("miso_id")
-    if isinstance(miso_id, str) and _UUID.fullmatch(miso_id):
-        changed["miso_id"] = miso_id.lower()
+    if "miso_id" in record:
+        changed["miso_id"] = canonical_id(record["miso_id"])
     return canonical_value(changed)
+
+
+def canonical_id(value: object) -> object:
+    """Return a UUID in lower case, and anything else as it is."""
+    return value.lower() if isinstance(value, str) and _UUID.fullmatch(value) else value
 
 
 def canonical_value(value: object) -> bytes:

@@ -12,19 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.canonical import canonical
 from miso_upload.canonical_lines import (
-    SHIPPED,
-    UNKNOWN,
-    Shape,
     SortedLines,
-    Times,
     canonical_lines,
     canonical_values,
     sorted_lines,
-    times_of,
 )
+from miso_upload.canonical_times import Times, times_of
 from miso_upload.hashing import hashes, keyed_digest
 from miso_upload.keyed import Keyed
 from miso_upload.mapping.paths import ABSENT, reacher
+from miso_upload.regular_values import SHIPPED, UNKNOWN, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,7 +86,7 @@ class ContentKeys:
     ) -> Sequence[bytes]:
         if encoded is None:
             return list(map(canonical, records))
-        return canonical_lines(records, encoded.lines, encoded.irregular, times)
+        return canonical_lines(records, encoded, times)
 
     def _by_columns(
         self, records: Sequence[Record], rows: Sequence[Any], contents: array[int], times: Times

@@ -77,6 +77,7 @@ RANKS = (
     },
     {"timestamps", "identity", "outcomes", "document_check", "listener", "user_code"},
     {"schema", "canonical"},
+    {"canonical_times", "regular_values"},
     {"formats", "validation", "advice", "canonical_lines"},
     {"sources", "mapping"},
     {

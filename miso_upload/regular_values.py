@@ -1,0 +1,178 @@
+"""Values that the encoder writes in their canonical form, and those that it may not.
+
+Texts are always regular. Most attributes of a validated record hold only text. They are listed in
+`SHIPPED`, so that only the others have to be looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import chain
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Shape(NamedTuple):
+    """What is known about the values of an object.
+
+    Attributes:
+        texts: Names that hold only text or lists of text, never null.
+        inner: Objects in it of which something is known.
+    """
+
+    texts: frozenset[str] = frozenset()
+    inner: dict[str, Shape] = {}  # noqa: RUF012 -- never written to
+
+
+UNKNOWN = Shape()
+"""Nothing is known."""
+SHIPPED = Shape(
+    frozenset({
+        "type", "user_id", "anonymous_id", "timestamp", "product_ids", "product_group_ids",
+        "category", "custom_action_name", "question_id", "result_type", "value",
+    }),
+    {
+        "search": Shape(frozenset({"keywords"})),
+        "context": Shape(
+            frozenset({"truncated_ip", "locale", "region", "user_agent"}),
+            {
+                "page": Shape(frozenset({"url", "referrer", "title"})),
+                "campaign": Shape(frozenset({"name", "source", "medium", "term", "content"})),
+            },
+        ),
+    },
+)  # fmt: skip
+"""What records have that are valid by the shipped schema."""
+
+_LEAST, _MOST = -(2**63), 2**64 - 1
+"""The integers that `encode` can write."""
+_DEEPEST = 100
+"""Values nested deeper than this are not looked at; `encode` decides whether it can write them."""
+_MOST_WHOLE = 2.0**53
+_TEXTS = frozenset({str, bool})
+_SMALLEST = 1e-5
+"""The encoder writes smaller numbers otherwise than the canonical form does."""
+
+
+class Look:
+    """Finds, in values that are looked at, what the encoder may write otherwise."""
+
+    def __init__(self) -> None:
+        self.irregular: set[int] = set()
+        self.names: set[str] = set()
+        self.has_null = False
+
+    def at_objects(
+        self, objects: Sequence[dict[str, Any]], indices: Sequence[int], shape: Shape
+    ) -> None:
+        """Look at objects of one shape, each of which is a part of the record at its index.
+
+        Raises:
+            DoubtfulError: It cannot be said how an encoder writes one of them.
+        """
+        names = set().union(*objects) - shape.texts
+        self.names |= names
+        for name in names:
+            inner = shape.inner.get(name)
+            if inner is not None:
+                owners, values = _having(name, objects, indices)
+                self.at_objects(values, owners, inner)
+                continue
+            if not _are_plain([each[name] for each in objects if name in each]):
+                for i, each in zip(indices, objects, strict=True):
+                    if name in each and not self.is_regular(each[name]):
+                        self.irregular.add(i)
+            if name == "miso_id":
+                self._at_ids(objects, indices)
+
+    def _at_ids(self, objects: Sequence[dict[str, Any]], indices: Sequence[int]) -> None:
+        for i, each in zip(indices, objects, strict=True):
+            miso_id = each.get("miso_id")
+            if isinstance(miso_id, str) and miso_id != miso_id.lower():
+                self.irregular.add(i)
+
+    def is_regular(self, value: Any, depth: int = 0) -> bool:  # noqa: ANN401 -- any JSON value
+        """Return whether the encoder writes a value in its canonical form.
+
+        Raises:
+            DoubtfulError: It is no JSON value, or one that not every encoder can write.
+        """
+        kind = type(value)
+        if kind is str or kind is bool:
+            return True
+        if kind is int and _LEAST <= value <= _MOST:
+            return True
+        if kind is float and math.isfinite(value):
+            return not value.is_integer() and abs(value) >= _SMALLEST
+        if value is None:
+            self.has_null = True
+            return True
+        if depth > _DEEPEST or kind not in (list, dict):
+            raise DoubtfulError
+        if kind is dict:
+            self.names.update(value)
+            value = value.values()
+        # All of them have to be looked at, whatever the first is.
+        return False not in [self.is_regular(each, depth + 1) for each in value]
+
+
+def _are_plain(values: list[Any]) -> bool:
+    """Return whether values are obviously regular: texts, or numbers of one kind, or lists of them.
+
+    This is no more than a shortcut for `Look.is_regular`.
+    """
+    kinds = set(map(type, values))
+    if kinds == {list}:
+        values = list(chain.from_iterable(values))
+        kinds = set(map(type, values))
+    if kinds <= _TEXTS:
+        return True
+    if kinds == {int}:
+        return bool(min(values) >= _LEAST and max(values) <= _MOST)
+    if kinds == {float}:
+        return (
+            all(map(math.isfinite, values))
+            and not any(map(float.is_integer, values))
+            and min(map(abs, values)) >= _SMALLEST
+        )
+    return False
+
+
+class DoubtfulError(Exception):
+    """It cannot be said how an encoder writes a value."""
+
+
+def _having(
+    name: str, objects: Sequence[dict[str, Any]], indices: Sequence[int]
+) -> tuple[Sequence[int], list[Any]]:
+    """Return the indices of the objects that have a name, and its values."""
+    try:
+        return indices, list(map(itemgetter(name), objects))
+    except KeyError:
+        pairs = zip(indices, objects, strict=True)
+        owners = [i for i, each in pairs if name in each]
+        return owners, [each[name] for each in objects if name in each]
+
+
+def regular(value: Any) -> Any:  # noqa: ANN401 -- any JSON value
+    """Return an equal value that the encoder writes in its canonical form.
+
+    Raises:
+        DoubtfulError: There is none.
+    """
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return value
+    if kind is float and math.isfinite(value) and abs(value) <= _MOST_WHOLE:
+        if value.is_integer():
+            return int(value)
+        if abs(value) >= _SMALLEST:
+            return value
+    if kind is list:
+        return list(map(regular, value))
+    if kind is dict:
+        return {name: regular(inner) for name, inner in value.items()}
+    raise DoubtfulError
