@@ -31,7 +31,7 @@ class ContentMirror(ContentStore):
     """
 
     def __init__(self, source: Database, limits: Limits | None = None) -> None:
-        super().__init__(Database(None, {}), limits)
+        super().__init__(Database(None), limits)
         self._source = source
         self._copied: set[int] = set()
         with self.db.transaction():

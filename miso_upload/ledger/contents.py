@@ -68,6 +68,9 @@ class ContentStore:
             self._dead = frozenset(scan for (scan,) in self.db.rows("SELECT scan FROM sent_dead"))
         return self._dead
 
+    def close(self) -> None:
+        """Let go of what only this store uses."""
+
     # -- writing; each within a transaction of the caller's ----------------------------------------
 
     def note(self, scan: int, start: int, sent: Keyed) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from miso_upload.accounting import Totals
 from miso_upload.encoding import decode, encode
 from miso_upload.keyed import Keyed
+from miso_upload.ledger.content_mirror import ContentMirror
 from miso_upload.ledger.contents import ContentStore
 from miso_upload.ledger.database import Database
 from miso_upload.ledger.entries import LedgerSpan, Scan
@@ -63,13 +64,15 @@ class Ledger:
         if not has_content_keys(db):
             db.close()
             return None
-        self._open(db, {})
+        self._open(db, {}, ContentMirror)
         return self
 
-    def _open(self, db: Database, about: dict[str, str]) -> None:
+    def _open(
+        self, db: Database, about: dict[str, str], store: type[ContentStore] = ContentStore
+    ) -> None:
         try:
             prepare(db, about)
-            self.contents = ContentStore(db)
+            self.contents = store(db)
         except BaseException:
             db.close()
             raise
@@ -79,6 +82,7 @@ class Ledger:
 
     def close(self) -> None:
         """Close the file."""
+        self.contents.close()
         self._db.close()
 
     def about(self) -> dict[str, str]:
