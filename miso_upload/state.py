@@ -119,7 +119,13 @@ def ledger_file(settings: Settings) -> Path:
 def ledger_paths(state_dir: Path) -> list[Path]:
     """Return the ledgers in a state directory, one for each target, the latest used first."""
     found = state_dir.glob(f"*{LEDGER_SUFFIX}") if state_dir.is_dir() else ()
-    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+    return sorted(found, key=_changed_at, reverse=True)
+
+
+def _changed_at(path: Path) -> float:
+    with suppress(OSError):  # a run may give it its name just now
+        return path.stat().st_mtime
+    return 0.0
 
 
 def own_files(state_dir: Path) -> list[Path]:
