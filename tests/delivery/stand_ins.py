@@ -26,7 +26,7 @@ def batch_of(records, *, lines=None, slice_rows=4, rejections=(), start=0, seq=1
         end=start + 10 * rows,
         first_line=1,
         line_count=rows,
-        digest=b"digest of 16 byt",
+        checksum=b"16 checked bytes",
         rows=rows,
         lines=lines,
         slices=tuple(map(encode_joined, parts)),
