@@ -4,6 +4,7 @@ import os
 import sqlite3
 import stat
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -13,15 +14,19 @@ from delivery.stand_ins import batch, batch_of, record
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from old_ledgers import write_old_ledger
 
 from miso_upload.accounting import Totals
 from miso_upload.errors import LedgerError
 from miso_upload.ledger import Ledger, Settlement
 from miso_upload.ledger import database as database_module
-from miso_upload.records import Leftover, Reason, Receipt, Rejection
-from miso_upload.sources import Head
+from miso_upload.ledger.ledger import MOST_MET
+from miso_upload.ledger.migration import KEPT_SUFFIX, old_digest
+from miso_upload.records import Leftover, Reason, Receipt, Rejection, Selection
+from miso_upload.sources import Identity, Stamp
 
-HEAD = Head(b'{"type":"like"}\n' * 10)
+ALL = Selection()
+HERE = Identity("/data/history.jsonl", Stamp("1:2", "100:5:5"), b"head", b"preamble")
 BAD = (Reason("type", "is missing"),)
 
 
@@ -53,250 +58,597 @@ def ledger(reopen):
 
 
 @pytest.fixture
-def entry(ledger):
-    return ledger.register("history.jsonl", HEAD, "a recipe")
+def scan(ledger):
+    return begin(ledger)
 
 
-def settle(ledger, entry, sent, receipt, leftover=None, **options):
+def begin(ledger, name="history.jsonl", job="a job", **changes):
+    """Begin a scan of a file."""
+    identity = HERE._replace(key=f"/data/{name}", **changes)
+    return ledger.begin_scan(identity, name, job)
+
+
+def settle(ledger, scan, sent, receipt, leftover=None, selection=ALL, **options):
     """Settle as the pipeline does, and return the rejections that were new."""
-    new = ledger.unseen(entry, sent, receipt, leftover)
-    ledger.settle(entry, Settlement(sent, receipt, leftover, new, **options))
+    new = ledger.unseen(scan, sent, receipt, leftover)
+    ledger.settle(scan, Settlement(sent, selection, receipt, leftover, new, **options))
     return new
+
+
+def leaving_out(sent, *indices, **more):
+    """Select all records of a batch but those at some indices, which Miso has."""
+    fresh = [index for index in range(len(sent.lines)) if index not in indices]
+    return Selection(fresh, already_sent=dict.fromkeys(indices, "other.jsonl"), **more)
 
 
 def rejection(line, by="schema"):
     return Rejection(line, BAD, {"row": line}, by=by)
 
 
-def states(ledger, entry, *, hold_unknown=False):
-    return [
-        (span.start, span.state) for span in ledger.unfinished(entry, hold_unknown=hold_unknown)
-    ]
+def states(ledger, scan, *, hold_unknown=False):
+    return [(span.start, span.state) for span in ledger.unfinished(scan, hold_unknown=hold_unknown)]
 
 
 # -- spans -----------------------------------------------------------------------------------------
 
 
-def test_what_was_accepted_is_settled(ledger, entry):
+def test_what_was_accepted_is_settled(ledger, scan):
     sent = batch(10)
-    ledger.intend(entry, sent)
+    ledger.intend(scan, sent, ALL)
 
-    settle(ledger, entry, sent, Receipt(accepted=10))
+    settle(ledger, scan, sent, Receipt(accepted=10))
 
-    assert ledger.totals(entry) == Totals(rows=10, accepted=10)
-    assert states(ledger, entry) == []
-    assert ledger.last_span(entry).end == sent.end
+    assert ledger.totals(scan) == Totals(rows=10, accepted=10)
+    assert states(ledger, scan) == []
+    assert ledger.last_span(scan).end == sent.end
 
 
-def test_rejections_of_both_judges_are_counted_and_kept(ledger, entry):
+def test_rejections_of_both_judges_are_counted_and_kept(ledger, scan):
     sent = batch_of([record(1), record(3)], lines=[1, 3], rejections=(rejection(2),))
-    ledger.intend(entry, sent)
+    ledger.intend(scan, sent, ALL)
 
-    settle(ledger, entry, sent, Receipt(accepted=1, rejections=(rejection(3, by="miso"),)))
+    settle(ledger, scan, sent, Receipt(accepted=1, rejections=(rejection(3, by="miso"),)))
 
-    assert ledger.totals(entry) == Totals(rows=3, accepted=1, rejected=2)
-    assert [(each.line, each.by, each.reasons) for each in ledger.rejections(entry)] == [
+    assert ledger.totals(scan) == Totals(rows=3, accepted=1, rejected=2)
+    assert [(each.line, each.by, each.reasons) for each in ledger.rejections(scan)] == [
         (2, "schema", BAD),
         (3, "miso", BAD),
     ]
-    assert [span.start for span in ledger.spans_with_rejections(entry)] == [0]
+    assert [span.start for span in ledger.spans_with_rejections(scan)] == [0]
 
 
-def test_a_span_that_nothing_was_sent_of_is_settled_without_an_intent(ledger, entry):
-    settle(ledger, entry, batch_of([], lines=[], rejections=(rejection(1),)), Receipt())
+def test_a_span_that_nothing_was_sent_of_is_settled_without_an_intent(ledger, scan):
+    settle(ledger, scan, batch_of([], lines=[], rejections=(rejection(1),)), Receipt())
 
-    assert ledger.totals(entry) == Totals(rows=1, rejected=1)
+    assert ledger.totals(scan) == Totals(rows=1, rejected=1)
 
 
-def test_an_intent_counts_as_unknown_from_the_start(ledger, entry):
+def test_an_intent_counts_as_unknown_from_the_start(ledger, scan):
     """A run that gives up waiting, and `status` after a crash, tell the truth."""
-    ledger.intend(entry, batch_of([record(1), record(2)], lines=[1, 2], rejections=(rejection(3),)))
+    ledger.intend(
+        scan, batch_of([record(1), record(2)], lines=[1, 2], rejections=(rejection(3),)), ALL
+    )
 
-    assert ledger.totals(entry) == Totals(rows=3, unknown=2, pending=1)
-    assert ledger.open_unknown(entry) == 2
+    assert ledger.totals(scan) == Totals(rows=3, unknown=2, pending=1)
+    assert ledger.open_unknown(scan) == 2
 
 
 def test_what_a_crash_leaves_as_an_intent_is_unknown_to_the_next_run(reopen):
     ledger = reopen()
-    entry = ledger.register("history.jsonl", HEAD, "")
-    ledger.intend(entry, batch(5))
+    scan = begin(ledger, "history.jsonl")
+    ledger.intend(scan, batch(5), ALL)
 
     ledger = reopen()
 
-    (span,) = ledger.unfinished(entry, hold_unknown=False)
+    (span,) = ledger.unfinished(scan, hold_unknown=False)
     assert (span.state, span.leftover) == ("unknown", Leftover(everything=True))
-    assert ledger.totals(entry) == Totals(rows=5, unknown=5)
+    assert ledger.totals(scan) == Totals(rows=5, unknown=5)
 
 
-def test_an_intent_of_the_same_run_is_not_unfinished(ledger, entry):
-    ledger.intend(entry, batch(5))
+def test_an_intent_of_the_same_run_is_not_unfinished(ledger, scan):
+    ledger.intend(scan, batch(5), ALL)
 
-    assert states(ledger, entry) == []
+    assert states(ledger, scan) == []
 
 
-def test_which_records_are_unknown_or_pending_is_kept(ledger, entry):
-    ledger.intend(entry, batch(9))
+def test_which_records_are_unknown_or_pending_is_kept(ledger, scan):
+    ledger.intend(scan, batch(9), ALL)
 
-    settle(ledger, entry, batch(9), Receipt(accepted=5, unknown=(2, 3, 4), pending=(9,)))
+    settle(ledger, scan, batch(9), Receipt(accepted=5, unknown=(2, 3, 4), pending=(9,)))
 
-    (span,) = ledger.unfinished(entry, hold_unknown=False)
+    (span,) = ledger.unfinished(scan, hold_unknown=False)
     assert span.leftover == Leftover(frozenset({2, 3, 4}), frozenset({9}))
-    assert ledger.totals(entry) == Totals(rows=9, accepted=5, unknown=3, pending=1)
+    assert ledger.totals(scan) == Totals(rows=9, accepted=5, unknown=3, pending=1)
 
 
-def test_a_leftover_is_added_to_what_was_accepted_before(ledger, entry):
-    ledger.intend(entry, batch(9))
-    settle(ledger, entry, batch(9), Receipt(accepted=5, unknown=(2, 3), pending=(8, 9)))
-    (span,) = ledger.unfinished(entry, hold_unknown=False)
-    ledger.intend(entry, batch(9))
+def test_a_leftover_is_added_to_what_was_accepted_before(ledger, scan):
+    ledger.intend(scan, batch(9), ALL)
+    settle(ledger, scan, batch(9), Receipt(accepted=5, unknown=(2, 3), pending=(8, 9)))
+    (span,) = ledger.unfinished(scan, hold_unknown=False)
+    ledger.intend(scan, batch(9), ALL)
 
-    settle(ledger, entry, batch(9), Receipt(accepted=4, possible_duplicates=2), span.leftover)
+    settle(ledger, scan, batch(9), Receipt(accepted=4, possible_duplicates=2), span.leftover)
 
-    assert ledger.totals(entry) == Totals(rows=9, accepted=9, duplicates=2)
-    assert states(ledger, entry) == []
+    assert ledger.totals(scan) == Totals(rows=9, accepted=9, duplicates=2)
+    assert states(ledger, scan) == []
 
 
 def test_a_crash_while_a_leftover_is_sent_makes_all_of_it_unknown_and_nothing_else(reopen):
     ledger = reopen()
-    entry = ledger.register("history.jsonl", HEAD, "")
-    settle(ledger, entry, batch(9), Receipt(accepted=6, unknown=(2,), pending=(8, 9)))
-    ledger.intend(entry, batch(9))
+    scan = begin(ledger, "history.jsonl")
+    settle(ledger, scan, batch(9), Receipt(accepted=6, unknown=(2,), pending=(8, 9)))
+    ledger.intend(scan, batch(9), ALL)
 
     ledger = reopen()
 
-    (span,) = ledger.unfinished(entry, hold_unknown=False)
+    (span,) = ledger.unfinished(scan, hold_unknown=False)
     assert span.leftover == Leftover(unknown=frozenset({2, 8, 9}))
-    assert ledger.totals(entry) == Totals(rows=9, accepted=6, unknown=3)
+    assert ledger.totals(scan) == Totals(rows=9, accepted=6, unknown=3)
 
 
 def test_held_unknown_records_need_no_work_but_to_find_out_which_they_are(reopen):
     ledger = reopen()
-    entry = ledger.register("history.jsonl", HEAD, "")
-    ledger.intend(entry, batch(3))
-    settle(ledger, entry, batch(3, start=30), Receipt(accepted=1, unknown=(1, 2)))
-    settle(ledger, entry, batch(3, start=60), Receipt(accepted=1, unknown=(1,), pending=(2,)))
+    scan = begin(ledger, "history.jsonl")
+    ledger.intend(scan, batch(3), ALL)
+    settle(ledger, scan, batch(3, start=30), Receipt(accepted=1, unknown=(1, 2)))
+    settle(ledger, scan, batch(3, start=60), Receipt(accepted=1, unknown=(1,), pending=(2,)))
     ledger = reopen()
 
-    assert states(ledger, entry) == [(0, "unknown"), (30, "unknown"), (60, "pending")]
-    assert states(ledger, entry, hold_unknown=True) == [(0, "unknown"), (60, "pending")]
-    assert ledger.open_unknown(entry) == 6
+    assert states(ledger, scan) == [(0, "unknown"), (30, "unknown"), (60, "pending")]
+    assert states(ledger, scan, hold_unknown=True) == [(0, "unknown"), (60, "pending")]
+    assert ledger.open_unknown(scan) == 6
 
 
-def test_abandoned_records_stay_unknown_and_wait_for_nobody(ledger, entry):
+def test_abandoned_records_stay_unknown_and_wait_for_nobody(ledger, scan):
     receipt = Receipt(accepted=1, unknown=(1, 2))
 
-    settle(ledger, entry, batch(3), receipt, abandon_unknown=True)
+    settle(ledger, scan, batch(3), receipt, abandon_unknown=True)
 
-    assert states(ledger, entry) == []
-    assert ledger.open_unknown(entry) == 0
-    assert ledger.totals(entry) == Totals(rows=3, accepted=1, unknown=2)
-
-
-def test_abandoning_does_not_forget_what_is_pending(ledger, entry):
-    settle(ledger, entry, batch(3), Receipt(unknown=(1, 2), pending=(3,)), abandon_unknown=True)
-
-    assert states(ledger, entry) == [(0, "pending")]
+    assert states(ledger, scan) == []
+    assert ledger.open_unknown(scan) == 0
+    assert ledger.totals(scan) == Totals(rows=3, accepted=1, unknown=2)
 
 
-def test_rejections_of_a_span_that_is_sent_again_are_not_doubled(ledger, entry):
+def test_abandoning_does_not_forget_what_is_pending(ledger, scan):
+    settle(ledger, scan, batch(3), Receipt(unknown=(1, 2), pending=(3,)), abandon_unknown=True)
+
+    assert states(ledger, scan) == [(0, "pending")]
+
+
+def test_rejections_of_a_span_that_is_sent_again_are_not_doubled(ledger, scan):
     sent = batch_of([record(1), record(2)], lines=[1, 2], rejections=(rejection(3),))
-    settle(ledger, entry, sent, Receipt(accepted=1, pending=(2,)))
+    settle(ledger, scan, sent, Receipt(accepted=1, pending=(2,)))
     leftover = Leftover(pending=frozenset({2}))
 
-    new = settle(ledger, entry, sent, Receipt(rejections=(rejection(2, by="miso"),)), leftover)
+    new = settle(ledger, scan, sent, Receipt(rejections=(rejection(2, by="miso"),)), leftover)
 
     assert [each.line for each in new] == [2]
-    assert ledger.totals(entry) == Totals(rows=3, accepted=1, rejected=2)
+    assert ledger.totals(scan) == Totals(rows=3, accepted=1, rejected=2)
 
 
-def test_a_changed_mapping_may_reject_or_skip_what_was_left_over(ledger, entry):
-    settle(ledger, entry, batch(4), Receipt(accepted=1, pending=(2, 3, 4)))
+def test_a_changed_mapping_may_reject_or_skip_what_was_left_over(ledger, scan):
+    settle(ledger, scan, batch(4), Receipt(accepted=1, pending=(2, 3, 4)))
     now = batch_of([record(1), record(2)], lines=[1, 2], rejections=(rejection(3),))
 
-    settle(ledger, entry, now, Receipt(accepted=1), Leftover(pending=frozenset({2, 3, 4})))
+    settle(ledger, scan, now, Receipt(accepted=1), Leftover(pending=frozenset({2, 3, 4})))
 
-    assert ledger.totals(entry) == Totals(rows=4, accepted=2, rejected=1, skipped=1)
+    assert ledger.totals(scan) == Totals(rows=4, accepted=2, rejected=1, skipped=1)
 
 
 def test_a_span_sent_whole_after_a_crash_counts_its_rows_as_they_are_now(reopen):
     ledger = reopen()
-    entry = ledger.register("history.csv", HEAD, "")
-    ledger.intend(entry, batch(3))
+    scan = begin(ledger, "history.csv")
+    ledger.intend(scan, batch(3), ALL)
     ledger = reopen()
 
-    settle(ledger, entry, batch(4), Receipt(accepted=4), Leftover(everything=True))
+    settle(ledger, scan, batch(4), Receipt(accepted=4), Leftover(everything=True))
 
-    assert ledger.totals(entry) == Totals(rows=4, accepted=4)
-
-
-def test_starting_over_forgets_all_but_how_much_miso_had(ledger, entry):
-    sent = batch_of([record(1), record(2)], lines=[1, 2], rejections=(rejection(3),))
-    settle(ledger, entry, sent, Receipt(accepted=2))
-
-    ledger.start_over(entry)
-    again = ledger.meet_again(entry, "history.jsonl", HEAD, "another recipe")
-
-    assert ledger.totals(again) == Totals()
-    assert list(ledger.rejections(again)) == []
-    assert ledger.last_span(again) is None
-    assert (again.superseded, again.recipe) == (2, "another recipe")
+    assert ledger.totals(scan) == Totals(rows=4, accepted=4)
 
 
-def test_sources_do_not_mix(ledger, entry):
-    other = ledger.register("other.jsonl", Head(b"another"), "")
+def test_sources_do_not_mix(ledger, scan):
+    other = begin(ledger, "other.jsonl")
 
     settle(ledger, other, batch(5), Receipt(accepted=5))
 
-    assert ledger.totals(entry) == Totals()
-    assert [each.name for each in ledger.entries()] == ["history.jsonl", "other.jsonl"]
+    assert ledger.totals(scan) == Totals()
+    assert [each.name for each in ledger.scans.all()] == ["history.jsonl", "other.jsonl"]
 
 
-# -- recognising -----------------------------------------------------------------------------------
+# -- what other scans have sent --------------------------------------------------------------------
 
 
-def test_a_source_is_recognised_whatever_it_is_called(ledger, entry):
-    assert ledger.recognise(HEAD) == entry
+def test_records_that_are_left_out_are_counted_as_already_sent(ledger, scan):
+    sent = batch(5)
+    selection = leaving_out(sent, 0, 3)
+    ledger.intend(scan, sent, selection)
+
+    settle(ledger, scan, sent, Receipt(accepted=3), selection=selection)
+
+    assert ledger.totals(scan) == Totals(rows=5, accepted=3, already_sent=2)
+    assert states(ledger, scan) == []
 
 
-def test_a_source_is_recognised_when_it_has_grown(ledger, entry):
-    assert ledger.recognise(Head(HEAD.data + b"and more")) == entry
+def test_records_of_a_known_key_with_other_content_are_counted_as_changed_too(ledger, scan):
+    selection = Selection([0, 1], already_sent={2: "a"}, changed={3: "b", 4: "b"})
+
+    settle(ledger, scan, batch(5), Receipt(accepted=2), selection=selection)
+
+    assert ledger.totals(scan) == Totals(rows=5, accepted=2, already_sent=3, changed=2)
 
 
-def test_a_source_that_has_grown_is_known_by_more_of_it(ledger, entry):
-    grown = Head(HEAD.data + b"and more")
+def test_held_records_are_unknown_and_are_remembered_by_line(ledger, scan):
+    selection = Selection([0, 1, 2], held=[3, 4])
 
-    ledger.meet_again(entry, "history.jsonl.1", grown, "a recipe")
+    settle(ledger, scan, batch(5), Receipt(accepted=3), selection=selection)
 
-    assert ledger.recognise(grown).name == "history.jsonl.1"
-    assert ledger.recognise(Head(HEAD.data + b"something else")) is None
-
-
-def test_a_source_that_begins_differently_is_another(ledger, entry):
-    assert ledger.recognise(Head(b"x" + HEAD.data)) is None
-    assert ledger.recognise(Head(HEAD.data[:-1])) is None
+    (span,) = ledger.unfinished(scan, hold_unknown=False)
+    assert span.leftover == Leftover(unknown=frozenset({4, 5}))
+    assert ledger.totals(scan) == Totals(rows=5, accepted=3, unknown=2)
+    assert ledger.unfinished(scan, hold_unknown=True) == []
 
 
-def test_of_two_beginnings_the_longer_counts(ledger, entry):
-    longer = ledger.register("longer.jsonl", Head(HEAD.data + b"1"), "")
+def test_what_one_scan_sent_another_finds_as_already_sent(ledger, scan):
+    sent = batch(5)
+    ledger.intend(scan, sent, ALL)
+    other = begin(ledger, "other.jsonl")
+    reader = ledger.contents.reader(other.id)
 
-    assert ledger.recognise(Head(HEAD.data + b"123")) == longer
-    assert ledger.recognise(Head(HEAD.data + b"456")) == entry
+    assert reader.look_up(sent.keyed).unknown == dict.fromkeys(range(5), scan.id)
+    settle(ledger, scan, sent, Receipt(accepted=5))
+    assert reader.look_up(sent.keyed).already_sent == dict.fromkeys(range(5), scan.id)
+    assert ledger.scans.name_of(scan.id) == "history.jsonl"
 
 
-def test_an_empty_source_is_recognised_in_no_other(ledger):
-    ledger.register("empty.jsonl", Head(b""), "")
+def test_what_was_rejected_or_is_pending_other_scans_do_not_find(ledger, scan):
+    sent = batch(6)
+    ledger.intend(scan, sent, ALL)
+    receipt = Receipt(accepted=2, rejections=(rejection(3, "miso"),), unknown=(4,), pending=(5, 6))
 
-    assert ledger.recognise(HEAD) is None
-    assert ledger.recognise(Head(b"")) is None
+    settle(ledger, scan, sent, receipt)
+
+    found = ledger.contents.reader(begin(ledger, "other.jsonl").id).look_up(sent.keyed)
+    assert (set(found.already_sent), set(found.unknown)) == ({0, 1}, {3})
+
+
+def test_pending_records_count_for_the_inputs_that_follow_in_a_dry_run(ledger, scan):
+    sent = batch(3)
+    ledger.intend(scan, sent, ALL)
+
+    settle(ledger, scan, sent, Receipt(pending=(1, 2, 3)), forecasts=True)
+
+    found = ledger.contents.reader(begin(ledger, "other.jsonl").id).look_up(sent.keyed)
+    assert len(found.already_sent) == 3
+    assert ledger.totals(scan) == Totals(rows=3, pending=3)
+
+
+def test_records_that_a_scan_has_in_common_with_others_are_kept_with_it(ledger, scan):
+    sent = batch(5)
+    settle(ledger, scan, sent, Receipt(accepted=3), selection=leaving_out(sent, 0, 3))
+
+    assert ledger.met(scan) == sent.keyed.pick([0, 3])
+
+
+def test_more_of_them_than_4096_are_not_kept_and_are_not_known_then(ledger, scan):
+    assert MOST_MET == 4096
+    for number, count in enumerate((4096, 1)):
+        sent = batch(count, start=100_000 * number)
+        selection = leaving_out(sent, *range(count))
+        known = ledger.met(scan)
+        settle(ledger, scan, sent, Receipt(), selection=selection)
+
+    assert len(known.keys) == 4096
+    assert ledger.met(scan) is None
+
+
+@pytest.mark.parametrize("bad", [(), (rejection(9),)], ids=["all good", "one rejected"])
+def test_a_span_of_which_some_was_already_sent_is_whole_after_a_crash(reopen, bad):
+    ledger = reopen()
+    scan = begin(ledger)
+    sent = batch_of([record(n) for n in range(5)], rejections=bad)
+    ledger.intend(scan, sent, leaving_out(sent, 0, 3))
+    assert ledger.totals(scan) == Totals(rows=5 + len(bad), already_sent=2, unknown=3,
+                                         pending=len(bad))  # fmt: skip
+
+    ledger = reopen()
+    (span,) = ledger.unfinished(scan, hold_unknown=False)
+    assert span.leftover == Leftover(everything=True)
+    assert ledger.totals(scan).balanced
+    assert len(ledger.met(scan).keys) == 0
+    selection = Selection([], [1, 2, 4], already_sent={0: "other", 3: "other"})
+    ledger.intend(scan, sent, selection)
+    settle(ledger, scan, sent, Receipt(accepted=3, possible_duplicates=3), span.leftover,
+           selection=selection)  # fmt: skip
+
+    assert ledger.totals(scan) == Totals(
+        rows=5 + len(bad), accepted=3, already_sent=2, rejected=len(bad), duplicates=3
+    )
+    assert len(list(ledger.rejections(scan))) == len(bad)
+    assert len(ledger.met(scan).keys) == 2
+
+
+# -- the states of a scan --------------------------------------------------------------------------
+
+
+def test_a_new_scan_has_read_nothing(ledger, scan):
+    assert (scan.key, scan.name, scan.job) == ("/data/history.jsonl", "history.jsonl", "a job")
+    assert (scan.stamp, scan.preamble) == (HERE.stamp, HERE.preamble)
+    assert (scan.complete, scan.keyless, scan.superseded) == (False, False, 0)
+    assert (ledger.last_span(scan), ledger.totals(scan)) == (None, Totals())
+
+
+def test_a_scan_that_is_being_read_is_not_complete(ledger, scan):
+    settle(ledger, scan, batch(5), Receipt(accepted=5))
+
+    (found,) = ledger.scans.all()
+    assert not found.complete
+    assert ledger.last_span(found).end == batch(5).end
+
+
+def test_a_scan_that_came_to_the_end_of_its_input_is_complete(ledger, scan):
+    ledger.complete(scan)
+
+    assert ledger.scans.of(scan.id).complete
+
+
+def test_an_interrupted_scan_is_found_as_it_was_by_the_next_run(reopen):
+    ledger = reopen()
+    scan = begin(ledger)
+    settle(ledger, scan, batch(5), Receipt(accepted=5))
+
+    (found,) = reopen().scans.all()
+
+    assert (found.id, found.complete) == (scan.id, False)
+
+
+def test_a_scan_that_is_continued_is_read_again_under_its_name_and_state_of_now(ledger, scan):
+    settle(ledger, scan, batch(5), Receipt(accepted=5))
+    ledger.complete(scan)
+    now = Identity("/data/history.jsonl.1", Stamp("1:2", "200:6:6"), None, b"another")
+
+    found = ledger.continue_scan(scan, now, "history.jsonl.1", "another job")
+
+    assert (found.id, found.key, found.name) == (scan.id, now.key, "history.jsonl.1")
+    assert (found.stamp, found.job, found.complete) == (now.stamp, "another job", False)
+    assert found.preamble == HERE.preamble
+    assert ledger.totals(found) == Totals(rows=5, accepted=5)
+
+
+def test_a_superseded_scan_keeps_what_it_sent_but_no_positions(ledger, scan):
+    sent = batch_of([record(1), record(2)], lines=[1, 2], rejections=(rejection(3),))
+    ledger.intend(scan, sent, ALL)
+    settle(ledger, scan, sent, Receipt(accepted=2))
+
+    again = begin(ledger)
+
+    assert again.id > scan.id
+    assert again.source_id == scan.source_id
+    assert ledger.scans.all() == [again]
+    assert (ledger.spans(scan), list(ledger.rejections(scan))) == ([], [])
+    found = ledger.contents.reader(again.id).look_up(sent.keyed)
+    assert found.already_sent == {0: scan.id, 1: scan.id}
+
+
+def test_the_accepted_total_of_a_target_never_falls(ledger, scan):
+    settle(ledger, scan, batch(5), Receipt(accepted=5))
+    totals = [ledger.accepted_total()]
+
+    again = begin(ledger)
+    totals.append(ledger.accepted_total())
+    settle(ledger, again, batch(3), Receipt(accepted=3))
+    totals.append(ledger.accepted_total())
+    ledger.forget([again], restart=True)
+    totals.append(ledger.accepted_total())
+
+    assert totals == [5, 5, 8, 8]
+
+
+def test_a_scan_that_has_read_nothing_can_be_dropped(ledger, scan):
+    ledger.drop_empty(scan)
+
+    assert ledger.scans.all() == []
+
+
+def test_a_restart_forgets_all_but_how_much_miso_had(ledger, scan):
+    sent = batch_of([record(1), record(2)], lines=[1, 2], rejections=(rejection(3),))
+    ledger.intend(scan, sent, ALL)
+    settle(ledger, scan, sent, Receipt(accepted=2))
+    newer = begin(ledger)
+    ledger.intend(newer, batch(1), ALL)
+    settle(ledger, newer, batch(1), Receipt(accepted=1))
+
+    accepted = ledger.forget([newer], restart=True)
+    again = begin(ledger, job="another job")
+
+    assert accepted == 3
+    assert (again.superseded, again.job) == (3, "another job")
+    assert (ledger.totals(again), ledger.last_span(again)) == (Totals(), None)
+    found = ledger.contents.reader(again.id).look_up(sent.keyed)
+    assert (found.already_sent, found.unknown) == ({}, {})
+
+
+def test_rows_that_are_forgotten_are_counted_once(ledger, scan):
+    settle(ledger, scan, batch(5), Receipt(accepted=5))
+    first = ledger.forget([scan], restart=True)
+    again = begin(ledger)
+    settle(ledger, again, batch(5), Receipt(accepted=5))
+
+    assert (first, ledger.forget([again], restart=True)) == (5, 5)
+
+
+def test_a_forgotten_source_is_gone(ledger, scan):
+    settle(ledger, scan, batch(5), Receipt(accepted=5))
+
+    assert ledger.forget([scan]) == 5
+    assert ledger.scans.all() == []
+
+
+def test_a_job_under_which_miso_accepted_a_row_is_proven(ledger, scan):
+    other = begin(ledger, "other.jsonl", job="another job")
+    settle(ledger, scan, batch(5), Receipt(accepted=5))
+    settle(ledger, other, batch_of([], lines=[], rejections=(rejection(1),)), Receipt())
+
+    assert ledger.has_proven("a job")
+    assert not ledger.has_proven("another job")
+    assert not ledger.has_proven("no job")
+
+
+# -- which scans an input may continue -------------------------------------------------------------
+
+ELSEWHERE = Identity("/other/path", Stamp("9:9", None), b"other head", b"")
+
+
+@pytest.mark.parametrize("shared", ["key", "stamp", "head"])
+def test_an_input_may_continue_a_scan_of_its_file_path_or_beginning(ledger, scan, shared):
+    identity = ELSEWHERE._replace(**{shared: getattr(HERE, shared)})
+
+    assert ledger.scans.candidates(identity, "other", b"") == [scan]
+
+
+def test_an_input_that_shares_nothing_with_a_scan_continues_it_by_no_means(ledger, scan):
+    identity = ELSEWHERE._replace(preamble=scan.preamble)
+
+    assert ledger.scans.candidates(identity, scan.name, b"") == []
+
+
+def test_an_input_without_stamp_and_head_is_found_by_its_path(ledger, scan):
+    identity = Identity(scan.key, None, None, b"")
+
+    assert ledger.scans.candidates(identity, "other", b"") == [scan]
+
+
+def test_the_scan_of_the_same_file_is_the_likeliest(ledger):
+    of_path = begin(ledger, "a.jsonl", stamp=Stamp("1:1", None), head=b"1")
+    of_head = begin(ledger, "b.jsonl", stamp=Stamp("2:2", None), head=b"2")
+    of_file = begin(ledger, "c.jsonl", stamp=Stamp("3:3", None), head=b"3")
+    identity = Identity(of_path.key, Stamp("3:3", None), b"2", b"")
+
+    assert ledger.scans.candidates(identity, "a", b"") == [of_file, of_head, of_path]
+
+
+def test_a_superseded_scan_is_continued_by_nothing(ledger, scan):
+    again = begin(ledger, stamp=Stamp("5:5", None), head=b"new head")
+
+    assert ledger.scans.candidates(HERE, "history.jsonl", b"") == [again]
 
 
 def test_a_name_need_not_be_utf8(ledger):
     name = os.fsdecode(b"caf\xe9.jsonl")
 
-    entry = ledger.register(name, HEAD, "")
+    scan = begin(ledger, name)
 
-    assert entry.name == name
-    assert ledger.recognise(HEAD).name == name
+    assert (scan.name, scan.key) == (name, f"/data/{name}")
+    assert ledger.scans.candidates(HERE._replace(key=scan.key), "x", b"") == [scan]
+    assert ledger.scans.name_of(scan.id) == name
+
+
+# -- ledgers of version 0.1 ------------------------------------------------------------------------
+
+LINES = b"".join(b'{"row":%d}\n' % number for number in range(30))
+OLD_SPANS = [
+    (10, {}),
+    (10, {"accepted": 7, "rejected": 3, "rejected_lines": (11, 12, 13)}),
+    (5, {"accepted": 0, "unknown": 5, "state": "unknown"}),
+    (5, {"accepted": 2, "pending": 2, "unknown": 1, "state": "pending", "unknown_lines": "26",
+         "pending_lines": "27-28"}),
+]  # fmt: skip
+
+
+@pytest.fixture
+def old(path):
+    write_old_ledger(
+        path,
+        [("a.jsonl", LINES, OLD_SPANS), ("b.jsonl", b"other\n", [(1, {})])],
+        about={"server": "https://api.test"},
+    )
+    return path
+
+
+def test_a_ledger_of_version_0_1_keeps_its_sources_spans_and_counts(old):
+    with closing(Ledger(old)) as ledger:
+        first, second = ledger.scans.all()
+
+        assert (first.name, first.job, first.keyless) == ("a.jsonl", "a job", True)
+        assert second.name == "b.jsonl"
+        assert ledger.totals(first) == Totals(
+            rows=30, accepted=19, rejected=3, unknown=6, pending=2
+        )
+        assert [each.line for each in ledger.rejections(first)] == [11, 12, 13]
+        assert ledger.accepted_total() == 20
+        assert ledger.about() == {"server": "https://api.test"}
+        assert states(ledger, first)[0][1] == "unknown"
+        assert [span.checksum for span in ledger.spans(second)] == [old_digest(b"other\n")]
+
+
+def dumped(path):
+    """Return all that stands in a SQLite file."""
+    with closing(sqlite3.connect(path)) as db:
+        return [db.execute("PRAGMA user_version").fetchone(), *db.iterdump()]
+
+
+def test_the_old_file_is_kept_and_can_be_used_by_the_old_version(old):
+    before = dumped(old)
+
+    Ledger(old).close()
+
+    kept = old.with_name(old.name + KEPT_SUFFIX)
+    assert dumped(kept) == before
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_a_ledger_is_brought_up_to_date_once(old):
+    Ledger(old).close()
+    kept = old.with_name(old.name + KEPT_SUFFIX)
+    kept.write_bytes(b"untouched")
+
+    Ledger(old).close()
+
+    assert kept.read_bytes() == b"untouched"
+
+
+def test_a_ledger_stays_as_it_was_where_no_copy_can_be_kept(old):
+    old.with_name(old.name + KEPT_SUFFIX).mkdir()
+    before = old.read_bytes()
+
+    with pytest.raises(LedgerError, match="no copy of it can be written"):
+        Ledger(old)
+
+    assert old.read_bytes() == before
+
+
+def test_a_ledger_of_version_0_1_cannot_say_what_miso_has_in_a_dry_run(old):
+    before = old.read_bytes()
+
+    assert Ledger.to_read(old) is None
+    assert old.read_bytes() == before
+
+
+def test_an_old_source_is_looked_for_by_name_and_by_beginning(old):
+    with closing(Ledger(old)) as ledger:
+        first, second = ledger.scans.all()
+        identity = ELSEWHERE._replace(head=None)
+
+        def candidates(name, beginning):
+            return ledger.scans.candidates(identity, name, beginning)
+
+        assert candidates("b.jsonl", b"x") == [second]
+        assert candidates("renamed", LINES + b"more") == [first]
+        assert candidates("renamed", LINES[:-1]) == []
+
+
+def test_content_keys_of_an_old_span_are_filled_in_but_for_what_miso_does_not_have(old):
+    made = batch_of([record(n) for n in range(26, 31)], lines=range(26, 31))
+    with closing(Ledger(old)) as ledger:
+        ledger.begin_run("1.0")
+        first, _ = ledger.scans.all()
+        span = ledger.spans(first)[-1]
+        ledger.remember_keys(first, replace(made, start=span.start), span)
+        ledger.fill_in(first)
+        found = ledger.contents.reader(begin(ledger, "new.jsonl").id).look_up(made.keyed)
+
+        assert (set(found.already_sent), set(found.unknown)) == ({3, 4}, {0})
+        assert not ledger.scans.of(first.id).keyless
+        assert ledger.spans(first)[-1].checksum == made.checksum
 
 
 # -- the rejects file ------------------------------------------------------------------------------
@@ -304,9 +656,9 @@ def test_a_name_need_not_be_utf8(ledger):
 
 def test_of_a_rejects_file_what_a_dead_run_did_not_commit_does_not_stay(reopen, tmp_path):
     ledger, rejects = reopen(), tmp_path / "rejects"
-    entry = ledger.register("history.jsonl", HEAD, "")
+    scan = begin(ledger, "history.jsonl")
 
-    settle(ledger, entry, batch(1), Receipt(accepted=1), rejects_file=(rejects, 120))
+    settle(ledger, scan, batch(1), Receipt(accepted=1), rejects_file=(rejects, 120))
 
     assert reopen().rejects_length(rejects) == 120
 
@@ -314,18 +666,18 @@ def test_of_a_rejects_file_what_a_dead_run_did_not_commit_does_not_stay(reopen, 
 def test_of_a_rejects_file_all_stays_after_a_run_that_came_to_its_end(reopen, tmp_path):
     """Somebody else may have added to it since: the upload to another target, say."""
     ledger, rejects = reopen(), tmp_path / "rejects"
-    entry = ledger.register("history.jsonl", HEAD, "")
-    settle(ledger, entry, batch(1), Receipt(accepted=1), rejects_file=(rejects, 120))
+    scan = begin(ledger, "history.jsonl")
+    settle(ledger, scan, batch(1), Receipt(accepted=1), rejects_file=(rejects, 120))
 
     ledger.end_run(0)
 
     assert reopen().rejects_length(rejects) > 10**9
 
 
-def test_a_rejects_file_can_be_unknown_or_forgotten(ledger, entry, tmp_path):
+def test_a_rejects_file_can_be_unknown_or_forgotten(ledger, scan, tmp_path):
     rejects = tmp_path / os.fsdecode(b"caf\xe9")
     assert ledger.rejects_length(rejects) is None
-    settle(ledger, entry, batch(1), Receipt(accepted=1), rejects_file=(rejects, 120))
+    settle(ledger, scan, batch(1), Receipt(accepted=1), rejects_file=(rejects, 120))
 
     ledger.forget_rejects_file(rejects)
 
@@ -335,7 +687,7 @@ def test_a_rejects_file_can_be_unknown_or_forgotten(ledger, entry, tmp_path):
 # -- the file --------------------------------------------------------------------------------------
 
 
-def test_only_the_owner_may_read_it(ledger, entry, path):
+def test_only_the_owner_may_read_it(ledger, scan, path):
     files = list(path.parent.iterdir())
 
     assert len(files) > 1  # the write-ahead log, too
@@ -354,10 +706,10 @@ def test_what_it_says_of_its_target_is_kept_from_the_first_run(path):
 def test_a_ledger_without_a_file_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ledger = Ledger(None)
-    entry = ledger.register("history.jsonl", HEAD, "")
-    settle(ledger, entry, batch(3), Receipt(accepted=3))
+    scan = begin(ledger, "history.jsonl")
+    settle(ledger, scan, batch(3), Receipt(accepted=3))
 
-    assert ledger.totals(entry).accepted == 3
+    assert ledger.totals(scan).accepted == 3
     ledger.close()
     assert list(tmp_path.iterdir()) == []
 
@@ -388,9 +740,9 @@ def test_a_damaged_file_is_said_with_a_way_out_and_left_alone(path, content):
     assert path.read_bytes() == content
 
 
-def test_a_damaged_page_is_said_where_it_is_met(path, ledger, entry):
+def test_a_damaged_page_is_said_where_it_is_met(path, ledger, scan):
     for start in range(0, 50_000, 100):
-        settle(ledger, entry, batch(10, start=start), Receipt(accepted=10))
+        settle(ledger, scan, batch(10, start=start), Receipt(accepted=10))
     ledger.close()
     with path.open("r+b") as file:
         file.seek(8192)
@@ -399,7 +751,7 @@ def test_a_damaged_page_is_said_where_it_is_met(path, ledger, entry):
     with pytest.raises(LedgerError, match="cannot be used"):  # noqa: PT012 -- wherever it is met
         damaged = Ledger(path)
         try:
-            damaged.totals(entry)
+            damaged.totals(scan)
         finally:
             damaged.close()
 
@@ -430,31 +782,31 @@ def fill(ledger):
 
 def test_a_full_disk_is_said_and_leaves_nothing_half_done(path, reopen):
     ledger = reopen()
-    entry = ledger.register("history.jsonl", HEAD, "")
+    scan = begin(ledger, "history.jsonl")
     sent = batch_of([record(1)], lines=[1], rejections=tuple(map(rejection, range(2, 2000))))
-    ledger.intend(entry, sent)
+    ledger.intend(scan, sent, ALL)
     fill(ledger)
 
     with pytest.raises(LedgerError, match="disk is full") as caught:
-        settle(ledger, entry, sent, Receipt(accepted=1))
+        settle(ledger, scan, sent, Receipt(accepted=1))
 
     assert "free some space" in str(caught.value)
-    assert ledger.totals(entry) == Totals(rows=1999, unknown=1, pending=1998)
-    assert list(ledger.rejections(entry)) == []
+    assert ledger.totals(scan) == Totals(rows=1999, unknown=1, pending=1998)
+    assert list(ledger.rejections(scan)) == []
 
 
 def test_a_ledger_goes_on_once_there_is_space_again(reopen):
     ledger = reopen()
-    entry = ledger.register("history.jsonl", HEAD, "")
+    scan = begin(ledger, "history.jsonl")
     sent = batch_of([record(1)], lines=[1], rejections=tuple(map(rejection, range(2, 2000))))
     fill(ledger)
     with pytest.raises(LedgerError):
-        settle(ledger, entry, sent, Receipt(accepted=1))
+        settle(ledger, scan, sent, Receipt(accepted=1))
     ledger._db.row("PRAGMA max_page_count = 1000000")
 
-    settle(ledger, entry, sent, Receipt(accepted=1))
+    settle(ledger, scan, sent, Receipt(accepted=1))
 
-    assert ledger.totals(entry) == Totals(rows=1999, accepted=1, rejected=1998)
+    assert ledger.totals(scan) == Totals(rows=1999, accepted=1, rejected=1998)
 
 
 def test_a_ledger_that_cannot_be_opened_leaves_nothing_open(path, recwarn):
@@ -484,7 +836,7 @@ class Runs(RuleBasedStateMachine):
         self.file = Path(mkdtemp()) / "miso.ledger"
         self.ledger = Ledger(self.file)
         self.ledger.begin_run("1.0")
-        self.entry = self.ledger.register("history.jsonl", HEAD, "")
+        self.scan = begin(self.ledger)
         self.spans = []
         self.under_way = {}
         self.duplicates = 0
@@ -512,6 +864,44 @@ class Runs(RuleBasedStateMachine):
         made = batch_of([record(line) for line in lines], lines=lines, rejections=rejections)
         return replace(made, start=100 * place, rows=self.ROWS, skipped=fates.count("skipped"))
 
+    def _select(self, data, sent, leftover):
+        """Return which records are sent, as if other scans had some of them."""
+        meant = _meant(leftover, sent)
+        fates = {"send": [], "already_sent": [], "changed": [], "held": []}
+        for index, line in enumerate(sent.lines):
+            if line in meant:
+                fate = st.sampled_from(["send", "send", "send", "already_sent", "changed", "held"])
+                fates[data.draw(fate)].append(index)
+        if len(fates["send"]) == self.ROWS:
+            return ALL
+        return Selection(
+            fates["send"],
+            held=fates["held"],
+            already_sent=dict.fromkeys(fates["already_sent"], "other.jsonl"),
+            changed=dict.fromkeys(fates["changed"], "other.jsonl"),
+        )
+
+    def _send(self, place, sent, leftover, selection):
+        """Note an intent, or settle at once what nothing is sent of."""
+        if not selection.sends(sent):
+            self._settle(place, sent, leftover, selection, Receipt())
+            return
+        self.ledger.intend(self.scan, sent, selection)
+        self.under_way[place] = (sent, leftover, selection)
+        if leftover is None:
+            for line in range(1, self.ROWS + 1):
+                self.spans[place][line] = "unknown" if line in sent.lines else "pending"
+            self._note_left_out(place, sent, selection)
+        elif not leftover.everything:
+            for line, fate in self.spans[place].items():
+                if fate == "pending":
+                    self.spans[place][line] = "unknown"
+
+    def _note_left_out(self, place, sent, selection):
+        for fate in ("already_sent", "changed"):
+            for index in getattr(selection, fate):
+                self.spans[place][sent.lines[index]] = fate
+
     @precondition(lambda self: len(self.spans) < 6)
     @rule(data=st.data())
     def go_on(self, data):
@@ -519,28 +909,20 @@ class Runs(RuleBasedStateMachine):
         place = len(self.spans)
         self.spans.append({})
         sent = self._batch(data, place)
-        if sent.lines:
-            self.ledger.intend(self.entry, sent)
-            self.under_way[place] = (sent, None)
-            self.spans[place] = {
-                line: "unknown" if line in sent.lines else "pending"
-                for line in range(1, self.ROWS + 1)
-            }
-        else:
-            self._settle(place, sent, None, Receipt())
+        self._send(place, sent, None, self._select(data, sent, None))
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data())
     def answer(self, data):
         """Let some delivery come to its end, whichever way."""
         place = data.draw(st.sampled_from(sorted(self.under_way)))
-        sent, leftover = self.under_way.pop(place)
-        meant = [line for line in sent.lines if line in _meant(leftover, sent)]
+        sent, leftover, selection = self.under_way.pop(place)
+        indices = range(len(sent.lines)) if selection.fresh is None else selection.fresh
         ends = {
-            line: data.draw(
+            sent.lines[index]: data.draw(
                 st.sampled_from(["accepted", "accepted", "rejected", "unknown", "pending"])
             )
-            for line in meant
+            for index in indices
         }
         accepted = [line for line, end in ends.items() if end == "accepted"]
         receipt = Receipt(
@@ -553,25 +935,17 @@ class Runs(RuleBasedStateMachine):
             possible_duplicates=data.draw(st.integers(0, len(accepted))),
         )
         self.duplicates += receipt.possible_duplicates
-        self._settle(place, sent, leftover, receipt, abandon=data.draw(st.booleans()))
+        self._settle(place, sent, leftover, selection, receipt, abandon=data.draw(st.booleans()))
         self.spans[place].update(ends)
 
     @precondition(lambda self: not self.under_way)
     @rule(data=st.data(), hold=st.booleans())
     def take_up_what_is_left(self, data, hold):
         """Send again what an earlier run left, with the same mapping or another."""
-        for span in self.ledger.unfinished(self.entry, hold_unknown=hold):
+        for span in self.ledger.unfinished(self.scan, hold_unknown=hold):
             place = span.start // 100
             sent = self._batch(data, place)
-            leftover = span.leftover
-            if not sent.lines:
-                self._settle(place, sent, leftover, Receipt())
-                continue
-            self.ledger.intend(self.entry, sent)
-            self.under_way[place] = (sent, leftover)
-            for line, fate in self.spans[place].items():
-                if fate == "pending" and not leftover.everything:
-                    self.spans[place][line] = "unknown"
+            self._send(place, sent, span.leftover, self._select(data, sent, span.leftover))
 
     @rule()
     def crash(self):
@@ -579,20 +953,29 @@ class Runs(RuleBasedStateMachine):
         self.ledger.close()
         self.ledger = Ledger(self.file)
         self.ledger.begin_run("1.0")
+        for place, (_, leftover, _) in self.under_way.items():
+            if leftover is None:
+                for line, fate in self.spans[place].items():
+                    if fate in ("already_sent", "changed"):
+                        self.spans[place][line] = "unknown"
         self.under_way.clear()
 
-    def _settle(self, place, sent, leftover, receipt, *, abandon=False):
-        settle(self.ledger, self.entry, sent, receipt, leftover, abandon_unknown=abandon)
+    def _settle(self, place, sent, leftover, selection, receipt, *, abandon=False):
+        settle(self.ledger, self.scan, sent, receipt, leftover, selection, abandon_unknown=abandon)
         rejected = {each.line for each in sent.rejections}
         for line in _meant(leftover, sent):
             if line not in sent.lines:
                 self.spans[place][line] = "rejected" if line in rejected else "skipped"
+        self._note_left_out(place, sent, selection)
+        for index in selection.held:
+            self.spans[place][sent.lines[index]] = "unknown"
 
     @invariant()
     def each_row_is_where_the_model_has_it(self):
         """The equation holds, and each term of it is right."""
         fates = Counter(fate for span in self.spans for fate in span.values())
-        totals = self.ledger.totals(self.entry)
+        fates["already_sent"] += fates["changed"]
+        totals = self.ledger.totals(self.scan)
 
         assert totals.balanced
         assert totals == Totals(
@@ -602,12 +985,20 @@ class Runs(RuleBasedStateMachine):
     @invariant()
     def each_rejection_is_there_once(self):
         """Neither lost nor doubled."""
-        kept = Counter(each.line for each in self.ledger.rejections(self.entry))
+        kept = Counter(each.line for each in self.ledger.rejections(self.scan))
         expected = Counter(
             line for span in self.spans for line, fate in span.items() if fate == "rejected"
         )
 
         assert kept == expected
+
+    @invariant()
+    def each_record_that_others_have_is_kept_once(self):
+        """So that a further copy of it can be told from the one that Miso has."""
+        kept = self.ledger.met(self.scan)
+
+        assert kept is not None
+        assert len(kept.keys) == self.ledger.totals(self.scan).already_sent
 
 
 def _meant(leftover, sent):

@@ -179,7 +179,7 @@ def test_a_fault_of_the_source_is_one_rejection():
 
     batch = transform()(Block(1, 0, 999, 5, 1, b"{...", fault))
 
-    assert (batch.rows, batch.digest, len(batch.rejections)) == (1, b"", 1)
+    assert (batch.rows, batch.checksum, len(batch.rejections)) == (1, b"", 1)
     assert batch.rejections[0].line == 5
 
 

@@ -18,7 +18,7 @@ from miso_upload.line_ranges import from_ranges, to_ranges
 from miso_upload.records import Leftover, Reason, Rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import Self
 
@@ -101,10 +101,7 @@ class Ledger:
             self._run_id = self._db.change(
                 "INSERT INTO runs (started_at, version) VALUES (?, ?)", (now(), version)
             )
-            self._db.change(
-                "UPDATE spans SET state = 'unknown', changed_at = ? WHERE state = 'intended'",
-                (now(),),
-            )
+            self._reopen_intended()
 
     def end_run(self, exit_code: int) -> None:
         """Note how the run ended."""
@@ -390,18 +387,32 @@ class Ledger:
     def _enter_span(self, scan: Scan, batch: Batch, selection: Selection) -> bool:
         """Enter the span of `batch` as intended; False if it is known already."""
         left_out, records = selection.left_out, len(batch.lines)
-        all_sent = selection.fresh is None
         return self._db.added(
             "INSERT INTO spans (scan_id, start, end, first_line, line_count, checksum, state, "
-            "rows, already_sent, changed, unknown, pending, unknown_lines, run_id, changed_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, 'intended', ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "rows, already_sent, changed, unknown, pending, run_id, changed_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, 'intended', ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (
                 scan.id, batch.start, batch.end, batch.first_line, batch.line_count, batch.checksum,
                 batch.rows, left_out, len(selection.changed), records - left_out,
-                batch.rows - records, None if all_sent else _lines_left(batch, selection),
-                self._run_id, now(),
+                batch.rows - records, self._run_id, now(),
             ),
         )  # fmt: skip
+
+    def _reopen_intended(self) -> None:
+        """Let all rows of what an earlier run was about to send be looked at again, as a whole.
+
+        Which of them were rejected or skipped was not noted; nor does it matter any more which
+        others had been sent already.
+        """
+        self._db.change(
+            "DELETE FROM met WHERE EXISTS (SELECT 1 FROM spans WHERE state = 'intended' "
+            "AND spans.scan_id = met.scan_id AND spans.start = met.start)"
+        )
+        self._db.change(
+            "UPDATE spans SET state = 'unknown', unknown = unknown + already_sent, "
+            "already_sent = 0, changed = 0, changed_at = ? WHERE state = 'intended'",
+            (now(),),
+        )
 
     def _reopen_span(self, scan: Scan, batch: Batch) -> None:
         known = self._db.row(
@@ -468,13 +479,6 @@ def _sent(batch: Batch, selection: Selection) -> Keyed:
     if selection.fresh is None:
         return batch.keyed
     return batch.keyed.pick(_sent_indices(batch, selection))
-
-
-def _lines_left(batch: Batch, selection: Selection) -> str | None:
-    indices: Collection[int] = {
-        *(selection.fresh or ()), *selection.doubtful, *selection.held
-    }  # fmt: skip
-    return to_ranges([batch.lines[index] for index in sorted(indices)]) or "0"
 
 
 def _span(row: Sequence[Any]) -> LedgerSpan:

@@ -4,10 +4,12 @@ import time
 from threading import Event
 
 from miso_upload.delivery import Backoff, Deliverer, DeliveryOptions, Throttle
+from miso_upload.content_keys import ContentKeys
 from miso_upload.delivery.answers import Answer
 from miso_upload.encoding import decode, encode_joined
 from miso_upload.records import Batch
 
+KEYS = ContentKeys(b"a secret of the tests")
 OK = Answer(200, {"message": "success"})
 
 
@@ -20,18 +22,21 @@ def batch_of(records, *, lines=None, slice_rows=4, rejections=(), start=0, seq=1
     lines = range(1, len(records) + 1) if lines is None else lines
     parts = [records[place : place + slice_rows] for place in range(0, len(records), slice_rows)]
     rows = len(records) + len(rejections)
+    keyed = KEYS.of(records)
     return Batch(
         seq=seq,
         start=start,
         end=start + 10 * rows,
         first_line=1,
         line_count=rows,
-        digest=b"digest of 16 byt",
+        checksum=b"16 checked bytes",
         rows=rows,
         lines=lines,
         slices=tuple(map(encode_joined, parts)),
         counts=tuple(map(len, parts)),
         rejections=rejections,
+        keys=keyed.keys,
+        days=keyed.days,
     )
 
 

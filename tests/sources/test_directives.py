@@ -6,8 +6,8 @@ from formats.reading import options, read_file, read_source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from miso_upload.hashing import checksum
 from miso_upload.sources import Source, Span
-from miso_upload.sources.fingerprint import digest
 
 FIELDS = "#Fields: date time c-ip cs-uri-stem\n"
 OTHERS = "#Version: 1.0\n#Fields: c-ip date time sc-status x-number\n"
@@ -51,7 +51,9 @@ def test_blocks_come_again_in_any_order_with_the_directive_in_force(path):
 
     with Source(str(path), options()) as source:
         for block in [*blocks[::3], *blocks[::-5], blocks[9], blocks[9]]:
-            again = source.again(Span(block.start, block.end, block.first_line, digest(block.data)))
+            again = source.again(
+                Span(block.start, block.end, block.first_line, checksum(block.data))
+            )
             assert (again.data, again.header) == (block.data, block.header)
         rest = read_source(source, blocks[9].end, blocks[9].first_line + blocks[9].lines)
 
@@ -118,7 +120,7 @@ def test_a_format_without_directives_reads_nothing_twice(tmp_path):
     blocks = read_file(path, rows=10).blocks
 
     with Source(str(path), options()) as source:
-        source.again(Span(blocks[5].start, blocks[5].end, 51, digest(blocks[5].data)))
+        source.again(Span(blocks[5].start, blocks[5].end, 51, checksum(blocks[5].data)))
         rest = read_source(source, blocks[5].end, 61)
 
     assert len(rest.rows) == 40

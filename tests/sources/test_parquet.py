@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miso_upload.errors import DamagedSourceError, SourceError
+from miso_upload.hashing import checksum
 from miso_upload.sources import ReadingOptions, Source, Span
-from miso_upload.sources.fingerprint import digest
 from miso_upload.sources.stream import ByteStream
 from sources.streams import from_stdin, rest_of
 
@@ -173,7 +173,7 @@ def test_a_row_stands_in_the_line_of_its_number(tmp_path):
     with Source(str(tmp_path / "rows"), ReadingOptions()) as source:
         blocks = list(source.blocks(source.body_start, source.body_line))
         last = blocks[-1]
-        again = source.again(Span(last.start, last.end, last.first_line, digest(last.data)))
+        again = source.again(Span(last.start, last.end, last.first_line, checksum(last.data)))
 
     assert sum(block.lines for block in blocks) == 3000
     assert again.data == last.data

@@ -311,7 +311,7 @@ def test_an_object_that_became_shorter_is_noticed(web):
     stream.close()
 
 
-def test_an_object_and_a_copy_of_it_are_the_same_source(s3, tmp_path):
+def test_an_object_and_a_copy_of_it_are_looked_for_by_the_same_beginning(s3, tmp_path):
     (tmp_path / "x.jsonl").write_bytes(ROWS)
     url = s3.put("x.jsonl.gz", gzip.compress(ROWS))
 
@@ -319,7 +319,7 @@ def test_an_object_and_a_copy_of_it_are_the_same_source(s3, tmp_path):
         Source(url, ReadingOptions()) as far,
         Source(str(tmp_path / "x.jsonl"), ReadingOptions()) as near,
     ):
-        assert far.head.digest() == near.head.digest()
+        assert far.identity.head == near.identity.head is not None
         assert far.name == url
 
 

@@ -18,8 +18,8 @@ from miso_upload.errors import (
     DamagedSourceError,
     SourceError,
 )
+from miso_upload.hashing import checksum
 from miso_upload.sources import Source, Span
-from miso_upload.sources.fingerprint import digest
 
 ROWS = [{"row": number, "text": "é" * (number % 50)} for number in range(3000)]
 LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
@@ -97,7 +97,9 @@ def test_a_block_comes_again_as_it_was(file, name, data, encoding):
 
     with Source(str(path), options(encoding=encoding)) as source:
         for block in [*blocks, blocks[3]]:
-            again = source.again(Span(block.start, block.end, block.first_line, digest(block.data)))
+            again = source.again(
+                Span(block.start, block.end, block.first_line, checksum(block.data))
+            )
             assert (again.start, again.end, again.data) == (block.start, block.end, block.data)
 
 
@@ -124,7 +126,7 @@ def test_a_pipe_can_be_gone_forward_in_to_where_the_last_run_ended(tmp_path, nam
         pipe(tmp_path / name, data),
         Source(str(tmp_path / name), options(encoding=encoding)) as source,
     ):
-        source.again(Span(block.start, block.end, block.first_line, digest(block.data)))
+        source.again(Span(block.start, block.end, block.first_line, checksum(block.data)))
         found = read_source(source, block.end, block.first_line + block.lines)
 
     assert found.all == whole.behind(block.first_line + block.lines)
@@ -158,6 +160,65 @@ def test_memory_does_not_grow_with_the_input(file):
 
     assert size == path.stat().st_size
     assert most < 8 * 2**20
+
+
+# -- whether it still has what was read ------------------------------------------------------------
+
+
+def spans_of(path, **cuts):
+    """Return the spans of all blocks as a ledger keeps them."""
+    return [
+        Span(block.start, block.end, block.first_line, checksum(block.data))
+        for block in read_file(path, **cuts).blocks
+    ]
+
+
+def has(path, spans, **options_):
+    with Source(str(path), options(**options_)) as source:
+        return source.has(spans)
+
+
+@pytest.mark.parametrize(("name", "data", "encoding"), KINDS)
+def test_an_unchanged_input_has_all_of_its_spans(file, name, data, encoding):
+    path = file(data, name)
+    spans = spans_of(path, encoding=encoding, rows=100)
+
+    assert has(path, spans, encoding=encoding)
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz"])
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.999])
+def test_an_input_in_which_one_byte_differs_does_not_have_its_spans(file, name, place):
+    data = LINES.encode()
+    spans = spans_of(file(data), rows=100)
+    at = data.index(b"row", int(len(data) * place) - 60)
+    edited = data[:at] + b"w" + data[at + 1 :]
+
+    assert not has(file(gzip.compress(edited) if name.endswith("gz") else edited, name), spans)
+
+
+def test_an_input_that_has_grown_or_was_packed_has_its_spans(file):
+    spans = spans_of(file(LINES.encode()), rows=100)
+    more = (LINES + '{"row":1}\n').encode()
+
+    assert has(file(more), spans)
+    assert has(file(gzip.compress(more), "x.jsonl.gz"), spans)
+
+
+def test_a_shorter_input_does_not_have_its_spans(file):
+    spans = spans_of(file(LINES.encode()), rows=100)
+
+    assert not has(file(LINES.encode()[: spans[-1].start]), spans)
+    assert not has(file(LINES.encode()[:-1]), spans)
+
+
+def test_a_row_that_could_not_be_read_is_proven_by_being_there(file):
+    """Of a row that is too long, no bytes were kept to make a checksum of."""
+    long = b"x" * 5000 + b"\n"
+    spans = [Span(0, len(long), 1, b""), Span(len(long), len(long) + 3, 2, checksum(b"{}\n"))]
+
+    assert has(file(long + b"{}\n"), spans)
+    assert not has(file(long[:-10]), spans)
 
 
 # -- damage ----------------------------------------------------------------------------------------
@@ -349,9 +410,9 @@ def test_a_file_that_was_cut_is_not_gone_on_with(file, name, data, encoding):
     with Source(str(path), options(encoding=encoding)) as source:
         end = list(source.blocks(source.body_start, source.body_line))[-1].end
 
-        with pytest.raises(ChangedSourceError, match="is shorter than what was read of it before"):
+        with pytest.raises(ChangedSourceError, match="it is shorter than it was"):
             list(source.blocks(end + 10, 5000))
-        with pytest.raises(ChangedSourceError, match="is shorter than what was read of it before"):
+        with pytest.raises(ChangedSourceError, match="are not what they were"):
             source.again(Span(end - 1, end + 10, 1, b"x"))
 
 
@@ -362,11 +423,11 @@ def test_an_emptied_file_is_not_gone_on_with(file):
 
 def test_a_block_that_says_something_else_now_is_refused(file):
     block = read_file(file(b'{"a":1}\n{"a":2}\n'), rows=1).blocks[1]
-    span = Span(block.start, block.end, block.first_line, digest(block.data))
+    span = Span(block.start, block.end, block.first_line, checksum(block.data))
 
     with (
         Source(str(file(b'{"a":1}\n{"a":3}\n')), options()) as source,
-        pytest.raises(ChangedSourceError, match=r"\(bytes 8 to 16 differ\)"),
+        pytest.raises(ChangedSourceError, match="bytes 8 to 16 are not what they were"),
     ):
         source.again(span)
 
