@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.accounting import Totals
@@ -65,11 +66,14 @@ class Ledger:
             db.close()
             return None
         self._open(db, {}, ContentMirror)
+        # What the mirror copies day by day has to be of one moment.
+        self._reading.enter_context(db.snapshot())
         return self
 
     def _open(
         self, db: Database, about: dict[str, str], store: type[ContentStore] = ContentStore
     ) -> None:
+        self._reading = ExitStack()
         try:
             prepare(db, about)
             self.contents = store(db)
@@ -83,6 +87,7 @@ class Ledger:
     def close(self) -> None:
         """Close the file."""
         self.contents.close()
+        self._reading.close()
         self._db.close()
 
     def about(self) -> dict[str, str]:
