@@ -299,7 +299,7 @@ class Pipeline:
         leftovers = {span.start: span for span in start.leftovers}
         for known in start.without_keys or start.leftovers:
             with self._stop.reading():
-                block = source.again(known)
+                block = source.again(known, start.sum_of)
             yield block, leftovers[known.start].leftover if known.start in leftovers else None
         for block in self._stop.interruptible(source.blocks(start.offset, start.line)):
             yield block, None

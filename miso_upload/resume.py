@@ -74,6 +74,11 @@ class Start:
     met: Keyed | None = None
     unchanged: bool = False
 
+    @property
+    def sum_of(self) -> Callable[[bytes], bytes]:
+        """Return how the checksums of spans were made."""
+        return old_digest if self.scan.keyless else checksum
+
 
 class Comparison(NamedTuple):
     """How many of a source's first records are known as they come out now.

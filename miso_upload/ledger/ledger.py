@@ -180,6 +180,7 @@ class Ledger:
                 self.scans.retire(scan.id)
                 self._db.change("UPDATE scans SET keyless = 0 WHERE id = ?", (scan.id,))
                 self._db.change("DELETE FROM old_heads WHERE scan_id = ?", (scan.id,))
+                self._db.change("DELETE FROM sources WHERE scan_id = ?", (scan.id,))
 
     def drop_empty(self, scan: Scan) -> None:
         """Drop a scan that has read nothing."""

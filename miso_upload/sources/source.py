@@ -210,10 +210,14 @@ class Source:
                 return False
         return True
 
-    def again(self, span: Span) -> Block:
+    def again(self, span: Span, sum_of: Callable[[bytes], bytes] = checksum) -> Block:
         """Return the block that `span` was, to be transformed again.
 
         Only the beginning of a row that cannot be read comes again.
+
+        Args:
+            span: The span.
+            sum_of: How its checksum was made.
 
         Raises:
             ChangedSourceError: The input has something else there, or nothing.
@@ -224,7 +228,7 @@ class Source:
         header = self._directives.in_force_at(span.start)
         data = self._read_exactly(size) if self._stream.seek(span.start) else b""
         self._directives.saw(data)
-        if len(data) < size or (span.checksum and checksum(data) != span.checksum):
+        if len(data) < size or (span.checksum and sum_of(data) != span.checksum):
             raise self._changed(f"bytes {span.start:,} to {span.end:,} are not what they were")
         return self._block(span.start, data, span.first_line, header=header)
 
