@@ -349,6 +349,8 @@ def _pipeline_options(settings: Settings) -> PipelineOptions:
             changed_mapping=settings.changed_mapping,
             hold_unknown=settings.on_unknown == "hold",
             remember=settings.remember,
+            send_changed=settings.changed == "send",
+            send_already_sent=settings.already_sent == "send",
         ),
         selecting=SelectingOptions(
             send_already_sent=settings.already_sent == "send",

@@ -292,6 +292,7 @@ class Pipeline:
             found = reader.look_up(batch.keyed)
             compared += sum(day in days for day in batch.keyed.days)
             known += len(found.already_sent) + len(found.unknown)
+            known += 0 if self._options.selecting.send_changed else len(found.changed)
         return Comparison(compared, known)
 
     def _blocks(self, source: Source, start: Start) -> Iterator[tuple[Block, Leftover | None]]:

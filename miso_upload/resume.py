@@ -43,12 +43,16 @@ class ResumeOptions:
             send the records that come out differently, or continue behind what was read.
         hold_unknown: Records with an unknown outcome are not sent again.
         remember: Miso has all records of the source, whatever is proven.
+        send_changed: Records that have changed since they were sent are sent.
+        send_already_sent: Records that were already sent are sent.
     """
 
     restart: bool = False
     changed_mapping: Literal["stop", "send", "continue"] = "stop"
     hold_unknown: bool = False
     remember: bool = False
+    send_changed: bool = False
+    send_already_sent: bool = False
 
 
 @dataclass(slots=True)
@@ -158,6 +162,15 @@ class Resumer:
         ledger = self._ledger
         leftovers = ledger.unfinished(scan, hold_unknown=self._options.hold_unknown)
         unchanged = _is_unchanged(source, scan) and scan.complete and not leftovers
+        totals = ledger.totals(scan)
+        if self._options.send_changed and totals.changed:
+            return self._new(source, name, job)
+        if self._options.send_already_sent and totals.already_sent:
+            self._listener.noted(
+                f"{name}: {counted(totals.already_sent, 'row was', 'rows were')} left out as "
+                "already sent when it was read. --already-sent send is about rows that are read "
+                "now; --restart sends all rows of it"
+            )
         met = ledger.met(scan)
         if met is None and not unchanged:
             return self._new(source, name, job)
