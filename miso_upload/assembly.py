@@ -51,7 +51,14 @@ from miso_upload.selecting import SelectingOptions
 from miso_upload.settings import MOST_ROWS, Settings
 from miso_upload.sources import expand_inputs
 from miso_upload.stages import Input, Stages
-from miso_upload.state import content_secret, existing_ledger, ledger_file, open_target, own_files
+from miso_upload.state import (
+    check_secret,
+    content_secret,
+    existing_ledger,
+    ledger_file,
+    open_target,
+    own_files,
+)
 from miso_upload.stopping import StopReading, StopSignal
 from miso_upload.workers import InProcess, WorkerPool, worker_count
 
@@ -327,9 +334,12 @@ def _known_ledger(settings: Settings, stack: ExitStack) -> Ledger | None:
 
 def _secret(settings: Settings, known: Ledger | None) -> bytes:
     """Return what content keys are made with; of a run that remembers nothing it is random."""
-    if settings.lasting or known is not None:
-        return content_secret(settings.state_dir)
-    return os.urandom(SECRET_BYTES)
+    if not settings.lasting and known is None:
+        return os.urandom(SECRET_BYTES)
+    secret = content_secret(settings.state_dir)
+    if known is not None:
+        check_secret(settings.state_dir, known, secret)
+    return secret
 
 
 def _host(settings: Settings) -> str:

@@ -210,10 +210,16 @@ def _label(path: Path) -> Label | None:
     return None
 
 
-def _check_secret(state_dir: Path, ledger: Path, named: str, found: str) -> None:
-    if named != found:
+def check_secret(state_dir: Path, ledger: Ledger, secret: bytes) -> None:
+    """See to it that a ledger was written with a secret.
+
+    Raises:
+        LedgerError: It was written with another one.
+    """
+    found = secret_fingerprint(secret)
+    if ledger.about().get(SECRET, found) != found:
         raise LedgerError(
-            f"The ledger {ledger} was written with another secret than the one in "
+            f"The ledger {ledger.path} was written with another secret than the one in "
             f"{state_dir / FILE_NAME}, so it cannot tell which records Miso has. Nothing was sent. "
             "Put the file back that belongs to it, or move the ledger to a machine with "
             "'miso-upload ledger export' and 'ledger import', which bring it along"
@@ -238,9 +244,9 @@ def _open(settings: Settings, wanted: Wanted, stack: ExitStack) -> OpenTarget:
         ledger = Ledger(path, {"server": settings.server, "target": choice.name})
         stack.callback(ledger.close)
         about = {"target": choice.name, KEYS: encode(sorted(choice.keys)).decode()}
-        secret = secret_fingerprint(read_secret(settings.state_dir))
-        _check_secret(settings.state_dir, path, ledger.about().get(SECRET, secret), secret)
-        ledger.begin_work({**about, SECRET: secret})
+        secret = read_secret(settings.state_dir)
+        check_secret(settings.state_dir, ledger, secret)
+        ledger.begin_work({**about, SECRET: secret_fingerprint(secret)})
     notes = [choice.note, _first(settings, wanted, choice), _others(wanted, choice, known)]
     return OpenTarget(choice.name, ledger, tuple(filter(None, notes)))
 

@@ -84,6 +84,11 @@ class Ledger:
         self.scans = Scans(db)
         self._run_id = 0
 
+    @property
+    def path(self) -> Path | None:
+        """Return the file; None of a ledger that is gone when it is closed."""
+        return self._db.path
+
     def close(self) -> None:
         """Close the file."""
         self.contents.close()
