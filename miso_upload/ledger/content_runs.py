@@ -23,10 +23,12 @@ _MOST_BITS = 24
 _GROWTH = 8
 _ROWS = 1_000
 _AT_ONCE = 64
-_CHOSEN_PAGES = (
-    "SELECT id, first, keys, scans, contents, counts FROM sent_pages "
-    f"WHERE id IN ({', '.join('?' * _AT_ONCE)}) ORDER BY id"
-)
+# By how many: powers of two, so that few statements are prepared.
+_CHOSEN_PAGES = {
+    2**bits: "SELECT id, first, keys, scans, contents, counts FROM sent_pages "
+    f"WHERE id IN ({', '.join('?' * 2**bits)}) ORDER BY id"
+    for bits in range(_AT_ONCE.bit_length())
+}
 # A record while it is sorted: key, scan and content in one integer.
 _SCAN = 64
 _KEY = 64 + 40
@@ -78,8 +80,9 @@ def chosen_pages(db: Database, ids: Iterable[int]) -> Iterator[tuple[int, Page]]
     """Yield those pages with `ids`, which are sorted, that exist, each with its id."""
     ids = iter(ids)
     while some := list(islice(ids, _AT_ONCE)):
-        some += some[-1:] * (_AT_ONCE - len(some))
-        for page_id, *row in db.rows(_CHOSEN_PAGES, some):
+        size = 1 << (len(some) - 1).bit_length()
+        some += some[-1:] * (size - len(some))
+        for page_id, *row in db.rows(_CHOSEN_PAGES[size], some):
             yield page_id, _page(row)
 
 
