@@ -20,8 +20,10 @@ from miso_upload.errors import (
     MisoUploadError,
     SourceError,
 )
+from miso_upload.hashing import is_checksum
 from miso_upload.junk import JunkGuard
 from miso_upload.ledger import Settlement
+from miso_upload.ledger.migration import is_old_or_new_checksum
 from miso_upload.records import Receipt, Selection
 from miso_upload.report import NOTING, READING, TRANSFORMING, WAITING, SourceSummary
 from miso_upload.resume import Comparison, ResumeOptions, Resumer
@@ -230,7 +232,8 @@ class Pipeline:
             self._listener.reading(each.name, source.raw_position)
             if batch.start in at.without_keys:
                 span = at.without_keys.pop(batch.start)
-                self._ledger.remember_keys(at.scan, batch, span)
+                if span.checksum != batch.checksum:  # or an earlier run came as far as here
+                    self._ledger.remember_keys(at.scan, batch, span)
                 if leftover is None:
                     continue
             rows += batch.rows
@@ -295,9 +298,10 @@ class Pipeline:
     def _blocks(self, source: Source, start: Start) -> Iterator[tuple[Block, Leftover | None]]:
         """Yield the blocks with work left, and then everything behind the last known span."""
         leftovers = {span.start: span for span in start.leftovers}
+        is_sum = is_old_or_new_checksum if start.without_keys else is_checksum
         for known in start.without_keys or start.leftovers:
             with self._stop.reading():
-                block = source.again(known)
+                block = source.again(known, is_sum)
             yield block, leftovers[known.start].leftover if known.start in leftovers else None
         for block in self._stop.interruptible(source.blocks(start.offset, start.line)):
             yield block, None

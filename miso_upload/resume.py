@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from miso_upload.errors import ChangedJobError, SourceError, UnprovenSourceError
-from miso_upload.hashing import checksum
-from miso_upload.ledger.migration import old_digest
+from miso_upload.hashing import is_checksum
+from miso_upload.ledger.migration import is_old_or_new_checksum
 from miso_upload.quoting import counted
 from miso_upload.sources.fingerprint import still_has
 
@@ -304,7 +304,7 @@ def _is_of_another_file(source: Source, scan: Scan) -> bool:
 def _has_all(source: Source, scan: Scan, spans: Sequence[LedgerSpan]) -> bool:
     if not spans or (scan.preamble or source.identity.preamble) != source.identity.preamble:
         return False
-    return source.has(spans, old_digest if scan.keyless else checksum)
+    return source.has(spans, is_old_or_new_checksum if scan.keyless else is_checksum)
 
 
 def _is_at_miso(ledger: Ledger, scan: Scan) -> bool:
