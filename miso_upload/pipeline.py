@@ -32,7 +32,7 @@ from miso_upload.stopping import StopReading
 from miso_upload.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from miso_upload.ledger import Ledger, LedgerSpan, Scan
@@ -277,7 +277,10 @@ class Pipeline:
     def _compare(
         self, source: Source, transform: Callable[[Block], Batch], until: int
     ) -> Comparison:
-        """Return how many of the first records before an offset Miso has, as they come out now.
+        """Return how many of the first records before a line Miso has, as they come out now.
+
+        Records without a day are compared whatever the ledger has: their pseudo-day changes with
+        what they say.
 
         An input that can be read only once is compared by nothing, since its rows would be gone.
         """
@@ -286,13 +289,15 @@ class Pipeline:
         reader = self._ledger.contents.reader(0)
         compared = known = 0
         for block in self._stop.interruptible(source.blocks(source.body_start, source.body_line)):
-            if block.start >= until or compared >= _MOST_COMPARED:
+            if block.first_line >= until or compared >= _MOST_COMPARED:
                 break
             batch = transform(block)
+            read = [index for index, line in enumerate(batch.lines) if line < until]
             days = reader.shared(batch.keyed.days)
-            found = reader.look_up(batch.keyed)
-            compared += sum(day in days for day in batch.keyed.days)
-            known += len(found.already_sent) + len(found.unknown)
+            found = reader.look_up(batch.keyed, read)
+            meant = {index for index in read if _is_of(days, batch.keyed.days[index])}
+            compared += len(meant)
+            known += len(meant & {*found.already_sent, *found.unknown})
         return Comparison(compared, known)
 
     def _blocks(self, source: Source, start: Start) -> Iterator[tuple[Block, Leftover | None]]:
@@ -451,6 +456,10 @@ class Pipeline:
 _NOTHING = Receipt()
 _MOST_COMPARED = 10_000
 """How many records are compared with the ledger where the options have changed."""
+
+
+def _is_of(days: Collection[int], day: int) -> bool:
+    return day < 0 or day in days
 
 
 def _has_all_of(other: _OpenSource, damaged: _OpenSource) -> bool:

@@ -109,7 +109,7 @@ class Resumer:
             source: It.
             name: As the user wrote it.
             job: The job fingerprint of now.
-            compare: Maps the rows before an offset, and compares the records with the ledger.
+            compare: Maps the rows before a line, and compares the records with the ledger.
 
         Raises:
             ChangedJobError: Its rows were sent under other options, and it is not said what to do.
@@ -216,7 +216,7 @@ class Resumer:
         if scan.keyless and self._options.changed_mapping == "stop":
             raise ChangedJobError(changed_job(name, scan, job, totals.rows))
         last = self._ledger.last_span(scan)
-        self._compare(name, scan, job, compare(last.end if last else 0))
+        self._compare(name, scan, job, compare(last.next_line if last else 0))
         return self._new(source, name, job)
 
     def _compare(self, name: str, scan: Scan, job: str, comparison: Comparison) -> None:
