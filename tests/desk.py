@@ -35,12 +35,13 @@ NO_ID = (Reason("user_id", "is missing"),)
 SECRET = b"a secret of the tests"
 
 
-def preparing(keys=None, change=lambda record: record):
-    """Return a `prepare` for which a row is good if it has a user_id.
+def preparing(keys=None, change=lambda record: record, id_column="user_id"):
+    """Return a `prepare` for which a row is good if it has an id.
 
     Args:
         keys: Makes the content keys.
         change: What another mapping makes of each record.
+        id_column: Where the id is.
     """
     keys = keys or ContentKeys(SECRET)
 
@@ -53,7 +54,7 @@ def preparing(keys=None, change=lambda record: record):
                 for part in source.format.slices(block):
                     rejections += part.rejections
                     for row, line in zip(part.rows, part.lines, strict=True):
-                        if isinstance(row, dict) and row.get("user_id"):
+                        if isinstance(row, dict) and row.get(id_column):
                             wanted = ("user_id", "timestamp", "revenue")
                             made = {name: row[name] for name in wanted if name in row}
                             records.append(change(made))
@@ -150,7 +151,8 @@ class Desk:
         )
         transform, job = options.pop("prepare", prepare), options.pop("job", "")
         stop = stop or StopSignal()
-        summary = Summary("upload", "api.test", datetime.now(UTC))
+        mode = "dry-run" if options.get("forecasts") else "upload"
+        summary = Summary(mode, "api.test", datetime.now(UTC))
         listener = Hears()
         known = options.pop("known", None)
         with closing(Ledger(None if known else self.ledger)) as ledger:
@@ -241,6 +243,11 @@ def _options(policy, **options):
 def rows(count, start=1):
     """Return good rows."""
     return [record(number) for number in range(start, start + count)]
+
+
+def dated(count, start=1):
+    """Return good rows of one day."""
+    return [{**each, "timestamp": "2024-05-01T10:00:00Z"} for each in rows(count, start)]
 
 
 def ids(count, start=1):
