@@ -22,6 +22,11 @@ def checksum(data: bytes) -> bytes:
     return xxhash.xxh3_128_digest(data)
 
 
+def is_checksum(data: bytes, expected: bytes) -> bool:
+    """Return whether `expected` is the checksum of `data`."""
+    return checksum(data) == expected
+
+
 def hashes(texts: Iterable[bytes], seed: int) -> array[int]:
     """Return the 64-bit hash of each text under a 64-bit seed."""
     digest = xxhash.xxh3_64_intdigest

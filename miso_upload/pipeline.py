@@ -20,8 +20,10 @@ from miso_upload.errors import (
     MisoUploadError,
     SourceError,
 )
+from miso_upload.hashing import is_checksum
 from miso_upload.junk import JunkGuard
 from miso_upload.ledger import Settlement
+from miso_upload.ledger.migration import is_old_or_new_checksum
 from miso_upload.records import Receipt, Selection
 from miso_upload.report import NOTING, READING, TRANSFORMING, WAITING, SourceSummary
 from miso_upload.resume import Comparison, ResumeOptions, Resumer
@@ -30,7 +32,7 @@ from miso_upload.stopping import StopReading
 from miso_upload.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from miso_upload.ledger import Ledger, LedgerSpan, Scan
@@ -232,7 +234,8 @@ class Pipeline:
             self._listener.reading(each.name, source.raw_position)
             if batch.start in at.without_keys:
                 span = at.without_keys.pop(batch.start)
-                self._ledger.remember_keys(at.scan, batch, span)
+                if span.checksum != batch.checksum:  # or an earlier run came as far as here
+                    self._ledger.remember_keys(at.scan, batch, span)
                 if leftover is None:
                     continue
             rows += batch.rows
@@ -276,7 +279,10 @@ class Pipeline:
     def _compare(
         self, source: Source, transform: Callable[[Block], Batch], until: int
     ) -> Comparison:
-        """Return how many of the first records before an offset Miso has, as they come out now.
+        """Return how many of the first records before a line Miso has, as they come out now.
+
+        Records without a day are compared whatever the ledger has: their pseudo-day changes with
+        what they say.
 
         An input that can be read only once is compared by nothing, since its rows would be gone.
         """
@@ -285,22 +291,25 @@ class Pipeline:
         reader = self._ledger.contents.reader(0)
         compared = known = 0
         for block in self._stop.interruptible(source.blocks(source.body_start, source.body_line)):
-            if block.start >= until or compared >= _MOST_COMPARED:
+            if block.first_line >= until or compared >= _MOST_COMPARED:
                 break
             batch = transform(block)
+            read = [index for index, line in enumerate(batch.lines) if line < until]
             days = reader.shared(batch.keyed.days)
-            found = reader.look_up(batch.keyed)
-            compared += sum(day in days for day in batch.keyed.days)
-            known += len(found.already_sent) + len(found.unknown)
-            known += 0 if self._options.selecting.send_changed else len(found.changed)
+            found = reader.look_up(batch.keyed, read)
+            meant = {index for index in read if _is_of(days, batch.keyed.days[index])}
+            compared += len(meant)
+            kept = () if self._options.selecting.send_changed else found.changed
+            known += len(meant & {*found.already_sent, *found.unknown, *kept})
         return Comparison(compared, known)
 
     def _blocks(self, source: Source, start: Start) -> Iterator[tuple[Block, Leftover | None]]:
         """Yield the blocks with work left, and then everything behind the last known span."""
         leftovers = {span.start: span for span in start.leftovers}
+        is_sum = is_old_or_new_checksum if start.without_keys else is_checksum
         for known in start.without_keys or start.leftovers:
             with self._stop.reading():
-                block = source.again(known, start.sum_of)
+                block = source.again(known, is_sum)
             yield block, leftovers[known.start].leftover if known.start in leftovers else None
         for block in self._stop.interruptible(source.blocks(start.offset, start.line)):
             yield block, None
@@ -451,6 +460,10 @@ class Pipeline:
 _NOTHING = Receipt()
 _MOST_COMPARED = 10_000
 """How many records are compared with the ledger where the options have changed."""
+
+
+def _is_of(days: Collection[int], day: int) -> bool:
+    return day < 0 or day in days
 
 
 def _has_all_of(other: _OpenSource, damaged: _OpenSource) -> bool:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from miso_upload.errors import ChangedJobError, SourceError, UnprovenSourceError
-from miso_upload.hashing import checksum
-from miso_upload.ledger.migration import old_digest
+from miso_upload.hashing import is_checksum
+from miso_upload.ledger.migration import is_old_or_new_checksum
 from miso_upload.quoting import counted
 from miso_upload.sources.fingerprint import still_has
 
@@ -78,11 +78,6 @@ class Start:
     met: Keyed | None = None
     unchanged: bool = False
 
-    @property
-    def sum_of(self) -> Callable[[bytes], bytes]:
-        """Return how the checksums of spans were made."""
-        return old_digest if self.scan.keyless else checksum
-
 
 class Comparison(NamedTuple):
     """How many of a source's first records are known as they come out now.
@@ -120,7 +115,7 @@ class Resumer:
             source: It.
             name: As the user wrote it.
             job: The job fingerprint of now.
-            compare: Maps the rows before an offset, and compares the records with the ledger.
+            compare: Maps the rows before a line, and compares the records with the ledger.
 
         Raises:
             ChangedJobError: Its rows were sent under other options, and it is not said what to do.
@@ -238,7 +233,7 @@ class Resumer:
         if scan.keyless and self._options.changed_mapping == "stop":
             raise ChangedJobError(changed_job(name, scan, job, totals.rows))
         last = self._ledger.last_span(scan)
-        self._compare(name, scan, job, compare(last.end if last else 0))
+        self._compare(name, scan, job, compare(last.next_line if last else 0))
         return self._new(source, name, job)
 
     def _compare(self, name: str, scan: Scan, job: str, comparison: Comparison) -> None:
@@ -326,7 +321,7 @@ def _is_of_another_file(source: Source, scan: Scan) -> bool:
 def _has_all(source: Source, scan: Scan, spans: Sequence[LedgerSpan]) -> bool:
     if not spans or (scan.preamble or source.identity.preamble) != source.identity.preamble:
         return False
-    return source.has(spans, old_digest if scan.keyless else checksum)
+    return source.has(spans, is_old_or_new_checksum if scan.keyless else is_checksum)
 
 
 def _is_at_miso(ledger: Ledger, scan: Scan) -> bool:

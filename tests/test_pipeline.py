@@ -1,28 +1,20 @@
-import gzip
-import json
 import os
 import signal
 import threading
 import weakref
 from collections import Counter
-from contextlib import closing
-from dataclasses import fields, replace
-from datetime import UTC, datetime
+from dataclasses import fields
 
 import pytest
-from delivery.stand_ins import Miso, Posts, deliverer, record
+from delivery.stand_ins import Posts, record
+from desk import Desk, Loses, ids, prepare, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from miso_upload.resuming import changed_options
 
 from miso_upload.accounting import Totals
-from miso_upload.delivery import Backoff, Rehearsal
+from miso_upload.delivery import Rehearsal
 from miso_upload.delivery.answers import Answer
-from miso_upload.delivery.client import UnknownOutcomeError
-from miso_upload.encoding import encode_joined
 from miso_upload.errors import (
-    ChangedRecipeError,
-    ChangedSourceError,
     DamagedSourceError,
     DeliveryError,
     GoneSourceError,
@@ -30,161 +22,16 @@ from miso_upload.errors import (
     JunkError,
     KeyRefusedError,
     LedgerError,
-    ShorterSourceError,
 )
-from miso_upload.formats import Limits
 from miso_upload.ledger import Ledger
-from miso_upload.listener import Listener
-from miso_upload.pipeline import Pipeline, PipelineOptions
-from miso_upload.records import Batch, Reason, Receipt, Rejection
+from miso_upload.records import Batch, Receipt
 from miso_upload.rejects import RejectsFile
-from miso_upload.report import Summary
-from miso_upload.sources import ReadingOptions, Source
-from miso_upload.sources.fingerprint import digest
-from miso_upload.stages import Input, Stages
 from miso_upload.stopping import StopSignal
-from miso_upload.workers import InProcess
-
-LOST = UnknownOutcomeError("the connection was lost")
-NO_ID = (Reason("user_id", "is missing"),)
-
-
-def prepare(source):
-    """Return a transform for which a row is good if it has a user_id."""
-
-    def transform(block):
-        records, lines, rejections = [], [], []
-        if block.fault is not None:
-            rejections.append(Rejection(block.first_line, (block.fault,), "a piece of it"))
-        else:
-            for part in source.format.slices(block):
-                rejections += part.rejections
-                for row, line in zip(part.rows, part.lines, strict=True):
-                    if isinstance(row, dict) and row.get("user_id"):
-                        records.append({"user_id": row["user_id"]})
-                        lines.append(line)
-                    else:
-                        rejections.append(Rejection(line, NO_ID, row))
-        return Batch(
-            seq=block.seq,
-            start=block.start,
-            end=block.end,
-            first_line=block.first_line,
-            line_count=block.lines,
-            digest=b"" if block.fault is not None else digest(block.data),
-            rows=len(records) + len(rejections),
-            lines=lines,
-            slices=(encode_joined(records),) if records else (),
-            counts=(len(records),) if records else (),
-            rejections=tuple(sorted(rejections, key=lambda each: each.line)),
-        )
-
-    return transform
-
-
-class Hears(Listener):
-    """Keeps what is noted."""
-
-    def __init__(self):
-        self.notes = []
-
-    def noted(self, text):
-        """Keep it."""
-        self.notes.append(text)
-
-
-class Desk:
-    """Everything that one user has: a directory with a ledger, and a Miso to send to.
-
-    Each run has a ledger, sources and rejects files of its own, as each process has.
-    """
-
-    def __init__(self, path, miso=None):
-        self.path = path
-        self.miso = Miso() if miso is None else miso
-        self.notes = []
-
-    def write(self, name, rows, *, into=None):
-        """Write rows in the format that the name says, and return the input's name."""
-        path = self.path / name
-        if name.endswith(".csv"):
-            text = "user_id\n" + "".join(f'"{each["user_id"]}"\n' for each in rows)
-        elif name.endswith(".json"):
-            text = json.dumps(list(rows), indent=1)
-        else:
-            text = "".join(json.dumps(each) + "\n" for each in rows)
-        data = text.encode()
-        path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-        return str(path)
-
-    def run(self, *names, stop=None, wrap=lambda part: part, rejects="rejects.jsonl", **options):
-        """Run as one process does, and return the summary."""
-        policy = options.pop("on_unknown", "resend")
-        delivers = options.pop("delivers", None)
-        reading = ReadingOptions(
-            limits=Limits(rows=options.pop("rows", 5), row_bytes=options.pop("row_bytes", 2**20))
-        )
-        transform, recipe = options.pop("prepare", prepare), options.pop("recipe", "")
-        options.setdefault("concurrency", 0)
-        options.update(hold_unknown=policy == "hold", abandon_unknown=policy == "skip")
-        stop = stop or StopSignal()
-        summary = Summary("upload", "api.test", datetime.now(UTC))
-        listener = Hears()
-        with closing(Ledger(self.path / "miso.ledger")) as ledger:
-            file = wrap(
-                RejectsFile(self.path / rejects, ledger.rejects_length(self.path / rejects))
-            )
-            ledger.begin_run("1.0")
-            delivers = delivers or deliverer(
-                self.miso, stop=stop, on_unknown=policy, backoff=Backoff(draw=lambda: 0.0)
-            )
-            Pipeline(
-                wrap(ledger),
-                Stages(InProcess(), wrap(delivers)),
-                PipelineOptions(**options),
-                stop=stop,
-                listener=listener,
-                summary=summary,
-            ).run(
-                [
-                    Input(
-                        name, lambda n=name: Source(n, reading), transform, file, lambda _: recipe
-                    )
-                    for name in names
-                ]
-            )
-            ledger.end_run(summary.exit_code)
-        self.notes = listener.notes
-        return summary
-
-    def rejected(self, name="rejects.jsonl"):
-        """Return the place of each rejection in the rejects file."""
-        path = self.path / name
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [(each["source"], each["line"]) for each in map(json.loads, lines)]
-
-    def held(self):
-        """Return how often Miso has each record."""
-        return Counter(each["user_id"] for each in self.miso.held)
-
-    def doubted(self):
-        """Return the lines of the spans in which records may be at Miso twice."""
-        with closing(Ledger(self.path / "miso.ledger")) as ledger:
-            spans = ledger._db.rows("SELECT first_line, line_count FROM spans WHERE duplicates > 0")
-        return {line for first, count in spans for line in range(first, first + count)}
 
 
 @pytest.fixture
 def desk(tmp_path):
     return Desk(tmp_path)
-
-
-def rows(count, start=1):
-    return [record(number) for number in range(start, start + count)]
-
-
-def ids(count, start=1):
-    return Counter(f"u{number}" for number in range(start, start + count))
 
 
 # -- the way through -------------------------------------------------------------------------------
@@ -222,26 +69,6 @@ def test_only_what_was_added_is_sent(desk, name):
 
     assert desk.held() == ids(12)
     assert desk.miso.requests[-1][0]["user_id"] == "u8"
-
-
-def test_a_source_that_was_renamed_and_packed_is_known(desk):
-    desk.run(desk.write("history.jsonl", rows(12)))
-
-    summary = desk.run(desk.write("history.jsonl.1.gz", rows(12)))
-
-    assert desk.held() == ids(12)
-    assert summary.totals == Totals(rows=12, accepted=12)
-    assert any("has the content of" in note for note in desk.notes)
-
-
-def test_the_same_content_twice_in_one_run_is_read_once(desk):
-    names = desk.write("a.jsonl", rows(12)), desk.write("b.jsonl", rows(12))
-
-    summary = desk.run(*names)
-
-    assert desk.held() == ids(12)
-    assert summary.totals == Totals(rows=12, accepted=12)
-    assert desk.notes == [f"{names[1]}: has the content of {names[0]}"]
 
 
 def test_rejections_are_numbered_written_and_counted(desk):
@@ -321,7 +148,7 @@ def test_a_source_without_rows_is_recognised_in_no_other(desk, name, text):
 
 
 def test_a_dry_run_says_what_would_be_sent(desk):
-    summary = desk.run(desk.write("a.jsonl", rows(12)), delivers=Rehearsal(2**20))
+    summary = desk.run(desk.write("a.jsonl", rows(12)), delivers=Rehearsal(2**20), forecasts=True)
 
     assert desk.miso.requests == []
     assert summary.totals == Totals(rows=12, pending=12)
@@ -343,7 +170,7 @@ def test_few_batches_are_in_memory_at_a_time(desk):
         alive -= 1
 
     class Counts:
-        def deliver(self, batch, leftover=None):
+        def deliver(self, batch, selection=None):
             most.append(alive)
             return Receipt(accepted=len(batch.lines))
 
@@ -363,19 +190,6 @@ def test_few_batches_are_in_memory_at_a_time(desk):
 
 
 # -- outcomes that nobody knows --------------------------------------------------------------------
-
-
-class Loses(Miso):
-    """Takes the records of some requests and never says so."""
-
-    def __init__(self, *which, **options):
-        super().__init__(**options)
-        self.which = which
-        self.then = self._lose
-
-    def _lose(self, records):
-        answer = self._judge(records)
-        return LOST if len(self.requests) in self.which else answer
 
 
 def test_what_is_sent_again_is_counted_as_possible_duplicates(desk):
@@ -491,7 +305,7 @@ def test_what_does_not_end_in_time_is_left_as_unknown(desk):
     stop = StopSignal()
 
     class Hangs:
-        def deliver(self, batch, leftover=None):
+        def deliver(self, batch, selection=None):
             stop.set()
             never.wait(30)
             return Receipt(accepted=len(batch.lines))
@@ -529,7 +343,7 @@ def test_a_read_that_waits_for_input_is_interrupted(desk, opened):
 @pytest.mark.parametrize("concurrency", [0, 2])
 def test_a_defect_in_a_delivery_is_not_swallowed_and_nothing_hangs(desk, concurrency):
     class Broken:
-        def deliver(self, batch, leftover=None):
+        def deliver(self, batch, selection=None):
             raise ZeroDivisionError
 
     name = desk.write("a.jsonl", rows(23))
@@ -542,117 +356,13 @@ def test_a_defect_in_a_delivery_is_not_swallowed_and_nothing_hangs(desk, concurr
     assert 5 <= summary.totals.duplicates <= 15
 
 
-# -- exports that grow from file to file -----------------------------------------------------------
-
-
-def stored(desk):
-    """Return all that the ledger says of sources and spans, but not when."""
-    with closing(Ledger(desk.path / "miso.ledger")) as ledger:
-        return [
-            ledger._db.rows("SELECT name, head_length, head_digest, recipe FROM sources"),
-            ledger._db.rows("SELECT line, source_id FROM head_lines ORDER BY line, source_id"),
-            ledger._db.rows("SELECT source_id, start, end, state, accepted FROM spans"),
-        ]
-
-
-@pytest.mark.parametrize("count", [12, 4000])
-@pytest.mark.parametrize("kind", ["jsonl", "csv", "json"])
-def test_an_export_that_holds_an_earlier_one_is_sent_once_however_often_both_are_named(
-    desk, count, kind
-):
-    names = desk.write(f"a.{kind}", rows(count)), desk.write(f"b.{kind}", rows(count + 7))
-
-    runs = [desk.run(*names, rows=1000) for _ in range(3)]
-
-    assert desk.held() == ids(count + 7)
-    assert [each.exit_code for each in runs] == [0, 0, 0]
-    assert runs[-1].totals == Totals(rows=count + 7, accepted=count + 7)
-    assert f"{names[0]}: all of its rows were read as part of a longer file" in desk.notes
-
-
-@pytest.mark.parametrize("count", [12, 4000])
-def test_an_earlier_export_is_known_after_the_later_one_was_named_alone(desk, count):
-    first, second = desk.write("a.jsonl", rows(count)), desk.write("b.jsonl", rows(count + 7))
-    desk.run(first, rows=1000)
-    desk.run(second, rows=1000)
-
-    summary = desk.run(first, second, rows=1000)
-
-    assert desk.held() == ids(count + 7)
-    assert summary.exit_code == 0
-    assert f"{first}: all of its rows were read as part of {second}, which is longer" in desk.notes
-
-
-def test_what_is_left_of_a_longer_file_is_sent_by_way_of_it(desk):
-    desk.miso = Loses(2)
-    first, second = desk.write("a.jsonl", rows(4000)), desk.write("b.jsonl", rows(6000))
-    desk.run(first, second, rows=1000, on_unknown="hold")
-
-    summary = desk.run(first, second, rows=1000)
-
-    assert summary.exit_code == 0
-    assert set(desk.held()) == set(ids(6000))
-
-
-def test_a_shorter_file_that_ends_inside_of_a_span_is_refused_with_better_advice(desk):
-    second, first = desk.write("b.jsonl", rows(5000)), desk.write("a.jsonl", rows(3500))
-    desk.run(second, rows=1000)
-    before = stored(desk)
-
-    summary = desk.run(first, rows=1000)
-
-    (problem,) = summary.problems
-    assert isinstance(problem, ShorterSourceError)
-    assert "If it is an older copy of what was uploaded, leave it out" in str(problem)
-    assert stored(desk) == before
-    assert desk.held() == ids(5000)
-
-
-def test_a_shorter_file_with_another_end_is_refused(desk):
-    desk.run(desk.write("b.jsonl", rows(5000)), rows=1000)
-    first = desk.write("a.jsonl", rows(3000))
-    path = desk.path / "a.jsonl"
-    path.write_text(path.read_text().replace("u2999", "x2999"))
-
-    summary = desk.run(first, rows=1000)
-
-    assert [type(problem) for problem in summary.problems] == [ShorterSourceError]
-
-
-# -- what is refused leaves no trace ---------------------------------------------------------------
-
-
-def edited(desk):
-    desk.write("b.jsonl", rows(3000) + rows(1000, start=90_000))
-    return {}
-
-
-def shortened(desk):
-    desk.write("b.jsonl", rows(3500))
-    return {}
-
-
-def under_another_recipe(desk):
-    desk.write("b.jsonl", rows(4001))
-    return {"recipe": "--map=b"}
-
-
-@pytest.mark.parametrize("spoil", [edited, shortened, under_another_recipe])
-def test_a_refused_input_leaves_the_ledger_as_it_was(desk, spoil):
-    desk.run(desk.write("a.jsonl", rows(4000)), rows=1000, recipe="--map=a")
-    before = stored(desk)
-    options = {"recipe": "--map=a", **spoil(desk)}
-
-    summary = desk.run(str(desk.path / "b.jsonl"), rows=1000, **options)
-
-    assert summary.exit_code == 2
-    assert stored(desk) == before
+# -- inputs without rows, damaged or gone ----------------------------------------------------------
 
 
 def test_a_new_input_of_which_nothing_was_read_is_not_remembered(desk):
     desk.run(desk.write("a.jsonl", [{"visitor": "v"}] * 12))
 
-    assert stored(desk) == [[], [], []]
+    assert desk.stored() == [[], [], [], []]
 
 
 @pytest.mark.parametrize(
@@ -665,46 +375,6 @@ def test_an_input_without_rows_is_told_each_time(desk, name, text):
     for _ in range(2):
         summary = desk.run(str(desk.path / name))
         assert (summary.exit_code, desk.notes) == (0, [f"{desk.path / name}: has no rows"])
-
-
-# -- inputs that are not what they were ------------------------------------------------------------
-
-
-def test_a_rewritten_source_is_refused_and_the_others_go_on(desk):
-    name = desk.write("a.jsonl", rows(4000))
-    desk.run(name, rows=1000)
-    desk.write("a.jsonl", rows(3000) + rows(1000, start=90_000))
-
-    summary = desk.run(name, desk.write("b.jsonl", rows(5, start=5000)), rows=1000)
-
-    (problem,) = summary.problems
-    assert isinstance(problem, ChangedSourceError)
-    assert "--restart" in str(problem)
-    assert desk.held() == ids(4000) + ids(5, start=5000)
-    assert summary.exit_code == 2
-
-
-def test_a_truncated_source_is_refused_and_the_others_go_on(desk):
-    name = desk.write("a.jsonl", rows(4000))
-    desk.run(name, rows=1000)
-    desk.write("a.jsonl", rows(3500))
-
-    summary = desk.run(name, desk.write("b.jsonl", rows(5, start=5000)), rows=1000)
-
-    assert [type(problem) for problem in summary.problems] == [ShorterSourceError]
-    assert desk.held() == ids(4000) + ids(5, start=5000)
-
-
-def test_a_rewritten_span_that_is_to_be_sent_again_is_refused(desk):
-    desk.miso = Loses(3)
-    name = desk.write("a.jsonl", rows(4000))
-    desk.run(name, rows=1000, on_unknown="hold")
-    desk.write("a.jsonl", rows(2500) + rows(500, start=9000) + rows(1000, start=3001))
-
-    summary = desk.run(name, rows=1000)
-
-    assert [type(problem) for problem in summary.problems] == [ChangedSourceError]
-    assert desk.held() == ids(4000)
 
 
 def test_a_damaged_source_is_delivered_up_to_the_damage_and_the_others_go_on(desk):
@@ -725,135 +395,6 @@ def test_a_source_that_is_gone_does_not_keep_the_others_from_going_on(desk):
 
     assert [type(problem) for problem in summary.problems] == [GoneSourceError]
     assert desk.held() == ids(5)
-
-
-# -- other options than last time ------------------------------------------------------------------
-
-
-def test_half_a_source_is_not_continued_under_another_recipe(desk):
-    name = desk.write("a.jsonl", rows(7))
-    desk.run(name, recipe="--map=user_id=customer\n--timezone=UTC")
-    desk.write("a.jsonl", rows(12))
-
-    summary = desk.run(name, recipe="--map=user_id=visitor\n--timezone=UTC")
-
-    assert isinstance(summary.stopped_by, ChangedRecipeError)
-    said = str(summary.stopped_by)
-    assert "7 of its rows were read under other options, of which Miso accepted 7." in said
-    assert " --map: user_id=customer, now user_id=visitor. " in said
-    assert "--allow-changed-mapping, which sends what was added since" in said
-    assert "--restart, which sends all rows again, also the 7 that Miso has" in said
-    assert summary.exit_code == 2
-    assert desk.held() == ids(7)
-
-
-def test_another_recipe_may_be_allowed_for_the_rest(desk):
-    name = desk.write("a.jsonl", rows(7))
-    desk.run(name, recipe="--map=a")
-    desk.write("a.jsonl", rows(12))
-
-    summary = desk.run(name, recipe="--map=b", allow_changed_recipe=True)
-    again = desk.run(name, recipe="--map=b")
-
-    assert desk.held() == ids(12)
-    assert (summary.exit_code, again.exit_code) == (0, 0)
-
-
-def test_going_on_under_another_recipe_says_what_stays_as_it_is(desk):
-    name = desk.write("a.jsonl", [*rows(7), {"visitor": "v"}])
-    desk.run(name, recipe="--map=a")
-
-    desk.run(name, recipe="--map=b", allow_changed_recipe=True)
-
-    assert any(
-        "8 rows under those stays as it is (7 accepted, 1 rejected, 0 skipped)" in note
-        for note in desk.notes
-    )
-
-
-def nobody(source):
-    """Return a transform for which no row is good, as under a mapping that names no ids."""
-    made = prepare(source)
-
-    def transform(block):
-        return made(replace(block, data=block.data.replace(b'"user_id"', b'"visitor"')))
-
-    return transform
-
-
-def test_a_source_of_which_miso_took_nothing_starts_over_under_another_recipe(desk):
-    name = desk.write("a.jsonl", rows(7))
-    first = desk.run(name, recipe="--map=a", prepare=nobody, max_reject_rate=1)
-
-    summary = desk.run(name, recipe="--map=b")
-
-    assert first.totals == Totals(rows=7, rejected=7)
-    assert summary.totals == Totals(rows=7, accepted=7)
-    assert desk.held() == ids(7)
-    assert any("7 rows were rejected and 0 skipped under other" in note for note in desk.notes)
-
-
-def test_a_source_that_may_be_at_miso_does_not_start_over(desk):
-    name = desk.write("a.jsonl", rows(7))
-    desk.miso.script += [LOST] * 2
-    desk.run(name, recipe="--map=a", on_unknown="hold")
-
-    summary = desk.run(name, recipe="--map=b")
-
-    assert isinstance(summary.stopped_by, ChangedRecipeError)
-    said = str(summary.stopped_by)
-    assert "accepted 0, and may have 7 more." in said
-    assert "--allow-changed-mapping, which sends the 7 that are left and what was added" in said
-
-
-def test_a_restart_sends_all_again_and_says_what_miso_had(desk):
-    name = desk.write("a.jsonl", rows(7))
-    desk.run(name, recipe="--map=a")
-
-    summary = desk.run(name, recipe="--map=b", restart=True)
-
-    assert desk.held() == ids(7) + ids(7)
-    assert summary.totals == Totals(rows=7, accepted=7)
-    assert summary.sources[0].superseded == 7
-    assert any("7 rows that Miso has accepted already" in note for note in desk.notes)
-
-
-def test_a_restart_of_the_same_content_twice_starts_over_once(desk):
-    names = desk.write("a.jsonl", rows(7)), desk.write("b.jsonl", rows(7))
-    desk.run(*names)
-
-    desk.run(*names, restart=True)
-
-    assert desk.held() == ids(7) + ids(7)
-
-
-def test_a_source_that_nothing_was_read_of_may_have_any_recipe(desk):
-    name = desk.write("a.jsonl", rows(7))
-    stop = StopSignal()
-    stop.set()
-    desk.run(name, recipe="--map=a", stop=stop)
-
-    assert desk.run(name, recipe="--map=b").exit_code == 0
-
-
-def test_changed_options_are_named_with_what_they_were():
-    changes = changed_options("--map=a=b\n--timezone=UTC", "--map=a=c\n--strict=yes")
-
-    assert (
-        changes == "--map: a=b, now a=c; --timezone: UTC, now nothing; --strict: nothing, now yes"
-    )
-
-
-def test_what_a_recipe_knows_by_its_content_is_told_in_words():
-    before = "--mapping=20bd51e197c0\n--transform=aa\nidentity=missing ip 0 -"
-    now = "--mapping=832421ec4f63\n--schema=bb\nidentity=always ip 0 -"
-
-    changes = changed_options(before, now)
-
-    assert changes == (
-        "the mapping file or preset has changed; the code of --transform is gone; "
-        "how an anonymous_id is made (salt, source, proxies) has changed; the schema is new"
-    )
 
 
 # -- junk ------------------------------------------------------------------------------------------
@@ -1132,15 +673,3 @@ def test_nothing_is_lost_however_often_it_dies(tmp_path_factory, deaths, lost, c
     _, summary = run_until_it_is_through(desk, path, deaths, concurrency=concurrency)
 
     check_that_nothing_was_lost(desk, path, summary, 40)
-
-
-def test_a_recipe_changed_after_a_crash_accounts_for_every_row(desk):
-    name = desk.write("a.jsonl", rows(12))
-    moments = Moments(12)
-    with pytest.raises(Crash):
-        desk.run(name, wrap=lambda part: Mortal(part, moments), recipe="--map=a")
-
-    summary = desk.run(name, recipe="--map=b", allow_changed_recipe=True)
-
-    assert summary.totals.balanced
-    assert set(desk.held()) == set(ids(12))

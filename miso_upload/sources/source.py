@@ -14,7 +14,7 @@ from miso_upload.errors import (
 from miso_upload.formats import Cut, Tail, Wanted, detect_format
 from miso_upload.formats.lines import LineEnd
 from miso_upload.formats.padding import NUL, PaddedPeek, Unpadded, padding_in, without_padding
-from miso_upload.hashing import checksum
+from miso_upload.hashing import checksum, is_checksum
 from miso_upload.quoting import counted
 from miso_upload.records import Block, Reason
 from miso_upload.sources.directives import Directives
@@ -187,7 +187,9 @@ class Source:
             notes.append(happened)
         return notes
 
-    def has(self, spans: Iterable[Span], sum_of: Callable[[bytes], bytes] = checksum) -> bool:
+    def has(
+        self, spans: Iterable[Span], is_sum: Callable[[bytes, bytes], bool] = is_checksum
+    ) -> bool:
         """Return whether the input still has each of `spans`, which follow each other, as it was.
 
         It is read from its beginning to the end of the last one, and not parsed. Of a row that
@@ -195,7 +197,7 @@ class Source:
 
         Args:
             spans: Of an earlier run, in order.
-            sum_of: How their checksums were made.
+            is_sum: Says whether bytes have a checksum.
         """
         for span in spans:
             size = span.end - span.start
@@ -206,18 +208,18 @@ class Source:
                     return False
                 continue
             data = self._read_exactly(size)
-            if len(data) < size or sum_of(data) != span.checksum:
+            if len(data) < size or not is_sum(data, span.checksum):
                 return False
         return True
 
-    def again(self, span: Span, sum_of: Callable[[bytes], bytes] = checksum) -> Block:
+    def again(self, span: Span, is_sum: Callable[[bytes, bytes], bool] = is_checksum) -> Block:
         """Return the block that `span` was, to be transformed again.
 
         Only the beginning of a row that cannot be read comes again.
 
         Args:
-            span: The span.
-            sum_of: How its checksum was made.
+            span: Of an earlier run.
+            is_sum: Says whether bytes have its checksum.
 
         Raises:
             ChangedSourceError: The input has something else there, or nothing.
@@ -228,7 +230,7 @@ class Source:
         header = self._directives.in_force_at(span.start)
         data = self._read_exactly(size) if self._stream.seek(span.start) else b""
         self._directives.saw(data)
-        if len(data) < size or (span.checksum and sum_of(data) != span.checksum):
+        if len(data) < size or (span.checksum and not is_sum(data, span.checksum)):
             raise self._changed(f"bytes {span.start:,} to {span.end:,} are not what they were")
         return self._block(span.start, data, span.first_line, header=header)
 

@@ -1,0 +1,255 @@
+"""A user of the loop: a directory with files and a ledger, and a Miso to send to."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from array import array
+from collections import Counter
+from contextlib import closing
+from datetime import UTC, datetime
+
+from delivery.stand_ins import Miso, deliverer, record
+
+from miso_upload.content_keys import ContentKeys
+from miso_upload.delivery import Backoff, Rehearsal
+from miso_upload.delivery.client import UnknownOutcomeError
+from miso_upload.encoding import encode, encode_joined
+from miso_upload.formats import Limits
+from miso_upload.hashing import checksum
+from miso_upload.ledger import Ledger
+from miso_upload.listener import Listener
+from miso_upload.pipeline import Pipeline, PipelineOptions
+from miso_upload.records import Batch, Reason, Rejection
+from miso_upload.rejects import RejectsFile
+from miso_upload.report import Summary
+from miso_upload.resume import ResumeOptions
+from miso_upload.selecting import SelectingOptions
+from miso_upload.sources import ReadingOptions, Source
+from miso_upload.stages import Input, Stages
+from miso_upload.stopping import StopSignal
+from miso_upload.workers import InProcess
+
+LOST = UnknownOutcomeError("the connection was lost")
+NO_ID = (Reason("user_id", "is missing"),)
+SECRET = b"a secret of the tests"
+
+
+def preparing(keys=None, change=lambda record: record, id_column="user_id"):
+    """Return a `prepare` for which a row is good if it has an id.
+
+    Args:
+        keys: Makes the content keys.
+        change: What another mapping makes of each record.
+        id_column: Where the id is.
+    """
+    keys = keys or ContentKeys(SECRET)
+
+    def prepare(source):
+        def transform(block):
+            records, lines, rejections, good = [], [], [], []
+            if block.fault is not None:
+                rejections.append(Rejection(block.first_line, (block.fault,), "a piece of it"))
+            else:
+                for part in source.format.slices(block):
+                    rejections += part.rejections
+                    for row, line in zip(part.rows, part.lines, strict=True):
+                        if isinstance(row, dict) and row.get(id_column):
+                            wanted = ("user_id", "timestamp", "revenue")
+                            made = {name: row[name] for name in wanted if name in row}
+                            records.append(change(made))
+                            lines.append(line)
+                            good.append(row)
+                        else:
+                            rejections.append(Rejection(line, NO_ID, row))
+            keyed = keys.of(records, good)
+            return Batch(
+                seq=block.seq,
+                start=block.start,
+                end=block.end,
+                first_line=block.first_line,
+                line_count=block.lines,
+                checksum=b"" if block.fault is not None else checksum(block.data),
+                rows=len(records) + len(rejections),
+                lines=lines,
+                slices=(encode_joined(records),) if records else (),
+                counts=(len(records),) if records else (),
+                rejections=tuple(sorted(rejections, key=lambda each: each.line)),
+                keys=keyed.keys,
+                days=keyed.days,
+                contents=keyed.contents,
+                lengths=array("I", [len(encode(each)) for each in records]),
+            )
+
+        return transform
+
+    return prepare
+
+
+prepare = preparing()
+
+
+class Hears(Listener):
+    """Keeps what is noted."""
+
+    def __init__(self):
+        self.notes = []
+
+    def noted(self, text):
+        """Keep it."""
+        self.notes.append(text)
+
+
+class Loses(Miso):
+    """Takes the records of some requests and never says so."""
+
+    def __init__(self, *which, **options):
+        super().__init__(**options)
+        self.which = which
+        self.then = self._lose
+
+    def _lose(self, records):
+        answer = self._judge(records)
+        return LOST if len(self.requests) in self.which else answer
+
+
+class Desk:
+    """Everything that one user has: a directory with a ledger, and a Miso to send to.
+
+    Each run has a ledger, sources and rejects files of its own, as each process has.
+    """
+
+    def __init__(self, path, miso=None):
+        self.path = path
+        self.miso = Miso() if miso is None else miso
+        self.notes = []
+
+    @property
+    def ledger(self):
+        """Return where the ledger is."""
+        return self.path / "miso.ledger"
+
+    def write(self, name, rows):
+        """Write rows in the format that the name says, and return the input's name."""
+        path = self.path / name
+        if name.endswith(".csv"):
+            text = "user_id\n" + "".join(f'"{each["user_id"]}"\n' for each in rows)
+        elif name.endswith(".json"):
+            text = json.dumps(list(rows), indent=1)
+        else:
+            text = "".join(json.dumps(each) + "\n" for each in rows)
+        data = text.encode()
+        path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+        return str(path)
+
+    def run(self, *names, stop=None, wrap=lambda part: part, rejects="rejects.jsonl", **options):
+        """Run as one process does, and return the summary."""
+        policy = options.pop("on_unknown", "resend")
+        delivers = options.pop("delivers", None)
+        reading = ReadingOptions(
+            limits=Limits(rows=options.pop("rows", 5), row_bytes=options.pop("row_bytes", 2**20))
+        )
+        transform, job = options.pop("prepare", prepare), options.pop("job", "")
+        stop = stop or StopSignal()
+        mode = "dry-run" if options.get("forecasts") else "upload"
+        summary = Summary(mode, "api.test", datetime.now(UTC))
+        listener = Hears()
+        known = options.pop("known", None)
+        with closing(Ledger(None if known else self.ledger)) as ledger:
+            file = wrap(
+                RejectsFile(self.path / rejects, ledger.rejects_length(self.path / rejects))
+            )
+            ledger.begin_run("1.0")
+            delivers = delivers or deliverer(
+                self.miso, stop=stop, on_unknown=policy, backoff=Backoff(draw=lambda: 0.0)
+            )
+            Pipeline(
+                wrap(ledger),
+                Stages(InProcess(), wrap(delivers), known),
+                _options(policy, **options),
+                stop=stop,
+                listener=listener,
+                summary=summary,
+            ).run(
+                [
+                    Input(name, lambda n=name: Source(n, reading), transform, file, lambda _: job)
+                    for name in names
+                ]
+            )
+            ledger.end_run(summary.exit_code)
+        self.notes = listener.notes
+        return summary
+
+    def forecast(self, *names, **options):
+        """Run as a dry run does, which looks up what Miso has; return the summary."""
+        known = Ledger.to_read(self.ledger) if self.ledger.exists() else None
+        try:
+            return self.run(
+                *names, delivers=Rehearsal(2**20), forecasts=True, known=known, **options
+            )
+        finally:
+            if known is not None:
+                known.close()
+
+    def rejected(self, name="rejects.jsonl"):
+        """Return the place of each rejection in the rejects file."""
+        path = self.path / name
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [(each["source"], each["line"]) for each in map(json.loads, lines)]
+
+    def held(self):
+        """Return how often Miso has each record."""
+        return Counter(each["user_id"] for each in self.miso.held)
+
+    def doubted(self):
+        """Return the lines of the spans in which records may be at Miso twice."""
+        with closing(Ledger(self.ledger)) as ledger:
+            spans = ledger._db.rows("SELECT first_line, line_count FROM spans WHERE duplicates > 0")
+        return {line for first, count in spans for line in range(first, first + count)}
+
+    def scans(self):
+        """Return the last scan of each source."""
+        with closing(Ledger(self.ledger)) as ledger:
+            return ledger.scans.all()
+
+    def stored(self):
+        """Return all that the ledger says of sources, scans, spans and content, but not when."""
+        with closing(Ledger(self.ledger)) as ledger:
+            return [
+                ledger._db.rows("SELECT id, key, scan_id, superseded FROM sources"),
+                ledger._db.rows("SELECT id, source_id, name, job_id, complete FROM scans"),
+                ledger._db.rows("SELECT scan_id, start, end, state, accepted FROM spans"),
+                ledger._db.rows("SELECT scan, day, start, unknown, keys FROM sent_parts"),
+            ]
+
+
+def _options(policy, **options):
+    options.setdefault("concurrency", 0)
+    resume = ResumeOptions(
+        restart=options.pop("restart", False),
+        changed_mapping=options.pop("changed_mapping", "stop"),
+        hold_unknown=policy == "hold",
+    )
+    selecting = SelectingOptions(
+        send_already_sent=options.pop("already_sent", "leave-out") == "send",
+        send_changed=options.pop("changed", "leave-out") == "send",
+        hold_unknown=policy == "hold",
+    )
+    return PipelineOptions(
+        resume=resume, selecting=selecting, abandon_unknown=policy == "skip", **options
+    )
+
+
+def rows(count, start=1):
+    """Return good rows."""
+    return [record(number) for number in range(start, start + count)]
+
+
+def dated(count, start=1):
+    """Return good rows of one day."""
+    return [{**each, "timestamp": "2024-05-01T10:00:00Z"} for each in rows(count, start)]
+
+
+def ids(count, start=1):
+    """Return the ids of good rows, each once."""
+    return Counter(f"u{number}" for number in range(start, start + count))
