@@ -27,6 +27,30 @@ def is_checksum(data: bytes, expected: bytes) -> bool:
     return checksum(data) == expected
 
 
+class RunningChecksum:
+    """The checksum of bytes that come piece by piece.
+
+    Attributes:
+        size: How many there were.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._sum = xxhash.xxh3_128()
+
+    def add(self, start: int, data: bytes | memoryview) -> None:
+        """Take bytes that begin at an offset; those that were there before are passed over."""
+        begin = self.size - start
+        if 0 <= begin < len(data):
+            self._sum.update(data[begin:])
+            self.size += len(data) - begin
+
+    @property
+    def text(self) -> str:
+        """Return size and checksum."""
+        return f"{self.size}:{self._sum.hexdigest()}"
+
+
 def hashes(texts: Iterable[bytes], seed: int) -> array[int]:
     """Return the 64-bit hash of each text under a 64-bit seed."""
     digest = xxhash.xxh3_64_intdigest

@@ -217,7 +217,7 @@ class Pipeline:
         else:
             at.whole = not self._stop.is_set()
             if at.whole and source.waiting is None:
-                self._ledger.complete(at.scan)
+                self._ledger.complete(at.scan, source.compressed_checksum)
 
     def _upload_rows(
         self,

@@ -146,6 +146,9 @@ class Resumer:
         if not source.can_reopen:
             return None
         for scan in candidates:
+            if _has_same_bytes(source, scan):
+                return scan
+        for scan in candidates:
             try:
                 if _has_all(source, scan, self._ledger.spans(scan)):
                     return scan
@@ -156,7 +159,8 @@ class Resumer:
     def _continued(self, source: Source, name: str, job: str, scan: Scan) -> Start:
         ledger = self._ledger
         leftovers = ledger.unfinished(scan, hold_unknown=self._options.hold_unknown)
-        unchanged = _is_unchanged(source, scan) and scan.complete and not leftovers
+        same = _is_unchanged(source, scan) or _has_same_bytes(source, scan)
+        unchanged = same and scan.complete and not leftovers
         totals = ledger.totals(scan)
         if self._options.send_changed and totals.changed:
             return self._new(source, name, job)
@@ -173,8 +177,10 @@ class Resumer:
             self._listener.noted(f"{name}: continues what was read as {scan.name}")
         without_keys = ledger.spans(scan) if scan.keyless else []
         last = ledger.last_span(scan)
-        if not unchanged:
+        if not _is_unchanged(source, scan) or not unchanged:
             scan = ledger.continue_scan(scan, source.identity, name, job)
+        if unchanged and not scan.complete:
+            ledger.complete(scan, scan.compressed)
         offset, line = source.body_start, source.body_line
         if last is not None:
             offset, line = last.end, last.next_line
@@ -307,6 +313,11 @@ def _is_unchanged(source: Source, scan: Scan) -> bool:
     """Return whether size and times of the file prove that it is what the scan has read."""
     now, then = source.identity.stamp, scan.stamp
     return now is not None and now.state is not None and now == then
+
+
+def _has_same_bytes(source: Source, scan: Scan) -> bool:
+    """Return whether the compressed bytes prove that it is what the scan has read to its end."""
+    return scan.compressed is not None and source.is_compressed_as(scan.compressed)
 
 
 def _is_of_another_file(source: Source, scan: Scan) -> bool:

@@ -27,6 +27,7 @@ class Scan:
         job: The job fingerprint under which its rows became records.
         stamp: Which file it was last read from, and its state then.
         preamble: A checksum of what stands before the first row; None if it is not known.
+        compressed: Size and checksum of the compressed file that was read to its end, if it was.
         complete: It came to the end of the input.
         keyless: Its records have no content keys yet: it is of a ledger of version 0.1.
         superseded: Rows that Miso accepted from this source before `--restart`.
@@ -39,6 +40,7 @@ class Scan:
     job: str
     stamp: Stamp | None
     preamble: bytes | None
+    compressed: str | None
     complete: bool
     keyless: bool
     seen_at: datetime

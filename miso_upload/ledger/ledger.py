@@ -135,10 +135,17 @@ class Ledger:
             self.scans.continue_(scan, identity, name, job)
         return self.scans.of(scan.id)
 
-    def complete(self, scan: Scan) -> None:
-        """Note that a scan came to the end of its input."""
+    def complete(self, scan: Scan, compressed: str | None = None) -> None:
+        """Note that a scan came to the end of its input.
+
+        Args:
+            scan: The scan.
+            compressed: Size and checksum of the compressed file, if it is one.
+        """
         with self._db.transaction():
-            self._db.change("UPDATE scans SET complete = 1 WHERE id = ?", (scan.id,))
+            self._db.change(
+                "UPDATE scans SET complete = 1, compressed = ? WHERE id = ?", (compressed, scan.id)
+            )
 
     def fill_in(self, scan: Scan) -> None:
         """Note that all records of a scan of version 0.1 have content keys now."""

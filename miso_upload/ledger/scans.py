@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from miso_upload.sources import Identity
 
 _SCAN = (
-    "scans.id, source_id, sources.key, name, jobs.text, file, state, preamble, complete, "
-    "keyless, seen_at, superseded"
+    "scans.id, source_id, sources.key, name, jobs.text, file, state, preamble, compressed, "
+    "complete, keyless, seen_at, superseded"
 )
 _FROM = (
     "FROM scans JOIN sources ON sources.id = source_id AND sources.scan_id = scans.id "
@@ -198,9 +198,9 @@ def now() -> str:
 
 def _scan(row: Sequence[Any]) -> Scan:
     scan_id, source_id, key, name, job, file, state, *others, seen_at, superseded = row
-    preamble, complete, keyless = others
+    preamble, compressed, complete, keyless = others
     stamp = None if file is None else Stamp(file, state)
     return Scan(
-        scan_id, source_id, named(key), named(name), job, stamp, preamble, bool(complete),
-        bool(keyless), datetime.fromisoformat(seen_at), superseded,
+        scan_id, source_id, named(key), named(name), job, stamp, preamble, compressed,
+        bool(complete), bool(keyless), datetime.fromisoformat(seen_at), superseded,
     )  # fmt: skip

@@ -30,7 +30,7 @@ CREATE INDEX sources_by_key ON sources (key);
 CREATE TABLE jobs (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE scans (
     id INTEGER PRIMARY KEY AUTOINCREMENT, source_id INTEGER NOT NULL, name TEXT NOT NULL,
-    job_id INTEGER NOT NULL, file TEXT, state TEXT, head BLOB, preamble BLOB,
+    job_id INTEGER NOT NULL, file TEXT, state TEXT, head BLOB, preamble BLOB, compressed TEXT,
     complete INTEGER NOT NULL DEFAULT 0, keyless INTEGER NOT NULL DEFAULT 0,
     accepted_before INTEGER NOT NULL DEFAULT 0, forgotten INTEGER NOT NULL DEFAULT 0,
     run_id INTEGER NOT NULL

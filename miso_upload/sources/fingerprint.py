@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from miso_upload.hashing import checksum
+from miso_upload.hashing import RunningChecksum, checksum
 
 if TYPE_CHECKING:
     import os
@@ -68,6 +68,18 @@ def still_has(path: str, stamp: Stamp) -> bool:
     now = stamp_of(found)
     size = (stamp.state or "0").partition(":")[0]
     return now.file == stamp.file and found.st_size >= int(size)
+
+
+def file_checksum(path: str) -> str | None:
+    """Return size and checksum of a file as it is; None if it cannot be read."""
+    found = RunningChecksum()
+    try:
+        with Path(path).open("rb", buffering=0) as file:
+            while data := file.read(2**20):
+                found.add(found.size, data)
+    except (OSError, ValueError):
+        return None
+    return found.text
 
 
 def head_checksum(beginning: bytes) -> bytes | None:

@@ -187,6 +187,15 @@ class Source:
             notes.append(happened)
         return notes
 
+    @property
+    def compressed_checksum(self) -> str | None:
+        """Return size and checksum of a compressed input, if all of its bytes were read."""
+        return self._stream.compressed_checksum
+
+    def is_compressed_as(self, known: str) -> bool:
+        """Return whether this is a compressed file with the bytes of this size and checksum."""
+        return self._stream.is_compressed_as(known)
+
     def has(
         self, spans: Iterable[Span], is_sum: Callable[[bytes, bytes], bool] = is_checksum
     ) -> bool:

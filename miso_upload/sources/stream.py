@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.errors import ChangedSourceError, DamagedSourceError, SourceError
 from miso_upload.sources.decompression import HEAD_BYTES, Peeked, unpacked
+from miso_upload.sources.fingerprint import file_checksum
 from miso_upload.sources.names import STDIN, is_remote
 from miso_upload.sources.packed import READ_BYTES, ContainerError, DamageError
 from miso_upload.sources.places import place_of, unreadable
@@ -77,6 +78,18 @@ class ByteStream:
     def stamp(self) -> Stamp | None:
         """Return which file it is and the state in which it was opened; None of a pipe."""
         return self._raw.stamp
+
+    @property
+    def compressed_checksum(self) -> str | None:
+        """Return size and checksum of a compressed file, if all of its bytes were read."""
+        return self._raw.checksum if self.packed else None
+
+    def is_compressed_as(self, known: str) -> bool:
+        """Return whether this is a compressed file with the bytes of this size and checksum."""
+        size = self._place.size() if self.packed and self._path is not None else None
+        if size is None or not known.startswith(f"{size}:"):
+            return False
+        return file_checksum(self._path or "") == known
 
     @property
     def size(self) -> int | None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from miso_upload.errors import ChangedSourceError
+from miso_upload.hashing import RunningChecksum
 from miso_upload.sources.fingerprint import Stamp, stamp_of
 
 if TYPE_CHECKING:
@@ -59,12 +60,22 @@ class WatchedInput(io.RawIOBase):
                 self.stamp = stamp_of(state)
         if not self.is_file:
             self.stamp = place.stamp()
+        self._sum = RunningChecksum()
         self._seams: dict[str, tuple[int, bytes]] = {}
 
     @property
     def written_at(self) -> float | None:
         """When the file was last written to, as seconds since 1970; None if it is no file."""
         return os.fstat(self._raw.fileno()).st_mtime if self.is_file else None
+
+    @property
+    def checksum(self) -> str | None:
+        """Return size and checksum of the file, if all of it was read and it is what it was."""
+        if not self.is_file:
+            return None
+        now = os.fstat(self._raw.fileno())
+        whole = now.st_size == self._sum.size and _written(now) == self._begun
+        return self._sum.text if whole else None
 
     @property
     def grew(self) -> bool:
@@ -151,6 +162,7 @@ class WatchedInput(io.RawIOBase):
                     "of their own"
                 )
         start = end - len(data)
+        self._sum.add(start, data)
         if len(data):
             kept = data[-_SEAM_BYTES:]
             self._seams["last"] = (end - len(kept), bytes(kept))
