@@ -90,7 +90,6 @@ RANKS = (
         "report_file",
         "progress",
         "catalog",
-        "resume",
         "selecting",
         "overlaps",
         "junk",
@@ -99,9 +98,11 @@ RANKS = (
         "workers",
         "inference",
     },
+    {"resume"},
     {"sandbox", "pipeline", "recipe", "preview", "state", "file_roles"},
     {"assembly", "archive"},
     {"inspection"},
+    {"forgetting"},
     {"cli"},
 )
 

@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from miso_upload.accounting import Totals
-from miso_upload.encoding import decode, encode
-from miso_upload.keyed import Keyed
 from miso_upload.ledger.content_mirror import ContentMirror
 from miso_upload.ledger.contents import ContentStore
 from miso_upload.ledger.database import Database
-from miso_upload.ledger.entries import LedgerSpan, Scan
-from miso_upload.ledger.scans import Scans, now, stored_path
+from miso_upload.ledger.rejections import Rejections
+from miso_upload.ledger.scans import Scans, now
 from miso_upload.ledger.schema import has_content_keys, prepare
-from miso_upload.line_ranges import from_ranges, to_ranges
-from miso_upload.records import Leftover, Reason, Rejection
+from miso_upload.ledger.spans import MOST_MET, Spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import Self
 
-    from miso_upload.ledger.entries import Settlement
-    from miso_upload.records import Batch, Receipt, Selection
+    from miso_upload.accounting import Totals
+    from miso_upload.keyed import Keyed
+    from miso_upload.ledger.entries import LedgerSpan, Scan, Settlement
+    from miso_upload.records import Batch, Leftover, Receipt, Rejection, Selection
     from miso_upload.sources import Identity
 
-MOST_MET = 4_096
-"""Keys that are kept of records that a scan has in common with others; see `met`."""
-_SPAN = "start, end, first_line, checksum, line_count, state, unknown_lines, pending_lines"
-_TOTALS = ", ".join(f"coalesce(sum({name}), 0)" for name in Totals.names())
-_COUNTED = (
-    "UPDATE spans SET state = :state, rows = rows * :kept + :rows, "
-    "accepted = accepted * :kept + :accepted, already_sent = already_sent * :kept + :already_sent, "
-    "skipped = skipped * :kept + :skipped, rejected = rejected * :kept + :rejected, "
-    "changed = changed * :kept + :changed, remembered = remembered + :remembered, "
-    "unknown = :unknown, pending = :pending, "
-    "duplicates = duplicates + :duplicates, unknown_lines = :unknown_lines, "
-    "pending_lines = :pending_lines, run_id = :run, changed_at = :now "
-    "WHERE scan_id = :scan AND start = :start"
-)
+__all__ = ["MOST_MET", "Ledger"]
 
 
 class Ledger:
@@ -82,6 +66,8 @@ class Ledger:
             raise
         self._db = db
         self.scans = Scans(db)
+        self._spans = Spans(db)
+        self._rejections = Rejections(db)
         self._run_id = 0
 
     @property
@@ -111,7 +97,7 @@ class Ledger:
             self._run_id = self._db.change(
                 "INSERT INTO runs (started_at, version) VALUES (?, ?)", (now(), version)
             )
-            self._reopen_intended()
+            self._spans.reopen_intended()
 
     def end_run(self, exit_code: int) -> None:
         """Note how the run ended."""
@@ -215,13 +201,7 @@ class Ledger:
         None where there are more than are kept: such a scan cannot be continued by position,
         because a further copy of a record could not be told from the one that Miso has.
         """
-        rows = self._db.rows("SELECT keys, days, contents FROM met WHERE scan_id = ?", (scan.id,))
-        found = Keyed.joined(Keyed.from_bytes(*row) for row in rows)
-        (met,) = self._db.row(
-            "SELECT coalesce(sum(already_sent - remembered), 0) FROM spans WHERE scan_id = ?",
-            (scan.id,),
-        )
-        return found if len(found.keys) == met else None
+        return self._spans.met(scan.id)
 
     # -- spans -------------------------------------------------------------------------------------
 
@@ -231,22 +211,22 @@ class Ledger:
         Held unknown records need none, except to find out which they are after a crash.
         """
         unknown = "unknown_lines IS NULL" if hold_unknown else "TRUE"
-        return self._spans(
-            f"AND (state = 'pending' OR (state = 'unknown' AND {unknown})) ORDER BY start", scan
+        return self._spans.of(
+            scan.id, f"AND (state = 'pending' OR (state = 'unknown' AND {unknown})) ORDER BY start"
         )
 
     def spans(self, scan: Scan) -> list[LedgerSpan]:
         """Return all spans of a scan, in order."""
-        return self._spans("ORDER BY start", scan)
+        return self._spans.of(scan.id, "ORDER BY start")
 
     def last_span(self, scan: Scan) -> LedgerSpan | None:
         """Return the span that reaches furthest into a source; None if nothing was read of it."""
-        found = self._spans("ORDER BY start DESC LIMIT 1", scan)
+        found = self._spans.of(scan.id, "ORDER BY start DESC LIMIT 1")
         return found[0] if found else None
 
     def spans_with_rejections(self, scan: Scan) -> list[LedgerSpan]:
         """Return the spans of a scan in which rows were rejected, in order."""
-        return self._spans("AND rejected > 0 ORDER BY start", scan)
+        return self._spans.of(scan.id, "AND rejected > 0 ORDER BY start")
 
     def intend(self, scan: Scan, batch: Batch, selection: Selection) -> None:
         """Note, before the first byte is sent, which records of `batch` are about to be.
@@ -255,10 +235,10 @@ class Ledger:
         this run die, all of it is unknown.
         """
         with self._db.transaction():
-            if self._enter_span(scan, batch, selection):
-                self._note_met(scan, batch, selection)
+            if self._spans.enter(scan.id, batch, selection, self._run_id):
+                self._spans.note_met(scan.id, batch, selection)
             else:
-                self._reopen_span(scan, batch)
+                self._spans.reopen(scan.id, batch)
             self.contents.note(scan.id, batch.start, _sent(batch, selection))
 
     def unseen(
@@ -272,58 +252,25 @@ class Ledger:
         if leftover is not None and not leftover.everything:
             meant = leftover.unknown | leftover.pending
             found = [rejection for rejection in found if rejection.line in meant]
-        known = {
-            line
-            for (line,) in self._db.rows(
-                "SELECT line FROM rejections WHERE scan_id = ? AND start = ?",
-                (scan.id, batch.start),
-            )
-        }
+        known = self._rejections.lines(scan.id, batch.start)
         return [rejection for rejection in found if rejection.line not in known]
 
     def settle(self, scan: Scan, settlement: Settlement) -> None:
         """Note, in one transaction, the outcome of the records of a batch that were sent."""
-        batch, receipt, selection = settlement.batch, settlement.receipt, settlement.selection
-        # Counts of a span that was sent in part are added to; those of any other are set.
-        kept = int(settlement.partial)
-        unknown, remembered = settlement.unknown_lines, settlement.remembered
+        batch, selection = settlement.batch, settlement.selection
         with self._db.transaction():
-            if self._enter_span(scan, batch, selection) or settlement.leftover is not None:
-                self._note_met(scan, batch, selection)
-            self._db.change_many(
-                "INSERT INTO rejections VALUES (?, ?, ?, ?, ?)",
-                [
-                    (scan.id, batch.start, found.line, found.by, _reasons_text(found.reasons))
-                    for found in settlement.rejections
-                ],
-            )
-            self._db.change(
-                _COUNTED,
-                {
-                    "state": settlement.state, "kept": kept, "rows": 0 if kept else batch.rows,
-                    "accepted": receipt.accepted - remembered,
-                    "already_sent": selection.left_out + remembered, "remembered": remembered,
-                    "skipped": settlement.skipped, "rejected": len(settlement.rejections),
-                    "changed": len(selection.changed), "unknown": len(unknown),
-                    "pending": len(receipt.pending), "duplicates": receipt.possible_duplicates,
-                    "unknown_lines": to_ranges(unknown),
-                    "pending_lines": to_ranges(receipt.pending),
-                    "run": self._run_id, "now": now(), "scan": scan.id, "start": batch.start,
-                },
-            )  # fmt: skip
+            new = self._spans.enter(scan.id, batch, selection, self._run_id)
+            if new or settlement.leftover is not None:
+                self._spans.note_met(scan.id, batch, selection)
+            self._rejections.add(scan.id, batch.start, settlement.rejections)
+            self._spans.count(scan.id, settlement, self._run_id)
             self._settle_contents(scan, settlement)
             if settlement.rejects_file is not None:
-                self._note_rejects_file(*settlement.rejects_file)
+                self._rejections.note_file(*settlement.rejects_file, self._run_id)
 
     def remember_keys(self, scan: Scan, batch: Batch, span: LedgerSpan) -> None:
         """Note the content keys of a span that was settled before there were any."""
-        lost = {
-            line
-            for (line,) in self._db.rows(
-                "SELECT line FROM rejections WHERE scan_id = ? AND start = ?",
-                (scan.id, batch.start),
-            )
-        }
+        lost = self._rejections.lines(scan.id, batch.start)
         left = span.leftover
         unknown = set(batch.lines) if left.everything else left.unknown
         known = enumerate(batch.lines)
@@ -344,8 +291,7 @@ class Ledger:
 
     def totals(self, scan: Scan) -> Totals:
         """Return the outcomes of all rows of a scan, over all runs."""
-        row = self._db.row(f"SELECT {_TOTALS} FROM spans WHERE scan_id = ?", (scan.id,))
-        return Totals(*row)
+        return self._spans.totals(scan.id)
 
     def accepted_total(self) -> int:
         """Return how many rows Miso has accepted at this target in all; it never falls."""
@@ -363,12 +309,8 @@ class Ledger:
         return int(count)
 
     def rejections(self, scan: Scan) -> Iterator[Rejection]:
-        """Yield the rejections of a scan by line, without their rows, which are not kept here."""
-        for line, by, reasons in self._db.each(
-            "SELECT line, by, reasons FROM rejections WHERE scan_id = ? ORDER BY start, line",
-            (scan.id,),
-        ):
-            yield Rejection(line, _reasons(reasons), None, by=by)
+        """Return the rejections of a scan by line, without their rows, which are not kept here."""
+        return self._rejections.of(scan.id)
 
     def rejects_length(self, path: Path) -> int | None:
         """Return how many bytes of a rejects file are to stay; None if it is not known here.
@@ -376,89 +318,19 @@ class Ledger:
         What a run that died wrote behind them was not committed. After a run that came to its end
         all of it stays, also what others have added since.
         """
-        row = self._db.row(
-            "SELECT length, ended_at FROM rejects_files LEFT JOIN runs ON id = run_id "
-            "WHERE path = ?",
-            (stored_path(path),),
-        )
-        if row is None:
-            return None
-        length, ended_at = row
-        return int(length) if ended_at is None else sys.maxsize
+        return self._rejections.length_of_file(path)
 
     def enter_rejects_file(self, path: Path, length: int) -> None:
         """Note how long a rejects file is before this run adds to it."""
         with self._db.transaction():
-            self._note_rejects_file(path, length)
+            self._rejections.note_file(path, length, self._run_id)
 
     def forget_rejects_file(self, path: Path) -> None:
         """Forget a rejects file, so that it is written from its beginning."""
         with self._db.transaction():
-            self._db.change("DELETE FROM rejects_files WHERE path = ?", (stored_path(path),))
+            self._rejections.forget_file(path)
 
     # -- inside ------------------------------------------------------------------------------------
-
-    def _spans(self, where: str, scan: Scan) -> list[LedgerSpan]:
-        rows = self._db.rows(f"SELECT {_SPAN} FROM spans WHERE scan_id = ? {where}", (scan.id,))
-        return list(map(_span, rows))
-
-    def _enter_span(self, scan: Scan, batch: Batch, selection: Selection) -> bool:
-        """Enter the span of `batch` as intended; False if it is known already."""
-        left_out, records = selection.left_out, len(batch.lines)
-        return self._db.added(
-            "INSERT INTO spans (scan_id, start, end, first_line, line_count, checksum, state, "
-            "rows, already_sent, changed, unknown, pending, run_id, changed_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, 'intended', ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (
-                scan.id, batch.start, batch.end, batch.first_line, batch.line_count, batch.checksum,
-                batch.rows, left_out, len(selection.changed), records - left_out,
-                batch.rows - records, self._run_id, now(),
-            ),
-        )  # fmt: skip
-
-    def _reopen_intended(self) -> None:
-        """Let all rows of what an earlier run was about to send be looked at again, as a whole.
-
-        Which of them were rejected or skipped was not noted; nor does it matter any more which
-        others had been sent already.
-        """
-        self._db.change(
-            "DELETE FROM met WHERE EXISTS (SELECT 1 FROM spans WHERE state = 'intended' "
-            "AND spans.scan_id = met.scan_id AND spans.start = met.start)"
-        )
-        self._db.change(
-            "UPDATE spans SET state = 'unknown', unknown = unknown + already_sent, "
-            "already_sent = 0, changed = 0, changed_at = ? WHERE state = 'intended'",
-            (now(),),
-        )
-
-    def _reopen_span(self, scan: Scan, batch: Batch) -> None:
-        known = self._db.row(
-            "SELECT unknown_lines, pending_lines FROM spans "
-            "WHERE scan_id = ? AND start = ? AND state = 'pending'",
-            (scan.id, batch.start),
-        )
-        if known:
-            lines = to_ranges(sorted(_lines(known[0]) | _lines(known[1])))
-            self._db.change(
-                "UPDATE spans SET state = 'unknown', unknown = unknown + pending, pending = 0, "
-                "unknown_lines = ?, pending_lines = NULL, changed_at = ? "
-                "WHERE scan_id = ? AND start = ?",
-                (lines, now(), scan.id, batch.start),
-            )
-
-    def _note_met(self, scan: Scan, batch: Batch, selection: Selection) -> None:
-        """Keep the keys of records that were already sent, as long as they are few."""
-        if not selection.left_out:
-            return
-        (kept,) = self._db.row(
-            "SELECT coalesce(sum(length(keys)), 0) / 8 FROM met WHERE scan_id = ?", (scan.id,)
-        )
-        if kept + selection.left_out <= MOST_MET:
-            known = batch.keyed.pick(sorted({*selection.already_sent, *selection.changed}))
-            self._db.change(
-                "INSERT INTO met VALUES (?, ?, ?, ?, ?)", (scan.id, batch.start, *known.to_bytes())
-            )
 
     def _settle_contents(self, scan: Scan, settlement: Settlement) -> None:
         batch, receipt = settlement.batch, settlement.receipt
@@ -479,12 +351,6 @@ class Ledger:
             keyed.pick([index for index in sent if lines[index] in unknown]),
         )
 
-    def _note_rejects_file(self, path: Path, length: int) -> None:
-        self._db.change(
-            "INSERT OR REPLACE INTO rejects_files VALUES (?, ?, ?)",
-            (stored_path(path), length, self._run_id),
-        )
-
 
 def _sent_indices(batch: Batch, selection: Selection) -> Sequence[int]:
     if selection.fresh is None:
@@ -497,22 +363,3 @@ def _sent(batch: Batch, selection: Selection) -> Keyed:
     if selection.fresh is None:
         return batch.keyed
     return batch.keyed.pick(_sent_indices(batch, selection))
-
-
-def _span(row: Sequence[Any]) -> LedgerSpan:
-    start, end, first_line, checksum, line_count, state, unknown, pending = row
-    everything = state == "unknown" and unknown is None
-    leftover = Leftover(_lines(unknown), _lines(pending), everything)
-    return LedgerSpan(start, end, first_line, checksum, line_count, state, leftover)
-
-
-def _lines(text: str | None) -> frozenset[int]:
-    return frozenset(from_ranges(text)) if text else frozenset()
-
-
-def _reasons_text(reasons: Iterable[Reason]) -> str:
-    return encode([[reason.about, reason.problem, reason.shown] for reason in reasons]).decode()
-
-
-def _reasons(text: str) -> tuple[Reason, ...]:
-    return tuple(Reason(*parts) for parts in decode(text))

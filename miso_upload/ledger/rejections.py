@@ -1,0 +1,81 @@
+"""Rejected rows as a ledger keeps them, and how long the files with their text are."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from miso_upload.encoding import decode, encode
+from miso_upload.ledger.scans import stored_path
+from miso_upload.records import Reason, Rejection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from miso_upload.ledger.database import Database
+
+
+class Rejections:
+    """The rejections of all scans. Changes are made within the caller's transaction."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def add(self, scan_id: int, start: int, rejections: Iterable[Rejection]) -> None:
+        """Note rejections in the span that begins at `start`."""
+        self._db.change_many(
+            "INSERT INTO rejections VALUES (?, ?, ?, ?, ?)",
+            [
+                (scan_id, start, found.line, found.by, _reasons_text(found.reasons))
+                for found in rejections
+            ],
+        )
+
+    def lines(self, scan_id: int, start: int) -> set[int]:
+        """Return the lines that were rejected in a span."""
+        return {
+            line
+            for (line,) in self._db.rows(
+                "SELECT line FROM rejections WHERE scan_id = ? AND start = ?", (scan_id, start)
+            )
+        }
+
+    def of(self, scan_id: int) -> Iterator[Rejection]:
+        """Yield the rejections of a scan by line, without their rows."""
+        for line, by, reasons in self._db.each(
+            "SELECT line, by, reasons FROM rejections WHERE scan_id = ? ORDER BY start, line",
+            (scan_id,),
+        ):
+            yield Rejection(line, _reasons(reasons), None, by=by)
+
+    def length_of_file(self, path: Path) -> int | None:
+        """Return how many bytes of a rejects file are to stay; None if it is not known here."""
+        row = self._db.row(
+            "SELECT length, ended_at FROM rejects_files LEFT JOIN runs ON id = run_id "
+            "WHERE path = ?",
+            (stored_path(path),),
+        )
+        if row is None:
+            return None
+        length, ended_at = row
+        return int(length) if ended_at is None else sys.maxsize
+
+    def note_file(self, path: Path, length: int, run_id: int) -> None:
+        """Note how long a rejects file is."""
+        self._db.change(
+            "INSERT OR REPLACE INTO rejects_files VALUES (?, ?, ?)",
+            (stored_path(path), length, run_id),
+        )
+
+    def forget_file(self, path: Path) -> None:
+        """Forget a rejects file."""
+        self._db.change("DELETE FROM rejects_files WHERE path = ?", (stored_path(path),))
+
+
+def _reasons_text(reasons: Iterable[Reason]) -> str:
+    return encode([[reason.about, reason.problem, reason.shown] for reason in reasons]).decode()
+
+
+def _reasons(text: str) -> tuple[Reason, ...]:
+    return tuple(Reason(*parts) for parts in decode(text))
