@@ -61,6 +61,7 @@ RANKS = (
         "stopwatch",
         "sitemap",
         "bots",
+        "modes",
     },
     {
         "targets",
@@ -75,7 +76,16 @@ RANKS = (
         "content_secret",
         "authorities",
     },
-    {"timestamps", "identity", "outcomes", "document_check", "listener", "user_code"},
+    {
+        "timestamps",
+        "identity",
+        "outcomes",
+        "document_check",
+        "listener",
+        "user_code",
+        "report_text",
+        "report_json",
+    },
     {"schema", "canonical"},
     {"canonical_times", "regular_values"},
     {"formats", "validation", "advice", "canonical_lines"},
@@ -99,9 +109,10 @@ RANKS = (
         "workers",
         "inference",
     },
-    {"sandbox", "pipeline", "recipe", "preview", "state", "file_roles"},
+    {"next_steps", "sandbox", "pipeline", "recipe", "preview", "state", "file_roles"},
     {"assembly", "archive"},
     {"inspection"},
+    {"forgetting"},
     {"cli"},
 )
 
