@@ -171,7 +171,8 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("--workers: must be auto, 0 or more")
     if settings.concurrency < 1:
         raise ConfigurationError("--concurrency: must be 1 or more")
-    if not (settings.dry_run or settings.sandbox or settings.api_key):
+    named = settings.remember and settings.target
+    if not (settings.dry_run or settings.sandbox or named or settings.api_key):
         raise ConfigurationError(
             "no API key: set MISO_API_KEY, or name a file with --api-key-file; "
             "--dry-run and --sandbox need none"
