@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from miso_upload import __version__
+from miso_upload import __version__, modes
 from miso_upload.content_secret import FILE_NAME, SECRET_BYTES
 from miso_upload.delivery import (
     UNPROVEN,
@@ -29,19 +29,13 @@ from miso_upload.delivery import (
     Target,
     Throttle,
 )
-from miso_upload.errors import (
-    AccountingError,
-    ConfigurationError,
-    InterruptedRunError,
-    KeyRefusedError,
-)
+from miso_upload.errors import ConfigurationError, InterruptedRunError
 from miso_upload.file_roles import FileUse, files_of, own_files_of, refuse_shared_files
 from miso_upload.ledger import Ledger
 from miso_upload.listener import Listener
+from miso_upload.next_steps import conclude
 from miso_upload.opening import open_inputs
-from miso_upload.overlaps import shared_records
 from miso_upload.pipeline import Pipeline, PipelineOptions
-from miso_upload.quoting import counted
 from miso_upload.recipe import Recipe
 from miso_upload.rejects import RejectsFile, rejects_path
 from miso_upload.report import Summary
@@ -151,7 +145,7 @@ def upload(
         summary.arrived = arrived() if arrived else None
         of_rows = bool(summary.findings.types or summary.reasons)
         summary.advice += recipe.advice(summary.findings, of_rows=of_rows)
-        _conclude(settings, summary)
+        conclude(settings, summary)
         ledger.end_run(summary.exit_code)
         if settings.report is not None:
             write_report(settings.report, summary)
@@ -176,8 +170,7 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError(f"--chunk-size: must be from 1 to {MOST_ROWS:,}")
     if not 0 <= settings.max_reject_rate <= 1:
         raise ConfigurationError("--max-reject-rate: must be from 0 to 1, as in 0.1 for 10%")
-    modes = (settings.dry_run, settings.server_dry_run, settings.sandbox, settings.remember)
-    if sum(modes) > 1:
+    if sum((settings.dry_run, settings.server_dry_run, settings.sandbox)) > 1:
         raise ConfigurationError(
             "--dry-run, --server-dry-run and --sandbox exclude each other; choose one"
         )
@@ -185,7 +178,8 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("--workers: must be auto, 0 or more")
     if settings.concurrency < 1:
         raise ConfigurationError("--concurrency: must be 1 or more")
-    if not (settings.dry_run or settings.sandbox or settings.api_key):
+    named = settings.remember and settings.target
+    if not (settings.dry_run or settings.sandbox or named or settings.api_key):
         raise ConfigurationError(
             "no API key: set MISO_API_KEY, or name a file with --api-key-file; "
             "--dry-run and --sandbox need none"
@@ -279,10 +273,10 @@ def _check_statuses(settings: Settings) -> None:
 
 
 def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Delivers:
-    if settings.remember:
-        return Remembering()
     if settings.dry_run:
         return Rehearsal(settings.max_chunk_bytes)
+    if settings.remember:
+        return Remembering()
     target = Target(
         settings.server,
         settings.api_key,
@@ -356,19 +350,19 @@ def _pipeline_options(settings: Settings) -> PipelineOptions:
         abandon_unknown=settings.on_unknown == "skip",
         resume=ResumeOptions(
             restart=settings.restart,
-            changed_mapping=settings.changed_mapping,
+            changed_mapping="send" if settings.remember else settings.changed_mapping,
             hold_unknown=settings.on_unknown == "hold",
             remember=settings.remember,
             send_changed=settings.changed == "send",
             send_already_sent=settings.already_sent == "send",
         ),
         selecting=SelectingOptions(
-            send_already_sent=settings.already_sent == "send",
-            send_changed=settings.changed == "send",
+            send_already_sent=settings.already_sent == "send" and not settings.remember,
+            send_changed=settings.changed == "send" or settings.remember,
             hold_unknown=settings.on_unknown == "hold",
         ),
         forecasts=settings.dry_run,
-        remembers=settings.remember,
+        remembers=settings.remember and not settings.dry_run,
         after_signal=_AFTER_SIGNAL if settings.lasting else "",
     )
 
@@ -386,39 +380,9 @@ def _with_sandbox(
 
 def _mode(settings: Settings) -> str:
     if settings.dry_run:
-        return "dry-run"
+        return modes.REMEMBER_DRY_RUN if settings.remember else modes.DRY_RUN
     if settings.server_dry_run:
-        return "server-dry-run"
+        return modes.SERVER_DRY_RUN
     if settings.remember:
-        return "remember"
-    return "sandbox" if settings.sandbox else "upload"
-
-
-def _conclude(settings: Settings, summary: Summary) -> None:
-    """Say what the user may want to do next, and see that the numbers add up."""
-    again = "run the same command again"
-    if isinstance(summary.stopped_by, KeyRefusedError):
-        again = "run the command again with another key"
-    if not summary.balanced and summary.stopped_by is None:
-        summary.stopped_by = AccountingError(
-            "rows read and rows accounted for differ; please report this with the --report file"
-        )
-    if summary.totals.pending and settings.lasting:
-        waiting = counted(summary.totals.pending, "row waits", "rows wait")
-        summary.advice.append(f"{waiting} to be sent: {again}")
-    if settings.already_sent == "leave-out":
-        summary.advice += shared_records(summary.sources)
-    summary.advice += [
-        f"{source.name}: {source.waiting.as_text()}" for source in summary.sources if source.waiting
-    ]
-    held = sum(source.open_unknown for source in summary.sources)
-    if held and settings.on_unknown == "hold":
-        summary.advice.append(
-            f"{counted(held, 'record is', 'records are')} held, because nobody knows whether Miso "
-            "has them: --on-unknown resend sends them again, --on-unknown skip gives them up"
-        )
-        summary.advice += summary.outcomes.advice(settings.not_stored)
-    now = summary.totals - summary.before
-    files = any(source.rejects_file for source in summary.sources)
-    if now.rejected and settings.lasting and not files:
-        summary.advice.append("'miso-upload rejects FILE' prints the rejected rows")
+        return modes.REMEMBER
+    return modes.SANDBOX if settings.sandbox else modes.UPLOAD

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.encoding import readable
 from miso_upload.errors import LedgerError, SourceError
+from miso_upload.hashing import checksum
 from miso_upload.ledger import Ledger
+from miso_upload.ledger.migration import old_digest
 from miso_upload.locking import Locked
-from miso_upload.quoting import one_line
+from miso_upload.quoting import counted, one_line
 from miso_upload.records import Rejection
 from miso_upload.rejects import rejection_line
 from miso_upload.sources import Source, is_remote, shown_name
+from miso_upload.sources.names import STDIN
 from miso_upload.state import ledger_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator
 
     from miso_upload.accounting import Totals
     from miso_upload.ledger import LedgerSpan, Scan
@@ -27,7 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is known of one source at one target."""
+    """What is known of one source at one target.
+
+    Attributes:
+        accepted_at_target: How many rows Miso has accepted at the target, from all sources.
+    """
 
     name: str
     server: str
@@ -35,6 +42,7 @@ class Status:
     last_read: str
     totals: Totals
     accepted_before_restart: int
+    accepted_at_target: int
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
@@ -42,11 +50,27 @@ class Status:
         return told
 
 
-def statuses(state_dir: Path, names: Iterable[str], options: ReadingOptions) -> list[Status]:
-    """Return what is known of the sources called or beginning like `names`; of all if none.
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """What is known of one target.
+
+    Attributes:
+        accepted: How many rows Miso has accepted there, from all sources.
+        sources: Those that were asked for.
+    """
+
+    server: str
+    target: str
+    accepted: int
+    sources: tuple[Status, ...]
+
+
+def statuses(state_dir: Path, names: Iterable[str], options: ReadingOptions) -> list[TargetStatus]:
+    """Return what each target knows of the sources at or called `names`; of all if none.
 
     Raises:
         SourceError: A name is neither a file nor known, or that of a directory.
+        LockedError: A run is at work on a ledger of version 0.1.
     """
     names = list(names)
     for name in names:
@@ -54,28 +78,36 @@ def statuses(state_dir: Path, names: Iterable[str], options: ReadingOptions) -> 
             raise SourceError(
                 f"{name}: is a directory; name files, or none to see all that was uploaded"
             )
-    found: list[Status] = []
+    found: list[TargetStatus] = []
     missing = dict.fromkeys(map(shown_name, names))
     for path in ledger_paths(state_dir):
         with closing(opened(path)) as ledger:
-            about = ledger.about()
             scans = ledger.scans.all() if not names else matching(ledger, names, options)
-            found += [_status(ledger, scan, about) for scan in scans]
+            if scans or not names:
+                found.append(_target_status(ledger, scans))
         for scan in scans:
             missing.pop(scan.name, None)
-    _check_missing(names, missing, found)
+    _check_missing(names, missing, [source for each in found for source in each.sources])
     return found
 
 
-def _status(ledger: Ledger, scan: Scan, about: Mapping[str, str]) -> Status:
-    return Status(
-        scan.name,
-        about.get("server", "?"),
-        about.get("target", "?"),
-        scan.seen_at.isoformat(timespec="seconds"),
-        ledger.totals(scan),
-        scan.superseded,
+def _target_status(ledger: Ledger, scans: Iterable[Scan]) -> TargetStatus:
+    about = ledger.about()
+    server, target = about.get("server", "?"), about.get("target", "?")
+    accepted = ledger.accepted_total()
+    sources = tuple(
+        Status(
+            scan.name,
+            server,
+            target,
+            scan.seen_at.isoformat(timespec="seconds"),
+            ledger.totals(scan),
+            scan.superseded,
+            accepted,
+        )
+        for scan in scans
     )
+    return TargetStatus(server, target, accepted, sources)
 
 
 def _check_missing(
@@ -95,21 +127,29 @@ def _check_missing(
             )
 
 
-def status_text(found: Iterable[Status]) -> str:
+def status_text(found: Iterable[TargetStatus]) -> str:
     """Return statuses for people."""
-    lines = []
-    for each in found:
-        totals = each.totals
-        lines.append(f"{each.name}  ->  {each.server} ({each.target})")
-        lines.append(f"  {totals.as_sentence()}")
-        if totals.duplicates:
-            lines.append(f"  {totals.duplicates:,} of the accepted may be there more than once")
-        if each.accepted_before_restart:
-            lines.append(f"  {each.accepted_before_restart:,} more were accepted before --restart")
-        lines.append(f"  last read {each.last_read}")
+    lines = [line for each in found for line in _target_lines(each)]
     return (
         "\n".join(map(one_line, lines)) + "\n" if lines else "nothing was uploaded from here yet\n"
     )
+
+
+def _target_lines(found: TargetStatus) -> Iterator[str]:
+    for each in found.sources:
+        totals = each.totals
+        yield f"{each.name}  ->  {each.server} ({each.target})"
+        yield f"  {totals.as_sentence()}"
+        if totals.changed:
+            yield f"  {totals.changed:,} of the already sent have changed since they were sent"
+        if totals.duplicates:
+            yield f"  {totals.duplicates:,} of the accepted may be there more than once"
+        if each.accepted_before_restart:
+            yield f"  {each.accepted_before_restart:,} more were accepted before --restart"
+        yield f"  last read {each.last_read}"
+    if found.accepted or found.sources:
+        accepted = counted(found.accepted, "row")
+        yield f"Miso has accepted {accepted} in all at {found.server} ({found.target})"
 
 
 def rejections_again(state_dir: Path, name: str, options: ReadingOptions) -> Iterator[bytes]:
@@ -188,16 +228,21 @@ def matching(ledger: Ledger, names: Iterable[str], options: ReadingOptions) -> l
 
 
 def _by_content(ledger: Ledger, name: str, options: ReadingOptions) -> list[Scan]:
+    if name == STDIN or (not is_remote(name) and Path(name).is_fifo()):
+        return []  # what can be read only once is not read for this
     try:
         with Source(name, options) as source:
-            identity = source.identity
-            here = ledger.scans.of_key(identity.key)
-            if here:
-                return here
-            return [
+            here = ledger.scans.of_key(source.identity.key)
+            return here or [
                 scan
-                for scan in ledger.scans.candidates(identity, source.name, source.beginning)
-                if source.can_reopen and source.has(ledger.spans(scan))
+                for scan in ledger.scans.candidates(source.identity, source.name, source.beginning)
+                if source.can_reopen and _is_of(scan, source, ledger)
             ]
     except SourceError:
         return []
+
+
+def _is_of(scan: Scan, source: Source, ledger: Ledger) -> bool:
+    """Return whether a source has all that a scan has read."""
+    spans = ledger.spans(scan)
+    return bool(spans) and source.has(spans, old_digest if scan.keyless else checksum)

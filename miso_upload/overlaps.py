@@ -44,6 +44,6 @@ def _sentence(one: SourceSummary, other: SourceSummary, shared: int) -> str:
     line = one.first_already_sent[other.name]
     return (
         f"{one.name} and {other.name} have {counted(shared, 'record')} in common (e.g. "
-        f"{one.name}:{line}), sent once. If they are logs of different servers or shards, upload "
-        "each with a --series NAME of its own, and both copies are sent"
+        f"{one.name}:{line}), of which one copy is sent. If they are logs of different servers or "
+        "shards, upload each with a --series NAME of its own; then both copies are sent"
     )

@@ -1,4 +1,4 @@
-"""What a run came to: the summary as a value, as text for people and as JSON for machines."""
+"""What a run came to, as a value; `report_text` and `report_json` render it."""
 
 from __future__ import annotations
 
@@ -7,29 +7,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.accounting import Totals
-from miso_upload.encoding import readable
 from miso_upload.errors import KeyRefusedError
+from miso_upload.modes import FORECASTS
 from miso_upload.outcomes import UnknownOutcomes
-from miso_upload.quoting import counted, one_line, printable, without_addresses
+from miso_upload.quoting import counted, printable, without_addresses
 from miso_upload.records import MOST_NAMES, Findings, Tally
+from miso_upload.report_json import json_of
+from miso_upload.report_text import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from datetime import datetime
 
     from miso_upload.errors import MisoUploadError
     from miso_upload.records import Batch, Rejection, Selection
     from miso_upload.sources import WaitingRow
 
-REPORT_VERSION = 1
 READING, TRANSFORMING, WAITING, NOTING = "reading", "transforming", "waiting for Miso", "ledger"
 """What a run spends its time on."""
-_MOST_LISTED = 10
-_MOST_ORIGINS = 3
-_MOST_PAGES = 100
-_INDENT = "  "
-_ENOUGH_RECORDS = 100
-_NEARLY_ALL = 0.9
 _LONG = 10.0
 """Seconds from which on a person may want to know what they went into."""
 _ACTIVITIES = {
@@ -51,6 +46,7 @@ class SourceSummary:
         superseded: Rows that Miso had accepted before `--restart`.
         already_sent_from: How many of this run's already sent records each other source has.
         first_already_sent: The line of the first of them.
+        open_unknown: How many of its records have an unknown outcome and are not given up.
         rejects_file: Where its rejected rows are.
         waiting: Its last row, if it is not read yet because its end is not there.
     """
@@ -80,7 +76,7 @@ class Summary:
     """What a run came to.
 
     Attributes:
-        mode: `upload`, `dry-run`, `server-dry-run` or `sandbox`.
+        mode: The kind of run; see `modes`.
         host: Where records went; None in a dry run.
         sources: Each input, in order.
         findings: What the records were, in this run.
@@ -138,7 +134,18 @@ class Summary:
         return all(source.totals.balanced for source in self.sources)
 
     @property
-    def _seconds_per_request(self) -> float | None:
+    def is_forecast(self) -> bool:
+        """Whether nothing was sent or noted, and the counts say what would be."""
+        return self.mode in FORECASTS
+
+    @property
+    def unsettled(self) -> int:
+        """Return how many rows a later run may send: pending ones, and those that are held."""
+        return self.totals.pending + sum(source.open_unknown for source in self.sources)
+
+    @property
+    def seconds_per_request(self) -> float | None:
+        """Return how long an answer took on average; None if nothing was sent."""
         return round(self.seconds_of_requests / self.requests, 3) if self.requests else None
 
     @property
@@ -164,7 +171,7 @@ class Summary:
 
     def _waiting(self) -> str:
         """Return how Miso answered, after "waiting for Miso, "."""
-        average = self._seconds_per_request
+        average = self.seconds_per_request
         if average is None:
             return "which has not answered any request"
         if self.totals.accepted <= self.before.accepted:
@@ -175,7 +182,7 @@ class Summary:
         )
 
     @property
-    def _was_turned_away(self) -> bool:
+    def was_turned_away(self) -> bool:
         """Whether the key was refused before anything was accepted: there is no more to tell."""
         refused = isinstance(self.stopped_by, KeyRefusedError)
         return refused and self.totals.accepted == self.before.accepted
@@ -187,11 +194,11 @@ class Summary:
             return self.stopped_by.exit_code
         if self.problems:
             return max(problem.exit_code for problem in self.problems)
-        if self.totals.pending and self.mode != "dry-run":
+        if self.totals.pending and not self.is_forecast:
             return 3
         now = self.totals - self.before
-        unsettled = any(source.open_unknown for source in self.sources) or now.unknown > 0
-        return 1 if now.rejected or unsettled or not self.balanced else 0
+        unknown = any(source.open_unknown for source in self.sources) or now.unknown > 0
+        return 1 if now.rejected or unknown or not self.balanced else 0
 
     def reject(self, rejections: Iterable[Rejection], place: str) -> None:
         """Count rejections by their reasons."""
@@ -214,254 +221,10 @@ class Summary:
         """Return the reasons with their tallies, the most frequent first."""
         return sorted(self.reasons.items(), key=lambda item: -item[1].count)
 
-    # -- for machines ------------------------------------------------------------------------------
-
     def as_json(self) -> dict[str, Any]:
         """Return the report in the shape that `docs/report.md` describes."""
-        found = self.findings
-        report: dict[str, Any] = {
-            "report_version": REPORT_VERSION,
-            "mode": self.mode,
-            "host": self.host,
-            "started_at": self.started_at.isoformat(timespec="seconds"),
-            "seconds": round(self.seconds, 3),
-            "seconds_by_activity": {
-                name: round(seconds, 3) for name, seconds in self.seconds_by_activity.items()
-            },
-            "seconds_per_request": self._seconds_per_request,
-            "workers": self.workers,
-            "bottleneck": self.bottleneck,
-            "exit_code": self.exit_code,
-            "stopped_by": str(self.stopped_by) if self.stopped_by else None,
-            "problems": [str(problem) for problem in self.problems],
-            "balanced": self.balanced,
-            "totals": _totals(self.totals),
-            "this_run": _totals(self.totals - self.before),
-            "accepted_at_target": self.accepted_at_target,
-            "sources": [
-                {
-                    "name": source.name,
-                    "totals": _totals(source.totals),
-                    "this_run": _totals(source.totals - source.before),
-                    "accepted_before_restart": source.superseded,
-                    "already_sent_from": dict(source.already_sent_from.most_common()),
-                    "rejects_file": source.rejects_file,
-                    "waiting": source.waiting and source.waiting.as_json(),
-                }
-                for source in self.sources
-            ],
-            **self.outcomes.as_json(),
-            "requests": self.requests,
-            "bytes_sent": self.bytes_sent,
-            "reasons": [
-                {"reason": group, "rows": tally.count, "example": tally.example}
-                for group, tally in self.most_common_reasons()
-            ],
-            "types": dict(found.types.most_common()),
-            "ids": dict(found.ids),
-            "first_timestamp": found.first_timestamp and found.first_timestamp.isoformat(),
-            "last_timestamp": found.last_timestamp and found.last_timestamp.isoformat(),
-            "warnings": [
-                {"warning": text, "rows": tally.count, "line": tally.line, "example": tally.example}
-                for text, tally in found.warnings.items()
-            ],
-            "skipped": dict(found.skipped.most_common()),
-            "pages_without_route": [
-                {"path": printable(shape.path), "visits": shape.visits}
-                for shape in found.unrouted.shapes()[:_MOST_PAGES]
-            ],
-            "columns_left_out": dict(self.columns_left_out().most_common()),
-            "attributes_left_out": [
-                {"attribute": attribute, "type": name, "rows": count}
-                for (attribute, name), count in found.not_of_type.most_common()
-            ],
-            "sandbox": self.arrived,
-        }
-        said: dict[str, Any] = readable(report)
-        return said
-
-    # -- for people --------------------------------------------------------------------------------
+        return json_of(self)
 
     def as_text(self) -> str:
         """Return the summary in words."""
-        return "\n".join(map(_on_one_line, self._paragraphs())).rstrip() + "\n"
-
-    def _paragraphs(self) -> Iterator[str]:
-        yield from self._equation()
-        yield from self._rejected()
-        if not self._was_turned_away:
-            yield from self._records()
-            yield from self._odd()
-        yield from self._arrived()
-        yield from self._next_steps()
-
-    def _equation(self) -> Iterator[str]:
-        now = self.totals - self.before
-        if self.mode == "dry-run":
-            totals = self.totals
-            known = f"{totals.already_sent:,} already sent + " if totals.already_sent else ""
-            yield (
-                f"{counted(totals.rows, 'row')} read = {totals.pending:,} valid + {known}"
-                f"{totals.rejected:,} rejected + {totals.skipped:,} skipped"
-            )
-            yield from self._origins()
-            yield (
-                f"{_INDENT}would send {counted(self.requests, 'chunk')}, {self.bytes_sent:,} "
-                "bytes; nothing was sent"
-            )
-            return
-        yield self.totals.as_sentence() + ("" if self.balanced else "   DOES NOT ADD UP")
-        yield from self._origins()
-        if self.mode == "remember":
-            yield f"{_INDENT}{now.already_sent:,} are noted as sent; nothing was sent"
-            return
-        waiting = self.totals.pending + self.totals.unknown
-        nothing_sent = not (now.accepted or now.rejected or now.skipped)
-        if now.rows and nothing_sent and not waiting:
-            yield f"{_INDENT}nothing new: Miso has all of them already"
-            return
-        if self.before.rows and self.totals == self.before and not waiting:
-            yield f"{_INDENT}nothing new: all of them were settled by earlier runs"
-            if self.before.rejected:
-                yield (
-                    f"{_INDENT}{counted(self.before.rejected, 'row was', 'rows were')} rejected by "
-                    "earlier runs; 'miso-upload rejects FILE' prints them"
-                )
-            return
-        if self.before.rows:
-            rejected = f", which rejected {self.before.rejected:,}" if self.before.rejected else ""
-            earlier = counted(self.before.rows, "row was", "rows were")
-            yield (
-                f"{_INDENT}of these, {earlier} read by earlier runs"
-                f"{rejected}; this run read {now.rows:,} and Miso accepted {now.accepted:,}"
-            )
-        if self.totals.duplicates:
-            yield (
-                f"{_INDENT}{self.totals.duplicates:,} of the accepted may be there more than once: "
-                "they were sent again because nobody knew what became of them"
-            )
-        yield from (_INDENT + sentence for sentence in self.outcomes.sentences())
-        yield (
-            f"{_INDENT}{counted(self.requests, 'request')}, {self.bytes_sent:,} bytes, "
-            f"{self.seconds:,.1f} s" + (f", to {self.host}" if self.host else "")
-        )
-        if self.bottleneck:
-            yield f"{_INDENT}{self.bottleneck}"
-        if self.mode == "server-dry-run":
-            yield f"{_INDENT}a dry run: Miso validated the records and stored none"
-
-    def _origins(self) -> Iterator[str]:
-        """Yield which sources Miso has the records from that were not sent again."""
-        for source in self.sources:
-            found = source.already_sent_from.most_common()
-            for name, count in found[:_MOST_ORIGINS]:
-                whence = "an earlier version of it" if name == source.name else name
-                yield f"{_INDENT}{count:,} of {source.name} were already sent from {whence}"
-            rest = sum(count for _, count in found[_MOST_ORIGINS:])
-            if rest:
-                yield (
-                    f"{_INDENT}{rest:,} of {source.name} were already sent from "
-                    f"{len(found) - _MOST_ORIGINS} other sources"
-                )
-        changed = (self.totals - self.before).changed
-        if changed:
-            yield (
-                f"{_INDENT}{changed:,} of the already sent have changed since they were sent; "
-                "Miso has the old version, and --changed send sends the new one too"
-            )
-
-    def _rejected(self) -> Iterator[str]:
-        listed = self.most_common_reasons()
-        if not listed:
-            return
-        yield "\nRejected:"
-        for group, tally in listed[:_MOST_LISTED]:
-            yield f"{_INDENT}{tally.count:>9,}  {printable(group)}"
-            yield f"{_INDENT}{'':>9}  e.g. {tally.example}"
-        if len(listed) > _MOST_LISTED:
-            yield f"{_INDENT}{'':>9}  and {len(listed) - _MOST_LISTED} other reasons"
-
-    def _records(self) -> Iterator[str]:
-        found = self.findings
-        if not found.types:
-            return
-        yield "\nRecords by type:"
-        by_group: dict[str, Counter[str]] = {}
-        for name, count in found.types.most_common():
-            by_group.setdefault(self.groups.get(name, ""), Counter())[name] = count
-        for group, types in by_group.items():
-            listed = ", ".join(f"{name} {count:,}" for name, count in types.items())
-            yield f"{_INDENT}{group + ': ' if group else ''}{listed}"
-        if found.first_timestamp and found.last_timestamp:
-            yield f"From {_time(found.first_timestamp)} to {_time(found.last_timestamp)}"
-        derived = found.ids["anonymous_id derived"]
-        given = found.ids["anonymous_id"] - derived
-        yield (
-            f"With user_id: {found.ids['user_id']:,}; anonymous_id given: {given:,}, derived: "
-            f"{derived:,}; neither: {found.ids['neither']:,}"
-        )
-
-    def _odd(self) -> Iterator[str]:
-        found = self.findings
-        if found.warnings:
-            yield "\nWarnings:"
-            for text, tally in list(found.warnings.items())[:_MOST_LISTED]:
-                yield f"{_INDENT}{tally.count:>9,}  {printable(text)}"
-                place = f"{tally.place}{tally.line}"
-                yield f"{_INDENT}{'':>9}  e.g. {place}: {printable(tally.example)}"
-        if found.skipped:
-            yield "\nSkipped:"
-        for name, count in found.skipped.most_common(_MOST_LISTED):
-            yield f"{_INDENT}{count:>9,}  {printable(name)}"
-        columns = self.columns_left_out()
-        if columns or found.not_of_type:
-            yield "\nLeft out:"
-        for column, count in columns.most_common(_MOST_LISTED):
-            yield f"{_INDENT}{count:>9,}  column '{printable(column)}', which became nothing"
-        if len(columns) > _MOST_LISTED:
-            yield f"{_INDENT}{'':>9}  and {len(columns) - _MOST_LISTED} other columns"
-        for (attribute, name), count in found.not_of_type.most_common(_MOST_LISTED):
-            yield f"{_INDENT}{count:>9,}  {attribute}, which {name} does not have"
-
-    def _arrived(self) -> Iterator[str]:
-        if self.arrived is None:
-            return
-        yield (
-            f"\nArrived in the sandbox: {counted(self.arrived['records'], 'record')} in "
-            f"{counted(self.arrived['accepted_requests'], 'request')}"
-        )
-        types = ", ".join(f"{name} {count:,}" for name, count in self.arrived["types"].items())
-        yield f"{_INDENT}{types}"
-
-    def _next_steps(self) -> Iterator[str]:
-        files = [source.rejects_file for source in self.sources if source.rejects_file]
-        if files:
-            yield f"\nRejected rows are in {', '.join(dict.fromkeys(files))}"
-        yield from self._shared_warnings()
-        yield from self.advice
-
-    def _shared_warnings(self) -> Iterator[str]:
-        """Yield what is odd about so many records that it is hardly meant."""
-        records = self.findings.types.total()
-        if records < _ENOUGH_RECORDS or self._was_turned_away:
-            return
-        for text, tally in self.findings.warnings.items():
-            if tally.count >= _NEARLY_ALL * records:
-                yield (
-                    f"\nOf {records:,} records, {tally.count:,} share a warning: "
-                    f"{printable(text)}. Is that meant?"
-                )
-
-
-def _on_one_line(paragraph: str) -> str:
-    """Return a line, and the empty one before it if there is one, with names of files harmless."""
-    before = "\n" if paragraph.startswith("\n") else ""
-    return before + one_line(paragraph.removeprefix(before))
-
-
-def _totals(totals: Totals) -> dict[str, int]:
-    return {name: getattr(totals, name) for name in Totals.names()}
-
-
-def _time(time: datetime) -> str:
-    return time.isoformat(timespec="seconds").replace("+00:00", "Z")
+        return text_of(self)

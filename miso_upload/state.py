@@ -92,6 +92,19 @@ def open_target(
     return _open(settings, answered, stack)
 
 
+def shown_target(settings: Settings) -> str:
+    """Return what the target is called that a run would use, with its server.
+
+    Raises:
+        ConfigurationError: The options contradict each other.
+        TargetError: The key is not one of the target's.
+        LedgerError: A ledger cannot be read.
+    """
+    wanted = _wanted(settings)
+    choice = choose_target(wanted, known_targets(settings.state_dir))
+    return f"{choice.name} at {shown_server(wanted.server)}"
+
+
 def existing_ledger(settings: Settings) -> Path | None:
     """Return the ledger of the target that the settings mean; None if there is none.
 
@@ -269,6 +282,8 @@ def _ledger_file(directory: Path, server: str, choice: Choice, stack: ExitStack)
 def _first(settings: Settings, wanted: Wanted, choice: Choice) -> str:
     server = shown_server(wanted.server)
     to = f"{choice.name} at {server}" if wanted.name else f"{server} with this key"
+    if settings.remember:
+        return "" if choice.known else f"No ledger of {to} exists yet; this run makes it."
     if choice.known is None:
         return f"First upload to {to}: no ledger exists yet in {settings.state_dir}."
     if not choice.known.sent:

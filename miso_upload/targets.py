@@ -210,6 +210,8 @@ def choose_target(wanted: Wanted, known: Sequence[KnownTarget]) -> Choice:
     if wanted.name is None:
         return _choose_by_key(wanted, here, owner)
     mine = next((each for each in here if each.name == wanted.name), None)
+    if not wanted.key:
+        return _choose_without_key(wanted, mine)
     if mine is not None:
         return _choose_known(wanted, mine, owner)
     return _choose_unknown(wanted, here, owner)
@@ -243,6 +245,16 @@ def _is_spare(target: KnownTarget) -> bool:
     Such is left by a first run with a key that Miso refused.
     """
     return not target.named and not target.sent
+
+
+def _choose_without_key(wanted: Wanted, mine: KnownTarget | None) -> Choice:
+    """Return a known target for a run that sends nothing, and so needs no key."""
+    if mine is None:
+        raise TargetError(
+            f"--target {wanted.name}: there is no such target at {shown_server(wanted.server)}. "
+            "'miso-upload status' lists the targets; a new one needs its API key (MISO_API_KEY)"
+        )
+    return Choice(mine.name, mine.keys, mine)
 
 
 def _choose_by_key(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +14,14 @@ from hypothesis import strategies as st
 from miso_upload import errors
 from miso_upload.accounting import Totals
 from miso_upload.encoding import encode_pretty
+from miso_upload.modes import (
+    DRY_RUN,
+    REMEMBER,
+    REMEMBER_DRY_RUN,
+    SANDBOX,
+    SERVER_DRY_RUN,
+    UPLOAD,
+)
 from miso_upload.records import Findings, Tally
 from miso_upload.report import (
     NOTING,
@@ -48,6 +57,8 @@ def stops(draw):
     kind = draw(st.sampled_from(ERRORS))
     if kind is errors.InterruptedRunError:
         return kind(draw(texts), signal_number=draw(st.sampled_from([2, 15, 1])))
+    if kind is errors.NewKeyError:
+        return kind(draw(texts), names=draw(st.lists(texts, max_size=2)))
     return kind(draw(texts))
 
 
@@ -74,14 +85,22 @@ findings = st.builds(
     last_timestamp=times,
 )
 sources = st.builds(
-    SourceSummary, texts, totals, totals, counts, counts, rejects_file=st.none() | texts
+    SourceSummary,
+    texts,
+    totals,
+    totals,
+    superseded=counts,
+    already_sent_from=counters(texts),
+    first_already_sent=st.dictionaries(texts, counts, max_size=3),
+    open_unknown=counts,
+    rejects_file=st.none() | texts,
 )
 arrived = st.fixed_dictionaries(
     {"records": counts, "accepted_requests": counts, "types": st.dictionaries(texts, counts)}
 )
 summaries = st.builds(
     Summary,
-    mode=st.sampled_from(["upload", "dry-run", "server-dry-run", "sandbox"]),
+    mode=st.sampled_from([UPLOAD, DRY_RUN, SERVER_DRY_RUN, SANDBOX, REMEMBER, REMEMBER_DRY_RUN]),
     host=st.none() | texts,
     started_at=st.just(NOW),
     sources=st.lists(sources, max_size=3),
@@ -101,6 +120,7 @@ summaries = st.builds(
     advice=st.lists(texts, max_size=2),
     arrived=st.none() | arrived,
     groups=st.dictionaries(texts, texts, max_size=2),
+    accepted_at_target=counts,
 )
 
 
@@ -143,3 +163,117 @@ def test_more_concurrency_is_not_suggested_where_nothing_was_accepted(requests, 
 
     assert said in text
     assert "--concurrency" not in text
+
+
+def told(mode=UPLOAD, before=None, whence=None, open_unknown=0, **counts):
+    """Return what is said, below the equation, of a run over one source."""
+    requests = counts.pop("requests", 0)
+    source = SourceSummary(
+        "h.jsonl",
+        Totals(**counts),
+        before or Totals(),
+        already_sent_from=Counter(whence or {}),
+        open_unknown=open_unknown,
+    )
+    summary = Summary(mode, "miso.test", NOW, sources=[source], requests=requests)
+    return summary.as_text().splitlines()[1:]
+
+
+SENT = "  0 requests, 0 bytes, 0.0 s, to miso.test"
+
+
+def test_rows_that_other_sources_sent_are_nothing_new():
+    lines = told(rows=5, already_sent=5, whence={"a.jsonl": 4, "h.jsonl": 1})
+
+    assert lines == [
+        "  h.jsonl: 4 records were already sent from a.jsonl",
+        "  h.jsonl: 1 record was already sent from an earlier version of it",
+        "  nothing new: Miso has all of them already",
+    ]
+
+
+def test_rejected_rows_beside_known_ones_are_not_at_miso():
+    lines = told(rows=5, already_sent=4, rejected=1)
+
+    assert lines == ["  nothing new: Miso has all valid records already"]
+
+
+def test_a_source_that_has_not_changed_is_settled():
+    known = Totals(rows=5, accepted=4, rejected=1)
+
+    assert told(before=known, rows=5, accepted=4, rejected=1) == [
+        "  nothing new: all of them were settled by earlier runs",
+        "  1 row was rejected by earlier runs; 'miso-upload rejects FILE' prints them",
+    ]
+
+
+def test_unknown_rows_that_were_given_up_are_settled():
+    known = Totals(rows=5, accepted=4, unknown=1)
+
+    assert told(before=known, rows=5, accepted=4, unknown=1) == [
+        "  nothing new: all of them were settled by earlier runs"
+    ]
+
+
+@pytest.mark.parametrize("left", [{"pending": 1}, {"unknown": 1, "open_unknown": 1}])
+def test_rows_that_are_left_are_not_settled(left):
+    known = Totals(rows=5, accepted=4, **{next(iter(left)): 1})
+
+    lines = told(before=known, rows=5, accepted=4, **left)
+
+    assert lines == [
+        "  of these, 5 rows were read by earlier runs; this run read 0 and Miso accepted 0", SENT,
+    ]  # fmt: skip
+
+
+def test_a_source_of_rejected_rows_only_is_no_news_of_miso():
+    assert told(rows=5, rejected=5) == [SENT]
+
+
+def test_a_few_new_rows_are_told_with_the_known_ones():
+    lines = told(rows=5, accepted=1, already_sent=4, whence={"a": 4}, requests=1)
+
+    assert lines == [
+        "  h.jsonl: 4 records were already sent from a",
+        "  1 request, 0 bytes, 0.0 s, to miso.test",
+    ]
+
+
+def test_many_origins_are_summed_up():
+    lines = told(rows=9, already_sent=9, whence={"a": 4, "b": 2, "c": 1, "d": 1, "e": 1})
+
+    assert lines[3] == "  h.jsonl: 2 records were already sent from 2 other sources"
+
+
+def test_a_dry_run_tells_what_is_known_and_what_is_held():
+    text = Summary(
+        DRY_RUN, None, NOW, sources=[SourceSummary("a", Totals(9, already_sent=4, pending=3,
+        unknown=2))], requests=1, bytes_sent=7,
+    ).as_text()  # fmt: skip
+
+    assert text == (
+        "9 rows read = 3 valid + 4 already sent + 0 rejected + 0 skipped + 2 unknown\n"
+        "  would send 1 chunk, 7 bytes; nothing was sent\n"
+    )
+
+
+def test_a_dry_run_of_known_rows_would_send_nothing():
+    assert told(DRY_RUN, rows=5, already_sent=4, rejected=1) == [
+        "  nothing would be sent: Miso has all valid records already"
+    ]
+
+
+def test_records_that_are_noted_are_told_apart_from_known_ones():
+    assert told(REMEMBER, rows=5, already_sent=5, whence={"a": 4}) == [
+        "  h.jsonl: 4 records were already sent from a",
+        "  1 record was noted as sent; nothing was sent",
+    ]
+
+
+def test_all_that_a_target_has_is_told_where_it_is_more_than_the_inputs_have():
+    summary = Summary(UPLOAD, None, NOW, sources=[SourceSummary("a", Totals(1, 1))])
+
+    assert "in all" not in replace(summary, accepted_at_target=1).as_text()
+    assert "Miso has accepted 7 rows in all at this target" in (
+        replace(summary, accepted_at_target=7).as_text()
+    )

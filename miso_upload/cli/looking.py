@@ -65,7 +65,8 @@ def status_command(
 
     found = statuses(_state_dir(state_dir), files, _reading(options))
     if as_json:
-        say(encode_pretty([each.as_json() for each in found]).decode().rstrip())
+        sources = [source.as_json() for each in found for source in each.sources]
+        say(encode_pretty(sources).decode().rstrip())
     else:
         say(status_text(found).rstrip())
 

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from miso_upload.cli.asking import can_ask
 from miso_upload.cli.framework import CONTEXT, HeadedCommand, ask_at_terminal, say, say_error
 from miso_upload.cli.reading import reading_options
-from miso_upload.cli.upload import choose_listener, settings_from, state_option, upload_command
+from miso_upload.cli.upload import (
+    choose_listener,
+    conclude,
+    run_upload,
+    settings_from,
+    state_option,
+    upload_command,
+)
+from miso_upload.errors import ConfigurationError, NewKeyError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from miso_upload.forgetting import Found
+    from miso_upload.settings import Settings
 
 _NOT_FOR_REMEMBER = {
     "dry_run", "server_dry_run", "sandbox", "quiet", "json", "concurrency", "chunk_size",
@@ -21,46 +32,88 @@ _NOT_FOR_REMEMBER = {
     "max_attempts", "retry_for", "on_unknown", "not_stored", "auth", "allow_insecure_http",
     "already_sent", "changed", "changed_mapping", "restart", "report",
 }  # fmt: skip
-_NOBODY_TO_ASK = "There is no terminal to ask at. Add --yes if that is meant."
+_TAKEN_BACK = """\b
+Examples:
+  miso-upload remember history.jsonl -m shop.toml     show, ask, and note
+  miso-upload remember *.jsonl --target production    no key is needed for a known target
+  miso-upload forget history.jsonl                    take it back
+"""
 
 
 def _options_of_upload() -> list[click.Parameter]:
     return [each for each in upload_command.params if each.name not in _NOT_FOR_REMEMBER]
 
 
-@click.command("remember", cls=HeadedCommand, context_settings=CONTEXT, params=_options_of_upload())
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.command(
+    "remember",
+    cls=HeadedCommand,
+    context_settings=CONTEXT,
+    params=_options_of_upload(),
+    epilog=_TAKEN_BACK,
+)
+@click.option("--yes", is_flag=True, help="Note the records without asking first.")
 def remember_command(*, yes: bool, **options: Any) -> None:
     """Note the records of FILE as sent, without sending them.
 
-    For rows that another tool, another machine or an older version has sent: the rows are mapped
-    and validated as for an upload, and later uploads leave the records out as already sent.
-    'miso-upload forget FILE' takes it back.
+    Use it for rows that another tool, another machine or an older version has sent. The rows are
+    mapped and validated with the same options as for an upload. Later uploads leave their records
+    out as already sent. Rejected rows are not noted. 'miso-upload forget FILE' takes it back.
     """
-    from miso_upload import check, upload
-
-    preview = settings_from({**options, "dry_run": True, "sandbox": False})
-    summary = check(preview, choose_listener(quiet=True, as_json=False))
-    for problem in summary.problems:
-        say_error(str(problem))
-    say(summary.as_text().rstrip())
-    if not summary.totals.pending:
-        say("There is nothing to note.")
-        raise click.exceptions.Exit(summary.exit_code)
-    question = f"Note {summary.totals.pending:,} records as sent, without sending them?"
-    _confirm(question, yes=yes)
-    settings = settings_from({**options, "dry_run": False, "sandbox": False})
-    done = upload(replace(settings, remember=True), choose_listener(quiet=False, as_json=False))
-    say(done.as_text().rstrip())
+    settings = settings_from({**options, "remember": True, "dry_run": False, "sandbox": False})
+    target = _shown_target(settings)
+    if not yes:
+        _refuse_what_is_read_once(settings.inputs)
+        _ask_with_preview(settings, target)
+    done = run_upload(settings, choose_listener(quiet=False, as_json=False))
+    conclude(done)
     raise click.exceptions.Exit(done.exit_code)
+
+
+def _ask_with_preview(settings: Settings, target: str) -> None:
+    """Show what would be noted, and ask whether it is to be; end the program if it is not."""
+    preview = replace(settings, dry_run=True)
+    forecast = run_upload(preview, choose_listener(quiet=False, as_json=False))
+    conclude(forecast)
+    records = forecast.totals.pending
+    if forecast.stopped_by is not None or not records:
+        if forecast.stopped_by is None:
+            say("There is nothing to note.")
+        raise click.exceptions.Exit(forecast.exit_code)
+    what = f"{records:,} records" if records > 1 else "this record"
+    _confirm(f"Note {what} as sent to {target}, without sending anything?", nothing="noted")
+
+
+def _shown_target(settings: Settings) -> str:
+    """Return the target for messages; refuse a wrong one before anything is read.
+
+    Raises:
+        ConfigurationError: There is no such target, or the key is not one of its own.
+    """
+    from miso_upload.state import shown_target
+
+    try:
+        return shown_target(settings)
+    except NewKeyError:
+        if can_ask(settings.inputs):
+            return "the target that you name next"
+        raise
+
+
+def _refuse_what_is_read_once(inputs: tuple[str, ...]) -> None:
+    for name in inputs:
+        if name == "-" or Path(name).is_fifo():
+            raise ConfigurationError(
+                f"{name}: can be read only once, so it cannot be shown before it is noted. Nothing "
+                "was noted. Add --yes to note its records without being asked"
+            )
 
 
 @click.command("forget", cls=HeadedCommand, context_settings=CONTEXT)
 @click.argument("files", metavar="FILE...", nargs=-1, type=click.Path(), required=True)
 @reading_options
 @state_option
-@click.option("--target", metavar="NAME", help="Only at this target.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--target", metavar="NAME", help="Forget them at this target only.")
+@click.option("--yes", is_flag=True, help="Forget without asking first.")
 def forget_command(
     *,
     files: tuple[str, ...],
@@ -69,9 +122,10 @@ def forget_command(
     yes: bool,
     **options: Any,
 ) -> None:
-    """Forget what was sent from FILE, so that the next upload sends its records again.
+    """Forget what was sent or noted from FILE, so that the next upload sends its records.
 
-    Records that Miso has stay there, and will be there twice.
+    FILE may be gone: 'miso-upload status' lists the names. Nothing is removed from Miso. Records
+    that Miso has are there twice after the next upload, unless other sources have them too.
     """
     from miso_upload.forgetting import forget, found_to_forget
     from miso_upload.quoting import counted
@@ -79,20 +133,33 @@ def forget_command(
     from miso_upload.sources import ReadingOptions
 
     directory = state_dir or Settings(inputs=()).state_dir
-    reading = ReadingOptions(**options)
-    found = found_to_forget(directory, files, reading, target)
+    found = found_to_forget(directory, files, ReadingOptions(**options), target)
     for each in found:
-        say(f"{each.name} at {each.server} ({each.target}): {counted(each.rows, 'row')} known")
-    _confirm("Forget them? Records that are sent again will be at Miso twice.", yes=yes)
-    say(f"Forgot {counted(forget(found), 'source')}.")
+        say(_about(each))
+    if not yes:
+        _confirm("Forget this?", nothing="forgotten")
+    say(f"Forgot {counted(forget(found), 'source')}. The next upload sends the records again.")
 
 
-def _confirm(question: str, *, yes: bool) -> None:
-    if yes:
-        return
+def _about(found: Found) -> str:
+    from miso_upload.quoting import one_line
+
+    totals = found.totals
+    known = totals.accepted + totals.already_sent
+    which = f"{totals.accepted:,} accepted from it, {totals.already_sent:,} already sent or noted"
+    return (
+        one_line(f"{found.name}  ->  {found.server} ({found.target})")
+        + f"\n  Miso has {known:,} of its {totals.rows:,} rows: {which}"
+    )
+
+
+def _confirm(question: str, *, nothing: str) -> None:
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
-        say_error(_NOBODY_TO_ASK)
+        say_error(
+            f"nothing was {nothing}, because there is no terminal to ask at. Add --yes to go on "
+            "without being asked"
+        )
         raise click.exceptions.Exit(2)
     if ask_at_terminal(f"{question} (yes/no)").lower() not in ("y", "yes"):
-        say("Nothing was changed.")
+        say(f"Nothing was {nothing}.")
         raise click.exceptions.Exit(0)

@@ -309,28 +309,32 @@ def upload_command(*, quiet: bool, json: bool, **options: Any) -> None:
     input. Run the same command again to go on where the last run stopped, or to send what was
     added since.
     """
+    settings = settings_from(options)
+    listener = choose_listener(quiet=quiet, as_json=json)
+    summary = run_upload(settings, listener, as_json=json)
+    conclude(summary, quiet=quiet, as_json=json)
+    raise click.exceptions.Exit(summary.exit_code)
+
+
+def run_upload(settings: Settings, listener: Listener, *, as_json: bool = False) -> Summary:
+    """Run an upload that signals stop in good order; an error ends the program with its code."""
     from miso_upload.assembly import upload
     from miso_upload.stopping import StopSignal
 
-    secrets = (options["api_key_file"], options["anonymous_id_salt_file"])
-    settings = settings_from(options)
-    listener = choose_listener(quiet=quiet, as_json=json)
-    for path in filter(is_exposed, secrets):
+    for path in filter(is_exposed, (settings.api_key_file, settings.anonymous_id_salt_file)):
         listener.noted(f"{path}: other users can read this secret; chmod 600 keeps it yours")
     stop = StopSignal()
     leave = getattr(listener, "leave", lambda: None)
     try:
         with stop.on_signals(leave), kept_from_others():
-            summary = upload(settings, listener, stop=stop, ask=ask_for_target(settings, leave))
+            return upload(settings, listener, stop=stop, ask=ask_for_target(settings, leave))
     except MisoUploadError as error:
         leave()
-        _complain(error, as_json=json)
+        _complain(error, as_json=as_json)
         raise click.exceptions.Exit(error.exit_code) from None
     except BaseException:
         leave()
         raise
-    _conclude(summary, quiet=quiet, as_json=json)
-    raise click.exceptions.Exit(summary.exit_code)
 
 
 def settings_from(options: dict[str, Any]) -> Settings:
@@ -344,7 +348,9 @@ def settings_from(options: dict[str, Any]) -> Settings:
     salt_file, key_file = options.get("anonymous_id_salt_file"), options.get("api_key_file")
     if options["state_dir"] is None:
         del options["state_dir"]
-    needs_key = not (options["dry_run"] or options["sandbox"])
+    # What only notes records finds the ledger by the name of the target too.
+    named = options.get("remember") and options.get("target")
+    needs_key = not (options["dry_run"] or options["sandbox"] or named)
     salt = read_secret("--anonymous-id-salt-file", salt_file, SALT)
     key = read_key(key_file, needed=needs_key)
     if needs_key and not key and can_ask(options["inputs"]):
@@ -363,7 +369,7 @@ def choose_listener(*, quiet: bool, as_json: bool) -> Listener:
     return progress.Bar() if sys.stderr.isatty() else progress.Lines()
 
 
-def _conclude(summary: Summary, *, quiet: bool, as_json: bool) -> None:
+def conclude(summary: Summary, *, quiet: bool = False, as_json: bool = False) -> None:
     """Print the summary to stdout, and what went wrong to stderr: what ended the run last."""
     for problem in summary.problems:
         _complain(problem, as_json=as_json)

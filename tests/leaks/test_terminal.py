@@ -20,7 +20,7 @@ from miso_upload.accounting import Totals
 from miso_upload.cli import framework
 from miso_upload.cli.commands import program
 from miso_upload.errors import SourceError
-from miso_upload.inspection import Status, status_text
+from miso_upload.inspection import Status, TargetStatus, status_text
 from miso_upload.preview import Shown, preview_text
 from miso_upload.progress import Bar, JsonLines, Lines
 from miso_upload.quoting import harmless
@@ -173,7 +173,8 @@ def test_rejects_statuses_and_previews_are_harmless(text):
 
     assert json.loads(line)["row"] == {text: [text]}
     assert_harmless(line)
-    assert_harmless(status_text([Status(text, text, text, text, Totals(), 0)]))
+    source = Status(text, text, text, text, Totals(), 0, 0)
+    assert_harmless(status_text([TargetStatus(text, text, 0, (source,))]))
     assert_harmless(preview_text(shown, 80) + preview_text(shown, 160))
 
 
