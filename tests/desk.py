@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import threading
 from array import array
 from collections import Counter
 from contextlib import closing
@@ -111,6 +113,61 @@ class Loses(Miso):
     def _lose(self, records):
         answer = self._judge(records)
         return LOST if len(self.requests) in self.which else answer
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+class Moments:
+    """Counts the steps of a run, and lets it die at one of them."""
+
+    def __init__(self, last):
+        self.left = last
+        self.lock = threading.Lock()
+
+    def pass_one(self):
+        """Go by one step, or die; the dead do nothing more."""
+        with self.lock:
+            self.left -= 1
+            if self.left <= 0:
+                raise Crash
+
+
+class Mortal:
+    """Stands before a part; before and after each call of it the process may die."""
+
+    def __init__(self, part, moments):
+        self._part, self._moments = part, moments
+
+    def __getattr__(self, name):
+        """Return the part's method with a step before and one after."""
+        found = getattr(self._part, name)
+        if not callable(found):
+            return found
+
+        def call(*args, **options):
+            if name in ("close", "take_back"):
+                return found(*args, **options) if name == "close" else None
+            self._moments.pass_one()
+            if name == "add":
+                self._write_a_half(*args)
+            result = found(*args, **options)
+            self._moments.pass_one()
+            return result
+
+        return call
+
+    def _write_a_half(self, source, rejections):
+        """Die in the middle of writing, if this is the moment."""
+        path, before = self._part.path, None
+        try:
+            before = path.stat().st_size if path.exists() else 0
+            self._moments.pass_one()
+        except Crash:
+            self._part.add(source, rejections)
+            os.truncate(path, before + (path.stat().st_size - before) // 2)
+            raise
 
 
 class Desk:

@@ -1,16 +1,31 @@
 """A source is read again only where nothing proves that it was; content decides what is sent."""
 
+import contextlib
 import gzip
 import os
 import shutil
 import threading
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from delivery.stand_ins import Miso, record
-from desk import LOST, SECRET, Desk, Loses, dated, ids, prepare, preparing, rows
+from desk import (
+    LOST,
+    SECRET,
+    Crash,
+    Desk,
+    Loses,
+    Moments,
+    Mortal,
+    dated,
+    ids,
+    prepare,
+    preparing,
+    rows,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from old_ledgers import write_old_ledger
 
 from miso_upload.accounting import Totals
@@ -503,7 +518,7 @@ def test_rejections_of_a_superseded_scan_are_gone(desk):
     desk.write("a.jsonl", rows(5))
     desk.run(name)
 
-    with closing(Ledger(desk.ledger)) as ledger:
+    with contextlib.closing(Ledger(desk.ledger)) as ledger:
         (scan,) = ledger.scans.all()
         assert list(ledger.rejections(scan)) == []
 
@@ -1004,6 +1019,57 @@ def test_a_damaged_input_is_a_problem_where_no_other_has_all_its_records(desk, o
     assert [type(each) for each in summary.problems] == [DamagedSourceError]
     assert summary.exit_code == 3
     assert summary.totals.balanced
+
+
+# -- whatever the inputs are -----------------------------------------------------------------------
+
+
+def counted_duplicates(desk):
+    """Return how many records of each scan may be at Miso twice."""
+    with contextlib.closing(Ledger(desk.ledger)) as ledger:
+        return {each.id: ledger.totals(each).duplicates for each in ledger.scans.all()}
+
+
+STRETCH = st.lists(st.integers(1, 12), max_size=14)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    histories=st.lists(
+        st.tuples(st.sampled_from(["a.jsonl", "b.jsonl", "c.csv"]), STRETCH), min_size=1, max_size=6
+    ),
+    lost=st.lists(st.integers(1, 12), max_size=3),
+    deaths=st.lists(st.integers(1, 30), max_size=4),
+    concurrency=st.sampled_from([0, 2]),
+)
+def test_every_distinct_row_arrives_and_none_more_often_than_some_input_has_it(
+    tmp_path_factory, histories, lost, deaths, concurrency
+):
+    """Files that share, contain and contradict each other, over several runs that may die."""
+    desk = Desk(tmp_path_factory.mktemp("files"), Loses(*lost))
+    most = Counter()
+    duplicates = {}
+    names = {}
+    for name, numbers in histories:
+        names[name] = desk.write(name, map(record, numbers))
+        most |= Counter(f"u{n}" for n in numbers)
+        if deaths:
+            moments = Moments(deaths.pop())
+            with contextlib.suppress(Crash):
+                desk.run(
+                    *names.values(), rows=3, concurrency=concurrency,
+                    wrap=lambda part, m=moments: Mortal(part, m),
+                )  # fmt: skip
+            duplicates |= counted_duplicates(desk)
+        summary = desk.run(*names.values(), rows=3, concurrency=concurrency)
+        assert summary.totals.balanced
+        assert summary.exit_code == 0
+        assert not summary.totals.unknown
+        duplicates |= counted_duplicates(desk)
+
+    held = desk.held()
+    assert set(held) == set(most)
+    assert len(held - most) <= sum(duplicates.values())
 
 
 # -- ledgers of version 0.1 ------------------------------------------------------------------------
