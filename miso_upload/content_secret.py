@@ -42,8 +42,9 @@ def read_secret(state_dir: Path, *, create: bool = True) -> bytes:
             secret = _read(path)
     except OSError as error:
         raise LedgerError(
-            f"{path}: the secret of the content keys cannot be read or written: {error.strerror}; "
-            "check the permissions, or choose another directory with --state-dir"
+            f"{path}: the secret of the content keys cannot be read or written: {error.strerror}. "
+            "Nothing was sent. Free some space, check the permissions, or choose another directory "
+            "with --state-dir, and rerun the same command"
         ) from None
     if secret is None:
         raise LedgerError(

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from miso_upload.sources.fingerprint import Stamp
 
 _MAYBE_GARBLED = (
-    "; where it begins is not known, so that some behind it may have been read too, garbled (the "
-    "next run says so)"
+    "; the damage may begin earlier, so the last of these rows may be garbled, and sent where they "
+    "were valid"
 )
 
 

@@ -108,7 +108,8 @@ class Job:
         (known,) = json.loads(self.run("status", "--json").out)
         totals = known["totals"]
         assert totals["rows"] == sum(
-            totals[name] for name in ("accepted", "rejected", "skipped", "unknown", "pending")
+            totals[name]
+            for name in ("accepted", "already_sent", "rejected", "skipped", "unknown", "pending")
         )
         return tuple(totals[name] for name in COUNTS)
 

@@ -143,7 +143,7 @@ class Case:
         if not known:
             return dict.fromkeys(("rows", "accepted", "rejected", "duplicates"), 0)
         totals = known[0]["totals"]
-        parts = ("accepted", "rejected", "skipped", "unknown", "pending")
+        parts = ("accepted", "already_sent", "rejected", "skipped", "unknown", "pending")
         assert totals["rows"] == sum(totals[part] for part in parts), totals
         return totals
 

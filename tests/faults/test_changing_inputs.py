@@ -194,11 +194,11 @@ def test_a_file_that_is_written_over_behind_what_was_read_is_told_of(job):
     assert job.arrived() == sorted({*numbers("old"), "new-01200"} - {"old-01200"})
 
 
-@pytest.mark.parametrize("step", ["open_inputs", "Pipeline", "Ledger"])
+@pytest.mark.parametrize("step", ["assembly:open_inputs", "assembly:Pipeline", "state:Ledger"])
 def test_a_file_that_is_replaced_before_it_is_read_is_read_as_it_is_then(step, job):
     (job.case.place / "new").write_bytes(text("new"))
 
-    done = job.upload("os.replace('new', 'history.jsonl')", step=f"miso_upload.assembly:{step}")
+    done = job.upload("os.replace('new', 'history.jsonl')", step=f"miso_upload.{step}")
 
     assert done.code == 0
     assert job.arrived() == numbers("new")
