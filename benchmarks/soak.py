@@ -223,7 +223,10 @@ def judge(place, lives, files):
         "rows that are there twice were counted": found["doubled"] <= totals["duplicates"],
         "the equation holds": totals["rows"]
         == rows
-        == sum(totals[name] for name in ("accepted", "already_sent", "rejected", "skipped", "unknown", "pending")),
+        == sum(
+            totals[name]
+            for name in ("accepted", "already_sent", "rejected", "skipped", "unknown", "pending")
+        ),
         "every good row is accepted, every bad one rejected": totals["accepted"] == rows - bad
         and totals["rejected"] == bad,
         "the rejects file has each bad row once": len(rejects) == len(set(rejects)) == bad,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.encoding import readable
 from miso_upload.errors import LedgerError, SourceError
-from miso_upload.hashing import checksum
+from miso_upload.hashing import is_checksum
 from miso_upload.ledger import Ledger
-from miso_upload.ledger.migration import old_digest
+from miso_upload.ledger.migration import is_old_or_new_checksum
 from miso_upload.locking import Locked
 from miso_upload.quoting import counted, one_line
 from miso_upload.records import Rejection
@@ -245,4 +245,6 @@ def _by_content(ledger: Ledger, name: str, options: ReadingOptions) -> list[Scan
 def _is_of(scan: Scan, source: Source, ledger: Ledger) -> bool:
     """Return whether a source has all that a scan has read."""
     spans = ledger.spans(scan)
-    return bool(spans) and source.has(spans, old_digest if scan.keyless else checksum)
+    return bool(spans) and source.has(
+        spans, is_old_or_new_checksum if scan.keyless else is_checksum
+    )
