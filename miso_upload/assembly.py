@@ -35,7 +35,8 @@ from miso_upload.ledger import Ledger
 from miso_upload.listener import Listener
 from miso_upload.next_steps import conclude
 from miso_upload.opening import open_inputs
-from miso_upload.pipeline import Pipeline, PipelineOptions
+from miso_upload.pipeline import Pipeline
+from miso_upload.pipeline_options import PipelineOptions
 from miso_upload.recipe import Recipe
 from miso_upload.rejects import RejectsFile, rejects_path
 from miso_upload.report import Summary

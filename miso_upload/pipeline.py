@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import signal
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from miso_upload.comparing import compare
 from miso_upload.delivery import DeliveryPool
 from miso_upload.errors import (
     DamagedSourceError,
@@ -24,21 +24,22 @@ from miso_upload.hashing import is_checksum
 from miso_upload.junk import JunkGuard
 from miso_upload.ledger import Settlement
 from miso_upload.ledger.migration import is_old_or_new_checksum
+from miso_upload.open_source import OpenSource, made_good
 from miso_upload.records import Receipt, Selection
 from miso_upload.report import NOTING, READING, TRANSFORMING, WAITING, SourceSummary
-from miso_upload.resume import Comparison, ResumeOptions, Resumer
-from miso_upload.selecting import SelectingOptions, Selector
+from miso_upload.resume import Comparison, Resumer
+from miso_upload.selecting import Selector
 from miso_upload.stopping import StopReading
 from miso_upload.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from miso_upload.ledger import Ledger, LedgerSpan, Scan
+    from miso_upload.ledger import Ledger
     from miso_upload.listener import Listener
+    from miso_upload.pipeline_options import PipelineOptions
     from miso_upload.records import Batch, Block, Leftover, Rejection
-    from miso_upload.rejects import RejectsFile
     from miso_upload.report import Summary
     from miso_upload.resume import Start
     from miso_upload.sources import Source
@@ -46,66 +47,13 @@ if TYPE_CHECKING:
     from miso_upload.stopping import StopSignal
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineOptions:
-    """How the loop behaves.
-
-    Attributes:
-        concurrency: Deliveries at once; 0 delivers each batch before the next is read.
-        max_reject_rate: The share of rejected rows beyond which the run stops; 1 never stops.
-        stops_on_junk: Whether it stops at all, or only says so (a dry run).
-        suggests_preset: Where it stops, it names a preset that the rows look like.
-        abandon_unknown: Unknown records are not sent again, by no later run either.
-        resume: How sources are resumed.
-        selecting: What is sent although Miso may have it.
-        remembers: Nothing is sent, and all records are noted as already sent.
-        forecasts: Nothing is sent; what would be sent counts as sent for the inputs that follow.
-        after_signal: What to say of going on after a signal.
-        patience: How long to wait for deliveries when the run is interrupted, in seconds.
-    """
-
-    concurrency: int = 4
-    max_reject_rate: float = 0.1
-    stops_on_junk: bool = True
-    suggests_preset: bool = False
-    abandon_unknown: bool = False
-    resume: ResumeOptions = field(default_factory=ResumeOptions)
-    selecting: SelectingOptions = field(default_factory=SelectingOptions)
-    remembers: bool = False
-    forecasts: bool = False
-    after_signal: str = ""
-    patience: float = 30.0
-
-
 class _Job(NamedTuple):
     """A batch on its way, and whose it is."""
 
-    at: _OpenSource
+    at: OpenSource
     batch: Batch
     leftover: Leftover | None
     selection: Selection
-
-
-@dataclass(slots=True)
-class _OpenSource:
-    """A source that is being read."""
-
-    scan: Scan
-    rejects: RejectsFile | None
-    shown: str
-    """What stands before a line number in messages."""
-    summary: SourceSummary
-    proven: bool
-    """It is known to hold interactions: some of its rows became records, now or in earlier runs."""
-    is_new: bool
-    """Its scan began in this run."""
-    job: str
-    selector: Selector
-    without_keys: dict[int, LedgerSpan]
-    """Spans of a ledger of version 0.1, by their beginning, whose content keys are to be noted."""
-    whole: bool = False
-    """It was read to its end."""
-    damage: DamagedSourceError | None = None
 
 
 class Pipeline:
@@ -151,7 +99,7 @@ class Pipeline:
             LedgerError: The ledger cannot be used, so that nothing can be said for certain.
         """
         started = time.monotonic()
-        sources: list[_OpenSource] = []
+        sources: list[OpenSource] = []
         try:
             for each in inputs:
                 self._work_through(each, sources)
@@ -170,17 +118,27 @@ class Pipeline:
                 for source in sources:
                     if source.rejects is not None:
                         source.rejects.close()
+        self._sum_up(sources)
+        self._summary.accepted_at_target = self._ledger.accepted_total()
+        self._summary.seconds = time.monotonic() - started
+        self._summary.seconds_by_activity = dict(self._watch.seconds)
+
+    def _sum_up(self, sources: Sequence[OpenSource]) -> None:
         for source in sources:
             source.summary.totals = self._ledger.totals(source.scan)
             source.summary.open_unknown = self._ledger.open_unknown(source.scan)
             if source.is_new and self._ledger.last_span(source.scan) is None:
                 self._ledger.drop_empty(source.scan)
-        self._note_damage(sources)
-        self._summary.accepted_at_target = self._ledger.accepted_total()
-        self._summary.seconds = time.monotonic() - started
-        self._summary.seconds_by_activity = dict(self._watch.seconds)
+        for damaged, whole in made_good(sources):
+            if whole is None:
+                self._summary.problems += filter(None, [damaged.damage])
+                continue
+            self._listener.noted(
+                f"{damaged.damage} All records before the damage are in {whole.summary.name}, "
+                "which is whole, so nothing is missing."
+            )
 
-    def _work_through(self, each: Input, sources: list[_OpenSource]) -> None:
+    def _work_through(self, each: Input, sources: list[OpenSource]) -> None:
         try:
             with self._stop.reading():
                 opened = each.open()
@@ -194,7 +152,7 @@ class Pipeline:
             # The other inputs have done nothing wrong.
             self._summary.problems.append(error)
 
-    def _upload(self, each: Input, source: Source, sources: list[_OpenSource]) -> None:
+    def _upload(self, each: Input, source: Source, sources: list[OpenSource]) -> None:
         if not source.has_rows:
             self._summary.sources.append(SourceSummary(each.name, waiting=source.waiting))
             self._listener.noted(f"{each.name}: has no rows")
@@ -223,7 +181,7 @@ class Pipeline:
         self,
         each: Input,
         source: Source,
-        at: _OpenSource,
+        at: OpenSource,
         start: Start,
         transform: Callable[[Block], Batch],
     ) -> None:
@@ -253,7 +211,7 @@ class Pipeline:
 
     # -- where to begin ----------------------------------------------------------------------------
 
-    def _take_up(self, each: Input, source: Source, start: Start, job: str) -> _OpenSource:
+    def _take_up(self, each: Input, source: Source, start: Start, job: str) -> OpenSource:
         scan = start.scan
         before = self._ledger.totals(scan)
         if start.is_new and each.rejects is not None:
@@ -264,7 +222,7 @@ class Pipeline:
         readers = [(self._ledger.contents.reader(scan.id, start.met), self._ledger.scans.name_of)]
         if (known := self._stages.known) is not None:
             readers.insert(0, (known.contents.reader(0), known.scans.name_of))
-        return _OpenSource(
+        return OpenSource(
             scan=scan,
             rejects=each.rejects,
             shown=f"{each.name}:" if source.format.by_line else f"{each.name}:item ",
@@ -279,29 +237,11 @@ class Pipeline:
     def _compare(
         self, source: Source, transform: Callable[[Block], Batch], until: int
     ) -> Comparison:
-        """Return how many of the first records before a line Miso has, as they come out now.
-
-        Records without a day are compared whatever the ledger has: their pseudo-day changes with
-        what they say.
-
-        An input that can be read only once is compared by nothing, since its rows would be gone.
-        """
         if not source.can_reopen:
-            return Comparison(0, 0)
-        reader = self._ledger.contents.reader(0)
-        compared = known = 0
-        for block in self._stop.interruptible(source.blocks(source.body_start, source.body_line)):
-            if block.first_line >= until or compared >= _MOST_COMPARED:
-                break
-            batch = transform(block)
-            read = [index for index, line in enumerate(batch.lines) if line < until]
-            days = reader.shared(batch.keyed.days)
-            found = reader.look_up(batch.keyed, read)
-            meant = {index for index in read if _is_of(days, batch.keyed.days[index])}
-            compared += len(meant)
-            kept = () if self._options.selecting.send_changed else found.changed
-            known += len(meant & {*found.already_sent, *found.unknown, *kept})
-        return Comparison(compared, known)
+            return Comparison(0, 0)  # its rows would be gone
+        blocks = self._stop.interruptible(source.blocks(source.body_start, source.body_line))
+        keeps_changed = not self._options.selecting.send_changed
+        return compare(blocks, transform, until, self._ledger, keeps_changed=keeps_changed)
 
     def _blocks(self, source: Source, start: Start) -> Iterator[tuple[Block, Leftover | None]]:
         """Yield the blocks with work left, and then everything behind the last known span."""
@@ -314,21 +254,7 @@ class Pipeline:
         for block in self._stop.interruptible(source.blocks(start.offset, start.line)):
             yield block, None
 
-    def _note_damage(self, sources: Sequence[_OpenSource]) -> None:
-        """Report damaged inputs; one of which another input has all records is only mentioned."""
-        for source in sources:
-            if source.damage is None:
-                continue
-            whole = next((other for other in sources if _has_all_of(other, source)), None)
-            if whole is None:
-                self._summary.problems.append(source.damage)
-            else:
-                self._listener.noted(
-                    f"{source.damage} All records before the damage are in {whole.summary.name}, "
-                    "which is whole, so nothing is missing."
-                )
-
-    def _check(self, at: _OpenSource, batch: Batch, leftover: Leftover | None) -> None:
+    def _check(self, at: OpenSource, batch: Batch, leftover: Leftover | None) -> None:
         """Stop before junk is loaded."""
         self._listener.transformed(batch)
         at.proven = at.proven or bool(batch.lines)
@@ -340,7 +266,7 @@ class Pipeline:
 
     # -- sending and settling ----------------------------------------------------------------------
 
-    def _send(self, at: _OpenSource, batch: Batch, leftover: Leftover | None) -> None:
+    def _send(self, at: OpenSource, batch: Batch, leftover: Leftover | None) -> None:
         """Start the delivery of a batch as soon as there is room, settling others meanwhile."""
         while self._pool.full and not self._stop.is_set():
             with self._watch.on(WAITING):
@@ -412,7 +338,7 @@ class Pipeline:
         if job.leftover is None:
             self._guard.count(0, len(receipt.rejections))
 
-    def _reject(self, at: _OpenSource, new: Sequence[Rejection]) -> tuple[Path, int] | None:
+    def _reject(self, at: OpenSource, new: Sequence[Rejection]) -> tuple[Path, int] | None:
         """Count and write rejections; return the rejects file and how long it is now."""
         self._summary.reject(new, at.shown)
         if at.rejects is None:
@@ -458,19 +384,3 @@ class Pipeline:
 
 
 _NOTHING = Receipt()
-_MOST_COMPARED = 10_000
-"""How many records are compared with the ledger where the options have changed."""
-
-
-def _is_of(days: Collection[int], day: int) -> bool:
-    return day < 0 or day in days
-
-
-def _has_all_of(other: _OpenSource, damaged: _OpenSource) -> bool:
-    """Return whether all records that were read of a damaged input are in another one, whole."""
-    if other is damaged or not other.whole:
-        return False
-    theirs, mine = other.summary, damaged.summary
-    records = mine.totals.accepted + mine.totals.already_sent
-    shared = mine.already_sent_from[theirs.name] + theirs.already_sent_from[mine.name]
-    return records == shared and not (mine.totals.unknown or mine.totals.pending)

@@ -21,7 +21,8 @@ from miso_upload.formats import Limits
 from miso_upload.hashing import checksum
 from miso_upload.ledger import Ledger
 from miso_upload.listener import Listener
-from miso_upload.pipeline import Pipeline, PipelineOptions
+from miso_upload.pipeline import Pipeline
+from miso_upload.pipeline_options import PipelineOptions
 from miso_upload.records import Batch, Reason, Rejection
 from miso_upload.rejects import RejectsFile
 from miso_upload.report import Summary

@@ -152,11 +152,6 @@ class Source:
         return self._stream.path
 
     @property
-    def reads_through(self) -> bool:
-        """Whether a place is reached only by reading everything before it."""
-        return self._stream.reads_through
-
-    @property
     def _grows(self) -> bool:
         """Whether its last row may still be written: what is written to right now is not whole."""
         return self._growing or self._stream.grew

@@ -107,11 +107,6 @@ class ByteStream:
         return self._raw.count
 
     @property
-    def reads_through(self) -> bool:
-        """Whether a place is reached only by reading everything before it."""
-        return self._seekable is None
-
-    @property
     def grew(self) -> bool:
         """Whether the input was written to since it was opened, as far as was noticed."""
         return self._raw.grew
