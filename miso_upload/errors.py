@@ -6,15 +6,15 @@
     │   │   └── NewKeyError         the same, and no target is named
     │   ├── MappingError            an attribute or a column that does not exist
     │   └── SchemaError             a schema file that cannot be used
-    ├── SourceError (2)             an input that cannot be read or is not what it was
+    ├── SourceError (2)             an input that cannot be opened or read
     │   ├── DamagedSourceError (3)  broken in the middle; the rows before were delivered
     │   ├── UnreadableSourceError   the operating system does not let it be read (3: with others)
-    │   ├── GoneSourceError (3)     was there a moment ago; its log was rotated perhaps
+    │   │   └── GoneSourceError (3) was there a moment ago; perhaps its log was rotated
     │   ├── UnreachableSourceError (3)  in a remote place that does not answer
-    │   ├── ChangedSourceError      rewritten while it was read
+    │   ├── ChangedSourceError      rewritten or truncated while it was read
     │   └── JunkError               rows that are mostly not interactions
     ├── LedgerError (3)             the ledger cannot be read or written
-    │   ├── ChangedJobError (2)     rows of a source were sent under another mapping
+    │   ├── ChangedJobError (2)     rows were sent under another mapping, and differ now
     │   ├── UnprovenSourceError (2) a ledger of version 0.1 knows it by position only
     │   ├── IncompleteLedgerError (2)  a ledger without the -wal that belongs to it
     │   └── LockedError (5)         another run holds the lock
@@ -22,7 +22,7 @@
     │   └── KeyRefusedError (4)     401 or 403
     ├── WorkerError (3)             a worker process ended before its work did
     ├── OutputError (3)             a result that there is no room for
-    ├── SandboxError (2)            the local double cannot start
+    ├── SandboxError (2)            the mock server cannot start
     ├── AccountingError (1)         the numbers do not add up
     └── InterruptedRunError (130, 143, 129)   a signal
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 from conftest import ROOT
+
+from miso_upload import errors
 
 PACKAGE = ROOT / "miso_upload"
 MOST_LINES = 410
@@ -204,3 +207,16 @@ def test_the_architecture_page_names_every_room():
 
     missing = [name for rooms in RANKS for name in rooms if f"`{name}" not in page]
     assert missing == []
+
+
+def tree_of(error, depth=0):
+    yield error.__name__, depth
+    for kind in error.__subclasses__():
+        yield from tree_of(kind, depth + 1)
+
+
+def test_the_tree_of_errors_is_that_of_the_classes():
+    drawn = re.findall(r"^ {4}([│├└─ ]*)(\w+Error)", errors.__doc__, re.MULTILINE)
+
+    of_classes = dict(tree_of(errors.MisoUploadError))
+    assert {name: len(indent) // 4 for indent, name in drawn} == of_classes

@@ -95,6 +95,12 @@ def machine(tmp_path):
         yield Machine(tmp_path, sandbox)
 
 
+def advice_of(heading):
+    """Return the command lines in a section of the page."""
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^    (miso-upload .*)$", section, re.MULTILINE)
+
+
 def said(done):
     """Return the exit code of a command, and all that it said."""
     return done.returncode, done.stdout, done.stderr
@@ -117,8 +123,7 @@ def test_the_command_sends_each_row_once_and_says_nothing(machine, name):
 @needs_shell
 @pytest.mark.parametrize("name", ["crontab", "miso-upload.service"])
 def test_the_advice_about_a_new_key_works(machine, name):
-    section = PAGE.partition("## A new key")[2]
-    (advice,) = re.findall(r"^    (miso-upload .*)$", section, re.MULTILINE)
+    advice, _ = advice_of("A new key")
     machine.rows(29)
     assert said(machine.run(command_of(name))) == (0, "", "")
     machine.use_key("the-key-after-the-rotation")
@@ -126,11 +131,71 @@ def test_the_advice_about_a_new_key_works(machine, name):
 
     stopped = machine.run(command_of(name))
     assert stopped.returncode == 2
-    assert "--target NAME --rotated-key" in stopped.stderr
-    assert "--new-target NAME" in stopped.stderr
+    assert "--target production" in stopped.stderr
+    assert "--rotated-key" in stopped.stderr
     assert machine.run(advice).returncode == 0
     machine.rows(40)
     assert said(machine.run(command_of(name))) == (0, "", "")
+
+    assert machine.arrived() == Counter(f"user-{number}" for number in range(1, 41))
+
+
+@needs_shell
+def test_a_second_job_for_another_environment_may_keep_its_line(machine):
+    _, second = advice_of("A new key")
+    machine.rows(29)
+    assert said(machine.run(command_of("crontab"))) == (0, "", "")
+    machine.use_key("the-key-of-staging")
+    (machine.key.parent / "staging-key").write_text("the-key-of-staging")
+
+    assert machine.run(second).returncode == 0
+    machine.rows(40)
+    assert said(machine.run(second)) == (0, "", "")
+
+    twice, once = range(1, 30), range(30, 41)
+    assert machine.arrived() == Counter(f"user-{number}" for number in (*twice, *twice, *once))
+
+
+@needs_shell
+def test_the_advice_about_an_edited_mapping_works(machine):
+    (advice,) = advice_of("Editing the mapping")
+    nightly, edit = command_of("crontab"), " --set duration=3"
+    machine.rows(29)
+    machine.run(nightly)
+    machine.rows(35)
+
+    stopped = machine.run(nightly + edit)
+    assert stopped.returncode == 2
+    assert "--changed-mapping continue" in stopped.stderr
+    assert machine.run(advice + edit).returncode == 0
+    machine.rows(40)
+    assert said(machine.run(nightly + edit)) == (0, "", "")
+
+    assert machine.arrived() == Counter(f"user-{number}" for number in range(1, 41))
+    assert sum("duration" in record for record in machine.sandbox.records()) == 11
+
+
+@needs_shell
+def test_a_rolling_export_is_sent_once_in_silence(machine):
+    for first in (1, 11, 21):
+        write_rows(machine.logs / "access.log", map(row, range(first, first + 20)))
+        assert said(machine.run(command_of("crontab"))) == (0, "", "")
+
+    assert machine.arrived() == Counter(f"user-{number}" for number in range(1, 41))
+
+
+@needs_shell
+def test_the_advice_about_another_machine_works(machine):
+    out, back = advice_of("Another machine, and backups")
+    machine.rows(29)
+    machine.run(command_of("crontab"))
+
+    assert machine.run(out).returncode == 0
+    for path in (*machine.state.glob("*.ledger"), machine.state / "content.key"):
+        path.unlink()
+    assert machine.run(back).returncode == 0
+    machine.rows(40)
+    assert said(machine.run(command_of("crontab"))) == (0, "", "")
 
     assert machine.arrived() == Counter(f"user-{number}" for number in range(1, 41))
 
