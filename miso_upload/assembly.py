@@ -342,6 +342,7 @@ def _pipeline_options(settings: Settings) -> PipelineOptions:
             restart=settings.restart,
             changed_mapping="send" if settings.remember else settings.changed_mapping,
             hold_unknown=settings.on_unknown == "hold",
+            send_changed=settings.changed == "send",
             remember=settings.remember,
         ),
         selecting=SelectingOptions(

@@ -42,12 +42,14 @@ class ResumeOptions:
         changed_mapping: What to do where rows of the source were sent under other options: stop,
             send the records that come out differently, or continue behind what was read.
         hold_unknown: Records with an unknown outcome are not sent again.
+        send_changed: Records that were left out because only their natural key is known are sent.
         remember: Miso has all records of the source, whatever is proven.
     """
 
     restart: bool = False
     changed_mapping: Literal["stop", "send", "continue"] = "stop"
     hold_unknown: bool = False
+    send_changed: bool = False
     remember: bool = False
 
 
@@ -151,6 +153,8 @@ class Resumer:
 
     def _continued(self, source: Source, name: str, job: str, scan: Scan) -> Start:
         ledger = self._ledger
+        if self._options.send_changed and ledger.totals(scan).changed:
+            return self._new(source, name, job)
         leftovers = ledger.unfinished(scan, hold_unknown=self._options.hold_unknown)
         unchanged = _is_unchanged(source, scan) and scan.complete and not leftovers
         met = ledger.met(scan)
