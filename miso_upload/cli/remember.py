@@ -36,7 +36,7 @@ _NO_TARGET = (
     "nothing says which target has the records: name a known one with --target NAME "
     "('miso-upload status' lists them), or give its API key (MISO_API_KEY or --api-key-file)"
 )
-_NEXT = "The next upload sends their records again, unless other sources have them."
+_NEXT = "The next upload sends these records again, unless other sources have them."
 _EXAMPLES = """\b
 Examples:
   miso-upload remember history.jsonl -m shop.toml     show, ask, and note
