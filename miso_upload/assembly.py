@@ -353,6 +353,7 @@ def _pipeline_options(settings: Settings) -> PipelineOptions:
             restart=settings.restart,
             changed_mapping="send" if settings.remember else settings.changed_mapping,
             hold_unknown=settings.on_unknown == "hold",
+            send_changed=settings.changed == "send",
             remember=settings.remember,
             send_changed=settings.changed == "send",
             send_already_sent=settings.already_sent == "send",

@@ -21,7 +21,7 @@ from miso_upload.sources.names import STDIN
 from miso_upload.state import ledger_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from miso_upload.accounting import Totals
     from miso_upload.ledger import LedgerSpan, Scan
@@ -79,15 +79,15 @@ def statuses(state_dir: Path, names: Iterable[str], options: ReadingOptions) -> 
                 f"{name}: is a directory; name files, or none to see all that was uploaded"
             )
     found: list[TargetStatus] = []
-    missing = dict.fromkeys(map(shown_name, names))
+    missing = dict.fromkeys(names)
     for path in ledger_paths(state_dir):
         with closing(opened(path)) as ledger:
-            scans = ledger.scans.all() if not names else matching(ledger, names, options)
+            by_name = {name: matching(ledger, [name], options) for name in names}
+            scans = {scan.id: scan for each in by_name.values() for scan in each}
             if scans or not names:
-                found.append(_target_status(ledger, scans))
-        for scan in scans:
-            missing.pop(scan.name, None)
-    _check_missing(names, missing, [source for each in found for source in each.sources])
+                found.append(_target_status(ledger, scans.values() or ledger.scans.all()))
+        missing = {name: None for name in missing if not by_name[name]}
+    _check_missing(missing)
     return found
 
 
@@ -110,20 +110,17 @@ def _target_status(ledger: Ledger, scans: Iterable[Scan]) -> TargetStatus:
     return TargetStatus(server, target, accepted, sources)
 
 
-def _check_missing(
-    names: Iterable[str], missing: Collection[str], found: Collection[Status]
-) -> None:
-    """Complain of a name that is neither a file nor known.
+def _check_missing(unknown: Iterable[str]) -> None:
+    """Complain of an unknown name that is not that of a file either.
 
     Raises:
         SourceError: There is one.
     """
-    for name in names:
-        unknown = shown_name(name) in missing
-        if unknown and (is_remote(name) or not Path(name).exists()) and not found:
+    for name in unknown:
+        if is_remote(name) or not Path(name).exists():
             raise SourceError(
-                f"{name}: no such file, and no source of that name is known; 'miso-upload status' "
-                "lists those that are"
+                f"{shown_name(name)}: no such file, and no source of that name is known; "
+                "'miso-upload status' lists those that are"
             )
 
 

@@ -42,6 +42,7 @@ class ResumeOptions:
         changed_mapping: What to do where rows of the source were sent under other options: stop,
             send the records that come out differently, or continue behind what was read.
         hold_unknown: Records with an unknown outcome are not sent again.
+        send_changed: Records that were left out because only their natural key is known are sent.
         remember: Miso has all records of the source, whatever is proven.
         send_changed: Records that have changed since they were sent are sent.
         send_already_sent: Records that were already sent are sent.
@@ -50,6 +51,7 @@ class ResumeOptions:
     restart: bool = False
     changed_mapping: Literal["stop", "send", "continue"] = "stop"
     hold_unknown: bool = False
+    send_changed: bool = False
     remember: bool = False
     send_changed: bool = False
     send_already_sent: bool = False
@@ -158,6 +160,8 @@ class Resumer:
 
     def _continued(self, source: Source, name: str, job: str, scan: Scan) -> Start:
         ledger = self._ledger
+        if self._options.send_changed and ledger.totals(scan).changed:
+            return self._new(source, name, job)
         leftovers = ledger.unfinished(scan, hold_unknown=self._options.hold_unknown)
         same = _is_unchanged(source, scan) or _has_same_bytes(source, scan)
         unchanged = same and scan.complete and not leftovers

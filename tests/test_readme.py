@@ -25,7 +25,7 @@ def test_the_example_from_python_runs(tmp_path, monkeypatch, capsys):
     with Sandbox(key="sandbox") as sandbox:
         exec(example.replace("http://127.0.0.1:8642", sandbox.url), {})
 
-    assert capsys.readouterr().out.startswith("2,400 rows read = 2,388 accepted + ")
+    assert capsys.readouterr().out.startswith("2,400 rows read = 2,388 accepted + 0 already")
 
 
 def test_the_published_ids_are_the_ones_that_are_made():

@@ -32,7 +32,12 @@ _NOT_FOR_REMEMBER = {
     "max_attempts", "retry_for", "on_unknown", "not_stored", "auth", "allow_insecure_http",
     "already_sent", "changed", "changed_mapping", "restart", "report",
 }  # fmt: skip
-_TAKEN_BACK = """\b
+_NO_TARGET = (
+    "nothing says which target has the records: name a known one with --target NAME "
+    "('miso-upload status' lists them), or give its API key (MISO_API_KEY or --api-key-file)"
+)
+_NEXT = "The next upload sends these records again, unless other sources have them."
+_EXAMPLES = """\b
 Examples:
   miso-upload remember history.jsonl -m shop.toml     show, ask, and note
   miso-upload remember *.jsonl --target production    no key is needed for a known target
@@ -49,7 +54,7 @@ def _options_of_upload() -> list[click.Parameter]:
     cls=HeadedCommand,
     context_settings=CONTEXT,
     params=_options_of_upload(),
-    epilog=_TAKEN_BACK,
+    epilog=_EXAMPLES,
 )
 @click.option("--yes", is_flag=True, help="Note the records without asking first.")
 def remember_command(*, yes: bool, **options: Any) -> None:
@@ -87,10 +92,12 @@ def _shown_target(settings: Settings) -> str:
     """Return the target for messages; refuse a wrong one before anything is read.
 
     Raises:
-        ConfigurationError: There is no such target, or the key is not one of its own.
+        ConfigurationError: No target is named, there is no such target, or the key is not its own.
     """
     from miso_upload.state import shown_target
 
+    if not (settings.api_key or settings.target):
+        raise ConfigurationError(_NO_TARGET)
     try:
         return shown_target(settings)
     except NewKeyError:
@@ -138,7 +145,7 @@ def forget_command(
         say(_about(each))
     if not yes:
         _confirm("Forget this?", nothing="forgotten")
-    say(f"Forgot {counted(forget(found), 'source')}. The next upload sends the records again.")
+    say(f"Forgot {counted(forget(found), 'source')}. " + _NEXT)
 
 
 def _about(found: Found) -> str:

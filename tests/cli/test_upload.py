@@ -62,8 +62,9 @@ def test_good_rows_arrive_and_bad_ones_are_set_aside(upload, history, sandbox):
     done = upload(history)
 
     assert done.returncode == 1
-    assert "51 rows read = 50 accepted + 1 rejected + 0 skipped + 0 unknown + 0 pending" in (
-        done.stdout
+    assert done.stdout.startswith(
+        "51 rows read = 50 accepted + 0 already sent + 1 rejected + 0 skipped + 0 unknown + "
+        "0 pending\n"
     )
     assert f'{history}:20: timestamp "2025-13-01" is not a date-time' in done.stdout
     assert users(sandbox) == everyone()
@@ -114,7 +115,7 @@ def test_a_file_that_was_renamed_and_packed_is_known_again(upload, history, sand
     done = upload(packed)
 
     assert done.returncode == 0
-    assert f"has the content of {history}" in done.stderr
+    assert f"{packed}: continues what was read as {history}" in done.stderr
     assert len(users(sandbox)) == 50
 
 
@@ -331,13 +332,51 @@ def test_a_signal_lets_what_is_under_way_finish_and_keeps_the_position(
     assert sorted(users(sandbox)) == sorted(everyone(1_000))
 
 
-def test_half_a_file_is_not_finished_under_another_mapping(upload, history):
+def test_records_that_come_out_differently_are_not_sent_unsaid(upload, history, sandbox):
+    upload(history)
+
+    done = upload(history, "--set", "context.region=eu")
+
+    assert done.returncode == 2
+    assert "--set: nothing, now context.region=eu" in done.stderr
+    assert "of the first 50 records that can be compared, Miso has 0" in done.stderr
+    assert "--changed-mapping send" in done.stderr
+    assert len(users(sandbox)) == 50
+
+
+def test_records_that_come_out_differently_are_sent_where_the_user_says_so(
+    upload, history, sandbox
+):
+    upload(history)
+
+    done = upload(history, "--set", "context.region=eu", "--changed-mapping", "send")
+
+    assert "51 rows read = 50 accepted + 0 already sent + 1 rejected" in done.stdout
+    assert "Miso has accepted 100 rows in all at this target" in done.stdout
+    assert len(users(sandbox)) == 100
+
+
+def test_what_is_added_is_sent_under_another_mapping_where_the_user_says_so(
+    upload, history, sandbox
+):
+    upload(history)
+    with history.open("a") as file:
+        file.write(json.dumps(row(51)) + "\n")
+
+    done = upload(history, "--set", "context.region=eu", "--changed-mapping", "continue")
+
+    assert "52 rows read = 51 accepted + 0 already sent + 1 rejected" in done.stdout
+    assert ["context" in record for record in sandbox.records()] == [False] * 50 + [True]
+
+
+def test_an_option_that_changes_no_record_sends_nothing_again(upload, history, sandbox):
     upload(history)
 
     done = upload(history, "--timezone", "UTC")
 
-    assert done.returncode == 2
-    assert "--timezone: nothing, now UTC" in done.stderr
+    assert "51 rows read = 0 accepted + 50 already sent + 1 rejected" in done.stdout
+    assert "nothing new: Miso has all valid records already" in done.stdout
+    assert len(users(sandbox)) == 50
 
 
 def test_a_restart_says_what_was_accepted_and_sends_everything_again(upload, history, sandbox):
@@ -345,7 +384,7 @@ def test_a_restart_says_what_was_accepted_and_sends_everything_again(upload, his
 
     done = upload(history, "--restart")
 
-    assert "50 rows that Miso has accepted already will be sent again" in done.stderr
+    assert "restarts; 50 rows that Miso has accepted from it will be sent again" in done.stderr
     assert len(users(sandbox)) == 100
 
 
@@ -354,9 +393,10 @@ def test_a_report_is_a_json_file_that_adds_up(upload, history, tmp_path):
 
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["totals"] == {
-        "rows": 51, "accepted": 50, "rejected": 1, "skipped": 0, "unknown": 0, "pending": 0,
-        "duplicates": 0,
+        "rows": 51, "accepted": 50, "already_sent": 0, "rejected": 1, "skipped": 0, "unknown": 0,
+        "pending": 0, "duplicates": 0, "changed": 0,
     }  # fmt: skip
+    assert report["accepted_at_target"] == 50
     assert report["balanced"] is True
     assert report["exit_code"] == 1
 
@@ -465,15 +505,19 @@ def test_real_user_events_go_through_with_names_alone(name, rows, upload, sandbo
     assert sandbox.counts()["records"] == rows
 
 
-def test_an_input_that_was_edited_is_not_sent_again_unsaid(upload, history, sandbox):
+def test_a_rejected_row_that_is_corrected_in_the_input_is_sent_and_no_other(
+    upload, history, sandbox
+):
     upload(history)
     history.write_text(history.read_text().replace("2025-13-01", "2025-12-01T00:00:00Z"))
 
     done = upload(history)
 
-    assert done.returncode == 2
-    assert "was edited since Miso took 50 rows of it" in done.stderr
-    assert len(users(sandbox)) == 50
+    assert done.returncode == 0
+    assert "51 rows read = 1 accepted + 50 already sent + 0 rejected" in done.stdout
+    assert f"{history}: 50 records were already sent from an earlier version of it" in done.stdout
+    assert users(sandbox) == [*everyone(), "user-999"]
+    assert not history.with_name("history.jsonl.rejects.jsonl").exists()
 
 
 def test_an_edited_input_is_sent_whole_where_the_user_says_so(upload, history, sandbox):
@@ -486,15 +530,79 @@ def test_an_edited_input_is_sent_whole_where_the_user_says_so(upload, history, s
     assert len(users(sandbox)) == 101
 
 
-def test_a_corrected_copy_under_another_name_is_sent_and_told_of(upload, history, sandbox):
+def test_of_a_corrected_copy_only_the_corrected_row_is_sent(upload, history, sandbox):
     upload(history)
     copy = history.with_name("corrected.jsonl")
     copy.write_text(history.read_text().replace("2025-13-01", "2025-12-01T00:00:00Z"))
 
     done = upload(copy)
 
-    assert "of which Miso has 50 rows" in done.stderr
-    assert len(users(sandbox)) == 101
+    assert f"{copy}: 50 records were already sent from {history}" in done.stdout
+    assert users(sandbox) == [*everyone(), "user-999"]
+
+
+def test_of_overlapping_exports_each_record_is_sent_once(upload, tmp_path, sandbox):
+    week = write_rows(tmp_path / "week.jsonl", [row(number) for number in range(1, 11)])
+    upload(week)
+    next_week = write_rows(tmp_path / "next.jsonl", [row(number) for number in range(6, 16)])
+
+    dry = upload(next_week, "--dry-run")
+    done = upload(next_week)
+
+    assert "10 rows read = 5 valid + 5 already sent + 0 rejected" in dry.stdout
+    assert "10 rows read = 5 accepted + 5 already sent + 0 rejected" in done.stdout
+    assert f"{next_week}: 5 records were already sent from {week}" in done.stdout
+    assert "Miso has accepted 15 rows in all at this target" in done.stdout
+    assert users(sandbox) == everyone(15)
+
+
+def test_records_that_are_already_sent_go_again_where_the_user_says_so(upload, tmp_path, sandbox):
+    upload(write_rows(tmp_path / "a.jsonl", [row(1), row(2)]))
+
+    done = upload(write_rows(tmp_path / "b.jsonl", [row(2), row(1)]), "--already-sent", "send")
+
+    assert "2 rows read = 2 accepted + 0 already sent" in done.stdout
+    assert len(users(sandbox)) == 4
+
+
+def test_inputs_that_share_records_are_told_of_and_of_series(upload, tmp_path, sandbox):
+    one = write_rows(tmp_path / "one.log.jsonl", [row(1), row(2), row(3)])
+    two = write_rows(tmp_path / "two.log.jsonl", [row(4), row(2)])
+
+    done = upload(one, two)
+
+    assert f"{two} and {one} have 1 record in common (e.g. {two}:2)" in done.stdout
+    assert "--series NAME" in done.stdout
+    assert len(users(sandbox)) == 4
+
+
+def test_equal_records_of_two_series_are_all_sent(upload, tmp_path, sandbox):
+    for name in ("web1", "web2"):
+        upload(write_rows(tmp_path / f"{name}.jsonl", [row(1), row(2)]), "--series", name)
+
+    assert len(users(sandbox)) == 4
+    assert "series" not in next(iter(sandbox.records()))
+
+
+def test_a_known_order_with_other_content_is_named_and_sent_only_where_the_user_says_so(
+    upload, tmp_path, sandbox
+):
+    mapping = tmp_path / "shop.toml"
+    mapping.write_text('[rows]\nkey = ["order_id"]\n')
+    orders = tmp_path / "orders.jsonl"
+    options = ("-m", mapping)
+    write_rows(orders, [row(1, order_id="o1"), row(2, order_id="o2")])
+    upload(orders, *options)
+    write_rows(orders, [row(1, order_id="o1"), row(2, order_id="o2", product_ids=["other"])])
+
+    left_out = upload(orders, *options)
+    sent = upload(orders, *options, "--changed", "send")
+
+    assert "2 rows read = 0 accepted + 2 already sent" in left_out.stdout
+    assert "1 of the already sent has changed since" in left_out.stdout
+    assert "--changed send" in left_out.stdout
+    assert "2 rows read = 1 accepted + 1 already sent" in sent.stdout
+    assert [record["product_ids"] for record in sandbox.records()][2:] == [["other"]]
 
 
 def test_another_file_under_the_same_name_is_a_new_input(upload, history, sandbox):

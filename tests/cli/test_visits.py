@@ -160,24 +160,28 @@ def test_a_log_that_was_skipped_and_rejected_starts_over_with_its_rejects(mappin
         second = invoke(log, "--preset", "web-log", "-m", mapping(ROUTES), *state, env=env)
         again = invoke(log, "--preset", "web-log", "-m", mapping(ROUTES), *state, env=env)
 
-    assert "15 rows read = 0 accepted + 1 rejected + 14 skipped" in first.stdout
-    assert "15 rows read = 4 accepted + 1 rejected + 10 skipped" in second.stdout
-    assert "1 row was rejected and 14 skipped under other options; so it starts" in second.stderr
+    assert "= 0 accepted + 0 already sent + 1 rejected + 14 skipped" in first.stdout
+    assert "= 4 accepted + 0 already sent + 1 rejected + 10 skipped" in second.stdout
+    assert "Miso has none of its rows, so it is read again" in second.stderr
+    assert "(1 rejected and 14 skipped before)" in second.stderr
     assert [json.loads(line)["line"] for line in rejects.read_text().splitlines()] == [15]
     assert "nothing new" in again.stdout
 
 
-def test_a_log_of_which_something_was_sent_is_not_started_over(mapping, tmp_path):
+def test_a_log_whose_visits_come_out_differently_is_not_sent_unsaid(mapping, tmp_path):
     state = ("--state-dir", tmp_path / "state", "--rejects", tmp_path / "rejects.jsonl")
+    other = ROUTES.replace("product_detail_page_view", "category_page_view")
+    other = other.replace("{product_ids}", "{category}")
     with Sandbox(key="key") as sandbox:
         env = {"MISO_API_KEY": "key", "MISO_UPLOAD_SERVER": sandbox.url}
         args = (SPECIMEN, "--preset", "web-log", *state)
         invoke(*args, "-m", mapping(ROUTES), env=env)
 
-        done = invoke(*args, "-m", mapping(ROUTES.replace("products", "x"), "other.toml"), env=env)
+        done = invoke(*args, "-m", mapping(other, "other.toml"), env=env)
 
     assert done.exit_code == 2
-    assert "--allow-changed-mapping" in done.stderr
+    assert "The mapping file or preset has changed" in done.stderr
+    assert "--changed-mapping send" in done.stderr
 
 
 def test_a_draft_for_a_log_is_written_and_tried(tmp_path, monkeypatch):
