@@ -345,6 +345,7 @@ def _pipeline_options(settings: Settings) -> PipelineOptions:
             restart=settings.restart,
             changed_mapping=settings.changed_mapping,
             hold_unknown=settings.on_unknown == "hold",
+            send_changed=settings.changed == "send",
         ),
         selecting=SelectingOptions(
             send_already_sent=settings.already_sent == "send",

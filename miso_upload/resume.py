@@ -42,11 +42,14 @@ class ResumeOptions:
         changed_mapping: What to do where rows of the source were sent under other options: stop,
             send the records that come out differently, or continue behind what was read.
         hold_unknown: Records with an unknown outcome are not sent again.
+        send_changed: Records that have changed since they were sent are sent now; a source of which
+            some were left out before is read again for them.
     """
 
     restart: bool = False
     changed_mapping: Literal["stop", "send", "continue"] = "stop"
     hold_unknown: bool = False
+    send_changed: bool = False
 
 
 @dataclass(slots=True)
@@ -149,6 +152,8 @@ class Resumer:
 
     def _continued(self, source: Source, name: str, job: str, scan: Scan) -> Start:
         ledger = self._ledger
+        if self._options.send_changed and ledger.totals(scan).changed:
+            return self._new(source, name, job)
         leftovers = ledger.unfinished(scan, hold_unknown=self._options.hold_unknown)
         unchanged = _is_unchanged(source, scan) and scan.complete and not leftovers
         met = ledger.met(scan)

@@ -708,6 +708,19 @@ def test_an_order_that_has_changed_is_sent_if_the_user_wants_it(desk):
     assert [each["revenue"] for each in desk.miso.held] == [10, 20, 30, 25]
 
 
+def test_a_changed_order_that_was_left_out_is_sent_once_the_user_decides(desk):
+    name = desk.write("a.jsonl", orders(10, 20, 30))
+    desk.run(name, prepare=ORDERS)
+    desk.write("a.jsonl", orders(10, 25, 30))
+    told = desk.run(name, prepare=ORDERS)
+
+    summaries = [desk.run(name, prepare=ORDERS, changed="send") for _ in range(2)]
+
+    assert told.totals == Totals(rows=3, already_sent=3, changed=1)
+    assert [each.totals for each in summaries] == [Totals(rows=3, accepted=1, already_sent=2)] * 2
+    assert [each["revenue"] for each in desk.miso.held] == [10, 20, 30, 25]
+
+
 # -- a changed mapping -----------------------------------------------------------------------------
 
 
