@@ -316,7 +316,7 @@ class Pipeline:
         for source in sources:
             if source.damage is None:
                 continue
-            whole = next((other for other in sources if _has_all_of(other, source)), None)
+            whole = next((other for other in sources if self._covers(other, source)), None)
             if whole is None:
                 self._summary.problems.append(source.damage)
             else:
@@ -324,6 +324,21 @@ class Pipeline:
                     f"{source.damage} All records before the damage are in {whole.summary.name}, "
                     "which is whole, so nothing is missing."
                 )
+
+    def _covers(self, other: _OpenSource, damaged: _OpenSource) -> bool:
+        """Return whether another input is whole and has all records of a damaged one.
+
+        Of inputs that were both read by earlier runs, an earlier run found that out.
+        """
+        if other is damaged or not other.whole:
+            return False
+        nothing_new = damaged.summary.totals == damaged.summary.before
+        if nothing_new and self._ledger.is_covered(damaged.scan, other.scan):
+            return True
+        if not _has_all_of(other, damaged):
+            return False
+        self._ledger.note_covered(damaged.scan, other.scan)
+        return True
 
     def _check(self, at: _OpenSource, batch: Batch, leftover: Leftover | None) -> None:
         """Stop before junk is loaded."""
@@ -463,10 +478,8 @@ def _is_of(days: Collection[int], day: int) -> bool:
 
 
 def _has_all_of(other: _OpenSource, damaged: _OpenSource) -> bool:
-    """Return whether all records that were read of a damaged input are in another one, whole."""
-    if other is damaged or not other.whole:
-        return False
+    """Return whether all records that were read of an input are in another one, as this run saw."""
     theirs, mine = other.summary, damaged.summary
     records = mine.totals.accepted + mine.totals.already_sent
     shared = mine.already_sent_from[theirs.name] + theirs.already_sent_from[mine.name]
-    return records == shared and not (mine.totals.unknown or mine.totals.pending)
+    return 0 < records == shared and not (mine.totals.unknown or mine.totals.pending)
