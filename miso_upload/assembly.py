@@ -355,7 +355,6 @@ def _pipeline_options(settings: Settings) -> PipelineOptions:
             hold_unknown=settings.on_unknown == "hold",
             send_changed=settings.changed == "send",
             remember=settings.remember,
-            send_changed=settings.changed == "send",
             send_already_sent=settings.already_sent == "send",
         ),
         selecting=SelectingOptions(

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from miso_upload.errors import DamagedSourceError
-    from miso_upload.ledger import LedgerSpan, Scan
+    from miso_upload.ledger import Ledger, LedgerSpan, Scan
     from miso_upload.rejects import RejectsFile
     from miso_upload.report import SourceSummary
     from miso_upload.selecting import Selector
@@ -50,14 +50,29 @@ class OpenSource:
         mine, theirs = self.summary, damaged.summary
         records = theirs.totals.accepted + theirs.totals.already_sent
         shared = theirs.already_sent_from[mine.name] + mine.already_sent_from[theirs.name]
-        return records == shared and not (theirs.totals.unknown or theirs.totals.pending)
+        return 0 < records == shared and not (theirs.totals.unknown or theirs.totals.pending)
 
 
-def made_good(sources: Sequence[OpenSource]) -> Iterable[tuple[OpenSource, OpenSource | None]]:
+def made_good(
+    sources: Sequence[OpenSource], ledger: Ledger
+) -> Iterator[tuple[OpenSource, OpenSource | None]]:
     """Yield each damaged source, with one that is whole and has all its records, if there is one.
 
-    A log that is compressed just now is there twice, once cut off.
+    A log that is compressed just now is there twice, once cut off. If neither has changed since, an
+    earlier run has found that out.
     """
     for source in sources:
         if source.damage is not None:
-            yield source, next((other for other in sources if other.has_all_of(source)), None)
+            yield source, next((other for other in sources if _covers(other, source, ledger)), None)
+
+
+def _covers(other: OpenSource, damaged: OpenSource, ledger: Ledger) -> bool:
+    if other is damaged or not other.whole:
+        return False
+    nothing_new = damaged.summary.totals == damaged.summary.before
+    if nothing_new and ledger.is_covered(damaged.scan, other.scan):
+        return True
+    if not other.has_all_of(damaged):
+        return False
+    ledger.note_covered(damaged.scan, other.scan)
+    return True

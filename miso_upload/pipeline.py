@@ -129,7 +129,7 @@ class Pipeline:
             source.summary.open_unknown = self._ledger.open_unknown(source.scan)
             if source.is_new and self._ledger.last_span(source.scan) is None:
                 self._ledger.drop_empty(source.scan)
-        for damaged, whole in made_good(sources):
+        for damaged, whole in made_good(sources, self._ledger):
             if whole is None:
                 self._summary.problems += filter(None, [damaged.damage])
                 continue

@@ -42,9 +42,9 @@ class ResumeOptions:
         changed_mapping: What to do where rows of the source were sent under other options: stop,
             send the records that come out differently, or continue behind what was read.
         hold_unknown: Records with an unknown outcome are not sent again.
-        send_changed: Records that were left out because only their natural key is known are sent.
+        send_changed: Records that have changed since they were sent are sent now; a source of which
+            some were left out before is read again for them.
         remember: Miso has all records of the source, whatever is proven.
-        send_changed: Records that have changed since they were sent are sent.
         send_already_sent: Records that were already sent are sent.
     """
 
@@ -53,7 +53,6 @@ class ResumeOptions:
     hold_unknown: bool = False
     send_changed: bool = False
     remember: bool = False
-    send_changed: bool = False
     send_already_sent: bool = False
 
 
@@ -160,8 +159,6 @@ class Resumer:
 
     def _continued(self, source: Source, name: str, job: str, scan: Scan) -> Start:
         ledger = self._ledger
-        if self._options.send_changed and ledger.totals(scan).changed:
-            return self._new(source, name, job)
         leftovers = ledger.unfinished(scan, hold_unknown=self._options.hold_unknown)
         same = _is_unchanged(source, scan) or _has_same_bytes(source, scan)
         unchanged = same and scan.complete and not leftovers
@@ -181,7 +178,7 @@ class Resumer:
             self._listener.noted(f"{name}: continues what was read as {scan.name}")
         without_keys = ledger.spans(scan) if scan.keyless else []
         last = ledger.last_span(scan)
-        if not _is_unchanged(source, scan) or not unchanged:
+        if not (unchanged and _is_unchanged(source, scan) and scan.job == job):
             scan = ledger.continue_scan(scan, source.identity, name, job)
         if unchanged and not scan.complete:
             ledger.complete(scan, scan.compressed)

@@ -283,14 +283,16 @@ class Desk:
 
 def _options(policy, **options):
     options.setdefault("concurrency", 0)
+    send_changed = options.pop("changed", "leave-out") == "send"
     resume = ResumeOptions(
         restart=options.pop("restart", False),
         changed_mapping=options.pop("changed_mapping", "stop"),
         hold_unknown=policy == "hold",
+        send_changed=send_changed,
     )
     selecting = SelectingOptions(
         send_already_sent=options.pop("already_sent", "leave-out") == "send",
-        send_changed=options.pop("changed", "leave-out") == "send",
+        send_changed=send_changed,
         hold_unknown=policy == "hold",
     )
     return PipelineOptions(

@@ -309,6 +309,73 @@ def test_rows_that_were_stored_without_a_good_answer_are_held_if_the_user_wants_
     assert counts(copy) == {"rows": 500, "already_sent": 400, "unknown": 100}
 
 
+# -- what the user may want otherwise --------------------------------------------------------------
+
+
+def test_a_dry_run_with_the_key_says_what_would_be_sent_and_sends_nothing(miso):
+    miso.upload(miso.write("a.jsonl", A[:1000]))
+    names = miso.write("b.jsonl", A[500:1500]), miso.write("c.jsonl", A[1000:1600])
+
+    forecast = miso.upload(*names, "--dry-run")
+
+    assert counts(forecast) == {"rows": 1600, "already_sent": 1000, "pending": 600}
+    assert miso.arrived() == (1000, 1000)
+    assert counts(miso.upload(*names)) == {"rows": 1600, "already_sent": 1000, "accepted": 600}
+
+
+def test_lines_of_two_servers_in_the_same_minute_are_sent_under_two_series(miso):
+    names = miso.write("web-1.jsonl", A[:100]), miso.write("web-2.jsonl", A[:100])
+    for name in names:
+        miso.upload(name, "--series", name.stem)
+
+    assert miso.arrived() == (100, 200)
+
+
+def test_what_miso_has_is_sent_again_if_the_user_wants_it(miso):
+    miso.upload(miso.write("a.jsonl", A[:100]))
+
+    report = miso.upload(miso.write("b.jsonl", A[:100]), "--already-sent", "send")
+
+    assert counts(report) == {"rows": 100, "accepted": 100}
+    assert miso.arrived() == (100, 200)
+
+
+def test_a_changed_order_is_counted_and_sent_only_if_the_user_wants_it(miso):
+    (miso.folder / "my.toml").write_text('[rows]\nkey = ["order"]\n')
+    orders = [row(n, type="checkout", order=n, revenue=10.5, quantities=[1]) for n in range(20)]
+    miso.upload(miso.write("orders.jsonl", orders), "-m", "my.toml")
+    orders[3]["revenue"] = 99.5
+    name = miso.write("orders.jsonl", orders)
+
+    told = miso.upload(name, "-m", "my.toml")
+    sent = miso.upload(name, "-m", "my.toml", "--changed", "send")
+
+    assert counts(told) == {"rows": 20, "already_sent": 20, "changed": 1}
+    assert miso.arrived() == (21, 21)
+    assert sent["accepted_at_target"] == 21
+
+
+def test_a_mapping_that_changes_records_stops_the_run_until_the_user_decides(miso):
+    lines = [{**each, "shop": f"s-{n}"} for n, each in enumerate(A[:300])]
+    name = miso.write("a.jsonl", lines)
+    miso.upload(name)
+
+    miso.upload(name, "--map", "user_id=shop", code=2)
+    assert miso.arrived() == (300, 300)
+    miso.upload(name, "--map", "user_id=shop", "--changed-mapping", "send")
+    assert miso.arrived() == (600, 600)
+
+
+def test_a_mapping_that_changes_no_record_goes_on(miso):
+    name = miso.write("a.jsonl", A[:300])
+    miso.upload(name)
+    miso.write("a.jsonl", A[:310])
+
+    report = miso.upload(name, "--map", "user_id=user_id")
+
+    assert counts(report) == {"rows": 310, "accepted": 10, "already_sent": 300}
+
+
 # -- kills -----------------------------------------------------------------------------------------
 
 

@@ -51,13 +51,68 @@ def test_what_decides_about_records_is_part_of_the_text(options):
     assert text(LOG, **options) != text(LOG)
 
 
+def test_a_series_is_part_of_the_text():
+    assert text(PLAIN, series="web-1") != text(PLAIN, series="web-2") != text(PLAIN)
+
+
+def test_a_natural_key_is_part_of_the_text(tmp_path):
+    texts = set()
+    for key in ("", '[rows]\nkey = ["order_id"]\n', '[rows]\nkey = ["order_id", "line"]\n'):
+        mapping = tmp_path / "my.toml"
+        mapping.write_text(f'{key}[attributes]\nuser_id = "u"\n')
+        texts.add(text(PLAIN, mapping=str(mapping)))
+
+    assert len(texts) == 3
+
+
+@pytest.mark.parametrize(
+    "options", [{"already_sent": "send"}, {"changed": "send"}, {"chunk_size": 7}, {"workers": 2}]
+)
+def test_what_decides_only_about_sending_is_no_part_of_the_text(options):
+    assert text(PLAIN, **options) == text(PLAIN)
+
+
+def keys_of(tmp_path, line, **options):
+    """Return the content keys of a file with one line."""
+    table = tmp_path / "h.jsonl"
+    table.write_text(f"{line}\n")
+    made = Recipe(Settings(inputs=("x",), **options), b"a secret")
+    with Source(str(table), ReadingOptions()) as source:
+        (block,) = source.blocks(source.body_start, source.body_line)
+        return list(made.transform(source)(block).keys)
+
+
+LINE = '{"type": "search", "timestamp": "2025-03-01T10:00:00Z", "user_id": "u1"}'
+
+
+def test_a_record_has_the_same_key_however_its_row_is_written(tmp_path):
+    other = LINE.replace("10:00:00Z", "11:00:00+01:00").replace(": ", ":").replace("{", "{ ")
+
+    assert keys_of(tmp_path, LINE) == keys_of(tmp_path, other) != []
+
+
+def test_another_series_has_other_keys_and_another_strictness_has_not(tmp_path):
+    assert keys_of(tmp_path, LINE, series="web-1") != keys_of(tmp_path, LINE)
+    assert keys_of(tmp_path, LINE, strict=True) == keys_of(tmp_path, LINE)
+
+
+def test_without_a_secret_there_are_no_keys(tmp_path):
+    table = tmp_path / "h.jsonl"
+    table.write_text(f"{LINE}\n")
+    with Source(str(table), ReadingOptions()) as source:
+        (block,) = source.blocks(source.body_start, source.body_line)
+        batch = recipe().transform(source)(block)
+
+    assert (len(batch.lines), len(batch.keys)) == (1, 0)
+
+
 def test_networks_in_another_order_are_the_same():
     one, other = "10.0.0.0/8,2001:db8::/32", "2001:db8::/32, 10.0.0.0/8"
 
     assert text(LOG, trusted_proxies=one) == text(LOG, trusted_proxies=other)
 
 
-def test_another_list_of_bots_is_no_other_recipe(monkeypatch):
+def test_another_list_of_bots_is_no_other_job(monkeypatch):
     before = text(LOG)
     monkeypatch.setattr(bots, "is_bot", lambda _: True)
 

@@ -708,6 +708,19 @@ def test_an_order_that_has_changed_is_sent_if_the_user_wants_it(desk):
     assert [each["revenue"] for each in desk.miso.held] == [10, 20, 30, 25]
 
 
+def test_a_changed_order_that_was_left_out_is_sent_once_the_user_decides(desk):
+    name = desk.write("a.jsonl", orders(10, 20, 30))
+    desk.run(name, prepare=ORDERS)
+    desk.write("a.jsonl", orders(10, 25, 30))
+    told = desk.run(name, prepare=ORDERS)
+
+    summaries = [desk.run(name, prepare=ORDERS, changed="send") for _ in range(2)]
+
+    assert told.totals == Totals(rows=3, already_sent=3, changed=1)
+    assert [each.totals for each in summaries] == [Totals(rows=3, accepted=1, already_sent=2)] * 2
+    assert [each["revenue"] for each in desk.miso.held] == [10, 20, 30, 25]
+
+
 # -- a changed mapping -----------------------------------------------------------------------------
 
 
@@ -1003,11 +1016,41 @@ def damaged(desk, name, some):
 def test_a_damaged_input_beside_its_whole_is_no_problem(desk, is_first):
     names = damaged(desk, "a.jsonl.gz", rows(1000)), desk.write("b.jsonl", rows(1000))
 
-    summary = desk.run(*(names if is_first else names[::-1]), rows=100)
+    for _ in range(3):
+        summary = desk.run(*(names if is_first else names[::-1]), rows=100)
+        assert (summary.exit_code, summary.problems) == (0, [])
+        assert any("a.jsonl.gz" in note and "b.jsonl" in note for note in desk.notes)
 
-    assert (summary.exit_code, summary.problems) == (0, [])
-    assert any("a.jsonl.gz" in note and "b.jsonl" in note for note in desk.notes)
     assert desk.held() == ids(1000)
+
+
+def test_a_damaged_input_with_many_records_beside_its_whole_is_never_a_problem(desk):
+    names = desk.write("b.jsonl", rows(6000)), damaged(desk, "a.jsonl.gz", rows(6000))
+
+    codes = [desk.run(*order, rows=1000).exit_code for order in (names, names, names[::-1])]
+
+    assert (codes, desk.held()) == ([0, 0, 0], ids(6000))
+
+
+def test_a_damaged_input_that_changes_is_a_problem_again(desk):
+    names = damaged(desk, "a.jsonl.gz", rows(1000)), desk.write("b.jsonl", rows(1000))
+    desk.run(*names, rows=100)
+    damaged(desk, "a.jsonl.gz", rows(1000, start=5))
+
+    summary = desk.run(*names, rows=100)
+
+    assert summary.exit_code == 3
+
+
+def test_a_damaged_input_without_any_good_row_is_a_problem(desk):
+    names = (
+        damaged(desk, "a.jsonl.gz", [{"visitor": n} for n in range(1000)]),
+        desk.write("b.jsonl", rows(10)),
+    )
+
+    summary = desk.run(*names, rows=100, max_reject_rate=1)
+
+    assert [type(each) for each in summary.problems] == [DamagedSourceError]
 
 
 @pytest.mark.parametrize("other", [rows(5, start=5000), rows(100), rows(1000, start=2)])

@@ -133,6 +133,18 @@ class Ledger:
                 "UPDATE scans SET complete = 1, compressed = ? WHERE id = ?", (compressed, scan.id)
             )
 
+    def note_covered(self, scan: Scan, by: Scan) -> None:
+        """Note that another scan has all records of a scan, whose input is damaged."""
+        with self._db.transaction():
+            self._db.change("UPDATE scans SET covered_by = ? WHERE id = ?", (by.id, scan.id))
+
+    def is_covered(self, scan: Scan, by: Scan) -> bool:
+        """Return whether that was noted."""
+        found = self._db.row(
+            "SELECT 1 FROM scans WHERE id = ? AND covered_by = ?", (scan.id, by.id)
+        )
+        return found is not None
+
     def fill_in(self, scan: Scan) -> None:
         """Note that all records of a scan of version 0.1 have content keys now."""
         with self._db.transaction():

@@ -44,11 +44,11 @@ sys.meta_path.insert(0, Knocks())
 
 LONG_RUN_WITH_SHORT_PATIENCE = """
 import functools
-from miso_upload import assembly, pipeline, report
+from miso_upload import assembly, pipeline_options, report
 from miso_upload.__main__ import main
 
 report._LONG = 0.0
-assembly.PipelineOptions = functools.partial(pipeline.PipelineOptions, patience=0.1)
+assembly.PipelineOptions = functools.partial(pipeline_options.PipelineOptions, patience=0.1)
 main()
 """
 
