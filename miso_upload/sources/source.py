@@ -63,10 +63,7 @@ class Source:
             name, options.encoding, allow_insecure_http=options.allow_insecure_http
         )
         self.name = self._stream.shown
-        # What was packed is finished, however its last row ends; so is what is left alone.
-        self._growing = options.growing and not (
-            self._stream.packed or self._stream.settled(options.settle_after)
-        )
+        self._growing = options.growing and not self.left_alone(options.settle_after)
         self.waiting: WaitingRow | None = None
         self._padding = 0
         try:
@@ -155,6 +152,10 @@ class Source:
     def reads_through(self) -> bool:
         """Whether a place is reached only by reading everything before it."""
         return self._stream.reads_through
+
+    def left_alone(self, seconds: float) -> bool:
+        """Whether it is compressed, which is done when a file is finished, or not written to."""
+        return self._stream.packed or self._stream.settled(seconds)
 
     @property
     def _grows(self) -> bool:
