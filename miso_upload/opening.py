@@ -14,6 +14,7 @@ from miso_upload.errors import (
 )
 from miso_upload.formats import Limits
 from miso_upload.sources import (
+    SETTLE_BEHIND_NEWER,
     ReadingOptions,
     Source,
     first_time,
@@ -70,6 +71,7 @@ def open_inputs(
     times: dict[str, datetime | None] = {}
     unread: list[MisoUploadError] = []
     empty: set[str] = set()
+    being_written: set[str] = set()
     for name in names:
         source = _open(name, options, unread, named=name in settings.inputs)
         if source is None:
@@ -92,12 +94,14 @@ def open_inputs(
         times[name] = first_time(source.beginning)
         if not source.beginning:
             empty.add(name)
+        if not source.left_alone(SETTLE_BEHIND_NEWER):
+            being_written.add(name)
         if source.can_reopen:
             source.close()
         again = partial(Source, name) if source.can_reopen else partial(_same, source)
         opened[name] = _Reopening(source.name, source.size, again)
     order = in_rotation_order(times)
-    finished = superseded(order, empty)
+    finished = superseded(order, empty) - being_written
     return [
         opened[name].with_options(
             replace(options, growing=options.growing and name not in finished)

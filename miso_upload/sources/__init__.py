@@ -7,10 +7,11 @@ from miso_upload.sources.names import STDIN, is_remote, local_name, shown_name
 from miso_upload.sources.options import SETTLE_AFTER, ReadingOptions, Span
 from miso_upload.sources.rotation import first_time, in_rotation_order, superseded
 from miso_upload.sources.source import Source
-from miso_upload.sources.waiting_rows import WaitingRow
+from miso_upload.sources.waiting_rows import SETTLE_BEHIND_NEWER, WaitingRow
 
 __all__ = [
     "SETTLE_AFTER",
+    "SETTLE_BEHIND_NEWER",
     "STDIN",
     "Identity",
     "ReadingOptions",

@@ -63,10 +63,7 @@ class Source:
             name, options.encoding, allow_insecure_http=options.allow_insecure_http
         )
         self.name = self._stream.shown
-        # What was packed is finished, however its last row ends; so is what is left alone.
-        self._growing = options.growing and not (
-            self._stream.packed or self._stream.settled(options.settle_after)
-        )
+        self._growing = options.growing and not self.left_alone(options.settle_after)
         self.waiting: WaitingRow | None = None
         self._padding = 0
         try:
@@ -150,6 +147,10 @@ class Source:
     def path(self) -> str | None:
         """Return the file in which blocks stand at their offsets, if there is one."""
         return self._stream.path
+
+    def left_alone(self, seconds: float) -> bool:
+        """Whether it is compressed, which is done when a file is finished, or not written to."""
+        return self._stream.packed or self._stream.settled(seconds)
 
     @property
     def _grows(self) -> bool:

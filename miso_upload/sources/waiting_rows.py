@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 from miso_upload.quoting import counted
 
+SETTLE_BEHIND_NEWER = 10.0
+"""How many seconds a file is to be left alone once a newer one of its log has rows: `copytruncate`
+may still be writing the copy, and a server the log that was renamed."""
 _MINUTE = 60
 
 
@@ -28,8 +31,8 @@ class WaitingRow(NamedTuple):
             return "the file was written to while it was read, so the next run reads it"
         return (
             "its line end is missing, so it may still be written; it is read once the file is not "
-            f"written to for {_duration(self.settle_after)} (--settle-after), or a newer file of "
-            "its log has rows"
+            f"written to for {_duration(self.settle_after)} (--settle-after), or for "
+            f"{_duration(SETTLE_BEHIND_NEWER)} where a newer file of its log has rows"
         )
 
     def as_text(self) -> str:

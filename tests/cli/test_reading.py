@@ -9,6 +9,7 @@ from conftest import row, write_rows
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="files are as POSIX has them")
 HOUR = 3600
+MINUTE = 60
 
 
 @pytest.fixture
@@ -99,6 +100,8 @@ def test_the_last_row_of_a_rotated_log_is_read_once_a_newer_one_has_rows(
     dry_run, tmp_path, newer, rows
 ):
     (tmp_path / "log.1").write_text(text_of(1, 2))
+    written = (tmp_path / "log.1").stat().st_mtime - MINUTE
+    os.utime(tmp_path / "log.1", (written, written))
     (tmp_path / "log").write_text(newer)
 
     done = dry_run("log*", "--growing", "--format", "jsonl")

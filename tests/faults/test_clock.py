@@ -17,25 +17,29 @@ nursery, sandbox, case = steps.nursery, steps.sandbox, steps.case
 WALL = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today"}
 MAY_ASK = {
     "advice",  # whether a record is of the future
+    "archive",  # when a ledger was exported
     "assembly",  # when a run started, for the report
     "delivery/client",  # what a date in Retry-After means, against the server's own date
-    "ledger/ledger",  # when something was noted, for `status`
+    "ledger/scans",  # when something was noted, for `status`
     "progress",  # when a line of JSON was written
     "sandbox/store",  # when a request came
+    "sources/fingerprint",  # whether a file was written to just before it is read
+    "sources/stream",  # whether a file that grows is left alone
 }
 
 JUMPS = """
 import datetime, itertools, time
 moments = itertools.count(2_000_000_000, -86_400)
 time.time = lambda: float(next(moments))
+time.time_ns = lambda: next(moments) * 10**9
 
 class Jumping(datetime.datetime):
     @classmethod
     def now(cls, zone=None):
         return datetime.datetime.fromtimestamp(next(moments), zone)
 
-import miso_upload.assembly, miso_upload.ledger.ledger, miso_upload.delivery.client
-for module in (miso_upload.assembly, miso_upload.ledger.ledger, miso_upload.delivery.client):
+import miso_upload.assembly, miso_upload.ledger.scans, miso_upload.delivery.client
+for module in (miso_upload.assembly, miso_upload.ledger.scans, miso_upload.delivery.client):
     module.datetime = Jumping
 """
 
