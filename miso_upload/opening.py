@@ -24,7 +24,7 @@ from miso_upload.sources import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from miso_upload.listener import Listener
@@ -85,12 +85,8 @@ def open_inputs(
             listener.noted(f"{shown_name(name)}: left out, it holds the API key")
             source.close()
             continue
-        if options.columns and source.body_line > 1:
-            listener.noted(
-                f"{source.name}: its first row is the names of --columns, and taken for a header"
-            )
-        if source.format.remark:
-            listener.noted(f"{source.name}: {source.format.remark}")
+        for remark in _remarks(source, options):
+            listener.noted(f"{source.name}: {remark}")
         times[name] = first_time(source.beginning)
         if not source.beginning:
             empty.add(name)
@@ -108,6 +104,13 @@ def open_inputs(
         )
         for name in order
     ], unread
+
+
+def _remarks(source: Source, options: ReadingOptions) -> Iterator[str]:
+    if options.columns and source.body_line > 1:
+        yield "its first row is the names of --columns, and taken for a header"
+    if source.format.remark:
+        yield source.format.remark
 
 
 def _open(
