@@ -3,8 +3,8 @@
 import time
 from threading import Event
 
-from miso_upload.delivery import Backoff, Deliverer, DeliveryOptions, Throttle
 from miso_upload.content_keys import ContentKeys
+from miso_upload.delivery import Backoff, Deliverer, DeliveryOptions, Throttle
 from miso_upload.delivery.answers import Answer
 from miso_upload.encoding import decode, encode_joined
 from miso_upload.records import Batch
