@@ -136,7 +136,7 @@ def _origins(summary: Summary) -> Iterator[str]:
     for source in summary.sources:
         found = source.already_sent_from.most_common()
         for name, count in found[:_MOST_ORIGINS]:
-            yield _INDENT + _origin(source, count, _whence(name, source))
+            yield _INDENT + _origin(source, count, _whence(name, source, summary))
         rest = sum(count for _, count in found[_MOST_ORIGINS:])
         if rest:
             others = counted(len(found) - _MOST_ORIGINS, "other source")
@@ -155,10 +155,12 @@ def _origin(source: SourceSummary, count: int, whence: str) -> str:
     return f"{source.name}: {were} already sent from {whence}"
 
 
-def _whence(name: str, source: SourceSummary) -> str:
+def _whence(name: str, source: SourceSummary, summary: Summary) -> str:
     if name != source.name:
         return name
-    return "it by an earlier run" if name == _STDIN else "an earlier version of it"
+    # A dry run reads a file that has not changed too, and of standard input nothing is known.
+    is_same = summary.is_forecast or name == _STDIN
+    return "it by an earlier run" if is_same else "an earlier version of it"
 
 
 def _rejected(summary: Summary) -> Iterator[str]:

@@ -1,0 +1,27 @@
+"""The page about the report names every field that the report has."""
+
+from datetime import UTC, datetime
+
+import pytest
+from conftest import ROOT
+
+from miso_upload.accounting import Totals
+from miso_upload.inspection import Status
+from miso_upload.modes import UPLOAD
+from miso_upload.report import SourceSummary, Summary
+
+PAGE = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
+REPORT = Summary(UPLOAD, None, datetime.now(UTC), sources=[SourceSummary("a")]).as_json()
+STATUS = Status("a", "b", "c", "d", Totals(), 0, 0).as_json()
+
+
+@pytest.mark.parametrize(
+    "field", [*REPORT, *REPORT["totals"], *REPORT["sources"][0], *REPORT["possible_copies"]]
+)
+def test_a_field_of_the_report_is_explained(field):
+    assert f"`{field}`" in PAGE
+
+
+@pytest.mark.parametrize("field", STATUS)
+def test_a_field_of_status_is_explained(field):
+    assert f"`{field}`" in PAGE.rpartition("miso-upload status --json")[2]
