@@ -9,7 +9,8 @@ view or a purchase of no product, from which nobody learns anything.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from operator import itemgetter
+from itertools import repeat
+from operator import contains, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.quoting import quoted
@@ -47,7 +48,8 @@ def survey(
     findings.types.update(types)
     _count_ids(records, findings)
     _survey_times(timestamps or timestamps_of(records), lines, findings)
-    for place, (name, record) in enumerate(zip(types, records, strict=True)):
+    for place in _places_with_advice(types, records):
+        name, record = types[place], records[place]
         if name in _OF_PRODUCTS and "product_ids" not in record:
             _miss_products(name, record, lines[place], findings)
         if name in _ODD and _ODD[name](record):
@@ -55,9 +57,18 @@ def survey(
                 findings.warn(reason, lines[place])
 
 
+def _places_with_advice(types: Sequence[str], records: Sequence[Record]) -> list[int]:
+    """Return the indices of records with something odd, of which there are few."""
+    bare = [place for place, record in enumerate(records) if "product_ids" not in record]
+    found = {place for place in bare if types[place] in _OF_PRODUCTS}
+    of_interest = [place for place, name in enumerate(types) if name in _ODD]
+    found.update(place for place in of_interest if _ODD[types[place]](records[place]))
+    return sorted(found)
+
+
 def _count_ids(records: Sequence[Record], findings: Findings) -> None:
-    users = sum(["user_id" in record for record in records])
-    visitors = sum(["anonymous_id" in record for record in records])
+    users = sum(map(contains, records, repeat("user_id")))
+    visitors = sum(map(contains, records, repeat("anonymous_id")))
     findings.ids["user_id"] += users
     findings.ids["anonymous_id"] += visitors
     if len(records) not in (users, visitors):

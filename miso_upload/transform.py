@@ -319,7 +319,7 @@ class _Encoded(NamedTuple):
     def lengths(self, records: list[Record]) -> Iterable[int]:
         """Return how long the text of each record is."""
         if self.in_order is not None:
-            return map(len, self.in_order.lines)
+            return list(map(len, self.in_order.lines))
         return [len(encode(record)) for record in records]
 
 
@@ -357,7 +357,7 @@ class _Work:
             keys += keyed.keys
             days += keyed.days
             contents += keyed.contents or array("Q")
-            sizes.extend(lengths)
+            sizes += array("I", lengths)
         return {"keys": keys, "days": days, "contents": contents or None, "lengths": sizes}
 
     def skip(self, rule: str) -> None:
