@@ -216,6 +216,8 @@ class Pipeline:
             at.whole = not self._stop.is_set()
             if at.whole and source.waiting is None:
                 self._ledger.complete(at.scan)
+        finally:
+            at.selector.close()
 
     def _upload_rows(
         self,
