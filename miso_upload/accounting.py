@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import add, attrgetter, sub
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,10 @@ class Totals:
         )  # fmt: skip
 
     def __add__(self, other: Totals) -> Totals:
-        return Totals(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+        return Totals(*map(add, _counts(self), _counts(other)))
 
     def __sub__(self, other: Totals) -> Totals:
-        return Totals(
-            *(mine - theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True))
-        )
+        return Totals(*map(sub, _counts(self), _counts(other)))
 
     def as_sentence(self) -> str:
         """Return the equation in words."""
@@ -61,3 +60,6 @@ class Totals:
             f"already sent + {self.rejected:,} rejected + {self.skipped:,} skipped + "
             f"{self.unknown:,} unknown + {self.pending:,} pending"
         )
+
+
+_counts = attrgetter(*Totals.names())

@@ -9,36 +9,46 @@ view or a purchase of no product, from which nobody learns anything.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from itertools import compress
-from operator import or_
+from itertools import repeat
+from operator import contains, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.quoting import quoted
 from miso_upload.records import Reason
+from miso_upload.regular_times import timestamps_of
 from miso_upload.timestamps import parse_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from miso_upload.records import Findings, Record
+    from miso_upload.regular_times import Timestamps
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 BEST_RATING = 5
-_OFFSET = len("+01:00")
+_TYPE = itemgetter("type")
+_IDS = {"user_id", "anonymous_id"}
 
 
-def survey(records: Sequence[Record], lines: Sequence[int], findings: Findings) -> None:
-    """Count what `records`, which stand at `lines`, are and what is odd about them."""
-    types = [record["type"] for record in records]
+def survey(
+    records: Sequence[Record],
+    lines: Sequence[int],
+    findings: Findings,
+    timestamps: Timestamps | None = None,
+) -> None:
+    """Count what `records`, which stand at `lines`, are and what is odd about them.
+
+    Args:
+        records: At least one record.
+        lines: The line of each.
+        findings: What is found is added to them.
+        timestamps: Those of the records, if they are known already.
+    """
+    types = list(map(_TYPE, records))
     findings.types.update(types)
     _count_ids(records, findings)
-    _survey_times(records, lines, findings)
-    looked_at = [
-        place
-        for place, (name, record) in enumerate(zip(types, records, strict=True))
-        if name in _ODD or "product_ids" not in record
-    ]
-    for place in looked_at:
+    _survey_times(timestamps or timestamps_of(records), lines, findings)
+    for place in _places_with_advice(types, records):
         name, record = types[place], records[place]
         if name in _OF_PRODUCTS and "product_ids" not in record:
             _miss_products(name, record, lines[place], findings)
@@ -47,22 +57,31 @@ def survey(records: Sequence[Record], lines: Sequence[int], findings: Findings) 
                 findings.warn(reason, lines[place])
 
 
+def _places_with_advice(types: Sequence[str], records: Sequence[Record]) -> list[int]:
+    """Return the indices of records with something odd, of which there are few."""
+    bare = [place for place, record in enumerate(records) if "product_ids" not in record]
+    found = {place for place in bare if types[place] in _OF_PRODUCTS}
+    of_interest = [place for place, name in enumerate(types) if name in _ODD]
+    found.update(place for place in of_interest if _ODD[types[place]](records[place]))
+    return sorted(found)
+
+
 def _count_ids(records: Sequence[Record], findings: Findings) -> None:
-    users = [("user_id" in record) for record in records]
-    visitors = [("anonymous_id" in record) for record in records]
-    findings.ids["user_id"] += sum(users)
-    findings.ids["anonymous_id"] += sum(visitors)
-    neither = len(records) - sum(map(or_, users, visitors))
-    if neither:
-        findings.ids["neither"] += neither
+    users = sum(map(contains, records, repeat("user_id")))
+    visitors = sum(map(contains, records, repeat("anonymous_id")))
+    findings.ids["user_id"] += users
+    findings.ids["anonymous_id"] += visitors
+    if len(records) not in (users, visitors):
+        neither = sum(_IDS.isdisjoint(record) for record in records)
+        if neither:
+            findings.ids["neither"] += neither
 
 
-def _survey_times(records: Sequence[Record], lines: Sequence[int], findings: Findings) -> None:
-    texts = [record["timestamp"] for record in records if "timestamp" in record]
-    if not texts:
-        return
-    # Where they are alike, they are in the order of time.
-    of_interest = [min(texts), max(texts)] if _are_alike(texts) else texts
+def _survey_times(timestamps: Timestamps, lines: Sequence[int], findings: Findings) -> None:
+    texts, alike = timestamps
+    of_interest = [text for text in texts if text is not None]
+    if alike is not None:
+        of_interest = [alike.first, alike.last]
     times = [time for time in map(parse_rfc3339, of_interest) if time is not None]
     if not times:
         return
@@ -71,20 +90,12 @@ def _survey_times(records: Sequence[Record], lines: Sequence[int], findings: Fin
     now = datetime.now(UTC)
     if first >= EARLIEST and last <= now:
         return
-    stamped = ["timestamp" in record for record in records]
-    for text, line in zip(texts, compress(lines, stamped), strict=True):
-        time = parse_rfc3339(text)
+    for text, line in zip(texts, lines, strict=True):
+        time = None if text is None else parse_rfc3339(text)
         if time is not None and time < EARLIEST:
             findings.warn(Reason("timestamp", "is before the year 2000", quoted(text)), line)
         elif time is not None and time > now:
             findings.warn(Reason("timestamp", "is in the future", quoted(text)), line)
-
-
-def _are_alike(times: Sequence[str]) -> bool:
-    """Return whether times are written with the same digits and the same offset."""
-    if len(set(map(len, times))) != 1:
-        return False
-    return {time[-1] for time in times} == {"Z"} or len({time[-_OFFSET:] for time in times}) == 1
 
 
 def _has_odd_quantities(record: Record) -> bool:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC
 from decimal import Decimal
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from miso_upload.regular_times import EPOCH_ORDINAL
 from miso_upload.timestamps import parse_rfc3339
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 SMALLEST_PLAIN = Decimal("0.000001")
 """Smaller numbers are written with an exponent."""
-EPOCH_ORDINAL = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _NAME = itemgetter(0)
 _SECONDS = slice(17, 19)

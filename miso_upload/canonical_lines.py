@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.canonical import canonical, canonical_id, canonical_value
-from miso_upload.encoding import encode_sorted_lines
+from miso_upload.encoding import encode_sorted
 from miso_upload.regular_values import DoubtfulError, Look, Shape, regular
 
 if TYPE_CHECKING:
@@ -57,18 +57,12 @@ def sorted_lines(records: Sequence[Record], shape: Shape) -> SortedLines | None:
     """
     look = Look()
     try:
-        look.at_objects(records, range(len(records)), shape)
+        look.at_records(records, shape)
     except (DoubtfulError, TypeError, AttributeError):
         # Where something is no object, the records are not what they were said to be.
         return None
-    text = encode_sorted_lines(records)
-    if text is None:
-        return None
-    return SortedLines(_split(text), look.irregular, look.names, look.has_null)
-
-
-def _split(text: bytes) -> list[bytes]:
-    return text[:-1].split(b"\n") if text else []
+    lines = encode_sorted(records)
+    return None if lines is None else SortedLines(lines, look.irregular, look.names, look.has_null)
 
 
 def canonical_lines(
@@ -111,21 +105,20 @@ def _form_of_irregular(record: Record, timestamp: str | None) -> bytes:
         changed["timestamp"] = timestamp
     if "miso_id" in changed:
         changed["miso_id"] = canonical_id(changed["miso_id"])
-    encoded = encode_sorted_lines([changed])
-    return canonical(record) if encoded is None else encoded[:-1]
+    encoded = encode_sorted([changed])
+    return canonical(record) if encoded is None else encoded[0]
 
 
 def canonical_values(values: Sequence[Any]) -> Sequence[bytes]:
     """Return the canonical form of each JSON value."""
-    encoded, look = None, Look()
+    forms, look = None, Look()
     try:
         irregular = {i for i, value in enumerate(values) if not look.is_regular(value)}
-        encoded = encode_sorted_lines(values)
+        forms = encode_sorted(values)
     except DoubtfulError:
         pass
-    if encoded is None:
+    if forms is None:
         return list(map(canonical_value, values))
-    forms = _split(encoded)
     for i in irregular:
         forms[i] = canonical_value(values[i])
     return forms

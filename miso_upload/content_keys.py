@@ -21,12 +21,14 @@ from miso_upload.canonical_times import Times, times_of
 from miso_upload.hashing import hashes, keyed_digest
 from miso_upload.keyed import Keyed
 from miso_upload.mapping.paths import ABSENT, reacher
+from miso_upload.regular_times import timestamps_of
 from miso_upload.regular_values import SHIPPED, UNKNOWN, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from miso_upload.records import Record
+    from miso_upload.regular_times import Timestamps
 
 _PURPOSE = b"content keys"
 _DAY_BITS = 10
@@ -65,6 +67,7 @@ class ContentKeys:
         records: Sequence[Record],
         rows: Sequence[Any] | None = None,
         encoded: SortedLines | None = None,
+        timestamps: Timestamps | None = None,
     ) -> Keyed:
         """Return the keys of records.
 
@@ -72,10 +75,11 @@ class ContentKeys:
             records: The records as they are sent.
             rows: The row that each of them was made of; needed for natural keys only.
             encoded: What `encode` returned for these records, if it is known already.
+            timestamps: Those of the records, if they are known already.
         """
         if not records:
             return Keyed(array("Q"), array("i"), array("Q") if self.natural else None)
-        times = times_of(records)
+        times = times_of(timestamps or timestamps_of(records))
         contents = hashes(self._forms(records, encoded or self.encode(records), times), self._seed)
         if self.natural and rows is not None:
             return self._by_columns(records, rows, contents, times)

@@ -6,9 +6,9 @@ keys the last one counts, which is why what was judged is encoded again and raw 
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any, cast
 
-import msgspec
 import orjson
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 JSONDecodeError = orjson.JSONDecodeError
 JSONEncodeError = orjson.JSONEncodeError
 
-_SORTED = msgspec.json.Encoder(order="sorted")
+_FENCE = secrets.token_hex(16)
+"""A string that no input can forge, so that the text of many values can be cut into theirs."""
+_BETWEEN = f',"{_FENCE}",'.encode()
 
 
 def decode(text: bytes | bytearray | memoryview | str) -> Any:  # noqa: ANN401 -- JSON is any value
@@ -73,16 +75,16 @@ def decode_joined(slices: Sequence[bytes]) -> list[Any]:
     return cast("list[Any]", orjson.loads(b"[" + b",".join(slices) + b"]"))
 
 
-def encode_sorted_lines(values: Sequence[object]) -> bytes | None:
-    """Return each of `values` as compact JSON on a line of its own, the keys of objects sorted.
-
-    It writes more than JSON values, integers of any size among them; so it has to be known that
-    `encode` can write them too.
+def encode_sorted(values: Sequence[object]) -> list[bytes] | None:
+    """Return each of `values` as compact JSON, the keys of objects sorted.
 
     Returns:
-        The lines, each with its newline; None if one of the values cannot be written.
+        None if one of the values cannot be written.
     """
+    fenced: list[object] = [_FENCE] * (2 * len(values) - 1)
+    fenced[::2] = values
     try:
-        return _SORTED.encode_lines(values)
-    except (TypeError, ValueError, RecursionError, OverflowError):
+        text = orjson.dumps(fenced, option=orjson.OPT_SORT_KEYS)
+    except JSONEncodeError:
         return None
+    return text[1:-1].split(_BETWEEN) if values else []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import xxhash
@@ -54,7 +55,7 @@ class RunningChecksum:
 def hashes(texts: Iterable[bytes], seed: int) -> array[int]:
     """Return the 64-bit hash of each text under a 64-bit seed."""
     digest = xxhash.xxh3_64_intdigest
-    return array("Q", [digest(text, seed) for text in texts])
+    return array("Q", list(map(digest, texts, repeat(seed))))
 
 
 def keyed_digest(key: bytes, purpose: bytes, data: bytes, size: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from bisect import bisect_right
 from collections import defaultdict
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -79,8 +80,10 @@ class Keyed(NamedTuple):
 
     def by_day(self) -> Iterator[tuple[int, array[int], array[int] | None]]:
         """Yield each day with its keys and contents."""
-        if self.days.count(self.days[0]) == len(self.days):
-            yield self.days[0], self.keys, self.contents
+        runs = self._runs_of_days()
+        if runs is not None:
+            for day, run in runs:
+                yield day, self.keys[run], self.contents and self.contents[run]
             return
         keys: defaultdict[int, array[int]] = defaultdict(lambda: array("Q"))
         for key, day in zip(self.keys, self.days, strict=True):
@@ -91,6 +94,21 @@ class Keyed(NamedTuple):
                 contents[day].append(content)
         for day, found in keys.items():
             yield day, found, contents[day] if self.contents is not None else None
+
+    def _runs_of_days(self) -> list[tuple[int, slice]] | None:
+        """Return each day with the records of it; None if they are not in order of days."""
+        days, start = self.days, 0
+        runs: list[tuple[int, slice]] = []
+        while start < len(days):
+            day = days[start]
+            end = bisect_right(days, day, start)
+            if days[start:end] != array("i", [day]) * (end - start):
+                return None
+            if runs and day <= runs[-1][0]:
+                return None
+            runs.append((day, slice(start, end)))
+            start = end
+        return runs
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         """Yield the key and the content of each record."""

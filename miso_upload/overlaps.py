@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from miso_upload.quoting import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from miso_upload.report import SourceSummary
 
@@ -18,21 +18,22 @@ def shared_records(sources: Sequence[SourceSummary]) -> list[str]:
     Copies and overlapping exports share records because they are of the same events. But lines of
     two servers can be equal too, where times are coarse, and then both are wanted.
     """
+    by_name: dict[str, list[SourceSummary]] = {}
+    for source in sources:
+        by_name.setdefault(source.name, []).append(source)
     return [
         _sentence(one, other, shared)
         for one in sources
-        for other, shared in _partners(one, sources)
+        for other, shared in _partners(one, by_name)
         if shared < _records(one) and shared < _records(other)
     ]
 
 
 def _partners(
-    one: SourceSummary, sources: Iterable[SourceSummary]
-) -> Iterable[tuple[SourceSummary, int]]:
-    for other in sources:
-        shared = one.already_sent_from[other.name]
-        if other is not one and shared:
-            yield other, shared
+    one: SourceSummary, by_name: Mapping[str, Sequence[SourceSummary]]
+) -> Iterator[tuple[SourceSummary, int]]:
+    for name, shared in one.already_sent_from.items():
+        yield from ((other, shared) for other in by_name.get(name, ()) if other is not one)
 
 
 def _records(source: SourceSummary) -> int:

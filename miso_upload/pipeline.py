@@ -176,6 +176,8 @@ class Pipeline:
             at.whole = not self._stop.is_set()
             if at.whole and source.waiting is None:
                 self._ledger.complete(at.scan, source.compressed_checksum)
+        finally:
+            at.selector.close()
 
     def _upload_rows(
         self,

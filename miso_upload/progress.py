@@ -37,6 +37,7 @@ class Counting(Listener):
         self.total_bytes: int | None = None
         self._sizes: dict[str, int] = {}
         self._positions: dict[str, int] = {}
+        self._current: str | None = None
 
     @property
     def position(self) -> int:
@@ -56,9 +57,10 @@ class Counting(Listener):
 
     def reading(self, name: str, position: int) -> None:
         """See `Listener`: an input that comes after others has them behind it."""
-        for other in self._positions:
-            if other != name:
-                self._positions[other] = self._sizes.get(other, self._positions[other])
+        if self._current is not None and name != self._current:
+            read = self._positions[self._current]
+            self._positions[self._current] = self._sizes.get(self._current, read)
+        self._current = name
         self._positions[name] = position
 
     def transformed(self, batch: Batch) -> None:

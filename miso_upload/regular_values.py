@@ -53,6 +53,7 @@ _DEEPEST = 100
 """Values nested deeper than this are not looked at; `encode` decides whether it can write them."""
 _MOST_WHOLE = 2.0**53
 _TEXTS = frozenset({str, bool})
+_ABSENT = object()
 _SMALLEST = 1e-5
 """The encoder writes smaller numbers otherwise than the canonical form does."""
 
@@ -65,34 +66,46 @@ class Look:
         self.names: set[str] = set()
         self.has_null = False
 
-    def at_objects(
-        self, objects: Sequence[dict[str, Any]], indices: Sequence[int], shape: Shape
-    ) -> None:
-        """Look at objects of one shape, each of which is a part of the record at its index.
+    def at_records(self, records: Sequence[dict[str, Any]], shape: Shape) -> None:
+        """Look at records of one shape.
 
         Raises:
             DoubtfulError: It cannot be said how an encoder writes one of them.
+            TypeError: Something is no object that should be one.
         """
+        self._at_objects(records, shape, records, ())
+
+    def _at_objects(
+        self,
+        objects: Sequence[dict[str, Any]],
+        shape: Shape,
+        records: Sequence[dict[str, Any]],
+        path: tuple[str, ...],
+    ) -> None:
+        """Look at objects that are at a path in records."""
         names = set().union(*objects) - shape.texts
         self.names |= names
         for name in names:
+            values = _values(name, objects)
             inner = shape.inner.get(name)
             if inner is not None:
-                owners, values = _having(name, objects, indices)
-                self.at_objects(values, owners, inner)
-                continue
-            if not _are_plain([each[name] for each in objects if name in each]):
-                for i, each in zip(indices, objects, strict=True):
-                    if name in each and not self.is_regular(each[name]):
-                        self.irregular.add(i)
-            if name == "miso_id":
-                self._at_ids(objects, indices)
+                self._at_objects(values, inner, records, (*path, name))
+            elif not _are_plain(values) or name == "miso_id":
+                self._look_closer(records, (*path, name))
 
-    def _at_ids(self, objects: Sequence[dict[str, Any]], indices: Sequence[int]) -> None:
-        for i, each in zip(indices, objects, strict=True):
-            miso_id = each.get("miso_id")
-            if isinstance(miso_id, str) and miso_id != miso_id.lower():
-                self.irregular.add(i)
+    def _look_closer(self, records: Sequence[dict[str, Any]], path: tuple[str, ...]) -> None:
+        """Look at each value at a path in records."""
+        is_id = path[-1] == "miso_id"
+        for i, record in enumerate(records):
+            value: Any = record
+            for name in path:
+                value = value.get(name, _ABSENT)
+                if value is _ABSENT:
+                    break
+            else:
+                is_upper = is_id and isinstance(value, str) and value != value.lower()
+                if not self.is_regular(value) or is_upper:
+                    self.irregular.add(i)
 
     def is_regular(self, value: Any, depth: int = 0) -> bool:  # noqa: ANN401 -- any JSON value
         """Return whether the encoder writes a value in its canonical form.
@@ -145,16 +158,12 @@ class DoubtfulError(Exception):
     """It cannot be said how an encoder writes a value."""
 
 
-def _having(
-    name: str, objects: Sequence[dict[str, Any]], indices: Sequence[int]
-) -> tuple[Sequence[int], list[Any]]:
-    """Return the indices of the objects that have a name, and its values."""
+def _values(name: str, objects: Sequence[dict[str, Any]]) -> list[Any]:
+    """Return the values that objects have under a name."""
     try:
-        return indices, list(map(itemgetter(name), objects))
+        return list(map(itemgetter(name), objects))
     except KeyError:
-        pairs = zip(indices, objects, strict=True)
-        owners = [i for i, each in pairs if name in each]
-        return owners, [each[name] for each in objects if name in each]
+        return [each[name] for each in objects if name in each]
 
 
 def regular(value: Any) -> Any:  # noqa: ANN401 -- any JSON value

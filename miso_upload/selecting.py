@@ -72,6 +72,10 @@ class Selector:
         self._options = options
         self._names: dict[tuple[int, int], str] = {}
 
+    def close(self) -> None:
+        """Let go of what was read of other scans; no further batch is selected."""
+        self._readers = ()
+
     def select(
         self, batch: Batch, leftover: Leftover | None, settle_others: Callable[[], bool]
     ) -> Selection:

@@ -21,6 +21,7 @@ from miso_upload.formats.json_rows import readable
 from miso_upload.hashing import checksum
 from miso_upload.mapping import Mapped, MappedRows, Skipped, without_nulls
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection
+from miso_upload.regular_times import timestamps_of
 from miso_upload.user_code import RETURNED_NONE
 
 if TYPE_CHECKING:
@@ -181,12 +182,13 @@ class Transform:
             return None
 
     def _keep(self, shaped: _Shaped, encoded: _Encoded, work: _Work) -> None:
-        survey(shaped.records, shaped.lines, work.findings)
+        timestamps = timestamps_of(shaped.records)
+        survey(shaped.records, shaped.lines, work.findings, timestamps)
         work.findings.ids["anonymous_id derived"] += sum(shaped.derived)
         work.encoded.append(encoded.text)
         work.lines.append(shaped.lines)
         if self._keys is not None:
-            keyed = self._keys.of(shaped.records, shaped.rows, encoded.in_order)
+            keyed = self._keys.of(shaped.records, shaped.rows, encoded.in_order, timestamps)
             work.note_keys(keyed, encoded.lengths(shaped.records))
 
     def _judged(self, shaped: _Shaped, work: _Work) -> _Shaped:
@@ -317,7 +319,7 @@ class _Encoded(NamedTuple):
     def lengths(self, records: list[Record]) -> Iterable[int]:
         """Return how long the text of each record is."""
         if self.in_order is not None:
-            return map(len, self.in_order.lines)
+            return list(map(len, self.in_order.lines))
         return [len(encode(record)) for record in records]
 
 
@@ -355,7 +357,7 @@ class _Work:
             keys += keyed.keys
             days += keyed.days
             contents += keyed.contents or array("Q")
-            sizes.extend(lengths)
+            sizes += array("I", lengths)
         return {"keys": keys, "days": days, "contents": contents or None, "lengths": sizes}
 
     def skip(self, rule: str) -> None:

@@ -20,7 +20,6 @@ OWNERS = {
     "sqlite3": {"ledger", "sandbox.store"},
     "rich": {"progress"},
     "orjson": {"encoding"},
-    "msgspec": {"encoding"},
     "xxhash": {"hashing"},
     "jsonschema": {"document_check"},
     "tomllib": {"mapping.file"},
@@ -81,6 +80,7 @@ RANKS = (
     },
     {
         "timestamps",
+        "regular_times",
         "identity",
         "outcomes",
         "document_check",

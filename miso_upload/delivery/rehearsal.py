@@ -8,6 +8,9 @@ from miso_upload.delivery.selected import selected_parts
 from miso_upload.records import Receipt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from miso_upload.delivery.parts import Part
     from miso_upload.records import Batch, Selection
 
 
@@ -26,7 +29,12 @@ class Rehearsal:
         selected = selected_parts(batch, selection)
         parts = [part for each in selected for part in each.fitting(self._most_bytes)]
         return Receipt(
-            pending=[line for each in selected for line in each.lines],
+            # The lines of a whole batch are a range, which the ledger writes at once.
+            pending=selected[0].lines if len(selected) == 1 else _lines(selected),
             requests=len(parts),
             bytes_sent=sum(part.size for part in parts),
         )
+
+
+def _lines(parts: Iterable[Part]) -> list[int]:
+    return [line for part in parts for line in part.lines]

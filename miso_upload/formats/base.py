@@ -70,7 +70,7 @@ class Cut:
 
     Attributes:
         size: Bytes that belong to it; none where the source is broken from here on.
-        elements: How many array elements these bytes are; lines are counted by their newlines.
+        elements: How many array elements these bytes are, or lines; 0 if lines are not counted yet.
         fault: Why they cannot be read as a row, if so.
         rest: Finds the end of the fault where it is not at hand yet.
     """

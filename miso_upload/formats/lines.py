@@ -23,7 +23,7 @@ def cut_lines(data: bytes, limits: Limits, tail: Tail) -> Cut | None:
     """Return the longest block of whole lines within `limits`, as `Format.cut` promises."""
     if data.count(b"\n", 0, limits.block_bytes) >= limits.rows:
         ends = _NEWLINE.finditer(data)
-        return Cut(next(islice(ends, limits.rows - 1, None)).end())
+        return Cut(next(islice(ends, limits.rows - 1, None)).end(), limits.rows)
     if len(data) <= limits.block_bytes:
         return _cut_all(data, tail)
     size = data.rfind(b"\n", 0, limits.block_bytes) + 1

@@ -69,6 +69,7 @@ class Ledger:
         self._spans = Spans(db)
         self._rejections = Rejections(db)
         self._run_id = 0
+        self._proven: set[str] = set()
 
     @property
     def path(self) -> Path | None:
@@ -200,11 +201,15 @@ class Ledger:
 
     def has_proven(self, job: str) -> bool:
         """Whether Miso has accepted a row of any source that was read under a job fingerprint."""
+        if job in self._proven:
+            return True
         found = self._db.row(
             "SELECT 1 FROM jobs JOIN scans ON job_id = jobs.id JOIN spans ON scan_id = scans.id "
             "WHERE text = ? AND accepted + already_sent > 0 LIMIT 1",
             (job,),
         )
+        if found is not None:
+            self._proven.add(job)
         return found is not None
 
     def met(self, scan: Scan) -> Keyed | None:

@@ -369,7 +369,7 @@ class Source:
         self, start: int, data: bytes, first_line: int, elements: int = 0, header: bytes = b""
     ) -> Block:
         self._seq += 1
-        lines = data.count(b"\n") if self.format.by_line else elements
+        lines = elements or (data.count(b"\n") if self.format.by_line else 0)
         end = start + len(data)
         return Block(self._seq, start, end, first_line, lines, data, header=header)
 

@@ -12,6 +12,7 @@ from miso_upload.canonical_times import times_of
 from miso_upload.content_keys import ContentKeys
 from miso_upload.encoding import decode, encode
 from miso_upload.hashing import hashes
+from miso_upload.regular_times import timestamps_of
 from miso_upload.regular_values import SHIPPED
 from miso_upload.schema import shipped_schema
 from miso_upload.validation import Judge
@@ -60,7 +61,7 @@ def forms_of(keys, some):
     encoded = keys.encode(some)
     if encoded is None:
         return None
-    return list(canonical_lines(some, encoded, times_of(some)))
+    return list(canonical_lines(some, encoded, times_of(timestamps_of(some))))
 
 
 def is_valid(record):
@@ -99,7 +100,7 @@ def _alike(draw):
 def test_timestamps_say_the_same_by_both_ways(texts):
     instants = list(map(instant_of, texts))
 
-    times = times_of([{"timestamp": text} for text in texts])
+    times = times_of(timestamps_of([{"timestamp": text} for text in texts]))
 
     assert times.days == [None if each is None else each.day for each in instants]
     assert times.changed == {
