@@ -1,0 +1,804 @@
+"""Random histories of files and runs, beside a plain model of what Miso must have in the end.
+
+The real `upload` works on real files and a real ledger. Stand-ins are only what cannot be hurried
+or foreseen: Miso itself, the threads that deliver (which finish in an order that is drawn), the
+clock by which the age of a file is told, and the moment at which the run is killed.
+
+A history is a list of steps, each with a seed of its own, so that a step can be left out and the
+others still do what they did: `shortest` finds the steps that a failure needs.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import re
+import shutil
+import sys
+from collections import Counter
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from miso_upload import Settings, assembly, pipeline, upload
+from miso_upload.delivery.answers import Answer
+from miso_upload.delivery.client import UnknownOutcomeError
+from miso_upload.errors import (
+    ChangedJobError,
+    ChangedSourceError,
+    DeliveryError,
+    InterruptedRunError,
+)
+from miso_upload.forgetting import forget, found_to_forget
+from miso_upload.ledger import Ledger
+from miso_upload.ledger.database import Database
+from miso_upload.sources import ReadingOptions, fingerprint, watching
+from miso_upload.stopping import StopSignal
+
+MARKS = {
+    "": None,
+    "1": "11111111-1111-1111-1111-111111111111",
+    "2": "22222222-2222-2222-2222-222222222222",
+}
+"""Mappings, by the mark that they leave in each record."""
+_OF_MARK = {value: mark for mark, value in MARKS.items()}
+_NUMBER = re.compile(rb'"user_id": ?"(u|bad)(\d+)"')
+_SERVER = "http://localhost:1"
+_SECOND = 10**9
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+# -- rows ------------------------------------------------------------------------------------------
+
+
+def line_of(number, spelling=0, *, user="u"):
+    """Return the line of a record; the spellings of one number are the same record."""
+    hour, offset = ("12", "+02:00") if spelling == 1 else ("10", "Z")
+    record = {
+        "type": "product_detail_page_view",
+        "timestamp": f"2024-05-{number % 3 + 1:02}T{hour}:00:00{offset}",
+        "user_id": f"{user}{number}",
+        "product_ids": ["p"],
+        "duration": 1.0 if spelling == 2 else 1,
+    }
+    if spelling:
+        record = dict(reversed(record.items()))
+    return json.dumps(record).encode()
+
+
+def draw_line(draw, numbers):
+    """Draw a line: mostly a record, sometimes one that is rejected, here or by Miso."""
+    kind = draw.random()
+    if kind < 0.04:
+        return b'{"type": "product_detail_page_view"}'
+    if kind < 0.06:
+        return b"no JSON"
+    if kind < 0.1:
+        return line_of(draw.randrange(2), user="bad")
+    return line_of(draw.randrange(numbers), draw.choice((0, 0, 0, 0, 1, 2)))
+
+
+def counts_of(path):
+    """Return how often each record stands in a file, and how many rows are rejected and there."""
+    data = path.read_bytes()
+    data = gzip.decompress(data) if path.suffix == ".gz" else data
+    return counts_of_text(data)
+
+
+def counts_of_text(data):
+    lines = [line for line in data.split(b"\n") if line.strip()]
+    found = [_NUMBER.search(line) for line in lines]
+    valid = Counter(int(each[2]) for each in found if each and each[1] == b"u")
+    return SimpleNamespace(valid=valid, rejected=len(lines) - valid.total(), rows=len(lines))
+
+
+# -- Miso, threads, clock and death ----------------------------------------------------------------
+
+
+class World:
+    """Files, a ledger, and Miso as it is; all that the stand-ins share."""
+
+    def __init__(self, folder):
+        self.folder = folder / "files"
+        self.state = folder / "state"
+        self.folder.mkdir(parents=True)
+        self.clock = 1_700_000_000 * _SECOND
+        self.grain = 1
+        """What the file system's clock moves by; two seconds is the coarsest there is."""
+        self.changed_at = {}
+        self.stored = Counter()
+        """What Miso has: number and mark of each record."""
+        self.in_the_dark = Counter()
+        """Copies that it stored without anybody being told."""
+        self.counted = Counter()
+        """Records of requests of which extra copies were counted."""
+        self.draw = Random(0)
+        self.faults = SimpleNamespace(rates={}, kill_at=0)
+        self.ticks = 0
+        self.is_dead = False
+        self.stop = None
+        self.unsettled = []
+        self.lost = False
+        self.during = lambda: None
+
+    # -- files: each change is noted with the time that no program can set
+
+    def touch(self, path):
+        self.changed_at[path.stat().st_ino] = self.coarse(self.clock)
+
+    def coarse(self, moment):
+        """Return a time as the file system notes it."""
+        return moment // self.grain * self.grain
+
+    def stamp_of(self, found, now_ns=None):
+        changed = self.changed_at.get(found.st_ino, 0)
+        state = SimpleNamespace(
+            st_mtime_ns=found.st_mtime_ns, st_ctime_ns=changed, st_size=found.st_size,
+            st_dev=found.st_dev, st_ino=found.st_ino,
+        )  # fmt: skip
+        return _stamp_of(state, self.clock if now_ns is None else now_ns)
+
+    def count_copies(self, settlement):
+        """Take note of which records copies may have been counted: all of the batch, at most."""
+        receipt = settlement.receipt
+        if receipt.possible_duplicates or receipt.extra_copies:
+            for record in json.loads(b"[" + b",".join(settlement.batch.slices) + b"]"):
+                self.counted[record["user_id"], _OF_MARK[record.get("miso_id")]] += 1
+
+    # -- death
+
+    def tick(self):
+        """Die if it is time."""
+        self.ticks += 1
+        if self.is_dead or self.ticks == self.faults.kill_at:
+            self.is_dead = True
+            raise Killed
+
+    # -- Miso
+
+    def post(self, body):
+        self.tick()
+        self.during()
+        records = [(r["user_id"], _OF_MARK[r.get("miso_id")]) for r in json.loads(body)["data"]]
+        fate = self._fate()
+        if fate == "stop":
+            self.stop.set()
+        if fate == "refused key":
+            return Answer(401, {"message": "invalid api key."})
+        if fate == "busy":
+            return Answer(429, {"message": "busy"})
+        bad = [at for at, (user, _) in enumerate(records) if user.startswith("bad")]
+        numbered = [(int(user[1:]), mark) for user, mark in records if user.startswith("u")]
+        if bad and fate not in ("lost", "500"):
+            lines = [f"data.{at}.user_id is invalid. It is bad." for at in bad]
+            return Answer(422, {"errors": True, "message": "None were inserted", "data": lines})
+        if fate in ("lost", "500"):
+            self.lost = True
+        else:
+            self.stored.update(numbered if not bad else ())
+        return self._answer(fate, numbered)
+
+    def _answer(self, fate, numbered):
+        if fate in ("lost", "500", "lost after all", "500 after all"):
+            if fate.endswith("after all"):
+                self.in_the_dark.update(numbered)
+            self.tick()
+            if fate.startswith("500"):
+                return Answer(500, {"message": "Something went wrong."})
+            raise UnknownOutcomeError("the connection was lost")
+        self.unsettled[-1][1].update(numbered) if self.unsettled else None
+        self.tick()
+        return Answer(200, {"message": "success"})
+
+    def _fate(self):
+        drawn = self.draw.random()
+        for fate, rate in self.faults.rates.items():
+            drawn -= rate
+            if drawn < 0:
+                return fate
+        return "stored"
+
+
+class _Client:
+    """Stands in for the HTTP client."""
+
+    host = "miso"
+    world = None
+
+    def __init__(self, *_, **__):
+        pass
+
+    def post(self, body):
+        return self.world.post(body)
+
+
+class _Pool:
+    """Stands in for the threads: what is under way is done, and is finished, when it is drawn."""
+
+    world = None
+
+    def __init__(self, concurrency):
+        self._most = concurrency
+        self._jobs = []
+
+    def __len__(self):
+        return len(self._jobs)
+
+    @property
+    def full(self):
+        return len(self._jobs) >= max(self._most, 1)
+
+    def start(self, job, deliver):
+        entry = [job, deliver, None, Counter()]
+        self._jobs.append(entry)
+        if not self._most or self.world.draw.random() < 0.5:
+            self._deliver(entry)
+
+    def finished(self, timeout=0.0):
+        while self._jobs:
+            if self._most and not timeout and self.world.draw.random() < 0.6:
+                return
+            timeout = 0.0
+            entry = self._jobs.pop(self.world.draw.randrange(len(self._jobs)))
+            self._deliver(entry)
+            self.world.settling = entry
+            yield entry[0], entry[2]
+
+    def close(self):
+        pass
+
+    def _deliver(self, entry):
+        if entry[2] is None:
+            self.world.unsettled.append((entry[0], entry[3]))
+            entry[2] = entry[1]()
+            # What was stored meanwhile is this delivery's; others come before or after.
+            self.world.unsettled.remove((entry[0], entry[3]))
+            self.world.unsettled.insert(0, (entry[0], entry[3]))
+
+
+class _Stop(StopSignal):
+    def wait(self, timeout=None):  # noqa: ARG002 -- nobody waits here
+        return self.is_set()
+
+
+_stamp_of = fingerprint.stamp_of
+_transaction, _close, _settle = Database.transaction, Database.close, Ledger.settle
+
+
+@contextmanager
+def stand_ins(world):
+    """Let `world` stand in for Miso, the threads, the clock, and what ends a process."""
+
+    @contextmanager
+    def transaction(self):
+        world.tick()
+        with _transaction(self):
+            yield
+        world.committed = True
+        world.tick()
+
+    def close(self):
+        if world.is_dead:
+            # A process that is gone marks nothing as done, and leaves its -wal.
+            self._at_work, self._had_wal = False, True
+        try:
+            _close(self)
+        except Killed:
+            self._at_work, self._had_wal = False, True
+            _close(self)
+            raise
+
+    def settle(self, scan, settlement):
+        world.committed = False
+        entry, world.settling = getattr(world, "settling", None), None
+        try:
+            _settle(self, scan, settlement)
+        finally:
+            if world.committed and self._db.path is not None:
+                world.count_copies(settlement)
+                if entry is not None:
+                    entry[3].clear()
+
+    with ExitStack() as stack:
+        for where, name, what in (
+            (assembly, "Client", type("Client", (_Client,), {"world": world})),
+            (pipeline, "DeliveryPool", _PoolOf(world)),
+            (fingerprint, "stamp_of", world.stamp_of),
+            (watching, "stamp_of", world.stamp_of),
+            (fingerprint, "_HEAD_BYTES_COMPARED", 200),
+            (Database, "transaction", transaction),
+            (Database, "close", close),
+            (Ledger, "settle", settle),
+        ):
+            stack.enter_context(patch.object(where, name, what))
+        yield
+
+
+class _PoolOf:
+    """What makes pools in a world, in the place of the class."""
+
+    def __init__(self, world):
+        self._class = type("Pool", (_Pool,), {"world": world})
+
+    def __getitem__(self, _):
+        return self._class
+
+    def __call__(self, concurrency):
+        return self._class(concurrency)
+
+
+# -- the history -----------------------------------------------------------------------------------
+
+
+class History:
+    """Takes steps, and judges after each run.
+
+    Attributes:
+        most: How often a record stands in one input at most, by series, record and mark.
+        asked: Copies beyond that, which the user asked for.
+        excused: Copies that the user said are at Miso, or gave up.
+    """
+
+    def __init__(self, folder, seed):
+        self.draw = Random(seed)
+        self.world = World(folder)
+        self.most = Counter()
+        self.asked = Counter()
+        self.excused = Counter()
+        self.maybe = Counter()
+        self.accepted_total = 0
+        self.mark = ""
+        self.series = ""
+        self.vague = False
+        """Counts of sources mix several mappings, or the user's word."""
+        self.log = []
+        self.numbers = self.draw.choice((3, 6, 12))
+        self.faulty = self.draw.random() < 0.7
+        self.with_kills = self.draw.random() < 0.6
+        self.with_words = self.draw.random() < 0.4
+        self.with_marks = self.draw.random() < 0.3
+        self.world.grain = self.draw.choice((1, 10**7, 2 * _SECOND))
+
+    # -- files
+
+    def files(self):
+        return sorted(path for path in self.world.folder.iterdir() if ".rejects" not in path.name)
+
+    def _plain(self):
+        return [path for path in self.files() if path.suffix != ".gz"]
+
+    def _write(self, path, data, draw, *, anew=False):
+        """Write a file in its place, or a new one that takes its place; draw its time."""
+        before = path.stat() if path.exists() else None
+        self.world.clock += int(draw.choice((0, 0.3, 1, 3, 10)) * _SECOND)
+        if anew:
+            new = path.with_name("new")
+            new.write_bytes(data)
+            new.rename(path)
+        else:
+            path.write_bytes(data)
+        now = self.world.coarse(self.world.clock)
+        times = [now, now, now - draw.randrange(1, 100) * _SECOND]
+        if before:
+            times.append(before.st_mtime_ns)
+        mtime = draw.choice(times)
+        os.utime(path, ns=(mtime, mtime))
+        self.world.touch(path)
+
+    def _lines(self, draw, least=0):
+        return [draw_line(draw, self.numbers) for _ in range(draw.randrange(least, 9))]
+
+    @staticmethod
+    def _text(draw, lines):
+        data = b"".join(line + b"\n" for line in lines)
+        return data[:-1] if draw.random() < 0.1 else data
+
+    def step_new(self, draw):
+        """Write a file, perhaps of pieces of others; its name may be taken."""
+        path = self.world.folder / draw.choice(("a.jsonl", "b.jsonl", "c.jsonl"))
+        lines = self._lines(draw, 1)
+        if self.files() and draw.random() < 0.6:
+            other = self._read(draw.choice(self.files())).split(b"\n")[:-1]
+            cut = draw.randrange(len(other) + 1)
+            lines = draw.choice(
+                (
+                    other[:cut] + lines, lines + other[cut:], other[cut:] + lines, other,
+                    other[:cut], other + other, other[:cut] + lines + other[cut:],
+                )
+            )  # fmt: skip
+        self._write(path, self._text(draw, lines), draw, anew=draw.random() < 0.5)
+        return path.name
+
+    def _read(self, path):
+        data = path.read_bytes()
+        return gzip.decompress(data) if path.suffix == ".gz" else data
+
+    def step_append(self, draw):
+        if not (files := self._plain()):
+            return None
+        path = draw.choice(files)
+        data = path.read_bytes()
+        data += b"\n" if data and not data.endswith(b"\n") else b""
+        self._write(path, data + self._text(draw, self._lines(draw, 1)), draw)
+        return path.name
+
+    def step_edit(self, draw):
+        """Change, add, remove or move lines of a file, or write them otherwise."""
+        if not (files := self._plain()):
+            return None
+        path = draw.choice(files)
+        lines = [line for line in path.read_bytes().split(b"\n") if line]
+        if not lines:
+            return None
+        at = draw.randrange(len(lines))
+        match draw.randrange(7):
+            case 0:
+                lines[at] = draw_line(draw, self.numbers)
+            case 1:
+                lines.insert(at, draw_line(draw, self.numbers))
+            case 2:
+                del lines[at]
+            case 3:
+                lines = lines[at:] + self._lines(draw)
+            case 4:
+                lines = lines[:at]
+            case 5:
+                draw.shuffle(lines)
+            case 6:
+                spelling = draw.randrange(3)
+                lines = [self._again(line, spelling) for line in lines]
+        self._write(path, self._text(draw, lines), draw, anew=draw.random() < 0.3)
+        return path.name
+
+    @staticmethod
+    def _again(line, spelling):
+        found = _NUMBER.search(line)
+        return line_of(int(found[2]), spelling, user=found[1].decode()) if found else line
+
+    def step_rotate(self, draw):
+        """Rotate as logrotate does: rename or copy, perhaps compress."""
+        if not (files := [path for path in self._plain() if path.name.count(".") == 1]):
+            return None
+        path = draw.choice(files)
+        rotated = path.with_name(path.name + ".1")
+        if rotated.exists():
+            older = path.with_name(path.name + ".2")
+            rotated.rename(older)
+            self._moved(older)
+            if draw.random() < 0.4:
+                self._pack(older, draw)
+        if draw.random() < 0.3:  # copytruncate
+            shutil.copyfile(path, rotated)
+            self.world.touch(rotated)
+            self._write(path, self._text(draw, self._lines(draw)), draw)
+        else:
+            path.rename(rotated)
+            self._moved(rotated)
+            if draw.random() < 0.8:
+                self._write(path, self._text(draw, self._lines(draw)), draw)
+        if draw.random() < 0.3:
+            self._pack(rotated, draw)
+        return path.name
+
+    def _moved(self, path):
+        self.world.touch(path)
+
+    def _pack(self, path, draw):
+        packed = path.with_name(path.name + ".gz")
+        self._write(packed, gzip.compress(path.read_bytes(), mtime=0), draw)
+        path.unlink()
+
+    def step_copy(self, draw):
+        """Copy, link, remove or rename a file, or let two change places."""
+        if not (files := self.files()):
+            return None
+        path = draw.choice(files)
+        other = draw.choice(files)
+        kind = draw.randrange(5)
+        new = self.world.folder / f"{draw.choice('def')}.jsonl{path.suffix * (path.suffix == '.gz')}"
+        match kind:
+            case 0:
+                self._write(new, path.read_bytes(), draw, anew=True)
+            case 1 if not new.exists():
+                new.hardlink_to(path)
+                self._moved(path)
+            case 2 if draw.random() < 0.5:
+                path.unlink()
+            case 3:
+                path.rename(new)
+                self._moved(new)
+            case 4 if path.suffix == other.suffix and path != other:
+                between = path.with_name("between")
+                path.rename(between)
+                other.rename(path)
+                between.rename(other)
+                self._moved(path)
+                self._moved(other)
+        return f"{kind} {path.name} {new.name} {other.name}"
+
+    def step_wait(self, draw):
+        self.world.clock += draw.choice((1, 5, 100)) * _SECOND
+
+    def step_forget(self, draw):
+        if not (self.with_words and self.files() and self.world.state.exists()):
+            return None
+        path = draw.choice(self.files())
+        with suppress(Exception), stand_ins(self.world):
+            self.world.faults, self.world.is_dead = SimpleNamespace(rates={}, kill_at=0), False
+            forget(found_to_forget(self.world.state, [str(path)], ReadingOptions(), None))
+            self.asked.update(self._most_of_all())
+        return path.name
+
+    def _most_of_all(self):
+        most = Counter()
+        for (_, number, mark), count in self.most.items():
+            most[number, mark] += count
+        return most
+
+    # -- runs
+
+    def step_run(self, draw):
+        files = [path for path in self.files() if draw.random() < 0.75]
+        draw.shuffle(files)
+        options = {}
+        if self.with_words and draw.random() < 0.15:
+            options["restart"] = True
+        if self.with_words and draw.random() < 0.08:
+            options["already_sent"] = "send"
+        if self.with_words and draw.random() < 0.05:
+            options["remember"] = True
+        if self.with_marks and draw.random() < 0.3:
+            self.mark = draw.choice(tuple(MARKS))
+            options["changed_mapping"] = draw.choice(("stop", "send", "send", "continue"))
+        if self.with_words and draw.random() < 0.1:
+            self.series = draw.choice(("", "s"))
+            options["changed_mapping"] = "send"
+        options["on_unknown"] = draw.choice(("resend", "resend", "resend", "hold"))
+        if self.with_words and draw.random() < 0.2:
+            options["on_unknown"] = "skip"
+        faults = SimpleNamespace(rates={}, kill_at=0)
+        if self.faulty and draw.random() < 0.6:
+            names = ("lost", "lost after all", "500", "500 after all", "busy", "stop", "refused key")
+            faults.rates = {name: draw.choice((0, 0, 0.1, 0.3)) for name in names[:-2]}
+            faults.rates |= {name: draw.choice((0, 0, 0.05, 0.2)) for name in names[-2:]}
+        if self.with_kills and draw.random() < 0.6:
+            faults.kill_at = draw.randrange(1, draw.choice((12, 30, 60)))
+        text = None
+        if draw.random() < 0.1:
+            text = self._text(draw, self._lines(draw, 1))
+        return self.run(files, options, faults, draw, text)
+
+    def run(self, files, options, faults, draw, text=None):
+        """Run the upload, and judge what it leaves."""
+        if not files and text is None:
+            return None
+        world = self.world
+        world.clock += int(draw.choice((0, 0.3, 1, 5)) * _SECOND)
+        world.faults, world.draw, world.ticks = faults, Random(draw.random()), 0
+        world.is_dead, world.unsettled, world.lost = False, [], False
+        world.stop = _Stop()
+        inputs = [str(path) for path in files] + (["-"] if text is not None else [])
+        settings = Settings(
+            inputs=tuple(inputs), api_key="k" * 20, server=_SERVER, state_dir=world.state,
+            chunk_size=draw.choice((1, 2, 3, 5, 100)), concurrency=draw.choice((1, 2, 3)),
+            workers=0, max_reject_rate=1.0, format="jsonl", series=self.series, max_attempts=3,
+            retry_for=1e9, set=(f"miso_id={MARKS[self.mark]}",) if self.mark else (), **options,
+        )  # fmt: skip
+        before = self._expect(files, text)
+        self._allow(before, options)
+        forecast = self._forecast(settings, text) if draw.random() < 0.2 else None
+        summary = None
+        stored_before = world.stored.copy()
+        said = f"{[path.name for path in files]} {options} {vars(faults)} mark={self.mark!r}"
+        said += f" chunk={settings.chunk_size} {text} series={self.series!r}"
+        self.log.append(("begin", said))
+        with stand_ins(world), _standard_input(text):
+            try:
+                summary = upload(settings, stop=world.stop)
+            except Killed:
+                said += " KILLED"
+        for _, stored in world.unsettled:
+            world.in_the_dark.update(stored)
+        if world.lost or summary is None:
+            for each in before.values():
+                self.maybe.update({(number, self.mark): n for number, n in each.valid.items()})
+        if options.get("on_unknown") == "skip":
+            self.excused.update(self.maybe)
+            self.vague = True
+        self._judge_excess()
+        if summary is not None:
+            said += f" -> {summary.totals.as_sentence()}; {summary.stopped_by}"
+            self._judge(summary, before, options, faults)
+            if forecast is not None and not faults.rates and summary.stopped_by is None:
+                self._judge_forecast(forecast, stored_before, before)
+        return said
+
+    def _expect(self, files, text):
+        expected = {str(path): counts_of(path) for path in files}
+        if text is not None:
+            expected["-"] = counts_of_text(text)
+        return expected
+
+    def _allow(self, expected, options):
+        """Count what may be at Miso when these inputs are read."""
+        for each in expected.values():
+            for number, count in each.valid.items():
+                key = self.series, number, self.mark
+                self.most[key] = max(self.most[key], count)
+        for each in expected.values():
+            mine = Counter({(number, self.mark): n for number, n in each.valid.items()})
+            if options.get("already_sent") == "send":
+                self.asked.update(mine)
+            if options.get("remember") or options.get("changed_mapping") == "continue":
+                self.excused.update(mine)
+                self.vague = True
+        if options.get("restart"):
+            self.asked.update(self._most_of_all())
+
+    def _forecast(self, settings, text):
+        with stand_ins(self.world), _standard_input(text):
+            from dataclasses import replace
+
+            faults, self.world.faults = self.world.faults, SimpleNamespace(rates={}, kill_at=0)
+            before = self.world.stored.copy()
+            summary = upload(replace(settings, dry_run=True, restart=False, remember=False))
+            assert self.world.stored == before, "a dry run sent something"
+            self.world.faults, self.world.ticks = faults, 0
+        if settings.restart or settings.remember or settings.on_unknown != "resend":
+            return None
+        if settings.already_sent == "send":
+            return None  # it does not know what position spares
+        return summary
+
+    def _judge_forecast(self, forecast, stored_before, expected):
+        if any(each.rejected for each in expected.values()) or self.vague:
+            return
+        sent = (self.world.stored - stored_before).total()
+        said = [(each.name, each.totals) for each in forecast.sources]
+        assert forecast.totals.pending == sent, f"the dry run said {said}, {sent} were sent"
+
+    def _judge_excess(self):
+        """Nothing is at Miso more often than one input has it, unless that was counted."""
+        most = self._most_of_all()
+        for key, count in self.world.stored.items():
+            dark = self.world.in_the_dark[key]
+            assert count <= most[key] + dark + self.asked[key], (
+                f"{key} is there {count} times: {most[key]} in one input, {dark} in the dark, "
+                f"{self.asked[key]} asked for"
+            )
+
+    def _judge_counts(self):
+        most = self._most_of_all()
+        for (number, mark), count in self.world.stored.items():
+            key = number, mark
+            if count > most[key] + self.asked[key]:
+                counted = self.world.counted[f"u{number}", mark]
+                assert counted, f"{key} is there {count} times, {most[key]} in one input, uncounted"
+
+    def _judge(self, summary, expected, options, faults):
+        allowed = (InterruptedRunError, DeliveryError) if faults.rates else ()
+        if options.get("changed_mapping") == "stop" or self.with_marks or self.with_words:
+            allowed = (*allowed, ChangedJobError)
+        assert summary.stopped_by is None or isinstance(summary.stopped_by, allowed), (
+            f"{type(summary.stopped_by)} {summary.stopped_by}"
+        )
+        assert not summary.problems, summary.problems
+        assert summary.balanced
+        assert summary.accepted_at_target >= self.accepted_total
+        self.accepted_total = summary.accepted_at_target
+        for source in summary.sources:
+            totals = source.totals
+            assert min(getattr(totals, name) for name in totals.names()) >= 0, totals
+            if summary.stopped_by is None and totals.rows:
+                self._judge_source(source.name, totals, expected.get(source.name), faults)
+
+    def _judge_source(self, name, totals, expected, faults):
+        """Whatever was read to its end is accounted for, and at Miso."""
+        if expected is None:
+            expected = next(iter(expected for expected in ()), None)
+            return
+        if self.vague_source():
+            return
+        assert totals.rows == expected.rows, f"{name}: {totals}, expected {expected}"
+        if totals.unknown or totals.pending:
+            return
+        assert totals.rejected == expected.rejected, f"{name}: {totals}, expected {expected}"
+        for number, count in expected.valid.items():
+            key = number, self.mark
+            there = self.world.stored[key] + self.excused[key]
+            assert there >= count, f"{name}: {key} is there {there} times, and {count} in the input"
+
+    def vague_source(self):
+        return self.vague
+
+    def finish(self):
+        """Run until nothing is left to do, and look whether all is there."""
+        draw = self.draw
+        if not self.files():
+            return
+        for _ in range(2):
+            before = self.world.stored.copy()
+            said = self.run(
+                self.files(), {"changed_mapping": "send"}, SimpleNamespace(rates={}, kill_at=0), draw
+            )
+            self.log.append(("last run", said))
+        assert self.world.stored == before, "something was sent though nothing had changed"
+        self._judge_counts()
+        for path in self.files():
+            for number, count in counts_of(path).valid.items():
+                key = number, self.mark
+                there = self.world.stored[key] + self.excused[key]
+                assert there >= count, f"{path}: {key} is there {there} times, not {count}"
+
+
+@contextmanager
+def _standard_input(text):
+    if text is None:
+        yield
+        return
+    stdin = SimpleNamespace(buffer=io.BytesIO(text), isatty=lambda: False)
+    with patch.object(sys, "stdin", stdin):
+        yield
+
+
+STEPS = ("new", "append", "append", "edit", "rotate", "copy", "wait", "forget", *["run"] * 6)
+
+
+def steps_of(seed, most=16):
+    """Return the steps of a history: what is done, and a seed for how."""
+    draw = Random(seed)
+    steps = [(draw.choice(STEPS), draw.getrandbits(32)) for _ in range(draw.randrange(3, most))]
+    return [("new", draw.getrandbits(32)), *steps]
+
+
+def play(folder, seed, steps):
+    """Take the steps; return the history.
+
+    Raises:
+        AssertionError: Something is not as it should be; its notes say what was done.
+    """
+    history = History(folder, seed)
+    try:
+        for name, step_seed in steps:
+            said = getattr(history, f"step_{name}")(Random(step_seed))
+            history.log.append((name, said))
+        history.finish()
+    except Exception as error:
+        for each in history.log:
+            error.add_note(f"{each[0]}: {each[1]}")
+        error.add_note(f"seed {seed}, steps {steps}")
+        raise
+    return history
+
+
+def shortest(base, seed, steps):
+    """Return as few of the steps as still fail."""
+    number = 0
+
+    def fails(some):
+        nonlocal number
+        number += 1
+        folder = Path(base) / f"shrink-{number}"
+        try:
+            play(folder, seed, some)
+        except Exception:  # noqa: BLE001 -- whatever it was
+            return True
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return False
+
+    progress = True
+    while progress:
+        progress = False
+        for at in reversed(range(len(steps))):
+            fewer = steps[:at] + steps[at + 1 :]
+            if fails(fewer):
+                steps, progress = fewer, True
+    return steps
