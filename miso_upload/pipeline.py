@@ -36,12 +36,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from miso_upload.keyed import Keyed
     from miso_upload.ledger import Ledger
     from miso_upload.listener import Listener
     from miso_upload.pipeline_options import PipelineOptions
     from miso_upload.records import Batch, Block, Leftover, Rejection
     from miso_upload.report import Summary
     from miso_upload.resume import Start
+    from miso_upload.selecting import Reads
     from miso_upload.sources import Source
     from miso_upload.stages import Input, Stages
     from miso_upload.stopping import StopSignal
@@ -221,9 +223,10 @@ class Pipeline:
             each.rejects.begin_anew(each.name)
         summary = SourceSummary(each.name, before=before, superseded=scan.superseded)
         self._summary.sources.append(summary)
-        readers = [(self._ledger.contents.reader(scan.id, start.met), self._ledger.scans.name_of)]
+        key = source.identity.key
+        readers = [self._reader(self._ledger, scan.id, start.met, key)]
         if (known := self._stages.known) is not None:
-            readers.insert(0, (known.contents.reader(0), known.scans.name_of))
+            readers.insert(0, self._reader(known, 0, None, key))
         return OpenSource(
             scan=scan,
             rejects=each.rejects,
@@ -235,6 +238,14 @@ class Pipeline:
             selector=Selector(readers, self._options.selecting),
             without_keys={span.start: span for span in start.without_keys},
         )
+
+    def _reader(
+        self, ledger: Ledger, scan: int, met: Keyed | None, key: str
+    ) -> tuple[Reads, Callable[[int], str]]:
+        """Return what looks a source's records up in a ledger, and what names the finds."""
+        send_all = self._options.selecting.send_already_sent
+        ignored = ledger.scans.of_other_sources(key) if send_all else frozenset[int]()
+        return ledger.contents.reader(scan, met, ignored), ledger.scans.name_of
 
     def _compare(
         self, source: Source, transform: Callable[[Block], Batch], until: int

@@ -45,7 +45,8 @@ class ResumeOptions:
         send_changed: Records that have changed since they were sent are sent now; a source of which
             some were left out before is read again for them.
         remember: Miso has all records of the source, whatever is proven.
-        send_already_sent: Records that were already sent are sent.
+        send_already_sent: Records that Miso has from other sources are sent; a source of which some
+            were left out before is read again for them.
     """
 
     restart: bool = False
@@ -166,11 +167,8 @@ class Resumer:
         if self._options.send_changed and totals.changed:
             return self._new(source, name, job)
         if self._options.send_already_sent and totals.already_sent:
-            self._listener.noted(
-                f"{name}: {counted(totals.already_sent, 'row was', 'rows were')} left out as "
-                "already sent when it was read. --already-sent send is about rows that are read "
-                "now; --restart sends all rows of it"
-            )
+            # Some may have been left out because another source has them.
+            return self._new(source, name, job)
         met = ledger.met(scan)
         if met is None and not unchanged:
             return self._new(source, name, job)

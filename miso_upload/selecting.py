@@ -47,7 +47,7 @@ class SelectingOptions:
     """What is sent although Miso may have it.
 
     Attributes:
-        send_already_sent: Records that Miso has.
+        send_already_sent: Records that Miso has from other sources.
         send_changed: Records of which Miso has the natural key with other content.
         hold_unknown: Records with a copy whose outcome is unknown are not sent.
     """
@@ -121,7 +121,7 @@ class Selector:
         self, batch: Batch, leftover: Leftover | None, indices: Sequence[int] | None, known: _Found
     ) -> Selection:
         options = self._options
-        already_sent = {} if options.send_already_sent else known.already_sent
+        already_sent = known.already_sent
         changed = {} if options.send_changed else known.changed
         doubtful = set(known.unknown) | _own_unknown(batch, leftover)
         held = set(known.unknown) if options.hold_unknown else set()

@@ -502,7 +502,9 @@ class History:
         path = draw.choice(files)
         other = draw.choice(files)
         kind = draw.randrange(5)
-        new = self.world.folder / f"{draw.choice('def')}.jsonl{path.suffix * (path.suffix == '.gz')}"
+        new = (
+            self.world.folder / f"{draw.choice('def')}.jsonl{path.suffix * (path.suffix == '.gz')}"
+        )
         match kind:
             case 0:
                 self._write(new, path.read_bytes(), draw, anew=True)
@@ -565,7 +567,15 @@ class History:
             options["on_unknown"] = "skip"
         faults = SimpleNamespace(rates={}, kill_at=0)
         if self.faulty and draw.random() < 0.6:
-            names = ("lost", "lost after all", "500", "500 after all", "busy", "stop", "refused key")
+            names = (
+                "lost",
+                "lost after all",
+                "500",
+                "500 after all",
+                "busy",
+                "stop",
+                "refused key",
+            )
             faults.rates = {name: draw.choice((0, 0, 0.1, 0.3)) for name in names[:-2]}
             faults.rates |= {name: draw.choice((0, 0, 0.05, 0.2)) for name in names[-2:]}
         if self.with_kills and draw.random() < 0.6:
@@ -726,7 +736,10 @@ class History:
         for _ in range(2):
             before = self.world.stored.copy()
             said = self.run(
-                self.files(), {"changed_mapping": "send"}, SimpleNamespace(rates={}, kill_at=0), draw
+                self.files(),
+                {"changed_mapping": "send"},
+                SimpleNamespace(rates={}, kill_at=0),
+                draw,
             )
             self.log.append(("last run", said))
         assert self.world.stored == before, "something was sent though nothing had changed"

@@ -71,10 +71,17 @@ class Reader:
     reader does not find it again.
     """
 
-    def __init__(self, store: ContentStore, scan: int, met: Keyed | None) -> None:
+    def __init__(
+        self,
+        store: ContentStore,
+        scan: int,
+        met: Keyed | None,
+        ignored: frozenset[int] = frozenset(),
+    ) -> None:
         self.scan = scan
         self._store = store
-        self._context = Context(store.db, scan, store.dead, store.limits)
+        self._ignored = ignored
+        self._context = Context(store.db, scan, store.dead | ignored, store.limits)
         self._days: dict[int, _Day | None] = {}
         self._mixed: _Day | None = None
         self._used: dict[int, Used] = {}
@@ -226,8 +233,9 @@ class Reader:
             return
         self._edition += 1
         self._days = {day: found for day, found in self._days.items() if found is not None}
-        if self._context.dead != self._store.dead:
-            self._context.dead = self._store.dead
+        unseen = self._store.dead | self._ignored
+        if self._context.dead != unseen:
+            self._context.dead = unseen
             self._context.unload_all()
             for day in (MIXED, *self._days):
                 self.lift(day)
@@ -258,11 +266,11 @@ class Reader:
             return None
         found = known or _Day(self._context)
         found.edition = self._edition
-        dead = self._context.dead
+        dead, forgotten = self._context.dead, self._store.dead
         seen = set(found.parts.ids)
         found.doubtful = {}
-        found.waste = [part for part, scan, _, _ in parts if scan in dead]
-        found.waste_runs = [run for run in runs if run.scan in dead]
+        found.waste = [part for part, scan, _, _ in parts if scan in forgotten]
+        found.waste_runs = [run for run in runs if run.scan in forgotten]
         for part, scan, records, doubtful in parts:
             if scan in dead or part in seen:
                 continue

@@ -125,17 +125,20 @@ class ContentStore:
 
     # -- reading -----------------------------------------------------------------------------------
 
-    def reader(self, scan: int, met: Keyed | None = None) -> Reader:
+    def reader(
+        self, scan: int, met: Keyed | None = None, ignored: frozenset[int] = frozenset()
+    ) -> Reader:
         """Return what looks up the records of a scan.
 
         Args:
             scan: The scan that is read; what it sent itself is never found.
             met: Records of the scan that were already sent according to an earlier reader, for a
                 scan that is resumed by position.
+            ignored: Scans whose records count for nothing here.
         """
         for other in self.readers:
             other.rest()
-        reader = Reader(self, scan, met)
+        reader = Reader(self, scan, met, ignored)
         self.readers.add(reader)
         return reader
 

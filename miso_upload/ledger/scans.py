@@ -73,6 +73,15 @@ class Scans:
         """Return the scans of the sources at a path or URL, the latest first."""
         return self._found("WHERE sources.key = ? ORDER BY scans.id DESC", (stored(key),))
 
+    def of_other_sources(self, key: str) -> frozenset[int]:
+        """Return the ids of all scans but those of the source at a path or URL."""
+        rows = self._db.rows(
+            "SELECT scans.id FROM scans LEFT JOIN sources ON sources.id = source_id "
+            "WHERE sources.key IS NOT ?",
+            (stored(key),),
+        )
+        return frozenset(scan_id for (scan_id,) in rows)
+
     def name_of(self, scan_id: int) -> str:
         """Return the name of the source that a scan was of, also if it was superseded since."""
         row = self._db.row("SELECT name FROM scans WHERE id = ?", (scan_id,))
