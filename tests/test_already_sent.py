@@ -1,4 +1,4 @@
-"""`--already-sent send`: records that another source has are sent, and none from one source twice."""
+"""With `--already-sent send`, records that another source has are sent, once from each source."""
 
 from collections import Counter
 
