@@ -45,5 +45,6 @@ def _sentence(one: SourceSummary, other: SourceSummary, shared: int) -> str:
     return (
         f"{one.name} and {other.name} have {counted(shared, 'record')} in common (e.g. "
         f"{one.name}:{line}), of which one copy is sent. If they are logs of different servers or "
-        "shards, upload each with a --series NAME of its own; then both copies are sent"
+        "shards, give each a --series NAME of its own from its first upload on, so that both "
+        "copies are sent"
     )
