@@ -62,11 +62,14 @@ def status_command(
     """Show what became of the rows of each source, over all runs."""
     from miso_upload.encoding import encode_pretty
     from miso_upload.inspection import status_text, statuses
+    from miso_upload.quoting import one_line
 
     found = statuses(_state_dir(state_dir), files, _reading(options))
     if as_json:
         sources = [source.as_json() for each in found for source in each.sources]
         say(encode_pretty(sources).decode().rstrip())
+    elif files and not found:
+        say(one_line(f"{', '.join(files)}: nothing was uploaded from it yet"))
     else:
         say(status_text(found).rstrip())
 

@@ -279,19 +279,19 @@ _JUDGING = (
     "--already-sent",
     type=click.Choice(["leave-out", "send"]),
     default="leave-out",
-    help="Records that Miso has, as of an overlapping export. Default: leave-out.",
+    help="What to do with records that Miso has from another file. Default: leave-out.",
 )
 @resuming(
     "--changed",
     type=click.Choice(["leave-out", "send"]),
     default="leave-out",
-    help="Records whose natural key Miso has with other content. Default: leave-out.",
+    help="What to do with records whose key Miso has with other content. Default: leave-out.",
 )
 @resuming(
     "--changed-mapping",
     type=click.Choice(["stop", "send", "continue"]),
     default="stop",
-    help="If rows that were sent come out differently under other options. Default: stop.",
+    help="What to do if sent rows come out differently under other options. Default: stop.",
 )
 @resuming("--restart", is_flag=True, help="Forget what was sent from the inputs, and send it all.")
 @showing(
@@ -304,10 +304,10 @@ _JUDGING = (
 def upload_command(*, quiet: bool, json: bool, **options: Any) -> None:
     """Upload interaction history to Miso, validated and accounted for row by row.
 
-    FILE is JSON Lines, a JSON array, CSV, TSV or a web server's access log, plain or packed (gz,
-    bz2, xz, zst, zip), or Parquet. It may be a URL (s3://, gs://, az://, https://); - is standard
-    input. Run the same command again to go on where the last run stopped, or to send what was
-    added since.
+    FILE is JSON Lines, a JSON array, CSV, TSV or a web server's access log, plain or compressed
+    (gz, bz2, xz, zst, zip), or Parquet. It may be a URL (s3://, gs://, az://, https://); - is
+    standard input. Rerun the same command to resume, or to send what was added or corrected since.
+    Records that Miso has already, from this or another file, are not sent again.
     """
     settings = settings_from(options)
     listener = choose_listener(quiet=quiet, as_json=json)

@@ -11,7 +11,7 @@ from conftest import row, write_rows
 from old_ledgers import write_old_ledger
 
 from miso_upload.locking import Locked
-from miso_upload.sandbox import Sandbox
+from miso_upload.sandbox import Faults, Sandbox
 
 pty = pytest.importorskip("pty")
 KEY = "key-that-must-not-be-seen"
@@ -242,6 +242,39 @@ def test_a_source_of_version_0_1_that_nothing_proves_is_noted(program, history, 
     assert len(sent(sandbox)) == 9
 
 
+def test_nothing_is_noted_while_a_run_is_at_work(program, history, tmp_path, sandbox):
+    program(write_rows(tmp_path / "other.jsonl", [row(50)]))
+    ledger = next((tmp_path / "state").glob("*.ledger"))
+
+    with Locked(ledger):
+        done = program("remember", history, "--yes")
+
+    assert done.returncode == 5
+    program(history)
+    assert len(sent(sandbox)) == 10
+
+
+def test_what_is_held_is_noted_too(program, history, sandbox):
+    sandbox.faults = Faults(script=("drop-after",))
+    program(history, "--on-unknown", "hold")
+
+    noted = program("remember", history, "--yes")
+    after = program(history, "--on-unknown", "hold")
+
+    assert "9 already sent + 1 rejected + 0 skipped + 0 unknown + 0 pending" in noted.stdout
+    assert "nothing new" in after.stdout
+    assert len(sent(sandbox)) == 9
+
+
+def test_options_of_an_upload_in_a_mapping_file_are_taken(program, history, tmp_path):
+    mapping = tmp_path / "shop.toml"
+    mapping.write_text("[options]\nconcurrency = 2\nrestart = true\n[attributes]\n")
+
+    noted = program("remember", history, "-m", mapping, "--yes")
+
+    assert "9 records were noted as sent" in noted.stdout
+
+
 # -- forget ----------------------------------------------------------------------------------------
 
 
@@ -306,6 +339,18 @@ def test_a_file_that_is_gone_is_forgotten_by_its_name(program, history):
     assert "Forgot 1 source." in program("forget", history, "--yes").stdout
 
 
+def test_a_source_of_version_0_1_is_forgotten(program, history, tmp_path, sandbox):
+    ledger = tmp_path / "state" / "old.ledger"
+    about = {"server": sandbox.url, "target": "shop"}
+    write_old_ledger(ledger, [(str(history), history.read_bytes(), [(10, {})])], about=about)
+
+    done = program("forget", history, "--yes")
+    program(history, "--target", "shop")
+
+    assert "10 accepted from it" in done.stdout
+    assert len(sent(sandbox)) == 9
+
+
 def test_one_unknown_name_forgets_nothing(program, history, tmp_path):
     program(history)
 
@@ -368,3 +413,11 @@ def test_status_of_a_ledger_of_version_0_1_brings_it_up_to_date(program, history
     assert "10 rows read = 10 accepted + 0 already sent" in done.stdout
     assert "Miso has accepted 10 rows in all at https://miso.test (shop)" in done.stdout
     assert ledger.with_name("old.ledger.v1").exists()
+
+
+def test_a_file_of_which_nothing_is_known_has_no_status(program, tmp_path):
+    new = write_rows(tmp_path / "new.jsonl", [row(1)])
+
+    done = program("status", new)
+
+    assert (done.returncode, done.stdout) == (0, f"{new}: nothing was uploaded from it yet\n")
