@@ -136,7 +136,7 @@ class Pipeline:
                 self._summary.problems += filter(None, [damaged.damage])
                 continue
             self._listener.noted(
-                f"{damaged.damage} All records before the damage are in {whole.summary.name}, "
+                f"{damaged.damage}. All records before the damage are in {whole.summary.name}, "
                 "which is whole, so nothing is missing."
             )
 

@@ -16,25 +16,31 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import sys
 from collections import Counter
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from unittest.mock import patch
+
+from old_ledgers import write_old_ledger
 
 from miso_upload import Settings, assembly, pipeline, upload
 from miso_upload.delivery.answers import Answer
 from miso_upload.delivery.client import UnknownOutcomeError
 from miso_upload.errors import (
     ChangedJobError,
+    ChangedSourceError,
     DeliveryError,
     InterruptedRunError,
+    UnprovenSourceError,
 )
 from miso_upload.forgetting import forget, found_to_forget
 from miso_upload.ledger import Ledger
 from miso_upload.ledger.database import Database
+from miso_upload.line_ranges import to_ranges
 from miso_upload.sources import ReadingOptions, fingerprint, watching
 from miso_upload.stopping import StopSignal
 
@@ -119,7 +125,7 @@ class World:
         self.counted = Counter()
         """Records of requests of which extra copies were counted."""
         self.draw = Random(0)
-        self.faults = SimpleNamespace(rates={}, kill_at=0)
+        self.faults = _no_faults()
         self.ticks = 0
         self.is_dead = False
         self.stop = None
@@ -263,7 +269,7 @@ class _Pool:
 
 
 class _Stop(StopSignal):
-    def wait(self, timeout=None):
+    def wait(self, timeout=None):  # noqa: ARG002 -- nobody waits here
         return self.is_set()
 
 
@@ -363,6 +369,9 @@ class History:
         self.with_kills = self.draw.random() < 0.6
         self.with_words = self.draw.random() < 0.4
         self.with_marks = self.draw.random() < 0.3
+        self.forecasts = True
+        self.unproven = False
+        """The run has stopped since nothing proves what version 0.1 has sent."""
         self.world.grain = self.draw.choice((1, 10**7, 2 * _SECOND))
 
     # -- files
@@ -532,7 +541,7 @@ class History:
             return None
         path = draw.choice(self.files())
         with suppress(Exception), stand_ins(self.world):
-            self.world.faults, self.world.is_dead = SimpleNamespace(rates={}, kill_at=0), False
+            self.world.faults, self.world.is_dead = _no_faults(), False
             forget(found_to_forget(self.world.state, [str(path)], ReadingOptions(), None))
             self.asked.update(self._most_of_all())
         return path.name
@@ -564,7 +573,7 @@ class History:
         options["on_unknown"] = draw.choice(("resend", "resend", "resend", "hold"))
         if self.with_words and draw.random() < 0.2:
             options["on_unknown"] = "skip"
-        faults = SimpleNamespace(rates={}, kill_at=0)
+        faults = _no_faults()
         if self.faulty and draw.random() < 0.6:
             names = (
                 "lost",
@@ -602,7 +611,9 @@ class History:
         )  # fmt: skip
         before = self._expect(files, text)
         self._allow(before, options)
-        forecast = self._forecast(settings, text) if draw.random() < 0.2 else None
+        forecast = (
+            self._forecast(settings, text) if draw.random() < 0.2 and self.forecasts else None
+        )
         summary = None
         stored_before = world.stored.copy()
         said = f"{[path.name for path in files]} {options} {vars(faults)} mark={self.mark!r}"
@@ -655,7 +666,7 @@ class History:
         with stand_ins(self.world), _standard_input(text):
             from dataclasses import replace
 
-            faults, self.world.faults = self.world.faults, SimpleNamespace(rates={}, kill_at=0)
+            faults, self.world.faults = self.world.faults, _no_faults()
             before = self.world.stored.copy()
             summary = upload(replace(settings, dry_run=True, restart=False, remember=False))
             assert self.world.stored == before, "a dry run sent something"
@@ -695,6 +706,9 @@ class History:
         allowed = (InterruptedRunError, DeliveryError) if faults.rates else ()
         if options.get("changed_mapping") == "stop" or self.with_marks or self.with_words:
             allowed = (*allowed, ChangedJobError)
+        if isinstance(summary.stopped_by, UnprovenSourceError):
+            self.unproven = True
+            return
         assert summary.stopped_by is None or isinstance(summary.stopped_by, allowed), (
             f"{type(summary.stopped_by)} {summary.stopped_by}"
         )
@@ -727,6 +741,85 @@ class History:
     def vague_source(self):
         return self.vague
 
+    # -- what version 0.1 left
+
+    def begin_with_version_0_1(self):
+        """Leave a file, and a ledger of version 0.1 that has sent it in part.
+
+        Of several with the same records, it has sent all copies, and nothing tells until all of
+        them were read again.
+        """
+        draw = self.draw
+        words, marks = self.with_words, self.with_marks
+        self.with_words = self.with_marks = False
+        self.forecasts = False  # it knows nothing of records without keys
+        self.step_new(draw)
+        self.run(self.files(), {}, _no_faults(), draw)
+        self._downgrade(draw)
+        # Rotated twice, what was read might be gone, and with it what could prove it.
+        steps = (self.step_append, self.step_rotate, self._run_all, self.step_wait, self._run_all)
+        for step in draw.sample(steps, draw.randrange(5)):
+            self.log.append((step.__name__, step(draw)))
+        self.log.append(("fill in", self.run(self.files(), {}, _no_faults(), draw)))
+        if self.unproven:
+            return
+        with closing(Ledger(self._ledger())) as ledger:
+            assert not any(scan.keyless for scan in ledger.scans.all())
+        self.with_words, self.with_marks, self.forecasts = words, marks, True
+
+    def _run_all(self, draw):
+        faults = SimpleNamespace(rates={"500 after all": 0.1, "stop": 0.2}, kill_at=0)
+        if draw.random() < 0.5:
+            faults.kill_at = draw.randrange(1, 30)
+        return self.run(self.files(), {}, faults, draw)
+
+    def _ledger(self):
+        (path,) = self.world.state.glob("*.ledger")
+        return path
+
+    def _downgrade(self, draw):
+        path = self._ledger()
+        with closing(sqlite3.connect(path)) as db:
+            about = dict(db.execute("SELECT name, value FROM about"))
+            ((job,),) = db.execute("SELECT text FROM jobs")
+        for each in path.parent.glob(f"{path.name}*"):
+            each.unlink()
+        self.world.stored.clear()
+        self.accepted_total = 0
+        sources = [
+            (str(each), each.read_bytes(), self._old_spans(draw, each.read_bytes()))
+            for each in self.files()
+            if draw.random() < 0.9
+        ]
+        self.log.append(("version 0.1", [(source[0], source[2]) for source in sources]))
+        write_old_ledger(path, sources, recipe=job, about=about)
+
+    def _old_spans(self, draw, text):
+        """Draw how far version 0.1 has come with a file, and how that went."""
+        lines = text.splitlines()
+        spans, first, size = [], 0, draw.choice((1, 3, 100))
+        until = draw.choice((len(lines), draw.randrange(len(lines) + 1)))
+        while first < until:
+            chunk = lines[first : first + size]
+            there = [line for line in chunk if (found := _NUMBER.search(line)) and found[1] == b"u"]
+            bad = [first + 1 + at for at, line in enumerate(chunk) if line not in there]
+            good = [first + 1 + at for at, line in enumerate(chunk) if line in there]
+            changes = {"rejected": len(bad), "accepted": len(there), "rejected_lines": bad}
+            sent = Counter((int(_NUMBER.search(line)[2]), "") for line in there)
+            match draw.randrange(6):
+                case 0:  # killed, and Miso has it
+                    changes = {"state": "unknown", "accepted": 0, "unknown": len(chunk)}
+                    self.world.in_the_dark.update(sent)
+                case 1:  # stopped
+                    sent.clear()
+                    waiting = to_ranges(good)
+                    changes |= {"accepted": 0, "pending": len(good), "pending_lines": waiting}
+                    changes["state"] = "pending" if good else "settled"
+            self.world.stored.update(sent)
+            spans.append((len(chunk), changes))
+            first += size
+        return spans
+
     def finish(self):
         """Run until nothing is left to do, and look whether all is there."""
         draw = self.draw
@@ -734,12 +827,7 @@ class History:
             return
         for _ in range(2):
             before = self.world.stored.copy()
-            said = self.run(
-                self.files(),
-                {"changed_mapping": "send"},
-                SimpleNamespace(rates={}, kill_at=0),
-                draw,
-            )
+            said = self.run(self.files(), {"changed_mapping": "send"}, _no_faults(), draw)
             self.log.append(("last run", said))
         assert self.world.stored == before, "something was sent though nothing had changed"
         self._judge_counts()
@@ -770,7 +858,11 @@ def steps_of(seed, most=16):
     return [("new", draw.getrandbits(32)), *steps]
 
 
-def play(folder, seed, steps):
+def _no_faults():
+    return SimpleNamespace(rates={}, kill_at=0)
+
+
+def play(folder, seed, steps, *, old=False):
     """Take the steps; return the history.
 
     Raises:
@@ -778,6 +870,10 @@ def play(folder, seed, steps):
     """
     history = History(folder, seed)
     try:
+        if old:
+            history.begin_with_version_0_1()
+            if history.unproven:
+                return history
         for name, step_seed in steps:
             said = getattr(history, f"step_{name}")(Random(step_seed))
             history.log.append((name, said))
@@ -790,7 +886,7 @@ def play(folder, seed, steps):
     return history
 
 
-def shortest(base, seed, steps):
+def shortest(base, seed, steps, *, old=False):
     """Return as few of the steps as still fail."""
     number = 0
 
@@ -799,7 +895,7 @@ def shortest(base, seed, steps):
         number += 1
         folder = Path(base) / f"shrink-{number}"
         try:
-            play(folder, seed, some)
+            play(folder, seed, some, old=old)
         except Exception:  # noqa: BLE001 -- whatever it was
             return True
         finally:
