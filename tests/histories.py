@@ -32,7 +32,6 @@ from miso_upload.delivery.answers import Answer
 from miso_upload.delivery.client import UnknownOutcomeError
 from miso_upload.errors import (
     ChangedJobError,
-    ChangedSourceError,
     DeliveryError,
     InterruptedRunError,
     UnprovenSourceError,
@@ -269,7 +268,7 @@ class _Pool:
 
 
 class _Stop(StopSignal):
-    def wait(self, timeout=None):  # noqa: ARG002 -- nobody waits here
+    def wait(self, timeout=None):
         return self.is_set()
 
 
