@@ -97,12 +97,16 @@ def _nothing_new(summary: Summary) -> Iterator[str]:
             )
     elif now.already_sent and not now.accepted:
         yield f"{_INDENT}nothing new: {_has_all(now)}"
+    else:
+        return
+    if totals.unknown:
+        given_up = "is given up" if totals.unknown == 1 else "are given up"
+        yield f"{_INDENT}{totals.unknown:,} with an unknown outcome {given_up}"
 
 
 def _has_all(totals: Totals) -> str:
-    if totals.already_sent == totals.rows:
-        return "Miso has all of them already"
-    return "Miso has all valid records already"
+    some = totals.rejected > 0 or totals.skipped > 0
+    return f"Miso has all {'valid records' if some else 'of them'} already"
 
 
 def _sent(summary: Summary) -> Iterator[str]:

@@ -211,7 +211,8 @@ def test_unknown_rows_that_were_given_up_are_settled():
     known = Totals(rows=5, accepted=4, unknown=1)
 
     assert told(before=known, rows=5, accepted=4, unknown=1) == [
-        "  nothing new: all of them were settled by earlier runs"
+        "  nothing new: all of them were settled by earlier runs",
+        "  1 with an unknown outcome is given up",
     ]
 
 
@@ -277,3 +278,9 @@ def test_all_that_a_target_has_is_told_where_it_is_more_than_the_inputs_have():
     assert "Miso has accepted 7 rows in all at this target" in (
         replace(summary, accepted_at_target=7).as_text()
     )
+
+
+def test_unknown_rows_that_another_source_has_are_nothing_new():
+    lines = told(before=Totals(5, accepted=3, unknown=2), rows=5, accepted=3, already_sent=2)
+
+    assert lines == ["  nothing new: Miso has all of them already"]

@@ -486,7 +486,7 @@ def test_a_real_clickstream_goes_through_but_for_its_cut_row(
         "--rejects", tmp_path / "rejects.jsonl",
     )  # fmt: skip
 
-    assert "17,435 rows read = 17,434 accepted + 1 rejected" in done.stdout
+    assert "17,435 rows read = 17,434 accepted + 0 already sent + 1 rejected" in done.stdout
     assert sandbox.counts()["records"] == 17_434
 
 
