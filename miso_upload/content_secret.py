@@ -49,7 +49,8 @@ def read_secret(state_dir: Path, *, create: bool = True) -> bytes:
     if secret is None:
         raise LedgerError(
             f"{path}: the secret of the content keys is missing, and the ledgers beside it are of "
-            "no use without it; restore it from a backup"
+            "no use without it. Restore it from a backup, or copy it from where the ledgers were "
+            "copied from ('miso-upload ledger export' takes both along)"
         )
     if len(secret) != SECRET_BYTES:
         raise LedgerError(

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     """Returns the target whose key was rotated, or the name of a new target; None to stop."""
 
 
-"""The file in a state directory with the secret of its content keys."""
 _TARGETS = "targets"
 _PATIENCE = 60.0
 """Seconds that a run waits while others choose their targets, which takes milliseconds."""

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, row, write_rows
 
-from miso_upload import Settings, state
+from miso_upload import Settings
+from miso_upload.content_secret import FILE_NAME
 from miso_upload.errors import IncompleteLedgerError, LockedError, NewKeyError
 from miso_upload.ledger import Ledger
 from miso_upload.locking import Locked
@@ -92,6 +93,14 @@ class Desk:
         """The only ledger there is."""
         (path,) = ledger_paths(self.state)
         return path
+
+    def copied_state(self, *suffixes):
+        """Copy the ledger's files with these suffixes, and the secret, to another directory."""
+        copy = self.place / "elsewhere"
+        copy.mkdir()
+        for path in (self.state / FILE_NAME, *(f"{self.ledger}{suffix}" for suffix in suffixes)):
+            shutil.copy(path, copy)
+        return copy
 
     def arrived(self):
         """Return whose rows the server has."""
@@ -190,7 +199,7 @@ def sent_with(given):
     path = existing_ledger(given)
     with closing(sqlite3.connect(path)) as db:
         db.execute(
-            "INSERT INTO spans (source_id, start, end, first_line, line_count, digest, state, rows,"
+            "INSERT INTO spans (scan_id, start, end, first_line, line_count, checksum, state, rows,"
             " accepted, run_id, changed_at) VALUES (1, 0, 1, 1, 1, x'00', 'settled', 1, 1, 1, '')"
         )
         db.commit()
@@ -344,20 +353,31 @@ def test_after_a_run_the_ledger_is_one_file(desk):
     desk.upload()
 
     assert {path.name.removeprefix(desk.ledger.name) for path in desk.state.iterdir()} == {
-        "", ".lock", "targets.lock",
+        "", ".lock", "targets.lock", "content.key",
     }  # fmt: skip
 
 
 def test_a_copy_of_it_goes_on_elsewhere(desk):
     desk.upload()
     desk.rows(5)
-    copy = desk.place / "elsewhere"
-    copy.mkdir()
-    shutil.copy(desk.ledger, copy)
+    copy = desk.copied_state("")
 
     desk.upload("--state-dir", copy)
 
     assert desk.arrived() == users(1, 2, 3, 4, 5)
+
+
+def test_a_copy_without_the_secret_sends_nothing_and_says_how_to_copy_it(desk):
+    desk.upload()
+    desk.rows(5)
+    copy = desk.copied_state("")
+    (copy / FILE_NAME).unlink()
+
+    refused = desk.upload("--state-dir", copy, code=3)
+
+    assert f"{copy / FILE_NAME}: the secret of the content keys is missing" in refused.stderr
+    assert "miso-upload ledger export" in refused.stderr
+    assert desk.arrived() == users(1, 2, 3)
 
 
 needs_kill = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a matter of POSIX")
@@ -368,9 +388,7 @@ needs_kill = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a ma
 def test_a_copy_without_its_wal_is_noticed_and_nothing_is_sent(desk, look):
     desk.killed()
     before = desk.arrived()
-    copy = desk.place / "elsewhere"
-    copy.mkdir()
-    shutil.copy(desk.ledger, copy)
+    copy = desk.copied_state("")
     if look:
         desk.run("status", "--state-dir", copy)
 
@@ -405,10 +423,7 @@ def test_after_a_kill_all_is_well_also_if_somebody_looked(desk, looks):
 @needs_kill
 def test_a_copy_with_its_wal_is_whole(desk):
     desk.killed()
-    copy = desk.place / "elsewhere"
-    copy.mkdir()
-    for suffix in ("", "-wal"):
-        shutil.copy(f"{desk.ledger}{suffix}", copy)
+    copy = desk.copied_state("", "-wal")
 
     done = desk.upload("--state-dir", copy, "--on-unknown", "hold", code=1)
 
@@ -442,7 +457,6 @@ def test_a_mark_that_cannot_be_removed_leaves_a_wal_beside_it(tmp_path, monkeypa
 def exported(desk):
     """Return the export of a ledger with a secret beside it."""
     desk.upload("--target", "production")
-    (desk.state / state.SECRET_FILE).write_bytes(bytes(range(32)))
     file = desk.place / "ledger.tar"
     done = desk.run("ledger", "export", file)
     assert "holds the secret" in done.stdout
@@ -457,7 +471,7 @@ def test_an_export_goes_on_on_another_machine(desk, exported):
     desk.upload("--target", "production", "--state-dir", there)
 
     assert desk.arrived() == users(1, 2, 3, 4, 5)
-    assert (there / state.SECRET_FILE).read_bytes() == bytes(range(32))
+    assert (there / FILE_NAME).read_bytes() == (desk.state / FILE_NAME).read_bytes()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no modes")
@@ -508,11 +522,11 @@ def test_another_ledger_of_the_target_is_kept_unless_it_is_to_be_replaced(desk, 
 def test_a_state_directory_with_another_secret_is_left_as_it_is(desk, exported):
     there = desk.place / "there"
     there.mkdir()
-    (there / state.SECRET_FILE).write_bytes(bytes(32))
+    (there / FILE_NAME).write_bytes(bytes(32))
 
     refused = desk.run("ledger", "import", exported, "--state-dir", there, code=2)
 
-    assert str(there / state.SECRET_FILE) in refused.stderr
+    assert str(there / FILE_NAME) in refused.stderr
     assert ledger_paths(there) == []
 
 

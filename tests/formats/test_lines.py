@@ -11,7 +11,7 @@ LIMITS = Limits(rows=2, row_bytes=6, block_bytes=10)
 @pytest.mark.parametrize(
     ("data", "tail", "cut"),
     [
-        (b"1\n2\n3\n", Tail.COMING, Cut(4)),  # as many rows as allowed
+        (b"1\n2\n3\n", Tail.COMING, Cut(4, elements=2)),  # as many rows as allowed
         (b"1\n", Tail.COMING, None),  # the next row may be there soon
         (b"1\n2", Tail.COMING, None),
         (b"1\n2", Tail.WAITING, Cut(2)),  # the last row may go on
