@@ -292,10 +292,10 @@ def changed_job(name: str, scan: Scan, job: str, rows: int, known: int | None = 
         f"be compared, Miso has {known:,} as they come out now"
     )
     return (
-        f"{name}: {seen}. {_sentence(changed_options(scan.job, job))}. Nothing of it was "
-        "sent. Use the same options again; or add --changed-mapping continue, which leaves what was "
-        "read as it is and goes on behind it; or --changed-mapping send, which sends every record that comes "
-        "out differently beside the one that Miso has"
+        f"{name}: {seen}. {_sentence(changed_options(scan.job, job))}. Nothing of it was sent. "
+        "Use the same options again; or add --changed-mapping continue, which leaves what was read "
+        "as it is and goes on behind it; or --changed-mapping send, which sends every record that "
+        "comes out differently beside the one that Miso has"
     )
 
 
