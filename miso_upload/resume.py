@@ -160,8 +160,10 @@ class Resumer:
             self._listener.noted(f"{name}: continues what was read as {scan.name}")
         without_keys = ledger.spans(scan) if scan.keyless else []
         last = ledger.last_span(scan)
-        if not unchanged:
+        if not unchanged or scan.job != job:
             scan = ledger.continue_scan(scan, source.identity, name, job)
+            if unchanged:
+                ledger.complete(scan)  # only its job fingerprint is another
         offset, line = source.body_start, source.body_line
         if last is not None:
             offset, line = last.end, last.next_line
@@ -190,7 +192,7 @@ class Resumer:
         self._ledger.give_up_keyless(keyless)
         before = self._ledger.scans.of_key(source.identity.key)
         if before and before[0].job != job and _is_at_miso(self._ledger, before[0]):
-            self._compare(name, before[0], job, compare(_ALL))
+            self._compare(name, before[0], job, compare(_ALL), proven=False)
         return self._new(source, name, job)
 
     def _under_another_job(
@@ -223,11 +225,15 @@ class Resumer:
         self._compare(name, scan, job, compare(last.end if last else 0))
         return self._new(source, name, job)
 
-    def _compare(self, name: str, scan: Scan, job: str, comparison: Comparison) -> None:
+    def _compare(
+        self, name: str, scan: Scan, job: str, comparison: Comparison, *, proven: bool = True
+    ) -> None:
         """Stop where records come out differently, unless the user wants them to be sent."""
         compared, known = comparison
         if known < compared and self._options.changed_mapping != "send":
-            raise ChangedJobError(changed_job(name, scan, job, compared, known))
+            raise ChangedJobError(
+                changed_job(name, scan, job, compared, known, can_continue=proven)
+            )
 
     def _restarted(
         self,
@@ -265,7 +271,10 @@ def changed_options(before: str, now: str) -> str:
     return "; ".join(changes)
 
 
-def changed_job(name: str, scan: Scan, job: str, rows: int, known: int | None = None) -> str:
+def changed_job(
+    name: str, scan: Scan, job: str, rows: int, known: int | None = None, *,
+    can_continue: bool = True,
+) -> str:  # fmt: skip
     """Return what to say of a source whose rows were sent under other options, and each way out."""
     seen = (
         f"{counted(rows, 'row was', 'rows were')} read under other options"
@@ -273,11 +282,17 @@ def changed_job(name: str, scan: Scan, job: str, rows: int, known: int | None = 
         else f"its rows were sent under other options, and of the first {rows:,} records that can "
         f"be compared, Miso has {known:,} as they come out now"
     )
+    ways = (
+        "or add --changed-mapping continue, which leaves what was read as it is and goes on behind "
+        "it; or --changed-mapping send, which"
+        if can_continue
+        # What was read is not in the input as it was, so there is nothing to go on behind.
+        else "or add --changed-mapping send, which"
+    )
     return (
         f"{name}: {seen}. {_sentence(changed_options(scan.job, job))}. Nothing was sent. Use the "
-        "same options again; or add --changed-mapping continue, which leaves what was read as it "
-        "is and goes on behind it; or --changed-mapping send, which sends every record that comes "
-        "out differently beside the one that Miso has"
+        f"same options again; {ways} sends every record that comes out differently beside the one "
+        "that Miso has"
     )
 
 
