@@ -90,8 +90,8 @@ def _check_missing(
         unknown = shown_name(name) in missing
         if unknown and (is_remote(name) or not Path(name).exists()) and not found:
             raise SourceError(
-                f"{shown_name(name)}: no such file, and no source of that name is known; 'miso-upload status' "
-                "lists those that are"
+                f"{shown_name(name)}: no such file, and no source of that name is known; "
+                "'miso-upload status' lists those that are"
             )
 
 

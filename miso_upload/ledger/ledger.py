@@ -331,9 +331,11 @@ class Ledger:
 
     def accepted_total(self) -> int:
         """Return how many rows Miso has accepted at this target in all; it never falls."""
-        (retired,) = self._db.row("SELECT coalesce(sum(accepted_before), 0) FROM scans")
-        (current,) = self._db.row("SELECT coalesce(sum(accepted), 0) FROM spans")
-        return int(retired + current)
+        return self._total("accepted")
+
+    def duplicates_total(self) -> int:
+        """Return how many of those may have been taken more than once; it never falls either."""
+        return self._total("duplicates")
 
     def open_unknown(self, scan: Scan) -> int:
         """Return how many records wait for a decision whether they are sent again."""
@@ -379,6 +381,11 @@ class Ledger:
             self._db.change("DELETE FROM rejects_files WHERE path = ?", (stored_path(path),))
 
     # -- inside ------------------------------------------------------------------------------------
+
+    def _total(self, count: str) -> int:
+        (retired,) = self._db.row(f"SELECT coalesce(sum({count}_before), 0) FROM scans")
+        (current,) = self._db.row(f"SELECT coalesce(sum({count}), 0) FROM spans")
+        return int(retired + current)
 
     def _spans(self, where: str, scan: Scan) -> list[LedgerSpan]:
         rows = self._db.rows(f"SELECT {_SPAN} FROM spans WHERE scan_id = ? {where}", (scan.id,))
