@@ -90,7 +90,8 @@ class Nights:
         assert now["rows"] == now["accepted"] + now["already_sent"]
         assert now["accepted"] == len(self.site.complete) - self.rows
         assert total["rows"] == sum(
-            total[part] for part in ("accepted", "already_sent", "rejected", "skipped", "unknown", "pending")
+            total[part]
+            for part in ("accepted", "already_sent", "rejected", "skipped", "unknown", "pending")
         )
         self.rows = len(self.site.complete)
         assert numbers(self.site, self.sandbox.records()) == Counter(self.site.complete)
