@@ -4,9 +4,11 @@
 
 The sandbox runs in a process of its own, treats one request in five badly, and keeps what it takes
 in SQLite. Files are generated, uploaded and deleted, one set after the other; the upload is killed
-(-9) at random moments, every few minutes, and the same command is run again. The requests a second
-are bounded. When the time is up, the last set is finished, and then three accounts must agree: what
-was generated, what the server holds, row by row, and what the ledger says.
+(-9) at random moments, every few minutes, and the same command is run again. Half of the files
+share rows with the file before them, or are a part of it, and some grow between two runs. The
+requests a second are bounded. When the time is up, the last set is finished, and then three
+accounts must agree: what was generated, what the server holds, row by row, and what the ledger
+says.
 
 Exits with 0 if they do and memory was flat, with 1 otherwise.
 """
@@ -42,6 +44,7 @@ FAULTS = {
 """One request in five, together."""
 EXPECTED = {0, 1, 3, -signal.SIGKILL}
 """Settled, settled with rejected rows, stopped before the end, and killed."""
+OUTCOMES = ("accepted", "already_sent", "rejected", "skipped", "unknown", "pending")
 ROWS_IN_A_FILE = 10_000
 BAD_EVERY = 97
 WARM_UP_SECONDS = 20
@@ -49,11 +52,29 @@ MOST_GROWTH = 16 * 1024
 """KiB by which memory may differ between the first and the last third of a process's life."""
 
 
+GROWS_BY = 1_000
+
+
+def rows_of(file):
+    """Return the rows that a file has, each by the file that it is first in and a number."""
+    half, rest = ROWS_IN_A_FILE // 2, range(1, ROWS_IN_A_FILE + 1)
+    if file % 4 == 2:  # overlaps the one before
+        return [(file - 1, number) for number in rest[half:]] + [(file, n) for n in rest[:half]]
+    if file % 4 == 0:  # is a part of the one before
+        return [(file - 1, number) for number in rest[half // 2 : -half // 2]]
+    return [(file, number) for number in rest]
+
+
+def is_bad(number):
+    """Return whether a row is bad."""
+    return number % BAD_EVERY == 0
+
+
 def record(file, number):
-    """Return a row of a file, which no other is equal to; some of them are bad."""
+    """Return a row by the file that it is first in; some of them are bad."""
     moment = number * 7919 + file * 104_729
     month, day, hour = moment % 12 + 1, moment % 28 + 1, moment % 24
-    bad = number % BAD_EVERY == 0
+    bad = is_bad(number)
     return {
         "type": ("product_detail_page_view", "add_to_cart", "like")[number % 3],
         "timestamp": f"2024-{13 if bad else month:02}-{day:02}T{hour:02}:{number % 60:02}:00Z",
@@ -63,13 +84,21 @@ def record(file, number):
 
 
 def write_file(place, file):
-    """Write a file, every third one packed."""
+    """Write a file, every third one packed; the last rows of the others come later."""
     path = place / f"part-{file:06}.jsonl{'.gz' if file % 3 == 0 else ''}"
-    opener = gzip.open if file % 3 == 0 else open
+    opener, rows = (
+        (gzip.open, rows_of(file)) if file % 3 == 0 else (open, rows_of(file)[:-GROWS_BY])
+    )
     with opener(path, "wt", encoding="utf-8") as out:
-        for number in range(1, ROWS_IN_A_FILE + 1):
-            out.write(json.dumps(record(file, number)) + "\n")
+        out.writelines(json.dumps(record(*row)) + "\n" for row in rows)
     return path
+
+
+def grow(path, file):
+    """Write the last rows of a file."""
+    if path.suffix != ".gz":
+        with path.open("a", encoding="utf-8") as out:
+            out.writelines(json.dumps(record(*row)) + "\n" for row in rows_of(file)[-GROWS_BY:])
 
 
 @dataclass
@@ -117,6 +146,7 @@ def upload(paths, url, place, options, kill_after):
     command = [
         *PROGRAM, *map(str, paths), "--server", url, "--json",
         "--state-dir", str(place / "state"), "--rejects", str(place / "rejects.jsonl"),
+        "--report", str(place / "report.json"),
         "--chunk-size", str(options.chunk_size), "--max-requests-per-second", str(options.rate),
     ]  # fmt: skip
     life = Life(paths)
@@ -153,9 +183,15 @@ def soak(place, options):
         while time.monotonic() < ends:
             inputs = place / "inputs"
             inputs.mkdir()
-            paths = [write_file(inputs, files + number) for number in range(1, in_a_set + 1)]
+            numbers = range(files + 1, files + in_a_set + 1)
+            paths = [write_file(inputs, file) for file in numbers]
             files += in_a_set
-            while not lives or lives[-1].paths != paths or lives[-1].code not in (0, 1):
+            grown = False
+            while not grown or lives[-1].code not in (0, 1):
+                if lives and lives[-1].paths == paths and not grown:
+                    grown = True
+                    for path, file in zip(paths, numbers, strict=True):
+                        grow(path, file)
                 moment = draw.uniform(0.2, 1.4) * options.kill_every
                 over = time.monotonic() >= ends
                 lives.append(upload(paths, url, place, options, None if over else moment))
@@ -182,15 +218,15 @@ def compare(place, files):
                 continue
             expected = record(int(file), int(number))
             found["altered"] += arrived != expected
-            found["strange"] += int(number) % BAD_EVERY == 0
-            found["doubled"] += seen[int(file)][int(number)] > 0
-            seen[int(file)][int(number)] = 1
+            found["strange"] += is_bad(int(number))
+            copies = seen[int(file)][int(number)]
+            found["doubled"] += copies == 1
+            seen[int(file)][int(number)] = min(copies + 1, 2)
         requests = dict(
             store.execute("SELECT ifnull(fault, 'none'), count(*) FROM requests GROUP BY 1")
         )
-    for counts in seen.values():
-        good = (number for number in range(1, ROWS_IN_A_FILE + 1) if number % BAD_EVERY)
-        found["missing"] += sum(not counts[number] for number in good)
+    rows = {row for file in range(1, files + 1) for row in rows_of(file)}
+    found["missing"] = sum(not seen[file][number] for file, number in rows if not is_bad(number))
     return found, requests
 
 
@@ -210,7 +246,11 @@ def judge(place, lives, files):
     """Compare the accounts; return the lines of the summary, and what is wrong."""
     found, requests = compare(place, files)
     totals = ledger_of(place)
-    rows, bad = files * ROWS_IN_A_FILE, files * (ROWS_IN_A_FILE // BAD_EVERY)
+    counted = json.loads((place / "report.json").read_text())["duplicates_at_target"]
+    numbers = [number for file in range(1, files + 1) for _, number in rows_of(file)]
+    rows, bad = len(numbers), sum(map(is_bad, numbers))
+    distinct = {row for file in range(1, files + 1) for row in rows_of(file)}
+    good = sum(not is_bad(number) for _, number in distinct)
     ends = Counter("killed" if life.code == -signal.SIGKILL else life.code for life in lives)
     growths = [growth for life in lives if (growth := life.growth()) is not None]
     peak = max((kib for life in lives for _, kib in life.memory), default=0)
@@ -220,16 +260,15 @@ def judge(place, lives, files):
     claims = {
         "no row is missing": found["missing"] == 0,
         "no row is altered or strange": not found["altered"] and not found["strange"],
-        "rows that are there twice were counted": found["doubled"] <= totals["duplicates"],
-        "the equation holds": totals["rows"]
-        == rows
-        == sum(
-            totals[name]
-            for name in ("accepted", "already_sent", "rejected", "skipped", "unknown", "pending")
-        ),
-        "every good row is accepted, every bad one rejected": totals["accepted"] == rows - bad
+        "rows that are there twice were counted": found["doubled"] <= counted,
+        "the equation holds": totals["rows"] == rows == sum(totals[name] for name in OUTCOMES),
+        "every good row is accepted or already sent, every bad one rejected": totals["accepted"]
+        + totals["already_sent"]
+        == rows - bad
         and totals["rejected"] == bad,
-        "the rejects file has each bad row once": len(rejects) == len(set(rejects)) == bad,
+        "no row is accepted for two files": totals["accepted"] <= good,
+        # A file that is read from its beginning again has its bad rows there again.
+        "the rejects file has each bad row": len(set(rejects)) == bad,
         "no traceback, no key in any output": "Traceback" not in log and KEY not in log,
         "memory is flat": bool(growths) and max(growths) < MOST_GROWTH,
     }
@@ -241,10 +280,11 @@ def judge(place, lives, files):
         + ", ".join(f"{code} ({n} x)" for code, n in ends.items() if code != "killed"),
         f"- at the server: {found['missing']:,} missing, {found['altered']:,} altered, "
         f"{found['strange']:,} strange, {found['doubled']:,} there twice, of "
-        f"{totals['duplicates']:,} counted as possibly there twice",
+        f"{counted:,} counted as possibly there twice",
         f"- the ledger: {totals['rows']:,} rows read = {totals['accepted']:,} accepted + "
-        f"{totals['rejected']:,} rejected + {totals['skipped']:,} skipped + {totals['unknown']:,} "
-        f"unknown + {totals['pending']:,} pending",
+        f"{totals['already_sent']:,} already sent + {totals['rejected']:,} rejected + "
+        f"{totals['skipped']:,} skipped + {totals['unknown']:,} unknown + "
+        f"{totals['pending']:,} pending",
         f"- memory: {peak / 1024:.0f} MiB at most; between the first and the last third of a "
         f"process's life {max(growths, default=0) / 1024:+.1f} MiB at most, over {len(growths)} "
         "that lived long enough to tell",

@@ -71,7 +71,7 @@ def open_inputs(
     times: dict[str, datetime | None] = {}
     unread: list[MisoUploadError] = []
     empty: set[str] = set()
-    being_written: set[str] = set()
+    left_alone: set[str] = set()
     for name in names:
         source = _open(name, options, unread, named=name in settings.inputs)
         if source is None:
@@ -88,16 +88,14 @@ def open_inputs(
         for remark in _remarks(source, options):
             listener.noted(f"{source.name}: {remark}")
         times[name] = first_time(source.beginning)
-        if not source.beginning:
-            empty.add(name)
-        if not source.left_alone(SETTLE_BEHIND_NEWER):
-            being_written.add(name)
+        empty.update([] if source.beginning else [name])
+        left_alone.update([name] if source.left_alone(SETTLE_BEHIND_NEWER) else [])
         if source.can_reopen:
             source.close()
         again = partial(Source, name) if source.can_reopen else partial(_same, source)
         opened[name] = _Reopening(source.name, source.size, again)
     order = in_rotation_order(times)
-    finished = superseded(order, empty) - being_written
+    finished = superseded(order, empty) & left_alone
     return [
         opened[name].with_options(
             replace(options, growing=options.growing and name not in finished)

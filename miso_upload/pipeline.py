@@ -122,6 +122,7 @@ class Pipeline:
                         source.rejects.close()
         self._sum_up(sources)
         self._summary.accepted_at_target = self._ledger.accepted_total()
+        self._summary.duplicates_at_target = self._ledger.duplicates_total()
         self._summary.seconds = time.monotonic() - started
         self._summary.seconds_by_activity = dict(self._watch.seconds)
 

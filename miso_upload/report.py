@@ -95,6 +95,7 @@ class Summary:
         arrived: In a sandbox, what it says that it accepted.
         groups: The group of each type, to list types by.
         accepted_at_target: How many rows Miso has accepted at this target, from all sources.
+        duplicates_at_target: How many of those may have been taken more than once.
     """
 
     mode: str
@@ -117,6 +118,7 @@ class Summary:
     arrived: dict[str, Any] | None = None
     groups: dict[str, str] = field(default_factory=dict)
     accepted_at_target: int = 0
+    duplicates_at_target: int = 0
 
     @property
     def totals(self) -> Totals:

@@ -37,6 +37,7 @@ def json_of(summary: Summary) -> dict[str, Any]:
         "totals": _totals(summary.totals),
         "this_run": _totals(summary.totals - summary.before),
         "accepted_at_target": summary.accepted_at_target,
+        "duplicates_at_target": summary.duplicates_at_target,
         "sources": [
             {
                 "name": source.name,

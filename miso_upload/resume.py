@@ -208,7 +208,7 @@ class Resumer:
         self._ledger.give_up_keyless(keyless)
         before = self._ledger.scans.of_key(source.identity.key)
         if before and before[0].job != job and _is_at_miso(self._ledger, before[0]):
-            self._compare(name, before[0], job, compare(_ALL))
+            self._compare(name, before[0], job, compare(_ALL), proven=False)
         return self._new(source, name, job)
 
     def _under_another_job(
@@ -241,11 +241,15 @@ class Resumer:
         self._compare(name, scan, job, compare(last.next_line if last else 0))
         return self._new(source, name, job)
 
-    def _compare(self, name: str, scan: Scan, job: str, comparison: Comparison) -> None:
+    def _compare(
+        self, name: str, scan: Scan, job: str, comparison: Comparison, *, proven: bool = True
+    ) -> None:
         """Stop where records come out differently, unless the user wants them to be sent."""
         compared, known = comparison
         if known < compared and self._options.changed_mapping != "send":
-            raise ChangedJobError(changed_job(name, scan, job, compared, known))
+            raise ChangedJobError(
+                changed_job(name, scan, job, compared, known, can_continue=proven)
+            )
 
     def _restarted(
         self,
@@ -283,7 +287,10 @@ def changed_options(before: str, now: str) -> str:
     return "; ".join(changes)
 
 
-def changed_job(name: str, scan: Scan, job: str, rows: int, known: int | None = None) -> str:
+def changed_job(
+    name: str, scan: Scan, job: str, rows: int, known: int | None = None, *,
+    can_continue: bool = True,
+) -> str:  # fmt: skip
     """Return what to say of a source whose rows were sent under other options, and each way out."""
     seen = (
         f"{counted(rows, 'row was', 'rows were')} read under other options"
@@ -291,11 +298,17 @@ def changed_job(name: str, scan: Scan, job: str, rows: int, known: int | None = 
         else f"its rows were sent under other options, and of the first {rows:,} records that can "
         f"be compared, Miso has {known:,} as they come out now"
     )
+    ways = (
+        "or add --changed-mapping continue, which leaves what was read as it is and goes on behind "
+        "it; or --changed-mapping send, which"
+        if can_continue
+        # What was read is not in the input as it was, so there is nothing to go on behind.
+        else "or add --changed-mapping send, which"
+    )
     return (
-        f"{name}: {seen}. {_sentence(changed_options(scan.job, job))}. Nothing of it was "
-        "sent. Use the same options again; or add --changed-mapping continue, which leaves what was "
-        "read as it is and goes on behind it; or --changed-mapping send, which sends every record that comes "
-        "out differently beside the one that Miso has"
+        f"{name}: {seen}. {_sentence(changed_options(scan.job, job))}. Nothing of it was sent. "
+        f"Use the same options again; {ways} sends every record that comes out differently beside "
+        "the one that Miso has"
     )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -34,12 +35,13 @@ def history(tmp_path):
     return write_rows(tmp_path / "history.jsonl", rows)
 
 
-def kill_and_rerun(history, sandbox, draw):
+def kill_and_rerun(histories, sandbox, draw, *options, between=lambda killed: None):
     """Run the upload again and again, killing it at a random moment of each of the first runs."""
-    command = [sys.executable, "-m", "miso_upload", str(history), "--server", sandbox.url]
-    command += ["--chunk-size", str(max(ROWS // 100, 100)), "--json"]
+    command = [sys.executable, "-m", "miso_upload", *map(str, histories), "--server", sandbox.url]
+    command += ["--chunk-size", str(max(ROWS // 100, 100)), "--json", *map(str, options)]
     killed = 0
     while True:
+        between(killed)
         with started(
             command,
             env={**os.environ, "MISO_API_KEY": sandbox.key},
@@ -66,7 +68,7 @@ def test_nothing_is_lost_and_nothing_is_doubled_unsaid_however_often_it_is_kille
     draw = random.Random(ROWS)
     store = tmp_path / "store.sqlite"
     with Sandbox(store=store) as sandbox:
-        exit_code, killed = kill_and_rerun(history, sandbox, draw)
+        exit_code, killed = kill_and_rerun([history], sandbox, draw)
         arrived = Counter(int(record["user_id"][5:]) for record in sandbox.records())
 
     (ledger,) = (tmp_path / "state").glob("*.ledger")
@@ -94,5 +96,43 @@ def test_nothing_is_lost_and_nothing_is_doubled_unsaid_however_often_it_is_kille
     assert len(twice) <= totals[5]
     assert totals[:5] == (ROWS, ROWS - bad, bad, 0, 0)
     assert len(rejects) == len(set(rejects)) == bad
+    assert killed == KILLS
+    assert exit_code in (0, 1)
+
+
+SHARES = {"first": (0, 50), "overlaps": (30, 80), "within": (10, 40), "contains": (0, 60)}
+"""Which part of all rows is in each file, in percent."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a matter of POSIX")
+def test_no_row_of_overlapping_files_is_lost_or_doubled_unsaid_however_often_it_is_killed(tmp_path):
+    """One of them grows between two runs, and is at last a part of no other any more."""
+    draw = random.Random(ROWS + 1)
+    lines = [
+        json.dumps(row(n, **({"timestamp": "2024-13-01"} if n % BAD_EVERY == 0 else {})))
+        for n in range(ROWS)
+    ]
+    for name, (start, end) in SHARES.items():
+        write_rows(tmp_path / name, lines[start * ROWS // 100 : end * ROWS // 100])
+
+    def grow(killed):
+        if 0 < killed <= 5:
+            start, end = SHARES["within"][1] + 10 * (killed - 1), 40 + 10 * killed
+            with (tmp_path / "within").open("a") as file:
+                more = lines[start * ROWS // 100 : end * ROWS // 100]
+                file.writelines(f"{line}\n" for line in more)
+
+    report = tmp_path / "report.json"
+    with Sandbox(store=tmp_path / "store.sqlite") as sandbox:
+        files = [tmp_path / name for name in SHARES]
+        exit_code, killed = kill_and_rerun(files, sandbox, draw, "--report", report, between=grow)
+        arrived = Counter(int(record["user_id"][5:]) for record in sandbox.records())
+
+    found = json.loads(report.read_text())
+    good = {n for n in range(ROWS * 90 // 100) if n % BAD_EVERY}
+    assert set(arrived) == good
+    assert sum(count > 1 for count in arrived.values()) <= found["duplicates_at_target"]
+    assert found["accepted_at_target"] == len(good)
+    assert found["balanced"]
     assert killed == KILLS
     assert exit_code in (0, 1)

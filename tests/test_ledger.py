@@ -429,6 +429,14 @@ def test_a_superseded_scan_keeps_what_it_sent_but_no_positions(ledger, scan):
     assert found.already_sent == {0: scan.id, 1: scan.id}
 
 
+def test_the_total_of_possible_duplicates_of_a_target_never_falls(ledger, scan):
+    settle(ledger, scan, batch(5), Receipt(accepted=5, possible_duplicates=2))
+
+    begin(ledger)
+
+    assert ledger.duplicates_total() == 2
+
+
 def test_the_accepted_total_of_a_target_never_falls(ledger, scan):
     settle(ledger, scan, batch(5), Receipt(accepted=5))
     totals = [ledger.accepted_total()]

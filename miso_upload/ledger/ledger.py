@@ -312,9 +312,11 @@ class Ledger:
 
     def accepted_total(self) -> int:
         """Return how many rows Miso has accepted at this target in all; it never falls."""
-        (retired,) = self._db.row("SELECT coalesce(sum(accepted_before), 0) FROM scans")
-        (current,) = self._db.row("SELECT coalesce(sum(accepted), 0) FROM spans")
-        return int(retired + current)
+        return self._total("accepted")
+
+    def duplicates_total(self) -> int:
+        """Return how many of those may have been taken more than once; it never falls either."""
+        return self._total("duplicates")
 
     def open_unknown(self, scan: Scan) -> int:
         """Return how many records wait for a decision whether they are sent again."""
@@ -348,6 +350,11 @@ class Ledger:
             self._rejections.forget_file(path)
 
     # -- inside ------------------------------------------------------------------------------------
+
+    def _total(self, count: str) -> int:
+        (retired,) = self._db.row(f"SELECT coalesce(sum({count}_before), 0) FROM scans")
+        (current,) = self._db.row(f"SELECT coalesce(sum({count}), 0) FROM spans")
+        return int(retired + current)
 
     def _settle_contents(self, scan: Scan, settlement: Settlement) -> None:
         batch, receipt = settlement.batch, settlement.receipt

@@ -136,9 +136,12 @@ class Scans:
     def retire(self, scan_id: int) -> None:
         """Keep of a scan only its name, for its records are no longer looked for by position."""
         self._db.change(
-            "UPDATE scans SET file = NULL, state = NULL, head = NULL, accepted_before = "
-            "accepted_before + "
-            "(SELECT coalesce(sum(accepted), 0) FROM spans WHERE scan_id = scans.id) WHERE id = ?",
+            "UPDATE scans SET file = NULL, state = NULL, head = NULL, "
+            "accepted_before = accepted_before + "
+            "(SELECT coalesce(sum(accepted), 0) FROM spans WHERE scan_id = scans.id), "
+            "duplicates_before = duplicates_before + "
+            "(SELECT coalesce(sum(duplicates), 0) FROM spans WHERE scan_id = scans.id) "
+            "WHERE id = ?",
             (scan_id,),
         )
         for table in ("spans", "rejections", "met"):
