@@ -25,20 +25,25 @@ _MANY = 2**22
 """How many NULs are held in memory beside the rows that they stand between."""
 
 
-def without_padding(data: bytes) -> bytes:
-    """Return `data`, which starts at a line, without the NULs at the start of its lines."""
+def without_padding(data: bytes, *, at_line: bool = True) -> bytes:
+    """Return `data` without the NULs at the start of its lines.
+
+    Args:
+        data: The bytes.
+        at_line: They start at a line; so do all blocks, except those of an array on one line.
+    """
     if NUL not in data:
         return data
-    data = data.lstrip(NUL)
+    data = data.lstrip(NUL) if at_line else data
     return _PADDING.sub(b"", data) if b"\n\0" in data else data
 
 
-def size_with_padding(data: bytes, size: int) -> int:
+def size_with_padding(data: bytes, size: int, *, at_line: bool = True) -> int:
     """Return how far the first `size` bytes of `without_padding(data)` reach in `data`.
 
     NULs that follow them are not counted.
     """
-    reached = len(data) - len(data.lstrip(NUL)) if size else 0
+    reached = len(data) - len(data.lstrip(NUL)) if size and at_line else 0
     for found in _PADDING.finditer(data, reached):
         if found.start() - reached >= size:
             break
@@ -47,13 +52,13 @@ def size_with_padding(data: bytes, size: int) -> int:
     return reached + size
 
 
-def padding_in(data: bytes) -> int:
-    """Return how many NULs stand at the start of lines in `data`, which starts at a line."""
-    return len(data) - len(without_padding(data))
+def padding_in(data: bytes, *, at_line: bool = True) -> int:
+    """Return how many NULs `without_padding` removes."""
+    return len(data) - len(without_padding(data, at_line=at_line))
 
 
-def _has_padding(data: bytes) -> bool:
-    return NUL in data and (data.startswith(NUL) or b"\n\0" in data)
+def _has_padding(data: bytes, *, at_line: bool) -> bool:
+    return NUL in data and ((at_line and data.startswith(NUL)) or b"\n\0" in data)
 
 
 class PaddedPeek:
@@ -122,16 +127,16 @@ class Unpadded:
 
     def directive(self, data: bytes) -> bytes:
         """See `Format.directive`."""
-        return self.rows.directive(without_padding(data))
+        return self.rows.directive(without_padding(data, at_line=self.by_line))
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
         """See `Format.cut`; a block of nothing but NULs holds no row."""
-        if not _has_padding(data):
+        if not _has_padding(data, at_line=self.by_line):
             return self.rows.cut(data, limits, tail)
-        if data.startswith(NUL) and not data[:_MANY].strip(NUL) and len(data) >= _MANY:
+        if self.by_line and len(data) >= _MANY and not data[:_MANY].strip(NUL):
             # No more of them, since the next block is looked for in as many bytes and some more.
             return Cut(_MANY)
-        clean = without_padding(data)
+        clean = without_padding(data, at_line=self.by_line)
         if not clean:
             return None
         many = len(data) - len(clean) >= _MANY
@@ -139,20 +144,20 @@ class Unpadded:
         if cut is None and many:
             # They follow on a line that does not end a row.
             cut = self.rows.cut(clean, limits, Tail.LAST)
-        return cut and replace(cut, size=size_with_padding(data, cut.size))
+        return cut and replace(cut, size=size_with_padding(data, cut.size, at_line=self.by_line))
 
     def ends_well(self, rest: bytes) -> bool:
         """See `Format.ends_well`."""
-        return self.rows.ends_well(without_padding(rest))
+        return self.rows.ends_well(without_padding(rest, at_line=self.by_line))
 
     def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
         """See `Format.texts`."""
-        if _has_padding(block.data):
-            block = replace(block, data=without_padding(block.data))
+        if _has_padding(block.data, at_line=self.by_line):
+            block = replace(block, data=without_padding(block.data, at_line=self.by_line))
         return self.rows.texts(block, lines)
 
     def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:
         """See `Format.slices`."""
-        if _has_padding(block.data):
-            block = replace(block, data=without_padding(block.data))
+        if _has_padding(block.data, at_line=self.by_line):
+            block = replace(block, data=without_padding(block.data, at_line=self.by_line))
         return self.rows.slices(block, is_record)

@@ -279,7 +279,7 @@ class Source:
                 break
             block: Block | None
             if cut.fault is None:
-                self._padding += padding_in(data[: cut.size])
+                self._padding += padding_in(data[: cut.size], at_line=self.format.by_line)
                 block = self._block(start, data[: cut.size], line, cut.elements, header)
                 header = self.format.directive(block.data) or header
                 data = data[cut.size :]
@@ -338,10 +338,10 @@ class Source:
         There is no block where the end may still be written.
         """
         size, lines = cut.size, data.count(b"\n", 0, cut.size)
-        shown, data = without_padding(data[:size]), data[size:]
+        shown, data = self._without_padding(data[:size]), data[size:]
         while cut.rest is not None:
             end = cut.rest.find(data)
-            shown = (shown + data[:end])[:_SHOWN_BYTES]
+            shown = self._without_padding(shown + data[:end])[:_SHOWN_BYTES]
             if end is not None:
                 size, lines, data = size + end, lines + 1, data[end:]
                 break
@@ -361,9 +361,12 @@ class Source:
 
     def _wait(self, row: bytes, size: int = 0) -> None:
         """Note that a last row waits, of which this much is at hand, and `size` bytes are there."""
-        row = without_padding(row)
+        row = self._without_padding(row)
         settle = self._options.settle_after if self._growing else None
         self.waiting = WaitingRow(size or len(row), settle) if row.strip() else None
+
+    def _without_padding(self, data: bytes) -> bytes:
+        return without_padding(data, at_line=self.format.by_line)
 
     def _block(
         self, start: int, data: bytes, first_line: int, elements: int = 0, header: bytes = b""

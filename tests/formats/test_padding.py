@@ -135,3 +135,20 @@ def test_a_nul_in_a_string_is_rejected_with_its_row():
     row = json.dumps({"a": "x"}).encode().replace(b"x", b"\0")
 
     assert [line for line, _ in read(row + b"\n", format="jsonl").reasons] == [1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'[1,\0\0{"a":1}]',
+        b'[1,{"a":"' + b"\n\0\0" * 20 + b'"},2]',
+        b'[1,\n\0\0"' + b"x" * 60 + b'",2]',
+    ],
+)
+def test_an_array_with_nuls_is_read_alike_however_it_is_cut(text):
+    whole = read(text, options=options(row_bytes=40), format="json")
+
+    for rows in (1, 2):
+        for pieces in ([1], [3], [1000]):
+            cut = read(text, pieces, options(row_bytes=40, rows=rows, block_bytes=9), format="json")
+            assert (cut.rows, cut.reasons) == (whole.rows, whole.reasons)
