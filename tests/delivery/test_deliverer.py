@@ -11,7 +11,7 @@ from miso_upload.delivery.answers import Answer
 from miso_upload.delivery.client import NotSentError, UnknownOutcomeError
 from miso_upload.delivery.evidence import FEW, MANY
 from miso_upload.errors import DeliveryError, KeyRefusedError
-from miso_upload.records import Leftover
+from miso_upload.records import Selection
 
 from .stand_ins import OK, Miso, NoWait, Posts, batch, batch_of, deliverer, lines_of, record
 
@@ -233,7 +233,8 @@ def test_the_search_goes_on_where_the_last_run_left_it():
     whole = batch(200, slice_rows=50)
     pending, found = frozenset(range(1, 201)), []
     for _ in range(50):
-        receipt = deliverer(miso, most_refusals=10).deliver(whole, Leftover(pending=pending))
+        fresh = [line - 1 for line in sorted(pending)]
+        receipt = deliverer(miso, most_refusals=10).deliver(whole, Selection(fresh=fresh))
         pending, found = frozenset(receipt.pending), found + lines_of(receipt.rejections)
 
     assert sorted(found) == list(range(1, 200, 2))
@@ -641,7 +642,8 @@ def test_the_first_of_several_unknown_outcomes_is_no_copy_while_nothing_is_accep
 def test_copies_add_up_over_runs():
     """Three requests with an unknown outcome and one that was accepted: three extra copies."""
     first = deliverer(Posts(then=Answer(500)), backoff=Backoff(attempts=2)).deliver(batch(5))
-    second = deliverer(Posts(LOST)).deliver(batch(5), Leftover(unknown=frozenset(first.unknown)))
+    doubtful = [line - 1 for line in first.unknown]
+    second = deliverer(Posts(LOST)).deliver(batch(5), Selection(fresh=[], doubtful=doubtful))
 
     assert first.extra_copies == {"500": 5}
     assert second.extra_copies == {"earlier run": 5, "lost answer": 5}
@@ -690,27 +692,27 @@ def test_an_outcome_that_stays_open_is_unknown_and_not_pending():
 
 
 def test_what_died_with_the_last_run_counts_as_possible_duplicates():
-    receipt = deliverer(Posts()).deliver(batch(5), Leftover(everything=True))
+    receipt = deliverer(Posts()).deliver(batch(5), Selection(fresh=[], doubtful=range(5)))
 
     assert (receipt.accepted, receipt.possible_duplicates) == (5, 5)
 
 
-def test_only_the_leftover_is_sent_and_only_its_doubtful_part_counts():
+def test_only_what_is_selected_is_sent_and_only_its_doubtful_part_counts():
     posts = Posts()
-    leftover = Leftover(unknown=frozenset({2, 3}), pending=frozenset({7}))
+    selection = Selection(fresh=[6], doubtful=[1, 2])
 
-    receipt = deliverer(posts).deliver(batch(9), leftover)
+    receipt = deliverer(posts).deliver(batch(9), selection)
 
     assert [numbers(each) for each in posts.requests] == [[2, 3], [7]]
     assert (receipt.accepted, receipt.possible_duplicates) == (3, 2)
 
 
 @pytest.mark.parametrize("policy", ["hold", "skip"])
-def test_a_doubtful_leftover_is_not_sent_where_the_user_wants_it_so(policy):
+def test_doubtful_records_are_not_sent_where_the_user_wants_it_so(policy):
     posts = Posts()
-    leftover = Leftover(unknown=frozenset({2, 3}), pending=frozenset({7}))
+    selection = Selection(fresh=[6], doubtful=[1, 2])
 
-    receipt = deliverer(posts, on_unknown=policy).deliver(batch(9), leftover)
+    receipt = deliverer(posts, on_unknown=policy).deliver(batch(9), selection)
 
     assert [numbers(each) for each in posts.requests] == [[7]]
     assert list(receipt.unknown) == [2, 3]
@@ -743,23 +745,19 @@ ANSWERS = st.one_of(
 
 
 @st.composite
-def leftovers(draw, count):
-    kind = draw(st.sampled_from(["new", "everything", "some"]))
-    if kind == "new":
-        return None
-    if kind == "everything":
-        return Leftover(everything=True)
-    # Lines that are no record any more, because the mapping was changed, may be among them.
-    lines = draw(st.permutations(range(1, count + 5)))
+def selections(draw, count):
+    if draw(st.booleans()):
+        return Selection()
+    indices = draw(st.permutations(range(count)))
     cut, end = sorted(draw(st.tuples(st.integers(0, count), st.integers(0, count))))
-    return Leftover(frozenset(lines[:cut]), frozenset(lines[cut:end]))
+    return Selection(fresh=sorted(indices[cut:end]), doubtful=sorted(indices[:cut]))
 
 
 @settings(max_examples=400)
 @given(st.data())
 def test_every_record_ends_in_exactly_one_place_and_the_counts_are_exact(data):
     count = data.draw(st.integers(1, 30))
-    leftover = data.draw(leftovers(count))
+    selection = data.draw(selections(count))
     some = batch(count, slice_rows=data.draw(st.integers(1, 30)))
     posts = Posts(*data.draw(st.lists(ANSWERS, max_size=25)), then=data.draw(ANSWERS))
     policy = data.draw(st.sampled_from(["resend", "hold", "skip"]))
@@ -773,20 +771,17 @@ def test_every_record_ends_in_exactly_one_place_and_the_counts_are_exact(data):
         on_unknown=policy,
         backoff=Backoff(attempts=data.draw(st.integers(1, 5)), draw=lambda: 0.5),
         most_refusals=data.draw(st.integers(1, 20)),
-    ).deliver(some, leftover)
+    ).deliver(some, selection)
 
-    meant = set(range(1, count + 1))
-    if leftover is not None and not leftover.everything:
-        meant &= leftover.unknown | leftover.pending
+    fresh = range(count) if selection.fresh is None else selection.fresh
+    before = {index + 1 for index in selection.doubtful}
+    meant = before | {index + 1 for index in fresh}
     rejected, unknown, pending = map(
         Counter, (lines_of(receipt.rejections), receipt.unknown, receipt.pending)
     )
     accepted = Counter(taken)
     assert accepted + rejected + unknown + pending == Counter(meant)
     assert receipt.accepted == accepted.total()
-    before = (
-        meant if leftover and leftover.everything else set(leftover.unknown if leftover else ())
-    )
     assert receipt.possible_duplicates == sum(
         line in before or line in doubtful for line in accepted
     )
