@@ -184,9 +184,9 @@ class World:
         if bad and fate not in ("lost", "500"):
             lines = [f"data.{at}.user_id is invalid. It is bad." for at in bad]
             return Answer(422, {"errors": True, "message": "None were inserted", "data": lines})
-        if fate in ("lost", "500"):
-            self.lost = True
-        else:
+        # With --on-unknown skip, all copies of a record are given up if one is unknown.
+        self.lost = self.lost or fate.startswith(("lost", "500"))
+        if fate not in ("lost", "500"):
             self.stored.update(numbered if not bad else ())
         return self._answer(fate, numbered)
 
