@@ -50,10 +50,12 @@ class Files:
         return numbers + self.draw.choices(numbers, k=20)
 
     def write(self, name, numbers):
+        """Write a file anew."""
         write_rows(self.folder / f"{name}.jsonl", map(row, numbers))
         self.most |= Counter(numbers)
 
     def all(self):
+        """Return all files, those that were rotated too."""
         return sorted(self.folder.glob("*.jsonl*"))
 
     def change(self):
@@ -73,7 +75,7 @@ class Files:
             case 2:
                 self.write(name, numbers[cut:] + self.some())
             case 3:
-                self.write(name, numbers[:cut] + [self.draw.randrange(ROWS), *numbers[cut + 1 :]])
+                self.write(name, [*numbers[:cut], self.draw.randrange(ROWS), *numbers[cut + 1 :]])
 
 
 def run(files, sandbox, records_until_killed=None):

@@ -28,7 +28,7 @@ PORTIONS = 10
 @contextmanager
 def quick_folder():
     """Make a folder in memory where there is such, since a ledger waits for the disk."""
-    memory = Path("/dev/shm")  # noqa: S108 -- private, as mkdtemp makes it
+    memory = Path("/dev/shm")
     folder = tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None)
     try:
         yield Path(folder)
