@@ -169,6 +169,7 @@ class Pipeline:
         at = self._take_up(each, source, start, job)
         sources.append(at)
         if start.unchanged:
+            at.selector.close()
             at.whole = True
             return
         try:
