@@ -181,6 +181,32 @@ class History:
         self._write(path, self._text(draw, lines), draw, anew=draw.random() < 0.3)
         return path.name
 
+    def step_sneak(self, draw):
+        """Put another record of the same size into a file that may just have been read."""
+        if not (files := self._plain()):
+            return None
+        path = draw.choice(files)
+        lines = path.read_bytes().split(b"\n")
+        at = draw.randrange(len(lines))
+        line = line_of(draw.randrange(self.numbers), draw.randrange(3))
+        if len(line) != len(lines[at]):
+            return None
+        lines[at] = line
+        self.world.clock += int(draw.choice((0, 0, 0.1)) * SECOND)
+        path.write_bytes(b"\n".join(lines))
+        mtime = self.world.coarse(self.world.clock)
+        os.utime(path, ns=(mtime, mtime))
+        self.world.touch(path)
+        return path.name
+
+    def step_trouble(self, draw):
+        """Run with a server that is busy, and again with a kill about the first requests."""
+        files = self._plain()[:2]
+        busy = SimpleNamespace(rates={"busy": 0.4, "stop": 0.1}, kill_at=0)
+        said = self.run(files, {}, busy, draw)
+        kill = SimpleNamespace(rates={}, kill_at=draw.randrange(6, 24))
+        return f"{said}\n{self.run(files, {}, kill, draw)}"
+
     @staticmethod
     def _again(line, spelling):
         found = NUMBER.search(line)
@@ -603,7 +629,19 @@ class History:
                 assert there >= count, f"{path}: {key} is there {there} times, not {count}"
 
 
-STEPS = ("new", "append", "append", "edit", "rotate", "copy", "wait", "forget", *["run"] * 6)
+STEPS = (
+    "new",
+    "append",
+    "append",
+    "edit",
+    "rotate",
+    "copy",
+    "wait",
+    "forget",
+    *["run"] * 6,
+    "sneak",
+    "trouble",
+)
 
 
 def steps_of(seed, most=16):
