@@ -16,7 +16,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from histories import World, play, shortest, stand_ins, steps_of
+from histories import play, shortest, steps_of
+from worlds import World, stand_ins
 
 from miso_upload import Settings, upload
 
