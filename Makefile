@@ -48,6 +48,7 @@ bench: .venv/installed .venv-clients/installed .venv-bench/installed
 	.venv-clients/bin/python -m pip install $(PIP_FLAGS) apachelogs==0.6.1
 	$(BIN)/python benchmarks/run.py --write --program $(CURDIR)/.venv-bench/bin/python \
 		--clients $(CURDIR)/.venv-clients/bin/python --parser $(CURDIR)/.venv-clients/bin/python
+	$(BIN)/python benchmarks/budgets.py --write --program $(CURDIR)/.venv-bench/bin/python
 
 # The same commit gives the same bytes: see docs/releasing.md.
 wheel: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1580601600)

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from miso_upload.records import Record
 
 
-_BEFORE_TIMESTAMP = b'"timestamp":"'
-
-
 class SortedLines(NamedTuple):
     """Records as JSON texts with sorted keys, which can be sent as they are.
 
@@ -78,16 +75,13 @@ def canonical_lines(
     if not encoded.irregular and not times.changed:
         return encoded.lines
     forms = list(encoded.lines)
-    once = not any(name.endswith("timestamp") for name in encoded.names)
-    irregular = set(encoded.irregular)
-    for i, text in times.changed.items():
-        line = forms[i]
-        if once or line.count(_BEFORE_TIMESTAMP) == 1:
-            at = line.rindex(_BEFORE_TIMESTAMP) + len(_BEFORE_TIMESTAMP)
-            forms[i] = line[:at] + text.encode() + line[at + len(records[i]["timestamp"]) :]
-        else:
-            irregular.add(i)
-    for i in irregular:
+    changed = [{**records[i], "timestamp": text} for i, text in times.changed.items()]
+    again = encode_sorted(changed)
+    if again is None:
+        return list(map(canonical, records))
+    for i, form in zip(times.changed, again, strict=True):
+        forms[i] = form
+    for i in encoded.irregular:
         forms[i] = _form_of_irregular(records[i], times.changed.get(i))
     return forms
 

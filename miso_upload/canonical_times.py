@@ -84,15 +84,24 @@ def _at_offset(texts: list[str], alike: Alike) -> Times:
     }
     days = {minute: utc.toordinal() - EPOCH_ORDINAL for minute, utc in minutes.items()}
     shown = {minute: utc.isoformat(timespec="minutes") for minute, utc in minutes.items()}
-    seconds = slice(_MINUTE.stop, _SECOND.stop)
-    fraction = slice(_SECOND.stop + _POINT, alike.clock)
-    ends = {text[fraction]: "" for text in texts}
-    ends = {digits: f"{_milliseconds(digits)}Z" for digits in ends}
+    rest = slice(_MINUTE.stop, alike.clock)
+    ends = _in_milliseconds([text[rest] for text in texts])
     changed = {
-        i: f"{shown[text[_MINUTE]]}{text[seconds]}{ends[text[fraction]]}"
-        for i, text in enumerate(texts)
+        i: f"{shown[text[_MINUTE]]}{end}Z"
+        for i, (text, end) in enumerate(zip(texts, ends, strict=True))
     }
     return Times(_days(texts, days, _MINUTE), changed)
+
+
+def _in_milliseconds(seconds: list[str]) -> list[str]:
+    """Return `:SS` or `:SS.ffffff`, all with the same digits, with a canonical fraction."""
+    clock = len(":00")
+    digits = len(seconds[0]) - clock - _POINT
+    if digits < 0:
+        return seconds
+    if digits == _MILLISECONDS:
+        return [each.removesuffix(".000") for each in seconds]
+    return [each[:clock] + _milliseconds(each[clock + _POINT :]) for each in seconds]
 
 
 def _milliseconds(digits: str) -> str:

@@ -10,9 +10,13 @@ if TYPE_CHECKING:
 
     from miso_upload.errors import DamagedSourceError
     from miso_upload.ledger import Ledger, LedgerSpan, Scan
+    from miso_upload.records import Batch, Selection
     from miso_upload.rejects import RejectsFile
     from miso_upload.report import SourceSummary
     from miso_upload.selecting import Selector
+
+_ENOUGH_TO_DOUBT = 100
+"""How many records of days that the ledger knows must be unknown."""
 
 
 @dataclass(slots=True)
@@ -25,6 +29,7 @@ class OpenSource:
             runs.
         is_new: Its scan began in this run.
         job: The job fingerprint.
+        new_options: What differs from all options that the ledger has known before.
         without_keys: Spans of a ledger of version 0.1, by their beginning, whose content keys are
             to be noted.
         whole: It was read to its end.
@@ -40,8 +45,31 @@ class OpenSource:
     job: str
     selector: Selector
     without_keys: dict[int, LedgerSpan]
+    new_options: str = ""
     whole: bool = False
     damage: DamagedSourceError | None = None
+
+    def doubt_about(self, batch: Batch, selection: Selection) -> str | None:
+        """Return what to say before records are sent that may only be written in another way.
+
+        Under options that are new to the ledger, events that Miso has come out as records that it
+        does not know. That is no proof: other events of the same days are new as well.
+        """
+        if not self.new_options:
+            return None
+        changes = self.new_options
+        if selection.left_out or selection.doubtful or selection.held:
+            self.new_options = ""
+            return None
+        compared = self.selector.on_known_days(batch)
+        if compared < _ENOUGH_TO_DOUBT:
+            return None
+        self.new_options = ""
+        return (
+            f"{self.summary.name}: the ledger has records of the same days, and none of the first "
+            f"{compared:,} records that can be compared is one of them. The options are new to it "
+            f"({changes}). If these are events that Miso has, stop this run: they are sent again"
+        )
 
     def has_all_of(self, damaged: OpenSource) -> bool:
         """Return whether this source is whole and has all records that were read of another one."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.comparing import compare
@@ -27,7 +28,7 @@ from miso_upload.ledger.migration import is_old_or_new_checksum
 from miso_upload.open_source import OpenSource, made_good
 from miso_upload.records import Receipt, Selection
 from miso_upload.report import NOTING, READING, TRANSFORMING, WAITING, SourceSummary
-from miso_upload.resume import Comparison, Resumer
+from miso_upload.resume import Comparison, Resumer, would_stop
 from miso_upload.selecting import Selector
 from miso_upload.stopping import StopReading
 from miso_upload.stopwatch import Stopwatch
@@ -81,7 +82,7 @@ class Pipeline:
         summary: Summary,
     ) -> None:
         self._ledger = ledger
-        self._resumer = Resumer(ledger, options.resume, listener)
+        self._resumer = Resumer(ledger, options.resume, listener, stages.known)
         self._stages = stages
         self._options = options
         self._stop = stop
@@ -163,12 +164,16 @@ class Pipeline:
         job = each.job(source)
         transform = each.prepare(source)
         with self._stop.reading():
-            start = self._resumer.start(
-                source, each.name, job, lambda until: self._compare(source, transform, until)
-            )
+            known = self._stages.known or self._ledger
+            compare_until = partial(self._compare, source, transform, known)
+            start = self._resumer.start(source, each.name, job, compare_until)
+            if known is not self._ledger and self._options.resume.changed_mapping == "stop":
+                why = would_stop(known, source, each.name, job, compare_until)
+                self._summary.advice += [f"An upload would stop: {why}"] if why else []
         at = self._take_up(each, source, start, job)
         sources.append(at)
         if start.unchanged:
+            at.selector.close()
             at.whole = True
             return
         try:
@@ -237,6 +242,7 @@ class Pipeline:
             is_new=start.is_new,
             job=job,
             selector=Selector(readers, self._options.selecting),
+            new_options=start.new_options,
             without_keys={span.start: span for span in start.without_keys},
         )
 
@@ -249,13 +255,13 @@ class Pipeline:
         return ledger.contents.reader(scan, met, ignored), ledger.scans.name_of
 
     def _compare(
-        self, source: Source, transform: Callable[[Block], Batch], until: int
+        self, source: Source, transform: Callable[[Block], Batch], ledger: Ledger, until: int
     ) -> Comparison:
         if not source.can_reopen:
             return Comparison(0, 0)  # its rows would be gone
         blocks = self._stop.interruptible(source.blocks(source.body_start, source.body_line))
         keeps_changed = not self._options.selecting.send_changed
-        return compare(blocks, transform, until, self._ledger, keeps_changed=keeps_changed)
+        return compare(blocks, transform, until, ledger, keeps_changed=keeps_changed)
 
     def _blocks(self, source: Source, start: Start) -> Iterator[tuple[Block, Leftover | None]]:
         """Yield the blocks with work left, and then everything behind the last known span."""
@@ -294,6 +300,8 @@ class Pipeline:
         if self._stop.is_set():
             return
         at.summary.note_origins(batch, selection)
+        if (doubt := at.doubt_about(batch, selection)) is not None:
+            self._listener.noted(doubt)
         job = _Job(at, batch, leftover, selection)
         if not selection.sends(batch):
             self._settle(job, _NOTHING)

@@ -69,6 +69,8 @@ class Start:
         without_keys: Spans of a ledger of version 0.1, whose content keys are to be noted.
         met: Keys of records that this scan has in common with others.
         unchanged: Nothing has come since all of it was read, and nothing is left to do.
+        new_options: What differs from the options that the ledger has known so far; empty if it has
+            known these.
     """
 
     scan: Scan
@@ -79,6 +81,7 @@ class Start:
     without_keys: list[LedgerSpan] = field(default_factory=list)
     met: Keyed | None = None
     unchanged: bool = False
+    new_options: str = ""
 
 
 class Comparison(NamedTuple):
@@ -100,13 +103,22 @@ class Resumer:
         ledger: Knows what was read.
         options: How.
         listener: Is told what the user should know.
+        known: The ledger that a dry run forecasts by; nothing is resumed from it.
     """
 
-    def __init__(self, ledger: Ledger, options: ResumeOptions, listener: Listener) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        options: ResumeOptions,
+        listener: Listener,
+        known: Ledger | None = None,
+    ) -> None:
         self._ledger = ledger
+        self._known = known
         self._options = options
         self._listener = listener
         self._taken: set[int] = set()
+        self._jobs_before: dict[str, str | None] = {}
 
     def start(
         self, source: Source, name: str, job: str, compare: Callable[[int], Comparison]
@@ -189,8 +201,14 @@ class Resumer:
         )  # fmt: skip
 
     def _new(self, source: Source, name: str, job: str) -> Start:
+        if job not in self._jobs_before:
+            self._jobs_before[job] = (self._known or self._ledger).scans.job_before(job)
+        before = self._jobs_before[job]
         scan = self._ledger.begin_scan(source.identity, name, job)
-        return Start(scan, is_new=True, offset=source.body_start, line=source.body_line)
+        return Start(
+            scan, is_new=True, offset=source.body_start, line=source.body_line,
+            new_options=changed_options(before, job) if before is not None else "",
+        )  # fmt: skip
 
     def _from_beginning(
         self,
@@ -270,6 +288,28 @@ class Resumer:
                 "will be sent again"
             )
         return self._new(source, name, job)
+
+
+def would_stop(
+    known: Ledger, source: Source, name: str, job: str, compare: Callable[[int], Comparison]
+) -> str | None:
+    """Return why an upload would stop, in a dry run, because rows come out differently now.
+
+    Args:
+        known: The ledger of the target.
+        source: The source.
+        name: As the user wrote it.
+        job: The job fingerprint of now.
+        compare: Maps the rows before a line, and compares the records with that ledger.
+    """
+    scans = known.scans.of_key(source.identity.key)
+    if not scans or scans[0].job == job or not _is_at_miso(known, scans[0]):
+        return None
+    last = known.last_span(scans[0])
+    compared, found = compare(last.next_line if last else 0)
+    if found == compared:
+        return None
+    return changed_job(name, scans[0], job, compared, found)
 
 
 _ALL = 2**63 - 1

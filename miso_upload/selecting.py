@@ -38,6 +38,9 @@ class Knows(Protocol):
 class Reads(Protocol):
     """What looks records up for one scan; each copy that is found is used up."""
 
+    def shared(self, days: Iterable[int]) -> set[int]:
+        """Return those of some days of which other scans may have records."""
+
     def look_up(self, sent: Keyed, indices: Iterable[int] | None = None) -> Knows:
         """Return what other scans have of the records of a batch, or of those at `indices`."""
 
@@ -75,6 +78,12 @@ class Selector:
     def close(self) -> None:
         """Let go of what was read of other scans; no further batch is selected."""
         self._readers = ()
+
+    def on_known_days(self, batch: Batch) -> int:
+        """Return how many records of a batch are of days of which other scans may have records."""
+        days = batch.keyed.days
+        known = {day for reader, _ in self._readers for day in reader.shared(days) if day >= 0}
+        return sum(day in known for day in days)
 
     def select(
         self, batch: Batch, leftover: Leftover | None, settle_others: Callable[[], bool]

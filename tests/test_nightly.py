@@ -440,6 +440,23 @@ def test_a_row_whose_end_never_came_is_rejected_when_its_log_is_compressed(desk,
     assert desk.run(log.parent).exit_code == 0
 
 
+def test_a_finished_log_without_a_final_newline_loses_no_row(desk, tmp_path):
+    log = write_rows(tmp_path / "logs" / "access.log-20260301", lines(9))
+    log.write_bytes(log.read_bytes().removesuffix(b"\n"))
+    assert desk.run(log.parent).sources[0].waiting is not None
+    assert desk.held() == users(8)
+    write_rows(log.parent / "access.log-20260302", lines(3, start=10))
+    desk.run(log.parent)  # it is not left alone for long enough
+    assert desk.held() == users(8) + users(3, start=10)
+    written = log.stat().st_mtime - 60
+    os.utime(log, (written, written))
+
+    summary = desk.run(log.parent)
+
+    assert (summary.exit_code, summary.sources[0].waiting) == (0, None)
+    assert desk.held() == users(12)
+
+
 def test_a_source_that_was_sent_with_its_half_row_is_known_to_a_run_that_would_wait(desk, tmp_path):
     log = write_rows(tmp_path / "access.log", lines(9))
     log.write_bytes(log.read_bytes() + b'{"type": "sea')

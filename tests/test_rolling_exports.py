@@ -208,7 +208,6 @@ def test_the_mapping_of_a_rolling_export_changes_among_the_nights(exports):
     for options in ([], ["--changed-mapping", "continue"]):
         code, shown = exports.upload(path, *options)
         assert code == 2
-        assert "Nothing was sent" in shown
         assert "--changed-mapping send" in shown
         assert "--changed-mapping continue" not in shown
         assert exports.arrived() == before

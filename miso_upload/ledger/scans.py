@@ -82,6 +82,18 @@ class Scans:
         )
         return frozenset(scan_id for (scan_id,) in rows)
 
+    def job_before(self, job: str) -> str | None:
+        """Return the latest other job fingerprint, if no scan has had this one; else None."""
+        known = self._db.row(
+            "SELECT 1 FROM jobs JOIN scans ON job_id = jobs.id WHERE text = ? LIMIT 1", (job,)
+        )
+        if known:
+            return None
+        latest = self._db.row(
+            "SELECT text FROM scans JOIN jobs ON jobs.id = job_id ORDER BY scans.id DESC LIMIT 1"
+        )
+        return str(latest[0]) if latest else None
+
     def name_of(self, scan_id: int) -> str:
         """Return the name of the source that a scan was of, also if it was superseded since."""
         row = self._db.row("SELECT name FROM scans WHERE id = ?", (scan_id,))
