@@ -579,6 +579,8 @@ def test_of_several_ledgers_one_has_to_be_named(desk, exported):
 
 def test_a_key_keeps_its_one_target_when_a_ledger_is_imported(desk, exported):
     there = desk.place / "there"
+    there.mkdir()
+    shutil.copy(desk.state / FILE_NAME, there)
     desk.upload("--target", "shop", "--state-dir", there)
 
     refused = desk.run("ledger", "import", exported, "--state-dir", there, code=2)
