@@ -496,7 +496,8 @@ def test_all_commands_take_a_remote_name(s3, run, tmp_path):
 
     assert "100 rows read = 90 accepted + 0 already sent + 10 rejected" in done.stdout
     assert "Rejected rows are in commands.jsonl.gz.rejects.jsonl" in done.stdout
-    assert f"{file}: 90 records were already sent from {url}" in again.stdout
+    assert f"{file}: continues what was read as {url}" in again.stderr
+    assert "nothing new" in again.stdout
     assert f"{url} -m mapping.toml" in init.stderr
     assert "becomes product_detail_page_view" in preview.stdout
     assert "100 rows read = 90 accepted" in status.stdout
