@@ -360,7 +360,7 @@ def _pipeline_options(settings: Settings) -> PipelineOptions:
         selecting=SelectingOptions(
             send_already_sent=settings.already_sent == "send" and not settings.remember,
             send_changed=settings.changed == "send" or settings.remember,
-            hold_unknown=settings.on_unknown == "hold",
+            hold_unknown=settings.on_unknown != "resend",
         ),
         forecasts=settings.dry_run,
         remembers=settings.remember and not settings.dry_run,

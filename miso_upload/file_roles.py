@@ -7,6 +7,7 @@ run uses is compared with every other, by identity and not by name.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.errors import ConfigurationError
@@ -63,9 +64,14 @@ def files_of(settings: Settings, inputs: Iterable[str]) -> Iterator[FileUse]:
             yield FileUse("an input", name, remedy="leave out the input")
     yield from own_files_of(settings)
     if settings.rejects is None and settings.lasting:
-        for name in names:
+        for name in filter(_is_file_name, names):
             path = str(rejects_path(shown_name(name)))
             yield FileUse("the rejects file", path, written=True, remedy=_CORRECTED)
+
+
+def _is_file_name(name: str) -> bool:
+    """Return whether a name can be that of a file: `.` and the like are directories."""
+    return is_remote(name) or Path(name).name not in ("", "..")
 
 
 def own_files_of(settings: Settings) -> Iterator[FileUse]:

@@ -32,6 +32,7 @@ class OpenSource:
         new_options: What differs from all options that the ledger has known before.
         without_keys: Spans of a ledger of version 0.1, by their beginning, whose content keys are
             to be noted.
+        has_begun: A batch of it was selected.
         whole: It was read to its end.
         damage: Why it was not.
     """
@@ -46,6 +47,7 @@ class OpenSource:
     selector: Selector
     without_keys: dict[int, LedgerSpan]
     new_options: str = ""
+    has_begun: bool = False
     whole: bool = False
     damage: DamagedSourceError | None = None
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def shared_records(sources: Sequence[SourceSummary]) -> list[str]:
-    """Return a sentence for each two inputs of a run that share records while each has others.
+    """Return what to say of inputs of a run that share records while each has others.
 
     Copies and overlapping exports share records because they are of the same events. But lines of
     two servers can be equal too, where times are coarse, and then both are wanted.
@@ -21,12 +21,13 @@ def shared_records(sources: Sequence[SourceSummary]) -> list[str]:
     by_name: dict[str, list[SourceSummary]] = {}
     for source in sources:
         by_name.setdefault(source.name, []).append(source)
-    return [
-        _sentence(one, other, shared)
+    pairs = [
+        (one, other, shared)
         for one in sources
         for other, shared in _partners(one, by_name)
         if shared < _records(one) and shared < _records(other)
     ]
+    return [_sentence(*pairs[0], len(pairs))] if pairs else []
 
 
 def _partners(
@@ -41,10 +42,11 @@ def _records(source: SourceSummary) -> int:
     return totals.rows - totals.rejected - totals.skipped
 
 
-def _sentence(one: SourceSummary, other: SourceSummary, shared: int) -> str:
+def _sentence(one: SourceSummary, other: SourceSummary, shared: int, pairs: int) -> str:
     line = one.first_already_sent[other.name]
+    many = f"{pairs:,} pairs of inputs have records in common: " if pairs > 1 else ""
     return (
-        f"{one.name} and {other.name} have {counted(shared, 'record')} in common (e.g. "
+        f"{many}{one.name} and {other.name} have {counted(shared, 'record')} in common (e.g. "
         f"{one.name}:{line}), of which one copy is sent. If they are logs of different servers or "
         "shards, --already-sent send sends the other copy too; --series NAME, another one for each "
         "log, keeps them apart from the first upload on"

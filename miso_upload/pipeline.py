@@ -26,6 +26,7 @@ from miso_upload.junk import JunkGuard
 from miso_upload.ledger import Settlement
 from miso_upload.ledger.migration import is_old_or_new_checksum
 from miso_upload.open_source import OpenSource, made_good
+from miso_upload.pipeline_options import reader_of
 from miso_upload.records import Receipt, Selection
 from miso_upload.report import NOTING, READING, TRANSFORMING, WAITING, SourceSummary
 from miso_upload.resume import Comparison, Resumer, would_stop
@@ -37,14 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from miso_upload.keyed import Keyed
     from miso_upload.ledger import Ledger
     from miso_upload.listener import Listener
     from miso_upload.pipeline_options import PipelineOptions
     from miso_upload.records import Batch, Block, Leftover, Rejection
     from miso_upload.report import Summary
     from miso_upload.resume import Start
-    from miso_upload.selecting import Reads
     from miso_upload.sources import Source
     from miso_upload.stages import Input, Stages
     from miso_upload.stopping import StopSignal
@@ -230,9 +229,10 @@ class Pipeline:
         summary = SourceSummary(each.name, before=before, superseded=scan.superseded)
         self._summary.sources.append(summary)
         key = source.identity.key
-        readers = [self._reader(self._ledger, scan.id, start.met, key)]
+        options = self._options
+        readers = [reader_of(self._ledger, options, key, scan.id, start.met)]
         if (known := self._stages.known) is not None:
-            readers.insert(0, self._reader(known, 0, None, key))
+            readers.insert(0, reader_of(known, options, key))
         return OpenSource(
             scan=scan,
             rejects=each.rejects,
@@ -245,14 +245,6 @@ class Pipeline:
             new_options=start.new_options,
             without_keys={span.start: span for span in start.without_keys},
         )
-
-    def _reader(
-        self, ledger: Ledger, scan: int, met: Keyed | None, key: str
-    ) -> tuple[Reads, Callable[[int], str]]:
-        """Return what looks a source's records up in a ledger, and what names the finds."""
-        send_all = self._options.selecting.send_already_sent
-        ignored = ledger.scans.of_other_sources(key) if send_all else frozenset[int]()
-        return ledger.contents.reader(scan, met, ignored), ledger.scans.name_of
 
     def _compare(
         self, source: Source, transform: Callable[[Block], Batch], ledger: Ledger, until: int
@@ -295,6 +287,10 @@ class Pipeline:
             return
         if leftover is None or leftover.everything:
             self._summary.findings.add(batch.findings, at.shown)
+        if batch.contents is not None and not at.has_begun:
+            # Another version of one of its rows may be in flight from the source before.
+            self._settle_all()
+        at.has_begun = True
         with self._watch.on(NOTING):
             selection = at.selector.select(batch, leftover, self._settle_all)
         if self._stop.is_set():

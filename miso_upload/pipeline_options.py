@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from miso_upload.resume import ResumeOptions
 from miso_upload.selecting import SelectingOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from miso_upload.keyed import Keyed
+    from miso_upload.ledger import Ledger
+    from miso_upload.ledger.content_reader import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +45,23 @@ class PipelineOptions:
     forecasts: bool = False
     after_signal: str = ""
     patience: float = 30.0
+
+
+def reader_of(
+    ledger: Ledger, options: PipelineOptions, key: str, scan: int = 0, met: Keyed | None = None
+) -> tuple[Reader, Callable[[int], str]]:
+    """Return what looks the records of a source up in a ledger, and what names the finds.
+
+    Args:
+        ledger: Knows what was sent.
+        options: Say which scans count for nothing.
+        key: The path or URL of the source.
+        scan: Its scan; 0 if the ledger has none.
+        met: Records of the scan that were already sent when it was read before.
+    """
+    ignored = frozenset[int]()
+    if options.resume.restart:
+        ignored = ledger.sent_before()
+    elif options.selecting.send_already_sent:
+        ignored = ledger.scans.of_other_sources(key)
+    return ledger.contents.reader(scan, met, ignored), ledger.scans.name_of

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from miso_upload.errors import ChangedJobError, SourceError, UnprovenSourceError
 from miso_upload.hashing import is_checksum
+from miso_upload.job_changes import changed_job, changed_options
 from miso_upload.ledger.migration import is_old_or_new_checksum
 from miso_upload.quoting import counted
 from miso_upload.sources.fingerprint import still_has
@@ -23,14 +24,6 @@ if TYPE_CHECKING:
     from miso_upload.ledger import Ledger, LedgerSpan, Scan
     from miso_upload.listener import Listener
     from miso_upload.sources import Source
-
-_BY_CONTENT = {
-    "--mapping": "the mapping file or preset",
-    "--transform": "the code of --transform",
-    "--schema": "the schema",
-    "identity": "how an anonymous_id is made (salt, source, proxies)",
-}
-"""What a job fingerprint has as a hash, which says nothing to a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +141,7 @@ class Resumer:
         elif proven.job != job:
             start = self._under_another_job(source, name, job, proven, compare)
         else:
-            start = self._continued(source, name, job, proven)
+            start = self._continued(source, name, job, proven, compare)
         self._taken.add(start.scan.id)
         return start
 
@@ -170,7 +163,14 @@ class Resumer:
                 continue  # it is damaged before the end of what was read
         return None
 
-    def _continued(self, source: Source, name: str, job: str, scan: Scan) -> Start:
+    def _continued(
+        self,
+        source: Source,
+        name: str,
+        job: str,
+        scan: Scan,
+        compare: Callable[[int], Comparison],
+    ) -> Start:
         ledger = self._ledger
         leftovers = ledger.unfinished(scan, hold_unknown=self._options.hold_unknown)
         same = _is_unchanged(source, scan) or _has_same_bytes(source, scan)
@@ -181,13 +181,16 @@ class Resumer:
         if self._options.send_already_sent and totals.already_sent:
             # Some may have been left out because another source has them.
             return self._new(source, name, job)
-        met = ledger.met(scan)
-        if met is None and not unchanged:
+        if scan.mixed and self._options.changed_mapping == "send":
+            return self._new(source, name, job)
+        met, last = ledger.met(scan), ledger.last_span(scan)
+        if not unchanged and (met is None or _goes_on_in_row(source, last)):
+            if scan.mixed:
+                self._compare(name, scan, job, compare(_ALL), proven=False)
             return self._new(source, name, job)
         if scan.name != name:
             self._listener.noted(f"{name}: continues what was read as {scan.name}")
         without_keys = ledger.spans(scan) if scan.keyless else []
-        last = ledger.last_span(scan)
         if not (unchanged and _is_unchanged(source, scan) and scan.job == job):
             scan = ledger.continue_scan(scan, source.identity, name, job)
         if unchanged and not scan.complete:
@@ -225,7 +228,7 @@ class Resumer:
                 raise UnprovenSourceError(_unproven(name, scan, totals.accepted))
         self._ledger.give_up_keyless(keyless)
         before = self._ledger.scans.of_key(source.identity.key)
-        if before and before[0].job != job and _is_at_miso(self._ledger, before[0]):
+        if before and _differs(before[0], job) and _is_at_miso(self._ledger, before[0]):
             self._compare(name, before[0], job, compare(_ALL), proven=False)
         return self._new(source, name, job)
 
@@ -252,7 +255,7 @@ class Resumer:
                 f"({totals.accepted:,} accepted, {totals.rejected:,} rejected, "
                 f"{totals.skipped:,} skipped)"
             )
-            return self._continued(source, name, job, scan)
+            return self._continued(source, name, job, scan, compare)
         if scan.keyless and self._options.changed_mapping == "stop":
             raise ChangedJobError(changed_job(name, scan, job, totals.rows))
         last = self._ledger.last_span(scan)
@@ -303,7 +306,7 @@ def would_stop(
         compare: Maps the rows before a line, and compares the records with that ledger.
     """
     scans = known.scans.of_key(source.identity.key)
-    if not scans or scans[0].job == job or not _is_at_miso(known, scans[0]):
+    if not scans or not _differs(scans[0], job) or not _is_at_miso(known, scans[0]):
         return None
     last = known.last_span(scans[0])
     compared, found = compare(last.next_line if last else 0)
@@ -313,43 +316,6 @@ def would_stop(
 
 
 _ALL = 2**63 - 1
-
-
-def changed_options(before: str, now: str) -> str:
-    """Return what differs between two job fingerprints, in the words of the options."""
-    old = dict(line.partition("=")[::2] for line in before.splitlines())
-    new = dict(line.partition("=")[::2] for line in now.splitlines())
-    changes = [
-        _change(name, old.get(name), new.get(name))
-        for name in dict.fromkeys((*old, *new))
-        if old.get(name) != new.get(name)
-    ]
-    return "; ".join(changes)
-
-
-def changed_job(
-    name: str, scan: Scan, job: str, rows: int, known: int | None = None, *,
-    can_continue: bool = True,
-) -> str:  # fmt: skip
-    """Return what to say of a source whose rows were sent under other options, and each way out."""
-    seen = (
-        f"{counted(rows, 'row was', 'rows were')} read under other options"
-        if known is None
-        else f"its rows were sent under other options, and of the first {rows:,} records that can "
-        f"be compared, Miso has {known:,} as they come out now"
-    )
-    ways = (
-        "or add --changed-mapping continue, which leaves what was read as it is and goes on behind "
-        "it; or --changed-mapping send, which"
-        if can_continue
-        # What was read is not in the input as it was, so there is nothing to go on behind.
-        else "or add --changed-mapping send, which"
-    )
-    return (
-        f"{name}: {seen}. {_sentence(changed_options(scan.job, job))}. Nothing of it was sent. "
-        f"Use the same options again; {ways} sends every record that comes out differently beside "
-        "the one that Miso has"
-    )
 
 
 def _unproven(name: str, scan: Scan, accepted: int) -> str:
@@ -387,17 +353,16 @@ def _has_all(source: Source, scan: Scan, spans: Sequence[LedgerSpan]) -> bool:
     return source.has(spans, is_old_or_new_checksum if scan.keyless else is_checksum)
 
 
+def _goes_on_in_row(source: Source, last: LedgerSpan | None) -> bool:
+    """Return whether the last row that was read was not finished then, and is now perhaps."""
+    return last is not None and source.can_reopen and source.goes_on_in_row(last.end)
+
+
+def _differs(scan: Scan, job: str) -> bool:
+    """Return whether rows of a scan were sent under other options than those of now."""
+    return scan.job != job or scan.mixed
+
+
 def _is_at_miso(ledger: Ledger, scan: Scan) -> bool:
     totals = ledger.totals(scan)
     return bool(totals.accepted or totals.already_sent or totals.unknown)
-
-
-def _change(name: str, before: str | None, now: str | None) -> str:
-    if name not in _BY_CONTENT:
-        return f"{name}: {before or 'nothing'}, now {now or 'nothing'}"
-    what = "is new" if not before else "has changed" if now else "is gone"
-    return f"{_BY_CONTENT[name]} {what}"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] if not text.startswith("--") else text

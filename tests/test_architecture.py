@@ -111,6 +111,7 @@ RANKS = (
         "workers",
         "inference",
     },
+    {"job_changes"},
     {"resume", "open_source"},
     {"comparing", "pipeline_options"},
     {"next_steps", "sandbox", "pipeline", "recipe", "preview", "state", "file_roles"},

@@ -35,8 +35,8 @@ from miso_upload.errors import (
     DamagedSourceError,
     UnprovenSourceError,
 )
+from miso_upload.job_changes import changed_options
 from miso_upload.ledger import Ledger
-from miso_upload.resume import changed_options
 from miso_upload.sources import fingerprint
 from miso_upload.sources.watching import WatchedInput
 from miso_upload.stopping import StopSignal

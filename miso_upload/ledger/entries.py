@@ -30,6 +30,7 @@ class Scan:
         compressed: Size and checksum of the compressed file that was read to its end, if it was.
         complete: It came to the end of the input.
         keyless: Its records have no content keys yet: it is of a ledger of version 0.1.
+        mixed: Its first rows were read under other options than its last ones.
         superseded: Rows that Miso accepted from this source before `--restart`.
     """
 
@@ -43,6 +44,7 @@ class Scan:
     compressed: str | None
     complete: bool
     keyless: bool
+    mixed: bool
     seen_at: datetime
     superseded: int = 0
 

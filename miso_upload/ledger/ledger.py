@@ -122,6 +122,10 @@ class Ledger:
             self.scans.continue_(scan, identity, name, job)
         return self.scans.of(scan.id)
 
+    def sent_before(self) -> frozenset[int]:
+        """Return the ids of all scans that earlier runs began."""
+        return self.scans.before_run(self._run_id)
+
     def complete(self, scan: Scan, compressed: str | None = None) -> None:
         """Note that a scan came to the end of its input.
 
@@ -360,7 +364,7 @@ class Ledger:
         batch, receipt = settlement.batch, settlement.receipt
         if not settlement.selection.sends(batch):
             return
-        unknown = frozenset() if settlement.abandon_unknown else frozenset(receipt.unknown)
+        unknown = frozenset(receipt.unknown)
         pending = () if settlement.forecasts else receipt.pending
         if not (unknown or pending or receipt.rejections):
             self.contents.settle(scan.id, batch.start)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _SCAN = (
     "scans.id, source_id, sources.key, name, jobs.text, file, state, preamble, compressed, "
-    "complete, keyless, seen_at, superseded"
+    "complete, keyless, mixed, seen_at, superseded"
 )
 _FROM = (
     "FROM scans JOIN sources ON sources.id = source_id AND sources.scan_id = scans.id "
@@ -82,6 +82,11 @@ class Scans:
         )
         return frozenset(scan_id for (scan_id,) in rows)
 
+    def before_run(self, run_id: int) -> frozenset[int]:
+        """Return the ids of all scans that earlier runs began."""
+        rows = self._db.rows("SELECT id FROM scans WHERE run_id != ?", (run_id,))
+        return frozenset(scan_id for (scan_id,) in rows)
+
     def job_before(self, job: str) -> str | None:
         """Return the latest other job fingerprint, if no scan has had this one; else None."""
         known = self._db.row(
@@ -130,13 +135,13 @@ class Scans:
 
     def continue_(self, scan: Scan, identity: Identity, name: str, job: str) -> None:
         """Note that an input is proven to continue a scan: its name, job and state now."""
-        stamp = identity.stamp
+        stamp, job_id = identity.stamp, self._job(job)
         self._db.change(
-            "UPDATE scans SET name = ?, job_id = ?, file = ?, state = ?, "
-            "head = coalesce(?, head), "
+            "UPDATE scans SET name = ?, mixed = mixed OR job_id != ?, job_id = ?, file = ?, "
+            "state = ?, head = coalesce(?, head), "
             "preamble = coalesce(preamble, ?), complete = 0 WHERE id = ?",
             (
-                stored(name), self._job(job), stamp and stamp.file, stamp and stamp.state,
+                stored(name), job_id, job_id, stamp and stamp.file, stamp and stamp.state,
                 identity.head, identity.preamble, scan.id,
             ),
         )  # fmt: skip
@@ -222,9 +227,9 @@ def now() -> str:
 
 def _scan(row: Sequence[Any]) -> Scan:
     scan_id, source_id, key, name, job, file, state, *others, seen_at, superseded = row
-    preamble, compressed, complete, keyless = others
+    preamble, compressed, complete, keyless, mixed = others
     stamp = None if file is None else Stamp(file, state)
     return Scan(
         scan_id, source_id, named(key), named(name), job, stamp, preamble, compressed,
-        bool(complete), bool(keyless), datetime.fromisoformat(seen_at), superseded,
+        bool(complete), bool(keyless), bool(mixed), datetime.fromisoformat(seen_at), superseded,
     )  # fmt: skip

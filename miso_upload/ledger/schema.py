@@ -33,7 +33,8 @@ CREATE TABLE scans (
     job_id INTEGER NOT NULL, file TEXT, state TEXT, head BLOB, preamble BLOB, compressed TEXT,
     complete INTEGER NOT NULL DEFAULT 0, keyless INTEGER NOT NULL DEFAULT 0,
     accepted_before INTEGER NOT NULL DEFAULT 0, duplicates_before INTEGER NOT NULL DEFAULT 0,
-    forgotten INTEGER NOT NULL DEFAULT 0, covered_by INTEGER, run_id INTEGER NOT NULL
+    forgotten INTEGER NOT NULL DEFAULT 0, covered_by INTEGER,
+    mixed INTEGER NOT NULL DEFAULT 0, run_id INTEGER NOT NULL
 );
 CREATE INDEX scans_by_file ON scans (file) WHERE file IS NOT NULL;
 CREATE INDEX scans_by_head ON scans (head) WHERE head IS NOT NULL;

@@ -89,10 +89,25 @@ def _files_like(pattern: str) -> tuple[list[str], list[str]]:
     found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 -- keeps the names as written
     kinds = {path: _kind(path) for path in found}
     files = [path for path, kind in kinds.items() if kind == _FILE]
+    # To open a directory that cannot be listed says why its files are not read.
+    files += _closed_directories(pattern)
     notes = [_passed_over(path, kind) for path, kind in kinds.items() if kind not in _USUAL]
     if not files:
         raise SourceError("\n".join([f"{pattern}: no file matches this pattern", *notes]))
     return files, notes
+
+
+def _closed_directories(pattern: str) -> list[str]:
+    """Return the directories on the way to what a pattern means that cannot be looked into."""
+    closed: dict[str, None] = {}
+    parts = Path(pattern).parts
+    for depth in range(1, len(parts)):
+        before, following = os.path.join(*parts[:depth]), parts[depth]  # noqa: PTH118
+        wanted = os.X_OK | (os.R_OK if glob.has_magic(following) else 0)
+        for path in glob.iglob(before, recursive=True):  # noqa: PTH207 -- the names as written
+            if os.path.isdir(path) and not os.access(path, wanted):  # noqa: PTH112
+                closed[path] = None
+    return list(closed)
 
 
 def _files_in(directory: str) -> tuple[list[str], list[str]]:

@@ -212,7 +212,7 @@ class Source:
                 if not self._stream.seek(span.end):
                     return False
                 continue
-            data = self._read_exactly(size)
+            data = self._stream.read_exactly(size)
             if len(data) < size or not is_sum(data, span.checksum):
                 return False
         return True
@@ -233,11 +233,19 @@ class Source:
         if not span.checksum:
             size = min(size, _SHOWN_BYTES)
         header = self._directives.in_force_at(span.start)
-        data = self._read_exactly(size) if self._stream.seek(span.start) else b""
+        data = self._stream.read_exactly(size) if self._stream.seek(span.start) else b""
         self._directives.saw(data)
         if len(data) < size or (span.checksum and not is_sum(data, span.checksum)):
             raise self._changed(f"bytes {span.start:,} to {span.end:,} are not what they were")
         return self._block(span.start, data, span.first_line, header=header)
+
+    def goes_on_in_row(self, offset: int) -> bool:
+        """Return whether the row before an offset had no end yet when it was read to there."""
+        if not self.format.by_line or offset <= self.body_start:
+            return False
+        before = self._move_to(offset)
+        rest = self._stream.peek(HEAD_BYTES)
+        return before not in (b"\n", NUL) and bool(rest.partition(b"\n")[0].strip(_BLANK))
 
     def blocks(self, start: int, first_line: int) -> Iterator[Block]:
         """Yield the blocks from offset `start`, which stands in line `first_line`, to the end.
@@ -375,16 +383,6 @@ class Source:
         lines = elements or (data.count(b"\n") if self.format.by_line else 0)
         end = start + len(data)
         return Block(self._seq, start, end, first_line, lines, data, header=header)
-
-    def _read_exactly(self, size: int) -> bytes:
-        parts = []
-        while size > 0:
-            part = self._stream.read(min(size, READ_BYTES))
-            if not part:
-                break
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
 
     def _move_to(self, offset: int) -> bytes:
         """Move to `offset`; return the byte before it, if any."""

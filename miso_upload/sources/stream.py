@@ -156,6 +156,17 @@ class ByteStream:
             raise self.damage
         return data
 
+    def read_exactly(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer at the end; raises as `read` does."""
+        parts = []
+        while size > 0:
+            part = self.read(min(size, READ_BYTES))
+            if not part:
+                break
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
     def seek(self, offset: int) -> bool:
         """Move to `offset`; False where the stream ends before it.
 
