@@ -186,7 +186,7 @@ def test_a_long_run_that_is_stopped_before_the_first_answer_has_its_report(case,
 
 def test_a_signal_after_the_end_of_the_run_changes_nothing(case):
     done = case.upload(
-        step="miso_upload.cli.upload:_conclude", count=1, moment="meddle",
+        step="miso_upload.cli.upload:conclude", count=1, moment="meddle",
         script="os.kill(os.getpid(), 2)",
     )  # fmt: skip
 
