@@ -50,6 +50,7 @@ from miso_upload.state import (
     check_secret,
     content_secret,
     existing_ledger,
+    forecasts_blindly,
     ledger_file,
     open_target,
     own_files,
@@ -103,6 +104,11 @@ def upload(
         if settings.sandbox:
             settings, arrived = _with_sandbox(settings, stack)
         known = _known_ledger(settings, stack)
+        if settings.dry_run and forecasts_blindly(settings):
+            listener.noted(
+                "No ledger knows this key or target, but there are ledgers of this server. An "
+                "upload would stop or ask which target is meant; what Miso has is not known here."
+            )
         recipe = Recipe(settings, _secret(settings, known))
         try:
             with stop.reading():

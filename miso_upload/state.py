@@ -116,6 +116,18 @@ def existing_ledger(settings: Settings) -> Path | None:
     return None
 
 
+def forecasts_blindly(settings: Settings) -> bool:
+    """Return whether a dry run has a key or target that no ledger knows, although others do.
+
+    An upload would stop or ask then; what Miso has cannot be forecast.
+    """
+    wanted = _wanted(settings)
+    if not (wanted.key or wanted.target or wanted.new_target):
+        return False
+    known = known_targets(settings.state_dir, skip_unreadable=True)
+    return existing_ledger(settings) is None and any(each.server == wanted.server for each in known)
+
+
 def ledger_file(settings: Settings) -> Path:
     """Return where the ledger of the target is, or would be if it was made now.
 

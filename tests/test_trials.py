@@ -179,3 +179,23 @@ def test_standard_input_under_new_options_is_doubted(desk):
     upload(desk.settings("copy.jsonl", **NEW), notes)
 
     assert any("options are new" in text for text in notes.texts)
+
+
+@pytest.mark.parametrize(
+    ("options", "blind"),
+    [({"api_key": "key"}, False), ({"api_key": "other"}, True), ({"target": "nosuch"}, True)],
+)
+def test_a_dry_run_for_a_target_that_no_ledger_knows_says_that_it_is_blind(desk, options, blind):
+    write_rows(desk.place / "a.jsonl", map(row, range(3)))
+    desk.upload("a.jsonl")
+    notes = Notes()
+
+    check(
+        Settings(
+            inputs=(str(desk.place / "a.jsonl"),), server=desk.sandbox.url,
+            state_dir=desk.place / "state", **options,
+        ),
+        notes,
+    )  # fmt: skip
+
+    assert any("No ledger knows this key or target" in text for text in notes.texts) is blind
