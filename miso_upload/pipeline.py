@@ -158,7 +158,8 @@ class Pipeline:
     def _upload(self, each: Input, source: Source, sources: list[OpenSource]) -> None:
         if not source.has_rows:
             self._summary.sources.append(SourceSummary(each.name, waiting=source.waiting))
-            self._listener.noted(f"{each.name}: has no rows")
+            if source.waiting is None:
+                self._listener.noted(f"{each.name}: has no rows")
             return
         job = each.job(source)
         transform = each.prepare(source)
