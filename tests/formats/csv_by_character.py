@@ -46,7 +46,8 @@ def rows_of(text, rules):
     line = 1
     while text:
         raw, texts, by_line = _one(text, rules)
-        yield line, Row(raw.removesuffix("\n").rstrip("\r"), texts, by_line)
+        fits = _size(raw) <= rules.row_bytes
+        yield line, Row(raw.removesuffix("\n").rstrip("\r") if fits else raw, texts, by_line)
         line += raw.count("\n")
         text = text[len(raw) :]
 

@@ -63,7 +63,10 @@ def test_any_text_is_read_row_by_row_however_it_is_cut(body, pieces, cuts, row_b
 
 @settings(deadline=None)
 @given(
-    rows=st.lists(st.tuples(CELLS, CELLS), max_size=12),
+    # NULs at the start of a line are passed over.
+    rows=st.lists(
+        st.tuples(CELLS, CELLS).filter(lambda row: "\0" not in "".join(row)), max_size=12
+    ),
     delimiter=st.sampled_from(",;\t|§"),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
     newline=st.sampled_from(["\n", "\r\n"]),
