@@ -11,11 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from miso_upload.mapping import Mapped
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+# For `make coverage`: measuring makes everything slower, which is no fault of the code.
+settings.register_profile("coverage", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def pytest_configure():
