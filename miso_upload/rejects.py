@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -67,7 +68,7 @@ class RejectsFile:
         """
         with self._guarded():
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-            if self._mode is not None and os.name == "posix":
+            if self._mode is not None and sys.platform != "win32":
                 os.fchmod(self._file, self._mode)
             length = os.lseek(self._file, 0, os.SEEK_END)
             known = self._known
@@ -208,7 +209,7 @@ def rejects_path(source: str) -> Path:
 
 def _longest_name(directory: Path) -> int:
     """Return how many bytes the name of a file in a directory may have."""
-    try:
-        return os.pathconf(directory, "PC_NAME_MAX")
-    except (AttributeError, OSError, ValueError):  # Windows has no such call
-        return _USUAL_LONGEST_NAME
+    if sys.platform != "win32":
+        with suppress(OSError, ValueError):
+            return os.pathconf(directory, "PC_NAME_MAX")
+    return _USUAL_LONGEST_NAME

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -61,9 +62,8 @@ def _replace(path: Path, text: bytes) -> None:
 
 def _take_mode_of(path: Path, descriptor: int) -> None:
     """Give a new file the owner and the mode of the one that it replaces, if there is one."""
-    if not path.exists() or os.name != "posix":
-        return
-    about = path.stat()
-    with suppress(OSError):
-        os.fchown(descriptor, about.st_uid, about.st_gid)
-    os.fchmod(descriptor, stat.S_IMODE(about.st_mode))
+    if sys.platform != "win32" and path.exists():
+        about = path.stat()
+        with suppress(OSError):
+            os.fchown(descriptor, about.st_uid, about.st_gid)
+        os.fchmod(descriptor, stat.S_IMODE(about.st_mode))

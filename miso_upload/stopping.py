@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import contextmanager
 from threading import Condition, Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, TypeVar
@@ -74,7 +75,8 @@ class StopSignal:
         identity = main_thread().ident
         # A signal that comes just before the system call that waits does not break it off.
         while self._reading and self._handling and _WAKING is not None and identity is not None:
-            signal.pthread_kill(identity, _WAKING)
+            if sys.platform != "win32":  # where _WAKING is None
+                signal.pthread_kill(identity, _WAKING)
             with self._changed:
                 self._changed.wait(_SECONDS_BETWEEN_WAKINGS)
 

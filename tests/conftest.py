@@ -11,14 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import settings as drawing
+from hypothesis import HealthCheck, settings
 
 from miso_upload.mapping import Mapped
 
 # How long an example takes depends on what else the machine does, and is no result of a test.
-drawing.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-drawing.load_profile("any machine")
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -54,9 +55,9 @@ def is_exposed(path: Path | None) -> bool:
     Not so where somebody else owns it: container systems mount secrets for all of a container.
     """
     try:
-        about = path.stat() if path is not None and os.name == "posix" else None
+        about = path.stat() if path is not None and sys.platform != "win32" else None
     except (OSError, ValueError):
         return False
     if about is None or not stat.S_ISREG(about.st_mode):
         return False
-    return about.st_uid == os.getuid() and bool(about.st_mode & 0o077)
+    return sys.platform != "win32" and about.st_uid == os.getuid() and bool(about.st_mode & 0o077)

@@ -209,6 +209,7 @@ def test_five_thousand_columns_are_read():
     assert found.values == [dict(zip(names, cells, strict=True))] * 30
 
 
+@pytest.mark.cpu_time
 def test_many_columns_are_compared_in_no_time():
     header = ",".join(f"c{number}" for number in range(50_000))
     started = time.process_time()
@@ -342,6 +343,7 @@ def test_the_spectrum_of_csv_is_read_as_its_authors_say(shared_data):
         pytest.param(b"1\r2\n" * 2**16, id="carriage returns"),
     ],
 )
+@pytest.mark.cpu_time
 def test_the_time_that_quotes_take_is_in_proportion(data):
     started = time.process_time()
 

@@ -234,6 +234,7 @@ def test_naughty_strings_survive_as_they_are(shared_data):
         pytest.param(b"[" + b'{"a":[{}]},' * 2**16 + b"1]", id="many elements"),
     ],
 )
+@pytest.mark.cpu_time
 def test_the_time_that_an_array_takes_is_in_proportion(data):
     started = time.process_time()
 
