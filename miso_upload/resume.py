@@ -184,7 +184,8 @@ class Resumer:
         if scan.mixed and self._options.changed_mapping == "send":
             return self._new(source, name, job)
         met, last = ledger.met(scan), ledger.last_span(scan)
-        if not unchanged and (met is None or _goes_on_in_row(source, last)):
+        # Without content keys, reading it from the beginning would send all of it again.
+        if not (unchanged or scan.keyless) and (met is None or _goes_on_in_row(source, last)):
             if scan.mixed:
                 self._compare(name, scan, job, compare(_ALL), proven=False)
             return self._new(source, name, job)

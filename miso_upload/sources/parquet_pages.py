@@ -55,9 +55,10 @@ def pages(file: IO[bytes], start: int, size: int) -> Iterator[Page]:
             numbers = header.get(_V1) or header.get(_V2)
             packed = header[_COMPRESSED]
             found = Page(header[_UNCOMPRESSED], numbers[_VALUES] if numbers else None)
+            is_possible = packed >= 0 and found.size >= 0
         except (IndexError, KeyError, TypeError):
             raise ValueError("a page has no header") from None
-        if packed < 0 or found.size < 0:
+        if not is_possible:
             raise ValueError("a page has a size that cannot be such")
         yield found
         start += length + packed

@@ -28,17 +28,14 @@ class Row:
     texts: list[str] | None
     by_line: bool = False
     """Each of its lines may be a row."""
+    is_blank: bool = False
+    """There is nothing to read."""
 
     @property
     def lines(self):
         """The indices of the lines that are rejected where it is not a good row."""
         lines = self.raw.split("\n") if self.by_line else [self.raw]
         return [i for i, line in enumerate(lines) if line.strip("\r")]
-
-    @property
-    def is_blank(self):
-        """Whether there is nothing to read."""
-        return not self.raw.strip()
 
 
 def rows_of(text, rules):
@@ -47,7 +44,11 @@ def rows_of(text, rules):
     while text:
         raw, texts, by_line = _one(text, rules)
         fits = _size(raw) <= rules.row_bytes
-        yield line, Row(raw.removesuffix("\n").rstrip("\r") if fits else raw, texts, by_line)
+        shown = raw.removesuffix("\n")
+        shown = shown.rstrip("\r") if fits else shown
+        # Delimiters alone are cells, even where they are white space.
+        is_blank = not raw.strip() and rules.delimiter not in raw
+        yield line, Row(shown, texts, by_line, is_blank)
         line += raw.count("\n")
         text = text[len(raw) :]
 
