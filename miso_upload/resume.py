@@ -342,7 +342,8 @@ def _has_same_bytes(source: Source, scan: Scan) -> bool:
 def _is_of_another_file(source: Source, scan: Scan) -> bool:
     """Return whether a scan is of a file that is still where it was, and is not this input."""
     identity, stamp = source.identity, scan.stamp
-    if stamp is None or scan.key == identity.key:
+    # Without content keys, nothing but proof keeps its records from being sent again.
+    if scan.keyless or stamp is None or scan.key == identity.key:
         return False
     is_same = identity.stamp is not None and identity.stamp.file == stamp.file
     return not is_same and still_has(scan.key, stamp)
