@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import shlex
 import signal
 import subprocess
@@ -248,10 +249,39 @@ class Terminal:
                 signal.signal(number, signal.SIG_IGN)
             os.execve(sys.executable, [*map(str, args)], environ)
 
-    def wait(self):
-        """Return how the program ended."""
-        _, status = os.waitpid(self.pid, 0)
-        return os.waitstatus_to_exitcode(status)
+    def wait(self, *, seconds=60.0, meanwhile=lambda: None):
+        """Return how the program ended; a program that does not end fails the test."""
+        late = time.monotonic() + seconds
+        while not (ended := os.waitpid(self.pid, os.WNOHANG))[0]:
+            if time.monotonic() > late:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                pytest.fail(f"the program at the terminal did not end in {seconds:.0f} s")
+            meanwhile()
+            time.sleep(0.1)
+        return os.waitstatus_to_exitcode(ended[1])
+
+    def press(self, keys):
+        """Return how the program ended at these keys, pressed again until it does.
+
+        Python looks for signals before it waits for a line, not as it begins to: a Ctrl-C of
+        that very moment is seen at the next key only.
+        """
+        return self.wait(meanwhile=lambda: os.write(self.screen, keys))
+
+    def until(self, text, *, pressing=b"", seconds=60.0):
+        """Return what the terminal shows, to this text; a text that does not come is a failure."""
+        shown = b""
+        late = time.monotonic() + seconds
+        while text not in shown:
+            if time.monotonic() > late:
+                pytest.fail(f"the terminal did not show {text!r} in {seconds:.0f} s")
+            os.write(self.screen, pressing)
+            # A key is pressed again only where nothing at all came of it.
+            if select.select([self.screen], [], [], 2.0)[0]:
+                pressing = b""
+                shown += os.read(self.screen, 1_000)
+        return shown
 
     def close(self):
         """Take the terminal away."""
@@ -282,15 +312,11 @@ def test_a_terminal_that_goes_away(ignore, code, case, sandbox, environ):
 def test_ctrl_c_at_the_prompt_for_the_key_leaves_the_terminal_as_it_was(case, sandbox, environ):
     del environ["MISO_API_KEY"]
     terminal = Terminal(command(case, sandbox), environ)
-    shown = b""
-    while b"Miso API key" not in shown:
-        shown += os.read(terminal.screen, 1_000)
+    shown = terminal.until(b"Miso API key")
     while termios.tcgetattr(terminal.screen)[3] & termios.ECHO:
         time.sleep(0.01)
 
-    os.write(terminal.screen, b"\x03")
-    while b"stopped" not in shown:
-        shown += os.read(terminal.screen, 1_000)
+    shown += terminal.until(b"stopped", pressing=b"\x03")
 
     assert termios.tcgetattr(terminal.screen)[3] & termios.ECHO
     assert terminal.wait() == 130
@@ -307,16 +333,8 @@ def asked(case, sandbox, environ):
     environ["MISO_API_KEY"] = "a-new-key"
     sandbox._desk._key = b"a-new-key"
     terminal = Terminal(command(case, sandbox), environ)
-    yield terminal, until(terminal, b"known or new")
+    yield terminal, terminal.until(b"known or new")
     terminal.close()
-
-
-def until(terminal, text):
-    """Return what a terminal shows, to this text."""
-    shown = b""
-    while text not in shown:
-        shown += os.read(terminal.screen, 1_000)
-    return shown
 
 
 def test_at_a_terminal_a_new_key_is_asked_about(asked, case):
@@ -324,7 +342,7 @@ def test_at_a_terminal_a_new_key_is_asked_about(asked, case):
     (name,) = re.findall(rb"rotated key of (key-\w+)", shown)
 
     os.write(terminal.screen, name + b"\n")
-    until(terminal, b"accepted")
+    terminal.until(b"accepted")
 
     assert terminal.wait() == 1
     assert set(case.arrived()) == set(GOOD)
@@ -335,10 +353,10 @@ def test_at_a_terminal_a_new_name_is_asked_about_twice(asked, case):
     terminal, _ = asked
 
     os.write(terminal.screen, b"staging\n")
-    until(terminal, b"new target staging? (yes/no)")
+    terminal.until(b"new target staging? (yes/no)")
     os.write(terminal.screen, b"no\n")
 
-    assert b"Traceback" not in until(terminal, b"--new-target NAME")
+    assert b"Traceback" not in terminal.until(b"--new-target NAME")
     assert terminal.wait() == 2
 
 
@@ -346,7 +364,5 @@ def test_at_a_terminal_a_new_name_is_asked_about_twice(asked, case):
 def test_a_question_about_a_new_key_can_be_left(asked, case, keys, code):
     terminal, _ = asked
 
-    os.write(terminal.screen, keys)
-
-    assert terminal.wait() == code
+    assert terminal.press(keys) == code
     assert max(case.arrived().values()) == 1
