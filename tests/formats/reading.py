@@ -110,8 +110,14 @@ def _take(opened, block, found):
         found.rejections += [
             (each.line, each.reasons[0].text, each.row) for each in part.rejections
         ]
-        count += len(part.rows) + len(part.rejections)
+        count += len(part.rows) + len({_row_of(each) for each in part.rejections})
     return count
+
+
+def _row_of(rejection):
+    """Return what is the same for all lines of one row: a cell in doubt has each line rejected."""
+    lines = re.search(r"\(of lines \d+ to \d+\)", rejection.reasons[0].text)
+    return lines[0] if lines else rejection.line
 
 
 def read(data, pieces=(MEGABYTE,), *, start=None, line=None, **others):

@@ -51,6 +51,7 @@ def expected(data, row_bytes):
 )
 @example(b"\r\r\r\r\r\n", [1], {"rows": 1, "block_bytes": 1}, 4)
 @example(b'1\r,"2\n3",4\n5,6\n', [1], {"rows": 1, "block_bytes": 1}, 2**20)
+@example(b',"p\nq""p,q"', [2**20], {"rows": 1, "block_bytes": 1}, 12)
 def test_any_text_is_read_row_by_row_however_it_is_cut(body, pieces, cuts, row_bytes):
     data = HEADER + body
 
