@@ -7,7 +7,8 @@ import pytest
 
 from miso_upload import Settings, upload
 from miso_upload.sandbox import Sandbox
-from miso_upload.sources import Source
+from miso_upload.sources import Source, stream
+from miso_upload.sources.fingerprint import file_checksum
 
 ROW = '{{"type":"like","timestamp":"2025-03-01T09:30:00Z","user_id":"u{}","product_ids":["p"]}}\n'
 
@@ -43,6 +44,21 @@ def test_a_copy_with_the_same_compressed_bytes_is_not_decompressed(run, tmp_path
     again = run(tmp_path / "kept" / "log.gz")
 
     assert (again.exit_code, again.totals.accepted, again.requests) == (0, 50, 0)
+
+
+def test_the_compressed_bytes_are_read_once_to_be_compared(run, tmp_path, monkeypatch):
+    write(tmp_path / "log.gz", 50)
+    run(tmp_path / "log.gz")
+    (tmp_path / "log.gz").rename(tmp_path / "kept.gz")
+    (tmp_path / "kept.gz").touch()
+    asked = []
+    monkeypatch.setattr(
+        stream, "file_checksum", lambda path: asked.append(path) or file_checksum(path)
+    )
+
+    assert run(tmp_path / "kept.gz").totals.accepted == 50
+
+    assert asked == [str(tmp_path / "kept.gz")]
 
 
 def test_other_compressed_bytes_of_the_same_rows_are_read_and_nothing_is_sent_twice(run, tmp_path):

@@ -53,6 +53,8 @@ class ByteStream:
     _file: Reads
     _ahead: bytearray
     _seekable: io.BufferedReader[Any] | None
+    _whole_checksum: str | None = None
+    """Of the whole file, once it was asked for: it takes a reading of all bytes."""
 
     def __init__(
         self, name: str, encoding: str | None = None, *, allow_insecure_http: bool = False
@@ -89,7 +91,9 @@ class ByteStream:
         size = self._place.size() if self.packed and self._path is not None else None
         if size is None or not known.startswith(f"{size}:"):
             return False
-        return file_checksum(self._path or "") == known
+        if self._whole_checksum is None:
+            self._whole_checksum = file_checksum(self._path or "")
+        return self._whole_checksum == known
 
     @property
     def size(self) -> int | None:
