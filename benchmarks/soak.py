@@ -84,7 +84,7 @@ def record(file, number):
 
 
 def write_file(place, file):
-    """Write a file, every third one packed; the last rows of the others come later."""
+    """Write a file, every third one compressed; the last rows of the others come later."""
     path = place / f"part-{file:06}.jsonl{'.gz' if file % 3 == 0 else ''}"
     opener, rows = (
         (gzip.open, rows_of(file)) if file % 3 == 0 else (open, rows_of(file)[:-GROWS_BY])

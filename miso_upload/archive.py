@@ -221,7 +221,7 @@ def _write(stream: IO[bytes], path: Path) -> None:
 
 
 def _imported(file: Path, scratch: Path) -> KnownTarget:
-    """Return the target of an unpacked export, after its checksums were verified."""
+    """Return the target of an extracted export, after its checksums were verified."""
     manifest = _manifest(file, scratch)
     for name in (_LEDGER, FILE_NAME):
         path = scratch / name

@@ -167,7 +167,7 @@ class Database:
     def _failure(self, error: Exception) -> LedgerError:
         where = f"the ledger {self.path}" if self.path else "the temporary ledger"
         return LedgerError(
-            f"{where} cannot be used: {error}. Nothing is lost: free some space or mend the "
+            f"{where} cannot be used: {error}. Nothing is lost: free some space or fix the "
             "permissions and run the same command again; a ledger that is damaged beyond "
             "reading can be moved away, but then rows that Miso has would be sent again"
         )

@@ -28,7 +28,7 @@ class ReadingOptions:
         columns: Names for the cells of files without a header; a cell without a name is left out.
         no_header: There is no header: where `columns` names none, they are called 1, 2, and so on.
         growing: The last row of an input may still be written: it waits unless its end is there.
-            What is packed, such as compressed, is not written to any more.
+            Compressed inputs and Parquet count as finished.
         settle_after: Nor is a file that was not written to for so many seconds.
         allow_insecure_http: A URL may be read unencrypted from any host, not only from this one.
         limits: How large blocks and rows may be.
