@@ -14,6 +14,7 @@ VARYING = [
     (re.compile(r"\b[\d,]+(\.\d+)?( rows)?/s\b"), r"RATE\2/s"),
     (re.compile(r"\b\d+% of the time\b"), "SHARE of the time"),
     (re.compile(r"\b0x[0-9a-f]{6,}\b"), "ADDRESS"),
+    (re.compile(r"(?<= at )\S+\.py:\d+( < \S+\.py:\d+)*"), "LINES"),
     (re.compile(rf"\bversion {re.escape(__version__)}\b"), "version VERSION"),
 ]
 CLOCK = r"[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?"
