@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from miso_upload import __version__
 
 VARYING = [
+    (re.compile(r"\b(\w+\.(?:invalid|test|example)):\d{4,5}\b"), r"\1:PORT"),
+    (re.compile(r"(?<=asks to wait )[\d,]+ s\b"), "SECONDS s"),
     (re.compile(r"\b(127\.0\.0\.1|localhost|\[::1\]):\d{4,5}\b"), r"\1:PORT"),
     (re.compile(r"(?<=bytes, )[\d,]+(\.\d+)? s\b"), "SECONDS s"),
     (re.compile(r"(?<= in )[\d,]+(\.\d+)? s\b"), "SECONDS s"),
