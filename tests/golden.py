@@ -9,8 +9,8 @@ from miso_upload import __version__
 
 VARYING = [
     (re.compile(r"\[SSL: .*?\(_ssl\.c:\d+\)"), "REASON OF OPENSSL"),
-    (re.compile(r"\b(localhost|127\.0\.0\.1)_\d+-"), r"\1_PORT-"),
-    (re.compile(r"-[0-9a-f]{12}(?=\.ledger)"), "-HASH"),
+    (re.compile(r"\b(localhost_)\d+(-.*?)-[0-9a-f]{12}(?=\.ledger)"), r"\1PORT\2-HASH"),
+    (re.compile(r"(?<=localhost_PORT-key-)[0-9a-f]{12}\b"), "HASH"),
     (re.compile(r"\b(\w+\.(?:invalid|test|example)):\d{4,5}\b"), r"\1:PORT"),
     (re.compile(r"\b(127\.0\.0\.1|localhost|\[::1\]):\d{4,5}\b"), r"\1:PORT"),
     # A duration with a fraction was measured, and one of some hours was counted from a date.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 
 import pytest
@@ -61,7 +62,13 @@ def at_terminal(answer, *args):
         pass  # the program has ended, and nobody is at the other end
     _, status = os.waitpid(pid, 0)
     os.close(screen)
-    return os.waitstatus_to_exitcode(status), shown.decode()
+    return os.waitstatus_to_exitcode(status), without_progress(shown.decode())
+
+
+def without_progress(screen):
+    """Return the lines of a screen that hold neither the progress bar nor nothing."""
+    lines = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", screen).replace("\r", "\n").splitlines()
+    return "\n".join(line for line in lines if line.strip() and "━" not in line)
 
 
 def sent(sandbox):

@@ -198,7 +198,7 @@ def test_a_refused_key_is_exit_code_4_and_loses_no_row(
     upload(history)
 
     assert refused.returncode == 4
-    assert refused.stderr == golden
+    assert refused.stderr.splitlines()[-1] == golden
     assert users(sandbox) == everyone()
 
 
