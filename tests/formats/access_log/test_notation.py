@@ -199,7 +199,6 @@ def test_an_input_of_which_no_line_fits_the_description_is_refused_with_the_plac
     with pytest.raises(ConfigurationError) as caught:
         read(b"# x\n\nhello\n" + line, log_format='%h %u %t %>s "%{User-Agent}i"')
 
-    assert "line 3" in str(caught.value)
     assert str(caught.value) == golden
 
 
