@@ -20,9 +20,9 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from miso_upload.ledger.contents import SCHEMA, ContentStore
+from miso_upload.ledger.content_keys.layout import Keyed
+from miso_upload.ledger.content_keys.store import SCHEMA, ContentStore
 from miso_upload.ledger.database import Database
-from miso_upload.ledger.keyed import Keyed
 
 SPAN = 10_000
 FIRST_DAY = 19_000

@@ -15,12 +15,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from miso_upload.keyed import Keyed
-from miso_upload.ledger import contents as contents_module
-from miso_upload.ledger.content_mirror import ContentMirror
-from miso_upload.ledger.contents import ContentStore
+from miso_upload.ledger.content_keys import store as contents_module
+from miso_upload.ledger.content_keys.layout import Limits
+from miso_upload.ledger.content_keys.mirror import ContentMirror
+from miso_upload.ledger.content_keys.store import ContentStore
 from miso_upload.ledger.database import Database
-from miso_upload.ledger.keyed import Limits
+from miso_upload.records.keyed import Keyed
 
 EAGER = Limits(
     parts=2, sparse=1, page_bits=1, small=3, loaded=12, cached=20, fold=9, fold_early=4, chunk=5

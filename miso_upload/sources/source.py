@@ -11,23 +11,30 @@ from miso_upload.errors import (
     DamagedSourceError,
     SourceError,
 )
-from miso_upload.formats import Cut, Tail, Wanted, detect_format
-from miso_upload.formats.lines import LineEnd
-from miso_upload.formats.padding import NUL, PaddedPeek, Unpadded, padding_in, without_padding
-from miso_upload.hashing import checksum, is_checksum
-from miso_upload.quoting import counted
-from miso_upload.records import Block, Reason
+from miso_upload.records import Block, Identity, Reason
+from miso_upload.records.incomplete_row import WaitingRow
+from miso_upload.sources.codecs.base import READ_BYTES
 from miso_upload.sources.directives import Directives
-from miso_upload.sources.fingerprint import HEAD_BYTES, Identity, head_checksum
-from miso_upload.sources.packed import READ_BYTES
+from miso_upload.sources.fingerprint import HEAD_BYTES, head_checksum
+from miso_upload.sources.formats import Cut, Tail, Wanted, detect_format
+from miso_upload.sources.formats.lines import LineEnd
+from miso_upload.sources.formats.padding import (
+    NUL,
+    PaddedPeek,
+    Unpadded,
+    padding_in,
+    without_padding,
+)
 from miso_upload.sources.stream import ByteStream
-from miso_upload.sources.waiting_rows import WaitingRow
+from miso_upload.values.display import counted
+from miso_upload.values.hashing import checksum, is_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from miso_upload.formats import Format
-    from miso_upload.sources.options import ReadingOptions, Span
+    from miso_upload.records import Span
+    from miso_upload.sources.formats import Format
+    from miso_upload.sources.options import ReadingOptions
 
 _FIRST_BYTES = 2**16
 """How much is read before the first block is looked for."""

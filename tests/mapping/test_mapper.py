@@ -10,11 +10,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError, MappingError
-from miso_upload.identity import IdentityPolicy
-from miso_upload.mapping import Mapped, Mapper, MappingPlan, rules_of_options, without_nulls
 from miso_upload.records import Findings
-from miso_upload.schema import shipped_schema
-from miso_upload.timestamps import TimestampReader
+from miso_upload.transform.identity import IdentityPolicy
+from miso_upload.transform.mapping import (
+    Mapped,
+    Mapper,
+    MappingPlan,
+    rules_of_options,
+    without_nulls,
+)
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.values.timestamps import TimestampReader
 
 VIEW = {
     "type": "product_detail_page_view",
