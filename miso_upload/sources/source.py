@@ -174,7 +174,7 @@ class Source:
         notes = []
         if self._padding:
             notes.append(
-                f"passed over {counted(self._padding, 'padding.NUL')} at the start of lines, as a crash, a "
+                f"passed over {counted(self._padding, 'NUL')} at the start of lines, as a crash, a "
                 "full disk or copytruncate leaves them"
             )
         if self.waiting is not None and not self._growing:
