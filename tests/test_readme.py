@@ -4,10 +4,10 @@ import shutil
 from conftest import ROOT
 from readme_sessions import README, replayed
 
-from miso_upload import settings as settings_module
-from miso_upload.addresses import canonical_ip
-from miso_upload.identity import anonymous_id
+from miso_upload.pipeline import settings as settings_module
 from miso_upload.sandbox import Sandbox
+from miso_upload.transform.identity import anonymous_id
+from miso_upload.values.addresses import canonical_ip
 
 
 def test_what_the_readme_shows_is_what_happens():

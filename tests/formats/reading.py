@@ -13,9 +13,9 @@ import pytest
 from hypothesis import strategies as st
 
 from miso_upload.errors import DamagedSourceError
-from miso_upload.formats import Limits
-from miso_upload.formats.doubts import line_of_cell
 from miso_upload.sources import ReadingOptions, Source, source, stream
+from miso_upload.sources.formats import Limits
+from miso_upload.sources.formats.quote_checks import line_of_cell
 
 MEGABYTE = 2**20
 

@@ -5,13 +5,13 @@ import re
 import pytest
 
 from miso_upload.errors import MappingError
-from miso_upload.identity import IdentityPolicy
-from miso_upload.mapping import Mapped, Mapper, MappingPlan, Skipped, parse_mapping
-from miso_upload.mapping.router import NO_ROUTE_FITS
-from miso_upload.mapping.rules import UNNAMED
 from miso_upload.records import Findings
-from miso_upload.schema import shipped_schema
-from miso_upload.timestamps import TimestampReader
+from miso_upload.transform.identity import IdentityPolicy
+from miso_upload.transform.mapping import Mapped, Mapper, MappingPlan, Skipped, parse_mapping
+from miso_upload.transform.mapping.router import NO_ROUTE_FITS
+from miso_upload.transform.mapping.rules import UNNAMED
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.values.timestamps import TimestampReader
 
 
 def outcome(text, row, *, header=None):

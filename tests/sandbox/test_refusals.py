@@ -3,8 +3,8 @@ import json
 import pytest
 
 from miso_upload.sandbox.refusals import Critic
-from miso_upload.schema import shipped_schema
-from miso_upload.validation import Judge
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.transform.validation import Judge
 
 from .talk import BAD, GOOD
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from isal import igzip_lib
 
 from miso_upload.errors import ConfigurationError, DamagedSourceError, SourceError
-from miso_upload.sources.packed import TRUNCATED
+from miso_upload.sources.codecs.base import TRUNCATED
 from miso_upload.sources.stream import ByteStream
 from sources.streams import from_stdin, rest_of, without_cause
 
