@@ -10,7 +10,7 @@ COVERAGE_GATE := 92
 # What `make test-pythons` and `make coverage` run.
 TESTS ?= tests
 
-.PHONY: demo test test-pythons coverage check types lint-config bench fuzz format wheel clean help
+.PHONY: demo test test-pythons coverage check types lint-config bench docs docs-examples fuzz format wheel clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,8 @@ help:
 	@echo "make types    mypy for every supported platform and Python"
 	@echo "make test-pythons  run the suite under every supported Python of this machine"
 	@echo "make lint-config   lint the workflows, the Dockerfile and the Kubernetes manifest"
+	@echo "make docs     build the documentation site into build/site; broken links fail"
+	@echo "make docs-examples  run what the pages show, and write its output and the CLI reference"
 	@echo "make fuzz     a long run: minutes for each part that reads input"
 	@echo "make format   put the formatting right"
 	@echo "make bench    measure ratios against a short script and other tools; takes minutes"
@@ -89,6 +91,13 @@ lint-config: .venv-lint/installed
 	@if command -v actionlint; then PATH=$(CURDIR)/.venv-lint/bin:$$PATH actionlint; \
 		else echo "actionlint is not installed: skipped"; fi
 
+docs: .venv-docs/installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+	@echo "The site is in build/site: open build/site/index.html"
+
+docs-examples: .venv/installed
+	$(BIN)/python tests/doc_pages.py $(PAGES)
+
 fuzz: .venv/installed
 	$(BIN)/python -m fuzz --seconds 240
 
@@ -125,6 +134,11 @@ INTERPRETER ?= python3.$*
 	@touch $@
 
 .venv-lint/installed: .github/linters.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install $(PIP_FLAGS) --requirement $<
+	@touch $@
+
+.venv-docs/installed: docs/requirements.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install $(PIP_FLAGS) --requirement $<
 	@touch $@
