@@ -201,16 +201,18 @@ def test_a_cart_that_is_filled_by_post_is_kept(machine):
 
 
 @needs_shell
-def test_a_route_that_is_added_changes_nothing_that_was_sent(machine):
-    mapping = machine.key.parent / "shop.toml"
-    machine.rows(10)
+def test_a_route_for_pages_that_were_skipped_stops_the_run_until_it_is_decided(machine):
+    mapping, log = machine.key.parent / "shop.toml", machine.logs / "access.log"
+    skipped = "".join(map(visit, range(11, 21))).replace("/products/", "/articles/")
+    log.write_text("".join(map(visit, range(1, 11))) + skipped, encoding="utf-8")
     machine.run(command_of("crontab"))
-    route = '[[routes]]\nmatch = "/news"\ntype = "promo_page_view"\n\n'
+    route = '[[routes]]\nmatch = "/articles/{product_ids}"\ntype = "read"\n\n'
     mapping.write_text(route + mapping.read_text(encoding="utf-8"), encoding="utf-8")
-    machine.rows(20)
 
-    assert said(machine.run(command_of("crontab"))) == (0, "", "")
+    stopped = machine.run(command_of("crontab"))
+    decided = machine.run(command_of("crontab") + " --changed-mapping send")
 
+    assert [each.returncode for each in (stopped, decided)] == [2, 0]
     assert machine.arrived() == Counter(f"sku-{number}" for number in range(1, 21))
 
 
