@@ -1,5 +1,6 @@
 """The README and the pages in docs/ show what happens, and their links lead somewhere."""
 
+import ast
 import re
 import shutil
 
@@ -58,3 +59,32 @@ def test_the_readme_is_short():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
 
     assert len(text.splitlines()) <= 150
+
+
+def texts_of_the_package():
+    """Return all texts in the code, in which … stands for each value that is put in."""
+    texts = []
+    for path in (ROOT / "miso_upload").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = [
+                    each.value if isinstance(each, ast.Constant) else "…" for each in node.values
+                ]
+                texts.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return "\n".join(texts)
+
+
+def test_the_messages_on_the_page_about_them_are_messages_of_the_program():
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    listed = page.partition("## Numbers that look wrong")[0]
+    messages = re.findall(r"^\| `([^`]+)` \|", listed, re.MULTILINE)
+    texts = texts_of_the_package()
+
+    assert len(messages) > 40
+    assert [
+        message
+        for message in messages
+        if any(part.strip() not in texts for part in message.split("…"))
+    ] == []
