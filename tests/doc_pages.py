@@ -103,7 +103,8 @@ class Terminal:
         """Return what a command prints, standard error first."""
         if command.startswith("export "):
             for name, _, value in (each.partition("=") for each in command.split()[1:]):
-                self.environment[name] = value.replace(_SHOWN_URL, self.url)
+                value = value.replace("$PWD", str(self.home)).replace(_SHOWN_URL, self.url)
+                self.environment[name] = value
             return ""
         command = command.replace("miso-upload sandbox", "miso-upload sandbox --port 0")
         command = re.sub(r"\bmiso-upload(?= )", f"{sys.executable} -m miso_upload", command)
@@ -121,7 +122,7 @@ class Terminal:
             )
         below = "Library/Application Support" if sys.platform == "darwin" else ".local/state"
         output = output.replace(str(self.home / below / "miso-upload"), _SHOWN_STATE)
-        output = output.replace(f"{self.home}/", "")
+        output = output.replace(f"{self.home}/", "/home/you/")
         for pattern, instead in _VARIES:
             output = pattern.sub(instead, output)
         return output
