@@ -103,8 +103,8 @@ class Terminal:
         """Return what a command prints, standard error first."""
         if command.startswith("export "):
             for name, _, value in (each.partition("=") for each in command.split()[1:]):
-                value = value.replace("$PWD", str(self.home)).replace(_SHOWN_URL, self.url)
-                self.environment[name] = value
+                known = value.replace("$PWD", str(self.home)).replace(_SHOWN_URL, self.url)
+                self.environment[name] = known
             return ""
         command = command.replace("miso-upload sandbox", "miso-upload sandbox --port 0")
         command = re.sub(r"\bmiso-upload(?= )", f"{sys.executable} -m miso_upload", command)
