@@ -14,9 +14,9 @@ TESTS ?= tests
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo     send the sample data to a local double of Miso and show what came in"
+	@echo "make demo     send the sample data to a mock server and show what arrived"
 	@echo "make test     run the whole suite"
-	@echo "make check    formatting, lint, spelling and types, and a short run of the fuzzer"
+	@echo "make check    formatting, lint, spelling, imports and types, and a short run of the fuzzer"
 	@echo "make coverage run the suite and fail if less than $(COVERAGE_GATE)% is covered"
 	@echo "make types    mypy for every supported platform and Python"
 	@echo "make test-pythons  run the suite under every supported Python of this machine"
@@ -34,7 +34,7 @@ demo: .venv/installed
 	@mkdir -p build && rm -f build/demo.rejects.jsonl
 	$(BIN)/miso-upload sample_data/history.jsonl --sandbox --rejects build/demo.rejects.jsonl \
 		|| test $$? = 1
-	@echo && echo "The rows that were set aside, each with its reasons:" && \
+	@echo && echo "The rejected rows, each with its reasons:" && \
 		cut -c 1-160 build/demo.rejects.jsonl && echo
 	$(BIN)/miso-upload sample_data/orders.csv --sandbox --set type=checkout --delimiter ';' \
 		--map user_id=customer --map product_ids=skus --list-separator ' ' --map quantities=amounts \
@@ -47,6 +47,7 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
+	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory types
 	$(BIN)/python -m fuzz
 
@@ -150,7 +151,7 @@ INTERPRETER ?= python3.$*
 	@touch $@
 
 # Clients of Miso that other people wrote. They stand apart, because one of them needs old versions
-# of what we use; the suite uploads with each of them to the local double.
+# of what we use; the suite uploads with each of them to the mock server.
 .venv-clients/installed: tests/clients.txt
 	$(PYTHON) -m venv .venv-clients
 	.venv-clients/bin/python -m pip install $(PIP_FLAGS) --requirement tests/clients.txt

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from miso_upload.mapping import Mapped
+from miso_upload.transform.mapping import Mapped
 
 # How long an example takes depends on what else the machine does, and is no result of a test.
 settings.register_profile(

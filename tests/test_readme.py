@@ -7,10 +7,10 @@ from importlib import import_module
 import pytest
 from conftest import ROOT
 
-from miso_upload import settings as settings_module
-from miso_upload.addresses import canonical_ip
-from miso_upload.identity import anonymous_id
+from miso_upload.pipeline import settings as settings_module
 from miso_upload.sandbox import Sandbox
+from miso_upload.transform.identity import anonymous_id
+from miso_upload.values.addresses import canonical_ip
 
 
 def text_of(page):

@@ -12,8 +12,8 @@ from generators import IDS, TYPES, damaged_records, records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miso_upload.schema import shipped_schema
-from miso_upload.validation import Judge
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.transform.validation import Judge
 
 JUDGE = Judge(shipped_schema())
 SECOND = {

@@ -6,9 +6,9 @@ import re
 import pytest
 from conftest import ROOT
 
-from miso_upload.addresses import canonical_ip, network_address
-from miso_upload.identity import IdentityPolicy, anonymous_id
-from miso_upload.mapping import (
+from miso_upload.records import Findings
+from miso_upload.transform.identity import IdentityPolicy, anonymous_id
+from miso_upload.transform.mapping import (
     Mapped,
     Mapper,
     MappingPlan,
@@ -18,10 +18,10 @@ from miso_upload.mapping import (
     read_preset,
     without_skips,
 )
-from miso_upload.records import Findings
-from miso_upload.schema import shipped_schema
-from miso_upload.timestamps import TimestampReader
-from miso_upload.validation import Judge
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.transform.validation import Judge
+from miso_upload.values.addresses import canonical_ip, network_address
+from miso_upload.values.timestamps import TimestampReader
 
 PAGE = (ROOT / "docs" / "web-logs.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```toml\n(.*?)```\n```json\n(.*?)```\n```json\n(.*?)```", PAGE, re.DOTALL)

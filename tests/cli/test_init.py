@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from conftest import ROOT, row, write_rows
 
 from miso_upload.cli.commands import program
-from miso_upload.mapping import read_mapping_file
+from miso_upload.transform.mapping import read_mapping_file
 
 ORDERS = str(ROOT / "sample_data" / "orders.csv")
 

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from miso_upload import content_secret
-from miso_upload.content_secret import read_secret, secret_fingerprint
 from miso_upload.errors import MisoUploadError
+from miso_upload.ledger import secret as content_secret
+from miso_upload.ledger.secret import read_secret, secret_fingerprint
 
 
 def test_the_first_run_makes_a_secret_and_later_ones_find_it(tmp_path):
@@ -37,7 +37,7 @@ def test_two_directories_have_two_secrets(tmp_path):
 
 def test_processes_that_start_at_once_have_one_secret(tmp_path):
     program = (
-        "import sys; from pathlib import Path; from miso_upload.content_secret import read_secret;"
+        "import sys; from pathlib import Path; from miso_upload.ledger.secret import read_secret;"
         "sys.stdin.readline(); print(read_secret(Path(sys.argv[1])).hex())"
     )
     processes = [

@@ -9,25 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miso_upload import Settings
-from miso_upload.canonical import canonical
-from miso_upload.content_keys import ContentKeys
 from miso_upload.delivery.parts import Part
-from miso_upload.encoding import decode, decode_joined, encode
 from miso_upload.errors import MappingError
-from miso_upload.formats.jsonl import JsonLines
-from miso_upload.hashing import hashes
-from miso_upload.identity import IdentityPolicy
-from miso_upload.mapping import Mapper, MappingPlan, parse_mapping
-from miso_upload.mapping.conditions import Condition
-from miso_upload.recipe import Recipe
+from miso_upload.pipeline.interrupt import StopSignal
+from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.workers import WorkerPool
 from miso_upload.records import Block
-from miso_upload.schema import shipped_schema
 from miso_upload.sources import ReadingOptions, Source
-from miso_upload.stopping import StopSignal
-from miso_upload.timestamps import TimestampReader
-from miso_upload.transform import Transform
-from miso_upload.validation import Judge
-from miso_upload.workers import WorkerPool
+from miso_upload.sources.formats.jsonl import JsonLines
+from miso_upload.transform.block import Transform
+from miso_upload.transform.content_keys.canonical import canonical
+from miso_upload.transform.content_keys.keys import ContentKeys
+from miso_upload.transform.identity import IdentityPolicy
+from miso_upload.transform.mapping import Mapper, MappingPlan, parse_mapping
+from miso_upload.transform.mapping.conditions import Condition
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.transform.validation import Judge
+from miso_upload.values.hashing import hashes
+from miso_upload.values.json import decode, decode_joined, encode
+from miso_upload.values.timestamps import TimestampReader
 
 SECRET = bytes(range(32))
 SCHEMA = shipped_schema()

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import strategies as st
 
 from miso_upload.errors import DamagedSourceError
-from miso_upload.formats import Limits
 from miso_upload.sources import ReadingOptions, Source, source, stream
+from miso_upload.sources.formats import Limits
 
 MEGABYTE = 2**20
 

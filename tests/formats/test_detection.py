@@ -3,11 +3,11 @@ import json
 import pytest
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.formats import Wanted, detect_format
-from miso_upload.formats.access_log import AccessLog
-from miso_upload.formats.delimited import Delimited
-from miso_upload.formats.json_array import JsonArray
-from miso_upload.formats.jsonl import JsonLines
+from miso_upload.sources.formats import Wanted, detect_format
+from miso_upload.sources.formats.access_log import AccessLog
+from miso_upload.sources.formats.delimited import Delimited
+from miso_upload.sources.formats.json_array import JsonArray
+from miso_upload.sources.formats.jsonl import JsonLines
 
 CSV = b"a,b\n1,2\n"
 LINES = b'{"a":1}\n{"a":2}\n'

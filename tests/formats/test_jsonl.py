@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miso_upload.encoding import decode
+from miso_upload.values.json import decode
 
 from .reading import CUTS, PIECES, assert_kept_promises, read, read_file, texts_of, unpadded
 

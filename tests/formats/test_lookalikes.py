@@ -4,7 +4,7 @@ import json
 import pytest
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.formats.lookalikes import binary_kind, log_kind, wrapper
+from miso_upload.sources.formats.unsupported import binary_kind, log_kind, wrapper
 
 from .reading import read, read_file
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miso_upload.formats import padding
-from miso_upload.formats.padding import size_with_padding, without_padding
 from miso_upload.sources import Source, first_rows
+from miso_upload.sources.formats import padding
+from miso_upload.sources.formats.padding import size_with_padding, without_padding
 
 from .reading import (
     CUTS,

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.formats import Wanted, detect_format
 from miso_upload.records import Block
+from miso_upload.sources.formats import Wanted, detect_format
 
 from .csv_by_character import Rules, rows_of
 from .reading import CUTS, PIECES, read

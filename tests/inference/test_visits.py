@@ -7,14 +7,14 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miso_upload.inference import infer, mapping_text
-from miso_upload.inference.routes import routes_advice, suggested_routes
-from miso_upload.mapping import parse_mapping
-from miso_upload.mapping.router import NO_ROUTES
-from miso_upload.mapping.routes import compile_route, split_url
+from miso_upload.drafting import infer, mapping_text
+from miso_upload.drafting.routes import routes_advice, suggested_routes
 from miso_upload.records import Findings
-from miso_upload.schema import shipped_schema
-from miso_upload.sitemap import SiteMap
+from miso_upload.records.unmatched_paths import SiteMap
+from miso_upload.transform.mapping import parse_mapping
+from miso_upload.transform.mapping.router import NO_ROUTES
+from miso_upload.transform.mapping.routes import compile_route, split_url
+from miso_upload.transform.schema.schema import shipped_schema
 
 
 def site(*urls):
@@ -245,7 +245,7 @@ def test_any_rows_of_this_shape_have_a_draft(rows):
 
 def test_the_specimen_has_routes_for_most_of_its_visits():
     specimen = ROOT / "tests" / "presets" / "specimens" / "web-log.jsonl"
-    from miso_upload.encoding import decode
+    from miso_upload.values.json import decode
 
     rows = [decode(line) for line in specimen.read_bytes().splitlines()]
 

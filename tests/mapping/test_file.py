@@ -4,11 +4,11 @@ import pickle
 import pytest
 
 from miso_upload.errors import MappingError
-from miso_upload.identity import IdentityPolicy
-from miso_upload.mapping import Mapped, Mapper, MappingPlan, Skipped, parse_mapping
 from miso_upload.records import Findings
-from miso_upload.schema import shipped_schema
-from miso_upload.timestamps import TimestampReader
+from miso_upload.transform.identity import IdentityPolicy
+from miso_upload.transform.mapping import Mapped, Mapper, MappingPlan, Skipped, parse_mapping
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.values.timestamps import TimestampReader
 
 
 def outcome(text, row, *, header=None):

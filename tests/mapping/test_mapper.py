@@ -10,11 +10,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError, MappingError
-from miso_upload.identity import IdentityPolicy
-from miso_upload.mapping import Mapped, Mapper, MappingPlan, rules_of_options, without_nulls
 from miso_upload.records import Findings
-from miso_upload.schema import shipped_schema
-from miso_upload.timestamps import TimestampReader
+from miso_upload.transform.identity import IdentityPolicy
+from miso_upload.transform.mapping import (
+    Mapped,
+    Mapper,
+    MappingPlan,
+    rules_of_options,
+    without_nulls,
+)
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.values.timestamps import TimestampReader
 
 VIEW = {
     "type": "product_detail_page_view",
@@ -327,7 +333,7 @@ def test_an_attribute_that_is_assigned_twice_is_an_error():
 
 
 json_rows = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(st.sampled_from(["type", "context", "ip", "x", "page", "url"]), inner)

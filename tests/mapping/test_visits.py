@@ -4,8 +4,9 @@ import pytest
 from conftest import row
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.identity import IdentityPolicy, anonymous_id
-from miso_upload.mapping import (
+from miso_upload.records import Findings
+from miso_upload.transform.identity import IdentityPolicy, anonymous_id
+from miso_upload.transform.mapping import (
     Mapped,
     Mapper,
     MappingPlan,
@@ -16,9 +17,8 @@ from miso_upload.mapping import (
     rules_of_options,
     without_skips,
 )
-from miso_upload.records import Findings
-from miso_upload.schema import shipped_schema
-from miso_upload.timestamps import TimestampReader
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.values.timestamps import TimestampReader
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 ROUTES = '[[routes]]\nmatch = "/p/{product_ids}"\ntype = "product_detail_page_view"\n'

@@ -16,8 +16,9 @@ from miso_upload import Settings, check, upload
 from miso_upload.cli.commands import program
 from miso_upload.cli.upload import upload_command
 from miso_upload.errors import ConfigurationError, MappingError
-from miso_upload.identity import IdentityPolicy
-from miso_upload.mapping import (
+from miso_upload.sandbox import Sandbox
+from miso_upload.transform.identity import IdentityPolicy
+from miso_upload.transform.mapping import (
     Mapper,
     MappingPlan,
     laid_over,
@@ -27,9 +28,8 @@ from miso_upload.mapping import (
     preset_text,
     read_preset,
 )
-from miso_upload.sandbox import Sandbox
-from miso_upload.schema import shipped_schema
-from miso_upload.timestamps import TimestampReader
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.values.timestamps import TimestampReader
 
 SPECIMENS = Path(__file__).parent / "specimens"
 CHROME = (
@@ -575,7 +575,7 @@ def test_options_of_a_preset_give_way_to_those_of_a_mapping_file(tmp_path, monke
     place = tmp_path / "presets"
     place.mkdir()
     (place / "own.toml").write_text('# For a test.\n[options]\ndelimiter = "|"\ndry_run = true\n')
-    monkeypatch.setattr(resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(resources, "files", lambda _: place)
     preset_names.cache_clear()
     history = tmp_path / "h.csv"
     history.write_text("type;user_id;timestamp\nhome_page_view;u;2024-05-01T08:00:00Z\n")

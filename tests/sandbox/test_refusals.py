@@ -1,8 +1,8 @@
 import pytest
 
 from miso_upload.sandbox.refusals import Critic
-from miso_upload.schema import shipped_schema
-from miso_upload.validation import Judge
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.transform.validation import Judge
 
 from .talk import BAD, GOOD
 

@@ -16,8 +16,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from miso_upload.errors import DamagedSourceError, SourceError
+from miso_upload.sources.codecs.charset import encoding_by_mark
 from miso_upload.sources.stream import ByteStream
-from miso_upload.sources.transcoding import encoding_by_mark
 from sources.streams import from_stdin, rest_of
 
 TEXT = "".join(f"{number},größe,€ {number * 7}\n" for number in range(40_000)).encode()

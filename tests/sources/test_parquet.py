@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miso_upload.errors import DamagedSourceError, SourceError
-from miso_upload.hashing import checksum
-from miso_upload.sources import ReadingOptions, Source, Span
+from miso_upload.records import Span
+from miso_upload.sources import ReadingOptions, Source
 from miso_upload.sources.stream import ByteStream
+from miso_upload.values.hashing import checksum
 from sources.streams import from_stdin, rest_of
 
 pa = pytest.importorskip("pyarrow")

@@ -19,16 +19,16 @@ from conftest import ROOT, row, started, write_rows
 
 from miso_upload import Settings, check
 from miso_upload.errors import ChangedSourceError, SourceError, UnreachableSourceError
-from miso_upload.rejects import rejects_path
+from miso_upload.ledger.rejects_file import rejects_path
 from miso_upload.sandbox import Sandbox
 from miso_upload.sources import ReadingOptions, Source, expand_inputs
-from miso_upload.sources.names import local_name, shown_name
 from miso_upload.sources.stream import ByteStream
+from miso_upload.values.input_names import local_name, shown_name
 from sources.streams import rest_of
 
 pytest.importorskip("obstore")
-remote = pytest.importorskip("miso_upload.sources.remote")
-remote_stores = pytest.importorskip("miso_upload.sources.remote_stores")
+remote = pytest.importorskip("miso_upload.sources.remote.object")
+remote_stores = pytest.importorskip("miso_upload.sources.remote.stores")
 
 DATA = random.Random(3).randbytes(30_000_000)
 ROWS = "".join(f'{{"type":"search","n":{n}}}\n' for n in range(200_000)).encode()
@@ -437,7 +437,7 @@ def test_a_refusal_is_told_without_what_is_secret(web, status, problem):
     ],
 )
 def test_what_a_store_says_is_put_into_words(error, reason):
-    from miso_upload.sources.remote_stores import explained
+    from miso_upload.sources.remote.stores import explained
 
     assert reason in str(explained("s3", "s3://b/x", ValueError(error)))
 
@@ -447,7 +447,7 @@ def test_what_a_store_says_is_put_into_words(error, reason):
     [("Connection refused", 3), ("status code: 503", 3), ("status code: 400", 2), ("dns error", 3)],
 )
 def test_what_may_pass_ends_a_run_that_is_to_be_run_again(error, exit_code):
-    from miso_upload.sources.remote_stores import explained
+    from miso_upload.sources.remote.stores import explained
 
     assert explained("s3", "s3://b/x", ValueError(error)).exit_code == exit_code
 

@@ -18,8 +18,9 @@ from miso_upload.errors import (
     DamagedSourceError,
     SourceError,
 )
-from miso_upload.hashing import checksum
-from miso_upload.sources import Source, Span
+from miso_upload.records import Span
+from miso_upload.sources import Source
+from miso_upload.values.hashing import checksum
 
 ROWS = [{"row": number, "text": "é" * (number % 50)} for number in range(3000)]
 LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from miso_upload.errors import ChangedSourceError, WorkerError
-from miso_upload.formats import Limits
-from miso_upload.recipe import Recipe
+from miso_upload.pipeline.interrupt import StopSignal
+from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.settings import Settings
+from miso_upload.pipeline.workers import InProcess, WorkerPool, worker_count
 from miso_upload.records import Block
-from miso_upload.settings import Settings
 from miso_upload.sources import ReadingOptions, Source
-from miso_upload.stopping import StopSignal
-from miso_upload.workers import InProcess, WorkerPool, worker_count
+from miso_upload.sources.formats import Limits
 
 ROW = '{{"type":"home_page_view","timestamp":"2026-03-01T10:00:00Z","user_id":"u{}"}}\n'
 
@@ -159,8 +159,8 @@ def test_no_secret_is_in_the_environment_of_a_worker(monkeypatch):
 def test_workers_end_when_the_program_is_killed(tmp_path):
     code = (
         "import sys, time\n"
-        "from miso_upload.stopping import StopSignal\n"
-        "from miso_upload.workers import WorkerPool\n"
+        "from miso_upload.pipeline.interrupt import StopSignal\n"
+        "from miso_upload.pipeline.workers import WorkerPool\n"
         "pool = WorkerPool(1, StopSignal())\n"
         "print(pool._processes[0].pid, flush=True)\n"
         "time.sleep(60)\n"
@@ -191,7 +191,7 @@ def test_workers_end_when_the_program_is_killed(tmp_path):
 def test_auto_uses_the_processors_where_there_is_enough_to_do(
     asked, sizes, processors, count, monkeypatch
 ):
-    monkeypatch.setattr("miso_upload.workers.pool._processors", lambda: processors)
+    monkeypatch.setattr("miso_upload.pipeline.workers.pool._processors", lambda: processors)
 
     assert worker_count(asked, sizes) == count
 

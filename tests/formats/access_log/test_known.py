@@ -1,8 +1,8 @@
 import pytest
 
 from formats.reading import read
-from miso_upload.formats.access_log.known import known_layouts
-from miso_upload.formats.access_log.layout import reader_of
+from miso_upload.sources.formats.access_log.known import known_layouts
+from miso_upload.sources.formats.access_log.layout import reader_of
 
 from .specimens import AGENT, COMBINED, COMMON, LINES, ROW, S3, VISIT, WHEN
 

@@ -3,8 +3,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from formats.reading import CUTS, PIECES, assert_kept_promises, read, texts_of, unpadded
-from miso_upload.formats.access_log import AccessLog
 from miso_upload.records import Block
+from miso_upload.sources.formats.access_log import AccessLog
 
 from .specimens import ALB, COMBINED, COMMON, ELB, IIS, S3, WHEN
 

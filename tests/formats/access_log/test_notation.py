@@ -4,9 +4,9 @@ import pytest
 
 from formats.reading import read
 from miso_upload.errors import ConfigurationError
-from miso_upload.formats.access_log.diagnosis import what_is_wrong
-from miso_upload.formats.access_log.layout import pieces_of, reader_of
-from miso_upload.formats.access_log.notation import layout_of
+from miso_upload.sources.formats.access_log.diagnosis import what_is_wrong
+from miso_upload.sources.formats.access_log.layout import pieces_of, reader_of
+from miso_upload.sources.formats.access_log.notation import layout_of
 
 from .specimens import AGENT, COMBINED, ROW, VISIT, WHEN
 

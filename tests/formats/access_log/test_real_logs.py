@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from formats.reading import read_file
-from miso_upload.identity import anonymous_id
+from miso_upload.transform.identity import anonymous_id
 
 
 @pytest.fixture
