@@ -1,8 +1,10 @@
-"""What the site does with links that leave docs/.
+"""What the site does differently from GitHub: links that leave docs/, and bars in tables.
 
 The README and the pages beside it become pages of the site, under `project/`. A link to another
 file of the source tree is shown as its text, because the project has no public address yet. A link
 to a file that does not exist is left as it is, and fails the strict build.
+
+In a table, GitHub needs a backslash before a bar in code, and Python-Markdown would show it.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 PROJECT = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "CODE_OF_CONDUCT.md")
 _LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\((?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)")
+_TABLE_ROW = re.compile(r"^\|.*$", re.MULTILINE)
+_CODE = re.compile(r"`[^`]+`")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -33,7 +37,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Rewrite the links of a page."""
+    """Rewrite the links and the tables of a page."""
     del config, files
     uri = page.file.src_uri
     in_tree = uri.removeprefix("project/") if uri.startswith("project/") else f"docs/{uri}"
@@ -51,4 +55,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return found[0]
         return f"[{text}]({posixpath.relpath(shown, posixpath.dirname(uri) or '.')}{anchor})"
 
-    return _LINK.sub(rewritten, markdown)
+    return _TABLE_ROW.sub(_with_plain_bars, _LINK.sub(rewritten, markdown))
+
+
+def _with_plain_bars(row: re.Match[str]) -> str:
+    return _CODE.sub(lambda code: code[0].replace(r"\|", "|"), row[0])
