@@ -41,8 +41,8 @@ def anchors_of(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_each_link_of_a_page_leads_somewhere(page):
-    if not page.exists():
-        pytest.skip("it is not part of a source archive")
+    if not (ROOT / ".github").exists():
+        pytest.skip("a source archive does not have all files that pages link to")
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
     broken = []
     for path, anchor in LINK.findall(text):
