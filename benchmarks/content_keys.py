@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 import inputs
 
-from miso_upload import Settings, transform
-from miso_upload.recipe import Recipe
+from miso_upload import Settings
+from miso_upload.pipeline.job import Recipe
 from miso_upload.sources import ReadingOptions, Source
+from miso_upload.transform import block as transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

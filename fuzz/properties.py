@@ -13,15 +13,15 @@ from itertools import cycle
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from miso_upload.encoding import decode_joined
 from miso_upload.errors import DamagedSourceError, MisoUploadError
-from miso_upload.formats import Limits
-from miso_upload.quoting import quoted
-from miso_upload.recipe import Recipe
-from miso_upload.schema import shipped_schema
-from miso_upload.settings import Settings
+from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.settings import Settings
 from miso_upload.sources import ReadingOptions, Source, source, stream
-from miso_upload.validation import MOST_REASONS, Judge
+from miso_upload.sources.formats import Limits
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.transform.validation import MOST_REASONS, Judge
+from miso_upload.values.display import quoted
+from miso_upload.values.json import decode_joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

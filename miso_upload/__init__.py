@@ -8,34 +8,34 @@ assert summary.balanced and summary.exit_code == 0
 
 from __future__ import annotations
 
+from miso_upload.values.version import __version__
+
 TYPE_CHECKING = False  # as in `typing`, which takes longer to import than all of this
 if TYPE_CHECKING:
     from typing import Any
 
-    from miso_upload.assembly import check, upload
-    from miso_upload.listener import Listener
-    from miso_upload.report import Summary
-    from miso_upload.settings import Settings
-    from miso_upload.stopping import StopSignal
-
-__version__ = "0.1.0"
+    from miso_upload.pipeline.interrupt import StopSignal
+    from miso_upload.pipeline.run import check, upload
+    from miso_upload.pipeline.settings import Settings
+    from miso_upload.report.listener import Listener
+    from miso_upload.report.summary import Summary
 
 __all__ = ["Listener", "Settings", "StopSignal", "Summary", "__version__", "check", "upload"]
 
-_HOMES = {
-    "Listener": "listener",
-    "Settings": "settings",
-    "StopSignal": "stopping",
-    "Summary": "report",
-    "check": "assembly",
-    "upload": "assembly",
+_MODULES = {
+    "Listener": "report.listener",
+    "Settings": "pipeline.settings",
+    "StopSignal": "pipeline.interrupt",
+    "Summary": "report.summary",
+    "check": "pipeline.run",
+    "upload": "pipeline.run",
 }
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 -- whatever the name stands for
     """Import what the package offers when it is asked for: `--version` does not need all of it."""
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -15,7 +15,7 @@ import pytest
 from golden import without_what_varies
 from hypothesis import HealthCheck, settings
 
-from miso_upload.mapping import Mapped
+from miso_upload.transform.mapping import Mapped
 
 # How long an example takes depends on what else the machine does, and is no result of a test.
 settings.register_profile(

@@ -13,25 +13,25 @@ from datetime import UTC, datetime
 
 from delivery.stand_ins import Miso, deliverer, record
 
-from miso_upload.content_keys import ContentKeys
 from miso_upload.delivery import Backoff, Rehearsal
 from miso_upload.delivery.client import UnknownOutcomeError
-from miso_upload.encoding import encode, encode_joined
-from miso_upload.formats import Limits
-from miso_upload.hashing import checksum
 from miso_upload.ledger import Ledger
-from miso_upload.listener import Listener
-from miso_upload.pipeline import Pipeline
-from miso_upload.pipeline_options import PipelineOptions
+from miso_upload.ledger.rejects_file import RejectsFile
+from miso_upload.pipeline.interfaces import Input, Stages
+from miso_upload.pipeline.interrupt import StopSignal
+from miso_upload.pipeline.loop import Pipeline
+from miso_upload.pipeline.loop_options import PipelineOptions
+from miso_upload.pipeline.resume import ResumeOptions
+from miso_upload.pipeline.selection import SelectingOptions
+from miso_upload.pipeline.workers import InProcess
 from miso_upload.records import Batch, Reason, Rejection
-from miso_upload.rejects import RejectsFile
-from miso_upload.report import Summary
-from miso_upload.resume import ResumeOptions
-from miso_upload.selecting import SelectingOptions
+from miso_upload.report.listener import Listener
+from miso_upload.report.summary import Summary
 from miso_upload.sources import ReadingOptions, Source
-from miso_upload.stages import Input, Stages
-from miso_upload.stopping import StopSignal
-from miso_upload.workers import InProcess
+from miso_upload.sources.formats import Limits
+from miso_upload.transform.content_keys.keys import ContentKeys
+from miso_upload.values.hashing import checksum
+from miso_upload.values.json import encode, encode_joined
 
 LOST = UnknownOutcomeError("the connection was lost")
 NO_ID = (Reason("user_id", "is missing"),)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from miso_upload.schema import shipped_schema
+from miso_upload.transform.schema.schema import shipped_schema
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy

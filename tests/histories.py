@@ -42,10 +42,10 @@ from miso_upload.errors import (
     InterruptedRunError,
     UnprovenSourceError,
 )
-from miso_upload.forgetting import forget, found_to_forget
 from miso_upload.ledger import Ledger
-from miso_upload.ledger.keyed import Limits
-from miso_upload.line_ranges import to_ranges
+from miso_upload.ledger.content_keys.layout import Limits
+from miso_upload.ledger.line_ranges import to_ranges
+from miso_upload.pipeline.forget import forget, found_to_forget
 from miso_upload.sources import ReadingOptions
 
 

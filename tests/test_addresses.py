@@ -6,14 +6,14 @@ from generators import spellings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload.addresses import (
+from miso_upload.errors import ConfigurationError
+from miso_upload.values.addresses import (
     canonical_ip,
     client_address,
     network_address,
     proxies,
     truncated_ip,
 )
-from miso_upload.errors import ConfigurationError
 
 JUNK = [
     "", " ", "-", "unknown", "localhost", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.04",

@@ -1,8 +1,8 @@
 import pytest
 from conftest import row
 
-from miso_upload.advice import survey
 from miso_upload.records import Findings
+from miso_upload.transform.warnings import survey
 
 
 def warnings(*records):

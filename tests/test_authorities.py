@@ -11,8 +11,8 @@ import pytest
 from certificates import signed_by_private_authority
 from conftest import counts_in, row
 
-from miso_upload.authorities import VARIABLES, Authorities, trusted_authorities
 from miso_upload.errors import ConfigurationError
+from miso_upload.values.certificates import VARIABLES, Authorities, trusted_authorities
 
 pytest.importorskip("obstore")
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from miso_upload.bots import is_bot
+from miso_upload.transform.mapping.bots import is_bot
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0"
 
@@ -33,7 +33,8 @@ def test_a_long_header_is_looked_at_from_its_beginning_only():
 
 def test_the_list_is_not_read_before_it_is_needed():
     code = (
-        "import sys, miso_upload.cli, miso_upload.recipe; print('crawleruseragents' in sys.modules)"
+        "import sys, miso_upload.cli, miso_upload.pipeline.job\n"
+        "print('crawleruseragents' in sys.modules)"
     )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,17 +16,17 @@ from pathlib import Path
 import pytest
 
 import miso_upload
-from miso_upload.formats.access_log import AccessLog
-from miso_upload.formats.delimited import Delimited
-from miso_upload.formats.dialect import Dialect
-from miso_upload.formats.jsonl import JsonLines
-from miso_upload.identity import IdentityPolicy
-from miso_upload.mapping import Mapper, MappingPlan, laid_over, parse_mapping, read_preset
 from miso_upload.records import Block
-from miso_upload.schema import shipped_schema
-from miso_upload.timestamps import TimestampReader
-from miso_upload.transform import Transform
-from miso_upload.validation import Judge
+from miso_upload.sources.formats.access_log import AccessLog
+from miso_upload.sources.formats.delimited import Delimited
+from miso_upload.sources.formats.dialect import Dialect
+from miso_upload.sources.formats.jsonl import JsonLines
+from miso_upload.transform.block import Transform
+from miso_upload.transform.identity import IdentityPolicy
+from miso_upload.transform.mapping import Mapper, MappingPlan, laid_over, parse_mapping, read_preset
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.transform.validation import Judge
+from miso_upload.values.timestamps import TimestampReader
 
 ROWS = 5_120
 PROGRAM = str(Path(miso_upload.__file__).parent)

@@ -12,11 +12,11 @@ from conftest import row, write_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload import file_identity
 from miso_upload.cli.commands import program
 from miso_upload.errors import ConfigurationError
-from miso_upload.file_identity import identity_of
-from miso_upload.file_roles import FileUse, refuse_shared_files
+from miso_upload.pipeline.file_conflicts import FileUse, refuse_shared_files
+from miso_upload.values import file_identity
+from miso_upload.values.file_identity import identity_of
 
 SERVER = ("--server", "http://127.0.0.1:9", "--max-attempts", "1")
 CASES = {

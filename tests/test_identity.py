@@ -6,9 +6,9 @@ from generators import spellings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload.addresses import canonical_ip
 from miso_upload.errors import ConfigurationError
-from miso_upload.identity import IdentityOutcome, IdentityPolicy, anonymous_id
+from miso_upload.transform.identity import IdentityOutcome, IdentityPolicy, anonymous_id
+from miso_upload.values.addresses import canonical_ip
 
 CHROME = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "

@@ -16,14 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from old_ledgers import write_old_ledger
 
-from miso_upload.accounting import Totals
 from miso_upload.errors import LedgerError
 from miso_upload.ledger import Ledger, Settlement
 from miso_upload.ledger import database as database_module
 from miso_upload.ledger.ledger import MOST_MET
 from miso_upload.ledger.migration import KEPT_SUFFIX, old_digest
-from miso_upload.records import Leftover, Reason, Receipt, Rejection, Selection
-from miso_upload.sources import Identity, Stamp
+from miso_upload.records import Identity, Leftover, Reason, Receipt, Rejection, Selection, Stamp
+from miso_upload.records.totals import Totals
 
 ALL = Selection()
 HERE = Identity("/data/history.jsonl", Stamp("1:2", "100:5:5"), b"head", b"preamble")

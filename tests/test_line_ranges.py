@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload.line_ranges import from_ranges, to_ranges
+from miso_upload.ledger.line_ranges import from_ranges, to_ranges
 
 
 @pytest.mark.parametrize(

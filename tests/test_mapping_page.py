@@ -6,12 +6,12 @@ import re
 import pytest
 from conftest import ROOT
 
-from miso_upload.identity import IdentityPolicy
-from miso_upload.mapping import Mapped, Mapper, MappingPlan, Skipped, parse_mapping
 from miso_upload.records import Findings
-from miso_upload.schema import shipped_schema
-from miso_upload.timestamps import TimestampReader
-from miso_upload.validation import Judge
+from miso_upload.transform.identity import IdentityPolicy
+from miso_upload.transform.mapping import Mapped, Mapper, MappingPlan, Skipped, parse_mapping
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.transform.validation import Judge
+from miso_upload.values.timestamps import TimestampReader
 
 PAGE = (ROOT / "docs" / "mapping.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(

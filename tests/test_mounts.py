@@ -6,9 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from miso_upload import mounts, state
 from miso_upload.errors import ConfigurationError
-from miso_upload.mounts import Mount, mount_of, network_mount, read_mount_output, read_mountinfo
+from miso_upload.ledger import mounts
+from miso_upload.ledger import state_directory as state
+from miso_upload.ledger.mounts import (
+    Mount,
+    mount_of,
+    network_mount,
+    read_mount_output,
+    read_mountinfo,
+)
 
 MOUNTINFO = r"""
 21 1 253:0 / / rw,relatime shared:1 - ext4 /dev/vda rw

@@ -4,7 +4,7 @@ import pytest
 from conftest import row, write_rows
 
 from miso_upload import Settings, check, upload
-from miso_upload.listener import Listener
+from miso_upload.report.listener import Listener
 from miso_upload.sandbox import Sandbox
 
 

@@ -21,8 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rotating import KINDS, Site
 
-from miso_upload import Settings, assembly, upload
-from miso_upload.listener import Listener
+from miso_upload import Settings, upload
+from miso_upload.pipeline import run as assembly
+from miso_upload.report.listener import Listener
 from miso_upload.sandbox import Sandbox
 
 KINDS_BY_NAME = pytest.mark.parametrize("rows", KINDS, ids=lambda rows: rows.name)

@@ -97,7 +97,8 @@ def test_the_shipped_schema_is_found_in_a_wheel(clean_program, tmp_path):
 
 def test_the_shipped_schema_is_found_in_the_tree(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", "import miso_upload.schema as s; print(s.shipped_schema_text())"],
+        [sys.executable, "-c",
+         "import miso_upload.transform.schema.schema as s; print(s.shipped_schema_text())"],
         capture_output=True, check=True, cwd=tmp_path,
     )  # fmt: skip
 

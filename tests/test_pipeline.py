@@ -11,7 +11,6 @@ from desk import Crash, Desk, Loses, Moments, Mortal, ids, prepare, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miso_upload.accounting import Totals
 from miso_upload.delivery import Rehearsal
 from miso_upload.delivery.answers import Answer
 from miso_upload.errors import (
@@ -24,9 +23,10 @@ from miso_upload.errors import (
     LedgerError,
 )
 from miso_upload.ledger import Ledger
+from miso_upload.ledger.rejects_file import RejectsFile
+from miso_upload.pipeline.interrupt import StopSignal
 from miso_upload.records import Batch, Receipt
-from miso_upload.rejects import RejectsFile
-from miso_upload.stopping import StopSignal
+from miso_upload.records.totals import Totals
 
 
 @pytest.fixture

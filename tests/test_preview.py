@@ -6,11 +6,11 @@ from conftest import row, write_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miso_upload.formats import Limits
-from miso_upload.mapping import parse_mapping
-from miso_upload.preview import Shown, preview_text, rows_of, transform_of
-from miso_upload.schema import shipped_schema
+from miso_upload.pipeline.preview import Shown, preview_text, rows_of, transform_of
 from miso_upload.sources import ReadingOptions, Source
+from miso_upload.sources.formats import Limits
+from miso_upload.transform.mapping import parse_mapping
+from miso_upload.transform.schema.schema import shipped_schema
 
 MAPPING = '[[skip]]\nname = "tests"\ncolumn = "user_id"\nin = ["tester"]'
 

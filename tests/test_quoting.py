@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload.quoting import (
+from miso_upload.values.display import (
     MOST_PRINTED,
     counted,
     harmless,

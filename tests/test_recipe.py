@@ -4,11 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from miso_upload import Settings, bots
+from miso_upload import Settings
 from miso_upload.errors import ConfigurationError, MappingError
-from miso_upload.formats.jsonl import JsonLines
-from miso_upload.recipe import Recipe
+from miso_upload.pipeline.job import Recipe
 from miso_upload.sources import ReadingOptions, Source
+from miso_upload.sources.formats.jsonl import JsonLines
+from miso_upload.transform.mapping import bots
 
 PLAIN = SimpleNamespace(format=JsonLines(row_bytes=2**20))
 LOG = SimpleNamespace(format=JsonLines(row_bytes=2**20, preset="web-log"))

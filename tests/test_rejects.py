@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload import rejects as rejects_module
-from miso_upload.encoding import decode
 from miso_upload.errors import LedgerError
+from miso_upload.ledger import rejects_file as rejects_module
+from miso_upload.ledger.rejects_file import RejectsFile, rejection_line, rejects_path
 from miso_upload.records import Reason, Rejection
-from miso_upload.rejects import RejectsFile, rejection_line, rejects_path
+from miso_upload.values.json import decode
 
 BAD = (Reason("timestamp", "is not a date-time", '"2025-13-01"'), Reason("type", "is missing"))
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 from conftest import ROOT
 
-from miso_upload.accounting import Totals
-from miso_upload.inspection import Status
-from miso_upload.modes import UPLOAD
-from miso_upload.report import SourceSummary, Summary
+from miso_upload.pipeline.status import Status
+from miso_upload.records.totals import Totals
+from miso_upload.report.modes import UPLOAD
+from miso_upload.report.summary import SourceSummary, Summary
 
 PAGE = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
 REPORT = Summary(UPLOAD, None, datetime.now(UTC), sources=[SourceSummary("a")]).as_json()

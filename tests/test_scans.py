@@ -28,18 +28,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from old_ledgers import write_old_ledger
 
-from miso_upload.accounting import Totals
-from miso_upload.content_keys import ContentKeys
 from miso_upload.errors import (
     ChangedJobError,
     DamagedSourceError,
     UnprovenSourceError,
 )
-from miso_upload.job_changes import changed_options
 from miso_upload.ledger import Ledger
+from miso_upload.pipeline.interrupt import StopSignal
+from miso_upload.pipeline.job_changes import changed_options
+from miso_upload.records.totals import Totals
 from miso_upload.sources import fingerprint
 from miso_upload.sources.watching import WatchedInput
-from miso_upload.stopping import StopSignal
+from miso_upload.transform.content_keys.keys import ContentKeys
 
 LARGE = 400
 """So many rows have a beginning that sources are looked for by."""

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miso_upload.errors import SchemaError
-from miso_upload.schema import (
+from miso_upload.transform.schema.schema import (
     Kind,
     load_schema,
     shipped_schema,

@@ -1,8 +1,8 @@
 import pytest
 
-from miso_upload import shipped
 from miso_upload.errors import MisoUploadError
-from miso_upload.shipped import shipped_schema_file
+from miso_upload.transform.schema import resources as shipped
+from miso_upload.transform.schema.resources import shipped_schema_file
 
 NAME = "interactions.schema.json"
 

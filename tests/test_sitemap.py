@@ -3,7 +3,13 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload.sitemap import ANY, MOST_BESIDE, MOST_PAGES, MOST_PARAMETERS, SiteMap
+from miso_upload.records.unmatched_paths import (
+    ANY,
+    MOST_BESIDE,
+    MOST_PAGES,
+    MOST_PARAMETERS,
+    SiteMap,
+)
 
 
 def seen(*paths, sections=()):

@@ -18,13 +18,13 @@ import pytest
 from conftest import ROOT, row, write_rows
 
 from miso_upload import Settings
-from miso_upload.content_secret import FILE_NAME
 from miso_upload.errors import IncompleteLedgerError, LockedError, NewKeyError
 from miso_upload.ledger import Ledger
-from miso_upload.locking import Locked
+from miso_upload.ledger.lock import Locked
+from miso_upload.ledger.secret import FILE_NAME
+from miso_upload.ledger.state_directory import existing_ledger, ledger_paths, open_target
+from miso_upload.ledger.targets import key_fingerprint, ledger_name, server_identity
 from miso_upload.sandbox import Faults, Sandbox
-from miso_upload.state import existing_ledger, ledger_paths, open_target
-from miso_upload.targets import key_fingerprint, ledger_name, server_identity
 
 KEY = "sandbox"
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 from conftest import ROOT, started
 
-from miso_upload.stopping import StopReading, StopSignal
+from miso_upload.pipeline.interrupt import StopReading, StopSignal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are a matter of POSIX")
 
@@ -207,7 +207,7 @@ def test_items_that_wait_for_input_are_broken_off():
 
 ANY_MOMENT = """
 import os, signal, threading
-from miso_upload.stopping import StopSignal
+from miso_upload.pipeline.interrupt import StopSignal
 
 for _ in range(200):
     stop = StopSignal()
@@ -223,7 +223,7 @@ for _ in range(200):
 
 ANY_MOMENT_OF_A_THREAD = """
 import threading
-from miso_upload.stopping import StopSignal
+from miso_upload.pipeline.interrupt import StopSignal
 
 for _ in range(200):
     stop = StopSignal()
@@ -252,7 +252,7 @@ def test_signals_at_any_moment_lose_nothing_but_the_item_at_hand(program):
 
 PROGRAM = """
 import sys, time
-from miso_upload.stopping import StopSignal
+from miso_upload.pipeline.interrupt import StopSignal
 
 def leave():
     print("left in order", flush=True)

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miso_upload import errors
-from miso_upload.accounting import Totals
-from miso_upload.encoding import encode_pretty
-from miso_upload.modes import (
+from miso_upload.records import Findings, Tally
+from miso_upload.records.totals import Totals
+from miso_upload.records.unmatched_paths import SiteMap
+from miso_upload.report.modes import (
     DRY_RUN,
     REMEMBER,
     REMEMBER_DRY_RUN,
@@ -22,8 +23,7 @@ from miso_upload.modes import (
     SERVER_DRY_RUN,
     UPLOAD,
 )
-from miso_upload.records import Findings, Tally
-from miso_upload.report import (
+from miso_upload.report.summary import (
     NOTING,
     READING,
     TRANSFORMING,
@@ -31,7 +31,7 @@ from miso_upload.report import (
     SourceSummary,
     Summary,
 )
-from miso_upload.sitemap import SiteMap
+from miso_upload.values.json import encode_pretty
 
 NOW = datetime(2025, 3, 1, tzinfo=UTC)
 ERRORS = [

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError, NewKeyError, TargetError
-from miso_upload.targets import (
+from miso_upload.ledger.targets import (
     KnownTarget,
     Wanted,
     choose_target,

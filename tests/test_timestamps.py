@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.timestamps import TimestampReader, parse_rfc3339
+from miso_upload.values.timestamps import TimestampReader, parse_rfc3339
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

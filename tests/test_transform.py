@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miso_upload.delivery.parts import Part
-from miso_upload.encoding import decode, decode_joined, encode
-from miso_upload.formats.jsonl import JsonLines
-from miso_upload.identity import IdentityPolicy
-from miso_upload.mapping import Mapper, MappingPlan
-from miso_upload.mapping.conditions import Condition
 from miso_upload.records import Block, Reason
-from miso_upload.schema import shipped_schema
-from miso_upload.timestamps import TimestampReader
-from miso_upload.transform import Transform
-from miso_upload.validation import Judge
+from miso_upload.sources.formats.jsonl import JsonLines
+from miso_upload.transform.block import Transform
+from miso_upload.transform.identity import IdentityPolicy
+from miso_upload.transform.mapping import Mapper, MappingPlan
+from miso_upload.transform.mapping.conditions import Condition
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.transform.validation import Judge
+from miso_upload.values.json import decode, decode_joined, encode
+from miso_upload.values.timestamps import TimestampReader
 
 SCHEMA = shipped_schema()
 JUDGE = Judge(SCHEMA)

@@ -7,7 +7,7 @@ from conftest import row, write_rows
 
 from miso_upload import Settings, check, upload
 from miso_upload.errors import MisoUploadError
-from miso_upload.listener import Listener
+from miso_upload.report.listener import Listener
 from miso_upload.sandbox import Sandbox, parse_faults
 
 NEW = {"set": ('context.custom_context={"v":2}',)}

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miso_upload import Settings, check
-from miso_upload.encoding import decode_joined, encode
 from miso_upload.errors import ConfigurationError
-from miso_upload.formats.delimited import Delimited
-from miso_upload.formats.dialect import Dialect
-from miso_upload.formats.jsonl import JsonLines
-from miso_upload.recipe import Recipe
+from miso_upload.pipeline.job import Recipe
 from miso_upload.records import Block, Reason
-from miso_upload.user_code import UserCode, read_user_code
+from miso_upload.sources.formats.delimited import Delimited
+from miso_upload.sources.formats.dialect import Dialect
+from miso_upload.sources.formats.jsonl import JsonLines
+from miso_upload.transform.hook import UserCode, read_user_code
+from miso_upload.values.json import decode_joined, encode
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from generators import TYPES, damaged_records, json_values, records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miso_upload.encoding import decode, encode
 from miso_upload.errors import SchemaError
-from miso_upload.schema import load_schema, shipped_schema
-from miso_upload.validation import _REFUSED, MOST_REASONS, Judge
+from miso_upload.transform.schema.schema import load_schema, shipped_schema
+from miso_upload.transform.validation import _REFUSED, MOST_REASONS, Judge
+from miso_upload.values.json import decode, encode
 
 JUDGE = Judge(shipped_schema())
 LENIENT = Judge(shipped_schema(), needs_timestamp=False, needs_id=False)

@@ -18,14 +18,17 @@ from random import Random
 from types import SimpleNamespace
 from unittest.mock import patch
 
-from miso_upload import assembly, pipeline, validation
 from miso_upload.delivery.answers import Answer
 from miso_upload.delivery.client import UnknownOutcomeError
-from miso_upload.ledger import Ledger, contents, spans
+from miso_upload.ledger import Ledger, spans
+from miso_upload.ledger.content_keys import store as contents
+from miso_upload.ledger.content_keys.layout import Limits
 from miso_upload.ledger.database import Database
-from miso_upload.ledger.keyed import Limits
+from miso_upload.pipeline import loop as pipeline
+from miso_upload.pipeline import run as assembly
+from miso_upload.pipeline.interrupt import StopSignal
 from miso_upload.sources import fingerprint, watching
-from miso_upload.stopping import StopSignal
+from miso_upload.transform import validation
 
 MARKS = {
     "": None,

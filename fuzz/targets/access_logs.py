@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fuzz.properties import check_source
-from miso_upload.settings import Settings
+from miso_upload.pipeline.settings import Settings
 
 _MOMENT = b"[01/Mar/2025:09:30:00 +0000]"
 _LINE = (

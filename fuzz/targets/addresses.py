@@ -5,14 +5,14 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from fuzz.properties import must, only_our_errors
-from miso_upload.addresses import (
+from miso_upload.values.addresses import (
     canonical_ip,
     client_address,
     network_address,
     proxies,
     truncated_ip,
 )
-from miso_upload.quoting import has_address, printable, quoted
+from miso_upload.values.display import has_address, printable, quoted
 
 SPECIMENS = (
     b"192.0.2.1",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fuzz.properties import must, must_be_harmless
 from miso_upload.delivery.answers import Answer, judge_answer
 from miso_upload.delivery.refusals import read_refusal
-from miso_upload.encoding import JSONDecodeError, decode, encode
+from miso_upload.values.json import JSONDecodeError, decode, encode
 
 SPECIMENS = (
     b'\x01{"message":"ok"}',

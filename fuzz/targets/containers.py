@@ -11,8 +11,8 @@ import zipfile
 import zstandard
 
 from fuzz.properties import Pieces, must, must_be_harmless
-from miso_upload.sources.decompression import HEAD_BYTES, Peeked, unpacked
-from miso_upload.sources.packed import READ_BYTES, ContainerError
+from miso_upload.sources.codecs.base import READ_BYTES, ContainerError
+from miso_upload.sources.containers import HEAD_BYTES, Peeked, unpacked
 
 _TEXT = b'{"type":"like"}\n' * 20
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 from fuzz.properties import check_source
-from miso_upload.settings import Settings
+from miso_upload.pipeline.settings import Settings
 
 _HEADER = b"type,timestamp,user_id,product_ids,revenue,ip,user_agent,context.page.url\n"
 SPECIMENS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fuzz.properties import check_source
-from miso_upload.settings import Settings
+from miso_upload.pipeline.settings import Settings
 
 _GOOD = b'{"type":"like","timestamp":"2025-03-01T09:30:00Z","user_id":"u1","product_ids":["p1"]}\n'
 SPECIMENS = (

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from fuzz.properties import must, must_be_harmless, only_our_errors
-from miso_upload.encoding import encode
-from miso_upload.formats.access_log.diagnosis import what_is_wrong
-from miso_upload.formats.access_log.layout import pieces_of, reader_of
-from miso_upload.formats.access_log.notation import layout_of
 from miso_upload.records import Reason
+from miso_upload.sources.formats.access_log.diagnosis import what_is_wrong
+from miso_upload.sources.formats.access_log.layout import pieces_of, reader_of
+from miso_upload.sources.formats.access_log.notation import layout_of
+from miso_upload.values.json import encode
 
 SPECIMENS = (
     b"%h %l %u %u %{\xdc%s}u\na b c d ",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from fuzz.properties import check_batch, judge, must, only_our_errors
-from miso_upload.formats.jsonl import JsonLines
-from miso_upload.identity import IdentityPolicy
-from miso_upload.mapping import Mapper, MappingPlan
-from miso_upload.mapping.file import parse_mapping
 from miso_upload.records import Block
-from miso_upload.schema import shipped_schema
-from miso_upload.timestamps import TimestampReader
-from miso_upload.transform import Transform
+from miso_upload.sources.formats.jsonl import JsonLines
+from miso_upload.transform.block import Transform
+from miso_upload.transform.identity import IdentityPolicy
+from miso_upload.transform.mapping import Mapper, MappingPlan
+from miso_upload.transform.mapping.file import parse_mapping
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.values.timestamps import TimestampReader
 
 _ROWS = b"""
 {"a":"u1","t":"2025-03-01T09:30:00Z","url":"/p/7?q=x","n":0,"l":[{"k":"v","i":1},{"k":5}],"d":1}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fuzz.properties import only_our_errors
-from miso_upload.encoding import JSONDecodeError, decode
-from miso_upload.mapping.conditions import Condition, compile_condition
-from miso_upload.mapping.paths import ABSENT, first_step, reacher
-from miso_upload.mapping.rules import Rule, compile_rule
-from miso_upload.schema import Kind
-from miso_upload.timestamps import TimestampReader
+from miso_upload.transform.mapping.conditions import Condition, compile_condition
+from miso_upload.transform.mapping.paths import ABSENT, first_step, reacher
+from miso_upload.transform.mapping.rules import Rule, compile_rule
+from miso_upload.transform.schema.schema import Kind
+from miso_upload.values.json import JSONDecodeError, decode
+from miso_upload.values.timestamps import TimestampReader
 
 SPECIMENS = (
     b'a.b\n{"a":{"b":1}}',

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fuzz.properties import must, must_be_harmless, only_our_errors
-from miso_upload.encoding import encode
-from miso_upload.mapping.routes import compile_route, parameters_of, split_url
-from miso_upload.quoting import quoted
-from miso_upload.sitemap import SiteMap
+from miso_upload.records.unmatched_paths import SiteMap
+from miso_upload.transform.mapping.routes import compile_route, parameters_of, split_url
+from miso_upload.values.display import quoted
+from miso_upload.values.json import encode
 
 SPECIMENS = (
     b"/products/{product_ids}\n/products/7\nhttps://shop.example/products/a%2Fb/?x#y",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fuzz.properties import judge, must, must_be_harmless, only_our_errors
-from miso_upload.encoding import JSONDecodeError, decode
-from miso_upload.timestamps import TimestampReader, parse_rfc3339
+from miso_upload.values.json import JSONDecodeError, decode
+from miso_upload.values.timestamps import TimestampReader, parse_rfc3339
 
 SPECIMENS = (
     b"2025-03-01T09:30:00.123Z",

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from miso_upload.errors import NewKeyError
-    from miso_upload.settings import Settings
-    from miso_upload.state import AskForTarget
+    from miso_upload.ledger.state_directory import AskForTarget
+    from miso_upload.pipeline.settings import Settings
 
 
 def read_key(file: Path | None, *, needed: bool) -> str:

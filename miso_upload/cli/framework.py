@@ -196,7 +196,7 @@ class Program(click.Group):
         except (KeyboardInterrupt, click.Abort):
             fail("stopped before anything was read", 128 + signal.SIGINT)
         except click.UsageError as error:
-            from miso_upload.quoting import one_line
+            from miso_upload.values.display import one_line
 
             raise click.UsageError(one_line(error.format_message()), error.ctx) from None
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError, EOFError):
@@ -216,7 +216,7 @@ def fail(text: str, exit_code: int) -> NoReturn:
 
 def say_error(text: str) -> None:
     """Write an error to stderr."""
-    from miso_upload.quoting import one_line
+    from miso_upload.values.display import one_line
 
     say(one_line(f"{PROGRAM}: {text}"), err=True)
 
@@ -227,7 +227,7 @@ def say(text: str, *, err: bool = False) -> None:
     Raises:
         OutputError: It is a result, and there is no room for it.
     """
-    from miso_upload.quoting import harmless
+    from miso_upload.values.display import harmless
 
     try:
         click.echo(harmless(text), err=err)
@@ -264,7 +264,7 @@ def ask_at_terminal(prompt: str) -> str:
 
 
 def _ask(prompt: str, **options: Any) -> str:
-    from miso_upload.quoting import one_line
+    from miso_upload.values.display import one_line
 
     before = signal.getsignal(signal.SIGINT)
     # Any other handler would leave the terminal as it is, or go on waiting.

@@ -24,7 +24,7 @@ def ledger_command() -> None:
 @state_option
 def _export(*, file: Path, target: str | None, server: str | None, state_dir: Path | None) -> None:
     """Write a ledger and its secret to a new FILE (tar) that the owner alone can read."""
-    from miso_upload.archive import export_ledger
+    from miso_upload.ledger.archive import export_ledger
 
     done = export_ledger(_state_dir(state_dir), file, target=target, server=server)
     say(f"Exported the ledger of {done.name} at {done.server} to {file}.")
@@ -42,7 +42,7 @@ def _export(*, file: Path, target: str | None, server: str | None, state_dir: Pa
 @state_option
 def _import(*, file: Path, replace: bool, state_dir: Path | None) -> None:
     """Put an exported ledger, with its secret, into the state directory."""
-    from miso_upload.archive import import_ledger
+    from miso_upload.ledger.archive import import_ledger
 
     directory = _state_dir(state_dir)
     done = import_ledger(directory, file, replace=replace)
@@ -56,7 +56,7 @@ def _import(*, file: Path, replace: bool, state_dir: Path | None) -> None:
 @click.argument("file", type=_FILE)
 def _repair(*, file: Path) -> None:
     """Use the ledger FILE although its -wal is lost; rows may be sent twice."""
-    from miso_upload.archive import repair
+    from miso_upload.ledger.archive import repair
 
     if repair(file):
         say(f"{file} is used as it is; what its lost -wal held may be sent again.")
@@ -65,6 +65,6 @@ def _repair(*, file: Path) -> None:
 
 
 def _state_dir(given: Path | None) -> Path:
-    from miso_upload.settings import Settings
+    from miso_upload.pipeline.settings import Settings
 
     return given or Settings(inputs=()).state_dir

@@ -21,8 +21,8 @@ _SANDBOX_KEY = "sandbox"
 @click.option("--schema", type=click.Path(dir_okay=False), metavar="FILE", help="Of this schema.")
 def types_command(name: str | None, schema: str | None) -> None:
     """List the types of interactions and their attributes, or explain one."""
-    from miso_upload.catalog import explain_type, list_types
-    from miso_upload.schema import schema_of
+    from miso_upload.cli.type_help import explain_type, list_types
+    from miso_upload.transform.schema.schema import schema_of
 
     chosen = schema_of(schema)
     say((explain_type(chosen, name) if name else list_types(chosen)).rstrip())
@@ -32,7 +32,7 @@ def types_command(name: str | None, schema: str | None) -> None:
 @click.argument("name", required=False)
 def presets_command(name: str | None) -> None:
     """List the ready mappings, or print one, to be copied and changed."""
-    from miso_upload.mapping import preset_names, preset_purpose, preset_text
+    from miso_upload.transform.mapping import preset_names, preset_purpose, preset_text
 
     if name is not None:
         say(preset_text(name).rstrip())
@@ -46,7 +46,7 @@ def presets_command(name: str | None) -> None:
 @click.command("schema", cls=HeadedCommand, context_settings=CONTEXT)
 def schema_command() -> None:
     """Print the JSON Schema that records are judged by."""
-    from miso_upload.schema import shipped_schema_text
+    from miso_upload.transform.schema.schema import shipped_schema_text
 
     say(shipped_schema_text().decode().rstrip())
 
@@ -60,9 +60,9 @@ def status_command(
     *, files: tuple[str, ...], as_json: bool, state_dir: Path | None, **options: Any
 ) -> None:
     """Show what became of the rows of each source, over all runs."""
-    from miso_upload.encoding import encode_pretty
-    from miso_upload.inspection import status_text, statuses
-    from miso_upload.quoting import one_line
+    from miso_upload.pipeline.status import status_text, statuses
+    from miso_upload.values.display import one_line
+    from miso_upload.values.json import encode_pretty
 
     found = statuses(_state_dir(state_dir), files, _reading(options))
     if as_json:
@@ -80,8 +80,8 @@ def status_command(
 @state_option
 def rejects_command(*, file: str, state_dir: Path | None, **options: Any) -> None:
     """Print the rejected rows of a source again, with the reasons, as JSON lines."""
-    from miso_upload.inspection import rejections_again
-    from miso_upload.quoting import one_line
+    from miso_upload.pipeline.status import rejections_again
+    from miso_upload.values.display import one_line
 
     line = None
     for line in rejections_again(_state_dir(state_dir), file, _reading(options)):
@@ -105,10 +105,10 @@ def sandbox_command(
     quiet: bool,
 ) -> None:  # fmt: skip
     """Serve Miso's interaction endpoint on this machine, for rehearsals without a key."""
-    from miso_upload.file_roles import FileUse, refuse_shared_files
-    from miso_upload.quoting import counted
+    from miso_upload.pipeline.file_conflicts import FileUse, refuse_shared_files
     from miso_upload.sandbox import Sandbox, parse_faults, serve
-    from miso_upload.schema import schema_of
+    from miso_upload.transform.schema.schema import schema_of
+    from miso_upload.values.display import counted
 
     def announce(running: Sandbox) -> None:
         say(f"A double of Miso listens on {running.url}; Ctrl-C stops it. In another terminal:")
@@ -140,7 +140,7 @@ def sandbox_command(
 
 
 def _state_dir(given: Path | None) -> Path:
-    from miso_upload.settings import Settings
+    from miso_upload.pipeline.settings import Settings
 
     return given or Settings(inputs=()).state_dir
 

@@ -23,8 +23,8 @@ from miso_upload.cli.upload import (
 from miso_upload.errors import ConfigurationError, NewKeyError
 
 if TYPE_CHECKING:
-    from miso_upload.forgetting import Found
-    from miso_upload.settings import Settings
+    from miso_upload.pipeline.forget import Found
+    from miso_upload.pipeline.settings import Settings
 
 _NOT_FOR_REMEMBER = {
     "dry_run", "server_dry_run", "sandbox", "quiet", "json", "concurrency", "chunk_size",
@@ -94,7 +94,7 @@ def _shown_target(settings: Settings) -> str:
     Raises:
         ConfigurationError: No target is named, there is no such target, or the key is not its own.
     """
-    from miso_upload.state import shown_target
+    from miso_upload.ledger.state_directory import shown_target
 
     if not (settings.api_key or settings.target):
         raise ConfigurationError(_NO_TARGET)
@@ -134,10 +134,10 @@ def forget_command(
     FILE may be gone: 'miso-upload status' lists the names. Nothing is removed from Miso. Records
     that Miso has are there twice after the next upload, unless other sources have them too.
     """
-    from miso_upload.forgetting import forget, found_to_forget
-    from miso_upload.quoting import counted
-    from miso_upload.settings import Settings
+    from miso_upload.pipeline.forget import forget, found_to_forget
+    from miso_upload.pipeline.settings import Settings
     from miso_upload.sources import ReadingOptions
+    from miso_upload.values.display import counted
 
     directory = state_dir or Settings(inputs=()).state_dir
     found = found_to_forget(directory, files, ReadingOptions(**options), target)
@@ -149,7 +149,7 @@ def forget_command(
 
 
 def _about(found: Found) -> str:
-    from miso_upload.quoting import one_line
+    from miso_upload.values.display import one_line
 
     totals = found.totals
     known = totals.accepted + totals.already_sent

@@ -20,10 +20,10 @@ from miso_upload.cli.upload import (
     settings_from,
 )
 from miso_upload.errors import ConfigurationError
-from miso_upload.quoting import one_line
+from miso_upload.values.display import one_line
 
 if TYPE_CHECKING:
-    from miso_upload.inference import Draft
+    from miso_upload.drafting import Draft
     from miso_upload.sources import Source
 
 _STDOUT = "-"
@@ -49,16 +49,16 @@ def init_command(
 
     Nothing is sent, and no key is needed.
     """
-    from miso_upload.inference import draft_of, mapping_text
-    from miso_upload.mapping import (
+    from miso_upload.drafting import draft_of, mapping_text
+    from miso_upload.pipeline.preview import counts_of, preview_text, rows_of, telling, transform_of
+    from miso_upload.transform.mapping import (
         LOOKS_LIKE_DATA,
         fitting_preset,
         looks_like_data,
         parse_mapping,
     )
-    from miso_upload.preview import counts_of, preview_text, rows_of, telling, transform_of
-    from miso_upload.schema import shipped_schema
-    from miso_upload.timestamps import TimestampReader
+    from miso_upload.transform.schema.schema import shipped_schema
+    from miso_upload.values.timestamps import TimestampReader
 
     TimestampReader(timezone)
     _refuse_to_overwrite_input(file, output)
@@ -118,8 +118,8 @@ def preview_command(*, file: str, rows: int, only: str | None, **options: Any) -
     If none of them becomes a record, the first 1,000 are looked through for some that do. It takes
     the options of an upload that make a record of a row. Nothing is sent, and no key is needed.
     """
-    from miso_upload.preview import chosen_rows, counts_of, preview_text, rows_of
-    from miso_upload.recipe import Recipe
+    from miso_upload.pipeline.job import Recipe
+    from miso_upload.pipeline.preview import chosen_rows, counts_of, preview_text, rows_of
 
     reading = {name: options[name] for name in READING}
     none = dict.fromkeys(("api_key_file", "state_dir", "sandbox"))
@@ -143,8 +143,9 @@ def preview_command(*, file: str, rows: int, only: str | None, **options: Any) -
 
 def _opened(file: str, options: dict[str, Any], *, rows: int) -> Source:
     from miso_upload.errors import SourceError
-    from miso_upload.formats import Limits
-    from miso_upload.sources import ReadingOptions, Source, expand_inputs, shown_name
+    from miso_upload.sources import ReadingOptions, Source, expand_inputs
+    from miso_upload.sources.formats import Limits
+    from miso_upload.values.input_names import shown_name
 
     names, _ = expand_inputs((file,))
     if not names:
@@ -153,8 +154,9 @@ def _opened(file: str, options: dict[str, Any], *, rows: int) -> Source:
 
 
 def _refuse_to_overwrite_input(file: str, output: str) -> None:
-    from miso_upload.file_roles import FileUse, refuse_shared_files
-    from miso_upload.sources import expand_inputs, is_remote
+    from miso_upload.pipeline.file_conflicts import FileUse, refuse_shared_files
+    from miso_upload.sources import expand_inputs
+    from miso_upload.values.input_names import is_remote
 
     if output == _STDOUT:
         return

@@ -24,12 +24,12 @@ from miso_upload.cli.framework import (
 from miso_upload.cli.reading import reading, reading_options
 from miso_upload.cli.secrets import SALT, is_exposed, kept_from_others, read_secret
 from miso_upload.errors import ConfigurationError, MisoUploadError
-from miso_upload.settings import DEFAULT_SERVER, MOST_ROWS
+from miso_upload.pipeline.settings import DEFAULT_SERVER, MOST_ROWS
 
 if TYPE_CHECKING:
-    from miso_upload.listener import Listener
-    from miso_upload.report import Summary
-    from miso_upload.settings import Settings
+    from miso_upload.pipeline.settings import Settings
+    from miso_upload.report.listener import Listener
+    from miso_upload.report.summary import Summary
 
 _SIZE = click.IntRange(min=1)
 _SECONDS = click.FloatRange(min=0, min_open=True)
@@ -55,7 +55,7 @@ showing = headed("Showing")
 def use_options_of_preset(ctx: click.Context, _: click.Parameter, name: str | None) -> str | None:
     """Take the options that a preset holds as defaults; those of a mapping file win over them."""
     if name:
-        from miso_upload.mapping import read_preset
+        from miso_upload.transform.mapping import read_preset
 
         ctx.default_map = {**read_preset(name).options, **(ctx.default_map or {})}
     return name
@@ -65,8 +65,8 @@ def use_options_of_file(ctx: click.Context, _: click.Parameter, path: str | None
     """Take the options that a mapping file holds as defaults; command line and environment win."""
     if path is None:
         return None
-    from miso_upload.mapping import read_mapping_file
-    from miso_upload.quoting import did_you_mean
+    from miso_upload.transform.mapping import read_mapping_file
+    from miso_upload.values.display import did_you_mean
 
     file = read_mapping_file(path)
     # Whatever reads a job's file takes from it what it needs of an upload's options.
@@ -318,8 +318,8 @@ def upload_command(*, quiet: bool, json: bool, **options: Any) -> None:
 
 def run_upload(settings: Settings, listener: Listener, *, as_json: bool = False) -> Summary:
     """Run an upload that signals stop in good order; an error ends the program with its code."""
-    from miso_upload.assembly import upload
-    from miso_upload.stopping import StopSignal
+    from miso_upload.pipeline.interrupt import StopSignal
+    from miso_upload.pipeline.run import upload
 
     for path in filter(is_exposed, (settings.api_key_file, settings.anonymous_id_salt_file)):
         listener.noted(f"{path}: other users can read this secret; chmod 600 keeps it yours")
@@ -343,7 +343,7 @@ def settings_from(options: dict[str, Any]) -> Settings:
     Raises:
         ConfigurationError: A file with a secret cannot be read.
     """
-    from miso_upload.settings import Settings
+    from miso_upload.pipeline.settings import Settings
 
     salt_file, key_file = options.get("anonymous_id_salt_file"), options.get("api_key_file")
     if options["state_dir"] is None:
@@ -360,7 +360,7 @@ def settings_from(options: dict[str, Any]) -> Settings:
 
 def choose_listener(*, quiet: bool, as_json: bool) -> Listener:
     """Return what shows the progress of a run, given where stderr goes."""
-    from miso_upload import progress
+    from miso_upload.report import progress
 
     if as_json:
         return progress.JsonLines()
@@ -382,14 +382,14 @@ def conclude(summary: Summary, *, quiet: bool = False, as_json: bool = False) ->
 
 
 def _json_text(summary: Summary) -> str:
-    from miso_upload.encoding import encode
+    from miso_upload.values.json import encode
 
     return encode(summary.as_json()).decode()
 
 
 def _complain(error: MisoUploadError, *, as_json: bool) -> None:
     if as_json:
-        from miso_upload.progress import JsonLines
+        from miso_upload.report.progress import JsonLines
 
         JsonLines().failed(str(error))
         return

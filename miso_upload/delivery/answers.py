@@ -13,8 +13,8 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 
-from miso_upload.outcomes import FOREIGN_ANSWER
-from miso_upload.quoting import printable
+from miso_upload.records.unknown_outcomes import FOREIGN_ANSWER
+from miso_upload.values.display import printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

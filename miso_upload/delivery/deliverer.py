@@ -20,9 +20,9 @@ from miso_upload.delivery.selected import selected_parts
 from miso_upload.delivery.throttle import Throttle
 from miso_upload.delivery.work import Work
 from miso_upload.errors import DeliveryError, KeyRefusedError
-from miso_upload.outcomes import LOST_ANSWER
-from miso_upload.quoting import counted
 from miso_upload.records import Reason
+from miso_upload.records.unknown_outcomes import LOST_ANSWER
+from miso_upload.values.display import counted
 
 if TYPE_CHECKING:
     from miso_upload.delivery.parts import Part

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Self
 
-from miso_upload.encoding import decode_joined, encode_joined
+from miso_upload.values.json import decode_joined, encode_joined
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

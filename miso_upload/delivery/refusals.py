@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from miso_upload.quoting import printable
 from miso_upload.records import Reason
+from miso_upload.values.display import printable
 
 _INDEX = re.compile(r"\s*data\.(\d{1,9})(?![^.\s(])", re.ASCII)
 _IS_INVALID = " is invalid"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from miso_upload.delivery.parts import Part
-from miso_upload.outcomes import EARLIER_RUN
+from miso_upload.records.unknown_outcomes import EARLIER_RUN
 
 if TYPE_CHECKING:
     from miso_upload.records import Batch, Selection

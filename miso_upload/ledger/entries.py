@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from miso_upload.sources import Span, Stamp
+from miso_upload.records import Span, Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from miso_upload.ledger.content_mirror import ContentMirror
-from miso_upload.ledger.contents import ContentStore
+from miso_upload.ledger.content_keys.mirror import ContentMirror
+from miso_upload.ledger.content_keys.store import ContentStore
 from miso_upload.ledger.database import Database
 from miso_upload.ledger.rejections import Rejections
 from miso_upload.ledger.scans import Scans, now
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from miso_upload.accounting import Totals
-    from miso_upload.keyed import Keyed
     from miso_upload.ledger.entries import LedgerSpan, Scan, Settlement
-    from miso_upload.records import Batch, Leftover, Receipt, Rejection, Selection
-    from miso_upload.sources import Identity
+    from miso_upload.records import Batch, Identity, Leftover, Receipt, Rejection, Selection
+    from miso_upload.records.keyed import Keyed
+    from miso_upload.records.totals import Totals
 
 __all__ = ["MOST_MET", "Ledger"]
 

@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import LedgerError
-from miso_upload.hashing import checksum
+from miso_upload.values.hashing import checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from miso_upload.encoding import decode, encode
 from miso_upload.ledger.scans import stored_path
 from miso_upload.records import Reason, Rejection
+from miso_upload.values.json import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

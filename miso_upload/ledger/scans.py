@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.ledger.entries import Scan
 from miso_upload.ledger.migration import old_digest
-from miso_upload.sources import Stamp
+from miso_upload.records import Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from miso_upload.ledger.database import Database
-    from miso_upload.sources import Identity
+    from miso_upload.records import Identity
 
 _SCAN = (
     "scans.id, source_id, sources.key, name, jobs.text, file, state, preamble, compressed, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import LedgerError
-from miso_upload.ledger import contents
+from miso_upload.ledger.content_keys import store as contents
 from miso_upload.ledger.migration import migrate
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from miso_upload.accounting import Totals
-from miso_upload.keyed import Keyed
 from miso_upload.ledger.entries import LedgerSpan
+from miso_upload.ledger.line_ranges import from_ranges, to_ranges
 from miso_upload.ledger.scans import now
-from miso_upload.line_ranges import from_ranges, to_ranges
 from miso_upload.records import Leftover
+from miso_upload.records.keyed import Keyed
+from miso_upload.records.totals import Totals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

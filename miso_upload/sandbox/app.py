@@ -14,10 +14,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from miso_upload.encoding import JSONDecodeError, decode, encode, encode_pretty
 from miso_upload.sandbox.page import render_page
 from miso_upload.sandbox.refusals import Critic, refused_body, refused_records
 from miso_upload.sandbox.store import ServedRequest
+from miso_upload.values.json import JSONDecodeError, decode, encode, encode_pretty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

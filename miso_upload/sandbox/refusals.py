@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from miso_upload.encoding import encode
-from miso_upload.schema import Kind
+from miso_upload.transform.schema.schema import Kind
+from miso_upload.values.json import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from miso_upload.records import Reason
-    from miso_upload.schema import Schema
-    from miso_upload.validation import Judge
+    from miso_upload.transform.schema.schema import Schema
+    from miso_upload.transform.validation import Judge
 
 _SLICE = 256
 """Judging a few hundred records at once is several times as fast as one by one or all at once."""

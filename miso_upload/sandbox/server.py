@@ -23,8 +23,8 @@ from miso_upload.sandbox.app import DEFAULT_MAX_BODY_BYTES, EXTENSION, Desk, bui
 from miso_upload.sandbox.faults import FaultDraw, Faults
 from miso_upload.sandbox.refusals import Critic
 from miso_upload.sandbox.store import Store
-from miso_upload.schema import shipped_schema
-from miso_upload.validation import Judge
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.transform.validation import Judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from miso_upload.records import Record
     from miso_upload.sandbox.app import RequestCallback
-    from miso_upload.schema import Schema
+    from miso_upload.transform.schema.schema import Schema
 
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from miso_upload.encoding import decode, encode
 from miso_upload.errors import SandboxError
+from miso_upload.values.json import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

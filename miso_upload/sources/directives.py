@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from miso_upload.formats import Format
+    from miso_upload.sources.formats import Format
     from miso_upload.sources.stream import ByteStream
 
 _READ_BYTES = 2**20

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from miso_upload.hashing import RunningChecksum, checksum
+from miso_upload.records import Stamp
+from miso_upload.values.hashing import RunningChecksum, checksum
 
 if TYPE_CHECKING:
     import os
@@ -21,34 +22,6 @@ _HEAD_BYTES_COMPARED = 4_096
 _RACY_NS = 2 * 10**9
 """A file that was written to so shortly before it was read may be written to again without a
 change of its times: two seconds is the coarsest clock of a file system in use (FAT)."""
-
-
-class Stamp(NamedTuple):
-    """Which file an input is, and the state that the file is in, as far as that can be told.
-
-    Attributes:
-        file: Device and inode.
-        state: Size and times; None where equal times would prove nothing.
-    """
-
-    file: str
-    state: str | None
-
-
-class Identity(NamedTuple):
-    """What an input can be found again by; none of it proves anything.
-
-    Attributes:
-        key: Its absolute path, or its URL.
-        stamp: Which file it is, and in which state; None where that cannot be told, as of a pipe.
-        head: A checksum of its beginning; None where there is too little of it.
-        preamble: A checksum of what stands before its first row.
-    """
-
-    key: str
-    stamp: Stamp | None
-    head: bytes | None
-    preamble: bytes
 
 
 def stamp_of(found: os.stat_result, now_ns: int | None = None) -> Stamp:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from miso_upload.formats import Limits, Tail
 from miso_upload.records import Block
+from miso_upload.sources.formats import Limits, Tail
 
 if TYPE_CHECKING:
     from miso_upload.sources.source import Source

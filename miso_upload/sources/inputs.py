@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import SourceError
-from miso_upload.file_identity import identity_of
-from miso_upload.sources.names import STDIN, is_remote, shown_name
+from miso_upload.values.file_identity import identity_of
+from miso_upload.values.input_names import REJECTS_SUFFIX, STDIN, is_remote, shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
-
-REJECTS_SUFFIX = ".rejects.jsonl"
 
 
 def expand_inputs(
@@ -80,7 +78,7 @@ def _matches(name: str, allow_insecure_http: bool) -> tuple[list[str], list[str]
 
 
 def _remote(name: str, allow_insecure_http: bool) -> list[str]:  # noqa: FBT001
-    from miso_upload.sources.remote_stores import names_like  # noqa: PLC0415 -- an extra, and slow
+    from miso_upload.sources.remote.stores import names_like  # noqa: PLC0415 -- an extra, and slow
 
     return names_like(name, allow_insecure_http=allow_insecure_http)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.formats import Limits, check_columns
+from miso_upload.sources.formats import Limits, check_columns
 
 SETTLE_AFTER = 600.0
 """Seconds without a change after which a growing file counts as finished.
@@ -63,17 +63,3 @@ class ReadingOptions:
     def names(self) -> tuple[str, ...] | None:
         """Return the columns as `detect_format` takes them: None where there is a header."""
         return self.columns if self.columns or self.no_header else None
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of a source that was made into a block before.
-
-    Attributes:
-        checksum: Of its bytes; none of a row that cannot be read, since it is not held whole.
-    """
-
-    start: int
-    end: int
-    first_line: int
-    checksum: bytes

@@ -19,8 +19,8 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from miso_upload.sources.names import shown_name
-from miso_upload.timestamps import TimestampReader, parse_rfc3339
+from miso_upload.values.input_names import shown_name
+from miso_upload.values.timestamps import TimestampReader, parse_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.errors import ChangedSourceError, DamagedSourceError, SourceError
-from miso_upload.sources.decompression import HEAD_BYTES, Peeked, unpacked
+from miso_upload.sources.codecs.base import READ_BYTES, ContainerError, DamageError
+from miso_upload.sources.codecs.charset import Reads, Transcoder, encoding_by_mark, known_encoding
+from miso_upload.sources.containers import HEAD_BYTES, Peeked, unpacked
 from miso_upload.sources.fingerprint import file_checksum
-from miso_upload.sources.names import STDIN, is_remote
-from miso_upload.sources.packed import READ_BYTES, ContainerError, DamageError
-from miso_upload.sources.places import place_of, unreadable
-from miso_upload.sources.transcoding import Reads, Transcoder, encoding_by_mark, known_encoding
+from miso_upload.sources.locations import place_of, unreadable
 from miso_upload.sources.watching import WatchedInput
+from miso_upload.values.input_names import STDIN, is_remote
 
 if TYPE_CHECKING:
-    from miso_upload.sources.fingerprint import Stamp
+    from miso_upload.records import Stamp
 
 _MAYBE_GARBLED = (
     "; the damage may begin earlier, so the last of these rows may be garbled, and sent where they "

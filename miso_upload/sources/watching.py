@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from miso_upload.errors import ChangedSourceError
-from miso_upload.hashing import RunningChecksum
-from miso_upload.sources.fingerprint import Stamp, stamp_of
+from miso_upload.sources.fingerprint import stamp_of
+from miso_upload.values.hashing import RunningChecksum
 
 if TYPE_CHECKING:
-    from miso_upload.sources.places import Place
+    from miso_upload.records import Stamp
+    from miso_upload.sources.locations import Place
 
 _SEAM_BYTES = 2**16
 """How much before a read is compared, and how much of the beginning."""

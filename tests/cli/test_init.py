@@ -1,5 +1,3 @@
-import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +5,7 @@ from click.testing import CliRunner
 from conftest import ROOT, counts_in, row, write_rows
 
 from miso_upload.cli.commands import program
-from miso_upload.mapping import read_mapping_file
+from miso_upload.transform.mapping import read_mapping_file
 
 ORDERS = str(ROOT / "sample_data" / "orders.csv")
 
@@ -28,20 +26,6 @@ def test_from_a_file_to_a_dry_run_in_two_commands(tmp_path, golden):
     assert made.stdout == golden
     tried = invoke(ORDERS, "-m", "mapping.toml", "--dry-run")
     assert counts_in(tried.stdout) == [180, 179, 1, 0]
-
-
-def test_what_the_page_about_it_shows_is_what_happens(tmp_path):
-    page = (ROOT / "docs" / "init.md").read_text("utf-8")
-    shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
-    mapping = tmp_path / "mapping.toml"
-    (written,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    for session in re.findall(r"```console\n(.*?)```", page, re.DOTALL):
-        command, _, shown = session.partition("\n")
-        done = invoke(*command.removeprefix("$ miso-upload ").split(), env={"COLUMNS": "80"})
-        assert (done.stdout.rstrip("\n"), command) == (shown.rstrip("\n"), command)
-        if " init " in command:
-            assert mapping.read_text("utf-8") == written
-            mapping.write_text(written.replace("# timezone", "timezone"), "utf-8")
 
 
 def test_three_rows_are_shown_before_and_after(golden):

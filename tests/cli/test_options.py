@@ -7,7 +7,7 @@ from conftest import counts_in
 
 from miso_upload.cli.commands import program
 from miso_upload.cli.upload import settings_from, upload_command
-from miso_upload.settings import Settings
+from miso_upload.pipeline.settings import Settings
 
 READ_FROM_FILES = {"api_key", "anonymous_id_salt"}
 OF_OTHER_COMMANDS = {"remember"}
@@ -148,7 +148,7 @@ def test_the_key_of_a_file_is_read_without_its_newline(tmp_path):
 def test_a_defect_shows_where_it_is_and_no_traceback(monkeypatch, tmp_path, golden):
     history = tmp_path / "h.jsonl"
     history.write_text("{}\n")
-    monkeypatch.setattr("miso_upload.assembly._check", lambda _: 1 / 0)
+    monkeypatch.setattr("miso_upload.pipeline.run._check", lambda _: 1 / 0)
 
     done = invoke(str(history), "--dry-run")
 
@@ -220,7 +220,7 @@ def test_a_tab_can_be_called_so_by_every_command_that_reads(tmp_path, monkeypatc
 
 
 def test_a_schema_file_is_read_once(tmp_path, monkeypatch, golden):
-    from miso_upload import schema
+    from miso_upload.transform.schema import schema
 
     path = tmp_path / "own.json"
     path.write_bytes(schema.shipped_schema_text())

@@ -11,7 +11,7 @@ import pytest
 from conftest import counts_in, row, write_rows
 from old_ledgers import write_old_ledger
 
-from miso_upload.locking import Locked
+from miso_upload.ledger.lock import Locked
 from miso_upload.sandbox import Faults, Sandbox
 
 pty = pytest.importorskip("pty")

@@ -9,8 +9,8 @@ from conftest import ROOT, counts_in, write_rows
 
 from miso_upload import Settings, upload
 from miso_upload.cli.commands import program
-from miso_upload.identity import anonymous_id
 from miso_upload.sandbox import Sandbox
+from miso_upload.transform.identity import anonymous_id
 
 SPECIMEN = ROOT / "tests" / "presets" / "specimens" / "web-log.jsonl"
 ROUTES = """

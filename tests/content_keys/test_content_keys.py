@@ -6,16 +6,16 @@ from generators import damaged_records, json_values, records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload.canonical import canonical, canonical_value, instant_of
-from miso_upload.canonical_lines import canonical_lines, canonical_values
-from miso_upload.canonical_times import times_of
-from miso_upload.content_keys import ContentKeys
-from miso_upload.encoding import decode, encode
-from miso_upload.hashing import hashes
-from miso_upload.regular_times import timestamps_of
-from miso_upload.regular_values import SHIPPED
-from miso_upload.schema import shipped_schema
-from miso_upload.validation import Judge
+from miso_upload.transform.content_keys.canonical import canonical, canonical_value, instant_of
+from miso_upload.transform.content_keys.canonical_lines import canonical_lines, canonical_values
+from miso_upload.transform.content_keys.canonical_times import times_of
+from miso_upload.transform.content_keys.keys import ContentKeys
+from miso_upload.transform.content_keys.regular_values import SHIPPED
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.transform.validation import Judge
+from miso_upload.values.hashing import hashes
+from miso_upload.values.json import decode, encode
+from miso_upload.values.regular_times import timestamps_of
 
 SECRET = bytes(range(32))
 JUDGE = Judge(shipped_schema())

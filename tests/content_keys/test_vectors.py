@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from miso_upload.canonical import canonical
-from miso_upload.content_keys import ContentKeys
+from miso_upload.transform.content_keys.canonical import canonical
+from miso_upload.transform.content_keys.keys import ContentKeys
 
 VECTORS = json.loads(Path(__file__).with_name("vectors.json").read_text(encoding="utf-8"))
 SECRET = bytes.fromhex(VECTORS["secret"])

@@ -9,25 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miso_upload import Settings
-from miso_upload.canonical import canonical
-from miso_upload.content_keys import ContentKeys
 from miso_upload.delivery.parts import Part
-from miso_upload.encoding import decode, decode_joined, encode
 from miso_upload.errors import MappingError
-from miso_upload.formats.jsonl import JsonLines
-from miso_upload.hashing import hashes
-from miso_upload.identity import IdentityPolicy
-from miso_upload.mapping import Mapper, MappingPlan, parse_mapping
-from miso_upload.mapping.conditions import Condition
-from miso_upload.recipe import Recipe
+from miso_upload.pipeline.interrupt import StopSignal
+from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.workers import WorkerPool
 from miso_upload.records import Block
-from miso_upload.schema import shipped_schema
 from miso_upload.sources import ReadingOptions, Source
-from miso_upload.stopping import StopSignal
-from miso_upload.timestamps import TimestampReader
-from miso_upload.transform import Transform
-from miso_upload.validation import Judge
-from miso_upload.workers import WorkerPool
+from miso_upload.sources.formats.jsonl import JsonLines
+from miso_upload.transform.block import Transform
+from miso_upload.transform.content_keys.canonical import canonical
+from miso_upload.transform.content_keys.keys import ContentKeys
+from miso_upload.transform.identity import IdentityPolicy
+from miso_upload.transform.mapping import Mapper, MappingPlan, parse_mapping
+from miso_upload.transform.mapping.conditions import Condition
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.transform.validation import Judge
+from miso_upload.values.hashing import hashes
+from miso_upload.values.json import decode, decode_joined, encode
+from miso_upload.values.timestamps import TimestampReader
 
 SECRET = bytes(range(32))
 SCHEMA = shipped_schema()
@@ -169,11 +169,14 @@ def test_the_natural_key_of_a_mapping_file_is_used_and_its_column_is_not_reporte
     assert found.findings.unmapped == {}
 
 
-def test_a_column_of_the_key_that_the_header_does_not_have_is_named(tmp_path, orders):
+def test_a_column_of_the_key_that_the_header_does_not_have_is_named(tmp_path, orders, golden):
     how = recipe(mapping=mapping(tmp_path, '[rows]\nkey = ["orderid"]\n'))
 
-    with pytest.raises(MappingError, match=r"\[rows\] key: .*'orderid'.*order_id"):
+    with pytest.raises(MappingError) as caught:
         how.transform(orders)
+
+    assert "'orderid'" in str(caught.value)
+    assert str(caught.value) == golden
 
 
 def test_series_and_natural_key_are_part_of_the_job(tmp_path, orders):
@@ -191,9 +194,11 @@ def test_without_a_secret_there_are_no_keys(orders):
     assert len(batch_of(orders, recipe(None)).keys) == 0
 
 
-def test_a_key_is_a_list_of_columns():
-    with pytest.raises(MappingError, match=r"my.toml:2: rows.key"):
+def test_a_key_is_a_list_of_columns(golden):
+    with pytest.raises(MappingError) as caught:
         parse_mapping("my.toml", "[rows]\nkey = []\n")
+
+    assert str(caught.value) == golden
 
 
 def test_columns_under_other_names_identify_rows_too():

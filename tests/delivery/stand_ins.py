@@ -3,11 +3,11 @@
 import time
 from threading import Event
 
-from miso_upload.content_keys import ContentKeys
 from miso_upload.delivery import Backoff, Deliverer, DeliveryOptions, Throttle
 from miso_upload.delivery.answers import Answer
-from miso_upload.encoding import decode, encode_joined
 from miso_upload.records import Batch
+from miso_upload.transform.content_keys.keys import ContentKeys
+from miso_upload.values.json import decode, encode_joined
 
 KEYS = ContentKeys(b"a secret of the tests")
 OK = Answer(200, {"message": "success"})

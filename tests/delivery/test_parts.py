@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miso_upload.delivery.parts import ENVELOPE_BYTES, Part
-from miso_upload.encoding import decode, encode
+from miso_upload.values.json import decode, encode
 
 from .stand_ins import batch_of, record
 

@@ -12,10 +12,10 @@ from certificates import self_signed
 from click.testing import CliRunner
 from conftest import counts_in, row, write_rows
 
-from miso_upload import assembly
-from miso_upload.authorities import VARIABLES
 from miso_upload.cli.commands import program
 from miso_upload.delivery import Backoff
+from miso_upload.pipeline import run as assembly
+from miso_upload.values.certificates import VARIABLES
 
 from .misbehaving import Misbehaving
 

@@ -24,11 +24,11 @@ import sys
 from pathlib import Path
 
 import miso_upload.__main__
-import miso_upload.assembly
 import miso_upload.cli.commands
 import miso_upload.delivery.client
-import miso_upload.inspection
-import miso_upload.progress
+import miso_upload.pipeline.run
+import miso_upload.pipeline.status
+import miso_upload.report.progress
 
 
 def find(step):

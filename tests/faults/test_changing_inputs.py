@@ -205,7 +205,7 @@ def test_a_file_that_is_replaced_before_it_is_read_is_read_as_it_is_then(step, j
 
 
 def test_a_file_that_is_gone_before_it_is_read_is_told(job, golden):
-    done = job.upload("os.remove('history.jsonl')", step="miso_upload.assembly:Pipeline")
+    done = job.upload("os.remove('history.jsonl')", step="miso_upload.pipeline.run:Pipeline")
 
     assert done.code == 3
     assert done.err == golden

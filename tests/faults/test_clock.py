@@ -38,8 +38,8 @@ class Jumping(datetime.datetime):
     def now(cls, zone=None):
         return datetime.datetime.fromtimestamp(next(moments), zone)
 
-import miso_upload.assembly, miso_upload.ledger.scans, miso_upload.delivery.client
-for module in (miso_upload.assembly, miso_upload.ledger.scans, miso_upload.delivery.client):
+import miso_upload.pipeline.run, miso_upload.ledger.scans, miso_upload.delivery.client
+for module in (miso_upload.pipeline.run, miso_upload.ledger.scans, miso_upload.delivery.client):
     module.datetime = Jumping
 """
 

@@ -234,7 +234,7 @@ def test_what_a_rehearsal_keeps_is_for_its_owner_and_gone_afterwards(umask, case
     done = case.run(
         "history.jsonl", "--sandbox", "--max-reject-rate", 1,
         prelude=f"import tempfile; tempfile.tempdir = {str(spare)!r}; os.umask({umask})",
-        step="miso_upload.pipeline:Pipeline._settle", count=1, moment="meddle", script=look,
+        step="miso_upload.pipeline.loop:Pipeline._settle", count=1, moment="meddle", script=look,
     )  # fmt: skip
 
     assert done.code == 1, done.err

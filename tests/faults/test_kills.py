@@ -13,7 +13,7 @@ from .steps import BAD, GOOD, MANY, ROWS
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
 
 LEDGER = "miso_upload.ledger:Ledger"
-REJECTS = "miso_upload.rejects:RejectsFile"
+REJECTS = "miso_upload.ledger.rejects_file:RejectsFile"
 CLIENT = "miso_upload.delivery.client:Client"
 
 
@@ -42,7 +42,7 @@ def kill_at_every(step, moment, cases, *options, before=lambda case: None):
 @pytest.mark.parametrize(
     ("step", "times"),
     [
-        ("miso_upload.locking:Locked.__enter__", 2),
+        ("miso_upload.ledger.lock:Locked.__enter__", 2),
         ("miso_upload.ledger.database:Database.begin_work", 1),
         ("miso_upload.ledger.database:Database.close", 1),
         (f"{LEDGER}.begin_run", 1),
@@ -55,7 +55,7 @@ def kill_at_every(step, moment, cases, *options, before=lambda case: None):
         (f"{REJECTS}.add", 2),
         (f"{CLIENT}.post", 4),
         ("miso_upload.delivery.wire:WiredConnection.request", 4),
-        ("miso_upload.report_file:_replace", 1),
+        ("miso_upload.report.file:_replace", 1),
     ],
 )
 def test_killed_at_a_step_of_the_loop(step, times, moment, cases):
@@ -106,7 +106,7 @@ def test_killed_in_the_run_that_goes_on_with_a_file_that_grew(step, times, momen
     "step",
     [
         "pathlib:Path.rename",
-        "miso_upload.locking:Locked.remove",
+        "miso_upload.ledger.lock:Locked.remove",
         "miso_upload.ledger.database:Database.begin_work",
     ],
 )

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and 
 nursery, sandbox = steps.nursery, steps.sandbox
 
 LEDGER = "miso_upload.ledger:Ledger"
-CONTENTS = "miso_upload.ledger.contents:ContentStore"
+CONTENTS = "miso_upload.ledger.content_keys.store:ContentStore"
 BAD = 6
 FILES = {
     "a.jsonl": [*range(1, 9)],

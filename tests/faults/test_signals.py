@@ -106,7 +106,13 @@ def finish(case):
     [
         *(
             (module, signal.SIGINT)
-            for module in ("miso_upload.cli", "click", "miso_upload.assembly", "requests", "isal")
+            for module in (
+                "miso_upload.cli",
+                "click",
+                "miso_upload.pipeline.run",
+                "requests",
+                "isal",
+            )
         ),
         ("click", signal.SIGTERM),
         ("click", signal.SIGHUP),

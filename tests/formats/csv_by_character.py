@@ -65,7 +65,7 @@ def _one(text, rules):
         return raw, None, False
     if "\n" in raw[:-1] and not rules.decided and _hides_rows(raw, rules):
         return raw, None, True
-    if any("\r" in cell and not quoted for cell, quoted in cells):
+    if _is_damaged(cells, rules):
         return raw, None, False
     return raw, [cell.replace(ESCAPED_RETURN, "\r") for cell, _ in cells], False
 
@@ -156,8 +156,20 @@ def _hides_rows(raw, rules):
 
 def _is_row(line, rules):
     cells = _as_it_stands(line, rules)
-    damaged = any("\r" in cell and not quoted for cell, quoted in cells)
-    return bool(line) and len(cells) == rules.columns and not damaged and "\udcff" not in line
+    is_whole = bool(line) and len(cells) == rules.columns
+    return is_whole and not _is_damaged(cells, rules) and "\udcff" not in line
+
+
+def _is_damaged(cells, rules):
+    """Return whether a cell has a lone carriage return, or a quote that a backslash precedes."""
+    return any(
+        not quoted and ("\r" in cell or _has_escaped_quote(cell, rules)) for cell, quoted in cells
+    )
+
+
+def _has_escaped_quote(cell, rules):
+    is_malformed = bool(rules.quote) and cell.startswith(rules.quote)
+    return is_malformed and not rules.escape and "\\" + rules.quote in cell
 
 
 def _opened_before(raw, index, rules):

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload.formats import Cut, Limits, Tail
-from miso_upload.formats.lines import LineEnd, cut_lines, row_too_long
+from miso_upload.sources.formats import Cut, Limits, Tail
+from miso_upload.sources.formats.lines import LineEnd, cut_lines, row_too_long
 
 LIMITS = Limits(rows=2, row_bytes=6, block_bytes=10)
 

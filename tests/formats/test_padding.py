@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miso_upload.formats import padding
-from miso_upload.formats.padding import size_with_padding, without_padding
 from miso_upload.sources import Source, first_rows
+from miso_upload.sources.formats import padding
+from miso_upload.sources.formats.padding import size_with_padding, without_padding
 
 from .reading import (
     CUTS,
@@ -53,7 +53,7 @@ def test_rows_are_what_they_are_without_the_nuls(tmp_path, name, size, where):
     assert (found.rows, found.reasons, found.damage) == (expected.rows, [], None)
     with Source(str(path), options()) as opened:
         read_source(opened)
-        assert any("at the start of lines" in note for note in opened.notes()) == (where != "last")
+        assert any("NUL" in note for note in opened.notes()) == (where != "last")
 
 
 @settings(deadline=None)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from miso_upload.formats import Limits
-from miso_upload.identity import IdentityPolicy
-from miso_upload.inference import draft_of, infer, mapping_text
-from miso_upload.mapping import Mapped, Mapper, MappingPlan, parse_mapping
+from miso_upload.drafting import draft_of, infer, mapping_text
 from miso_upload.records import Findings
-from miso_upload.schema import shipped_schema
 from miso_upload.sources import ReadingOptions, Source
-from miso_upload.timestamps import TimestampReader
+from miso_upload.sources.formats import Limits
+from miso_upload.transform.identity import IdentityPolicy
+from miso_upload.transform.mapping import Mapped, Mapper, MappingPlan, parse_mapping
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.values.timestamps import TimestampReader
 
 SAMPLE = Limits(rows=10_000)
 

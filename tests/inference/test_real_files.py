@@ -6,7 +6,7 @@ import pytest
 
 from inference.drafting import draft_of_file, mapper, said
 from miso_upload import Settings, check
-from miso_upload.inference import mapping_text
+from miso_upload.drafting import mapping_text
 
 SNOWPLOW = "_com_snowplowanalytics_snowplow_ecommerce_"
 REES46 = {

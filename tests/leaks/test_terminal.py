@@ -17,17 +17,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leaks.servers import Server
-from miso_upload.accounting import Totals
 from miso_upload.cli import framework
 from miso_upload.cli.commands import program
 from miso_upload.errors import SourceError
-from miso_upload.inspection import Status, TargetStatus, status_text
-from miso_upload.preview import Shown, preview_text
-from miso_upload.progress import Bar, JsonLines, Lines
-from miso_upload.quoting import harmless
+from miso_upload.ledger.rejects_file import rejection_line
+from miso_upload.pipeline.preview import Shown, preview_text
+from miso_upload.pipeline.status import Status, TargetStatus, status_text
 from miso_upload.records import Reason, Rejection
-from miso_upload.rejects import rejection_line
-from miso_upload.report import SourceSummary, Summary
+from miso_upload.records.totals import Totals
+from miso_upload.report.progress import Bar, JsonLines, Lines
+from miso_upload.report.summary import SourceSummary, Summary
+from miso_upload.values.display import harmless
 
 FORGED = "miso-upload: all is well"
 PIECES = (
@@ -325,7 +325,7 @@ def test_nasty_functions_are_harmless(text, place):
 )
 def test_nasty_schemas_are_harmless(change, place):
     write_rows(place / "h.jsonl", [row(1)])
-    from miso_upload.schema import shipped_schema_text
+    from miso_upload.transform.schema.schema import shipped_schema_text
 
     schema = change(json.loads(shipped_schema_text()))
     (place / NAME).write_text(json.dumps(schema), encoding="utf-8")

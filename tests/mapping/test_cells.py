@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload.mapping.cells import CellError, converter
-from miso_upload.schema import Kind
+from miso_upload.transform.mapping.cells import CellError, converter
+from miso_upload.transform.schema.schema import Kind
 
 
 def convert(kind, value, separator=None):

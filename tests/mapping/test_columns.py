@@ -7,13 +7,13 @@ import random
 import pytest
 from conftest import outcomes_of
 
-from miso_upload.identity import IdentityPolicy
-from miso_upload.mapping import Mapped, Mapper, parse_mapping, without_nulls
-from miso_upload.mapping.columns import Columns
-from miso_upload.mapping.plan import MappingPlan
 from miso_upload.records import Findings
-from miso_upload.schema import shipped_schema
-from miso_upload.timestamps import TimestampReader
+from miso_upload.transform.identity import IdentityPolicy
+from miso_upload.transform.mapping import Mapped, Mapper, parse_mapping, without_nulls
+from miso_upload.transform.mapping.columns import Columns
+from miso_upload.transform.mapping.spec import MappingPlan
+from miso_upload.transform.schema.schema import shipped_schema
+from miso_upload.values.timestamps import TimestampReader
 
 SCHEMA = shipped_schema()
 MAPPINGS = [

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload.mapping.conditions import Condition, compile_condition
+from miso_upload.transform.mapping.conditions import Condition, compile_condition
 
 GOOGLE = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 

@@ -1,6 +1,6 @@
 import pytest
 
-from miso_upload.mapping.paths import ABSENT, first_step, reacher
+from miso_upload.transform.mapping.paths import ABSENT, first_step, reacher
 
 PARAMS = [{"key": "page", "value": {"text": "/p"}}, "no object", {"key": 7, "value": {"text": "n"}}]
 

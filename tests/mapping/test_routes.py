@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload.mapping.routes import Routing, compile_route, split_url
+from miso_upload.transform.mapping.routes import Routing, compile_route, split_url
 
 
 def fitted(match, url):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from miso_upload.mapping import fitting_preset, preset_names
 from miso_upload.sources import ReadingOptions, Source
+from miso_upload.transform.mapping import fitting_preset, preset_names
 
 SPECIMENS = Path(__file__).parent / "specimens"
 OF_ROWS = [name for name in preset_names() if name != "web-log"]

@@ -8,10 +8,10 @@ from formats.reading import options
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload.hashing import CHECKSUM_BYTES, checksum
 from miso_upload.ledger.migration import old_digest
 from miso_upload.sources import Source
 from miso_upload.sources.fingerprint import head_checksum, stamp_of, still_has
+from miso_upload.values.hashing import CHECKSUM_BYTES, checksum
 
 ROWS = b"".join(b'{"row":%d}\n' % number for number in range(20_000))
 SECOND = 10**9

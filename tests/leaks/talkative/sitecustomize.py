@@ -37,7 +37,7 @@ match os.environ.get("LEAKS_DEFECT"):
 
         _break(Ledger, "settle", ValueError)
     case "transforming":
-        from miso_upload.transform import Transform
+        from miso_upload.transform.block import Transform
 
         _break(Transform, "__call__", KeyError)
     case "reading":

@@ -1,0 +1,108 @@
+"""How many, for how much, and how good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from miso_upload.drafting import vocabulary as known
+from miso_upload.drafting.choosing import best_of, instead, ranked, such_as
+from miso_upload.drafting.draft import Guess
+from miso_upload.drafting.ids import separator_of
+from miso_upload.transform.mapping.cells import CellError, to_number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from miso_upload.drafting.columns import Column
+
+_ENOUGH = 0.9
+_BEST = 5.0
+"""The best rating that Miso takes."""
+_SCALES = (10.0, 20.0, 100.0)
+
+
+def quantity_guess(
+    columns: Sequence[Column], product: Guess | None
+) -> tuple[Guess | None, tuple[dict[str, Any], str] | None]:
+    """Return the guess for how many of each product, and the rows to skip because of it."""
+    path = product.rule["column"] if product else ""
+    top = path.rpartition("[]")[0]
+    for column in ranked(columns, known.QUANTITY):
+        if column.top != top or column.path.count("[]") > 1 or None in column.scalars:
+            continue
+        rule: dict[str, Any] = {"column": column.path}
+        separator = product.rule.get("split") if product else None
+        if separator and separator_of(column) == separator:
+            rule["split"] = separator
+        parts = [part for text in column.texts for part in text.split(separator)]
+        numbers = _numbers(parts)
+        if len(numbers) < _ENOUGH * max(1, len(parts)):
+            continue
+        guess = Guess("quantities", rule, such_as(column))
+        if min(numbers) >= 0 or column.in_list or "split" in rule:
+            return guess, None
+        below = sum(number < 0 for number in numbers)
+        why = (
+            f"{below:,} of {column.rows:,} rows have a negative {column.path}: taken for returns "
+            "or cancellations, which are no purchases."
+        )
+        return guess, ({"name": "negative quantity", "column": column.path, "below": 0}, why)
+    return None, None
+
+
+def revenue_guess(
+    columns: Sequence[Column], currencies: Column | None, *, has_quantity: bool
+) -> Guess | None:
+    """Return the guess for what an order brought in."""
+    found = [column for column in ranked(columns, known.REVENUE) if _is_number(column)]
+    unsure: list[str] = []
+    if found:
+        column = found[0]
+        unsure += instead("revenue", found[1:])
+    else:
+        price = best_of(columns, known.PRICE)
+        if price is None or has_quantity or not _is_number(price):
+            return None
+        column = price
+        unsure.append("this is the price of one product; it is the revenue if one was bought.")
+    if currencies is not None and len(currencies.distinct) > 1:
+        named = ", ".join(currencies.distinct[:5])
+        unsure.append(f"there are several currencies ({named}), and Miso adds them up as one.")
+    return Guess("revenue", {"column": column.path}, such_as(column), tuple(unsure))
+
+
+def rating_guess(columns: Sequence[Column]) -> Guess | None:
+    """Return the guess for a rating, brought to Miso's scale from 0 to 5."""
+    for column in ranked(columns, known.RATING):
+        numbers = _numbers(column.texts)
+        if not _is_number(column):
+            continue
+        most, least = max(numbers), min(numbers)
+        rule: dict[str, Any] = {"column": column.path}
+        unsure = []
+        if most > _BEST:
+            scale = next((each for each in _SCALES if most <= each), most)
+            rule["scale"] = _BEST / scale
+            unsure.append(f"the best in the sample is {most:g}, so 0 to {scale:g} became 0 to 5.")
+        if least < 0:
+            rule["min"] = 0
+            unsure.append("negative ratings are rejected; perhaps they stand for none.")
+        said = f"from {least:g} to {most:g} in the sample"
+        return Guess("rating", rule, said, tuple(unsure))
+    return None
+
+
+def _is_number(column: Column) -> bool:
+    if column.in_list or column.has_lists or not column.texts:
+        return False
+    return len(_numbers(column.texts)) >= _ENOUGH * len(column.texts)
+
+
+def _numbers(texts: Sequence[str]) -> list[float]:
+    found = []
+    for text in texts:
+        try:
+            found.append(float(to_number(text)))
+        except CellError:
+            continue
+    return found

@@ -1,0 +1,172 @@
+"""Which column is what: from names and values to a draft, each guess with its reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from miso_upload.drafting import vocabulary as known
+from miso_upload.drafting.choosing import best_of, such_as
+from miso_upload.drafting.columns import Column, columns_of, only_items
+from miso_upload.drafting.draft import Draft, Guess
+from miso_upload.drafting.events import events_of, only_kind
+from miso_upload.drafting.ids import (
+    anybody,
+    product_guess,
+    user_column,
+    user_guess,
+    visitor_guess,
+)
+from miso_upload.drafting.moments import moment_guess
+from miso_upload.drafting.numbers import quantity_guess, rating_guess, revenue_guess
+from miso_upload.drafting.pages import browser_guess, ip_guess, page_guesses
+from miso_upload.drafting.unmapped import leftovers
+from miso_upload.drafting.visits import draft_of_log, is_log
+from miso_upload.values.display import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from miso_upload.transform.schema.schema import Schema
+
+_LOOKED_AT = 2_000
+
+
+def infer(rows: Sequence[object], schema: Schema, options: dict[str, Any] | None = None) -> Draft:
+    """Return a draft of the mapping for rows such as these; no rows make this raise.
+
+    Args:
+        rows: A sample, from the beginning of a source.
+        schema: Which attributes the types have.
+        options: Options that are needed to read the file.
+    """
+    if is_log(rows):
+        return draft_of_log(rows, schema, dict(options or {}))
+    columns = columns_of(rows[:: max(1, len(rows) // _LOOKED_AT)])
+    draft = Draft(len(rows), options=dict(options or {}))
+    seen = _Seen(columns, draft)
+    types = _kinds(seen, rows)
+    draft.guesses.sort(key=lambda guess: guess.attribute != "type")
+    allowed = frozenset().union(*(schema.allowed(name) for name in types if name in schema.types))
+    moment = moment_guess(columns)
+    if moment is None:
+        draft.missing.append(
+            "no column looks like the time of the event; a row without a timestamp is rejected."
+        )
+    seen.add(moment)
+    _people(seen)
+    product = product_guess(seen.left, wanted="product_ids" in allowed)
+    seen.add(product)
+    if product is None and "product_ids" in allowed:
+        draft.missing.append(
+            "no column looks like the id of a product; name it as product_ids if there is one."
+        )
+    _amounts(seen, product, allowed)
+    if "search" in allowed:
+        words = best_of(seen.left, known.KEYWORDS)
+        if words is not None and words.is_plain and not words.has_lists:
+            seen.add(Guess("search.keywords", {"column": words.path}, such_as(words)))
+    for guess in page_guesses(seen.left):
+        seen.add(guess)
+    for attribute, names in known.PLAIN.items():
+        column = best_of(seen.left, names)
+        if column is not None and column.is_plain and not column.has_lists:
+            seen.add(Guess(attribute, {"column": column.path}))
+    draft.left_out = leftovers(seen.left, draft, schema)
+    return draft
+
+
+class _Seen:
+    """Which columns are not used yet."""
+
+    def __init__(self, columns: Sequence[Column], draft: Draft) -> None:
+        self.left = [column for column in columns if column.values]
+        self.draft = draft
+
+    def add(self, guess: Guess | None) -> None:
+        """Take a guess, and its columns out of what is left."""
+        if guess is None:
+            return
+        self.draft.guesses.append(guess)
+        rule = guess.rule
+        used = {rule.get("column"), *rule.get("columns", ()), *rule.get("first_of", ())}
+        used |= {path.replace("[0]", "[]") for path in used if path and "[0]" in path}
+        self.left = [column for column in self.left if column.path not in used]
+
+
+def _kinds(seen: _Seen, rows: Sequence[object]) -> list[str]:
+    """Find what the rows are, and return the types that records will have."""
+    events = events_of(seen.left, rows)
+    if events is not None:
+        seen.add(events.guess())
+        seen.draft.unknown_events = events.unknown
+        if events.nameless:
+            skip = {"name": "no event", "column": events.column.path, "empty": True}
+            why = f"{events.nameless:,} rows of the sample have no event there."
+            seen.draft.skips.append((skip, why))
+        return list(dict.fromkeys(events.types.values()))
+    type_name, why = _looks_like(seen.left)
+    unsure = [f"every row is taken for this type, because {why}."]
+    column = only_kind(seen.left)
+    if column is not None:
+        names = ", ".join(quoted(name) for name in column.distinct[:8])
+        unsure.append(
+            f"{column.path} names events, but none that is known here ({names}). Give each a type: "
+            f'column = "{column.path}" in place of value, and a table [attributes.type.values].'
+        )
+    seen.add(Guess("type", {"value": type_name}, "", tuple(unsure)))
+    return [type_name]
+
+
+def _looks_like(columns: Sequence[Column]) -> tuple[str, str]:
+    def has(names: tuple[str, ...]) -> str | None:
+        column = best_of(columns, names)
+        return None if column is None else column.path
+
+    # "score" and "grade" alone are too common to say what a row is.
+    if (rating := has(known.RATING[:-2])) is not None:
+        return "rate", f"there is a rating ({rating})"
+    if (order := has(known.ORDER)) is not None:
+        return "checkout", f"rows name an order ({order})"
+    if has(known.PRODUCT) is None and (words := has(known.KEYWORDS)) is not None:
+        return "search", f"there are words that were searched for ({words}) and no products"
+    if (paid := has(known.REVENUE) or has(known.QUANTITY)) is not None:
+        return "checkout", f"rows name what was bought or paid ({paid})"
+    for type_name, names in known.MEDIA.items():
+        if (thing := has(names)) is not None:
+            return type_name, f"rows are about something to {type_name} ({thing})"
+    return "product_detail_page_view", "no column says what happened"
+
+
+def _people(seen: _Seen) -> None:
+    user = user_column(seen.left) or user_column(only_items(seen.left))
+    seen.add(user_guess(user) if user else None)
+    address = ip_guess(seen.left)
+    seen.add(address)
+    seen.add(browser_guess(seen.left))
+    always = user is not None and user.filled == 1
+    visitor = visitor_guess(seen.left, user_always=always)
+    seen.add(visitor)
+    if user is None and visitor is None and address is None:
+        guess = anybody(seen.left)
+        seen.add(guess)
+        if guess is None:
+            seen.draft.missing.append(
+                "no column looks like the id of a user or a visitor, and none like an address to "
+                "make one of; a row of nobody is rejected."
+            )
+
+
+def _amounts(seen: _Seen, product: Guess | None, allowed: frozenset[str]) -> None:
+    quantity = None
+    if "quantities" in allowed:
+        quantity, skip = quantity_guess(seen.left, product)
+        seen.add(quantity)
+        if skip is not None:
+            seen.draft.skips.append(skip)
+    if "revenue" in allowed:
+        currencies = best_of(seen.left, known.CURRENCY)
+        has_quantity = quantity is not None
+        revenue = revenue_guess(seen.left, currencies, has_quantity=has_quantity)
+        seen.add(revenue or revenue_guess(only_items(seen.left), currencies, has_quantity=True))
+    if "rating" in allowed:
+        seen.add(rating_guess(seen.left))

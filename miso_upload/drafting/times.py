@@ -1,0 +1,205 @@
+"""How the times of a column are written: unit, format, order of day and month, zone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import product
+from typing import TYPE_CHECKING
+
+from miso_upload.values.timestamps import TimestampReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_MOST_TRIED = 400
+_ENOUGH = 0.9
+_MONTHS = 12
+_EXAMPLES = 5
+_EPOCH = re.compile(r"-?(\d{9,19})(?:\.\d+)?")
+_EARLIEST, _LATEST = 788_918_400, 2_208_988_800
+"""1995 and 2040, in seconds: a number outside of them is no time of a click."""
+_UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+_NUMBER = re.compile(r"[+-]?\d*[.,]?\d*(?:[eE][+-]?\d+)?")
+_LIKE_A_DATE = re.compile(r"(?=.*\d.*\d)[\w:/.,+ -]{6,40}")
+_HAS_DATE = re.compile(r"\d[/.-]\w+[/.-]\d|[A-Za-z]{3}|\d{12}|\d{8} \d{6}")
+_COMPACT_DAY = re.compile(r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?: ?[AaPp][Mm])?")
+_DAY_MONTH = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(?:\d{4}|\d{2})(?!\d)")
+
+_DATES = (
+    "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%y",
+    "%d-%m-%y", "%m-%d-%y", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y",
+    "%B %d, %Y", "%d %B %Y", "%m %d, %Y", "%b %d %Y", "%Y-%m-%d",
+)  # fmt: skip
+_CLOCKS = ("", "%H:%M:%S", "%H:%M", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H:%M:%S.%f")
+_WHOLE = (
+    "%a, %d %b %Y %H:%M:%S %z", "%d/%b/%Y:%H:%M:%S %z", "%a %b %d %H:%M:%S %Y",
+    "%a %b %d %Y %H:%M:%S", "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d %H%M%S",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How the times of a column are written.
+
+    Attributes:
+        format: As in strptime; None where they are read without being described.
+        said: In words, for a comment.
+        unzoned: The share of values that name no zone.
+        other_format: What it may be instead, where no value of the sample decides.
+        unread: The share of values that cannot be read so.
+        whole_days: They are dates without a time of day.
+        is_number: They are epoch numbers.
+    """
+
+    format: str | None
+    said: str
+    unzoned: float = 0.0
+    other_format: str | None = None
+    unread: float = 0.0
+    whole_days: bool = False
+    is_number: bool = False
+
+
+def times_of(values: Sequence[str]) -> Times | None:
+    """Return how different values of a column are written as times; None if they are none."""
+    some = [value.strip() for value in _spread(values, _MOST_TRIED)]
+    if not some:
+        return None
+    epoch = [value for value in some if _EPOCH.fullmatch(value)]
+    if len(epoch) >= _ENOUGH * len(some):
+        found = _epoch(epoch, len(some))
+        if found is not None:
+            return found
+    numbers = [value for value in some if _NUMBER.fullmatch(value)]
+    digits = len(numbers) > len(some) / 2
+    if digits and not all(_COMPACT_DAY.match(value) for value in some):
+        return None
+    if not any(_LIKE_A_DATE.fullmatch(value) for value in some[:_EXAMPLES]):
+        return None
+    if _readable(some, ()) >= _ENOUGH:
+        return _described(some, None, "ISO 8601", is_number=digits)
+    fitting = [
+        form for form in _candidates(some[:_EXAMPLES]) if _readable(some, (form,)) >= _ENOUGH
+    ]
+    if not fitting:
+        return None
+    best = max(_readable(some, (form,)) for form in fitting)
+    fitting = [form for form in fitting if _readable(some, (form,)) == best]
+    form = fitting[0]
+    other = next((each for each in fitting[1:] if _swapped(form) == each), None)
+    digits = sum(map(str.isdigit, some)) > len(some) / 2
+    return _described(some, form, _in_words(form, some), other, is_number=digits)
+
+
+def clock_format(values: Sequence[str]) -> str | None:
+    """Return the format of a column of times of day; None if it is none."""
+    some = [value.strip() for value in _spread(values, _MOST_TRIED)]
+    if not some or not all(_CLOCK.fullmatch(value) for value in some):
+        return None
+    for form in _CLOCKS[1:]:
+        dated = [f"2020-01-01 {value}" for value in some]
+        if all(_fits(f"%Y-%m-%d {form}", value) for value in dated):
+            return form
+    return None
+
+
+def _epoch(values: list[str], looked_at: int) -> Times | None:
+    for unit, scale in _UNITS.items():
+        inside = [_EARLIEST * scale <= float(value) <= _LATEST * scale for value in values]
+        if sum(inside) >= _ENOUGH * len(values):
+            unread = 1 - len(values) / looked_at
+            return Times(None, f"epoch {unit}", unread=unread, is_number=True)
+    return None
+
+
+def _described(
+    some: Sequence[str],
+    form: str | None,
+    said: str,
+    other: str | None = None,
+    *,
+    is_number: bool = False,
+) -> Times:
+    formats = (form,) if form else ()
+    zoned = _readable(some, formats, zone=None)
+    readable = _readable(some, formats)
+    reader = TimestampReader(None, formats)
+    days = sum("date without a zone" in (reader.read(value).problem or "") for value in some)
+    return Times(
+        form,
+        said,
+        unzoned=readable - zoned,
+        other_format=other,
+        unread=1 - readable,
+        whole_days=days > len(some) / 2,
+        is_number=is_number,
+    )
+
+
+def _candidates(examples: Sequence[str]) -> Iterator[str]:
+    """Yield the formats in which at least one of the examples can be read."""
+    if not any(_HAS_DATE.search(example) for example in examples):
+        return
+    dates = [form for form in _DATES if any(_begins(form, example) for example in examples)]
+    for date, joint, clock, offset in product(dates, (" ", ", ", "T"), _CLOCKS, ("", " %z", "%z")):
+        if not clock and (joint != " " or offset):
+            continue
+        form = f"{date}{joint}{clock}{offset}" if clock else date
+        if any(_fits(form, example) for example in examples):
+            yield form
+    if dates and any(_fits(form, example) for form in dates[:1] for example in examples):
+        return
+    yield from (form for form in _WHOLE if any(_fits(form, example) for example in examples))
+
+
+def _begins(form: str, text: str) -> bool:
+    """Whether the beginning of a text can be read; few formats are left to be tried on the whole.
+
+    Python compiles each format anew where more than a handful are in use, which takes its time.
+    """
+    try:
+        datetime.strptime(text, form)  # noqa: DTZ007 -- only whether it can be read matters
+    except ValueError as error:
+        return str(error).startswith("unconverted data")
+    return True
+
+
+def _fits(form: str, text: str) -> bool:
+    try:
+        datetime.strptime(text, form)  # noqa: DTZ007 -- only whether it can be read matters
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
+def _readable(values: Sequence[str], formats: tuple[str, ...], zone: str | None = "UTC") -> float:
+    """Return the share of values that the tool would read so."""
+    reader = TimestampReader(zone, formats)
+    return sum(reader.read(value).text is not None for value in values) / len(values)
+
+
+def _spread(values: Sequence[str], most: int) -> Sequence[str]:
+    return values[:: max(1, len(values) // most)]
+
+
+def _swapped(form: str) -> str:
+    """Return the format with day and month in each other's place."""
+    return form.translate(str.maketrans("dm", "md"))
+
+
+def _in_words(form: str, values: Sequence[str]) -> str:
+    """Return what decided the order of day and month, if anything did."""
+    at = {form.find("%d"): "day", form.find("%m"): "month"}
+    if -1 in at or _swapped(form) == form or form.startswith("%Y"):
+        return form
+    first = at[min(at)]
+    beyond = [
+        value
+        for value in values
+        if (found := _DAY_MONTH.match(value)) and max(int(found[1]), int(found[3])) > _MONTHS
+    ]
+    proof = f", as {beyond[0]} tells" if beyond else ""
+    return f"{first} first{proof}"

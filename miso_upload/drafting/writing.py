@@ -1,0 +1,171 @@
+"""A draft as the text of a mapping file: TOML, and as comments what was found and is unsure."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from miso_upload.values.display import counted, one_line, printable, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from miso_upload.drafting.draft import Draft, Guess, RouteGuess
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_WIDTH = 96
+_MOST_LISTED = 120
+_MOST_PAGES_LISTED = 20
+_PLACEHOLDER = "Europe/Berlin"
+
+
+def mapping_text(draft: Draft, source: str, target: str) -> str:
+    """Return the text of a mapping file.
+
+    Args:
+        draft: What it says.
+        source: The name of the file that it was made from.
+        target: The name under which it will be kept.
+    """
+    source, target = one_line(source), one_line(target)
+    lines = [
+        f"# A draft by 'miso-upload init', from {counted(draft.rows, 'row')} of {source}.",
+        "# What is marked UNSURE is a guess: read it, and change what is wrong. Then look at",
+        f"#   miso-upload {source} -m {target} --dry-run",
+        *(line for problem in draft.missing for line in ("#", *_comment(f"MISSING: {problem}"))),
+        "",
+    ]
+    if draft.options:
+        lines += ["[options]", *(_pair(*pair) for pair in draft.options.items()), ""]
+    if draft.guesses or draft.offers or not draft.routes:
+        lines.append("[attributes]")
+    tables = [guess for guess in draft.guesses if _is_table(guess)]
+    for guess in draft.guesses:
+        if not _is_table(guess):
+            rule = guess.rule
+            said = rule["column"] if set(rule) == {"column"} else rule
+            lines += [*_comments(guess), _pair(guess.attribute, said)]
+    for offer in draft.offers:
+        rule = offer.rule
+        said = rule["column"] if set(rule) == {"column"} else rule
+        lines += [*_comment(offer.why), f"# {_pair(offer.attribute, said)}"]
+    for guess in tables:
+        lines += ["", *_table(guess, draft)]
+    for skip, why in draft.skips:
+        lines += ["", *_comment(why), "[[skip]]", *(_pair(*pair) for pair in skip.items())]
+    lines += [*_routes(draft), *_left_out(draft)]
+    return "\n".join(lines) + "\n"
+
+
+def route_lines(routes: Sequence[RouteGuess]) -> list[str]:
+    """Return routes as a mapping file has them, each with how many visits speak for it."""
+    lines: list[str] = []
+    for route in routes:
+        visits = counted(route.visits, "visit")
+        visits += f", such as {route.example}" if route.example else ""
+        lines += _comment(f"UNSURE: {visits}; {route.unsure}" if route.unsure else visits)
+        lines += ["[[routes]]", _pair("match", route.match), _pair("type", route.type), ""]
+    return lines[:-1]
+
+
+def _is_table(guess: Guess) -> bool:
+    return guess.needs_zone or "values" in guess.rule or guess.attribute in ("type", "timestamp")
+
+
+def _comments(guess: Guess) -> Iterator[str]:
+    if guess.found:
+        yield from _comment(guess.found)
+    for reason in guess.unsure:
+        yield from _comment(f"UNSURE: {reason}")
+
+
+def _table(guess: Guess, draft: Draft) -> Iterator[str]:
+    yield from _comments(guess)
+    yield f"[attributes.{_key(guess.attribute)}]"
+    for name, value in guess.rule.items():
+        if name != "values":
+            yield _pair(name, value)
+    if guess.needs_zone:
+        yield from _comment(
+            "UNSURE: the times name no zone, and until you do, their rows are rejected. Whose "
+            "clock wrote them? Fill it in, and take the # away:"
+        )
+        yield f'# timezone = "{_PLACEHOLDER}"'
+    if "values" in guess.rule:
+        yield ""
+        yield f"[attributes.{_key(guess.attribute)}.values]"
+        yield from (_pair(*pair) for pair in guess.rule["values"].items())
+        if draft.unknown_events:
+            yield from _comment("Not known, so rows of these are skipped; give them a type or not:")
+            for name, count in draft.unknown_events[:_MOST_LISTED]:
+                # Cut or masked names would be wrong keys, so these are only told.
+                shown = _string(name)
+                key = shown if printable(name) == name else quoted(name)
+                yield f'# {key} = ""   # {count:,} rows of the sample'
+
+
+def _routes(draft: Draft) -> Iterator[str]:
+    if draft.routes:
+        yield ""
+        yield "# UNSURE: what the pages are is guessed from their paths. Look at some of each."
+        yield from route_lines(draft.routes)
+    if draft.other_pages:
+        yield ""
+        yield "# Pages that no route fits, so that visits to them are skipped:"
+        yield from (
+            f"#   {count:>9,}  {path}" for path, count in draft.other_pages[:_MOST_PAGES_LISTED]
+        )
+
+
+def _left_out(draft: Draft) -> Iterator[str]:
+    if not draft.left_out:
+        return
+    yield ""
+    yield "# Left out, with an example of what is there. To keep one for the record, say"
+    yield '#   "context.custom_context.NAME" = "COLUMN"   under [attributes].'
+    shown = draft.left_out[:_MOST_LISTED]
+    width = min(36, max(len(printable(each.path)) for each in shown))
+    for each in shown:
+        line = f"#   {printable(each.path):{width}}  {printable(each.example)}"
+        yield f"{line}   ({printable(each.reason)})" if each.reason else line.rstrip()
+    if len(draft.left_out) > _MOST_LISTED:
+        yield f"#   and {len(draft.left_out) - _MOST_LISTED:,} more"
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(
+        printable(text, 600), _WIDTH, initial_indent="# ", subsequent_indent="#   ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _pair(name: str, value: object) -> str:
+    return f"{_key(name)} = {_value(value)}"
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _string(name)
+
+
+def _value(value: Any) -> str:  # noqa: ANN401 -- what TOML can say
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return _string(value)
+    if isinstance(value, dict):
+        return "{ " + ", ".join(_pair(*pair) for pair in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return repr(value)
+
+
+def _string(text: str) -> str:
+    return '"' + "".join(map(_character, text)) + '"'
+
+
+def _character(char: str) -> str:
+    if char in _ESCAPED:
+        return _ESCAPED[char]
+    return char if char.isprintable() else f"\\U{ord(char):08x}"

@@ -1,0 +1,1 @@
+"""The store of content keys in the ledger."""

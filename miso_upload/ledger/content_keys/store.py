@@ -1,0 +1,234 @@
+"""The content keys of all records that scans have sent: which were accepted, and which may be.
+
+A *scan* is one pass over a source from its beginning; it has an integer id that is never used
+again. What a scan sends is written as *parts*, append-only, one for each day of a span. A span
+whose records are spread over many days becomes one part of mixed days; many of those are folded
+into parts of single days later. `reader` answers which records other scans have sent, and
+tidies days with `content_runs` where that makes it faster.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakSet
+
+from miso_upload.ledger.content_keys.layout import IN_DOUBT, MIXED, Limits, unpack
+from miso_upload.records.keyed import Keyed, to_bytes
+
+if TYPE_CHECKING:
+    from miso_upload.ledger.database import Database
+
+SCHEMA = """
+CREATE TABLE sent_parts (
+    id INTEGER PRIMARY KEY, day INTEGER NOT NULL, scan INTEGER NOT NULL, start INTEGER,
+    unknown INTEGER NOT NULL, records INTEGER NOT NULL,
+    keys BLOB NOT NULL, days BLOB, contents BLOB
+);
+CREATE INDEX sent_parts_by_day ON sent_parts (day, scan, records);
+CREATE INDEX sent_parts_by_span ON sent_parts (scan, start);
+CREATE TABLE sent_in_doubt (
+    scan INTEGER NOT NULL, start INTEGER NOT NULL, first_part INTEGER NOT NULL,
+    PRIMARY KEY (scan, start)
+) WITHOUT ROWID;
+CREATE TABLE sent_runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, day INTEGER NOT NULL, bits INTEGER NOT NULL,
+    entries INTEGER NOT NULL, records INTEGER NOT NULL, scan INTEGER
+);
+CREATE INDEX sent_runs_by_day ON sent_runs (day);
+CREATE TABLE sent_pages (
+    id INTEGER PRIMARY KEY, first INTEGER NOT NULL,
+    keys BLOB NOT NULL, scans BLOB, contents BLOB, counts BLOB
+);
+CREATE TABLE sent_dead (scan INTEGER PRIMARY KEY)
+"""
+
+
+class OpenReader(Protocol):
+    """What the store tells the readers that look up records in it; `reader.Reader` is one."""
+
+    scan: int
+
+    def expire(self) -> None:
+        """Take note that other scans have sent or settled something."""
+
+    def rest(self) -> None:
+        """Make room for another reader."""
+
+    def lift(self, day: int) -> list[tuple[int, int]]:
+        """Forget the parts of a day, which are about to be rewritten; return what was used up."""
+
+    def is_using(self, run: int) -> bool:
+        """Return whether a run of pages is open."""
+
+
+class ContentStore:
+    """The content keys in one ledger. All methods raise LedgerError.
+
+    Args:
+        db: The ledger's database, with the tables of SCHEMA.
+        limits: When to tidy what; for tests.
+    """
+
+    def __init__(self, db: Database, limits: Limits | None = None) -> None:
+        self.db = db
+        self.limits = limits or Limits()
+        self.readers: WeakSet[OpenReader] = WeakSet()
+        self._dead: frozenset[int] | None = None
+        self._mixed: int | None = None
+
+    @property
+    def dead(self) -> frozenset[int]:
+        """The scans that are forgotten."""
+        if self._dead is None:
+            self._dead = frozenset(scan for (scan,) in self.db.rows("SELECT scan FROM sent_dead"))
+        return self._dead
+
+    def close(self) -> None:
+        """Let go of what only this store uses."""
+
+    # -- writing; each within a transaction of the caller's ----------------------------------------
+
+    def note(self, scan: int, start: int, sent: Keyed) -> None:
+        """Note records of a span that are about to be sent.
+
+        Until the span is settled they count as unknown. Records of the span that were unknown
+        before are the same ones if they are sent again, and stay unknown otherwise.
+        """
+        self._release(scan, start, sent)
+        first = self._add(scan, start, sent)
+        if first:
+            self.db.change("INSERT INTO sent_in_doubt VALUES (?, ?, ?)", (scan, start, first))
+        self._fold_many()
+        self._tell(scan)
+
+    def settle(self, scan: int, start: int) -> None:
+        """Note that all records that were last noted for a span are accepted."""
+        self.db.change("DELETE FROM sent_in_doubt WHERE scan = ? AND start = ?", (scan, start))
+        self._tell(scan)
+
+    def settle_partly(self, scan: int, start: int, accepted: Keyed, unknown: Keyed) -> None:
+        """Note which of the records that were last noted for a span are accepted, which unknown.
+
+        All others are free again: rejected by Miso, or not sent yet.
+        """
+        found = self.db.row(
+            "SELECT first_part FROM sent_in_doubt WHERE scan = ? AND start = ?", (scan, start)
+        )
+        if found:
+            self.db.change(
+                "DELETE FROM sent_parts WHERE scan = ? AND start = ? AND id >= ?",
+                (scan, start, found[0]),
+            )
+        self._add(scan, start, accepted)
+        self._add(scan, start, unknown, unknown=True)
+        self.settle(scan, start)
+
+    def accept_unknown(self, scan: int, start: int) -> None:
+        """Let the unknown records of a span count as accepted."""
+        self.db.change(
+            "UPDATE sent_parts SET unknown = 0 WHERE scan = ? AND start = ? AND unknown",
+            (scan, start),
+        )
+        self.settle(scan, start)
+
+    def forget(self, scan: int) -> None:
+        """Let whatever a scan sent count for nothing; its space is used again later."""
+        self.db.change("INSERT OR IGNORE INTO sent_dead VALUES (?)", (scan,))
+        self.db.change("DELETE FROM sent_in_doubt WHERE scan = ?", (scan,))
+        self._dead = None
+        self._tell(scan)
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def prepare(self, day: int) -> None:
+        """Get ready for a look into a day, or into parts of mixed days."""
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _tell(self, scan: int) -> None:
+        for reader in self.readers:
+            if reader.scan != scan:
+                reader.expire()
+
+    def _release(self, scan: int, start: int, sent: Keyed) -> None:
+        """Delete the unknown records of a span that are sent again."""
+        rows = self.db.rows(
+            f"SELECT id, day, keys, days, contents FROM sent_parts AS part "
+            f"WHERE scan = ? AND start = ? AND {IN_DOUBT}",
+            (scan, start),
+        )
+        if not rows:
+            return
+        left: Counter[tuple[int, int, int]] = Counter()
+        for _, *stored in rows:
+            left.update(unpack(*stored).entries())
+        left.subtract(sent.entries())
+        self.db.change_many("DELETE FROM sent_parts WHERE id = ?", [row[:1] for row in rows])
+        self.db.change("DELETE FROM sent_in_doubt WHERE scan = ? AND start = ?", (scan, start))
+        self._add(scan, start, Keyed.of((+left).elements()), unknown=True)
+
+    def _add(self, scan: int, start: int, sent: Keyed, *, unknown: bool = False) -> int:
+        """Add records; return the id of their first part, 0 if there are none."""
+        few = max(4, len(sent.keys) >> 8)
+        first = 0
+        if not sent.keys:
+            pass
+        elif sent.days.count(sent.days[0]) < len(sent.days) and len(set(sent.days)) > few:
+            first = self._add_part(MIXED, scan, start, sent, unknown=unknown)
+            if self._mixed is not None:
+                self._mixed += len(sent.keys)
+        else:
+            for day, keys, contents in sent.by_day():
+                part = Keyed(keys, array("i"), contents)
+                added = self._add_part(day, scan, start, part, unknown=unknown)
+                first = first or added
+        return first
+
+    def _add_part(
+        self, day: int, scan: int, start: int | None, part: Keyed, *, unknown: bool = False
+    ) -> int:
+        return self.db.change(
+            "INSERT INTO sent_parts (day, scan, start, unknown, records, keys, days, contents) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                day, scan, start, unknown, len(part.keys), to_bytes(part.keys),
+                to_bytes(part.days) if day == MIXED else None,
+                to_bytes(part.contents) if part.contents is not None else None,
+            ),
+        )  # fmt: skip
+
+    def _fold_many(self) -> None:
+        if self._mixed is None:
+            (self._mixed,) = self.db.row(
+                "SELECT coalesce(sum(records), 0) FROM sent_parts WHERE day = ?", (MIXED,)
+            )
+        if self._mixed > self.limits.fold:
+            self.fold()
+
+    def fold(self) -> None:
+        """Within a transaction, sort the settled parts of mixed days by day."""
+        for reader in self.readers:
+            reader.lift(MIXED)
+        keys: defaultdict[tuple[int, int, bool], array[int]] = defaultdict(lambda: array("Q"))
+        contents: defaultdict[tuple[int, int, bool], array[int]] = defaultdict(lambda: array("Q"))
+        ids = self.db.rows(
+            f"SELECT id FROM sent_parts AS part WHERE day = ? AND NOT {IN_DOUBT}", (MIXED,)
+        )
+        for part_id in ids:
+            scan, *stored = self.db.row(
+                "SELECT scan, day, keys, days, contents FROM sent_parts WHERE id = ?", part_id
+            )
+            part = unpack(*stored) if scan not in self.dead else Keyed.none()
+            natural = part.contents is not None
+            for key, day in zip(part.keys, part.days, strict=True):
+                keys[day, scan, natural].append(key)
+            if natural:
+                for _, day, content in part.entries():
+                    contents[day, scan, True].append(content)
+        for (day, scan, natural), found in keys.items():
+            said = contents[day, scan, True] if natural else None
+            self._add_part(day, scan, None, Keyed(found, array("i"), said))
+        self.db.change_many("DELETE FROM sent_parts WHERE id = ?", ids)
+        self._mixed = 0

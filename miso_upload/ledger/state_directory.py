@@ -1,0 +1,318 @@
+"""The state directory: the ledger of each target found, locked and opened."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from miso_upload.errors import ConfigurationError, LedgerError, NewKeyError
+from miso_upload.ledger import KEYS, SECRET, Label, Ledger, move_ledger, read_label
+from miso_upload.ledger.lock import Locked
+from miso_upload.ledger.mounts import network_mount
+from miso_upload.ledger.secret import FILE_NAME, read_secret, secret_fingerprint
+from miso_upload.ledger.targets import (
+    LEDGER_SUFFIX,
+    Choice,
+    KnownTarget,
+    Wanted,
+    choose_target,
+    find_target,
+    key_fingerprint,
+    key_of_name,
+    ledger_name,
+    server_identity,
+    shown_server,
+)
+from miso_upload.values.display import counted
+from miso_upload.values.json import decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from miso_upload.pipeline.settings import Settings
+
+    AskForTarget = Callable[[NewKeyError], str | None]
+    """Returns the target whose key was rotated, or the name of a new target; None to stop."""
+
+
+_TARGETS = "targets"
+_PATIENCE = 60.0
+"""Seconds that a run waits while others choose their targets, which takes milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTarget:
+    """The target of a run, with its ledger open and locked.
+
+    Attributes:
+        name: What the user calls it, or `key-` and a fingerprint.
+        notes: What the user should know about it, such as that this is the first upload to it.
+    """
+
+    name: str
+    ledger: Ledger
+    notes: tuple[str, ...]
+
+
+def open_target(
+    settings: Settings, stack: ExitStack, ask: AskForTarget | None = None
+) -> OpenTarget:
+    """Find, lock and open the ledger of the target that the settings mean; note its key.
+
+    Args:
+        settings: Server, key, and the options about targets.
+        stack: Closes the ledger and releases the lock.
+        ask: Is called where a new key may be that of a known target or of a new one.
+
+    Raises:
+        ConfigurationError: The state directory is on a network file system.
+        TargetError: The key is not one of the target's.
+        LockedError: Another run is at work on the target.
+        LedgerError: A ledger cannot be read.
+        IncompleteLedgerError: The ledger is a copy without its `-wal`.
+    """
+    refuse_network(settings.state_dir)
+    wanted = _wanted(settings)
+    try:
+        return _open(settings, wanted, stack)
+    except NewKeyError as error:
+        name = ask(error) if ask is not None else None
+        if not name:
+            raise
+        known = name in error.names
+    answered = (
+        replace(wanted, target=name, rotated_key=True)
+        if known
+        else replace(wanted, new_target=name)
+    )
+    return _open(settings, answered, stack)
+
+
+def shown_target(settings: Settings) -> str:
+    """Return what the target is called that a run would use, with its server.
+
+    Raises:
+        ConfigurationError: The options contradict each other.
+        TargetError: The key is not one of the target's.
+        LedgerError: A ledger cannot be read.
+    """
+    wanted = _wanted(settings)
+    choice = choose_target(wanted, known_targets(settings.state_dir))
+    return f"{choice.name} at {shown_server(wanted.server)}"
+
+
+def existing_ledger(settings: Settings) -> Path | None:
+    """Return the ledger of the target that the settings mean; None if there is none.
+
+    For runs that send nothing: it creates, locks and refuses nothing. An empty API key is none.
+    """
+    with suppress(ConfigurationError):
+        known = known_targets(settings.state_dir, skip_unreadable=True)
+        found = find_target(_wanted(settings), known)
+        return settings.state_dir / found.ledger if found else None
+    return None
+
+
+def forecasts_blindly(settings: Settings) -> bool:
+    """Return whether a dry run has a key or target that no ledger knows, although others do.
+
+    An upload would stop or ask then; what Miso has cannot be forecast.
+    """
+    wanted = _wanted(settings)
+    if not (wanted.key or wanted.target or wanted.new_target):
+        return False
+    known = known_targets(settings.state_dir, skip_unreadable=True)
+    return existing_ledger(settings) is None and any(each.server == wanted.server for each in known)
+
+
+def ledger_file(settings: Settings) -> Path:
+    """Return where the ledger of the target is, or would be if it was made now.
+
+    Raises:
+        ConfigurationError: The server is no address.
+    """
+    wanted = _wanted(settings)
+    name = wanted.new_target or wanted.target or f"key-{wanted.key}"
+    made = settings.state_dir / ledger_name(wanted.server, name)
+    return existing_ledger(settings) or made
+
+
+def ledger_paths(state_dir: Path) -> list[Path]:
+    """Return the ledgers in a state directory, one for each target, the latest used first."""
+    found = state_dir.glob(f"*{LEDGER_SUFFIX}") if state_dir.is_dir() else ()
+    return sorted(found, key=_changed_at, reverse=True)
+
+
+def _changed_at(path: Path) -> float:
+    with suppress(OSError):  # a run may give it its name just now
+        return path.stat().st_mtime
+    return 0.0
+
+
+def own_files(state_dir: Path) -> list[Path]:
+    """Return the files of a state directory, which are no inputs wherever it is."""
+    others = (f"{_TARGETS}.lock", FILE_NAME)
+    return [*state_dir.glob(f"*{LEDGER_SUFFIX}*"), *(state_dir / name for name in others)]
+
+
+def known_targets(state_dir: Path, *, skip_unreadable: bool = False) -> list[KnownTarget]:
+    """Return the targets of which there are ledgers, the latest used first.
+
+    Of two ledgers of one target, such as a copy that somebody made, the one with the right file
+    name comes first.
+
+    Raises:
+        LedgerError: One cannot be read, and it could be that of any target.
+    """
+    found = list(_known(ledger_paths(state_dir), skip_unreadable=skip_unreadable))
+    return sorted(found, key=lambda each: each.ledger != ledger_name(each.server, each.name))
+
+
+def target_of(label: Label, ledger: str) -> KnownTarget | None:
+    """Return the target that a ledger with this file name belongs to; None if it names none."""
+    try:
+        server = server_identity(label.about.get("server", ""))
+    except ConfigurationError:
+        return None
+    name = label.about.get("target", "")
+    noted = label.about.get(KEYS)
+    keys = frozenset(decode(noted)) if noted else key_of_name(name)
+    return KnownTarget(server, name, keys, label.sent, ledger)
+
+
+def content_secret(state_dir: Path) -> bytes:
+    """Return the secret of the content keys of all ledgers in a state directory.
+
+    Raises:
+        LedgerError: It is missing, although a ledger was written with it.
+    """
+    labels = [_label(path) for path in ledger_paths(state_dir)]
+    named = any(label is not None and label.about.get(SECRET) for label in labels)
+    return read_secret(state_dir, create=not named)
+
+
+def lock_targets(state_dir: Path) -> Locked:
+    """Return the lock under which targets are chosen, and ledgers made and moved."""
+    return Locked(state_dir / _TARGETS, patience=_PATIENCE)
+
+
+def refuse_network(state_dir: Path) -> None:
+    """Refuse a state directory on a network file system.
+
+    Raises:
+        ConfigurationError: It is on one.
+    """
+    mount = network_mount(state_dir)
+    if mount is not None:
+        raise ConfigurationError(
+            f"the state directory {state_dir} is on a network file system ({mount.type}, mounted "
+            f"at {mount.point}), where the ledger's write-ahead log and lock are not safe. Name a "
+            "directory on a local disk with --state-dir; 'miso-upload ledger export' and 'ledger "
+            "import' move a ledger there"
+        )
+
+
+def _known(paths: Iterable[Path], *, skip_unreadable: bool) -> Iterator[KnownTarget]:
+    for path in paths:
+        try:
+            label = read_label(path)
+        except LedgerError:
+            if skip_unreadable:
+                continue
+            raise
+        target = target_of(label, path.name) if label else None
+        if target is not None:
+            yield target
+
+
+def _label(path: Path) -> Label | None:
+    with suppress(LedgerError):
+        return read_label(path)
+    return None
+
+
+def check_secret(state_dir: Path, ledger: Ledger, secret: bytes) -> None:
+    """See to it that a ledger was written with a secret.
+
+    Raises:
+        LedgerError: It was written with another one.
+    """
+    found = secret_fingerprint(secret)
+    if ledger.about().get(SECRET, found) != found:
+        raise LedgerError(
+            f"The ledger {ledger.path} was written with another secret than the one in "
+            f"{state_dir / FILE_NAME}, so it cannot tell which records Miso has. Nothing was sent. "
+            "Put the file back that belongs to it, or move the ledger to a machine with "
+            "'miso-upload ledger export' and 'ledger import', which bring it along"
+        )
+
+
+def _wanted(settings: Settings) -> Wanted:
+    return Wanted(
+        server_identity(settings.server),
+        key_fingerprint(settings.api_key) if settings.api_key else "",
+        settings.target,
+        settings.new_target,
+        settings.rotated_key,
+    )
+
+
+def _open(settings: Settings, wanted: Wanted, stack: ExitStack) -> OpenTarget:
+    with lock_targets(settings.state_dir):
+        known = known_targets(settings.state_dir)
+        choice = choose_target(wanted, known)
+        path = _ledger_file(settings.state_dir, wanted.server, choice, stack)
+        ledger = Ledger(path, {"server": settings.server, "target": choice.name})
+        stack.callback(ledger.close)
+        about = {"target": choice.name, KEYS: encode(sorted(choice.keys)).decode()}
+        secret = read_secret(settings.state_dir)
+        check_secret(settings.state_dir, ledger, secret)
+        ledger.begin_work({**about, SECRET: secret_fingerprint(secret)})
+    notes = [choice.note, _first(settings, wanted, choice), _others(wanted, choice, known)]
+    return OpenTarget(choice.name, ledger, tuple(filter(None, notes)))
+
+
+def _ledger_file(directory: Path, server: str, choice: Choice, stack: ExitStack) -> Path:
+    """Lock the ledger of a target, give it the file name it should have, and return its path."""
+    path = directory / ledger_name(server, choice.name)
+    stack.enter_context(Locked(path))
+    before = directory / choice.known.ledger if choice.known else path
+    if before == path:
+        return path
+    lock = Locked(before)
+    stack.enter_context(lock)
+    if not move_ledger(before, path):
+        return before
+    lock.remove()
+    return path
+
+
+def _first(settings: Settings, wanted: Wanted, choice: Choice) -> str:
+    server = shown_server(wanted.server)
+    to = f"{choice.name} at {server}" if wanted.name else f"{server} with this key"
+    if settings.remember:
+        return "" if choice.known else f"No ledger of {to} exists yet; this run makes it."
+    if choice.known is None:
+        return f"First upload to {to}: no ledger exists yet in {settings.state_dir}."
+    if not choice.known.sent:
+        return f"First upload to {to}: nothing was sent to it before."
+    return ""
+
+
+def _others(wanted: Wanted, choice: Choice, known: Iterable[KnownTarget]) -> str:
+    """Return that there are other ledgers of the same target, such as somebody's copies."""
+    if choice.known is None:
+        return ""
+    names = {choice.known.name, choice.name}
+    same = [
+        each.ledger
+        for each in known
+        if each.server == wanted.server and each.name in names and each != choice.known
+    ]
+    if not same:
+        return ""
+    count = counted(len(same), "other ledger", "other ledgers")
+    return f"The state directory has {count} of this target, not used: {', '.join(same)}."

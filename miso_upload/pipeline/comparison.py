@@ -1,0 +1,57 @@
+"""How many of a source's records come out as they were sent, where the options have changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from miso_upload.ledger.content_keys.reader import open_reader
+from miso_upload.pipeline.resume import Comparison
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from miso_upload.ledger import Ledger
+    from miso_upload.records import Batch, Block
+
+_MOST_COMPARED = 10_000
+
+
+def compare(
+    blocks: Iterable[Block],
+    transform: Callable[[Block], Batch],
+    until: int,
+    ledger: Ledger,
+    *,
+    keeps_changed: bool,
+) -> Comparison:
+    """Return how many of the first records before a line Miso has, as they come out now.
+
+    Records without a day are compared whatever the ledger has: their pseudo-day changes with what
+    they say.
+
+    Args:
+        blocks: Of the source, in order.
+        transform: Makes a batch of each.
+        until: The line behind the last row that was read under the other options.
+        ledger: Knows what was sent.
+        keeps_changed: A record whose natural key Miso has with other content counts as known,
+            because it is not sent.
+    """
+    reader = open_reader(ledger.contents, 0)
+    compared = known = 0
+    for block in blocks:
+        if block.first_line >= until or compared >= _MOST_COMPARED:
+            break
+        batch = transform(block)
+        read = [index for index, line in enumerate(batch.lines) if line < until]
+        days = reader.shared(batch.keyed.days)
+        found = reader.look_up(batch.keyed, read)
+        meant = {index for index in read if _is_of(days, batch.keyed.days[index])}
+        compared += len(meant)
+        kept = found.changed if keeps_changed else ()
+        known += len(meant & {*found.already_sent, *found.unknown, *kept})
+    return Comparison(compared, known)
+
+
+def _is_of(days: Collection[int], day: int) -> bool:
+    return day < 0 or day in days

@@ -1,0 +1,204 @@
+"""How rows become records: all the options that decide it, as parts and as one text.
+
+The text is the fingerprint under which a source is uploaded: two runs with equal recipes make equal
+records of equal rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from miso_upload.errors import MappingError
+from miso_upload.sources import first_rows
+from miso_upload.transform.block import Transform
+from miso_upload.transform.content_keys.keys import ContentKeys
+from miso_upload.transform.hook import read_user_code
+from miso_upload.transform.identity import IdentityPolicy
+from miso_upload.transform.mapping import (
+    LOOKS_LIKE_DATA,
+    Mapper,
+    MappingFile,
+    MappingPlan,
+    check_key,
+    check_types,
+    columns_in_words,
+    columns_without,
+    laid_over,
+    looks_like_data,
+    read_mapping_file,
+    read_preset,
+    rules_of_options,
+    without_skips,
+)
+from miso_upload.transform.mapping.paths import first_step
+from miso_upload.transform.schema.schema import SHIPPED, schema_of
+from miso_upload.transform.validation import Judge
+from miso_upload.values.timestamps import TimestampReader
+
+if TYPE_CHECKING:
+    from miso_upload.pipeline.settings import Settings
+    from miso_upload.records import Findings
+    from miso_upload.sources import Source
+    from miso_upload.transform.schema.schema import Schema
+
+
+class Recipe:
+    """How rows become records: the parts for it, and a text that is equal for equal results."""
+
+    def __init__(self, settings: Settings, secret: bytes | None = None) -> None:
+        self._secret = secret
+        self.schema: Schema = schema_of(settings.schema)
+        self._settings = settings
+        self._timestamps = TimestampReader(settings.timezone, settings.timestamp_format)
+        self._identity = IdentityPolicy(
+            derive=settings.derive_anonymous_id,
+            source=settings.anonymous_id_from,
+            salt=settings.anonymous_id_salt,
+            trusted_proxies=settings.trusted_proxies,
+            ipv6_prefix=settings.ipv6_prefix,
+        )
+        self._mapping = read_mapping_file(settings.mapping) if settings.mapping else MappingFile("")
+        self._options = rules_of_options(settings.map, settings.set)
+        said = (*self._mapping.rules, *self._options)
+        check_types(said, self._mapping.routing, self.schema.types)
+        self._judge = Judge(
+            self.schema,
+            needs_timestamp="timestamp" not in settings.allow_missing,
+            needs_id="id" not in settings.allow_missing,
+        )
+        self._code = read_user_code(settings.transform) if settings.transform else None
+        self._mappings: dict[str | None, MappingFile] = {}
+        self._unmet: set[str] | None = None
+        """The columns of the user's skips that were not met at the beginning of any source."""
+        self._mapping_under(settings.preset)
+
+    def advice(self, findings: Findings, *, of_rows: bool) -> list[str]:
+        """Return what the rows of a run suggest to change in the mapping, as sentences and TOML.
+
+        Args:
+            findings: What was found in them.
+            of_rows: Whether there were rows that no rule left out.
+        """
+        unfetched = [*self._unfetched(findings), *self._idle(findings)] if of_rows else []
+        if not findings.unrouted.visits:
+            return unfetched
+        # Imported where there is something to suggest, which most runs have not.
+        from miso_upload.drafting.routes import routes_advice  # noqa: PLC0415
+
+        return [*unfetched, *routes_advice(findings)]
+
+    def text(self, source: Source) -> str:
+        """Return what is equal for two runs that make equal records of equal rows of `source`."""
+        settings, mapping = self._settings, self._mapping_for(source)
+        # Chunk size is no part of it: spans are remembered as they were cut.
+        parts = {
+            "--mapping": mapping.fingerprint,
+            "--map": ", ".join(sorted(settings.map)),
+            "--set": ", ".join(sorted(settings.set)),
+            "--transform": self._code.fingerprint if self._code else "",
+            "--list-separator": settings.list_separator or "",
+            "--timestamp-format": ", ".join(settings.timestamp_format),
+            "--timezone": settings.timezone or "",
+            "--schema": self.schema.fingerprint,
+            "--allow-missing": ", ".join(sorted(settings.allow_missing)),
+            "identity": self._identity.fingerprint(),
+            "--bot-rate": str(settings.bot_rate or ""),
+            "--format": settings.format or "",
+            "--log-format": settings.log_format or "",
+            "--encoding": settings.encoding or "",
+            "--delimiter": settings.delimiter or "",
+            "--quote": settings.quote or "",
+            "--escape": settings.escape or "",
+            "--columns": ", ".join(settings.columns),
+            "--no-header": "yes" if settings.no_header else "",
+            "--series": settings.series,
+            "[rows] key": str(list(mapping.key)) if mapping.key else "",
+        }
+        return "\n".join(f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value)
+
+    def transform(self, source: Source) -> Transform:
+        """Return the transform for the rows of `source`.
+
+        Raises:
+            MappingError: The mapping names a column that the source does not have.
+        """
+        settings, mapping = self._settings, self._mapping_for(source)
+        self._look_for_columns_of_skips(source)
+        own = {rule.attribute for rule in self._options}
+        plan = MappingPlan(
+            rules=(*(rule for rule in mapping.rules if rule.attribute not in own), *self._options),
+            skips=mapping.skips,
+            bot_rate=settings.bot_rate or 0,
+            routing=mapping.routing,
+            ignored=(*mapping.ignored, *mapping.key, *map(first_step, mapping.key)),
+            list_separator=settings.list_separator,
+            strict=settings.strict,
+        )
+        rows, code = source.format, self._code
+        # Which names the user's code returns is not known before it has run.
+        columns = rows.columns if code is None else None
+        try:
+            mapper = Mapper(
+                plan, self.schema, self._timestamps, self._identity, columns,
+                rows.columns is not None,
+            )  # fmt: skip
+            check_key(mapping, columns)
+        except MappingError as error:
+            raise MappingError(f"{error}{self._about_header(columns, str(error))}") from None
+        return Transform(rows, mapper, self._judge, code, self._content_keys(mapping.key))
+
+    def _content_keys(self, columns: tuple[str, ...]) -> ContentKeys | None:
+        if self._secret is None:
+            return None
+        return ContentKeys(
+            self._secret,
+            self._settings.series,
+            columns,
+            shipped_schema=self.schema.fingerprint == SHIPPED,
+        )
+
+    def _about_header(self, columns: tuple[str, ...] | None, problem: str) -> str:
+        """Return what to add to a complaint about a column that the header does not have."""
+        if columns is None or "has no column" not in problem:
+            return ""
+        is_header = not (self._settings.no_header or self._settings.columns)
+        hint = f"; {LOOKS_LIKE_DATA}" if is_header and looks_like_data(columns) else ""
+        return f"; it has {columns_in_words(columns)}{hint}"
+
+    def _mapping_for(self, source: Source) -> MappingFile:
+        """Return the user's mapping, laid over the preset that was named or that the format has."""
+        return self._mapping_under(self._settings.preset or source.format.preset)
+
+    def _mapping_under(self, preset: str | None) -> MappingFile:
+        if preset not in self._mappings:
+            lower = read_preset(preset) if preset else MappingFile("")
+            whole = laid_over(self._mapping, lower)
+            self._mappings[preset] = without_skips(whole, self._settings.keep)
+        return self._mappings[preset]
+
+    def _look_for_columns_of_skips(self, source: Source) -> None:
+        wanted = {skip.column for skip in self._mapping.skips} if self._code is None else set()
+        if wanted:
+            rows = first_rows(source)
+            unmet = columns_without(wanted, rows) if rows else set()
+            self._unmet = unmet if self._unmet is None else self._unmet & unmet
+
+    def _idle(self, findings: Findings) -> list[str]:
+        """Return, for each skip that left no row out and whose column seems wrong, a sentence."""
+        return [
+            f'{self._mapping.name}: the skip "{skip.name}" left no row out, and no row at the '
+            f"beginning has {skip.column}; check the name"
+            for skip in self._mapping.skips
+            if skip.column in (self._unmet or ()) and not findings.skipped[skip.name]
+        ]
+
+    def _unfetched(self, findings: Findings) -> list[str]:
+        """Return, for each column that the user named and no row had, a sentence that says so."""
+        own = {named.attribute for named in self._options}
+        rules = (*(rule for rule in self._mapping.rules if rule.attribute not in own),
+                 *self._options)  # fmt: skip
+        return [
+            f"{named.origin}: no row has {' or '.join(named.rule.reads)}; check the name"
+            for named in rules
+            if named.rule.reads and named.attribute not in findings.fetched
+        ]

@@ -1,0 +1,211 @@
+"""Rows and the records they become, for a person to look at before anything is sent.
+
+What is shown went through the very transform that an upload uses. Addresses in it are hidden.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from itertools import islice, zip_longest
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from miso_upload.transform.block import Transform
+from miso_upload.transform.identity import IdentityPolicy
+from miso_upload.transform.mapping import Mapper, MappingPlan, laid_over, read_preset
+from miso_upload.transform.validation import Judge
+from miso_upload.values.display import counted, printable
+from miso_upload.values.json import JSONEncodeError, decode_joined, encode
+from miso_upload.values.timestamps import TimestampReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from miso_upload.records import Block, Record
+    from miso_upload.sources.formats import Format
+    from miso_upload.transform.mapping import MappingFile
+    from miso_upload.transform.schema.schema import Schema
+
+SIDE_BY_SIDE = 100
+"""Columns of a terminal from which on a row and its record stand beside each other."""
+LOOKED_THROUGH = 1_000
+"""How many rows are looked through for some that are worth to be shown."""
+_MOST_FIELDS = 40
+_WIDEST_NAME = 32
+_LEAST_VALUE = 16
+
+
+class Shown(NamedTuple):
+    """One row, and what became of it.
+
+    Attributes:
+        line: Where it stands.
+        row: What was read there.
+        record: The record that it becomes, if it becomes one.
+        reasons: Why it is rejected, if it is.
+        rule: The name of the rule that skips it, if one does.
+    """
+
+    line: int
+    row: Any
+    record: Record | None = None
+    reasons: tuple[str, ...] = ()
+    rule: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """Return `valid`, `rejected` or `skipped`."""
+        if self.record is not None:
+            return "valid"
+        return "rejected" if self.reasons else "skipped"
+
+
+def transform_of(mapping: MappingFile, schema: Schema, rows: Format) -> Transform:
+    """Return the transform that an upload under this mapping file, and its preset, would use.
+
+    Raises:
+        MappingError: The mapping does not fit the schema or the columns.
+    """
+    preset = mapping.options.get("preset") or rows.preset
+    if preset:
+        mapping = laid_over(mapping, read_preset(preset))
+    plan = MappingPlan(mapping.rules, mapping.skips, mapping.routing, mapping.ignored)
+    mapper = Mapper(plan, schema, TimestampReader(), IdentityPolicy(), rows.columns)
+    return Transform(rows, mapper, Judge(schema))
+
+
+def rows_of(block: Block, rows: Format, transform: Transform) -> list[Shown]:
+    """Return the rows of a block, in order, with what becomes of each.
+
+    Which rule skips a row can only be told where one rule does all the skipping in the block; in a
+    block of a single row it always can.
+    """
+    batch = transform(block)
+    records = dict(zip(batch.lines, decode_joined(batch.slices), strict=True))
+    rule = ", ".join(batch.findings.skipped)
+    shown = {
+        rejection.line: Shown(
+            rejection.line, rejection.row, reasons=tuple(each.text for each in rejection.reasons)
+        )
+        for rejection in batch.rejections
+    }
+    if block.fault is None:
+        for part in rows.slices(block, transform.is_record):
+            for line, row in zip(part.lines, part.rows, strict=True):
+                if line in records:
+                    shown[line] = Shown(line, row, records[line])
+                elif line not in shown:
+                    shown[line] = Shown(line, row, rule=rule)
+    return [shown[line] for line in sorted(shown)]
+
+
+def chosen_rows(
+    rows: Iterator[Shown], most: int, only: str | None = None
+) -> tuple[list[Shown], list[Shown]]:
+    """Return the rows to show, in order, and all that were looked at to choose them.
+
+    Those are the first `most`, or the first of which `only` is the outcome. If none of the first
+    becomes a record, more are looked at, and those that do are shown.
+    """
+    looked = list(islice(rows, most)) if only is None else []
+    if any(each.record is not None for each in looked):
+        return looked, looked
+    found = list(looked)
+    for each in islice(rows, LOOKED_THROUGH - len(looked)):
+        looked.append(each)
+        if only in (None, each.outcome):
+            found.append(each)
+        if only is not None and len(found) == most:
+            break
+    return (found if only else telling(found, most)), looked
+
+
+def telling(shown: list[Shown], most: int) -> list[Shown]:
+    """Return a few rows, those that become records first, of different types if there are such."""
+    good = [each for each in shown if each.record is not None]
+    types = {each.record["type"]: each for each in reversed(good) if each.record}
+    chosen = [*types.values(), *(each for each in good if each not in types.values())][:most]
+    return sorted(chosen or shown[:most], key=lambda each: each.line)
+
+
+def counts_of(shown: list[Shown]) -> str:
+    """Return what became of rows, as an equation."""
+    count = Counter(each.outcome for each in shown)
+    return (
+        f"First {counted(len(shown), 'row')} = {count['valid']:,} valid + "
+        f"{count['rejected']:,} rejected + {count['skipped']:,} skipped"
+    )
+
+
+def preview_text(shown: Iterable[Shown], width: int) -> str:
+    """Return rows and records side by side where `width` allows, or else one under the other."""
+    return "\n".join(line.rstrip() for each in shown for line in (*_one(each, width), "")) + "\n"
+
+
+def _one(shown: Shown, width: int) -> Iterator[str]:
+    beside = width >= SIDE_BY_SIDE
+    half = (width - 4) // 2 if beside else width - 2
+    left = _fields(shown.row, half)
+    right = _outcome(shown, half)
+    if beside:
+        yield f"{f'line {shown.line:,}':{half}}    {_verdict(shown)}"
+        for row, record in zip_longest(left, right, fillvalue=""):
+            yield f"{row:{half}}    {record}"
+    else:
+        yield f"line {shown.line:,}"
+        yield from left
+        yield f"  -> {_verdict(shown)}"
+        yield from (f"  {line}" for line in right)
+
+
+def _verdict(shown: Shown) -> str:
+    if shown.record is not None:
+        return f"becomes {printable(str(shown.record.get('type')))}"
+    return "is rejected" if shown.reasons else "is skipped"
+
+
+def _outcome(shown: Shown, width: int) -> list[str]:
+    if shown.record is not None:
+        return _fields(shown.record, width)
+    reasons = shown.reasons or (f"by the rule {printable(shown.rule)}",)
+    return [
+        line
+        for reason in reasons
+        for line in textwrap.wrap(
+            printable(reason), width - 2, initial_indent="  ", subsequent_indent="    "
+        )
+    ]
+
+
+def _fields(value: object, width: int) -> list[str]:
+    """Return the fields of an object on lines of their own; what is empty is left out."""
+    if not isinstance(value, dict):
+        return [f"  {printable(_text(value), width - 2)}"]
+    fields = [pair for pair in _flat(value, "") if pair[1] not in (None, "", [], {})]
+    names = [printable(name, _WIDEST_NAME) for name, _ in fields[:_MOST_FIELDS]]
+    room = max(map(len, names), default=0)
+    most = max(width - room - 4, _LEAST_VALUE)
+    lines = [
+        f"  {name:{room}}  {printable(_text(inner), most)}"
+        for name, (_, inner) in zip(names, fields, strict=False)
+    ]
+    if len(fields) > _MOST_FIELDS:
+        lines.append(f"  and {len(fields) - _MOST_FIELDS:,} more")
+    return lines
+
+
+def _flat(value: dict[str, Any], before: str) -> Iterator[tuple[str, Any]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict) and inner and before.count(".") < 3:  # noqa: PLR2004 -- readable
+            yield from _flat(inner, f"{before}{name}.")
+        else:
+            yield before + name, inner
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return encode(value).decode()
+    except (JSONEncodeError, RecursionError):
+        return type(value).__name__

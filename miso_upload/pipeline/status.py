@@ -1,0 +1,247 @@
+"""Looking into the ledgers: what became of each source, and the rejected rows once more."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from miso_upload.errors import LedgerError, SourceError
+from miso_upload.ledger import Ledger
+from miso_upload.ledger.lock import Locked
+from miso_upload.ledger.migration import is_old_or_new_checksum
+from miso_upload.ledger.rejects_file import rejection_line
+from miso_upload.ledger.state_directory import ledger_paths
+from miso_upload.records import Rejection
+from miso_upload.sources import Source
+from miso_upload.values.display import counted, one_line
+from miso_upload.values.hashing import is_checksum
+from miso_upload.values.input_names import STDIN, is_remote, shown_name
+from miso_upload.values.json import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from miso_upload.ledger import LedgerSpan, Scan
+    from miso_upload.records.totals import Totals
+    from miso_upload.sources import ReadingOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is known of one source at one target.
+
+    Attributes:
+        accepted_at_target: How many rows Miso has accepted at the target, from all sources.
+    """
+
+    name: str
+    server: str
+    target: str
+    last_read: str
+    totals: Totals
+    accepted_before_restart: int
+    accepted_at_target: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        told: dict[str, Any] = readable(asdict(self))
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """What is known of one target.
+
+    Attributes:
+        accepted: How many rows Miso has accepted there, from all sources.
+        sources: Those that were asked for.
+    """
+
+    server: str
+    target: str
+    accepted: int
+    sources: tuple[Status, ...]
+
+
+def statuses(state_dir: Path, names: Iterable[str], options: ReadingOptions) -> list[TargetStatus]:
+    """Return what each target knows of the sources at or called `names`; of all if none.
+
+    Raises:
+        SourceError: A name is neither a file nor known, or that of a directory.
+        LockedError: A run is at work on a ledger of version 0.1.
+    """
+    names = list(names)
+    for name in names:
+        if not is_remote(name) and Path(name).is_dir():
+            raise SourceError(
+                f"{name}: is a directory; name files, or none to see all that was uploaded"
+            )
+    found: list[TargetStatus] = []
+    missing = dict.fromkeys(names)
+    for path in ledger_paths(state_dir):
+        with closing(opened(path)) as ledger:
+            by_name = {name: matching(ledger, [name], options) for name in names}
+            scans = {scan.id: scan for each in by_name.values() for scan in each}
+            if scans or not names:
+                found.append(_target_status(ledger, scans.values() or ledger.scans.all()))
+        missing = {name: None for name in missing if not by_name[name]}
+    _check_missing(missing)
+    return found
+
+
+def _target_status(ledger: Ledger, scans: Iterable[Scan]) -> TargetStatus:
+    about = ledger.about()
+    server, target = about.get("server", "?"), about.get("target", "?")
+    accepted = ledger.accepted_total()
+    sources = tuple(
+        Status(
+            scan.name,
+            server,
+            target,
+            scan.seen_at.isoformat(timespec="seconds"),
+            ledger.totals(scan),
+            scan.superseded,
+            accepted,
+        )
+        for scan in scans
+    )
+    return TargetStatus(server, target, accepted, sources)
+
+
+def _check_missing(unknown: Iterable[str]) -> None:
+    """Complain of an unknown name that is not that of a file either.
+
+    Raises:
+        SourceError: There is one.
+    """
+    for name in unknown:
+        if is_remote(name) or not Path(name).exists():
+            raise SourceError(
+                f"{shown_name(name)}: no such file, and no source of that name is known; "
+                "'miso-upload status' lists those that are"
+            )
+
+
+def status_text(found: Iterable[TargetStatus]) -> str:
+    """Return statuses for people."""
+    lines = [line for each in found for line in _target_lines(each)]
+    return (
+        "\n".join(map(one_line, lines)) + "\n" if lines else "nothing was uploaded from here yet\n"
+    )
+
+
+def _target_lines(found: TargetStatus) -> Iterator[str]:
+    for each in found.sources:
+        totals = each.totals
+        yield f"{each.name}  ->  {each.server} ({each.target})"
+        yield f"  {totals.as_sentence()}"
+        if totals.changed:
+            yield f"  {totals.changed:,} of the already sent have changed since they were sent"
+        if totals.duplicates:
+            yield f"  {totals.duplicates:,} of the accepted may be there more than once"
+        if each.accepted_before_restart:
+            yield f"  {each.accepted_before_restart:,} more were accepted before --restart"
+        yield f"  last read {each.last_read}"
+    if found.accepted or found.sources:
+        accepted = counted(found.accepted, "row")
+        yield f"Miso has accepted {accepted} in all at {found.server} ({found.target})"
+
+
+def rejections_again(state_dir: Path, name: str, options: ReadingOptions) -> Iterator[bytes]:
+    """Yield the lines of the rejects file for a source, from the ledger that used it last.
+
+    The rows are read from the input again; where it is gone, their place is empty.
+
+    Raises:
+        LedgerError: No ledger knows the source.
+        ChangedSourceError: The input is not what it was.
+    """
+    shown = shown_name(name)
+    for path in ledger_paths(state_dir):
+        with closing(opened(path)) as ledger:
+            for scan in matching(ledger, [name], options):
+                if is_remote(name) or Path(name).exists():
+                    yield from _rejected_rows(ledger, scan, name, options)
+                else:
+                    for rejection in ledger.rejections(scan):
+                        yield rejection_line(shown, rejection)
+                return
+    raise LedgerError(f"{shown}: nothing is known of it; 'miso-upload status' lists what is")
+
+
+def opened(path: Path) -> Ledger:
+    """Open a ledger to read it; one of version 0.1 is brought up to date first."""
+    ledger = Ledger.to_read(path)
+    if ledger is not None:
+        return ledger
+    with Locked(path):
+        return Ledger(path)
+
+
+def _rejected_rows(
+    ledger: Ledger, scan: Scan, name: str, options: ReadingOptions
+) -> Iterator[bytes]:
+    with Source(name, options) as source:
+        spans = iter(ledger.spans_with_rejections(scan))
+        span: LedgerSpan | None = None
+        rows: dict[int, tuple[Any, bytes | None]] = {}
+        for rejection in ledger.rejections(scan):
+            while span is None or rejection.line not in rows:
+                following = next(spans, None)
+                if following is None:
+                    break
+                span = following
+                rows = _rows(source, span)
+            row, text = rows.get(rejection.line, (None, None))
+            again = Rejection(rejection.line, rejection.reasons, row, rejection.by, text)
+            yield rejection_line(source.name, again)
+
+
+def _rows(source: Source, span: LedgerSpan) -> dict[int, tuple[Any, bytes | None]]:
+    """Return the rows of a span as they are read now, each with its JSON text, by line."""
+    block = source.again(span)
+    if not span.checksum:
+        return {span.first_line: (block.data[:200].decode(errors="replace"), None)}
+    parts = list(source.format.slices(block))
+    parsed = {line: row for part in parts for line, row in zip(part.lines, part.rows, strict=True)}
+    texts = source.format.texts(block, parsed)
+    return {
+        **{line: (row, texts.get(line)) for line, row in parsed.items()},
+        **{each.line: (each.row, None) for part in parts for each in part.rejections},
+    }
+
+
+def matching(ledger: Ledger, names: Iterable[str], options: ReadingOptions) -> list[Scan]:
+    """Return the scans of the sources that lie at these paths or have their content now."""
+    found: dict[int, Scan] = {}
+    for name in names:
+        scans = _by_content(ledger, name, options)
+        shown = shown_name(name)
+        scans = scans or [scan for scan in ledger.scans.all() if scan.name == shown]
+        found.update((scan.id, scan) for scan in scans)
+    return list(found.values())
+
+
+def _by_content(ledger: Ledger, name: str, options: ReadingOptions) -> list[Scan]:
+    if name == STDIN or (not is_remote(name) and Path(name).is_fifo()):
+        return []  # what can be read only once is not read for this
+    try:
+        with Source(name, options) as source:
+            here = ledger.scans.of_key(source.identity.key)
+            return here or [
+                scan
+                for scan in ledger.scans.candidates(source.identity, source.name, source.beginning)
+                if source.can_reopen and _is_of(scan, source, ledger)
+            ]
+    except SourceError:
+        return []
+
+
+def _is_of(scan: Scan, source: Source, ledger: Ledger) -> bool:
+    """Return whether a source has all that a scan has read."""
+    spans = ledger.spans(scan)
+    return bool(spans) and source.has(
+        spans, is_old_or_new_checksum if scan.keyless else is_checksum
+    )

@@ -1,0 +1,1 @@
+"""What a run did: the summary as data, its forms, progress and listeners."""

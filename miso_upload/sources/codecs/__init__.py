@@ -1,0 +1,1 @@
+"""Compressed and encoded inputs, read as UTF-8 bytes."""

@@ -1,0 +1,103 @@
+"""Zstandard, unpacked block by block.
+
+A block unpacks to 128 KiB at most, so however little is fed to the decompressor, a bomb goes off in
+small pieces; and where a frame ends, or is cut off, is known for certain.
+The layout is that of RFC 8878, section 3.1.
+"""
+
+from __future__ import annotations
+
+import zstandard
+
+from miso_upload.sources.codecs.base import MOST_MEMORY, TRUNCATED, ContainerError, Members
+
+MAGIC = b"\x28\xb5\x2f\xfd"
+_SKIPPABLE = b"\x2a\x4d\x18"
+_SKIPPABLE_FIRST = range(0x50, 0x60)
+_MOST_IN_BLOCK = 2**17
+_RUN, _RESERVED = 1, 3
+
+
+def begins_zstd(head: bytes) -> bool:
+    """Whether `head` is the beginning of a zstd frame, or of one to be skipped."""
+    return head[:4] == MAGIC or (head[1:4] == _SKIPPABLE and head[0] in _SKIPPABLE_FIRST)
+
+
+class Unzstd(Members):
+    """The contents of a zstd stream. See `Members`."""
+
+    container = "zstd stream"
+
+    def begin(self) -> bool:
+        """See `Members.begin`."""
+        self.packed.fill(4)
+        if not begins_zstd(self.packed.held):
+            return False
+        magic = self.take(4)
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._at_end = self._has_checksum = False
+        self._skips = 0
+        if magic == MAGIC:
+            self._frame = self._begin_frame(magic)
+        else:
+            self._skips = int.from_bytes(self.take(4), "little")
+        return True
+
+    def unpack(self, size: int) -> bytes:  # noqa: ARG002 -- a block comes whole
+        """See `Members.unpack`."""
+        if self._frame is None:
+            return self._skip()
+        if self._at_end:
+            if self._has_checksum:
+                self._feed(self._frame, self.take(4))
+            self.end_member()
+            return b""
+        header = self.take(3)
+        fields = int.from_bytes(header, "little")
+        kind, length = fields >> 1 & 3, fields >> 3
+        if kind == _RESERVED or length > _MOST_IN_BLOCK:
+            raise self.damage("a block of it cannot be one")
+        self._at_end = bool(fields & 1)
+        return self._feed(self._frame, header + self.take(1 if kind == _RUN else length))
+
+    def _begin_frame(self, magic: bytes) -> zstandard.ZstdDecompressionObj:
+        descriptor = self.take(1)
+        flags = descriptor[0]
+        single = flags >> 5 & 1
+        window = b"" if single else self.take(1)
+        dictionary = self.take((0, 1, 2, 4)[flags & 3])
+        content = self.take((single, 2, 4, 8)[flags >> 6])
+        if single:
+            needs = int.from_bytes(content, "little")
+        else:
+            base = 1 << (10 + (window[0] >> 3))
+            needs = base + (base >> 3) * (window[0] & 7)
+        if any(dictionary):
+            raise ContainerError(
+                "the zstd stream was made with a dictionary; unpack it yourself: "
+                "zstd -dc -D DICTIONARY FILE | miso-upload -"
+            )
+        if needs > MOST_MEMORY:
+            raise ContainerError(
+                f"the zstd stream needs more than {MOST_MEMORY >> 20} MiB of memory to be "
+                "unpacked; unpack it yourself: zstd -dc --long=31 FILE | miso-upload -"
+            )
+        self._has_checksum = bool(flags >> 2 & 1)
+        frame = zstandard.ZstdDecompressor(max_window_size=MOST_MEMORY).decompressobj()
+        self._feed(frame, magic + descriptor + window + dictionary + content)
+        return frame
+
+    def _feed(self, frame: zstandard.ZstdDecompressionObj, packed: bytes) -> bytes:
+        try:
+            return frame.decompress(packed)
+        except zstandard.ZstdError as error:
+            raise self.damage(str(error).removeprefix("zstd decompressor error: ")) from None
+
+    def _skip(self) -> bytes:
+        while self._skips:
+            skipped = self.packed.some(self._skips)
+            if not skipped:
+                raise self.damage(TRUNCATED)
+            self._skips -= len(skipped)
+        self.end_member()
+        return b""

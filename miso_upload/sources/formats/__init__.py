@@ -1,0 +1,18 @@
+"""Row formats: where a row ends in the bytes of a source, and what it says.
+
+Each format has a module; `base` says what they have in common, `detection` chooses one.
+"""
+
+from miso_upload.sources.formats.base import Cut, Format, Limits, Tail
+from miso_upload.sources.formats.detection import FORMAT_NAMES, Wanted, check_columns, detect_format
+
+__all__ = [
+    "FORMAT_NAMES",
+    "Cut",
+    "Format",
+    "Limits",
+    "Tail",
+    "Wanted",
+    "check_columns",
+    "detect_format",
+]

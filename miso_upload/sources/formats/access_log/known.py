@@ -1,0 +1,77 @@
+"""The layouts that are known: what servers write unless they are told otherwise.
+
+No line fits two of them, but for what only the last resorts would take, which are tried last; so
+the order in which the others are tried changes nothing. Sources: the manuals of Apache httpd
+(mod_log_config), nginx (ngx_http_log_module), Amazon ELB (access logs of both kinds of load
+balancer) and Amazon S3 (server access log format).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from miso_upload.sources.formats.access_log.notation import layout_of
+
+if TYPE_CHECKING:
+    from miso_upload.sources.formats.access_log.layout import Layout
+
+_REQUEST = '%l %u %t "%r" %>s %b'
+_COMMON = f'%h {_REQUEST}%( "%{{Referer}}i" "%{{User-Agent}}i"%)'
+"""Common, combined, and what else a line may end with."""
+_OF_HOST = f'%v%(:%p%) %a {_REQUEST}%( "%{{Referer}}i" "%{{User-Agent}}i"%)'
+"""The same behind the name of the host."""
+
+_LOAD_BALANCER = (
+    "$listener $time_iso8601 $elb $remote_addr:$client_port $target $request_processing_time "
+    "$target_processing_time $response_processing_time $status $target_status_code "
+    '$received_bytes $bytes_sent "$request" "$http_user_agent" $ssl_cipher $ssl_protocol '
+    '$target_group_arn "$trace_id" "$host" "$chosen_cert_arn"$*'
+)
+_LOAD_BALANCER_REST = (
+    "matched_rule_priority",
+    "request_creation_time",
+    "actions_executed",
+    "redirect_url",
+    "error_reason",
+    "target_port_list",
+    "target_status_code_list",
+    "classification",
+    "classification_reason",
+    "conn_trace_id",
+)
+_CLASSIC_BALANCER = (
+    "$time_iso8601 $elb $remote_addr:$client_port $backend $request_processing_time "
+    "$backend_processing_time $response_processing_time $status $backend_status_code "
+    '$received_bytes $bytes_sent "$request"$( "$http_user_agent" $ssl_cipher $ssl_protocol$)'
+)
+_BUCKET = (
+    "$bucket_owner $bucket [$time_local] $remote_addr $requester $request_id $operation $key "
+    '"$request" $status $error_code $bytes_sent $object_size $total_time $turn_around_time '
+    '"$http_referer" "$http_user_agent" $version_id$*'
+)
+_BUCKET_REST = (
+    "host_id",
+    "signature_version",
+    "cipher_suite",
+    "authentication_type",
+    "host",
+    "tls_version",
+    "access_point_arn",
+    "acl_required",
+)
+
+
+@cache
+def known_layouts() -> tuple[Layout, ...]:
+    """Return the layouts that lines are tried against, in order."""
+    common, of_host = layout_of(f"{_COMMON}%*"), layout_of(f"{_OF_HOST}%*")
+    return (
+        common,
+        of_host,
+        layout_of(_LOAD_BALANCER, _LOAD_BALANCER_REST),
+        layout_of(_CLASSIC_BALANCER),
+        layout_of(_BUCKET, _BUCKET_REST),
+        *(replace(layout_of(each), plain_quotes=True) for each in (_COMMON, _OF_HOST)),
+    )

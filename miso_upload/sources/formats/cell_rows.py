@@ -1,0 +1,241 @@
+"""Rows of cells, one by one: those that are not a line of the usual cells each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from miso_upload.records import Reason, Rejection, Slice
+from miso_upload.sources.formats.dialect import QUOTE
+from miso_upload.sources.formats.quote_checks import (
+    escaped_quote,
+    holds_rows,
+    is_escaped,
+    line_of_cell,
+    literal_quotes,
+    misplaced_quote,
+)
+from miso_upload.values.display import counted, decoded_row
+
+if TYPE_CHECKING:
+    from miso_upload.records.slice import IsRecord
+    from miso_upload.sources.formats.dialect import Cell
+    from miso_upload.sources.formats.row_ends import RowEnds
+
+_NOT_UTF8 = Reason("the row", "is not valid UTF-8 (name the file's encoding with --encoding)")
+_LONE_RETURN = Reason("the row", "has a carriage return outside quotes that does not end it")
+
+
+class _Row(NamedTuple):
+    """A row as it was read: its bytes without the line end, its cells, and the text of each."""
+
+    body: bytes
+    cells: list[Cell]
+    texts: list[str]
+
+
+class CellRows:
+    """Reads rows one by one, and says of each that is not read why.
+
+    Args:
+        ends: Where rows end.
+        columns: The names of their cells.
+        shape: Whose columns they are, for messages.
+        is_record: Whether a row would make a record, by its type, timestamp and id; None takes
+            every row with the right number of cells for one.
+    """
+
+    def __init__(
+        self, ends: RowEnds, columns: tuple[str, ...], shape: str, is_record: IsRecord | None
+    ) -> None:
+        self._ends = ends
+        self._dialect = ends.dialect
+        self._columns = columns
+        self._shape = shape
+        self._is_record = is_record
+
+    def slice(self, data: bytes, start: int, line: int, most: int) -> tuple[Slice, int]:
+        """Return rows from offset `start` on, which is in `line`, and where the next one starts."""
+        lines: list[int] = []
+        found = Slice([], lines)
+        simple: list[str] = []
+        places: list[int] = []
+        end = start
+        while end < len(data) and len(lines) + len(found.rejections) < most:
+            start, end, text = self._next(data, end)
+            if text is not None:
+                places.append(len(lines))
+                simple.append(text)
+                found.rows.append(None)
+                lines.append(line)
+            else:
+                row = self._row(data[start:end])
+                if not self._is_blank(row) and self._take(row, line, found):
+                    found.rows.append(self._named(row.texts))
+                    lines.append(line)
+            line += data.count(b"\n", start, end)
+        for place, cells in zip(places, self._read(simple), strict=True):
+            found.rows[place] = dict(zip(self._columns, cells, strict=True))
+        return found, end
+
+    def _read(self, texts: list[str]) -> list[list[str]]:
+        """Return the cells of rows, each of which is well-formed."""
+        found = self._dialect.read(texts) if texts else []
+        if found is not None and len(found) == len(texts):
+            return found
+        return [self._row(text.encode()).texts for text in texts]
+
+    def _next(self, data: bytes, start: int) -> tuple[int, int, str | None]:
+        """Return where the next row is, and its text if all can be read of it at once."""
+        end = self._ends.well_formed(data, start)
+        if end is None:
+            return start, data.find(b"\n", start) + 1 or len(data), None
+        unit = data[start:end]
+        if not self._is_simple(unit):
+            return start, end, None
+        try:
+            return start, end, unit.decode()
+        except UnicodeDecodeError:
+            return start, end, None
+
+    def _is_simple(self, unit: bytes) -> bool:
+        """Return whether a well-formed row is one for any reader, and surely no more than one."""
+        dialect, mark = self._dialect, self._dialect.delimiter.encode()
+        width = len(self._columns)
+        if dialect.escape or not dialect.quote or width == 1:
+            return False
+        if b"\r" in unit and b"\r" in unit.rstrip(b"\r\n"):
+            return False
+        if dialect.decided or unit.find(b"\n", 0, -1) < 0:
+            return True
+        return all(line.count(mark) < width - 1 for line in unit.split(b"\n")[1:])
+
+    def _take(self, row: _Row, line: int, found: Slice) -> bool:
+        """Return whether a row is good; note what is wrong with it, or odd about it."""
+        if self._hides_rows(row):
+            found.rejections += self._rejected_lines(row.body, line, found)
+            return False
+        reason = self._damage(row)
+        if reason is None:
+            self._doubt(row, line, found)
+            reason = self._uneven(row)
+        if reason is not None:
+            found.rejections.append(Rejection(line, (reason,), self._shown(row)))
+        return reason is None
+
+    def _row(self, unit: bytes) -> _Row:
+        body = unit.removesuffix(b"\n").rstrip(b"\r")
+        cells = list(self._dialect.cells(body))
+        return _Row(body, cells, list(map(self._dialect.text, cells)))
+
+    def _is_blank(self, row: _Row) -> bool:
+        """Return whether a line is blank; spaces are a cell where rows have only one."""
+        is_cell = len(self._columns) == 1
+        return not row.body or (not is_cell and len(row.texts) == 1 and not row.body.strip())
+
+    def _named(self, texts: list[str]) -> dict[str, str]:
+        return dict(zip(self._columns, texts, strict=True))
+
+    # -- what is wrong -----------------------------------------------------------------------------
+
+    def _damage(self, row: _Row) -> Reason | None:
+        """Return why the cells of a row cannot be taken for what it says, if so."""
+        if not _is_utf8(row.texts):
+            return _NOT_UTF8
+        if any(map(self._has_lone_return, row.cells)):
+            return _LONE_RETURN
+        if any(cell.malformed and is_escaped(self._dialect, cell.raw) for cell in row.cells):
+            return escaped_quote()
+        return None
+
+    def _has_lone_return(self, cell: Cell) -> bool:
+        """Return whether a cell has a carriage return that is neither quoted nor escaped."""
+        quote, escape = self._dialect.quote.encode(), self._dialect.escape.encode()
+        if b"\r" not in cell.raw or (quote and not cell.malformed and cell.raw.startswith(quote)):
+            return False
+        return not escape or b"\r" in cell.raw.replace(escape + b"\r\n", b"")
+
+    def _uneven(self, row: _Row) -> Reason | None:
+        if len(row.texts) == len(self._columns):
+            return None
+        if is_escaped(self._dialect, row.body):
+            return escaped_quote()
+        expected = self._shape.format(counted(len(self._columns), "cell"))
+        shown = f"of {counted(len(row.texts), 'cell')}"
+        return Reason("the row", f"does not have {expected}", shown=shown)
+
+    def _shown(self, row: _Row) -> object:
+        texts = [text.encode(errors="surrogateescape").decode(errors="replace")
+                 for text in row.texts]  # fmt: skip
+        if len(texts) == len(self._columns):
+            return dict(zip(self._columns, texts, strict=True))
+        return texts
+
+    def _doubt(self, row: _Row, line: int, found: Slice) -> None:
+        """Note a warning where quotes in a row may not be meant as they are read."""
+        is_literal = not (self._dialect.decided or self._dialect.quote)
+        if any(cell.malformed for cell in row.cells):
+            found.warnings.append((misplaced_quote(), line))
+        elif is_literal and any(text.startswith(QUOTE) for text in row.texts):
+            found.warnings.append((literal_quotes(), line))
+
+    # -- rows in a cell ----------------------------------------------------------------------------
+
+    def _hides_rows(self, row: _Row) -> bool:
+        """Return whether a row of several lines has lines in it that are records by themselves.
+
+        The last line, behind whose beginning the cell closes, is one only if it is not a mere rest
+        of the row: if the cell has a delimiter in that line, or the first line is a record too.
+        """
+        if self._dialect.decided or b"\n" not in row.body:
+            return False
+        first, at = b"", 0
+        for text in row.body.split(b"\n"):
+            end = at + len(text)
+            if not at:
+                first = text
+            elif self._would_be_record(text) and (
+                self._has_delimiter_within(row.cells, at, end) or self._would_be_record(first)
+            ):
+                return True
+            at = end + 1
+        return False
+
+    def _would_be_record(self, line: bytes) -> bool:
+        width = len(self._columns)
+        if line.count(self._dialect.delimiter.encode()) < width - 1:
+            return False
+        row = self._row(line)
+        if len(row.texts) != width or not row.body or self._damage(row) is not None:
+            return False
+        return self._is_record is None or self._is_record(self._named(row.texts))
+
+    def _has_delimiter_within(self, cells: list[Cell], start: int, end: int) -> bool:
+        """Return whether a cell that goes on over lines has a delimiter in a part of the row."""
+        mark = self._dialect.delimiter.encode()
+        return any(
+            mark in cell.raw[max(start - cell.start, 0) : end - cell.start]
+            for cell in cells
+            if cell.start < end and cell.end > start and b"\n" in cell.raw
+        )
+
+    def _rejected_lines(self, body: bytes, line: int, found: Slice) -> list[Rejection]:
+        texts = body.split(b"\n")
+        last = line + len(texts) - 1
+        found.warnings.append((holds_rows(line, last), line))
+        reason = line_of_cell(line, last)
+        return [
+            Rejection(line + i, (reason,), decoded_row(text))
+            for i, text in enumerate(texts)
+            if text.strip()
+        ]
+
+
+def _is_utf8(texts: list[str]) -> bool:
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+__all__ = ["CellRows"]

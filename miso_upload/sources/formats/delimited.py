@@ -1,0 +1,161 @@
+"""CSV and its relatives: delimiter-separated cells under a header, or under names given for it.
+
+A block is cut where rows end, whatever the rows say, and `RowEnds` alone knows where: so cutting
+and parsing cannot disagree about a quoted newline. Whether a row of several lines is one, or many
+that a stray quote has swallowed, is decided when it is parsed, where it is known what a record is.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+from miso_upload.records import Slice
+from miso_upload.sources.formats.base import SLICE_CELLS, SLICE_ROWS, Cut, Tail
+from miso_upload.sources.formats.cell_rows import CellRows
+from miso_upload.sources.formats.dialect import QUOTE, allow_cells_of
+from miso_upload.sources.formats.lines import cut_lines, too_long
+from miso_upload.sources.formats.quote_checks import literal_quotes
+from miso_upload.sources.formats.row_ends import RowEnds
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from miso_upload.records import Block, Reason
+    from miso_upload.records.slice import IsRecord
+    from miso_upload.sources.formats.base import Limits
+    from miso_upload.sources.formats.dialect import Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class Delimited:
+    """Rows of cells, each under one of `columns`; a cell whose column has no name becomes nothing.
+
+    `shape` says whose columns they are: what a row of more or fewer cells does not have.
+    """
+
+    dialect: Dialect
+    columns: tuple[str, ...]
+    row_bytes: int
+    name: str = "csv"
+    preset: str | None = None
+    by_line: bool = True
+    has_directives: bool = False
+    shape: str = "the header's {}"
+    _ends: RowEnds = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ends = RowEnds(self.dialect, len(self.columns), self.row_bytes)
+        object.__setattr__(self, "_ends", ends)
+
+    @property
+    def remark(self) -> str:
+        """See `Format.remark`: most TSV files have no quoted cells, so it is told if one has."""
+        dialect = self.dialect
+        if dialect.decided or not dialect.quote or dialect.delimiter != "\t":
+            return ""
+        return "quoted cells are read without their quotes (--quote none keeps them)"
+
+    def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
+        """See `Format.cut`: a newline between quotes ends no row."""
+        # Too few lines are too few rows, and a line that is too long is a row that is too long.
+        plain = cut_lines(data, limits, tail)
+        if plain is None or plain.fault:
+            return plain
+        if plain.size <= limits.row_bytes and not self.dialect.may_go_on(data, 0, plain.size):
+            return plain
+        size = rows = 0
+        for end in self._ends.after(data, 0, tail):
+            if rows and end > limits.block_bytes:
+                return Cut(size)
+            if end - size > limits.row_bytes:
+                fault = too_long(end - size - data.endswith(b"\n", size, end), limits.row_bytes)
+                if fault is not None:
+                    return Cut(size) if size else Cut(end, fault=fault)
+            size, rows = end, rows + 1
+            if rows == limits.rows:
+                return Cut(size)
+        hopeless = len(data) - size > limits.row_bytes
+        return Cut(size) if size and (hopeless or tail is not Tail.COMING) else None
+
+    def directive(self, data: bytes) -> bytes:  # noqa: ARG002 -- as the protocol wants it
+        """See `Format.directive`: every row says all itself."""
+        return b""
+
+    def ends_well(self, rest: bytes) -> bool:
+        """See `Format.ends_well`: nothing marks the end."""
+        return not rest
+
+    def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:
+        """See `Format.slices`: each row becomes `{column: cell}`."""
+        allow_cells_of(self.row_bytes)
+        most = min(SLICE_ROWS, max(SLICE_CELLS // len(self.columns), 1))
+        lines = io.BytesIO(block.data).readlines()
+        at = start = 0
+        while at < len(lines):
+            some = lines[at : at + most]
+            part = self._usual_slice(b"".join(some), block.first_line + at, len(some))
+            if part is None:
+                rows = CellRows(self._ends, self.columns, self.shape, is_record)
+                part, end = rows.slice(block.data, start, block.first_line + at, most)
+                height = block.data.count(b"\n", start, end)
+                height += not block.data.endswith(b"\n", start, end)
+            else:
+                height, end = len(some), start + sum(map(len, some))
+            yield part
+            at, start = at + height, end
+
+    def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:  # noqa: ARG002
+        """See `Format.texts`: rows are made of cells, which hold the text itself."""
+        return {}
+
+    def _usual_slice(self, data: bytes, first_line: int, height: int) -> Slice | None:
+        """Return lines as a slice, if each of them is a row by itself and has all its cells."""
+        if len(data) > self.row_bytes:
+            return None
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            return None
+        cells = self._usual_cells(text)
+        if cells is None or len(cells) != height or set(map(len, cells)) != {len(self.columns)}:
+            return None
+        rows = list(map(dict, map(zip, repeat(self.columns), cells)))
+        return Slice(
+            rows, range(first_line, first_line + height), warnings=self._warnings(text, first_line)
+        )
+
+    def _usual_cells(self, text: str) -> list[list[str]] | None:
+        dialect = self.dialect
+        has_quotes = bool(dialect.quote) and dialect.quote in text
+        if dialect.escape and dialect.escape in text:
+            return None
+        if "\r\n" in text and not has_quotes:
+            text = text.replace("\r\n", "\n")
+        if has_quotes:
+            # newline="\n": only that ends a line, as when the block was cut.
+            return dialect.read(io.StringIO(text, newline="\n"))
+        if "\r" in text or text.startswith("\n") or "\n\n" in text:
+            return None
+        # Without quotes there is nothing to it, and this is several times faster.
+        return [line.split(dialect.delimiter) for line in text.removesuffix("\n").split("\n")]
+
+    def _warnings(self, text: str, first_line: int) -> list[tuple[Reason, int]]:
+        """Return what is to be said of quotes that are read as they are without anyone's word."""
+        if self.dialect.decided or self.dialect.quote or QUOTE not in text:
+            return []
+        begins = _first_in_cell(self.dialect.delimiter).search
+        lines = enumerate(text.split("\n"), first_line)
+        return [(literal_quotes(), number) for number, line in lines if begins(line)]
+
+
+@cache
+def _first_in_cell(delimiter: str) -> re.Pattern[str]:
+    return re.compile("(?:^|" + re.escape(delimiter) + ")" + QUOTE)
+
+
+__all__ = ["Delimited"]

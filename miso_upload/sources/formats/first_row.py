@@ -1,0 +1,121 @@
+"""The first row of a delimited file, most often a header, and the delimiter that it tells."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import TYPE_CHECKING
+
+from miso_upload.errors import ConfigurationError
+from miso_upload.sources.formats.row_ends import RowEnds
+
+if TYPE_CHECKING:
+    from miso_upload.sources.formats.base import Tail
+    from miso_upload.sources.formats.dialect import Cell, Dialect
+
+_IN_SINGLE_QUOTES = re.compile(rb" *'[^']+' *")
+DELIMITERS = (",", ";", "\t", "|")
+
+
+def read_first_row(
+    name: str, data: bytes, dialect: Dialect, row_bytes: int, tail: Tail
+) -> tuple[list[str], int] | None:
+    """Return the cells of the first row, and the bytes that it takes.
+
+    `data` is the beginning of the source that `name` stands for in messages; blank lines before the
+    row count as part of it.
+
+    Returns:
+        None where the end of the row is not there.
+
+    Raises:
+        ConfigurationError: The row is not CSV.
+    """
+    start = len(data) - len(data.lstrip(b"\r\n"))
+    end = RowEnds(dialect, None, row_bytes).find(data, start, tail)
+    if end is None or end - start > row_bytes + 1:
+        return None
+    row = data[start:end].removesuffix(b"\n").rstrip(b"\r")
+    cells = list(dialect.cells(row))
+    try:
+        texts = [dialect.text(cell).encode().decode().strip() for cell in cells]
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"{name} is not valid UTF-8; name the file's encoding with --encoding"
+        ) from None
+    if any(b"\r" in cell.raw and not _is_quoted(cell, dialect) for cell in cells):
+        raise ConfigurationError(
+            f"{name} has a carriage return that does not end it; if lines end in "
+            "carriage returns alone, turn them into newlines"
+        )
+    return texts, end
+
+
+def check_quotes(name: str, row: bytes, dialect: Dialect) -> None:
+    """See to it that a header is not cut off by its quotes, and has swallowed no row.
+
+    Raises:
+        ConfigurationError: A quote breaks the rules, or makes a header of lines that may be rows.
+    """
+    row = row.strip(b"\r\n")
+    cells = list(dialect.cells(row))
+    if any(cell.malformed for cell in cells):
+        raise ConfigurationError(
+            f"{name} has a quote that is not closed before a delimiter or a line end. Possible "
+            "fix: --quote none reads quotes as they are"
+        )
+    if not dialect.decided and all(map(_IN_SINGLE_QUOTES.fullmatch, (cell.raw for cell in cells))):
+        raise ConfigurationError(
+            f'{name} has all its names in single quotes. Possible fix: --quote "\'" reads cells '
+            "without them; --quote none keeps them"
+        )
+    lines = row.split(b"\n")
+    mark = dialect.delimiter.encode()
+    many = any(line.count(mark) >= max(len(cells) - 1, 1) for line in lines[1:])
+    if many and not dialect.decided and any(_holds_both(cell, mark) for cell in cells):
+        raise ConfigurationError(
+            f"{name} has a quoted name that goes on over {len(lines)} lines, which may be rows. "
+            "Possible fix: --quote none reads each line as a row and quotes as they are; "
+            "--quote '\"' reads all the lines as the header"
+        )
+
+
+def likely_delimiter(data: bytes, columns: int | None = None, quote: str = '"') -> str:
+    """Return the delimiter that splits the first rows most evenly, and into most cells.
+
+    Where it is known how many `columns` there are, it is the one that splits most rows into these.
+    """
+    sample = data.lstrip(b"\r\n").decode(errors="replace")
+
+    def evenness(delimiter: str) -> tuple[float, int]:
+        reader = csv.reader(
+            io.StringIO(sample, newline="\n"),
+            delimiter=delimiter,
+            quotechar=quote or None,
+            quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+        )
+        widths = []
+        try:
+            for row, _ in zip(reader, range(20), strict=False):
+                widths.append(len(row))
+        except csv.Error:
+            pass  # The rows before it have to do.
+        most = columns or (widths[0] if widths else 0)
+        if most < 2 or not widths:  # noqa: PLR2004 -- one cell means that it does not occur
+            return 0.0, 0
+        return sum(width == most for width in widths) / len(widths), most
+
+    return max((each for each in DELIMITERS if each != quote), key=evenness)
+
+
+def _is_quoted(cell: Cell, dialect: Dialect) -> bool:
+    quote = dialect.quote.encode()
+    return bool(quote) and not cell.malformed and cell.raw.startswith(quote)
+
+
+def _holds_both(cell: Cell, mark: bytes) -> bool:
+    return b"\n" in cell.raw and mark in cell.raw
+
+
+__all__ = ["DELIMITERS", "check_quotes", "likely_delimiter", "read_first_row"]

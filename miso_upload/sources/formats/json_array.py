@@ -1,0 +1,215 @@
+"""One JSON array at the top level, read as a stream of its elements.
+
+The elements are found by looking at strings, brackets and commas only, so a broken element does not
+hide the next one unless its brackets do not match; what each of them says is for the JSON parser.
+A block starts behind the opening bracket or behind a comma, so reading can go on from any of them;
+the last one ends before the closing bracket, so reading can also go on when the array has grown.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from miso_upload.records import Reason, Slice
+from miso_upload.sources.formats.base import SLICE_BYTES, SLICE_ROWS, Cut, Tail
+from miso_upload.sources.formats.json_rows import SPACE, parse_rows
+from miso_upload.sources.formats.lines import row_too_long
+from miso_upload.values.json import JSONDecodeError, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from miso_upload.records import Block
+    from miso_upload.records.slice import IsRecord
+    from miso_upload.sources.formats.base import Limits
+
+_AFTER_END = Reason("the file", "goes on after the closing ] of its array")
+_MOST_SPACE = 2**20
+"""How much white space is held in memory while something else is waited for."""
+
+_MOST_AT_ONCE = 2 * SLICE_BYTES
+"""A block of usual rows is smaller."""
+
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_STRING_TAIL = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_MARK = re.compile(rb'["\]},]|[\[{]++')
+
+
+def _nested(plain: bytes, depth: int) -> bytes:
+    """Return a pattern for `plain` bytes, strings, and brackets nested up to `depth` times."""
+    inner = rb"|[\[{]" + _nested(rb'[^"\[\]{}]*+', depth - 1) + rb"[\]}]" if depth else b""
+    return plain + rb"(?:(?:" + _STRING + inner + rb")" + plain + rb")*+"
+
+
+# An element with the comma behind it, in one go and without ever backtracking, if it nests no
+# deeper than most do; any other element is for `ElementEnd`, which sees the same ends.
+_WHOLE = re.compile(_nested(rb'[^"\[\]{},]*+', 5) + b",", re.DOTALL)
+
+
+class ElementEnd:
+    """Looks for the end of an element in bytes that come bit by bit.
+
+    Attributes:
+        closed: The array's own `]` stands behind the end that was found, and not a comma before it.
+    """
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+
+    def find(self, data: bytes, start: int = 0) -> int | None:
+        """See `RowEnd.find`."""
+        at = start
+        while at < len(data):
+            if self._in_string:
+                at = self._leave_string(data, at)
+                continue
+            mark = _MARK.search(data, at)
+            if mark is None:
+                return None
+            at = mark.end()
+            if mark[0] == b'"':
+                self._in_string = True
+            elif mark[0][0] in b"[{":
+                self._depth += len(mark[0])
+            elif self._depth:
+                self._depth -= mark[0] in b"]}"
+            elif mark[0] == b",":
+                return at
+            elif mark[0] == b"]":
+                self.closed = True
+                return mark.start()
+            # A } that closes nothing is left to the JSON parser.
+        return None
+
+    def _leave_string(self, data: bytes, at: int) -> int:
+        """Return where the string that `at` stands in ends, or the end of `data`."""
+        if self._escaped:
+            self._escaped = False
+            return at + 1
+        tail = _STRING_TAIL.match(data, at)
+        end = tail.end() if tail else at
+        if data[end : end + 1] == b'"':
+            self._in_string = False
+        else:
+            # Only a backslash whose character is not at hand stops short of the end.
+            self._escaped = end < len(data)
+        return end + 1
+
+
+class _Element(NamedTuple):
+    start: int
+    end: int
+    closed: bool
+    """The array's own `]` stands at `end`, and not a comma."""
+
+
+def elements(data: bytes) -> Iterator[_Element]:
+    """Yield where each whole element of `data` starts and ends; what is left over is not whole."""
+    start = 0
+    while True:
+        whole = _WHOLE.match(data, start)
+        if whole is not None:
+            yield _Element(start, whole.end() - 1, closed=False)
+            start = whole.end()
+            continue
+        search = ElementEnd()
+        end = search.find(data, start)
+        if end is None:
+            return
+        if search.closed:
+            yield _Element(start, end, closed=True)
+            return
+        yield _Element(start, end - 1, closed=False)
+        start = end
+
+
+def _is_long(data: bytes, start: int, end: int, row_bytes: int) -> bool:
+    """Return whether an element is too long; the white space before it does not count."""
+    return end - start > row_bytes and len(data[start:end].lstrip(SPACE)) > row_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JsonArray:
+    """A top-level JSON array of rows."""
+
+    row_bytes: int
+    name: str = "json"
+    columns: tuple[str, ...] | None = None
+    preset: str | None = None
+    by_line: bool = False
+    has_directives: bool = False
+    remark: str = ""
+
+    def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
+        """See `Format.cut`: a block ends behind a comma, or before the closing bracket."""
+        first = data.lstrip(SPACE)
+        if first.startswith(b"]"):
+            # The bracket stays outside of all blocks, because more elements may take its place.
+            whole = self.ends_well(first) and len(first) <= _MOST_SPACE
+            return None if whole else Cut(0, fault=_AFTER_END)
+        size = rows = 0
+        for element in elements(data):
+            long = _is_long(data, element.start, element.end, limits.row_bytes)
+            end = element.end + (not element.closed)
+            if element.closed and not long:
+                end = len(data[:end].rstrip(SPACE))
+            if rows and (long or end > limits.block_bytes):
+                return Cut(size, rows)
+            if long:
+                return Cut(end, 1, fault=row_too_long(limits.row_bytes))
+            size, rows = end, rows + 1
+            if element.closed or rows == limits.rows:
+                return Cut(size, rows)
+        long = _is_long(data, size, len(data), limits.row_bytes)
+        blank = len(data) - size > _MOST_SPACE and not data[size:].strip(SPACE)
+        if rows and (long or blank or tail is not Tail.COMING):
+            return Cut(size, rows)
+        if long:
+            search = ElementEnd()
+            search.find(data)
+            return Cut(len(data), 1, fault=row_too_long(limits.row_bytes), rest=search)
+        return Cut(len(data)) if blank else None
+
+    def directive(self, data: bytes) -> bytes:  # noqa: ARG002 -- as the protocol wants it
+        """See `Format.directive`: every row says all itself."""
+        return b""
+
+    def ends_well(self, rest: bytes) -> bool:
+        """See `Format.ends_well`: with the closing bracket."""
+        return rest.strip(SPACE) == b"]"
+
+    def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:  # noqa: ARG002 -- lines decide
+        """See `Format.slices`."""
+        # In a good block every comma between elements is one that `elements` saw, so the parser
+        # can be left to find them; only a bad one, or one of wide rows, is taken apart.
+        rows = _decoded(block.data) if len(block.data) <= _MOST_AT_ONCE else None
+        if rows is None:
+            # With a bracket behind it, the last element ends like one, be it blank.
+            spans = elements(block.data + b"]")
+            texts = [block.data[start:end].lstrip(SPACE) for start, end, _ in spans]
+            numbers = range(block.first_line, block.first_line + len(texts))
+            yield from parse_rows(texts, numbers, self.row_bytes)
+            return
+        for start in range(0, len(rows), SLICE_ROWS):
+            some = rows[start : start + SLICE_ROWS]
+            first = block.first_line + start
+            yield Slice(some, range(first, first + len(some)))
+
+    def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
+        """See `Format.texts`."""
+        spans = enumerate(elements(block.data + b"]"), block.first_line)
+        return {line: block.data[each.start : each.end] for line, each in spans if line in lines}
+
+
+def _decoded(data: bytes) -> list[Any] | None:
+    """Return the elements in a block, or None if one of them is broken."""
+    try:
+        rows: list[Any] = decode(b"[" + data.rstrip(SPACE).removesuffix(b",") + b"]")
+    except JSONDecodeError:
+        return None
+    return rows

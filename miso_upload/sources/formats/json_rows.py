@@ -1,0 +1,73 @@
+"""Parsing many JSON texts in one call, safely.
+
+Texts that are joined for one parse must be kept apart by something that no input can forge. Commas
+alone will not do: `{"a":[{"x":1}` and `{"y":2}]}` are each broken, but joined they are one good
+record, and a third line `{},{}` would mend the count. So a string drawn at random for this process
+stands between them, and must be found again in every second place of the result.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from miso_upload.records import Reason, Rejection, Slice
+from miso_upload.sources.formats.base import SLICE_BYTES, SLICE_ROWS
+from miso_upload.sources.formats.lines import row_too_long
+from miso_upload.values.display import decoded_row
+from miso_upload.values.json import JSONDecodeError, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+SPACE = b" \t\r\n"
+"""What JSON calls white space."""
+
+_FENCE = secrets.token_hex(16)
+_BETWEEN = f',"{_FENCE}",'.encode()
+
+
+def parse_rows(texts: Sequence[bytes], lines: Sequence[int], row_bytes: int) -> Iterator[Slice]:
+    """Parse `texts`, which stand at `lines`, in slices; blank texts are neither rows nor errors."""
+    start = 0
+    while start < len(texts):
+        some = texts[start : start + SLICE_ROWS]
+        while sum(map(len, some)) > SLICE_BYTES and len(some) > 1:
+            some = some[: len(some) // 2]
+        theirs = lines[start : start + len(some)]
+        start += len(some)
+        rows = parse_together(some) if max(map(len, some)) <= row_bytes else None
+        yield parse_apart(some, theirs, row_bytes) if rows is None else Slice(rows, theirs)
+
+
+def parse_together(texts: Sequence[bytes]) -> list[Any] | None:
+    """Return the values of `texts`, or None if any of them is not exactly one JSON value."""
+    try:
+        values = decode(b"[" + _BETWEEN.join(texts) + b"]")
+    except JSONDecodeError:
+        return None
+    fences = len(texts) - 1
+    if len(values) != len(texts) + fences or values[1::2] != [_FENCE] * fences:
+        return None
+    rows: list[Any] = values[::2]
+    return rows
+
+
+def parse_apart(texts: Sequence[bytes], lines: Sequence[int], row_bytes: int) -> Slice:
+    """Parse `texts` one by one, setting aside those that are not JSON."""
+    rows, good, rejections = [], [], []
+    for text, line in zip(texts, lines, strict=True):
+        if len(text) > row_bytes:
+            rejections.append(Rejection(line, (row_too_long(row_bytes),), decoded_row(text[:200])))
+        elif text.strip(SPACE):
+            try:
+                rows.append(decode(text))
+                good.append(line)
+            except JSONDecodeError as error:
+                rejections.append(Rejection(line, (not_json(error),), decoded_row(text)))
+    return Slice(rows, good, rejections)
+
+
+def not_json(error: JSONDecodeError) -> Reason:
+    """Return the reason that a JSON parser's complaint makes, without a piece of the row in it."""
+    return Reason("not JSON", "", shown=f"({error.msg}, column {error.colno})")

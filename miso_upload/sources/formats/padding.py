@@ -1,0 +1,164 @@
+"""NULs at the start of lines, which are no part of any row.
+
+A crash, a full disk or `copytruncate` leaves them: the file's size was set, the bytes never came.
+There may be gigabytes of them, so they are cut off in blocks of their own where they are many. A
+NUL anywhere else is a character of its row like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from miso_upload.sources.formats.base import Cut, Tail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from miso_upload.records import Block, Slice
+    from miso_upload.records.slice import IsRecord
+    from miso_upload.sources.formats.base import Format, Limits
+
+NUL = b"\0"
+_PADDING = re.compile(rb"(?<=\n)\0+")
+_MANY = 2**22
+"""How many NULs are held in memory beside the rows that they stand between."""
+
+
+def without_padding(data: bytes, *, at_line: bool = True) -> bytes:
+    """Return `data` without the NULs at the start of its lines.
+
+    Args:
+        data: The bytes.
+        at_line: They start at a line; so do all blocks, except those of an array on one line.
+    """
+    if NUL not in data:
+        return data
+    data = data.lstrip(NUL) if at_line else data
+    return _PADDING.sub(b"", data) if b"\n\0" in data else data
+
+
+def size_with_padding(data: bytes, size: int, *, at_line: bool = True) -> int:
+    """Return how far the first `size` bytes of `without_padding(data)` reach in `data`.
+
+    NULs that follow them are not counted.
+    """
+    reached = len(data) - len(data.lstrip(NUL)) if size and at_line else 0
+    for found in _PADDING.finditer(data, reached):
+        if found.start() - reached >= size:
+            break
+        size -= found.start() - reached
+        reached = found.end()
+    return reached + size
+
+
+def padding_in(data: bytes, *, at_line: bool = True) -> int:
+    """Return how many NULs `without_padding` removes."""
+    return len(data) - len(without_padding(data, at_line=at_line))
+
+
+def _has_padding(data: bytes, *, at_line: bool) -> bool:
+    return NUL in data and ((at_line and data.startswith(NUL)) or b"\n\0" in data)
+
+
+class PaddedPeek:
+    """The beginning of a source without its padding.
+
+    Args:
+        peek: Returns so many bytes of it with the padding, fewer only where there are no more.
+    """
+
+    def __init__(self, peek: Callable[[int], bytes]) -> None:
+        self._peek = peek
+
+    def __call__(self, size: int) -> bytes:
+        """Return the first `size` bytes, fewer only where there are no more."""
+        return without_padding(self._padded(size))[:size]
+
+    def size_with_padding(self, size: int) -> int:
+        """Return how many bytes the first `size` take with the padding before and between them."""
+        return size_with_padding(self._padded(size), size)
+
+    def _padded(self, size: int) -> bytes:
+        wanted = size
+        while True:
+            data = self._peek(wanted)
+            missing = size - (len(data) - padding_in(data))
+            if missing <= 0 or len(data) < wanted or wanted > size + _MANY:
+                return data
+            wanted += missing
+
+
+@dataclass(frozen=True, slots=True)
+class Unpadded:
+    """A format whose lines may be padded: `rows` never sees the NULs at the start of a line."""
+
+    rows: Format
+
+    @property
+    def name(self) -> str:
+        """See `Format.name`."""
+        return self.rows.name
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """See `Format.columns`."""
+        return self.rows.columns
+
+    @property
+    def preset(self) -> str | None:
+        """See `Format.preset`."""
+        return self.rows.preset
+
+    @property
+    def remark(self) -> str:
+        """See `Format.remark`."""
+        return self.rows.remark
+
+    @property
+    def by_line(self) -> bool:
+        """See `Format.by_line`."""
+        return self.rows.by_line
+
+    @property
+    def has_directives(self) -> bool:
+        """See `Format.has_directives`."""
+        return self.rows.has_directives
+
+    def directive(self, data: bytes) -> bytes:
+        """See `Format.directive`."""
+        return self.rows.directive(without_padding(data, at_line=self.by_line))
+
+    def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
+        """See `Format.cut`; a block of nothing but NULs holds no row."""
+        if not _has_padding(data, at_line=self.by_line):
+            return self.rows.cut(data, limits, tail)
+        if self.by_line and len(data) >= _MANY and not data[:_MANY].strip(NUL):
+            # No more of them, since the next block is looked for in as many bytes and some more.
+            return Cut(_MANY)
+        clean = without_padding(data, at_line=self.by_line)
+        if not clean:
+            return None
+        many = len(data) - len(clean) >= _MANY
+        cut = self.rows.cut(clean, limits, Tail.WAITING if many and tail is Tail.COMING else tail)
+        if cut is None and many:
+            # They follow on a line that does not end a row.
+            cut = self.rows.cut(clean, limits, Tail.LAST)
+        return cut and replace(cut, size=size_with_padding(data, cut.size, at_line=self.by_line))
+
+    def ends_well(self, rest: bytes) -> bool:
+        """See `Format.ends_well`."""
+        return self.rows.ends_well(without_padding(rest, at_line=self.by_line))
+
+    def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
+        """See `Format.texts`."""
+        if _has_padding(block.data, at_line=self.by_line):
+            block = replace(block, data=without_padding(block.data, at_line=self.by_line))
+        return self.rows.texts(block, lines)
+
+    def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:
+        """See `Format.slices`."""
+        if _has_padding(block.data, at_line=self.by_line):
+            block = replace(block, data=without_padding(block.data, at_line=self.by_line))
+        return self.rows.slices(block, is_record)

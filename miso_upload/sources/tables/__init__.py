@@ -1,0 +1,1 @@
+"""Column files, read as JSON Lines."""

@@ -1,0 +1,363 @@
+"""Parquet, read as JSON Lines: a row becomes a line, in the order of the file.
+
+The same file becomes the same lines on every machine, so a line has a number and an offset, and
+what was read of it can be known again. What a value becomes depends on its type alone:
+
+- text, whole numbers, true and false, lists, structs and nulls: what JSON calls so;
+- a float: the shortest decimal that reads as the same float; NaN and infinities: null;
+- a decimal: a number if none of its digits is lost, else text;
+- a timestamp with a zone: RFC 3339 in UTC; one without, a date, a time: ISO 8601;
+- a duration: its number of units;
+- a map: an object if its keys are text, else a list of pairs;
+- binary: text if it is UTF-8, else `{"hex": ...}`, which no attribute takes by mistake; binary of
+  fixed size: hexadecimal digits.
+
+Batches of rows are read a stretch at a time, so memory does not depend on the size of row groups.
+How many rows are a batch depends on how large their pages are, and text is read as a dictionary, so
+that a large value which many rows share is in memory once.
+"""
+
+from __future__ import annotations
+
+import struct
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Any
+
+from miso_upload.errors import ConfigurationError
+from miso_upload.sources.codecs.base import ContainerError, DamageError
+from miso_upload.sources.tables.parquet_pages import pages
+from miso_upload.values.json import JSONEncodeError, encode_lines
+
+try:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyarrow import compute
+except ImportError:
+    raise ConfigurationError(
+        "reading Parquet needs another package: pip install 'miso-upload[parquet]'"
+    ) from None
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from decimal import Decimal
+
+_ROWS = 1024
+"""Rows in a batch."""
+_BATCH_BYTES = 2**22
+"""What the values of a batch may take, unless a single row takes more."""
+MOST_PAGE_BYTES = 2**24
+"""The largest page that is decompressed; those who write Parquet aim at one megabyte."""
+_SMALL_CHUNK = 2**22
+_READ_BYTES = 2**20
+"""How much of a column is read at once."""
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- the zone is added as text, or there is none
+_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+_DAY_SECONDS = 86_400
+_DAY_MILLISECONDS = 86_400_000
+_LARGEST_INT = 2**64 - 1
+_SMALLEST_INT = -(2**63)
+
+
+class ParquetLines:
+    """The rows of a Parquet file as JSON Lines.
+
+    Args:
+        file: The file, which must be sought in.
+
+    Raises:
+        ContainerError: It holds columns that have no JSON, or is damaged; also when read.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._raw = file
+        try:
+            self._file = self._open(())
+            names = self._file.schema_arrow.names
+            leaves = [self._file.schema.column(at) for at in range(len(self._file.schema))]
+            texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+            self._file = self._open(texts)
+        except (pa.ArrowException, ValueError, OSError) as error:
+            raise _damage(error) from None
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ContainerError(f"the Parquet file has two columns {twice!r}; rename one of them")
+        self._lines = self._batches()
+
+    def _open(self, texts: Sequence[str]) -> Any:  # noqa: ANN401 -- pyarrow has no types
+        return pq.ParquetFile(
+            self._raw,
+            pre_buffer=False,
+            buffer_size=_READ_BYTES,
+            page_checksum_verification=True,
+            # Times of the old Spark kind have a wider range than nanoseconds have.
+            coerce_int96_timestamp_unit="us",
+            read_dictionary=texts,
+        )
+
+    def read1(self, size: int) -> bytes:  # noqa: ARG002 -- a batch comes whole
+        """See `Reads.read1`."""
+        return next(self._lines, b"")
+
+    def _batches(self) -> Iterator[bytes]:
+        for group in range(self._file.num_row_groups):
+            with _guarded():
+                rows = self._rows_at_once(self._file.metadata.row_group(group))
+                batches = self._file.iter_batches(rows, row_groups=[group], use_threads=False)
+            while True:
+                with _guarded():
+                    batch = next(batches, None)
+                    if batch is None:
+                        break
+                    columns = [_values(column) for column in batch.columns]
+                    names, size = batch.schema.names, batch.nbytes
+                    rows_of = zip(*columns, strict=True) if columns else iter([()] * len(batch))
+                    del batch, columns
+                yield from _encoded(names, rows_of, size)
+                del rows_of
+                if size > _READ_BYTES:
+                    pa.default_memory_pool().release_unused()
+
+    def _rows_at_once(self, group: Any) -> int:  # noqa: ANN401
+        """Return how many rows of a row group are read together.
+
+        Raises:
+            ContainerError: It has a page that is too large.
+        """
+        most = float(_ROWS)
+        for at in range(group.num_columns if group.num_rows else 0):
+            chunk = group.column(at)
+            values, size = chunk.num_values, chunk.total_uncompressed_size
+            # Most chunks cannot have a page that matters, so that no header need be looked at.
+            if size > _BATCH_BYTES or chunk.total_compressed_size < _SMALL_CHUNK:
+                start = chunk.data_page_offset
+                if chunk.has_dictionary_page and chunk.dictionary_page_offset:
+                    start = min(start, chunk.dictionary_page_offset)
+                for page in pages(self._raw, start, chunk.total_compressed_size):
+                    if page.size > MOST_PAGE_BYTES:
+                        raise ContainerError(_TOO_LARGE.format(page.size / 2**20))
+                    if page.values:
+                        wide = max(values / max(group.num_rows, 1), 1)
+                        most = min(most, _BATCH_BYTES * page.values / max(page.size, 1) / wide)
+        return max(int(most), 1)
+
+
+_TOO_LARGE = (
+    "the Parquet file has a page of {:,.0f} MiB, more than the "
+    f"{MOST_PAGE_BYTES >> 20}"
+    " MiB that are decompressed at once; write it again with smaller pages"
+)
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, ValueError) as error:
+        raise _damage(error) from None
+    except OSError as error:
+        if error.errno is not None:
+            raise  # the disk, and not the file
+        raise _damage(error) from None
+
+
+def _encoded(names: list[str], rows: Iterator[tuple[Any, ...]], size: int) -> Iterator[bytes]:
+    """Yield the lines of rows whose values take `size` bytes, in pieces."""
+    lines = (dict(zip(names, row, strict=True)) for row in rows)
+    # A value that many rows share is in memory once, but in the line of each.
+    at_once = max(_BATCH_BYTES // max(size, 1), 1)
+    try:
+        while some := list(islice(lines, at_once)):
+            text = encode_lines(some)
+            del some
+            for start in range(0, len(text), _READ_BYTES):
+                yield text[start : start + _READ_BYTES]
+    except JSONEncodeError as error:
+        raise ContainerError(f"a row of the Parquet file has no JSON: {error}") from None
+
+
+def _damage(error: Exception) -> DamageError:
+    return DamageError("Parquet file", str(error).partition("\n")[0] or type(error).__name__)
+
+
+def _values(array: Any) -> list[Any]:  # noqa: ANN401 -- pyarrow has no types
+    """Return the values of an Arrow array as what JSON can say."""
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _values(array.storage)
+    if pa.types.is_dictionary(kind):
+        return _shared(array)
+    convert = next((convert for fits, convert in _CONVERTERS if fits(kind)), None)
+    if convert is None:
+        raise ContainerError(f"the Parquet file has a column of type {kind}, which has no JSON")
+    return convert(array)
+
+
+def _shared(array: Any) -> list[Any]:  # noqa: ANN401
+    """Return the values of a dictionary array, each of them once however many rows have it."""
+    at, dictionary = array.indices, array.dictionary
+    if len(dictionary) > len(at):
+        used = at.unique().drop_null()
+        values = dict(zip(used.to_pylist(), _values(dictionary.take(used)), strict=True))
+    else:
+        values = dict(enumerate(_values(dictionary)))
+    return list(map(values.get, at.to_pylist()))
+
+
+def _plain(array: Any) -> list[Any]:  # noqa: ANN401
+    values: list[Any] = array.to_pylist()
+    return values
+
+
+def _text(array: Any) -> list[Any]:  # noqa: ANN401
+    try:
+        return _plain(array)
+    except UnicodeDecodeError:
+        large = pa.types.is_large_string(array.type)
+        return _binary(array.cast(pa.large_binary() if large else pa.binary()))
+
+
+def _each(convert: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
+    """Return a converter of arrays that converts each value that is there."""
+
+    def values(array: Any) -> list[Any]:  # noqa: ANN401
+        return [None if value is None else convert(value) for value in array.to_pylist()]
+
+    return values
+
+
+def _shortest(value: float) -> float:
+    """Return the shortest decimal that reads as the same 32-bit float."""
+    for digits in range(6, 9):
+        shorter = float(f"{value:.{digits}g}")
+        try:
+            if struct.unpack("<f", struct.pack("<f", shorter))[0] == value:
+                return shorter
+        except OverflowError:
+            break
+    return value
+
+
+def _number(value: Decimal) -> int | float | str:
+    if value == value.to_integral_value() and _SMALLEST_INT <= value <= _LARGEST_INT:
+        return int(value)
+    number = float(value)
+    return number if value == type(value)(repr(number)) else str(value)
+
+
+def _hex_or_text(value: bytes) -> str | dict[str, str]:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"hex": value.hex()}
+
+
+_binary = _each(_hex_or_text)
+
+
+def _timestamps(array: Any) -> list[Any]:  # noqa: ANN401
+    digits = _DIGITS[array.type.unit]
+    zone = "" if array.type.tz is None else "Z"
+
+    def text(value: int) -> str | int:
+        seconds, fraction = divmod(value, 10**digits)
+        try:
+            moment = (_EPOCH + timedelta(seconds=seconds)).isoformat()
+        except OverflowError:
+            return value  # beyond the year 9999; better seen than guessed
+        return f"{moment}.{fraction:0{digits}}{zone}" if fraction else moment + zone
+
+    return _each(text)(array.cast(pa.int64()))
+
+
+def _dates(array: Any) -> list[Any]:  # noqa: ANN401
+    in_days = pa.types.is_date32(array.type)
+    first = date(1970, 1, 1).toordinal()
+
+    def text(value: int) -> str | int:
+        days = value if in_days else value // _DAY_MILLISECONDS
+        try:
+            return date.fromordinal(first + days).isoformat()
+        except (ValueError, OverflowError):
+            return value
+
+    return _each(text)(array.cast(pa.int32() if in_days else pa.int64()))
+
+
+def _times(array: Any) -> list[Any]:  # noqa: ANN401
+    digits = _DIGITS[array.type.unit]
+
+    def text(value: int) -> str | int:
+        seconds, fraction = divmod(value, 10**digits)
+        if not 0 <= seconds < _DAY_SECONDS:
+            return value
+        clock = time(seconds // 3600, seconds // 60 % 60, seconds % 60).isoformat()
+        return f"{clock}.{fraction:0{digits}}" if fraction else clock
+
+    return _each(text)(array.cast(pa.int32() if pa.types.is_time32(array.type) else pa.int64()))
+
+
+def _durations(array: Any) -> list[Any]:  # noqa: ANN401
+    return _plain(array.cast(pa.int64()))
+
+
+def _lists(array: Any) -> list[Any]:  # noqa: ANN401
+    lengths = compute.list_value_length(array).to_pylist()
+    inner = iter(_values(array.flatten()))
+    return [None if length is None else [next(inner) for _ in range(length)] for length in lengths]
+
+
+def _odd_lists(array: Any) -> list[Any]:  # noqa: ANN401
+    return [_values(scalar.values) if scalar.is_valid else None for scalar in array]
+
+
+def _structs(array: Any) -> list[Any]:  # noqa: ANN401
+    names = [array.type.field(place).name for place in range(array.type.num_fields)]
+    fields = [_values(array.field(place)) for place in range(array.type.num_fields)]
+    there = array.is_valid().to_pylist()
+    rows = zip(*fields, strict=True) if fields else iter([()] * len(array))
+    return [
+        dict(zip(names, row, strict=True)) if valid else None
+        for row, valid in zip(rows, there, strict=True)
+    ]
+
+
+def _maps(array: Any) -> list[Any]:  # noqa: ANN401
+    found: list[Any] = []
+    for scalar in array:
+        if not scalar.is_valid:
+            found.append(None)
+            continue
+        keys, values = (_values(scalar.values.field(place)) for place in (0, 1))
+        pairs = list(zip(keys, values, strict=True))
+        as_object = all(isinstance(key, str) for key in keys)
+        found.append(dict(pairs) if as_object else [list(pair) for pair in pairs])
+    return found
+
+
+_TYPES = pa.types
+_CONVERTERS: tuple[tuple[Callable[[Any], bool], Callable[[Any], list[Any]]], ...] = (
+    (lambda kind: _TYPES.is_string(kind) or _TYPES.is_large_string(kind), _text),
+    (
+        lambda kind: (
+            _TYPES.is_boolean(kind)
+            or _TYPES.is_integer(kind)
+            or _TYPES.is_float64(kind)
+            or _TYPES.is_null(kind)
+        ),
+        _plain,
+    ),
+    (_TYPES.is_floating, _each(_shortest)),
+    (_TYPES.is_timestamp, _timestamps),
+    (_TYPES.is_date, _dates),
+    (_TYPES.is_time, _times),
+    (_TYPES.is_duration, _durations),
+    (_TYPES.is_decimal, _each(_number)),
+    (_TYPES.is_fixed_size_binary, _each(bytes.hex)),
+    (lambda kind: _TYPES.is_binary(kind) or _TYPES.is_large_binary(kind), _binary),
+    (_TYPES.is_map, _maps),
+    (lambda kind: _TYPES.is_list(kind) or _TYPES.is_large_list(kind), _lists),
+    (_TYPES.is_struct, _structs),
+    (_TYPES.is_nested, _odd_lists),
+)

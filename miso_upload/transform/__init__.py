@@ -1,0 +1,1 @@
+"""From a block to a batch: parse, map, validate, encode, key."""

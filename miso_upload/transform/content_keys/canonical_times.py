@@ -1,0 +1,121 @@
+"""The instants of many records at once.
+
+Timestamps that are written alike are rewritten together, others one by one, by `canonical`. The
+result is the same.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from miso_upload.transform.content_keys.canonical import instant_of
+from miso_upload.values.regular_times import DATE, EPOCH_ORDINAL
+
+if TYPE_CHECKING:
+    from miso_upload.values.regular_times import Alike, Timestamps
+
+_SECOND = slice(len("0000-00-00T00:00:00"))
+_MINUTE = slice(len("0000-00-00T00:00"))
+_MILLISECONDS = len("000")
+_POINT = 1
+
+
+class Times(NamedTuple):
+    """What the timestamps of records say.
+
+    Attributes:
+        days: For each record, days since 1970-01-01 UTC; None where there is no instant.
+        changed: The canonical texts of those that are written otherwise, by index.
+    """
+
+    days: list[int | None]
+    changed: dict[int, str]
+
+
+def times_of(timestamps: Timestamps) -> Times:
+    """Return what the timestamps of records say."""
+    texts, alike = timestamps
+    if alike is not None:
+        try:
+            return _in_utc(texts, alike) if alike.zone == "Z" else _at_offset(texts, alike)
+        except OverflowError:
+            pass  # one of them is outside of the years that there are
+    return _times(texts)
+
+
+def _times(texts: list[Any]) -> Times:
+    """Return what timestamps of any kind say."""
+    days: list[int | None] = []
+    changed = {}
+    for i, text in enumerate(texts):
+        instant = instant_of(text)
+        days.append(None if instant is None else instant.day)
+        if instant is not None and instant.text != text:
+            changed[i] = instant.text
+    return Times(days, changed)
+
+
+def _in_utc(texts: list[str], alike: Alike) -> Times:
+    """Return what timestamps in UTC say, most of which are canonical."""
+    digits = alike.clock - _SECOND.stop - _POINT
+    changed = {}
+    if digits == _MILLISECONDS:
+        whole = ".000Z"
+        if whole in "".join(texts):
+            changed = {i: text[_SECOND] + "Z" for i, text in enumerate(texts) if whole in text}
+    elif digits > 0:
+        fraction = slice(_SECOND.stop + _POINT, alike.clock)
+        changed = {
+            i: f"{text[_SECOND]}{_milliseconds(text[fraction])}Z" for i, text in enumerate(texts)
+        }
+    return Times(_days(texts, alike.days), changed)
+
+
+def _at_offset(texts: list[str], alike: Alike) -> Times:
+    """Return what timestamps at one offset from UTC say.
+
+    Raises:
+        OverflowError: One is outside of the years that there are.
+    """
+    # An offset is a number of minutes: what is smaller stays.
+    minutes = {
+        minute: _minute_in_utc(minute, alike.zone) for minute in {text[_MINUTE] for text in texts}
+    }
+    days = {minute: utc.toordinal() - EPOCH_ORDINAL for minute, utc in minutes.items()}
+    shown = {minute: utc.isoformat(timespec="minutes") for minute, utc in minutes.items()}
+    rest = slice(_MINUTE.stop, alike.clock)
+    ends = _in_milliseconds([text[rest] for text in texts])
+    changed = {
+        i: f"{shown[text[_MINUTE]]}{end}Z"
+        for i, (text, end) in enumerate(zip(texts, ends, strict=True))
+    }
+    return Times(_days(texts, days, _MINUTE), changed)
+
+
+def _in_milliseconds(seconds: list[str]) -> list[str]:
+    """Return `:SS` or `:SS.ffffff`, all with the same digits, with a canonical fraction."""
+    clock = len(":00")
+    digits = len(seconds[0]) - clock - _POINT
+    if digits < 0:
+        return seconds
+    if digits == _MILLISECONDS:
+        return [each.removesuffix(".000") for each in seconds]
+    return [each[:clock] + _milliseconds(each[clock + _POINT :]) for each in seconds]
+
+
+def _milliseconds(digits: str) -> str:
+    """Return the canonical fraction of a second: three digits, or nothing where it is zero."""
+    digits = digits[:_MILLISECONDS].ljust(_MILLISECONDS, "0")
+    return "" if digits == "000" else f".{digits}"
+
+
+def _minute_in_utc(minute: str, zone: str) -> datetime:
+    return datetime.fromisoformat(minute + zone).astimezone(UTC).replace(tzinfo=None)
+
+
+def _days(texts: list[str], days: dict[str, int], part: slice = DATE) -> list[int | None]:
+    distinct = set(days.values())
+    if len(distinct) == 1:
+        return [*distinct] * len(texts)
+    return [days[text[part]] for text in texts]

@@ -1,0 +1,157 @@
+"""Turning a cell into what the schema asks for, where that loses nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from miso_upload.transform.schema.schema import Kind
+from miso_upload.values.json import JSONDecodeError, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ConvertAll: TypeAlias = "Callable[[list[Any]], list[Any] | None]"
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_WHOLE = re.compile("[0-9]{1,18}")
+_PLAIN_NUMBER = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
+_TEXT_ONLY = {str}
+_MOST_DIGITS = 18
+"""Integers of so many digits fit into 64 bits; Miso's JSON library is not known to take more."""
+
+
+class CellError(ValueError):
+    """A cell that cannot become what the schema asks for; the message is the end of a sentence."""
+
+
+def converter(kind: Kind, list_separator: str | None) -> Callable[[Any], Any]:
+    """Return the function that turns a cell, or a mapped JSON value, into `kind`.
+
+    The function raises `CellError` where the value cannot become it.
+    """
+
+    def to_list(value: Any) -> list[str]:  # noqa: ANN401 -- any JSON value
+        return [to_text(item) for item in _items(value, list_separator)]
+
+    def to_numbers(value: Any) -> Any:  # noqa: ANN401
+        items = _items(value, list_separator)
+        numbers = [to_number(item) for item in items]
+        return numbers[0] if len(numbers) == 1 and items == [value] else numbers
+
+    return {
+        Kind.TEXT: to_text,
+        Kind.TEXTS: to_list,
+        Kind.NUMBER: to_number,
+        Kind.NUMBERS: to_numbers,
+        Kind.OBJECT: to_object,
+        Kind.TIMESTAMP: _as_is,
+        Kind.ANY: _as_is,
+    }[kind]
+
+
+def column_converter(kind: Kind, list_separator: str | None) -> ConvertAll | None:
+    """Return the function that turns a whole column of cells into `kind`, if there is one.
+
+    It returns what `converter` would make of each cell, or None where it has to be asked.
+    """
+    if kind is Kind.TEXT:
+        return _texts
+    if kind is Kind.TEXTS and list_separator is None:
+        return _lists_of_one
+    return _numbers if kind in (Kind.NUMBER, Kind.NUMBERS) and list_separator is None else None
+
+
+def to_text(value: Any) -> str:  # noqa: ANN401
+    """Return text as it is, and an integer in its digits.
+
+    Raises:
+        CellError: The value is anything else; how a fraction should be written is not ours to say.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise CellError("is not text")
+
+
+def to_number(value: Any) -> int | float:  # noqa: ANN401
+    """Return a number as it is, and text that is a plain decimal number as its value.
+
+    Raises:
+        CellError: It is not a number, or one that JSON cannot carry.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    text = value.strip() if isinstance(value, str) else ""
+    if not _NUMBER.fullmatch(text):
+        raise CellError("is not a number")
+    if text.lstrip("+-").isdigit():
+        digits = text.lstrip("+-0")
+        if len(digits) > _MOST_DIGITS:
+            raise CellError("has more digits than a number can carry")
+        # Python reads no more than some thousand digits, be they zeros at the left.
+        return -int(digits or 0) if text.startswith("-") else int(digits or 0)
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise CellError("is larger than a number can be")
+    return number
+
+
+def to_object(value: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return an object as it is, and a cell that holds a JSON object as that object.
+
+    Raises:
+        CellError: It is not an object.
+    """
+    if isinstance(value, str):
+        try:
+            value = decode(value)
+        except JSONDecodeError:
+            raise CellError("is not a JSON object") from None
+    if not isinstance(value, dict):
+        raise CellError("is not a JSON object")
+    return value
+
+
+def _texts(cells: list[Any]) -> list[str] | None:
+    return cells if set(map(type, cells)) == _TEXT_ONLY else None
+
+
+def _lists_of_one(cells: list[Any]) -> list[list[str]] | None:
+    if set(map(type, cells)) != _TEXT_ONLY or "[" in {cell[:1] for cell in cells}:
+        return None
+    return [[cell] for cell in cells]
+
+
+def _numbers(cells: list[Any]) -> list[int | float] | None:
+    if set(map(type, cells)) != _TEXT_ONLY:
+        return None
+    if all(map(_WHOLE.fullmatch, cells)):
+        return list(map(int, cells))
+    if all(map(_PLAIN_NUMBER.fullmatch, cells)):
+        return [float(cell) if "." in cell else int(cell) for cell in cells]
+    return None
+
+
+def _items(value: Any, separator: str | None) -> list[Any]:  # noqa: ANN401
+    """Return the values in a cell: a list, a JSON array in text, a separated list, or one value."""
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, str):
+        return [value]
+    if value.startswith("[") and value.endswith("]"):
+        # No identifier is a whole JSON array; sending its text as one product would be silent junk.
+        try:
+            decoded = decode(value)
+        except JSONDecodeError:
+            decoded = None
+        if isinstance(decoded, list):
+            return decoded
+    if separator is None:
+        return [value]
+    return [part.strip() for part in value.split(separator) if part.strip()]
+
+
+def _as_is(value: Any) -> Any:  # noqa: ANN401
+    return value

@@ -1,0 +1,61 @@
+"""Columns under other names: what a mapping calls them, and what the rows of a source do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from miso_upload.transform.mapping.paths import first_step
+from miso_upload.transform.mapping.rules import parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from miso_upload.transform.mapping.conditions import Condition
+    from miso_upload.transform.mapping.routes import Routing
+    from miso_upload.transform.mapping.rules import Rule
+
+_URL = "url"
+
+
+def renamed_rule(rule: Rule, names: Mapping[str, str]) -> Rule:
+    """Return a rule that reads the columns that `names` has for those that it names."""
+    template = rule.template
+    return replace(
+        rule,
+        columns=tuple(renamed_path(column, names) for column in rule.columns),
+        template=template if template is None else _filled(template, names),
+        base=tuple(_filled(base, names) for base in rule.base),
+    )
+
+
+def renamed_condition(condition: Condition, names: Mapping[str, str]) -> Condition:
+    """Return a condition that looks at the column that `names` has for the one that it names."""
+    return replace(condition, column=renamed_path(condition.column, names))
+
+
+def renamed_routing(routing: Routing, names: Mapping[str, str]) -> Routing:
+    """Return routing that reads the columns that `names` has for those that it names."""
+    url, method = routing.url or (_URL if _URL in names else None), routing.method
+    return replace(
+        routing,
+        url=url and renamed_path(url, names),
+        method=method and renamed_path(method, names),
+    )
+
+
+def renamed_path(path: str, names: Mapping[str, str]) -> str:
+    """Return a path in which the column that it starts in has its other name."""
+    if path in names:
+        return names[path]
+    first = first_step(path)
+    return names[first] + path[len(first) :] if first in names else path
+
+
+def _filled(template: str, names: Mapping[str, str]) -> str:
+    return "".join(
+        2 * text if name is None and text in ("{", "}")
+        else text if name is None
+        else "{" + renamed_path(name, names) + "}"
+        for text, name in parts_of(template)
+    )  # fmt: skip

@@ -1,0 +1,104 @@
+"""What a user says about rows and records, whichever way it was said: options or a mapping file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from miso_upload.errors import ConfigurationError
+from miso_upload.transform.mapping.paths import ABSENT
+from miso_upload.transform.mapping.rules import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from miso_upload.transform.mapping.conditions import Condition
+    from miso_upload.transform.mapping.routes import Routing
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRule:
+    """A rule for one attribute, and where the user wrote it, for messages.
+
+    Attributes:
+        attribute: What it makes.
+        rule: How.
+        origin: Where it was written.
+        lenient: Columns that the header does not have are no mistake, as in a preset, which names
+            all that a vendor's export may have; for type and timestamp, one of them must be there.
+    """
+
+    attribute: str
+    rule: Rule
+    origin: str
+    lenient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MappingPlan:
+    """How columns become attributes.
+
+    Attributes:
+        rules: For each attribute that the user named, where its value comes from.
+        skips: Which rows are left out.
+        bot_rate: Of how many rows a minute from one address and browser on they are left out; 0 for
+            never.
+        routing: What the row's URL stands for, if that is said.
+        ignored: Columns that are meant to become nothing.
+        list_separator: What separates the values of a list in one cell; None means one value.
+        strict: A column that becomes nothing is an error.
+    """
+
+    rules: tuple[NamedRule, ...] = ()
+    skips: tuple[Condition, ...] = ()
+    routing: Routing | None = None
+    ignored: tuple[str, ...] = ()
+    bot_rate: int = 0
+    list_separator: str | None = None
+    strict: bool = False
+
+
+def rules_of_options(columns: Iterable[str], constants: Iterable[str]) -> tuple[NamedRule, ...]:
+    """Return the rules that `--map` and `--set` make.
+
+    Where both name an attribute, the constant stands in for an empty column.
+
+    Raises:
+        ConfigurationError: A text is no assignment, or an attribute is given twice.
+    """
+    mapped = parse_assignments("--map", columns)
+    fixed = parse_assignments("--set", constants)
+    rules = [
+        NamedRule(
+            attribute,
+            Rule(columns=(column,), default=fixed.get(attribute, ABSENT)),
+            f"--map {attribute}={column}",
+        )
+        for attribute, column in mapped.items()
+    ]
+    rules += [
+        NamedRule(attribute, Rule(value=value), f"--set {attribute}={value}")
+        for attribute, value in fixed.items()
+        if attribute not in mapped
+    ]
+    return tuple(rules)
+
+
+def parse_assignments(option: str, texts: Iterable[str]) -> dict[str, str]:
+    """Return `ATTRIBUTE=VALUE` texts as pairs.
+
+    Raises:
+        ConfigurationError: A text has no `=`, or an attribute is given twice.
+    """
+    pairs: dict[str, str] = {}
+    for text in texts:
+        attribute, mark, value = text.partition("=")
+        attribute = attribute.strip()
+        if not mark or not attribute or not value:
+            raise ConfigurationError(
+                f"{option} {text}: write ATTRIBUTE=..., as in {option} product_ids=sku"
+            )
+        if attribute in pairs:
+            raise ConfigurationError(f"{option} {text}: {attribute} is given twice")
+        pairs[attribute] = value
+    return pairs

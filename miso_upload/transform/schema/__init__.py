@@ -1,0 +1,1 @@
+"""The schema of interactions, read from JSON Schema."""

@@ -1,0 +1,153 @@
+"""What is odd about records that the schema allows: counted and shown, never a rejection.
+
+The rules are prose in Miso's API description, which its schema does not enforce: ratings from 0 to
+5, one positive quantity for each product, a `search` for each search. No rule of Miso's, but nearly
+always a mistake: timestamps before 2000 or in the future, a unit or a zone that was misread; and a
+view or a purchase of no product, from which nobody learns anything.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import repeat
+from operator import contains, itemgetter
+from typing import TYPE_CHECKING, Any
+
+from miso_upload.records import Reason
+from miso_upload.values.display import quoted
+from miso_upload.values.regular_times import timestamps_of
+from miso_upload.values.timestamps import parse_rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from miso_upload.records import Findings, Record
+    from miso_upload.values.regular_times import Timestamps
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+BEST_RATING = 5
+_TYPE = itemgetter("type")
+_IDS = {"user_id", "anonymous_id"}
+
+
+def survey(
+    records: Sequence[Record],
+    lines: Sequence[int],
+    findings: Findings,
+    timestamps: Timestamps | None = None,
+) -> None:
+    """Count what `records`, which stand at `lines`, are and what is odd about them.
+
+    Args:
+        records: At least one record.
+        lines: The line of each.
+        findings: What is found is added to them.
+        timestamps: Those of the records, if they are known already.
+    """
+    types = list(map(_TYPE, records))
+    findings.types.update(types)
+    _count_ids(records, findings)
+    _survey_times(timestamps or timestamps_of(records), lines, findings)
+    for place in _places_with_advice(types, records):
+        name, record = types[place], records[place]
+        if name in _OF_PRODUCTS and "product_ids" not in record:
+            _miss_products(name, record, lines[place], findings)
+        if name in _ODD and _ODD[name](record):
+            for reason in _advice(record):
+                findings.warn(reason, lines[place])
+
+
+def _places_with_advice(types: Sequence[str], records: Sequence[Record]) -> list[int]:
+    """Return the indices of records with something odd, of which there are few."""
+    bare = [place for place, record in enumerate(records) if "product_ids" not in record]
+    found = {place for place in bare if types[place] in _OF_PRODUCTS}
+    of_interest = [place for place, name in enumerate(types) if name in _ODD]
+    found.update(place for place in of_interest if _ODD[types[place]](records[place]))
+    return sorted(found)
+
+
+def _count_ids(records: Sequence[Record], findings: Findings) -> None:
+    users = sum(map(contains, records, repeat("user_id")))
+    visitors = sum(map(contains, records, repeat("anonymous_id")))
+    findings.ids["user_id"] += users
+    findings.ids["anonymous_id"] += visitors
+    if len(records) not in (users, visitors):
+        neither = sum(_IDS.isdisjoint(record) for record in records)
+        if neither:
+            findings.ids["neither"] += neither
+
+
+def _survey_times(timestamps: Timestamps, lines: Sequence[int], findings: Findings) -> None:
+    texts, alike = timestamps
+    of_interest = [text for text in texts if text is not None]
+    if alike is not None:
+        of_interest = [alike.first, alike.last]
+    times = [time for time in map(parse_rfc3339, of_interest) if time is not None]
+    if not times:
+        return
+    first, last = min(times), max(times)
+    findings.saw(first, last)
+    now = datetime.now(UTC)
+    if first >= EARLIEST and last <= now:
+        return
+    for text, line in zip(texts, lines, strict=True):
+        time = None if text is None else parse_rfc3339(text)
+        if time is not None and time < EARLIEST:
+            findings.warn(Reason("timestamp", "is before the year 2000", quoted(text)), line)
+        elif time is not None and time > now:
+            findings.warn(Reason("timestamp", "is in the future", quoted(text)), line)
+
+
+def _has_odd_quantities(record: Record) -> bool:
+    quantities = record.get("quantities")
+    if quantities is None:
+        return False
+    if not isinstance(quantities, list):
+        quantities = [quantities]
+    return (
+        not quantities
+        or len(quantities) != len(record.get("product_ids", ()))
+        or min(quantities) <= 0
+    )
+
+
+def _miss_products(name: str, record: Record, line: int, findings: Findings) -> None:
+    if "product_group_ids" not in record:
+        article = "an" if name[0] in "aeiou" else "a"
+        findings.warn(Reason(f"{article} {name}", "has no product_ids"), line)
+
+
+_OF_PRODUCTS = frozenset(
+    {"product_detail_page_view", "add_to_cart", "remove_from_cart", "checkout", "rate"}
+)
+_ODD = {
+    "search": lambda record: "search" not in record,
+    "rate": lambda record: not 0 <= record.get("rating", -1) <= BEST_RATING,
+    "add_to_cart": _has_odd_quantities,
+    "checkout": _has_odd_quantities,
+}
+"""For the types with advice, whether there may be some; most records have nothing odd."""
+
+
+def _advice(record: Record) -> Iterator[Reason]:
+    if record["type"] == "search":
+        if "search" not in record:
+            yield Reason("a search", "has no search.keywords")
+    elif record["type"] == "rate":
+        rating = record.get("rating")
+        if rating is None:
+            yield Reason("a rate", "has no rating")
+        elif not 0 <= rating <= BEST_RATING:
+            yield Reason("rating", "is not between 0 and 5", quoted(rating))
+    elif "quantities" in record:
+        yield from _advice_on_quantities(record["quantities"], record.get("product_ids", ()))
+
+
+def _advice_on_quantities(quantities: Any, products: Sequence[str]) -> Iterator[Reason]:  # noqa: ANN401
+    many = quantities if isinstance(quantities, list) else [quantities]
+    if any(quantity <= 0 for quantity in many):
+        yield Reason("quantities", "should be positive", quoted(quantities))
+    if len(many) != len(products):
+        yield Reason(
+            "quantities", "are not as many as product_ids", f"({len(many)} for {len(products)})"
+        )

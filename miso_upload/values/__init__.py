@@ -1,0 +1,1 @@
+"""Values and text: JSON, timestamps, addresses, display and redaction."""

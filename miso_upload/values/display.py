@@ -1,0 +1,127 @@
+"""Showing data to people: short, harmless to a terminal, and without anyone's address in it.
+
+Everything that comes from a row, from Miso or from a server passes through here on its way into a
+message, so that control characters cannot act on a terminal or forge a line of a log. Names of
+files may hold such characters too; whatever writes to a terminal makes them harmless at the last.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from miso_upload.values.json import JSONEncodeError, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+MOST_SHOWN = 40
+MOST_PRINTED = 300
+_LOOKED_AT = 4_000
+"""Bytes of a value's text that are searched for an address; those that are shown are among them."""
+
+# Whatever may stand next to an address ("visitor_203.0.113.7", a port, a domain): better hide too
+# much than show one. Names of hosts have its parts joined by "-", and URLs have ":" as "%3A".
+_ADDRESS = re.compile(
+    r"(?:[0-9a-f]{0,4}(?::|%3a)){2,}(?:\d+(?:\.\d+){3}|[0-9a-f]{0,4})"
+    r"|(?<!\d)(?:\d+(?:(?:\.|%2e)\d+){3,}|\d{1,3}([-_])\d{1,3}(?:\1\d{1,3}){2}(?!\d))",
+    re.IGNORECASE,
+)
+_TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}:\d{2}")
+_HIDDEN = "(an address)"
+
+
+def quoted(value: object) -> str:
+    """Return a value as short JSON text for a message; nothing where it holds an address."""
+    try:
+        text = encode(value)[:_LOOKED_AT].decode(errors="ignore")
+    except (JSONEncodeError, RecursionError):
+        text = repr(value) if isinstance(value, int | float) else type(value).__name__
+    if has_address(text):
+        return _HIDDEN
+    return _escaped(text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…")
+
+
+def printable(text: str, most: int = MOST_PRINTED) -> str:
+    """Return somebody's text on one line, cut to `most` characters, with addresses masked."""
+    masked = without_addresses(text)
+    return _escaped(masked if len(masked) <= most else masked[: most - 1] + "…")
+
+
+def without_addresses(text: str) -> str:
+    """Return a text with the addresses in it masked, and all else as it is."""
+    return _ADDRESS.sub(lambda found: found[0] if _is_time(found[0]) else _HIDDEN, text)
+
+
+def column_name(name: str) -> str:
+    """Return what a header says, which need not be a name at all, in quotation marks."""
+    return repr(without_addresses(name))
+
+
+def one_line(text: str) -> str:
+    """Return the whole of a text that is no visitor's, such as a path, on one harmless line."""
+    return _escaped(text)
+
+
+def harmless(text: str) -> str:
+    """Return lines of text that cannot act on a terminal; JSON text stays what it was."""
+    return "\n".join(map(_escaped, text.split("\n")))
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with the noun that it counts, as in `1 row` and `2,000 rows`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def as_text(value: object) -> str:
+    """Return a value that could be read but not be written again as text: better seen than lost."""
+    try:
+        return ascii(value)
+    except (RecursionError, ValueError):  # too deep, or an integer of too many digits
+        return "(cannot be shown)"
+
+
+def did_you_mean(name: str, known: Iterable[str], write: Callable[[str], str] = str) -> str:
+    """Return the known name that was probably meant, as an addition to a message; or nothing."""
+    # Imported where a name is wrong, which most runs never see.
+    import difflib  # noqa: PLC0415
+
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {write(near[0])}?)" if near else ""
+
+
+def has_address(text: str) -> bool:
+    """Return whether something in `text` looks like an IPv4 or IPv6 address."""
+    return any(not _is_time(found[0]) for found in _ADDRESS.finditer(text))
+
+
+def _is_time(text: str) -> bool:
+    return _TIME_OF_DAY.fullmatch(text) is not None
+
+
+class _Escapes(dict[int, str]):
+    """What `str.translate` puts for each character, worked out when it is first met."""
+
+    def __missing__(self, point: int) -> str:
+        char = chr(point)
+        self[point] = char if char.isprintable() else _escape(char)
+        return self[point]
+
+
+_ESCAPES = _Escapes()
+
+
+def _escaped(text: str) -> str:
+    """Write characters that cannot be seen, or that act on a terminal, as escapes of JSON's."""
+    return text if text.isprintable() else text.translate(_ESCAPES)
+
+
+def _escape(char: str) -> str:
+    # Beyond the first plane as two halves, which is all that JSON has.
+    halves = char.encode("utf-16-be", errors="surrogatepass").hex()
+    return "".join(f"\\u{halves[at : at + 4]}" for at in range(0, len(halves), 4))
+
+
+def decoded_row(text: bytes) -> str:
+    """Return bytes as text for the rejects file; what is not UTF-8 becomes U+FFFD."""
+    return text.decode("utf-8", errors="replace").rstrip("\r\n")

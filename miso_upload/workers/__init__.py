@@ -1,9 +1,0 @@
-"""Transforming blocks in worker processes, or in this one.
-
-A worker is a process of its own with a pipe in each direction; `frames` says what goes through
-them, `process` is what runs in it, `pool` keeps several of them busy and their results in order.
-"""
-
-from miso_upload.workers.pool import InProcess, WorkerPool, worker_count
-
-__all__ = ["InProcess", "WorkerPool", "worker_count"]
