@@ -29,6 +29,7 @@ from miso_upload.pipeline.open_source import OpenSource, made_good
 from miso_upload.pipeline.reject_limit import JunkGuard
 from miso_upload.pipeline.resume import Comparison, Resumer, would_stop
 from miso_upload.pipeline.selection import Selector
+from miso_upload.pipeline.summary_counts import count_origins, count_rejections
 from miso_upload.pipeline.timing import Stopwatch
 from miso_upload.records import Receipt, Selection
 from miso_upload.report.summary import NOTING, READING, TRANSFORMING, WAITING, SourceSummary
@@ -296,7 +297,7 @@ class Pipeline:
             selection = at.selector.select(batch, leftover, self._settle_all)
         if self._stop.is_set():
             return
-        at.summary.note_origins(batch, selection)
+        count_origins(at.summary, batch, selection)
         if (doubt := at.doubt_about(batch, selection)) is not None:
             self._listener.noted(doubt)
         job = _Job(at, batch, leftover, selection)
@@ -359,7 +360,7 @@ class Pipeline:
 
     def _reject(self, at: OpenSource, new: Sequence[Rejection]) -> tuple[Path, int] | None:
         """Count and write rejections; return the rejects file and how long it is now."""
-        self._summary.reject(new, at.shown)
+        count_rejections(self._summary, new, at.shown)
         if at.rejects is None:
             return None
         try:
