@@ -125,14 +125,6 @@ class ContentStore:
         self._add(scan, start, unknown, unknown=True)
         self.settle(scan, start)
 
-    def accept_unknown(self, scan: int, start: int) -> None:
-        """Let the unknown records of a span count as accepted."""
-        self.db.change(
-            "UPDATE sent_parts SET unknown = 0 WHERE scan = ? AND start = ? AND unknown",
-            (scan, start),
-        )
-        self.settle(scan, start)
-
     def forget(self, scan: int) -> None:
         """Let whatever a scan sent count for nothing; its space is used again later."""
         self.db.change("INSERT OR IGNORE INTO sent_dead VALUES (?)", (scan,))
