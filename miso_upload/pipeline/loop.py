@@ -21,19 +21,18 @@ from miso_upload.errors import (
     SourceError,
 )
 from miso_upload.ledger import Settlement
-from miso_upload.ledger.migration import is_old_or_new_checksum
+from miso_upload.ledger.migration import checksum_test
 from miso_upload.pipeline.comparison import compare
 from miso_upload.pipeline.interrupt import StopReading
 from miso_upload.pipeline.loop_options import reader_of
 from miso_upload.pipeline.reject_limit import JunkGuard
-from miso_upload.pipeline.resume import Comparison, Resumer, would_stop
+from miso_upload.pipeline.resume import Comparison, Resumer, SourceToRead, would_stop
 from miso_upload.pipeline.selection import Selector
 from miso_upload.pipeline.source_run import SourceRun, made_good
 from miso_upload.pipeline.summary_counts import count_origins, count_rejections
 from miso_upload.pipeline.timing import Stopwatch
 from miso_upload.records import Receipt, Selection
 from miso_upload.report.summary import NOTING, READING, TRANSFORMING, WAITING, SourceSummary
-from miso_upload.values.hashing import is_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -166,10 +165,11 @@ class Pipeline:
         transform = each.prepare(source)
         with self._stop.reading():
             known = self._stages.known or self._ledger
-            compare_until = partial(self._compare, source, transform, known)
-            start = self._resumer.start(source, each.name, job, compare_until)
+            compare = partial(self._compare, source, transform, known)
+            to_read = SourceToRead(source, each.name, job, compare)
+            start = self._resumer.start(to_read)
             if known is not self._ledger and self._options.resume.changed_mapping == "stop":
-                why = would_stop(known, source, each.name, job, compare_until)
+                why = would_stop(known, to_read)
                 self._summary.advice += [f"An upload would stop: {why}"] if why else []
         at = self._take_up(each, source, start, job)
         sources.append(at)
@@ -255,7 +255,7 @@ class Pipeline:
     def _blocks(self, source: Source, start: Start) -> Iterator[tuple[Block, Leftover | None]]:
         """Yield the blocks with work left, and then everything behind the last known span."""
         leftovers = {span.start: span for span in start.leftovers}
-        is_sum = is_old_or_new_checksum if start.without_keys else is_checksum
+        is_sum = checksum_test(keyless=bool(start.without_keys))
         for known in start.without_keys or start.leftovers:
             with self._stop.reading():
                 block = source.again(known, is_sum)
