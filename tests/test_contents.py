@@ -468,7 +468,7 @@ def test_a_mirror_remembers_what_a_dry_run_would_send_and_the_ledger_does_not(st
     mirror = ContentMirror(store.db)
     send(mirror, 2, plain(8))
 
-    assert mirror.reader(3).look_up(plain(7, 8)).already_sent == {0: 1, 1: 2}
+    assert open_reader(mirror, 3).look_up(plain(7, 8)).already_sent == {0: 1, 1: 2}
     assert open_reader(store, 3).look_up(plain(7, 8)).already_sent == {0: 1}
     mirror.close()
 
@@ -477,7 +477,7 @@ SENDER = """
 import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
-from test_contents import EAGER, ContentStore, open_database, plain, send
+from test_contents import EAGER, ContentStore, open_database, open_reader, plain, send
 
 store = ContentStore(open_database(Path({ledger!r})), EAGER)
 scan = {scan}
@@ -502,7 +502,7 @@ def test_nothing_that_was_settled_is_lost_when_a_run_is_killed(tmp_path):
         sent.update(n for start in settled for n in range(100 * start, 100 * start + 9))
 
     database = open_database(ledger)
-    known = ContentStore(database, EAGER).reader(9).look_up(plain(*sent.elements()))
+    known = open_reader(ContentStore(database, EAGER), 9).look_up(plain(*sent.elements()))
     database.close()
 
     assert len(known.already_sent) == sent.total()
