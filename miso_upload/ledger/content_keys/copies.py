@@ -386,7 +386,7 @@ def joined(parts: Sequence[Keyed]) -> Keyed:
 
 def read_part(db: Database, part_id: int) -> Keyed:
     """Return the records of a part."""
-    row = db.row("SELECT day, keys, days, contents FROM sent_parts WHERE id = ?", (part_id,))
+    row = db.row("SELECT day, keys, days, contents FROM sent_parts WHERE id = :part", part=part_id)
     return unpack(*row)
 
 

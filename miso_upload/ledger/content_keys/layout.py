@@ -18,6 +18,9 @@ IN_DOUBT = (
 """Whether the records of a part may be at Miso, but need not."""
 
 
+DELETE_PART = "DELETE FROM sent_parts WHERE id = :part"
+
+
 class Limits(NamedTuple):
     """When the store changes its ways; all but the first three count records.
 
