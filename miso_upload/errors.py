@@ -67,6 +67,10 @@ class MappingError(ConfigurationError):
     """A mapping names an attribute or a column that does not exist."""
 
 
+class NoColumnError(MappingError):
+    """A mapping names a column that the header does not have."""
+
+
 class SchemaError(ConfigurationError):
     """A schema file is not JSON, not a schema, or not in the shape that miso-upload reads."""
 
