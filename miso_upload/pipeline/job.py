@@ -23,8 +23,8 @@ from miso_upload.transform.mapping import (
     check_types,
     columns_in_words,
     columns_without,
-    laid_over,
     looks_like_data,
+    overlaid,
     read_mapping_file,
     read_preset,
     rules_of_options,
@@ -166,13 +166,13 @@ class Recipe:
         return f"; it has {columns_in_words(columns)}{hint}"
 
     def _mapping_for(self, source: Source) -> MappingFile:
-        """Return the user's mapping, laid over the preset that was named or that the format has."""
+        """Return the user's mapping, merged over the named preset or that of the format."""
         return self._mapping_under(self._settings.preset or source.format.preset)
 
     def _mapping_under(self, preset: str | None) -> MappingFile:
         if preset not in self._mappings:
             lower = read_preset(preset) if preset else MappingFile("")
-            whole = laid_over(self._mapping, lower)
+            whole = overlaid(self._mapping, lower)
             self._mappings[preset] = without_skips(whole, self._settings.keep)
         return self._mappings[preset]
 

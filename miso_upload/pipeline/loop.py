@@ -380,7 +380,7 @@ class Pipeline:
         if self._stop.is_set() and len(self._pool):
             signalled = self._stop.signal_number is not None
             again = " (once more Ctrl-C to leave at once)" if signalled else ""
-            self._listener.stopping(f"finishing what is under way{again}")
+            self._listener.stopping(f"finishing requests in flight{again}")
         deadline: float | None = None
         while len(self._pool) and (deadline is None or time.monotonic() < deadline):
             try:

@@ -121,7 +121,7 @@ class WatchedInput(io.RawIOBase):
                     self._watch(buffer[:count])
                 self.count += count
                 return count
-            # Whoever shares a pipe with us may have made it non-blocking: nothing yet is no end.
+            # Another user of the pipe may have made it non-blocking: nothing yet is no end.
             select.select([self._raw], [], [])
 
     def seekable(self) -> bool:

@@ -48,7 +48,7 @@ class Limits(NamedTuple):
     chunk: int = 1_000_000
 
 
-def unpack(day: int, keys: bytes, days: bytes | None, contents: bytes | None) -> Keyed:
+def stored_keys(day: int, keys: bytes, days: bytes | None, contents: bytes | None) -> Keyed:
     """Return the records of a part as it is stored."""
     return Keyed(
         from_bytes("Q", keys),

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
-from miso_upload.ledger.content_keys.layout import DELETE_PART, IN_DOUBT, MIXED, Limits, unpack
+from miso_upload.ledger.content_keys.layout import DELETE_PART, IN_DOUBT, MIXED, Limits, stored_keys
 from miso_upload.records.keyed import Keyed, to_bytes
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class ContentStore:
             return
         left: Counter[tuple[int, int, int]] = Counter()
         for _, *stored in rows:
-            left.update(unpack(*stored).entries())
+            left.update(stored_keys(*stored).entries())
         left.subtract(sent.entries())
         self.db.change_many(DELETE_PART, [{"part": part} for part, *_ in rows])
         self.db.change(_SETTLED, scan=scan, start=start)
@@ -224,7 +224,7 @@ class ContentStore:
                 "SELECT scan, day, keys, days, contents FROM sent_parts WHERE id = :part",
                 part=part_id,
             )
-            part = unpack(*stored) if scan not in self.dead else Keyed.none()
+            part = stored_keys(*stored) if scan not in self.dead else Keyed.none()
             natural = part.contents is not None
             for key, day in zip(part.keys, part.days, strict=True):
                 keys[day, scan, natural].append(key)

@@ -44,7 +44,7 @@ class Bindings:
 
     Raises:
         MappingError: An attribute or a column does not exist, a constant does not fit, or, if
-            strict, a column becomes nothing.
+            strict, a column is unmapped.
     """
 
     def __init__(
