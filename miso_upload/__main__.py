@@ -4,7 +4,6 @@ Nothing is imported above `main`: a Ctrl-C while the program is still being load
 quietly as any other program, and not with a traceback of Python's own.
 """
 
-
 _OBJECTS_OF_A_START = 100_000
 """More than the program makes until it reads its first row."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -52,9 +51,8 @@ from miso_upload.pipeline.open_inputs import open_inputs
 from miso_upload.pipeline.resume import ResumeOptions
 from miso_upload.pipeline.selection import SelectingOptions
 from miso_upload.pipeline.settings import MOST_ROWS, Settings
-from miso_upload.pipeline.workers import InProcess, WorkerPool, worker_count
+from miso_upload.pipeline.workers import InProcess, worker_count
 from miso_upload.report import modes
-from miso_upload.report.file import write_report
 from miso_upload.report.listener import Listener
 from miso_upload.report.summary import Summary
 from miso_upload.sources import expand_inputs
@@ -63,7 +61,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from miso_upload.ledger.state_directory import AskForTarget
-    from miso_upload.pipeline.interfaces import Delivers
+    from miso_upload.pipeline.interfaces import Delivers, Transforms
 
 _AFTER_SIGNAL = "; the position is kept: run the same command again"
 
@@ -129,7 +127,7 @@ def upload(
         ]
         ledger.begin_run(__version__)
         workers = worker_count(settings.workers, (each.size for each in opened))
-        transforms = InProcess() if not workers else WorkerPool(workers, stop)
+        transforms = _transforms(workers, stop)
         stack.callback(transforms.close)
         summary = Summary(
             mode=_mode(settings),
@@ -156,6 +154,8 @@ def upload(
         conclude(settings, summary)
         ledger.end_run(summary.exit_code)
         if settings.report is not None:
+            from miso_upload.report.file import write_report  # noqa: PLC0415 -- few ask for one
+
             write_report(settings.report, summary)
         listener.finished(summary)
     return summary
@@ -280,6 +280,14 @@ def _check_statuses(settings: Settings) -> None:
         )
 
 
+def _transforms(workers: int, stop: StopSignal) -> Transforms:
+    if not workers:
+        return InProcess()
+    from miso_upload.pipeline.workers.pool import WorkerPool  # noqa: PLC0415 -- large inputs only
+
+    return WorkerPool(workers, stop)
+
+
 def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Delivers:
     if settings.dry_run:
         return Rehearsal(settings.max_chunk_bytes)
@@ -379,7 +387,9 @@ def _with_sandbox(
     settings: Settings, stack: ExitStack
 ) -> tuple[Settings, Callable[[], dict[str, object]]]:
     """Start a local double for this run, and return the settings that send to it."""
-    from miso_upload.sandbox import Sandbox  # noqa: PLC0415 -- only a rehearsal pays for a server
+    import tempfile  # noqa: PLC0415 -- only a rehearsal pays for a server
+
+    from miso_upload.sandbox import Sandbox  # noqa: PLC0415
 
     store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="miso-upload-")))
     sandbox = stack.enter_context(Sandbox(store=store / "sandbox.sqlite"))

@@ -198,7 +198,9 @@ class Judge:
     def _validator(self, name: str) -> jsonschema_rs.Validator:
         if name not in self._of_type:
             schema = self.schema.type_schema(name)
-            self._of_type[name] = _compiled({}, with_patterns(schema, FORMAT_PATTERNS), self.schema.source)
+            self._of_type[name] = _compiled(
+                {}, with_patterns(schema, FORMAT_PATTERNS), self.schema.source
+            )
         return self._of_type[name]
 
     def _explained(

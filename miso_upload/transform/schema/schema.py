@@ -240,7 +240,7 @@ def shipped_schema() -> Schema:
 
 
 def derived_schema(text: bytes) -> Schema:
-    """Return the shipped schema without the tables that come with it: all is derived from `text`."""
+    """Return the shipped schema without its tables: all is derived from `text`."""
     document = decode(text)
     return Schema(document, SHIPPED, _types(document), SHIPPED)
 

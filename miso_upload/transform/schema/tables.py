@@ -36,8 +36,7 @@ def tables_text(schema: Schema, text: bytes) -> bytes:
             "checksum": crc32(text),
             "types": {name: asdict(each) for name, each in schema.types.items()},
             "attributes": {
-                path: [each.kind.name, each.description]
-                for path, each in schema.attributes.items()
+                path: [each.kind.name, each.description] for path, each in schema.attributes.items()
             },
             "judged": schema.judged,
         }
