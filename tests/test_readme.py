@@ -4,7 +4,6 @@ import shutil
 from conftest import ROOT
 from readme_sessions import README, replayed
 
-from miso_upload.pipeline import settings as settings_module
 from miso_upload.sandbox import Sandbox
 from miso_upload.transform.identity import anonymous_id
 from miso_upload.values.addresses import canonical_ip
