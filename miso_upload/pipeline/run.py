@@ -51,7 +51,7 @@ from miso_upload.pipeline.open_inputs import open_inputs
 from miso_upload.pipeline.resume import ResumeOptions
 from miso_upload.pipeline.selection import SelectingOptions
 from miso_upload.pipeline.settings import MOST_ROWS, Settings
-from miso_upload.pipeline.workers import InProcess, worker_count
+from miso_upload.pipeline.workers import transforms_of, worker_count
 from miso_upload.report import modes
 from miso_upload.report.listener import Listener
 from miso_upload.report.summary import Summary
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from miso_upload.ledger.state_directory import AskForTarget
-    from miso_upload.pipeline.interfaces import Delivers, Transforms
+    from miso_upload.pipeline.interfaces import Delivers
 
 _AFTER_SIGNAL = "; the position is kept: run the same command again"
 
@@ -127,7 +127,7 @@ def upload(
         ]
         ledger.begin_run(__version__)
         workers = worker_count(settings.workers, (each.size for each in opened))
-        transforms = _transforms(workers, stop)
+        transforms = transforms_of(workers, stop)
         stack.callback(transforms.close)
         summary = Summary(
             mode=_mode(settings),
@@ -154,9 +154,7 @@ def upload(
         conclude(settings, summary)
         ledger.end_run(summary.exit_code)
         if settings.report is not None:
-            from miso_upload.report.file import write_report  # noqa: PLC0415 -- few ask for one
-
-            write_report(settings.report, summary)
+            _write_report(settings.report, summary)
         listener.finished(summary)
     return summary
 
@@ -280,14 +278,6 @@ def _check_statuses(settings: Settings) -> None:
         )
 
 
-def _transforms(workers: int, stop: StopSignal) -> Transforms:
-    if not workers:
-        return InProcess()
-    from miso_upload.pipeline.workers.pool import WorkerPool  # noqa: PLC0415 -- large inputs only
-
-    return WorkerPool(workers, stop)
-
-
 def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Delivers:
     if settings.dry_run:
         return Rehearsal(settings.max_chunk_bytes)
@@ -404,3 +394,9 @@ def _mode(settings: Settings) -> str:
     if settings.remember:
         return modes.REMEMBER
     return modes.SANDBOX if settings.sandbox else modes.UPLOAD
+
+
+def _write_report(path: str, summary: Summary) -> None:
+    from miso_upload.report.file import write_report  # noqa: PLC0415 -- few runs write one
+
+    write_report(path, summary)

@@ -5,6 +5,6 @@ them, `process` is what runs in it, `pool` keeps several of them busy and their 
 Few runs need `pool`, so it is not imported here.
 """
 
-from miso_upload.pipeline.workers.in_process import InProcess, worker_count
+from miso_upload.pipeline.workers.in_process import InProcess, transforms_of, worker_count
 
-__all__ = ["InProcess", "worker_count"]
+__all__ = ["InProcess", "transforms_of", "worker_count"]

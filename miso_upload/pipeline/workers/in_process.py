@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from miso_upload.pipeline.workers.pool import Made, Transforms, Work
+    from miso_upload.pipeline.interrupt import StopSignal
+    from miso_upload.pipeline.workers.pool import Made, Transforms, Work, WorkerPool
 
 _SMALL = 24 * 2**20
 """Inputs of fewer bytes are done before a second process would have come up."""
@@ -43,6 +44,16 @@ class InProcess:
 
     def close(self) -> None:
         """Do nothing; there is nothing to end."""
+
+
+def transforms_of(count: int, stop: StopSignal) -> InProcess | WorkerPool:
+    """Return what transforms blocks in `count` worker processes, or in this one if it is 0."""
+    if not count:
+        return InProcess()
+    # Imported for large inputs only.
+    from miso_upload.pipeline.workers.pool import WorkerPool  # noqa: PLC0415
+
+    return WorkerPool(count, stop)
 
 
 def _processors() -> int:

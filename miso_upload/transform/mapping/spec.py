@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.transform.mapping.paths import ABSENT
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from miso_upload.transform.mapping.routes import Routing
 
 
-@dataclass(frozen=True, slots=True)
-class NamedRule:
+class NamedRule(NamedTuple):
     """A rule for one attribute, and where the user wrote it, for messages.
 
     Attributes:
@@ -83,7 +82,7 @@ class MappingFile:
         return replace(
             self,
             rules=tuple(
-                replace(named, rule=renamed_rule(named.rule, names)) for named in self.rules
+                named._replace(rule=renamed_rule(named.rule, names)) for named in self.rules
             ),
             skips=tuple(renamed_condition(skip, names) for skip in self.skips),
             routing=self.routing and renamed_routing(self.routing, names),
@@ -92,8 +91,7 @@ class MappingFile:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class MappingPlan:
+class MappingPlan(NamedTuple):
     """How columns become attributes.
 
     Attributes:

@@ -14,7 +14,7 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.errors import SchemaError
 from miso_upload.transform.schema.check import complaint_about_schema
@@ -79,8 +79,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class InteractionType:
+class InteractionType(NamedTuple):
     """One type of interaction and the names of its attributes, in the order of the schema.
 
     `public` is false where the schema says that Miso's public guide does not name the type.
@@ -95,8 +94,7 @@ class InteractionType:
     attributes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """Something that a record can carry, by its dotted path."""
 
     path: str

@@ -7,7 +7,6 @@ it was made from by a checksum; beside any other schema it is ignored, and all i
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -34,7 +33,7 @@ def tables_text(schema: Schema, text: bytes) -> bytes:
     return encode_pretty(
         {
             "checksum": crc32(text),
-            "types": {name: asdict(each) for name, each in schema.types.items()},
+            "types": {name: each._asdict() for name, each in schema.types.items()},
             "attributes": {
                 path: [each.kind.name, each.description] for path, each in schema.attributes.items()
             },

@@ -62,7 +62,7 @@ def read_preset(name: str) -> MappingFile:
     from miso_upload.transform.mapping.file import parse_mapping  # noqa: PLC0415 -- few use one
 
     file = parse_mapping(f"preset {name}", preset_text(name))
-    return replace(file, rules=tuple(replace(each, lenient=True) for each in file.rules))
+    return replace(file, rules=tuple(each._replace(lenient=True) for each in file.rules))
 
 
 def laid_over(upper: MappingFile, lower: MappingFile) -> MappingFile:
