@@ -35,7 +35,6 @@ OWNERS = {
     "obstore": {"sources.remote_stores"},
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
-    "httptools": set(),
     "csv": {"formats.dialect", "formats.first_row"},
     "zoneinfo": {"timestamps"},
     "crawleruseragents": {"bots"},

@@ -8,7 +8,6 @@ Values are shown through `quoting.py`, and not at all where they are addresses.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections import Counter
@@ -405,6 +404,8 @@ def _unsayable(record: dict[Any, Any]) -> Iterator[tuple[str, Reason]]:
 @lru_cache(maxsize=1024)
 def _suggestion(name: str, types: tuple[str, ...]) -> str:
     """Return the type that was probably meant, as an addition to a message."""
+    import difflib  # noqa: PLC0415 -- most runs meet no wrong name
+
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name)
     near = difflib.get_close_matches(words.strip("_").lower(), types, n=1)
     return f' (did you mean "{near[0]}"?)' if near else ""
