@@ -1,4 +1,4 @@
-"""The tables that are shipped with the schema say what the schema says, and spare each start work."""
+"""The tables that are shipped with the schema say what it says, and spare each start work."""
 
 import json
 import sys

@@ -13,7 +13,8 @@ from miso_upload.records.unknown_outcomes import UnknownOutcomes
 from miso_upload.report.json import json_of
 from miso_upload.report.modes import FORECASTS
 from miso_upload.report.text import text_of
-from miso_upload.values.display import counted, printable, without_addresses
+from miso_upload.values.display import counted, printable
+from miso_upload.values.redaction import without_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,8 +11,8 @@ misbehaves on request: see `Faults`. The only room that knows starlette and uvic
 from miso_upload.errors import SandboxError
 
 try:
-    import starlette
-    import uvicorn
+    import starlette  # noqa: F401 -- to know whether the extra is installed
+    import uvicorn  # noqa: F401
 except ImportError:
     raise SandboxError(
         "the sandbox needs other packages: pip install 'miso-upload[sandbox]'"
