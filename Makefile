@@ -16,7 +16,7 @@ TESTS ?= tests
 help:
 	@echo "make demo     send the sample data to a local double of Miso and show what came in"
 	@echo "make test     run the whole suite"
-	@echo "make check    formatting, lint, spelling and types, and a short run of the fuzzer"
+	@echo "make check    formatting, lint, spelling, imports and types, and a short run of the fuzzer"
 	@echo "make coverage run the suite and fail if less than $(COVERAGE_GATE)% is covered"
 	@echo "make types    mypy for every supported platform and Python"
 	@echo "make test-pythons  run the suite under every supported Python of this machine"
@@ -46,6 +46,7 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
+	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory types
 	$(BIN)/python -m fuzz
 

@@ -8,7 +8,7 @@ from zlib import crc32
 import pytest
 
 import miso_upload
-from miso_upload.transform.schema import tables
+from miso_upload.transform.schema import resources, tables
 from miso_upload.transform.schema.schema import (
     derived_schema,
     shipped_schema,
@@ -21,16 +21,14 @@ PROGRAM = str(Path(miso_upload.__file__).parent)
 
 @pytest.fixture
 def fresh():
-    """Read the shipped schema anew in a test, and after it."""
+    """Read the shipped schema again in a test, and after it."""
     shipped_schema.cache_clear()
     yield shipped_schema
     shipped_schema.cache_clear()
 
 
 def test_the_file_is_what_make_tables_writes():
-    text = shipped_schema_text()
-
-    assert tables.FILE.read_bytes() == tables.tables_text(derived_schema(text), text)
+    assert resources.TABLES.read_bytes() == tables.tables_text()
 
 
 def test_a_schema_with_tables_is_the_one_that_is_derived():
@@ -63,7 +61,7 @@ def test_tables_of_another_schema_are_ignored(content, fresh, tmp_path, monkeypa
     file = tmp_path / "tables.json"
     if content is not None:
         file.write_bytes(content)
-    monkeypatch.setattr(tables, "FILE", file)
+    monkeypatch.setattr(resources, "TABLES", file)
 
     assert fresh().tables is None
     assert fresh().types == derived_schema(shipped_schema_text()).types

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from miso_upload import __version__
 from miso_upload.cli.framework import CONTEXT, PROGRAM, Home, Program
+from miso_upload.values.version import __version__
 
 _EPILOG = """\b
 A file that is called like a command is reached as ./status.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from miso_upload.ledger.content_keys.reader import open_reader
 from miso_upload.pipeline.resume import ResumeOptions
 from miso_upload.pipeline.selection import SelectingOptions
 
@@ -62,4 +63,4 @@ def reader_of(
         ignored = ledger.sent_before()
     elif options.selecting.send_already_sent:
         ignored = ledger.scans.of_other_sources(key)
-    return ledger.contents.reader(scan, met, ignored), ledger.scans.name_of
+    return open_reader(ledger.contents, scan, met, ignored), ledger.scans.name_of

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 from miso_upload.errors import ConfigurationError
 from miso_upload.sources.formats.base import Tail
 from miso_upload.sources.formats.delimited import Delimited
-from miso_upload.sources.formats.detection import LOOKED_AT, name_met_twice
 from miso_upload.sources.formats.dialect import QUOTE, Dialect
 from miso_upload.sources.formats.first_row import check_quotes, likely_delimiter, read_first_row
 from miso_upload.sources.formats.quoting_style import quotes_cells
+from miso_upload.sources.formats.wanted import LOOKED_AT, name_met_twice
 from miso_upload.values.display import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from miso_upload.sources.formats.base import Format
-    from miso_upload.sources.formats.detection import Wanted
+    from miso_upload.sources.formats.wanted import Wanted
 
     _FirstRow = Callable[[str], tuple[list[str], int]]
 

@@ -27,8 +27,7 @@ from miso_upload.transform.schema.json_schema import (
     references,
     with_patterns,
 )
-from miso_upload.transform.schema.resources import shipped_schema_file
-from miso_upload.transform.schema.tables import read_tables
+from miso_upload.transform.schema.resources import shipped_schema_file, shipped_tables
 from miso_upload.values.json import JSONDecodeError, decode, encode
 
 if TYPE_CHECKING:
@@ -225,7 +224,7 @@ def shipped_schema_text() -> bytes:
 def shipped_schema() -> Schema:
     """Return the shipped schema."""
     text = shipped_schema_text()
-    tables = read_tables(text)
+    tables = shipped_tables(text)
     if tables is None:
         return derived_schema(text)
     types = {

@@ -1,35 +1,23 @@
-"""What is derived from the shipped schema: made by `make tables`, read by each start.
+"""Deriving what each start needs from the shipped schema, once: `make tables` writes `tables.json`.
 
-Deriving it takes thousands of calls, and it is the same each time. The file names the schema that
-it was made from by a checksum; beside any other schema it is ignored, and all is derived anew.
+Deriving it takes thousands of calls, and it is the same each time. The file has a checksum of the
+schema that it was made from; with any other schema it is ignored, and all is derived from that one.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from miso_upload.values.json import JSONDecodeError, decode, encode_pretty
-
-if TYPE_CHECKING:
-    from miso_upload.transform.schema.schema import Schema
-
-FILE = Path(__file__).with_name("tables.json")
+from miso_upload.transform.schema.resources import TABLES
+from miso_upload.transform.schema.schema import derived_schema, shipped_schema_text
+from miso_upload.values.json import encode_pretty
 
 
-def read_tables(schema: bytes) -> dict[str, Any] | None:
-    """Return the tables of a schema, given its text; None if there are none for this very text."""
-    try:
-        tables: dict[str, Any] = decode(FILE.read_bytes())
-    except (OSError, JSONDecodeError):
-        return None
-    return tables if tables["checksum"] == crc32(schema) else None
-
-
-def tables_text(schema: Schema, text: bytes) -> bytes:
-    """Return what the file has to hold for `schema`, whose own text is `text`."""
+def tables_text() -> bytes:
+    """Return what the file must contain."""
+    text = shipped_schema_text()
+    schema = derived_schema(text)
     return encode_pretty(
         {
             "checksum": crc32(text),
@@ -43,17 +31,10 @@ def tables_text(schema: Schema, text: bytes) -> bytes:
 
 
 def _main(arguments: list[str]) -> int:
-    """Write the file, or with `--check` say whether it is as it would be written."""
-    from miso_upload.transform.schema.schema import (  # noqa: PLC0415 -- which reads the file
-        derived_schema,
-        shipped_schema_text,
-    )
-
-    text = shipped_schema_text()
-    wanted = tables_text(derived_schema(text), text)
+    """Write the file, or with `--check` return 1 if it is not up to date."""
     if arguments == ["--check"]:
-        return int(not FILE.exists() or FILE.read_bytes() != wanted)
-    FILE.write_bytes(wanted)
+        return int(not TABLES.exists() or TABLES.read_bytes() != tables_text())
+    TABLES.write_bytes(tables_text())
     return 0
 
 
