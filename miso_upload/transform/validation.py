@@ -20,7 +20,7 @@ from miso_upload.errors import SchemaError
 from miso_upload.records import Reason
 from miso_upload.transform.schema.json_schema import with_patterns
 from miso_upload.transform.schema.schema import FORMAT_PATTERNS, Kind, Schema
-from miso_upload.values.display import printable, quoted
+from miso_upload.values.display import did_you_mean, printable, quoted
 from miso_upload.values.json import JSONEncodeError, encode
 
 if TYPE_CHECKING:
@@ -404,8 +404,5 @@ def _unsayable(record: dict[Any, Any]) -> Iterator[tuple[str, Reason]]:
 @lru_cache(maxsize=1024)
 def _suggestion(name: str, types: tuple[str, ...]) -> str:
     """Return the type that was probably meant, as an addition to a message."""
-    import difflib  # noqa: PLC0415 -- most runs meet no wrong name
-
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name)
-    near = difflib.get_close_matches(words.strip("_").lower(), types, n=1)
-    return f' (did you mean "{near[0]}"?)' if near else ""
+    return did_you_mean(words.strip("_").lower(), types, '"{}"'.format)
