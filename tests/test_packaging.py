@@ -123,7 +123,7 @@ def test_the_web_server_of_the_sandbox_comes_with_the_extra_only(wheel):
 
 
 def test_the_tables_of_the_schema_are_used_in_a_wheel(clean_program, tmp_path):
-    code = "from miso_upload.transform.schema import schema as s; print(bool(s.shipped_schema().tables))"
+    code = "from miso_upload.transform.schema.schema import *; print(bool(shipped_schema().tables))"
 
     assert output_of(clean_program.with_name("python"), "-c", code, cwd=tmp_path) == "True\n"
 
