@@ -2,7 +2,7 @@
 
 from miso_upload import Settings, upload
 
-summary = upload(Settings(inputs=("history.jsonl",), api_key=key))
+summary = upload(Settings.of(inputs=("history.jsonl",), api_key=key))
 assert summary.balanced and summary.exit_code == 0
 """
 

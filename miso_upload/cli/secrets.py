@@ -6,27 +6,27 @@ import os
 import stat
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 KEY, SALT = "MISO_API_KEY", "MISO_ANONYMOUS_ID_SALT"
 
 
-def read_secret(option: str, path: Path | None, variable: str) -> str:
+def read_secret(option: str, file: str | None, variable: str) -> str:
     """Return what a file holds, or else a variable.
 
     Raises:
         ConfigurationError: The file cannot be read.
     """
-    if path is None:
+    if file is None:
         return os.environ.get(variable, "").strip()
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return Path(file).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or "not UTF-8"
         # The name is not repeated: it may be the secret itself, given in the wrong place.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
-import unicodedata
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
@@ -142,11 +141,7 @@ class KnownTarget:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the options and the key say about the target.
-
-    Raises:
-        ConfigurationError: The options contradict each other.
-    """
+    """What the options and the key say about the target."""
 
     server: str
     key: str
@@ -154,31 +149,10 @@ class Wanted:
     new_target: str | None = None
     rotated_key: bool = False
 
-    def __post_init__(self) -> None:
-        for option in ("target", "new_target"):
-            name = getattr(self, option)
-            if name is not None:
-                object.__setattr__(self, option, _checked(option.replace("_", "-"), name))
-        if self.target and self.new_target:
-            raise ConfigurationError("--target and --new-target exclude each other; choose one")
-        if self.rotated_key and not self.target:
-            raise ConfigurationError(
-                "--rotated-key: name the target that the key is for with --target NAME; "
-                "'miso-upload status' lists the targets"
-            )
-
     @property
     def name(self) -> str | None:
         """Return the name that the user gave."""
         return self.target or self.new_target
-
-
-def _checked(option: str, name: str) -> str:
-    # One name in both ways that Unicode has to write it is one target.
-    name = unicodedata.normalize("NFC", name.strip())
-    if not name:
-        raise ConfigurationError(f"--{option}: give a name, as in --{option} production")
-    return name
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leaks.servers import Server
-from miso_upload.cli import framework
+from miso_upload.cli import output
 from miso_upload.cli.commands import program
 from miso_upload.errors import SourceError
 from miso_upload.ledger.rejects_file import rejection_line
@@ -96,8 +96,8 @@ def nasty_history(place, name=NAME):
 def test_whatever_is_said_is_harmless(text):
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
-        framework.say("x" + text.replace("\n", ""))
-        framework.say_error(text)
+        output.say("x" + text.replace("\n", ""))
+        output.say_error(text)
 
     assert_harmless(out.getvalue())
     assert_harmless(err.getvalue())

@@ -17,6 +17,7 @@ from miso_upload.transform.mapping import (
     rules_of_options,
     without_skips,
 )
+from miso_upload.transform.options import IdentityOptions
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
 
@@ -217,7 +218,7 @@ def test_whom_the_address_spoke_for_counts_only_if_it_is_trusted():
 
     assert visitor(IdentityPolicy(), **chain) == anonymous_id("10.0.0.1", BROWSER)
     for trusted in (2, "10.0.0.0/8"):
-        found = visitor(IdentityPolicy(trusted_proxies=trusted), **chain)
+        found = visitor(IdentityPolicy(IdentityOptions(trusted_proxies=trusted)), **chain)
         assert found == anonymous_id("203.0.113.42", BROWSER)
 
 
@@ -232,7 +233,7 @@ def test_whom_nobody_asks_for_is_warned_about():
 
 
 def test_addresses_of_proxies_are_in_no_record():
-    identity = IdentityPolicy(trusted_proxies=1)
+    identity = IdentityPolicy(IdentityOptions(trusted_proxies=1))
 
     found = outcome(line(ip="10.0.0.1", forwarded_for="198.51.100.7"), identity=identity)
 

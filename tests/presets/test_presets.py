@@ -287,7 +287,7 @@ def specimen(name):
 
 
 def checked(path, name, **options):
-    return check(Settings(inputs=(str(path),), preset=name, max_reject_rate=1, **options))
+    return check(Settings.of(inputs=(str(path),), preset=name, max_reject_rate=1, **options))
 
 
 @pytest.fixture
@@ -296,7 +296,7 @@ def arriving(tmp_path):
 
     def send(path, **options):
         with Sandbox(key="key") as sandbox:
-            settings = Settings(
+            settings = Settings.of(
                 inputs=(str(path),),
                 server=sandbox.url,
                 api_key="key",

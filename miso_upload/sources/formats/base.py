@@ -48,9 +48,9 @@ class Limits:
             may be larger.
     """
 
-    rows: int = 10_000
-    row_bytes: int = 8 * 2**20
-    block_bytes: int = 32 * 2**20
+    rows: int
+    row_bytes: int
+    block_bytes: int
 
 
 class RowEnd(Protocol):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.sources.formats.access_log import recognise
-from miso_upload.sources.formats.base import Limits, Tail
+from miso_upload.sources.formats.base import Tail
 from miso_upload.sources.formats.delimited import Delimited
 from miso_upload.sources.formats.dialect import QUOTE, Dialect
 from miso_upload.sources.formats.first_row import check_quotes, likely_delimiter, read_first_row
@@ -18,6 +18,7 @@ from miso_upload.sources.formats.json_array import JsonArray
 from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.sources.formats.quoting_style import quotes_cells
 from miso_upload.sources.formats.unsupported import binary_kind, log_kind, wrapper
+from miso_upload.sources.options import FORMAT_NAMES, NO_QUOTE
 from miso_upload.values.display import quoted
 from miso_upload.values.json import JSONDecodeError, decode
 
@@ -25,11 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from miso_upload.sources.formats.base import Format
+    from miso_upload.sources.options import ReadingOptions
 
     _FirstRow = Callable[[str], tuple[list[str], int]]
 
-FORMAT_NAMES = ("jsonl", "json", "csv", "tsv", "log")
-_LIMITS = Limits()
 BOM = b"\xef\xbb\xbf"
 _LOOKED_AT = 65_536
 """How much of the beginning the format is told from, unless a header or a first line is longer."""
@@ -44,31 +44,9 @@ _BY_SUFFIX = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the user says of the rows of a source.
-
-    Attributes:
-        format: A name of `FORMAT_NAMES`; None to find out.
-        delimiter: What separates cells; None to find out.
-        quote: What stands around cells, `none` for nothing; None to find out.
-        escape: What makes a quote or a delimiter a character like others; None for nothing.
-        columns: Names for the cells of a file without a header; empty to call them 1, 2, and so on;
-            None where there is a header.
-        log_format: How the lines of an access log are put together, which makes it one.
-        row_bytes: The longest row that is read.
-    """
-
-    format: str | None = None
-    delimiter: str | None = None
-    quote: str | None = None
-    escape: str | None = None
-    columns: tuple[str, ...] | None = None
-    log_format: str | None = None
-    row_bytes: int = _LIMITS.row_bytes
-
-
-def detect_format(name: str, peek: Callable[[int], bytes], wanted: Wanted) -> tuple[Format, int]:
+def detect_format(
+    name: str, peek: Callable[[int], bytes], wanted: ReadingOptions
+) -> tuple[Format, int]:
     """Return the format of a source and the offset at which its first row starts.
 
     Args:
@@ -97,11 +75,11 @@ def detect_format(name: str, peek: Callable[[int], bytes], wanted: Wanted) -> tu
     if chosen in ("json", "jsonl"):
         return _json(name, peek, start, chosen, wanted)
     if not body:
-        return JsonLines(wanted.row_bytes), start
+        return JsonLines(wanted.max_row_bytes), start
     return _cells(name, peek, start, chosen, wanted)
 
 
-def _named(name: str, wanted: Wanted) -> str | None:
+def _named(name: str, wanted: ReadingOptions) -> str | None:
     """Return the format that the user says, in one way or another, or that the name tells."""
     if wanted.log_format is not None:
         if wanted.format not in (None, "log"):
@@ -109,15 +87,15 @@ def _named(name: str, wanted: Wanted) -> str | None:
                 f"--log-format goes with --format log, and not with {wanted.format}"
             )
         return "log"
-    return wanted.format or _by_name(name) or ("csv" if wanted.columns is not None else None)
+    return wanted.format or _by_name(name) or ("csv" if wanted.names is not None else None)
 
 
 def _json(
-    name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: Wanted
+    name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: ReadingOptions
 ) -> tuple[Format, int]:
     head = peek(_LOOKED_AT)
     body = head[start:].lstrip()
-    if wanted.columns is not None and body:
+    if wanted.names is not None and body:
         raise ConfigurationError(
             f"{name}: is {chosen.upper()}, whose rows name their columns; --columns and "
             "--no-header are for CSV and TSV (--format csv, if it is)"
@@ -125,17 +103,17 @@ def _json(
     if wanted.format != "jsonl" and body.startswith(b"{"):
         _refuse_wrapper(name, body, whole=len(head) < _LOOKED_AT)
     if chosen == "json" and body.startswith(b"["):
-        array = _array(peek, head.index(b"[", start), wanted.row_bytes)
+        array = _array(peek, head.index(b"[", start), wanted.max_row_bytes)
         if array is not None:
             return array
-    return JsonLines(wanted.row_bytes), start
+    return JsonLines(wanted.max_row_bytes), start
 
 
 def _cells(
-    name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: Wanted
+    name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: ReadingOptions
 ) -> tuple[Format, int]:
     dialect = _dialect(peek(_LOOKED_AT), start, chosen, wanted)
-    columns, row_bytes = wanted.columns, wanted.row_bytes
+    columns, row_bytes = wanted.names, wanted.max_row_bytes
     first = partial(_first_row, name, peek, start, dialect, row_bytes)
     if columns is None:
         return _under_header(name, start, dialect, row_bytes, first)
@@ -146,13 +124,13 @@ def _cells(
     return Delimited(dialect, numbers, row_bytes, shape="the first row's {}"), start
 
 
-def _dialect(head: bytes, start: int, chosen: str, wanted: Wanted) -> Dialect:
+def _dialect(head: bytes, start: int, chosen: str, wanted: ReadingOptions) -> Dialect:
     """Return how rows are written: what the user says of it, and else what the beginning tells."""
-    quote = "" if wanted.quote == "none" else wanted.quote or QUOTE
+    quote = "" if wanted.quote == NO_QUOTE else wanted.quote or QUOTE
     delimiter = wanted.delimiter or ("\t" if chosen == "tsv" else None)
     body = head[start:]
     dialect = Dialect(
-        delimiter or likely_delimiter(body, len(wanted.columns or ()), quote),
+        delimiter or likely_delimiter(body, len(wanted.names or ()), quote),
         quote,
         # An escape that is the quote itself is the doubling that is read anyway.
         wanted.escape if wanted.escape and wanted.escape != quote else "",
@@ -257,31 +235,18 @@ def _first_row(
     )
 
 
-def check_columns(columns: tuple[str, ...]) -> None:
-    """See to it that the names that the user gives can be the columns of a file.
-
-    Raises:
-        ConfigurationError: One is there twice, or none has a name.
-    """
-    twice = _twice(columns)
-    if twice:
-        raise ConfigurationError(f"--columns names {quoted(twice)} more than once")
-    if columns and not any(columns):
-        raise ConfigurationError("--columns names no column; --no-header calls them 1, 2, 3")
-
-
 def _twice(columns: Iterable[str]) -> str | None:
     counts = Counter(column for column in columns if column)
     return next((column for column, count in counts.items() if count > 1), None)
 
 
 def _access_log(
-    name: str, head: bytes, start: int, wanted: Wanted, *, asked: bool
+    name: str, head: bytes, start: int, wanted: ReadingOptions, *, asked: bool
 ) -> tuple[Format, int] | None:
     """Return the format of an access log; None where it is none, and nobody said that it is."""
     data = head[start:]
     log_format = wanted.log_format
-    found = recognise(data, log_format, wanted.row_bytes, whole=len(head) < _LOOKED_AT)
+    found = recognise(data, log_format, wanted.max_row_bytes, whole=len(head) < _LOOKED_AT)
     if found.rows_seen:
         return found.rows, start + found.size
     kind = log_kind(data)
