@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from miso_upload.ledger.content_keys.layout import Keyed
+from miso_upload.ledger.content_keys.reader import open_reader
 from miso_upload.ledger.content_keys.store import SCHEMA, ContentStore
 from miso_upload.ledger.database import Database
 
@@ -54,7 +55,7 @@ class Clock:
 
     def scan(self, store: ContentStore, scan: int, numbers, day_of) -> None:
         """Read numbers as one scan: look up, and send what is new."""
-        reader = store.reader(scan)
+        reader = open_reader(store, scan)
         numbers = iter(numbers)
         start = 0
         while batch := list(islice(numbers, SPAN)):
@@ -150,7 +151,7 @@ def nightly(args, path):
 
     yield f"building a ledger of {args.ledger:,}", big, build
     begun = time.perf_counter()
-    open_store(big).reader(5)
+    open_reader(open_store(big), 5)
     print(f"opening it takes {(time.perf_counter() - begun) * 1e3:.1f} ms")
     for i in range(5):
         yield "W3 a night on an empty ledger", path, night(path.with_name(f"empty{i}"))

@@ -8,6 +8,8 @@ assert summary.balanced and summary.exit_code == 0
 
 from __future__ import annotations
 
+from miso_upload.values.version import __version__
+
 TYPE_CHECKING = False  # as in `typing`, which takes longer to import than all of this
 if TYPE_CHECKING:
     from typing import Any
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from miso_upload.pipeline.settings import Settings
     from miso_upload.report.listener import Listener
     from miso_upload.report.summary import Summary
-
-__version__ = "0.1.0"
 
 __all__ = ["Listener", "Settings", "StopSignal", "Summary", "__version__", "check", "upload"]
 

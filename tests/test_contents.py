@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from miso_upload.ledger.content_keys import store as contents_module
 from miso_upload.ledger.content_keys.layout import Limits
 from miso_upload.ledger.content_keys.mirror import ContentMirror
+from miso_upload.ledger.content_keys.reader import open_reader
 from miso_upload.ledger.content_keys.store import ContentStore
 from miso_upload.ledger.database import Database
 from miso_upload.records.keyed import Keyed
@@ -91,7 +92,7 @@ class _Histories(RuleBasedStateMachine):
     def reader(self, scan):
         if scan not in self.readers:
             met = self.used.setdefault(scan, Counter())
-            self.readers[scan] = self.store.reader(scan, keyed(list(met.elements())))
+            self.readers[scan] = open_reader(self.store, scan, keyed(list(met.elements())))
         return self.readers[scan]
 
     def others(self, scan, state):
@@ -305,7 +306,7 @@ def send(store, scan, records, start=0):
 def test_a_record_that_another_scan_sent_is_already_sent(store):
     send(store, 1, plain(7, 8))
 
-    known = store.reader(2).look_up(plain(8, 9))
+    known = open_reader(store, 2).look_up(plain(8, 9))
 
     assert known == ({0: 1}, {}, {})
 
@@ -313,21 +314,21 @@ def test_a_record_that_another_scan_sent_is_already_sent(store):
 def test_a_scan_never_meets_its_own_records(store):
     send(store, 1, plain(7, 7))
 
-    assert store.reader(1).look_up(plain(7, 7)) == ({}, {}, {})
+    assert open_reader(store, 1).look_up(plain(7, 7)) == ({}, {}, {})
 
 
 def test_as_many_copies_are_left_out_as_others_sent(store):
     send(store, 1, plain(7, 7))
     send(store, 2, plain(7))
 
-    known = store.reader(3).look_up(plain(7, 7, 7, 7))
+    known = open_reader(store, 3).look_up(plain(7, 7, 7, 7))
 
     assert sorted(known.already_sent.values()) == [1, 1, 2]
 
 
 def test_copies_are_used_up_across_batches(store):
     send(store, 1, plain(7, 7))
-    reader = store.reader(2)
+    reader = open_reader(store, 2)
 
     told = [len(reader.look_up(plain(7)).already_sent) for _ in range(3)]
 
@@ -337,14 +338,14 @@ def test_copies_are_used_up_across_batches(store):
 def test_a_resumed_scan_does_not_use_copies_up_twice(store):
     send(store, 1, plain(7, 7))
 
-    reader = store.reader(2, met=plain(7))
+    reader = open_reader(store, 2, met=plain(7))
 
     assert len(reader.look_up(plain(7, 7)).already_sent) == 1
 
 
 def test_records_in_flight_are_unknown_until_they_are_settled(store):
     note(store, 1, plain(7))
-    reader = store.reader(2)
+    reader = open_reader(store, 2)
     assert reader.look_up(plain(7)).unknown == {0: 1}
 
     with store.db.transaction():
@@ -359,7 +360,7 @@ def test_a_run_that_died_leaves_what_it_noted_unknown(store, database, tmp_path)
 
     again = open_database(tmp_path / "ledger")
 
-    assert ContentStore(again).reader(2).look_up(plain(7)).unknown == {0: 1}
+    assert open_reader(ContentStore(again), 2).look_up(plain(7)).unknown == {0: 1}
     again.close()
 
 
@@ -368,7 +369,7 @@ def test_rejected_records_are_free_and_unknown_ones_stay_unknown(store):
     with store.db.transaction():
         store.settle_partly(1, 0, accepted=plain(7), unknown=plain(8))
 
-    assert store.reader(2).look_up(plain(7, 8, 9)) == ({0: 1}, {1: 1}, {})
+    assert open_reader(store, 2).look_up(plain(7, 8, 9)) == ({0: 1}, {1: 1}, {})
 
 
 def test_a_leftover_that_is_sent_again_counts_once(store):
@@ -377,7 +378,7 @@ def test_a_leftover_that_is_sent_again_counts_once(store):
         store.settle_partly(1, 0, accepted=plain(7), unknown=plain(8))
     send(store, 1, plain(8, 9))
 
-    known = store.reader(2).look_up(plain(7, 8, 9, 7, 8, 9))
+    known = open_reader(store, 2).look_up(plain(7, 8, 9, 7, 8, 9))
 
     assert known == ({0: 1, 1: 1, 2: 1}, {}, {})
 
@@ -388,7 +389,7 @@ def test_unknown_records_of_a_leftover_that_are_held_stay_unknown(store):
         store.settle_partly(1, 0, accepted=NOTHING, unknown=plain(7))
     send(store, 1, plain(8))
 
-    assert store.reader(2).look_up(plain(7, 8)) == ({1: 1}, {0: 1}, {})
+    assert open_reader(store, 2).look_up(plain(7, 8)) == ({1: 1}, {0: 1}, {})
 
 
 def test_unknown_records_can_be_taken_for_accepted(store):
@@ -396,12 +397,12 @@ def test_unknown_records_can_be_taken_for_accepted(store):
     with store.db.transaction():
         store.accept_unknown(1, 0)
 
-    assert store.reader(2).look_up(plain(7)).already_sent == {0: 1}
+    assert open_reader(store, 2).look_up(plain(7)).already_sent == {0: 1}
 
 
 def test_what_a_forgotten_scan_sent_counts_for_nothing_and_its_space_is_used_again(store):
     send(store, 1, plain(7))
-    reader = store.reader(2)
+    reader = open_reader(store, 2)
     with store.db.transaction():
         store.forget(1)
 
@@ -412,7 +413,7 @@ def test_what_a_forgotten_scan_sent_counts_for_nothing_and_its_space_is_used_aga
 def test_forgetting_a_scan_while_another_is_read_does_not_give_copies_back(store):
     send(store, 1, plain(7, 7))
     send(store, 2, plain(7, 8))
-    reader = store.reader(3)
+    reader = open_reader(store, 3)
     reader.look_up(plain(7, 7, 7, 8))
 
     with store.db.transaction():
@@ -424,7 +425,7 @@ def test_forgetting_a_scan_while_another_is_read_does_not_give_copies_back(store
 def test_a_scan_is_forgotten_while_several_others_are_read(store):
     send(store, 1, plain(7, 7))
     send(store, 2, plain(14, 14))
-    readers = [store.reader(3), store.reader(4)]
+    readers = [open_reader(store, 3), open_reader(store, 4)]
     for reader in readers:
         reader.look_up(plain(7, 14))
 
@@ -438,7 +439,7 @@ def test_a_scan_is_forgotten_while_several_others_are_read(store):
 def test_a_natural_key_with_other_content_is_changed(store):
     send(store, 1, natural((7, 1), (8, 1)))
 
-    known = store.reader(2).look_up(natural((7, 1), (8, 2), (9, 1)))
+    known = open_reader(store, 2).look_up(natural((7, 1), (8, 2), (9, 1)))
 
     assert known == ({0: 1}, {}, {1: 1})
 
@@ -447,7 +448,7 @@ def test_an_older_version_of_a_natural_key_is_already_sent(store):
     send(store, 1, natural((7, 1)))
     send(store, 2, natural((7, 2)))
 
-    known = store.reader(3).look_up(natural((7, 1), (7, 2), (7, 3), (7, 1)))
+    known = open_reader(store, 3).look_up(natural((7, 1), (7, 2), (7, 3), (7, 1)))
 
     assert known == ({0: 1, 1: 2}, {}, {2: 2})
 
@@ -455,7 +456,7 @@ def test_an_older_version_of_a_natural_key_is_already_sent(store):
 @pytest.mark.parametrize("scans", [1, 2])
 def test_a_day_that_is_tidied_while_it_is_read_keeps_what_is_used_up(database, scans):
     store = ContentStore(database, EAGER)
-    reader = store.reader(9)
+    reader = open_reader(store, 9)
     told = 0
     for start in range(12):
         send(store, 1 + start % scans, plain(7 * start, 7 * start + 7, 70), start)
@@ -471,14 +472,14 @@ def test_records_of_many_days_are_sorted_by_day_when_there_are_many(database):
         send(store, 1, plain(*range(10 * start, 10 * start + 10)), start)
 
     assert len(store.db.rows("SELECT * FROM sent_parts WHERE days IS NOT NULL")) == 1
-    assert len(store.reader(2).look_up(plain(*range(50))).already_sent) == 40
+    assert len(open_reader(store, 2).look_up(plain(*range(50))).already_sent) == 40
 
 
 def test_only_days_of_other_scans_are_shared(store):
     send(store, 1, plain(7))
     send(store, 2, plain(8))
 
-    shared = store.reader(2).shared(map(day_of, [key_of(7), key_of(8)]))
+    shared = open_reader(store, 2).shared(map(day_of, [key_of(7), key_of(8)]))
 
     assert shared == {day_of(key_of(7))}
 
@@ -489,7 +490,7 @@ def test_a_mirror_remembers_what_a_dry_run_would_send_and_the_ledger_does_not(st
     send(mirror, 2, plain(8))
 
     assert mirror.reader(3).look_up(plain(7, 8)).already_sent == {0: 1, 1: 2}
-    assert store.reader(3).look_up(plain(7, 8)).already_sent == {0: 1}
+    assert open_reader(store, 3).look_up(plain(7, 8)).already_sent == {0: 1}
     mirror.close()
 
 
@@ -501,7 +502,7 @@ from test_contents import EAGER, ContentStore, open_database, plain, send
 
 store = ContentStore(open_database(Path({ledger!r})), EAGER)
 scan = {scan}
-reader = store.reader(scan)
+reader = open_reader(store, scan)
 for start in range(10_000):
     reader.look_up(plain(*range(40)))
     send(store, scan, plain(*range(100 * start, 100 * start + 9)), start)

@@ -12,7 +12,7 @@ import zstandard
 
 from fuzz.properties import Pieces, must, must_be_harmless
 from miso_upload.sources.codecs.base import READ_BYTES, ContainerError
-from miso_upload.sources.codecs.detect import HEAD_BYTES, Peeked, unpacked
+from miso_upload.sources.containers import HEAD_BYTES, Peeked, unpacked
 
 _TEXT = b'{"type":"like"}\n' * 20
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from miso_upload import __version__
 from miso_upload.cli.groups import CONTEXT, Program
 from miso_upload.cli.output import PROGRAM
+from miso_upload.values.version import __version__
 
 _EPILOG = """\b
 'miso-upload upload --help' lists all options of an upload, and

@@ -97,7 +97,7 @@ class _Value(click.ParamType[Any]):
                     incomplete, type=self._option.kind[: 4 if self.name == "file" else 3]
                 )
             ]
-        return completing(self._option.suggest or (lambda: self._option.choices))(
+        return completing(_SUGGESTED.get(self._option.name, lambda: self._option.choices))(
             ctx, param, incomplete
         )
 
@@ -111,6 +111,24 @@ def completing(suggest: Callable[[], Iterable[str]]) -> Callable[..., list[Compl
         return [CompletionItem(each) for each in suggest() if each.startswith(incomplete)]
 
     return complete
+
+
+def preset_names() -> Iterable[str]:
+    """Return what `--preset` can be, for completion."""
+    from miso_upload.transform.mapping import preset_names as names
+
+    return names()
+
+
+def type_names() -> Iterable[str]:
+    """Return the types of interactions, for completion."""
+    from miso_upload.transform.schema.schema import shipped_schema
+
+    return shipped_schema().types
+
+
+def _types_to_set() -> Iterable[str]:
+    return [f"type={name}" for name in type_names()]
 
 
 def grouped(group: str) -> Callable[..., Callable[..., Any]]:
@@ -208,4 +226,8 @@ def _read_options(origin: str, given: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+_SUGGESTED = {
+    "preset": preset_names,
+    "set": _types_to_set,
+}
 _CALLBACKS = {"mapping": _use_options_of_file, "preset": _use_options_of_preset}

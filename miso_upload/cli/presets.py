@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from miso_upload.cli.groups import CONTEXT, GroupedCommand
-from miso_upload.cli.options import completing
+from miso_upload.cli.options import completing, preset_names
 from miso_upload.cli.output import say
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _EXAMPLES = """\b
 Examples:
@@ -20,14 +15,8 @@ Examples:
 """
 
 
-def _names() -> Iterable[str]:
-    from miso_upload.transform.mapping import preset_names
-
-    return preset_names()
-
-
 @click.command("presets", cls=GroupedCommand, context_settings=CONTEXT, epilog=_EXAMPLES)
-@click.argument("name", required=False, shell_complete=completing(_names))
+@click.argument("name", required=False, shell_complete=completing(preset_names))
 def presets_command(name: str | None) -> None:
     """List the ready mappings, or print one, to be copied and changed."""
     from miso_upload.transform.mapping import preset_names, preset_purpose, preset_text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
 def run_upload(settings: Settings) -> Summary:
     """Run an upload that signals stop in good order; an error ends the program with its code."""
+    from pathlib import Path
+
     from miso_upload.pipeline.interrupt import StopSignal
     from miso_upload.pipeline.run import upload
 

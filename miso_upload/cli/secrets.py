@@ -6,13 +6,13 @@ import os
 import stat
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 KEY, SALT = "MISO_API_KEY", "MISO_ANONYMOUS_ID_SALT"
 
@@ -26,7 +26,8 @@ def read_secret(option: str, file: str | None, variable: str) -> str:
     if file is None:
         return os.environ.get(variable, "").strip()
     try:
-        return Path(file).read_text(encoding="utf-8").strip()
+        with open(file, encoding="utf-8") as held:  # noqa: PTH123 -- pathlib takes long to import
+            return held.read().strip()
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or "not UTF-8"
         # The name is not repeated: it may be the secret itself, given in the wrong place.

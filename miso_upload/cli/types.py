@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from miso_upload.cli.groups import CONTEXT, GroupedCommand
-from miso_upload.cli.options import completing
+from miso_upload.cli.options import completing, type_names
 from miso_upload.cli.output import say
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _EXAMPLES = """\b
 Examples:
@@ -20,14 +15,8 @@ Examples:
 """
 
 
-def _names() -> Iterable[str]:
-    from miso_upload.transform.schema.schema import shipped_schema
-
-    return shipped_schema().types
-
-
 @click.command("types", cls=GroupedCommand, context_settings=CONTEXT, epilog=_EXAMPLES)
-@click.argument("name", required=False, shell_complete=completing(_names))
+@click.argument("name", required=False, shell_complete=completing(type_names))
 @click.option(
     "--schema", type=click.Path(dir_okay=False), metavar="FILE",
     help="Explain this JSON Schema.  [default: the schema of Miso's API]",

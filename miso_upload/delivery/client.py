@@ -22,12 +22,12 @@ import requests
 import urllib3.exceptions as transport
 from requests.adapters import HTTPAdapter
 
-from miso_upload import __version__
 from miso_upload.delivery.answers import Answer
 from miso_upload.delivery.wire import Wire, WiredConnection
 from miso_upload.errors import ConfigurationError
 from miso_upload.values.certificates import VARIABLES, trusted_authorities
 from miso_upload.values.json import JSONDecodeError, decode
+from miso_upload.values.version import __version__
 
 PATH = "/v1/interactions"
 MOST_ANSWER_BYTES = 32 * 2**20

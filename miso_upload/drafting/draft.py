@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from miso_upload.drafting.routes import RouteGuess
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +32,24 @@ class LeftOut:
     path: str
     example: str
     reason: str = ""
+
+
+class RouteGuess(NamedTuple):
+    """A route that the paths of many visits suggest.
+
+    Attributes:
+        match: The pattern.
+        type: What its pages seem to be.
+        visits: How many visits fit it.
+        unsure: What speaks against it; nothing where the names are plain.
+        example: A path that fits it, safe to show; nothing where none was kept.
+    """
+
+    match: str
+    type: str
+    visits: int
+    unsure: str = ""
+    example: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
+from miso_upload.drafting.draft import RouteGuess
 from miso_upload.drafting.vocabulary import (
     DOUBTFUL_PARAMETERS,
     FEED_PARAMETERS,
@@ -31,24 +32,6 @@ _MANY_FEEDS = 0.2
 _HOME = frozenset({"", "index.html", "index.htm", "index.php", "home", "default.aspx"})
 _SAFE = "/-._~!$&'()+,:=@"
 """What stands in a path as it is; `{`, `}` and `*` mean something in a pattern."""
-
-
-class RouteGuess(NamedTuple):
-    """A route that the paths of many visits suggest.
-
-    Attributes:
-        match: The pattern.
-        type: What its pages seem to be.
-        visits: How many visits fit it.
-        unsure: What speaks against it; nothing where the names are plain.
-        example: A path that fits it, safe to show; nothing where none was kept.
-    """
-
-    match: str
-    type: str
-    visits: int
-    unsure: str = ""
-    example: str = ""
 
 
 class Suggestions(NamedTuple):

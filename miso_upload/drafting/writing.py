@@ -11,8 +11,7 @@ from miso_upload.values.display import counted, one_line, printable, quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from miso_upload.drafting.draft import Draft, Guess
-    from miso_upload.drafting.routes import RouteGuess
+    from miso_upload.drafting.draft import Draft, Guess, RouteGuess
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from miso_upload import __version__
 from miso_upload.errors import ConfigurationError, LedgerError
 from miso_upload.ledger import copy_ledger, move_ledger, read_label, repair_ledger
 from miso_upload.ledger.lock import Locked
@@ -26,6 +25,7 @@ from miso_upload.ledger.state_directory import (
 )
 from miso_upload.ledger.targets import KnownTarget, ledger_name, server_identity, shown_server
 from miso_upload.values.json import JSONDecodeError, decode, encode_pretty
+from miso_upload.values.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

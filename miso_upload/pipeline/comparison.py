@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from miso_upload.ledger.content_keys.reader import open_reader
 from miso_upload.pipeline.resume import Comparison
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def compare(
         keeps_changed: A record whose natural key Miso has with other content counts as known,
             because it is not sent.
     """
-    reader = ledger.contents.reader(0)
+    reader = open_reader(ledger.contents, 0)
     compared = known = 0
     for block in blocks:
         if block.first_line >= until or compared >= _MOST_COMPARED:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from miso_upload import __version__
 from miso_upload.delivery import (
     Client,
     Deliverer,
@@ -49,6 +48,7 @@ from miso_upload.report.file import write_report
 from miso_upload.report.listener import Listener
 from miso_upload.report.summary import Summary
 from miso_upload.sources import expand_inputs
+from miso_upload.values.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from miso_upload.ledger.content_keys.reader import open_reader
 from miso_upload.records import Selection
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def reader_of(
         ignored = ledger.sent_before()
     elif options.sends_already_sent:
         ignored = ledger.scans.of_other_sources(key)
-    return ledger.contents.reader(scan, met, ignored), ledger.scans.name_of
+    return open_reader(ledger.contents, scan, met, ignored), ledger.scans.name_of
 
 
 class Selector:

@@ -16,15 +16,8 @@ from miso_upload.records.incomplete_row import WaitingRow
 from miso_upload.sources.codecs.base import READ_BYTES
 from miso_upload.sources.directives import Directives
 from miso_upload.sources.fingerprint import HEAD_BYTES, head_checksum
-from miso_upload.sources.formats import Cut, Limits, Tail, detect_format
+from miso_upload.sources.formats import Cut, Limits, Tail, detect_format, padding
 from miso_upload.sources.formats.lines import LineEnd
-from miso_upload.sources.formats.padding import (
-    NUL,
-    PaddedPeek,
-    Unpadded,
-    padding_in,
-    without_padding,
-)
 from miso_upload.sources.stream import ByteStream
 from miso_upload.values.display import counted
 from miso_upload.values.hashing import checksum, is_checksum
@@ -88,7 +81,7 @@ class Source:
         stream, options = self._stream, self._options
         self.head_start = stream.skip_nuls()
         head = stream.peek(HEAD_BYTES)
-        peek = PaddedPeek(stream.peek)
+        peek = padding.PaddedPeek(stream.peek)
         try:
             rows, size = detect_format(self.name, peek, options)
         except ConfigurationError:
@@ -96,7 +89,7 @@ class Source:
             if stream.damage is not None:
                 raise stream.damage from None
             raise
-        self.format: Format = Unpadded(rows)
+        self.format: Format = padding.Unpadded(rows)
         size = peek.size_with_padding(size)
         self.body_start = self.head_start + size
         before = stream.peek(size) if self.format.by_line else b""
@@ -245,7 +238,7 @@ class Source:
             return False
         before = self._move_to(offset)
         rest = self._stream.peek(HEAD_BYTES)
-        return before not in (b"\n", NUL) and bool(rest.partition(b"\n")[0].strip(_BLANK))
+        return before not in (b"\n", padding.NUL) and bool(rest.partition(b"\n")[0].strip(_BLANK))
 
     def blocks(self, start: int, first_line: int) -> Iterator[Block]:
         """Yield the blocks from offset `start`, which stands in line `first_line`, to the end.
@@ -267,7 +260,7 @@ class Source:
             if before != b"," and rest.lstrip().startswith(b","):
                 # Where the last element stood, the comma that came since ends no other one.
                 first_line -= 1
-        elif before not in (b"\n", NUL) and rest.partition(b"\n")[0].strip(_BLANK):
+        elif before not in (b"\n", padding.NUL) and rest.partition(b"\n")[0].strip(_BLANK):
             # Had only the newline been missing, the row would have been whole.
             cut = Cut(0, fault=_CONTINUED, rest=LineEnd())
             header = self._directives.continued_by(rest)
@@ -287,7 +280,7 @@ class Source:
                 break
             block: Block | None
             if cut.fault is None:
-                self._padding += padding_in(data[: cut.size], at_line=self.format.by_line)
+                self._padding += padding.padding_in(data[: cut.size], at_line=self.format.by_line)
                 block = self._block(start, data[: cut.size], line, cut.elements, header)
                 header = self.format.directive(block.data) or header
                 data = data[cut.size :]
@@ -374,7 +367,7 @@ class Source:
         self.waiting = WaitingRow(size or len(row), settle) if row.strip() else None
 
     def _without_padding(self, data: bytes) -> bytes:
-        return without_padding(data, at_line=self.format.by_line)
+        return padding.without_padding(data, at_line=self.format.by_line)
 
     def _block(
         self, start: int, data: bytes, first_line: int, elements: int = 0, header: bytes = b""

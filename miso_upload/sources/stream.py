@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from miso_upload.errors import ChangedSourceError, DamagedSourceError, SourceError
 from miso_upload.sources.codecs.base import READ_BYTES, ContainerError, DamageError
 from miso_upload.sources.codecs.charset import Reads, Transcoder, encoding_by_mark, known_encoding
-from miso_upload.sources.codecs.detect import HEAD_BYTES, Peeked, unpacked
+from miso_upload.sources.containers import HEAD_BYTES, Peeked, unpacked
 from miso_upload.sources.fingerprint import file_checksum
 from miso_upload.sources.locations import place_of, unreadable
 from miso_upload.sources.watching import WatchedInput

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.values.option import Part, option
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 Derive = Literal["missing", "always", "never"]
 DerivedFrom = Literal["ip", "ip+user-agent"]
 Missing = Literal["timestamp", "id"]
-
-
-def _presets() -> Iterable[str]:
-    from miso_upload.transform.mapping.presets import preset_names  # noqa: PLC0415 -- completion
-
-    return preset_names()
-
-
-def _types_to_set() -> Iterable[str]:
-    from miso_upload.transform.schema.schema import shipped_schema  # noqa: PLC0415 -- completion
-
-    return [f"type={name}" for name in shipped_schema().types]
 
 
 def _workers(given: object) -> int | Literal["auto"]:
@@ -54,7 +39,7 @@ class MappingOptions(Part, group="Mapping"):
     )  # fmt: skip
     preset: str | None = option(
         None, "Map rows with this preset; 'miso-upload presets' lists them, and 'none' turns off "
-        "the one of the format.", metavar="NAME", suggest=_presets,
+        "the one of the format.", metavar="NAME",
         default_text="web-log for access logs",
     )  # fmt: skip
     map: tuple[str, ...] = option(
@@ -63,7 +48,7 @@ class MappingOptions(Part, group="Mapping"):
     )  # fmt: skip
     set: tuple[str, ...] = option(
         (), "Give an attribute this value in every record; repeat it for each.",
-        metavar="ATTRIBUTE=VALUE", default_text="none", suggest=_types_to_set,
+        metavar="ATTRIBUTE=VALUE", default_text="none",
     )  # fmt: skip
     transform: str | None = option(
         None, "Call transform(row) of this Python file on each row before it is mapped.",

@@ -13,14 +13,14 @@ names, defaults, help, and what a value may be. Nothing here knows any of them.
 from __future__ import annotations
 
 import os
-from dataclasses import MISSING, dataclass, field, fields, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import MISSING, field, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from miso_upload.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
     from typing import Self
 
 Kind = Literal["flag", "integer", "number", "text", "file", "directory"]
@@ -32,8 +32,7 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Option:
+class Option(NamedTuple):
     """What an option is called, means and may be.
 
     Attributes:
@@ -51,7 +50,6 @@ class Option:
         repeated: It may be given several times, and its value is a tuple.
         reader: Returns a value, or several of a repeated option in a tuple, for what was given;
             raises a ValueError that says what it must be.
-        suggest: Returns values that a shell can complete.
     """
 
     name: str
@@ -67,7 +65,6 @@ class Option:
     maximum: float | None
     repeated: bool
     reader: Callable[[Any], Any] | None
-    suggest: Callable[[], Iterable[str]] | None
 
     @property
     def flag(self) -> str:
@@ -145,7 +142,6 @@ def option(  # noqa: PLR0913 -- all that can be said of an option; each has its 
     maximum: float | None = None,
     reader: Callable[[Any], Any] | None = None,
     repeated: bool | None = None,
-    suggest: Callable[[], Iterable[str]] | None = None,
 ) -> Any:  # noqa: ANN401 -- a field of any type
     """Return the field of an option; see `Option`.
 
@@ -163,7 +159,6 @@ def option(  # noqa: PLR0913 -- all that can be said of an option; each has its 
         maximum: See there.
         reader: See there.
         repeated: None for whether the default is a tuple.
-        suggest: See there.
     """
     said = {
         "help": help,
@@ -178,7 +173,6 @@ def option(  # noqa: PLR0913 -- all that can be said of an option; each has its 
         "maximum": maximum,
         "repeated": isinstance(default, tuple) if repeated is None else repeated,
         "reader": reader,
-        "suggest": suggest,
     }
     if callable(default):
         return field(default_factory=default, metadata={_METADATA: said})
@@ -311,6 +305,8 @@ def _path(given: object, kind: Kind) -> str | Path:
     if kind == "directory":
         if os.path.isfile(name):  # noqa: PTH113 -- a name may hold what a Path cannot
             raise ValueError(f"{name} is a file; give the name of a directory")
+        from pathlib import Path  # noqa: PLC0415 -- the help does without
+
         return Path(name)
     if os.path.isdir(name):  # noqa: PTH112
         raise ValueError(f"{name} is a directory; give the name of a file")

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from miso_upload.records import Record
+    from typing import Any
 
 EPOCH_ORDINAL = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 DATE = slice(len("2025-03-01"))
@@ -61,7 +60,7 @@ class Timestamps(NamedTuple):
     alike: Alike | None
 
 
-def timestamps_of(records: Sequence[Record]) -> Timestamps:
+def timestamps_of(records: Sequence[dict[str, Any]]) -> Timestamps:
     """Return the timestamps of records, none of which is a str of another class."""
     try:
         texts = list(map(_TIMESTAMP, records))

@@ -368,3 +368,25 @@ def _doubtful(
         else:
             unknown[i] = scan
     return rest
+
+
+def open_reader(
+    store: ContentStore,
+    scan: int,
+    met: Keyed | None = None,
+    ignored: frozenset[int] = frozenset(),
+) -> Reader:
+    """Return a reader that looks up the records of a scan.
+
+    Args:
+        store: The content keys of a ledger.
+        scan: The scan that is read; the reader never finds what this scan sent.
+        met: Records of the scan that an earlier reader found to be already sent, for a scan that is
+            resumed by position.
+        ignored: Scans whose records are ignored.
+    """
+    for other in store.readers:
+        other.rest()
+    reader = Reader(store, scan, met, ignored)
+    store.readers.add(reader)
+    return reader

@@ -3,7 +3,7 @@
 A *scan* is one pass over a source from its beginning; it has an integer id that is never used
 again. What a scan sends is written as *parts*, append-only, one for each day of a span. A span
 whose records are spread over many days becomes one part of mixed days; many of those are folded
-into parts of single days later. `content_reader` answers which records other scans have sent, and
+into parts of single days later. `reader` answers which records other scans have sent, and
 tidies days with `content_runs` where that makes it faster.
 """
 
@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
 from miso_upload.ledger.content_keys.layout import IN_DOUBT, MIXED, Limits, unpack
-from miso_upload.ledger.content_keys.reader import Reader
 from miso_upload.records.keyed import Keyed, to_bytes
 
 if TYPE_CHECKING:
@@ -46,6 +45,24 @@ CREATE TABLE sent_dead (scan INTEGER PRIMARY KEY)
 """
 
 
+class OpenReader(Protocol):
+    """What the store tells the readers that look up records in it; `reader.Reader` is one."""
+
+    scan: int
+
+    def expire(self) -> None:
+        """Take note that other scans have sent or settled something."""
+
+    def rest(self) -> None:
+        """Make room for another reader."""
+
+    def lift(self, day: int) -> list[tuple[int, int]]:
+        """Forget the parts of a day, which are about to be rewritten; return what was used up."""
+
+    def is_using(self, run: int) -> bool:
+        """Return whether a run of pages is open."""
+
+
 class ContentStore:
     """The content keys in one ledger. All methods raise LedgerError.
 
@@ -57,7 +74,7 @@ class ContentStore:
     def __init__(self, db: Database, limits: Limits | None = None) -> None:
         self.db = db
         self.limits = limits or Limits()
-        self.readers: WeakSet[Reader] = WeakSet()
+        self.readers: WeakSet[OpenReader] = WeakSet()
         self._dead: frozenset[int] | None = None
         self._mixed: int | None = None
 
@@ -124,23 +141,6 @@ class ContentStore:
         self._tell(scan)
 
     # -- reading -----------------------------------------------------------------------------------
-
-    def reader(
-        self, scan: int, met: Keyed | None = None, ignored: frozenset[int] = frozenset()
-    ) -> Reader:
-        """Return what looks up the records of a scan.
-
-        Args:
-            scan: The scan that is read; what it sent itself is never found.
-            met: Records of the scan that were already sent according to an earlier reader, for a
-                scan that is resumed by position.
-            ignored: Scans whose records count for nothing here.
-        """
-        for other in self.readers:
-            other.rest()
-        reader = Reader(self, scan, met, ignored)
-        self.readers.add(reader)
-        return reader
 
     def prepare(self, day: int) -> None:
         """Get ready for a look into a day, or into parts of mixed days."""

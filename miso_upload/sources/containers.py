@@ -6,11 +6,10 @@ import io
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.errors import SourceError
-from miso_upload.sources.codecs import gzip as gunzip
-from miso_upload.sources.codecs import xz as unxz
-from miso_upload.sources.codecs import zip as unzip
-from miso_upload.sources.codecs import zstd as unzstd
+from miso_upload.sources.codecs import gzip, xz, zstd
 from miso_upload.sources.codecs.base import ContainerError, DamageError
+from miso_upload.sources.codecs.zip import MAGICS as ZIP_MAGICS
+from miso_upload.sources.codecs.zip import Unzip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +27,10 @@ _PARQUET_FIRST_FIELD = b"\x15"
 """A page header begins with it in every Parquet file that holds rows; in no text does it."""
 
 _STREAMS: tuple[tuple[Callable[[bytes], bool], Callable[[Reads], Reads]], ...] = (
-    (lambda head: head.startswith(gunzip.MAGIC), gunzip.Gunzip),
-    (unzstd.begins_zstd, unzstd.Unzstd),
-    (lambda head: head.startswith(unxz.XZ_MAGIC), unxz.Unxz),
-    (unxz.begins_bzip2, unxz.Bunzip2),
+    (lambda head: head.startswith(gzip.MAGIC), gzip.Gunzip),
+    (zstd.begins_zstd, zstd.Unzstd),
+    (lambda head: head.startswith(xz.XZ_MAGIC), xz.Unxz),
+    (xz.begins_bzip2, xz.Bunzip2),
 )
 # At which place, what stands there, what that is, and what prints its contents.
 _OTHERS = (
@@ -117,8 +116,8 @@ def unpacked(
 
             file = ParquetLines(_required(sought, "a Parquet file"))
             return Unpacked(file, packed=True, utf8=True)
-        if head.startswith(unzip.MAGICS):
-            file = unzip.Unzip(_required(sought, "a zip archive"), quoted)
+        if head.startswith(ZIP_MAGICS):
+            file = Unzip(_required(sought, "a zip archive"), quoted)
         else:
             opens = next((opens for begins, opens in _STREAMS if begins(head)), None)
             if opens is None:
