@@ -1,3 +1,5 @@
+import re
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -256,3 +258,42 @@ def test_a_dry_run_has_the_key_to_find_its_ledger_and_does_without(monkeypatch, 
     assert dry("--api-key-file", str(tmp_path / "not-there")) == ""
     monkeypatch.setenv("MISO_API_KEY", "a-secret")
     assert dry() == "a-secret"
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["h.jsonl", "--preset", "seg"], "plain,segment"),
+        (["presets", "seg"], "plain,segment"),
+        (["types", "check"], "plain,checkout"),
+        (["h.jsonl", "--set", "type=check"], "plain,type=checkout"),
+        (["h.jsonl", "--on-unknown", "ho"], "plain,hold"),
+        (["h.jsonl", "--mapping", "sho"], "file,sho"),
+        (["status", "--state-dir", "sta"], "dir,sta"),
+    ],
+)
+def test_the_shell_is_offered_presets_types_choices_and_files(words, offered):
+    env = {
+        "_MISO_UPLOAD_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(["miso-upload", *words]),
+        "COMP_CWORD": str(len(words)),
+    }
+
+    shown = CliRunner().invoke(program, [], prog_name="miso-upload", env=env).output
+
+    assert offered in shown.splitlines()
+
+
+@pytest.mark.parametrize("name", sorted({*program.list_commands(None)}))
+def test_the_help_of_every_command_has_an_example(name):
+    assert re.search(rf"Examples?:\n +(miso-upload {name}\b|.*\n +miso-upload)",
+                     invoke(name, "--help").stdout)  # fmt: skip
+
+
+def test_the_common_options_of_the_first_help_exist():
+    own = {flag for param in upload_command.params for flag in getattr(param, "opts", ())}
+    shown = invoke("--help").stdout.partition("Common options:")[2].partition("Commands:")[0]
+
+    common = re.findall(r"^  (-.*?)(?:  |$)", shown, re.MULTILINE)
+    flags = {flag for each in common for flag in re.findall(r"--?[a-z-]+", each)}
+    assert flags - own == {"--version", "-h", "--help"}
