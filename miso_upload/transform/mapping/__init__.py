@@ -21,7 +21,7 @@ from miso_upload.transform.mapping.mapper import Mapper
 from miso_upload.transform.mapping.preset_detection import fitting_preset
 from miso_upload.transform.mapping.presets import (
     NO_PRESET,
-    laid_over,
+    overlaid,
     preset_names,
     preset_purpose,
     preset_text,
@@ -55,8 +55,8 @@ __all__ = [
     "columns_in_words",
     "columns_without",
     "fitting_preset",
-    "laid_over",
     "looks_like_data",
+    "overlaid",
     "parse_mapping",
     "preset_names",
     "preset_purpose",
