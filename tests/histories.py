@@ -450,11 +450,10 @@ class History:
 
     def _forecast(self, settings, text):
         with stand_ins(self.world), standard_input(text):
-            from dataclasses import replace
 
             faults, self.world.faults = self.world.faults, no_faults()
             before = self.world.stored.copy()
-            summary = upload(replace(settings, dry_run=True, restart=False, remember=False))
+            summary = upload(settings.but(dry_run=True, restart=False, remember=False))
             assert self.world.stored == before, "a dry run sent something"
             self.world.faults, self.world.ticks = faults, 0
         if (

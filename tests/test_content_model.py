@@ -110,4 +110,4 @@ def test_the_python_interface_is_two_names():
     from miso_upload import Settings, upload
 
     assert callable(upload)
-    assert Settings.of(inputs=("a.jsonl",)).already_sent == "leave-out"
+    assert Settings.of("a.jsonl").resume.already_sent == "leave-out"

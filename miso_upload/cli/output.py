@@ -74,7 +74,7 @@ def conclude(summary: Summary, options: OutputOptions) -> None:
     stopped = summary.stopped_by
     nothing_read = stopped is not None and not summary.totals.rows
     if not (nothing_read or (options.quiet and summary.exit_code == 0)):
-        say(_json_text(summary) if options.json else summary.as_text().rstrip())
+        say(_json_text(summary) if options.json else _text(summary))
     if stopped is not None:
         complain(stopped, options)
 
@@ -89,7 +89,14 @@ def complain(error: MisoUploadError, options: OutputOptions) -> None:
     say_error(str(error))
 
 
+def _text(summary: Summary) -> str:
+    from miso_upload.report.text import summary_text
+
+    return summary_text(summary).rstrip()
+
+
 def _json_text(summary: Summary) -> str:
+    from miso_upload.report.json import summary_json
     from miso_upload.values.json import encode
 
-    return encode(summary.as_json()).decode()
+    return encode(summary_json(summary)).decode()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from miso_upload.delivery.answers import Answer, Judgement, Verdict, judge_answer
@@ -102,13 +101,11 @@ class Deliverer:
         self._throttle = throttle or Throttle(options.concurrency)
         self._backoff = backoff or Backoff(options.max_attempts, patience=options.retry_for)
         self._listener = listener
-        # Lowered for all when Miso answers 413, so that it has to be told only once.
-        self._most_bytes = options.max_chunk_bytes
-        self._evidence = Evidence()
-        self._unknown_in_a_row = 0
+        # All that threads share beside it: the pace and the throttle, which have locks as well.
+        self._evidence = Evidence(options.max_chunk_bytes)
 
     def deliver(self, batch: Batch, selection: Selection | None = None) -> Receipt:
-        """Send the records of `batch` and return what became of them. Never raises on an answer.
+        """Send the records of `batch` and return their outcomes. Never raises on an answer.
 
         Args:
             batch: What to send.
@@ -120,7 +117,7 @@ class Deliverer:
         while todo or work.suspects:
             others_first = todo and len(work.suspects) < _MOST_SUSPECTS
             part = todo.popleft() if others_first else work.suspects.popleft()
-            most_bytes = max(self._most_bytes, self._evidence.largest)
+            most_bytes = self._evidence.most_bytes
             if self._stop.is_set() or self._is_left(part, work):
                 work.leave(part)
             elif part.size > most_bytes and len(part) > 1:
@@ -154,10 +151,10 @@ class Deliverer:
                 return judgement
             accused = self._evidence.accuses(judgement, part)
             if accused and part.accused is None:
-                return replace(judgement, standing="deferred")
+                return judgement._replace(standing="deferred")
             if accused and tries.in_a_row >= self._evidence.needed(judgement.verdict):
                 self._evidence.confirm(judgement.verdict)
-                return replace(judgement, standing="confirmed")
+                return judgement._replace(standing="confirmed")
             wait = self._wait(judgement, tries, accused=accused)
             if wait is None:
                 return self._gave_up(judgement, part, tries)
@@ -188,7 +185,7 @@ class Deliverer:
         return backoff.pause(min(tries.attempts, _MOST_DOUBLINGS_FOR_A_RECORD))
 
     def _turn(self) -> int | None:
-        """Wait for a place among the requests under way; None where the run was stopped instead."""
+        """Wait for a place among the requests in flight; None where the run was stopped instead."""
         while not self._stop.is_set():
             wait, place = self._throttle.turn()
             if not wait:
@@ -204,7 +201,7 @@ class Deliverer:
         pause = judgement.retry_after
         if judgement.overload and not self._sends_again(judgement):
             # Nobody waits to send this request again, so the next one waits in its place.
-            pause = max(pause or 0.0, self._backoff.pause(self._unknown_in_a_row + 1))
+            pause = max(pause or 0.0, self._backoff.pause(self._evidence.unknown_in_a_row + 1))
         fewer = self._throttle.done(
             place,
             went_well=judgement.verdict in _DEALT_WITH,
@@ -230,7 +227,7 @@ class Deliverer:
         """Account for `part` as far as the judgement goes; return what must be sent again."""
         verdict = judgement.verdict
         if verdict is not Verdict.UNKNOWN:
-            self._unknown_in_a_row = 0
+            self._evidence.count_known()
         if len(part) > 1 and verdict in _ABOUT_RECORDS and judgement.standing != "final":
             work.refusals += 1
             if work.refusals > self.most_refusals:
@@ -275,7 +272,7 @@ class Deliverer:
                 ". Nobody knows whether Miso has stored them: rerun the same command to send them "
                 "again, or add --on-unknown skip to leave them out"
             )
-        return replace(judgement, message=message, standing="final")
+        return judgement._replace(message=message, standing="final")
 
     def _goes_on_without(self, verdict: Verdict) -> bool:
         """Return whether a request without a result is left as it is, and no error ends the run.
@@ -284,8 +281,7 @@ class Deliverer:
         all of the history unknown.
         """
         if verdict is Verdict.UNKNOWN:
-            self._unknown_in_a_row += 1
-            few = self._unknown_in_a_row < self.most_unknown
+            few = self._evidence.count_unknown() < self.most_unknown
             if self._options.on_unknown != "resend" and few:
                 return True
         return verdict is not Verdict.FAILED and self._stop.is_set()
@@ -293,7 +289,7 @@ class Deliverer:
     def _last_words(self, judgement: Judgement) -> str:
         if self._sends_again(judgement):
             return judgement.message
-        requests = counted(self._unknown_in_a_row, "request")
+        requests = counted(self._evidence.unknown_in_a_row, "request")
         return f"{judgement.message}. The outcome of {requests} in a row is unknown"
 
     def _end(self, error: DeliveryError, work: Work, part: Part | None = None) -> None:
@@ -320,7 +316,7 @@ class Deliverer:
 
     def _split(self, part: Part, judgement: Judgement) -> list[Part]:
         halves = part.halves()
-        self._most_bytes = min(self._most_bytes, max(half.size for half in halves))
+        self._evidence.send_less(max(half.size for half in halves))
         if self._listener is not None:
             self._listener.waiting(0, f"{judgement.message}; sending smaller requests")
         return list(halves)

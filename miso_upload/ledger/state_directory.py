@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.errors import ConfigurationError, LedgerError, NewKeyError
 from miso_upload.ledger import KEYS, SECRET, Label, Ledger, move_ledger, read_label
@@ -43,8 +42,7 @@ _PATIENCE = 60.0
 """Seconds that a run waits while others choose their targets, which takes milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenTarget:
+class OpenTarget(NamedTuple):
     """The target of a run, with its ledger open and locked.
 
     Attributes:
@@ -137,7 +135,7 @@ def ledger_file(options: ResumeOptions, server: str, api_key: str) -> Path:
         ConfigurationError: The server is no address.
     """
     wanted = _wanted(options, server, api_key)
-    name = wanted.new_target or wanted.target or f"key-{wanted.key}"
+    name = wanted.name or f"key-{wanted.key}"
     made = options.state_dir / ledger_name(wanted.server, name)
     return existing_ledger(options, server, api_key) or made
 

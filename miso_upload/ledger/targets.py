@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
-from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from miso_upload.errors import ConfigurationError, NewKeyError, TargetError
@@ -111,8 +110,7 @@ def ledger_name(server: str, name: str) -> str:
     return f"{slug[:_MOST_SLUG]}-{digest}{LEDGER_SUFFIX}"
 
 
-@dataclass(frozen=True, slots=True)
-class KnownTarget:
+class KnownTarget(NamedTuple):
     """A target of which a ledger exists.
 
     Attributes:
@@ -139,9 +137,16 @@ class KnownTarget:
         return self.name if self.named else f"{self.name} (without a name of its own)"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the options and the key say about the target."""
+class Wanted(NamedTuple):
+    """What the options and the key say about the target.
+
+    Attributes:
+        server: As `server_identity` spells it.
+        key: The fingerprint of the key; empty without a key.
+        target: The name of a known target.
+        new_target: The name of a new one.
+        rotated_key: Whether the key is another one of the known target.
+    """
 
     server: str
     key: str
@@ -155,8 +160,7 @@ class Wanted:
         return self.target or self.new_target
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """The target of a run.
 
     Attributes:
@@ -307,7 +311,7 @@ def _named_now(owner: KnownTarget, name: str, keys: frozenset[str]) -> Choice:
         f"The target {owner.name} at {shown_server(owner.server)} is called {name} from now on; "
         "its ledger is kept."
     )
-    return Choice(name, keys, replace(owner), note)
+    return Choice(name, keys, owner._replace(), note)
 
 
 def _belongs_to(owner: KnownTarget, name: str) -> TargetError:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from miso_upload.errors import MappingError
+from miso_upload.errors import NoColumnError
 from miso_upload.sources.first_rows import first_rows
 from miso_upload.transform.block import Transform
 from miso_upload.transform.content_keys.keys import ContentKeys
-from miso_upload.transform.hook import read_user_code
 from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import (
     LOOKS_LIKE_DATA,
@@ -23,9 +22,8 @@ from miso_upload.transform.mapping import (
     check_types,
     columns_in_words,
     columns_without,
-    laid_over,
     looks_like_data,
-    read_mapping_file,
+    overlaid,
     read_preset,
     rules_of_options,
     without_skips,
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
     from miso_upload.pipeline.settings import Settings
     from miso_upload.records import Findings
     from miso_upload.sources import Source
+    from miso_upload.transform.hook import UserCode
     from miso_upload.transform.schema.schema import Schema
 
 
@@ -52,7 +51,7 @@ class Recipe:
         self._settings = settings
         self._timestamps = TimestampReader(mapping.timezone, mapping.timestamp_format)
         self._identity = IdentityPolicy(settings.identity)
-        self._mapping = read_mapping_file(mapping.mapping) if mapping.mapping else MappingFile("")
+        self._mapping = _mapping_of(mapping.mapping)
         self._options = rules_of_options(mapping.map, mapping.set)
         said = (*self._mapping.rules, *self._options)
         check_types(said, self._mapping.routing, self.schema.types)
@@ -61,7 +60,7 @@ class Recipe:
             needs_timestamp="timestamp" not in validation.allow_missing,
             needs_id="id" not in validation.allow_missing,
         )
-        self._code = read_user_code(mapping.transform) if mapping.transform else None
+        self._code = _code_of(mapping.transform)
         self._mappings: dict[str | None, MappingFile] = {}
         self._unmet: set[str] | None = None
         """The columns of the user's skips that were not met at the beginning of any source."""
@@ -139,8 +138,8 @@ class Recipe:
                 rows.columns is not None,
             )  # fmt: skip
             check_key(mapping, columns)
-        except MappingError as error:
-            raise MappingError(f"{error}{self._about_header(columns, str(error))}") from None
+        except NoColumnError as error:
+            raise NoColumnError(f"{error}{self._about_header(columns)}") from None
         return Transform(rows, mapper, self._judge, code, self._content_keys(mapping.key))
 
     def _content_keys(self, columns: tuple[str, ...]) -> ContentKeys | None:
@@ -153,22 +152,22 @@ class Recipe:
             shipped_schema=self.schema.fingerprint == SHIPPED,
         )
 
-    def _about_header(self, columns: tuple[str, ...] | None, problem: str) -> str:
+    def _about_header(self, columns: tuple[str, ...] | None) -> str:
         """Return what to add to a complaint about a column that the header does not have."""
-        if columns is None or "has no column" not in problem:
+        if columns is None:
             return ""
         is_header = not (self._settings.reading.no_header or self._settings.reading.columns)
         hint = f"; {LOOKS_LIKE_DATA}" if is_header and looks_like_data(columns) else ""
         return f"; it has {columns_in_words(columns)}{hint}"
 
     def _mapping_for(self, source: Source) -> MappingFile:
-        """Return the user's mapping, laid over the preset that was named or that the format has."""
+        """Return the user's mapping, merged over the named preset or that of the format."""
         return self._mapping_under(self._settings.mapping.preset or source.format.preset)
 
     def _mapping_under(self, preset: str | None) -> MappingFile:
         if preset not in self._mappings:
             lower = read_preset(preset) if preset else MappingFile("")
-            whole = laid_over(self._mapping, lower)
+            whole = overlaid(self._mapping, lower)
             self._mappings[preset] = without_skips(whole, self._settings.mapping.keep)
         return self._mappings[preset]
 
@@ -198,3 +197,19 @@ class Recipe:
             for named in rules
             if named.rule.reads and named.attribute not in findings.fetched
         ]
+
+
+def _mapping_of(path: str | None) -> MappingFile:
+    if not path:
+        return MappingFile("")
+    from miso_upload.transform.mapping import read_mapping_file  # noqa: PLC0415 -- most have none
+
+    return read_mapping_file(path)
+
+
+def _code_of(path: str | None) -> UserCode | None:
+    if not path:
+        return None
+    from miso_upload.transform.hook import read_user_code  # noqa: PLC0415 -- few have any
+
+    return read_user_code(path)

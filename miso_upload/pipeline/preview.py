@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.transform.block import Transform
 from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapper, MappingPlan, laid_over, read_preset
+from miso_upload.transform.mapping import Mapper, MappingPlan, overlaid, read_preset
 from miso_upload.transform.validation import Judge
 from miso_upload.values.display import counted, printable
 from miso_upload.values.json import JSONEncodeError, decode_joined, encode
@@ -68,7 +68,7 @@ def transform_of(mapping: MappingFile, schema: Schema, rows: Format) -> Transfor
     """
     preset = mapping.options.get("preset") or rows.preset
     if preset:
-        mapping = laid_over(mapping, read_preset(preset))
+        mapping = overlaid(mapping, read_preset(preset))
     plan = MappingPlan(mapping.rules, mapping.skips, mapping.routing, mapping.ignored)
     mapper = Mapper(plan, schema, TimestampReader(), IdentityPolicy(), rows.columns)
     return Transform(rows, mapper, Judge(schema))

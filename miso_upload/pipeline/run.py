@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +20,7 @@ from miso_upload.delivery import (
     Remembering,
     Target,
 )
-from miso_upload.errors import ConfigurationError, InterruptedRunError
+from miso_upload.errors import ConfigurationError, InterruptedRunError, LedgerError
 from miso_upload.ledger import Ledger
 from miso_upload.ledger.rejects_file import RejectsFile, rejects_path
 from miso_upload.ledger.secret import FILE_NAME, SECRET_BYTES
@@ -42,9 +41,8 @@ from miso_upload.pipeline.loop import Pipeline
 from miso_upload.pipeline.next_steps import conclude
 from miso_upload.pipeline.open_inputs import open_inputs
 from miso_upload.pipeline.settings import Settings
-from miso_upload.pipeline.workers import InProcess, WorkerPool, worker_count
+from miso_upload.pipeline.workers import transforms_of, worker_count
 from miso_upload.report import modes
-from miso_upload.report.file import write_report
 from miso_upload.report.listener import Listener
 from miso_upload.report.summary import Summary
 from miso_upload.sources import expand_inputs
@@ -117,7 +115,7 @@ def upload(
         ]
         ledger.begin_run(__version__)
         workers = worker_count(settings.mapping.workers, (each.size for each in opened))
-        transforms = InProcess() if not workers else WorkerPool(workers, stop)
+        transforms = transforms_of(workers, stop)
         stack.callback(transforms.close)
         summary = Summary(
             mode=_mode(settings),
@@ -143,8 +141,7 @@ def upload(
         summary.advice += recipe.advice(summary.findings, of_rows=of_rows)
         conclude(settings, summary)
         ledger.end_run(summary.exit_code)
-        if settings.output.report is not None:
-            write_report(settings.output.report, summary)
+        _write_report(settings, summary)
         listener.finished(summary)
     return summary
 
@@ -173,6 +170,16 @@ def check(
 
 def _settings(given: Settings | str | Iterable[str], options: dict[str, Any]) -> Settings:
     return given.but(**options) if isinstance(given, Settings) else Settings.of(given, **options)
+
+
+def _write_report(settings: Settings, summary: Summary) -> None:
+    if settings.output.report is not None:
+        from miso_upload.report.file import write_report  # noqa: PLC0415 -- few runs write one
+
+        try:
+            write_report(settings.output.report, summary)
+        except LedgerError as error:
+            summary.problems.append(error)
 
 
 def _check(settings: Settings) -> None:
@@ -332,8 +339,10 @@ def _host(settings: Settings) -> str:
 def _with_sandbox(
     settings: Settings, stack: ExitStack
 ) -> tuple[Settings, Callable[[], dict[str, object]]]:
-    """Start a local double for this run, and return the settings that send to it."""
-    from miso_upload.sandbox import Sandbox  # noqa: PLC0415 -- only a rehearsal pays for a server
+    """Start a mock server for this run, and return the settings that send to it."""
+    import tempfile  # noqa: PLC0415 -- only a run with a mock server pays for it
+
+    from miso_upload.sandbox import Sandbox  # noqa: PLC0415
 
     store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="miso-upload-")))
     sandbox = stack.enter_context(Sandbox(store=store / "sandbox.sqlite"))

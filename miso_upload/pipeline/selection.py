@@ -7,8 +7,7 @@ of this one, are counted as already sent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from miso_upload.ledger.content_keys.reader import open_reader
 from miso_upload.records import Selection
@@ -163,8 +162,7 @@ class Selector:
         return self._names[number, scan]
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(NamedTuple):
     already_sent: dict[int, str]
     unknown: dict[int, str]
     changed: dict[int, str]

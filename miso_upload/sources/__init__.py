@@ -8,25 +8,18 @@ if TYPE_CHECKING:
 
     from miso_upload.sources.inputs import expand_inputs
     from miso_upload.sources.options import ReadingOptions
-    from miso_upload.sources.rotation import first_time, in_rotation_order, superseded
     from miso_upload.sources.source import Source
 
 __all__ = [
     "ReadingOptions",
     "Source",
     "expand_inputs",
-    "first_time",
-    "in_rotation_order",
-    "superseded",
 ]
 
 _MODULES = {
     "ReadingOptions": "options",
     "Source": "source",
     "expand_inputs": "inputs",
-    "first_time": "rotation",
-    "in_rotation_order": "rotation",
-    "superseded": "rotation",
 }
 
 

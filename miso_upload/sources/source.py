@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from miso_upload.errors import (
@@ -112,7 +111,7 @@ class Source:
         if not (self._growing or self._stream.damage is not None) or len(data) == HEAD_BYTES:
             return len(data)
         rows = data[body:]
-        all_of_them = replace(self._limits, rows=HEAD_BYTES)
+        all_of_them = self._limits._replace(rows=HEAD_BYTES)
         cut = self.format.cut(rows, all_of_them, Tail.WAITING) if rows else None
         return body + (cut.size if cut else 0)
 
@@ -172,7 +171,7 @@ class Source:
             )
         if self.waiting is not None and not self._growing:
             notes.append("is being written to: its last row waits for the next run")
-        elif happened := self._stream.what_befell():
+        elif happened := self._stream.what_happened():
             notes.append(happened)
         return notes
 

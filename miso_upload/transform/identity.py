@@ -45,7 +45,7 @@ _MOST_IDS = 16_384
 
 
 class IdentityOutcome(NamedTuple):
-    """What became of a record's ids beyond what the record shows.
+    """The outcome for a record's ids, beyond what the record shows.
 
     Attributes:
         derived: Whether `anonymous_id` was made here; if not, one in the record was given.
@@ -128,6 +128,7 @@ class IdentityPolicy:
         """
         derived = [False] * len(records)
         problems = []
+        ids = self._ids
         derive = self.options.derive_anonymous_id
         is_always, is_missing = derive == "always", derive == "missing"
         places = map(self._finder(ips, forwarded_fors), ips, forwarded_fors)
@@ -141,7 +142,7 @@ class IdentityPolicy:
             if not (is_always or (is_missing and is_needed)):
                 continue
             if place is not None:
-                record["anonymous_id"] = self._id_of(place.network, agent or _agent_of(record))
+                record["anonymous_id"] = self._id_of(ids, place.network, agent or _agent_of(record))
                 derived[number] = True
             elif is_needed and self._is_told(ips[number], forwarded_fors[number]):
                 problems.append(number)
@@ -174,11 +175,12 @@ class IdentityPolicy:
             return None
         return _Place(network_address(address, self.options.ipv6_prefix), truncated_ip(address))
 
-    def _id_of(self, network: str, agent: str) -> str:
+    def _id_of(self, ids: Callable[[str, str | None], str], network: str, agent: str) -> str:
+        """Return the id of a visitor, with `ids`, which is `_ids`: a look-up for each is slow."""
         if self.options.anonymous_id_from == "ip":
-            return self._ids(network, None)
+            return ids(network, None)
         if len(agent) <= _LONGEST_CACHED:
-            return self._ids(network, agent)
+            return ids(network, agent)
         return _digest(network, agent, self.options.anonymous_id_salt)
 
     def _is_told(self, ip: str | None, forwarded_for: str | None) -> bool:

@@ -21,7 +21,7 @@ from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import (
     Mapper,
     MappingPlan,
-    laid_over,
+    overlaid,
     parse_mapping,
     preset_names,
     preset_purpose,
@@ -446,7 +446,7 @@ def test_skips_add_up_and_those_of_one_name_are_replaced():
     lower = parse_mapping("lower", skip("a", "x") + skip("b", "x"))
     upper = parse_mapping("upper", skip("b", "y") + skip("c", "y"))
 
-    both = laid_over(upper, lower)
+    both = overlaid(upper, lower)
 
     assert [(each.name, each.column) for each in both.skips] == [("a", "x"), ("b", "y"), ("c", "y")]
 
@@ -459,9 +459,9 @@ def test_routes_of_a_mapping_file_stand_instead_of_those_below():
     lower = parse_mapping("lower", route("/low"))
     upper = parse_mapping("upper", route("/up").replace("chunk_size = 5", "chunk_size = 7"))
 
-    assert laid_over(upper, lower).routing == upper.routing
-    assert laid_over(parse_mapping("empty", ""), lower).routing == lower.routing
-    assert laid_over(upper, lower).options == {"strict": True, "chunk_size": 7}
+    assert overlaid(upper, lower).routing == upper.routing
+    assert overlaid(parse_mapping("empty", ""), lower).routing == lower.routing
+    assert overlaid(upper, lower).options == {"strict": True, "chunk_size": 7}
 
 
 def test_a_copy_of_a_preset_maps_as_it_does(tmp_path):

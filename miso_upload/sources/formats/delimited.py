@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Delimited:
-    """Rows of cells, each under one of `columns`; a cell whose column has no name becomes nothing.
+    """Rows of cells, each under one of `columns`; a cell whose column has no name is ignored.
 
     `shape` says whose columns they are: what a row of more or fewer cells does not have.
     """

@@ -1,11 +1,15 @@
 """Mapping: from a row as it was read to a Miso record.
 
-A `MappingPlan` says what the user asked for; `Mapper` is that, compiled against the schema.
+A `MappingPlan` says what the user asked for; `Mapper` is that, compiled against the schema. What
+reads mapping files is imported when it is asked for: most runs have none.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from miso_upload.transform.mapping.builder import Mapped, MappedRows, Skipped, without_nulls
 from miso_upload.transform.mapping.check_types import check_types
-from miso_upload.transform.mapping.file import MappingFile, parse_mapping, read_mapping_file
 from miso_upload.transform.mapping.header import (
     LOOKS_LIKE_DATA,
     check_key,
@@ -17,7 +21,7 @@ from miso_upload.transform.mapping.mapper import Mapper
 from miso_upload.transform.mapping.preset_detection import fitting_preset
 from miso_upload.transform.mapping.presets import (
     NO_PRESET,
-    laid_over,
+    overlaid,
     preset_names,
     preset_purpose,
     preset_text,
@@ -25,7 +29,15 @@ from miso_upload.transform.mapping.presets import (
     without_skips,
 )
 from miso_upload.transform.mapping.rules import Rule
-from miso_upload.transform.mapping.spec import MappingPlan, NamedRule, rules_of_options
+from miso_upload.transform.mapping.spec import (
+    MappingFile,
+    MappingPlan,
+    NamedRule,
+    rules_of_options,
+)
+
+if TYPE_CHECKING:
+    from miso_upload.transform.mapping.file import parse_mapping, read_mapping_file
 
 __all__ = [
     "LOOKS_LIKE_DATA",
@@ -43,8 +55,8 @@ __all__ = [
     "columns_in_words",
     "columns_without",
     "fitting_preset",
-    "laid_over",
     "looks_like_data",
+    "overlaid",
     "parse_mapping",
     "preset_names",
     "preset_purpose",
@@ -55,3 +67,12 @@ __all__ = [
     "without_nulls",
     "without_skips",
 ]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 -- either of two functions
+    """Import what reads mapping files."""
+    if name not in ("parse_mapping", "read_mapping_file"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from miso_upload.transform.mapping import file  # noqa: PLC0415
+
+    return getattr(file, name)

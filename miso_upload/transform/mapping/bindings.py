@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from miso_upload.errors import MappingError
+from miso_upload.errors import MappingError, NoColumnError
 from miso_upload.transform.mapping.builder import IDENTITY_COLUMNS, Binding
 from miso_upload.transform.mapping.cells import CellError, column_converter, converter
 from miso_upload.transform.mapping.paths import first_step
@@ -44,7 +44,7 @@ class Bindings:
 
     Raises:
         MappingError: An attribute or a column does not exist, a constant does not fit, or, if
-            strict, a column becomes nothing.
+            strict, a column is unmapped.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ def _paths(plan: MappingPlan) -> Iterator[str]:
 
 
 def _check_header(named: NamedRule, columns: tuple[str, ...]) -> None:
-    """Raise `MappingError` where a rule reads a column that the header does not have."""
+    """Raise `NoColumnError` where a rule reads a column that the header does not have."""
     reads = named.rule.reads
     missing = [each for each in reads if each not in columns and first_step(each) not in columns]
     if not missing:
@@ -183,7 +183,7 @@ def _check_header(named: NamedRule, columns: tuple[str, ...]) -> None:
     if named.lenient and (named.attribute not in _ALWAYS or len(missing) < len(reads)):
         return
     column = missing[0]
-    raise MappingError(
+    raise NoColumnError(
         f"{named.origin}: the input has no column {column!r}"
         f"{did_you_mean(column, columns, column_name)}"
     )

@@ -15,9 +15,7 @@ from miso_upload.transform.mapping.bindings import Bindings
 from miso_upload.transform.mapping.bot_rate import TOO_MANY, Rate
 from miso_upload.transform.mapping.builder import Mapped, MappedRows, RecordBuilder, Skipped
 from miso_upload.transform.mapping.columns import Columns
-from miso_upload.transform.mapping.conditions import compile_condition, compile_for_all
 from miso_upload.transform.mapping.paths import ABSENT, reacher
-from miso_upload.transform.mapping.router import Router
 from miso_upload.transform.mapping.rules import SkipRow
 from miso_upload.values.display import quoted
 
@@ -27,11 +25,14 @@ if TYPE_CHECKING:
 
     from miso_upload.transform.identity import IdentityOutcome, IdentityPolicy
     from miso_upload.transform.mapping.builder import Binding
-    from miso_upload.transform.mapping.router import Routed
+    from miso_upload.transform.mapping.router import Routed, Router
+    from miso_upload.transform.mapping.routes import Routing
     from miso_upload.transform.mapping.spec import MappingPlan
     from miso_upload.transform.schema.schema import Schema
     from miso_upload.values.timestamps import TimestampReader
 
+    Skips: TypeAlias = list[tuple[str, Callable[[dict[str, Any]], bool]]]
+    SkipsOfAll: TypeAlias = list[tuple[str, Callable[[Sequence[dict[str, Any]]], list[bool]]]]
     Outcome: TypeAlias = Mapped | Skipped | tuple[Reason, ...]
 
 _MOST_SHAPES = 500
@@ -88,15 +89,12 @@ class Mapper:
         self._allowed = {name: schema.allowed(name) for name in schema.types}
         self._bindings = Bindings(plan, schema, timestamps, columns, cells=self._cells)
         self._rules = self._bindings.rules
-        self._skips = [(skip.name, compile_condition(skip)) for skip in plan.skips]
-        self._skips_of_all = [(skip.name, compile_for_all(skip)) for skip in plan.skips]
+        self._skips, self._skips_of_all = _compiled_skips(plan)
         # Where a rule says what every row is, there is no need for a route to say it.
         routed = plan.routing is not None and (
             plan.routing.routes or "type" not in self._bindings.named
         )
-        self._router = (
-            Router(plan.routing, self._bindings.of_text) if plan.routing and routed else None
-        )
+        self._router = _router(plan.routing, self._bindings) if plan.routing and routed else None
         self._rate = Rate(plan.bot_rate, self._fetched) if plan.bot_rate else None
         self._shapes: dict[tuple[str, ...], _Shape] = {}
         self._together: dict[tuple[str, ...], Columns | None] = {}
@@ -351,3 +349,25 @@ class Mapper:
             elif forwarded_for not in (None, "", "-"):
                 work.findings.warn(_NOT_BELIEVED, work.line)
         return outcome
+
+
+def _compiled_skips(plan: MappingPlan) -> tuple[Skips, SkipsOfAll]:
+    """Return the tests of skips by their names, for one row and for many."""
+    if not plan.skips:
+        return [], []
+    # Imported where it is needed, like routes: many rows are records already.
+    from miso_upload.transform.mapping.conditions import (  # noqa: PLC0415
+        compile_condition,
+        compile_for_all,
+    )
+
+    return (
+        [(skip.name, compile_condition(skip)) for skip in plan.skips],
+        [(skip.name, compile_for_all(skip)) for skip in plan.skips],
+    )
+
+
+def _router(routing: Routing, bindings: Bindings) -> Router:
+    from miso_upload.transform.mapping.router import Router  # noqa: PLC0415
+
+    return Router(routing, bindings.of_text)
