@@ -201,7 +201,12 @@ _BECOMING = (
     ),
 )
 _JUDGING = (
-    proving("--schema", type=click.Path(dir_okay=False), metavar="FILE", help="Judge by this one."),
+    proving(
+        "--schema",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        help="RecordValidator by this one.",
+    ),
     proving(
         "--allow-missing",
         multiple=True,

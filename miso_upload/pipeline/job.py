@@ -18,13 +18,13 @@ from miso_upload.transform.mapping import (
     LOOKS_LIKE_DATA,
     Mapper,
     MappingFile,
-    MappingPlan,
+    MappingSpec,
     check_key,
     check_types,
     columns_in_words,
     columns_without,
-    laid_over,
     looks_like_data,
+    overlay,
     read_mapping_file,
     read_preset,
     rules_of_options,
@@ -32,7 +32,7 @@ from miso_upload.transform.mapping import (
 )
 from miso_upload.transform.mapping.paths import first_step
 from miso_upload.transform.schema.schema import SHIPPED, schema_of
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.timestamps import TimestampReader
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Recipe:
         self._options = rules_of_options(settings.map, settings.set)
         said = (*self._mapping.rules, *self._options)
         check_types(said, self._mapping.routing, self.schema.types)
-        self._judge = Judge(
+        self._validator = RecordValidator(
             self.schema,
             needs_timestamp="timestamp" not in settings.allow_missing,
             needs_id="id" not in settings.allow_missing,
@@ -125,7 +125,7 @@ class Recipe:
         settings, mapping = self._settings, self._mapping_for(source)
         self._look_for_columns_of_skips(source)
         own = {rule.attribute for rule in self._options}
-        plan = MappingPlan(
+        plan = MappingSpec(
             rules=(*(rule for rule in mapping.rules if rule.attribute not in own), *self._options),
             skips=mapping.skips,
             bot_rate=settings.bot_rate or 0,
@@ -145,7 +145,7 @@ class Recipe:
             check_key(mapping, columns)
         except MappingError as error:
             raise MappingError(f"{error}{self._about_header(columns, str(error))}") from None
-        return Transform(rows, mapper, self._judge, code, self._content_keys(mapping.key))
+        return Transform(rows, mapper, self._validator, code, self._content_keys(mapping.key))
 
     def _content_keys(self, columns: tuple[str, ...]) -> ContentKeys | None:
         if self._secret is None:
@@ -172,7 +172,7 @@ class Recipe:
     def _mapping_under(self, preset: str | None) -> MappingFile:
         if preset not in self._mappings:
             lower = read_preset(preset) if preset else MappingFile("")
-            whole = laid_over(self._mapping, lower)
+            whole = overlay(self._mapping, lower)
             self._mappings[preset] = without_skips(whole, self._settings.keep)
         return self._mappings[preset]
 

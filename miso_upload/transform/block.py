@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from miso_upload.transform.content_keys.keys import ContentKeys
     from miso_upload.transform.hook import UserCode
     from miso_upload.transform.mapping import Mapper
-    from miso_upload.transform.validation import Judge
+    from miso_upload.transform.validation import RecordValidator
 
 _NULL, _IP = re.compile(rb":null"), re.compile(rb'"ip":')
 """How a null and an address look in compact JSON; text may look so too, which costs little."""
@@ -48,7 +48,7 @@ class Transform:
     Args:
         rows: Parses the source's rows.
         mapper: Turns a row into a record.
-        judge: Says whether Miso will take a record, and if not, why.
+        validator: Says whether Miso will take a record, and if not, why.
         code: What the user does to a row before it is mapped, if anything.
         keys: Makes the content keys of records, if there are to be any.
     """
@@ -57,27 +57,27 @@ class Transform:
         self,
         rows: RowFormat,
         mapper: Mapper,
-        judge: Judge,
+        validator: RecordValidator,
         code: UserCode | None = None,
         keys: ContentKeys | None = None,
     ) -> None:
         self._format = rows
         self._mapper = mapper
-        self._judge = judge
+        self._validator = validator
         self._code = code
         self._keys = keys
 
     def __call__(self, block: Block) -> Batch:
         """Return the records of `block`, ready to be sent, and what became of its other rows."""
-        work = _Work(as_they_are=self._mapper.leaves_records_alone)
+        work = _Work(as_they_are=self._mapper.passes_records_through)
         if block.fault is not None:
             fault = Rejection(block.first_line, (block.fault,), decoded_row(block.data))
             work.rejections.append(fault)
         else:
             parts = self._parts(block, work)
-            if self._mapper.looks_at_rates:
+            if self._mapper.has_bot_rate:
                 kept = list(parts)
-                work.busy = self._mapper.busy(row for part in kept for row in part.rows)
+                work.busy = self._mapper.busy_minutes(row for part in kept for row in part.rows)
                 parts = iter(kept)
             for part in parts:
                 self._take(part, work)
@@ -112,9 +112,9 @@ class Transform:
             (row,) = self._code.apply([row])
             if row is None:
                 return True
-        outcome = self._mapper.apply(row, 0, Findings())
+        outcome = self._mapper.map_row(row, 0, Findings())
         if isinstance(outcome, Mapped):
-            return self._judge.has_essentials(without_nulls(outcome.record))
+            return self._validator.has_essentials(without_nulls(outcome.record))
         return isinstance(outcome, Skipped) or not any(
             reason.about.partition(".")[0] in _ESSENTIAL for reason in outcome
         )
@@ -140,7 +140,7 @@ class Transform:
         Returns:
             Whether the slice is dealt with; if not, every row of it has to be looked at.
         """
-        others = self._judge.refused(part.rows)
+        others = self._validator.invalid_indices(part.rows)
         if len(others) > len(part.rows) // _MANY:
             # The rows of one source are much alike: the slices that follow are not even tried.
             work.as_they_are = False
@@ -191,35 +191,35 @@ class Transform:
 
     def _judged(self, shaped: _Shaped, work: _Work) -> _Shaped:
         """Return the records that are good, and set the others aside."""
-        refused = self._judge.refused(shaped.records)
+        refused = self._validator.invalid_indices(shaped.records)
         if not refused:
             return shaped
         verdicts: list[tuple[Reason, ...]] = [()] * len(shaped.records)
         for place in refused:
             # What was mapped among others may only have been in need of a closer look.
-            again = self._mapper.apply(shaped.rows[place], 0, Findings())
+            again = self._mapper.map_row(shaped.rows[place], 0, Findings())
             if isinstance(again, Mapped):
                 shaped.records[place] = again.record
             elif not isinstance(again, Skipped):
                 verdicts[place] = again
                 continue
-            verdicts[place] = self._judge.reasons(shaped.records[place])
+            verdicts[place] = self._validator.reasons(shaped.records[place])
         return _kept(shaped, verdicts, work)
 
     def _shape(self, part: Slice, places: Sequence[int], work: _Work) -> _Shaped:
         """Map the rows at `places`; the others are records as they are."""
         some = [part.rows[place] for place in places], [part.lines[place] for place in places]
-        mapped = MappedRows.unmapped(part.rows)
-        mapped.put(places, self._mapper.apply_all(*some, work.findings, work.busy))
+        mapped = MappedRows.before_mapping(part.rows)
+        mapped.put(places, self._mapper.map_rows(*some, work.findings, work.busy))
         shaped = _Shaped(mapped.records, list(part.lines), part.rows, mapped.derived)
-        if not mapped.lost:
+        if not mapped.not_mapped:
             return shaped
-        for place, why in sorted(mapped.lost.items()):
+        for place, why in sorted(mapped.not_mapped.items()):
             if isinstance(why, Skipped):
                 work.skip(why.rule)
             else:
                 work.rejections.append(Rejection(part.lines[place], why or (), part.rows[place]))
-        return shaped.without(mapped.lost)
+        return shaped.without(mapped.not_mapped)
 
     def _as_read(self, block: Block, rejections: list[Rejection]) -> list[Rejection]:
         """Return rejections with the rows as they stand in the block, and not as they were changed.

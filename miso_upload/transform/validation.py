@@ -76,7 +76,7 @@ _SHAPES = {"date-time": f"^{_DAY}[Tt]{_CLOCK}$", "date": f"^{_DAY}$", "time": f"
 _FORMAT_OF = {pattern: name for name, pattern in _SHAPES.items()}
 
 
-class Judge:
+class RecordValidator:
     """Says of records whether Miso will take them.
 
     Args:
@@ -97,7 +97,7 @@ class Judge:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A compiled schema cannot leave its process, and compiling it again is cheap.
-        return _judge, (self.schema, self._needs_timestamp, self._needs_id)
+        return _unpickled, (self.schema, self._needs_timestamp, self._needs_id)
 
     def accepts(self, records: Sequence[object]) -> bool:
         """Return whether every one of `records`, a list, can be sent. Never raises."""
@@ -106,7 +106,7 @@ class Judge:
         except Exception:  # noqa: BLE001 -- what the library cannot read, JSON cannot say
             return False
 
-    def refused(self, records: Sequence[object]) -> list[int]:
+    def invalid_indices(self, records: Sequence[object]) -> list[int]:
         """Return the places of those records that `accepts` does not take, in order.
 
         They are looked for by halves, so a slice with a few bad records costs little more than a
@@ -117,8 +117,8 @@ class Judge:
         if len(records) == 1:
             return [0]
         middle = len(records) // 2
-        after = self.refused(records[middle:])
-        return self.refused(records[:middle]) + [middle + place for place in after]
+        after = self.invalid_indices(records[middle:])
+        return self.invalid_indices(records[:middle]) + [middle + place for place in after]
 
     def has_essentials(self, record: Record) -> bool:
         """Return whether type, timestamp and id are good, whatever the rest of a record is."""
@@ -247,8 +247,8 @@ class Judge:
         return f"is refused: {message.replace(_MASK, 'the value')}"
 
 
-def _judge(schema: Schema, needs_timestamp: bool, needs_id: bool) -> Judge:  # noqa: FBT001 -- pickled
-    return Judge(schema, needs_timestamp=needs_timestamp, needs_id=needs_id)
+def _unpickled(schema: Schema, needs_timestamp: bool, needs_id: bool) -> RecordValidator:  # noqa: FBT001 -- pickled
+    return RecordValidator(schema, needs_timestamp=needs_timestamp, needs_id=needs_id)
 
 
 def _compiled(conditions: Node, document: Node, source: str) -> jsonschema_rs.Validator:

@@ -20,8 +20,8 @@ from miso_upload.sandbox import Sandbox
 from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import (
     Mapper,
-    MappingPlan,
-    laid_over,
+    MappingSpec,
+    overlay,
     parse_mapping,
     preset_names,
     preset_purpose,
@@ -277,7 +277,7 @@ RECORDS = {
 def compiled(name, header=None):
     """Return a preset ready for rows: for cells under `header`, or for JSON."""
     file = read_preset(name)
-    plan = MappingPlan(file.rules, file.skips, file.routing)
+    plan = MappingSpec(file.rules, file.skips, file.routing)
     return Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), header)
 
 
@@ -483,7 +483,7 @@ def test_skips_add_up_and_those_of_one_name_are_replaced():
     lower = parse_mapping("lower", skip("a", "x") + skip("b", "x"))
     upper = parse_mapping("upper", skip("b", "y") + skip("c", "y"))
 
-    both = laid_over(upper, lower)
+    both = overlay(upper, lower)
 
     assert [(each.name, each.column) for each in both.skips] == [("a", "x"), ("b", "y"), ("c", "y")]
 
@@ -496,9 +496,9 @@ def test_routes_of_a_mapping_file_stand_instead_of_those_below():
     lower = parse_mapping("lower", route("/low"))
     upper = parse_mapping("upper", route("/up").replace("chunk_size = 5", "chunk_size = 7"))
 
-    assert laid_over(upper, lower).routing == upper.routing
-    assert laid_over(parse_mapping("empty", ""), lower).routing == lower.routing
-    assert laid_over(upper, lower).options == {"strict": True, "chunk_size": 7}
+    assert overlay(upper, lower).routing == upper.routing
+    assert overlay(parse_mapping("empty", ""), lower).routing == lower.routing
+    assert overlay(upper, lower).options == {"strict": True, "chunk_size": 7}
 
 
 def test_a_copy_of_a_preset_maps_as_it_does(tmp_path):

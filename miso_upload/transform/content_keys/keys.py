@@ -20,7 +20,7 @@ from miso_upload.transform.content_keys.canonical_lines import (
 )
 from miso_upload.transform.content_keys.canonical_times import Times, times_of
 from miso_upload.transform.content_keys.regular_values import SHIPPED, UNKNOWN, Shape
-from miso_upload.transform.mapping.paths import ABSENT, reacher
+from miso_upload.transform.mapping.paths import ABSENT, getter
 from miso_upload.values.hashing import hashes, keyed_digest
 from miso_upload.values.regular_times import timestamps_of
 
@@ -115,7 +115,7 @@ class ContentKeys:
 
     @cached_property
     def _reach(self) -> list[Callable[[dict[str, Any]], Any]]:
-        return list(map(reacher, self.natural))
+        return list(map(getter, self.natural))
 
 
 def _days(keys: array[int], days: Sequence[int | None]) -> array[int]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.transform.mapping.bots import is_bot
 from miso_upload.transform.mapping.cells import CellError, to_number
-from miso_upload.transform.mapping.paths import ABSENT, reacher
+from miso_upload.transform.mapping.paths import ABSENT, getter
 from miso_upload.transform.mapping.routes import split_url
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Condition:
 
 def compile_condition(condition: Condition) -> Callable[[dict[str, Any]], bool]:
     """Return the function that says whether a row is left out."""
-    reach, test = reacher(condition.column), _test(condition)
+    reach, test = getter(condition.column), _test(condition)
     return lambda row: test(reach(row))
 
 
@@ -59,7 +59,7 @@ def compile_for_all(condition: Condition) -> Callable[[Sequence[dict[str, Any]]]
 
     They have few different values in most columns, and each of those is looked at once.
     """
-    reach, test = reacher(condition.column), _test(condition)
+    reach, test = getter(condition.column), _test(condition)
 
     def holds(rows: Sequence[dict[str, Any]]) -> list[bool]:
         values = list(map(reach, rows))

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import MappingError
-from miso_upload.transform.mapping.paths import ABSENT, first_step, reacher
+from miso_upload.transform.mapping.paths import ABSENT, first_step, getter
 from miso_upload.values.display import column_name, did_you_mean, printable
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def columns_in_words(columns: Sequence[str]) -> str:
 def columns_without(columns: Iterable[str], rows: Sequence[object]) -> set[str]:
     """Return those of `columns`, which may be paths, that no row has."""
     objects = [row for row in rows if isinstance(row, dict)]
-    reach = {column: reacher(column) for column in columns}
+    reach = {column: getter(column) for column in columns}
     return {column for column, find in reach.items() if all(find(row) is ABSENT for row in objects)}
 
 

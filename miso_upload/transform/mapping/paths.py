@@ -75,7 +75,7 @@ def is_path(path: str) -> bool:
     return "." in path or "[" in path
 
 
-def reacher(path: str) -> Callable[[dict[str, Any]], Any]:
+def getter(path: str) -> Callable[[dict[str, Any]], Any]:
     """Return the function that reaches for `path` in a row, and returns `ABSENT` if in vain."""
     if not is_path(path):
         # What `lambda row: row.get(path, ABSENT)` would be, without a frame for each call.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from miso_upload.transform.mapping.paths import ABSENT, first_step, reacher
+from miso_upload.transform.mapping.paths import ABSENT, first_step, getter
 from miso_upload.transform.mapping.presets import preset_names, read_preset
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _FEWEST_COLUMNS = 2
 _ALWAYS = frozenset({"type", "timestamp"})
 
 
-def fitting_preset(rows: Sequence[object]) -> str | None:
+def detect_preset(rows: Sequence[object]) -> str | None:
     """Return the name of the preset whose columns the first of `rows` have, if there is one.
 
     They have all that it makes type and timestamp of, and at least half of what it reads beside.
@@ -45,7 +45,7 @@ def _columns_there(preset: str, rows: Sequence[dict[str, object]], columns: froz
 
 
 def _is_found(named: NamedRule, rows: Sequence[dict[str, object]]) -> bool:
-    reach = [reacher(column) for column in named.rule.reads]
+    reach = [getter(column) for column in named.rule.reads]
     if not reach:
         return True
     return any(each(row) not in (ABSENT, None, "") for each in reach for row in rows)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.transform.mapping.cells import CellError, column_converter, converter, to_number
-from miso_upload.transform.mapping.paths import ABSENT, is_path, reacher
+from miso_upload.transform.mapping.paths import ABSENT, getter, is_path
 from miso_upload.transform.schema.schema import Kind
 from miso_upload.values.timestamps import TimestampReader
 
@@ -80,12 +80,12 @@ class Rule:
     @property
     def reads(self) -> tuple[str, ...]:
         """Return the columns or paths that its value comes from."""
-        return (*self.columns, *places_of(self.template)) if self.template else self.columns
+        return (*self.columns, *placeholders(self.template)) if self.template else self.columns
 
     @property
     def also_reads(self) -> tuple[str, ...]:
         """Return the columns or paths of what it adds to a value, where they are there."""
-        return tuple(place for base in self.base for place in places_of(base))
+        return tuple(place for base in self.base for place in placeholders(base))
 
 
 class Compiled(NamedTuple):
@@ -125,14 +125,14 @@ def compile_rule(
             constant = convert(rule.value)
         except SkipRow:
             raise CellError(_NOT_NAMED) from None
-        return Compiled(nothing, convert, constant, "")
+        return Compiled(fetch_nothing, convert, constant, "")
     convert_all = _convert_all(rule, kind, timestamps, separator)
     shown = ", ".join(rule.reads)
-    bases = tuple(map(places_of, rule.base))
+    bases = tuple(map(placeholders, rule.base))
     return Compiled(_fetch(rule), convert, default, shown, convert_all, _only_column(rule), bases)
 
 
-def nothing(_: Row) -> Any:  # noqa: ANN401
+def fetch_nothing(_: Row) -> Any:  # noqa: ANN401
     """Fetch what a rule without columns has of a row."""
     return ABSENT
 
@@ -153,7 +153,7 @@ def _fetch(rule: Rule) -> Callable[[Row], Any]:
 def _found(rule: Rule) -> Callable[[Row], Any]:
     if rule.template is not None:
         return _filled_in(rule.template)
-    reach = [reacher(column) for column in rule.columns]
+    reach = [getter(column) for column in rule.columns]
     if len(reach) == 1:
         return reach[0]
     if rule.join is None:
@@ -211,7 +211,7 @@ def _on_base(fetch_value: Callable[[Row], Any], bases: tuple[str, ...]) -> Calla
 
 
 def _filled_in(template: str) -> Callable[[Row], Any]:
-    parts = [literal if name is None else reacher(name) for literal, name in parts_of(template)]
+    parts = [literal if name is None else getter(name) for literal, name in parts_of(template)]
 
     def fetch(row: Row) -> Any:  # noqa: ANN401
         text = []
@@ -225,7 +225,7 @@ def _filled_in(template: str) -> Callable[[Row], Any]:
     return fetch
 
 
-def places_of(template: str) -> tuple[str, ...]:
+def placeholders(template: str) -> tuple[str, ...]:
     """Return the columns or paths that a template names."""
     return tuple(name for _, name in parts_of(template) if name is not None)
 

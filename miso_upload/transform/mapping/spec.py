@@ -1,4 +1,4 @@
-"""What a user says about rows and records, whichever way it was said: options or a mapping file."""
+"""What the user configured about rows and records, by options or in a mapping file."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NamedRule:
-    """A rule for one attribute, and where the user wrote it, for messages.
+    """A rule for one attribute, and where the user wrote it.
 
     Attributes:
-        attribute: What it makes.
-        rule: How.
-        origin: Where it was written.
-        lenient: Columns that the header does not have are no mistake, as in a preset, which names
-            all that a vendor's export may have; for type and timestamp, one of them must be there.
+        attribute: The attribute whose value the rule makes.
+        rule: The rule.
+        origin: Where the rule was written, for messages.
+        lenient: Accept columns that the header does not have. Presets name all columns that a
+            vendor's export may have. For type and timestamp, one of the columns must exist.
     """
 
     attribute: str
@@ -35,18 +35,18 @@ class NamedRule:
 
 
 @dataclass(frozen=True, slots=True)
-class MappingPlan:
-    """How columns become attributes.
+class MappingSpec:
+    """The mapping of one source, as configured. `plan.compile_plan` makes a `Plan` of it.
 
     Attributes:
-        rules: For each attribute that the user named, where its value comes from.
-        skips: Which rows are left out.
-        bot_rate: Of how many rows a minute from one address and browser on they are left out; 0 for
-            never.
-        routing: What the row's URL stands for, if that is said.
-        ignored: Columns that are meant to become nothing.
+        rules: Where the values of attributes come from, at most one rule for each attribute.
+        skips: Which rows are skipped.
+        routing: What the URLs of rows stand for; None if that is not configured.
+        ignored: Columns that are left unmapped on purpose.
+        bot_rate: The most rows a minute from one address and browser; visitors with more are
+            skipped. 0 means no limit.
         list_separator: What separates the values of a list in one cell; None means one value.
-        strict: A column that becomes nothing is an error.
+        strict: Reject rows with an unmapped column.
     """
 
     rules: tuple[NamedRule, ...] = ()
@@ -59,9 +59,9 @@ class MappingPlan:
 
 
 def rules_of_options(columns: Iterable[str], constants: Iterable[str]) -> tuple[NamedRule, ...]:
-    """Return the rules that `--map` and `--set` make.
+    """Return the rules of `--map` and `--set`.
 
-    Where both name an attribute, the constant stands in for an empty column.
+    If both name an attribute, the constant is the default for an empty column.
 
     Raises:
         ConfigurationError: A text is no assignment, or an attribute is given twice.
