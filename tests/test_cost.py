@@ -23,7 +23,7 @@ from miso_upload.sources.formats.dialect import Dialect
 from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.transform.block import Transform
 from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapper, MappingSpec, overlay, parse_mapping, read_preset
+from miso_upload.transform.mapping import Mapper, MappingSpec, overlaid, parse_mapping, read_preset
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.timestamps import TimestampReader
@@ -58,7 +58,7 @@ type = "search"
 def transform_of(rows, *, mapping="", columns=None, preset=None):
     said = parse_mapping("mapping.toml", mapping)
     if preset:
-        said = overlay(said, read_preset(preset))
+        said = overlaid(said, read_preset(preset))
     plan = MappingSpec(said.rules, said.skips, said.routing, said.ignored)
     mapper = Mapper(plan, SCHEMA, TimestampReader(), IdentityPolicy(), columns)
     return Transform(rows, mapper, RecordValidator(SCHEMA))

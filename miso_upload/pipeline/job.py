@@ -24,7 +24,7 @@ from miso_upload.transform.mapping import (
     columns_in_words,
     columns_without,
     looks_like_data,
-    overlay,
+    overlaid,
     read_mapping_file,
     read_preset,
     rules_of_options,
@@ -172,7 +172,7 @@ class Recipe:
     def _mapping_under(self, preset: str | None) -> MappingFile:
         if preset not in self._mappings:
             lower = read_preset(preset) if preset else MappingFile("")
-            whole = overlay(self._mapping, lower)
+            whole = overlaid(self._mapping, lower)
             self._mappings[preset] = without_skips(whole, self._settings.keep)
         return self._mappings[preset]
 

@@ -11,7 +11,7 @@ from miso_upload.transform.mapping import (
     Mapper,
     MappingSpec,
     Skipped,
-    overlay,
+    overlaid,
     parse_mapping,
     read_preset,
     rules_of_options,
@@ -42,7 +42,7 @@ def line(**changes):
 
 def outcome(row, text=ROUTES, *, findings=None, identity=None, options=(), keep=()):
     """Return the record that a row becomes, the rule that skips it, or the reasons."""
-    file = without_skips(overlay(parse_mapping("my.toml", text), read_preset("web-log")), keep)
+    file = without_skips(overlaid(parse_mapping("my.toml", text), read_preset("web-log")), keep)
     plan = MappingSpec(
         (*file.rules, *rules_of_options(options, ())), file.skips, file.routing, file.ignored
     )

@@ -21,7 +21,7 @@ from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import (
     Mapper,
     MappingSpec,
-    overlay,
+    overlaid,
     parse_mapping,
     preset_names,
     preset_purpose,
@@ -483,7 +483,7 @@ def test_skips_add_up_and_those_of_one_name_are_replaced():
     lower = parse_mapping("lower", skip("a", "x") + skip("b", "x"))
     upper = parse_mapping("upper", skip("b", "y") + skip("c", "y"))
 
-    both = overlay(upper, lower)
+    both = overlaid(upper, lower)
 
     assert [(each.name, each.column) for each in both.skips] == [("a", "x"), ("b", "y"), ("c", "y")]
 
@@ -496,9 +496,9 @@ def test_routes_of_a_mapping_file_stand_instead_of_those_below():
     lower = parse_mapping("lower", route("/low"))
     upper = parse_mapping("upper", route("/up").replace("chunk_size = 5", "chunk_size = 7"))
 
-    assert overlay(upper, lower).routing == upper.routing
-    assert overlay(parse_mapping("empty", ""), lower).routing == lower.routing
-    assert overlay(upper, lower).options == {"strict": True, "chunk_size": 7}
+    assert overlaid(upper, lower).routing == upper.routing
+    assert overlaid(parse_mapping("empty", ""), lower).routing == lower.routing
+    assert overlaid(upper, lower).options == {"strict": True, "chunk_size": 7}
 
 
 def test_a_copy_of_a_preset_maps_as_it_does(tmp_path):

@@ -39,7 +39,7 @@ from miso_upload.transform.mapping.outcomes import Mapped, MappedRows, Skipped
 from miso_upload.transform.mapping.preset_detection import detect_preset
 from miso_upload.transform.mapping.presets import (
     NO_PRESET,
-    overlay,
+    overlaid,
     preset_names,
     preset_purpose,
     preset_text,
@@ -66,7 +66,7 @@ __all__ = [
     "columns_without",
     "detect_preset",
     "looks_like_data",
-    "overlay",
+    "overlaid",
     "parse_mapping",
     "preset_names",
     "preset_purpose",

@@ -63,7 +63,7 @@ def read_preset(name: str) -> MappingFile:
     return replace(file, rules=tuple(replace(each, lenient=True) for each in file.rules))
 
 
-def overlay(upper: MappingFile, lower: MappingFile) -> MappingFile:
+def overlaid(upper: MappingFile, lower: MappingFile) -> MappingFile:
     """Return one mapping of two, in which `upper` wins.
 
     It wins attribute by attribute and option by option. A row is skipped by the skips of both; of
