@@ -381,15 +381,22 @@ def conclude(summary: Summary, *, quiet: bool = False, as_json: bool = False) ->
     stopped = summary.stopped_by
     nothing_read = stopped is not None and not summary.totals.rows
     if not (nothing_read or (quiet and summary.exit_code == 0)):
-        say(_json_text(summary) if as_json else summary.as_text().rstrip())
+        say(_json_text(summary) if as_json else _text(summary))
     if stopped is not None:
         _complain(stopped, as_json=as_json)
 
 
+def _text(summary: Summary) -> str:
+    from miso_upload.report.text import summary_text
+
+    return summary_text(summary).rstrip()
+
+
 def _json_text(summary: Summary) -> str:
+    from miso_upload.report.json import summary_json
     from miso_upload.values.json import encode
 
-    return encode(summary.as_json()).decode()
+    return encode(summary_json(summary)).decode()
 
 
 def _complain(error: MisoUploadError, *, as_json: bool) -> None:

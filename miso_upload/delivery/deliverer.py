@@ -93,7 +93,7 @@ class Deliverer:
         options: How.
         stop: When set, nothing more is sent and no wait goes on.
         pace: Bounds the requests a second of all threads together.
-        throttle: Bounds the requests under way, fewer where Miso is busy.
+        throttle: Bounds the requests in flight, fewer where Miso is busy.
         listener: Is told of waits.
     """
 
@@ -113,13 +113,11 @@ class Deliverer:
         self._pace = pace or Pace(None)
         self._throttle = throttle or Throttle(_NO_BOUND)
         self._listener = listener
-        # Lowered for all when Miso answers 413, so that it has to be told only once.
-        self._most_bytes = options.most_bytes
-        self._evidence = Evidence()
-        self._unknown_in_a_row = 0
+        # All that threads share beside it: the pace and the throttle, which have locks as well.
+        self._evidence = Evidence(options.most_bytes)
 
     def deliver(self, batch: Batch, selection: Selection | None = None) -> Receipt:
-        """Send the records of `batch` and return what became of them. Never raises on an answer.
+        """Send the records of `batch` and return their outcomes. Never raises on an answer.
 
         Args:
             batch: What to send.
@@ -131,7 +129,7 @@ class Deliverer:
         while todo or work.suspects:
             others_first = todo and len(work.suspects) < _MOST_SUSPECTS
             part = todo.popleft() if others_first else work.suspects.popleft()
-            most_bytes = max(self._most_bytes, self._evidence.largest)
+            most_bytes = self._evidence.most_bytes
             if self._stop.is_set() or self._is_left(part, work):
                 work.leave(part)
             elif part.size > most_bytes and len(part) > 1:
@@ -199,7 +197,7 @@ class Deliverer:
         return backoff.pause(min(tries.attempts, _MOST_DOUBLINGS_FOR_A_RECORD))
 
     def _turn(self) -> int | None:
-        """Wait for a place among the requests under way; None where the run was stopped instead."""
+        """Wait for a place among the requests in flight; None where the run was stopped instead."""
         while not self._stop.is_set():
             wait, place = self._throttle.turn()
             if not wait:
@@ -215,7 +213,9 @@ class Deliverer:
         pause = judgement.retry_after
         if judgement.overload and not self._sends_again(judgement):
             # Nobody waits to send this request again, so the next one waits in its place.
-            pause = max(pause or 0.0, self._options.backoff.pause(self._unknown_in_a_row + 1))
+            pause = max(
+                pause or 0.0, self._options.backoff.pause(self._evidence.unknown_in_a_row + 1)
+            )
         fewer = self._throttle.done(
             place,
             went_well=judgement.verdict in _DEALT_WITH,
@@ -241,7 +241,7 @@ class Deliverer:
         """Account for `part` as far as the judgement goes; return what must be sent again."""
         verdict = judgement.verdict
         if verdict is not Verdict.UNKNOWN:
-            self._unknown_in_a_row = 0
+            self._evidence.count_known()
         if len(part) > 1 and verdict in _ABOUT_RECORDS and judgement.standing != "final":
             work.refusals += 1
             if work.refusals > self._options.most_refusals:
@@ -295,8 +295,7 @@ class Deliverer:
         all of the history unknown.
         """
         if verdict is Verdict.UNKNOWN:
-            self._unknown_in_a_row += 1
-            few = self._unknown_in_a_row < self._options.most_unknown
+            few = self._evidence.count_unknown() < self._options.most_unknown
             if self._options.on_unknown != "resend" and few:
                 return True
         return verdict is not Verdict.FAILED and self._stop.is_set()
@@ -304,7 +303,7 @@ class Deliverer:
     def _last_words(self, judgement: Judgement) -> str:
         if self._sends_again(judgement):
             return judgement.message
-        requests = counted(self._unknown_in_a_row, "request")
+        requests = counted(self._evidence.unknown_in_a_row, "request")
         return f"{judgement.message}. The outcome of {requests} in a row is unknown"
 
     def _end(self, error: DeliveryError, work: Work, part: Part | None = None) -> None:
@@ -331,7 +330,7 @@ class Deliverer:
 
     def _split(self, part: Part, judgement: Judgement) -> list[Part]:
         halves = part.halves()
-        self._most_bytes = min(self._most_bytes, max(half.size for half in halves))
+        self._evidence.send_less(max(half.size for half in halves))
         if self._listener is not None:
             self._listener.waiting(0, f"{judgement.message}; sending smaller requests")
         return list(halves)

@@ -135,7 +135,7 @@ def ledger_file(settings: Settings) -> Path:
         ConfigurationError: The server is no address.
     """
     wanted = _wanted(settings)
-    name = wanted.new_target or wanted.target or f"key-{wanted.key}"
+    name = wanted.name or f"key-{wanted.key}"
     made = settings.state_dir / ledger_name(wanted.server, name)
     return existing_ledger(settings) or made
 

@@ -144,6 +144,13 @@ class KnownTarget:
 class Wanted:
     """What the options and the key say about the target.
 
+    Attributes:
+        server: As `server_identity` spells it.
+        key: The fingerprint of the key; empty without a key.
+        target: The name of a known target, as the user wrote it.
+        new_target: The name of a new one, as the user wrote it.
+        rotated_key: Whether the key is another one of the known target.
+
     Raises:
         ConfigurationError: The options contradict each other.
     """
@@ -155,10 +162,9 @@ class Wanted:
     rotated_key: bool = False
 
     def __post_init__(self) -> None:
-        for option in ("target", "new_target"):
-            name = getattr(self, option)
-            if name is not None:
-                object.__setattr__(self, option, _checked(option.replace("_", "-"), name))
+        for option, name in (("--target", self.target), ("--new-target", self.new_target)):
+            if name is not None and not _normalized(name):
+                raise ConfigurationError(f"{option}: give a name, as in {option} production")
         if self.target and self.new_target:
             raise ConfigurationError("--target and --new-target exclude each other; choose one")
         if self.rotated_key and not self.target:
@@ -169,16 +175,14 @@ class Wanted:
 
     @property
     def name(self) -> str | None:
-        """Return the name that the user gave."""
-        return self.target or self.new_target
+        """Return the name that the user gave, in its one spelling."""
+        name = self.target or self.new_target
+        return None if name is None else _normalized(name)
 
 
-def _checked(option: str, name: str) -> str:
-    # One name in both ways that Unicode has to write it is one target.
-    name = unicodedata.normalize("NFC", name.strip())
-    if not name:
-        raise ConfigurationError(f"--{option}: give a name, as in --{option} production")
-    return name
+def _normalized(name: str) -> str:
+    """Return a name in its one spelling: Unicode has two for some letters."""
+    return unicodedata.normalize("NFC", name.strip())
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from miso_upload.errors import MappingError
+from miso_upload.errors import NoColumnError
 from miso_upload.sources import first_rows
 from miso_upload.transform.block import Transform
 from miso_upload.transform.content_keys.keys import ContentKeys
@@ -143,8 +143,8 @@ class Recipe:
                 rows.columns is not None,
             )  # fmt: skip
             check_key(mapping, columns)
-        except MappingError as error:
-            raise MappingError(f"{error}{self._about_header(columns, str(error))}") from None
+        except NoColumnError as error:
+            raise NoColumnError(f"{error}{self._about_header(columns)}") from None
         return Transform(rows, mapper, self._validator, code, self._content_keys(mapping.key))
 
     def _content_keys(self, columns: tuple[str, ...]) -> ContentKeys | None:
@@ -157,16 +157,16 @@ class Recipe:
             shipped_schema=self.schema.fingerprint == SHIPPED,
         )
 
-    def _about_header(self, columns: tuple[str, ...] | None, problem: str) -> str:
+    def _about_header(self, columns: tuple[str, ...] | None) -> str:
         """Return what to add to a complaint about a column that the header does not have."""
-        if columns is None or "has no column" not in problem:
+        if columns is None:
             return ""
         is_header = not (self._settings.no_header or self._settings.columns)
         hint = f"; {LOOKS_LIKE_DATA}" if is_header and looks_like_data(columns) else ""
         return f"; it has {columns_in_words(columns)}{hint}"
 
     def _mapping_for(self, source: Source) -> MappingFile:
-        """Return the user's mapping, laid over the preset that was named or that the format has."""
+        """Return the user's mapping, merged over the named preset or that of the format."""
         return self._mapping_under(self._settings.preset or source.format.preset)
 
     def _mapping_under(self, preset: str | None) -> MappingFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import JunkError
+from miso_upload.pipeline.summary_counts import count_rejections
 from miso_upload.transform.mapping import detect_preset
 from miso_upload.values.display import counted
 
@@ -93,7 +94,7 @@ class JunkGuard:
             self._summary.advice.append(f"An upload would stop: {what}.{hint} {_WAYS_OUT}")
             self._has_warned = True
             return
-        self._summary.reject(batch.rejections, place)
+        count_rejections(self._summary, batch.rejections, place)
         group, tally = self._summary.most_common_reasons()[0]
         raise JunkError(
             f"{name}: stopped, because {what}. {counted(tally.count, 'time')}: {group} "

@@ -27,7 +27,7 @@ from miso_upload.delivery import (
     Target,
     Throttle,
 )
-from miso_upload.errors import ConfigurationError, InterruptedRunError
+from miso_upload.errors import ConfigurationError, InterruptedRunError, LedgerError
 from miso_upload.ledger import Ledger
 from miso_upload.ledger.rejects_file import RejectsFile, rejects_path
 from miso_upload.ledger.secret import FILE_NAME, SECRET_BYTES
@@ -155,8 +155,7 @@ def upload(
         summary.advice += recipe.advice(summary.findings, of_rows=of_rows)
         conclude(settings, summary)
         ledger.end_run(summary.exit_code)
-        if settings.report is not None:
-            write_report(settings.report, summary)
+        _write_report(settings, summary)
         listener.finished(summary)
     return summary
 
@@ -171,6 +170,14 @@ def check(
         SourceError: An input cannot be opened.
     """
     return upload(replace(settings, dry_run=True), listener, stop=stop)
+
+
+def _write_report(settings: Settings, summary: Summary) -> None:
+    if settings.report is not None:
+        try:
+            write_report(settings.report, summary)
+        except LedgerError as error:
+            summary.problems.append(error)
 
 
 def _check(settings: Settings) -> None:
@@ -378,7 +385,7 @@ def _pipeline_options(settings: Settings) -> PipelineOptions:
 def _with_sandbox(
     settings: Settings, stack: ExitStack
 ) -> tuple[Settings, Callable[[], dict[str, object]]]:
-    """Start a local double for this run, and return the settings that send to it."""
+    """Start a mock server for this run, and return the settings that send to it."""
     from miso_upload.sandbox import Sandbox  # noqa: PLC0415 -- only a rehearsal pays for a server
 
     store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="miso-upload-")))

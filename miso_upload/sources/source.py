@@ -179,7 +179,7 @@ class Source:
             )
         if self.waiting is not None and not self._growing:
             notes.append("is being written to: its last row waits for the next run")
-        elif happened := self._stream.what_befell():
+        elif happened := self._stream.what_happened():
             notes.append(happened)
         return notes
 

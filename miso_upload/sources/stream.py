@@ -115,9 +115,9 @@ class ByteStream:
         """Whether the input was written to since it was opened, as far as was noticed."""
         return self._raw.grew
 
-    def what_befell(self) -> str | None:
+    def what_happened(self) -> str | None:
         """Return what happened to the input while it was read, if anything."""
-        return self._raw.what_befell()
+        return self._raw.what_happened()
 
     def settled(self, seconds: float) -> bool:
         """Whether the input was not written to for so many seconds, as far as that is known."""

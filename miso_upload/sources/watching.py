@@ -83,7 +83,7 @@ class WatchedInput(io.RawIOBase):
         """Whether the file was written to since it was opened, as far as a read has noticed."""
         return self.is_file and self._seen != self._begun
 
-    def what_befell(self) -> str | None:
+    def what_happened(self) -> str | None:
         """Return what happened to the file while it was read, if anything, for the user to know."""
         if not self.is_file:
             return None
@@ -121,7 +121,7 @@ class WatchedInput(io.RawIOBase):
                     self._watch(buffer[:count])
                 self.count += count
                 return count
-            # Whoever shares a pipe with us may have made it non-blocking: nothing yet is no end.
+            # Another user of the pipe may have made it non-blocking: nothing yet is no end.
             select.select([self._raw], [], [])
 
     def seekable(self) -> bool:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from miso_upload.errors import ConfigurationError
@@ -46,7 +46,7 @@ _MOST_IDS = 16_384
 
 
 class IdentityOutcome(NamedTuple):
-    """What became of a record's ids beyond what the record shows.
+    """The outcome for a record's ids, beyond what the record shows.
 
     Attributes:
         derived: Whether `anonymous_id` was made here; if not, one in the record was given.
@@ -67,7 +67,7 @@ class _Place(NamedTuple):
 _NOT_AN_ADDRESS = IdentityOutcome(derived=False, problem="is not an IP address")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class IdentityPolicy:
     """When `anonymous_id` is made, and of what.
 
@@ -88,25 +88,30 @@ class IdentityPolicy:
     salt: bytes = field(default=b"", repr=False)
     trusted_proxies: int | str = 0
     ipv6_prefix: int = WHOLE_ADDRESS
-    _trusted: Proxies = field(init=False, repr=False, compare=False)
-    _places: Callable[[str | None, str | None], _Place | None] = field(
-        init=False, repr=False, compare=False
-    )
-    _ids: Callable[[str, str | None], str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_trusted", proxies(self.trusted_proxies))
-        places = lru_cache(_MOST_PLACES)(self._place_of)
-        ids = lru_cache(_MOST_IDS)(partial(_digest, salt=self.salt))
-        object.__setattr__(self, "_places", places)
-        object.__setattr__(self, "_ids", ids)
+        proxies(self.trusted_proxies)  # raises if they cannot be read
         if not 1 <= self.ipv6_prefix <= WHOLE_ADDRESS:
             raise ConfigurationError("--ipv6-prefix: must be from 1 to 128")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What is remembered stays in its process.
-        said = self.derive, self.source, self.salt, self.trusted_proxies, self.ipv6_prefix
-        return IdentityPolicy, said
+        # What is cached stays in its process.
+        options = self.derive, self.source, self.salt, self.trusted_proxies, self.ipv6_prefix
+        return IdentityPolicy, options
+
+    @cached_property
+    def _trusted(self) -> Proxies:
+        return proxies(self.trusted_proxies)
+
+    @cached_property
+    def _places(self) -> Callable[[str | None, str | None], _Place | None]:
+        """Return what finds the place of an address, and remembers it."""
+        return lru_cache(_MOST_PLACES)(self._place_of)
+
+    @cached_property
+    def _ids(self) -> Callable[[str, str | None], str]:
+        """Return what makes an id of a network and a browser, and remembers it."""
+        return lru_cache(_MOST_IDS)(partial(_digest, salt=self.salt))
 
     @property
     def believes_forwarded(self) -> bool:
@@ -150,6 +155,7 @@ class IdentityPolicy:
         """
         derived = [False] * len(records)
         problems = []
+        ids = self._ids
         is_always, is_missing = self.derive == "always", self.derive == "missing"
         places = map(self._finder(ips, forwarded_fors), ips, forwarded_fors)
         # Browsers are few, and visitors come again.
@@ -162,7 +168,7 @@ class IdentityPolicy:
             if not (is_always or (is_missing and is_needed)):
                 continue
             if place is not None:
-                record["anonymous_id"] = self._id_of(place.network, agent or _agent_of(record))
+                record["anonymous_id"] = self._id_of(ids, place.network, agent or _agent_of(record))
                 derived[number] = True
             elif is_needed and self._is_told(ips[number], forwarded_fors[number]):
                 problems.append(number)
@@ -193,11 +199,12 @@ class IdentityPolicy:
             return None
         return _Place(network_address(address, self.ipv6_prefix), truncated_ip(address))
 
-    def _id_of(self, network: str, agent: str) -> str:
+    def _id_of(self, ids: Callable[[str, str | None], str], network: str, agent: str) -> str:
+        """Return the id of a visitor, with `ids`, which is `_ids`: a look-up for each is slow."""
         if self.source == "ip":
-            return self._ids(network, None)
+            return ids(network, None)
         if len(agent) <= _LONGEST_CACHED:
-            return self._ids(network, agent)
+            return ids(network, agent)
         return _digest(network, agent, self.salt)
 
     def _is_told(self, ip: str | None, forwarded_for: str | None) -> bool:

@@ -15,8 +15,6 @@ import xxhash
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CHECKSUM_BYTES = 16
-
 
 def checksum(data: bytes) -> bytes:
     """Return 16 bytes that differ for different data, unless someone makes them collide."""

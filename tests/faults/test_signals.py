@@ -159,7 +159,7 @@ def test_a_second_signal_ends_it_at_once(number, case, start):
 
     process.send_signal(number)
     assert "First upload to" in process.stderr.readline()
-    assert "stopping: finishing what is under way" in process.stderr.readline()
+    assert "stopping: finishing requests in flight" in process.stderr.readline()
     process.send_signal(number)
     _, said = process.communicate(timeout=20)
 

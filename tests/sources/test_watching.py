@@ -47,7 +47,7 @@ def test_a_file_that_is_cut_behind_where_it_is_read_is_read_to_its_end(path, beg
 
     assert begun.position == SIZE - 4
     assert begun.grew
-    assert begun.what_befell() is None
+    assert begun.what_happened() is None
 
 
 @pytest.mark.parametrize("place", [0, READ_BYTES - 4])
@@ -77,14 +77,14 @@ def test_what_is_added_while_it_is_read_is_read(path, begun):
 
     assert begun.position == SIZE + 5
     assert begun.grew
-    assert begun.what_befell() is None
+    assert begun.what_happened() is None
 
 
 def test_a_file_that_nobody_touches_has_nothing_befallen(begun):
     read_on(begun)
 
     assert not begun.grew
-    assert begun.what_befell() is None
+    assert begun.what_happened() is None
 
 
 @pytest.mark.parametrize(
@@ -96,13 +96,13 @@ def test_a_file_that_nobody_touches_has_nothing_befallen(begun):
         (lambda path: os.truncate(path, 8), "was cut"),
     ],
 )
-def test_what_befell_a_file_is_told(path, begun, change, told):
+def test_what_happened_a_file_is_told(path, begun, change, told):
     path.with_name("other").write_bytes(b"")
     read_on(begun)
 
     change(path)
 
-    assert told in begun.what_befell()
+    assert told in begun.what_happened()
 
 
 def test_another_file_under_the_name_is_not_gone_back_in(tmp_path):
@@ -126,7 +126,7 @@ def test_of_a_pipe_nothing_is_told():
 
     read_on(stream)
 
-    assert stream.what_befell() is None
+    assert stream.what_happened() is None
     assert not stream.grew
     stream.close()
     os.close(read)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+from functools import cache
 
 from miso_upload.sources.codecs.base import MOST_MEMORY, ContainerError, DecompressedMembers
 
@@ -53,6 +54,19 @@ class LzmaMembers(DecompressedMembers):
         return super().unpack(min(size, _MOST_AT_ONCE))
 
 
+@cache
+def _beyond_limit() -> tuple[object, ...]:
+    """Return the arguments of the error for a stream that needs more memory than it may.
+
+    `lzma` has one class for all errors and no codes, so one such error is made to compare with.
+    """
+    try:
+        lzma.decompress(lzma.compress(b"\n"), memlimit=1)
+    except lzma.LZMAError as error:
+        return error.args
+    return ()  # never equal to the arguments of an error that has a message
+
+
 class Unxz(LzmaMembers):
     """The contents of an xz stream. See `Members`."""
 
@@ -68,7 +82,7 @@ class Unxz(LzmaMembers):
 
     def failure(self, error: Exception) -> ContainerError:
         """See `DecompressedMembers.failure`."""
-        if "emory" in str(error):
+        if error.args == _beyond_limit():
             return ContainerError(
                 f"the xz stream needs more than {MOST_MEMORY >> 20} MiB of memory to be unpacked; "
                 "unpack it yourself: xz -dc FILE | miso-upload -"

@@ -10,6 +10,7 @@ All parts are of one and the same version of the object: a part of another one i
 from __future__ import annotations
 
 import io
+from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from miso_upload.errors import ChangedSourceError, SourceError, UnreachableSourceError
@@ -55,6 +56,7 @@ class RemoteObject:
         self._at = location_of(name, allow_insecure_http=allow_insecure_http)
         self.shown = self._at.shown
         self._version: _Version | None = None
+        self._lock = Lock()  # two parts may arrive at the same time
 
     def size(self) -> int | None:
         """See `Place.size`."""
@@ -125,9 +127,9 @@ class RemoteObject:
         return answer
 
     def _see(self, version: _Version) -> None:
-        if self._version is None:
-            self._version = version
-        elif self._version != version:
+        with self._lock:
+            self._version = first = self._version or version
+        if first != version:
             raise ChangedSourceError(
                 f"{self.shown}: was replaced while it was read; the rows before were read as they "
                 "were. Run the same command again when it is no longer written"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from miso_upload.errors import MappingError
+from miso_upload.errors import MappingError, NoColumnError
 from miso_upload.transform.mapping.builder import IDENTITY_COLUMNS, Binding
 from miso_upload.transform.mapping.cells import CellError, column_converter, converter
 from miso_upload.transform.mapping.paths import first_step
@@ -176,7 +176,7 @@ def _paths(spec: MappingSpec) -> Iterator[str]:
 
 
 def _check_header(named: NamedRule, columns: tuple[str, ...]) -> None:
-    """Raise `MappingError` if a rule reads a column that the header does not have."""
+    """Raise `NoColumnError` if a rule reads a column that the header does not have."""
     reads = named.rule.reads
     missing = [each for each in reads if each not in columns and first_step(each) not in columns]
     if not missing:
@@ -184,7 +184,7 @@ def _check_header(named: NamedRule, columns: tuple[str, ...]) -> None:
     if named.lenient and (named.attribute not in _ALWAYS or len(missing) < len(reads)):
         return
     column = missing[0]
-    raise MappingError(
+    raise NoColumnError(
         f"{named.origin}: the input has no column {column!r}"
         f"{did_you_mean(column, columns, column_name)}"
     )

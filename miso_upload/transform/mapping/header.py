@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from miso_upload.errors import MappingError
+from miso_upload.errors import NoColumnError
 from miso_upload.transform.mapping.paths import ABSENT, first_step, getter
 from miso_upload.values.display import column_name, did_you_mean, printable
 
@@ -49,13 +49,13 @@ def check_key(mapping: MappingFile, columns: Sequence[str] | None) -> None:
         columns: The header; None where rows may differ.
 
     Raises:
-        MappingError: One is missing.
+        NoColumnError: One is missing.
     """
     if columns is None:
         return
     for column in mapping.key:
         if column not in columns and first_step(column) not in columns:
-            raise MappingError(
+            raise NoColumnError(
                 f"{mapping.name}: [rows] key: the input has no column {column!r}"
                 f"{did_you_mean(column, columns, column_name)}"
             )
