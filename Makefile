@@ -10,7 +10,7 @@ COVERAGE_GATE := 92
 # What `make test-pythons` and `make coverage` run.
 TESTS ?= tests
 
-.PHONY: demo test test-pythons coverage check types lint-config bench fuzz format wheel clean help
+.PHONY: demo test test-pythons coverage check types tables lint-config bench fuzz format wheel clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make lint-config   lint the workflows, the Dockerfile and the Kubernetes manifest"
 	@echo "make fuzz     a long run: minutes for each part that reads input"
 	@echo "make format   put the formatting right"
+	@echo "make tables   derive the tables of the shipped schema again, after a change of it"
 	@echo "make bench    measure ratios against a short script and other tools; takes minutes"
 	@echo "make wheel    build the wheel and the source archive into dist/"
 	@echo "make clean    remove the environments and all that was built"
@@ -92,6 +93,10 @@ lint-config: .venv-lint/installed
 
 fuzz: .venv/installed
 	$(BIN)/python -m fuzz --seconds 240
+
+# What a start would otherwise derive from the schema each time; a test compares the file.
+tables: .venv/installed
+	$(BIN)/python -m miso_upload.transform.schema.tables
 
 format: .venv/installed
 	$(BIN)/ruff format .

@@ -8,10 +8,9 @@ behind them breaks, which may be after it has stored the records.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from miso_upload.records.unknown_outcomes import FOREIGN_ANSWER
 from miso_upload.values.display import printable
@@ -38,8 +37,7 @@ class Verdict(Enum):
     """None was stored, and the request as such was refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One HTTP answer: its status, its body as JSON (None if it is none), a hint when to return."""
 
     status: int
@@ -48,8 +46,7 @@ class Answer:
     location: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """A verdict, a sentence for the user, and what the answer said about single records.
 
     Attributes:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from miso_upload.delivery.answers import Answer, Judgement, Verdict, judge_answer
 from miso_upload.delivery.client import NotSentError, UnknownOutcomeError
@@ -62,8 +61,7 @@ class Listens(Protocol):
         """Take note that a request is sent again in `seconds`."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryOptions:
+class DeliveryOptions(NamedTuple):
     """How batches are delivered.
 
     Attributes:
@@ -81,7 +79,7 @@ class DeliveryOptions:
     on_unknown: OnUnknown = "resend"
     most_unknown: int = 8
     not_stored: frozenset[int] = frozenset()
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: Backoff = Backoff()
     most_refusals: int = 500
 
 
@@ -163,10 +161,10 @@ class Deliverer:
                 return judgement
             accused = self._evidence.accuses(judgement, part)
             if accused and part.accused is None:
-                return replace(judgement, standing="deferred")
+                return judgement._replace(standing="deferred")
             if accused and tries.in_a_row >= self._evidence.needed(judgement.verdict):
                 self._evidence.confirm(judgement.verdict)
-                return replace(judgement, standing="confirmed")
+                return judgement._replace(standing="confirmed")
             wait = self._wait(judgement, tries, accused=accused)
             if wait is None:
                 return self._gave_up(judgement, part, tries)
@@ -286,7 +284,7 @@ class Deliverer:
                 ". Nobody knows whether Miso has stored them: rerun the same command to send them "
                 "again, or add --on-unknown skip to leave them out"
             )
-        return replace(judgement, message=message, standing="final")
+        return judgement._replace(message=message, standing="final")
 
     def _goes_on_without(self, verdict: Verdict) -> bool:
         """Return whether a request without a result is left as it is, and no error ends the run.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.errors import ConfigurationError, LedgerError, NewKeyError
 from miso_upload.ledger import KEYS, SECRET, Label, Ledger, move_ledger, read_label
@@ -43,8 +43,7 @@ _PATIENCE = 60.0
 """Seconds that a run waits while others choose their targets, which takes milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenTarget:
+class OpenTarget(NamedTuple):
     """The target of a run, with its ledger open and locked.
 
     Attributes:

@@ -10,9 +10,9 @@ import hashlib
 import re
 import socket
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from miso_upload.errors import ConfigurationError, NewKeyError, TargetError
@@ -112,8 +112,7 @@ def ledger_name(server: str, name: str) -> str:
     return f"{slug[:_MOST_SLUG]}-{digest}{LEDGER_SUFFIX}"
 
 
-@dataclass(frozen=True, slots=True)
-class KnownTarget:
+class KnownTarget(NamedTuple):
     """A target of which a ledger exists.
 
     Attributes:
@@ -185,8 +184,7 @@ def _normalized(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip())
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """The target of a run.
 
     Attributes:
@@ -337,7 +335,7 @@ def _named_now(owner: KnownTarget, name: str, keys: frozenset[str]) -> Choice:
         f"The target {owner.name} at {shown_server(owner.server)} is called {name} from now on; "
         "its ledger is kept."
     )
-    return Choice(name, keys, replace(owner), note)
+    return Choice(name, keys, owner._replace(), note)
 
 
 def _belongs_to(owner: KnownTarget, name: str) -> TargetError:

@@ -25,7 +25,6 @@ from miso_upload.transform.mapping import (
     columns_without,
     looks_like_data,
     overlaid,
-    read_mapping_file,
     read_preset,
     rules_of_options,
     without_skips,
@@ -57,7 +56,7 @@ class Recipe:
             trusted_proxies=settings.trusted_proxies,
             ipv6_prefix=settings.ipv6_prefix,
         )
-        self._mapping = read_mapping_file(settings.mapping) if settings.mapping else MappingFile("")
+        self._mapping = _mapping_of(settings)
         self._options = rules_of_options(settings.map, settings.set)
         said = (*self._mapping.rules, *self._options)
         check_types(said, self._mapping.routing, self.schema.types)
@@ -202,3 +201,11 @@ class Recipe:
             for named in rules
             if named.rule.reads and named.attribute not in findings.fetched
         ]
+
+
+def _mapping_of(settings: Settings) -> MappingFile:
+    if not settings.mapping:
+        return MappingFile("")
+    from miso_upload.transform.mapping import read_mapping_file  # noqa: PLC0415 -- most have none
+
+    return read_mapping_file(settings.mapping)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.ledger.content_keys.reader import open_reader
 from miso_upload.pipeline.resume import ResumeOptions
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from miso_upload.records.keyed import Keyed
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineOptions:
+class PipelineOptions(NamedTuple):
     """How the loop behaves.
 
     Attributes:
@@ -40,8 +38,8 @@ class PipelineOptions:
     stops_on_junk: bool = True
     suggests_preset: bool = False
     abandon_unknown: bool = False
-    resume: ResumeOptions = field(default_factory=ResumeOptions)
-    selecting: SelectingOptions = field(default_factory=SelectingOptions)
+    resume: ResumeOptions = ResumeOptions()
+    selecting: SelectingOptions = SelectingOptions()
     remembers: bool = False
     forecasts: bool = False
     after_signal: str = ""

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from miso_upload.sources import Source
 
 
-@dataclass(frozen=True, slots=True)
-class ResumeOptions:
+class ResumeOptions(NamedTuple):
     """How sources are resumed.
 
     Attributes:

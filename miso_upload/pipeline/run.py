@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -51,9 +50,8 @@ from miso_upload.pipeline.open_inputs import open_inputs
 from miso_upload.pipeline.resume import ResumeOptions
 from miso_upload.pipeline.selection import SelectingOptions
 from miso_upload.pipeline.settings import MOST_ROWS, Settings
-from miso_upload.pipeline.workers import InProcess, WorkerPool, worker_count
+from miso_upload.pipeline.workers import transforms_of, worker_count
 from miso_upload.report import modes
-from miso_upload.report.file import write_report
 from miso_upload.report.listener import Listener
 from miso_upload.report.summary import Summary
 from miso_upload.sources import expand_inputs
@@ -129,7 +127,7 @@ def upload(
         ]
         ledger.begin_run(__version__)
         workers = worker_count(settings.workers, (each.size for each in opened))
-        transforms = InProcess() if not workers else WorkerPool(workers, stop)
+        transforms = transforms_of(workers, stop)
         stack.callback(transforms.close)
         summary = Summary(
             mode=_mode(settings),
@@ -174,6 +172,8 @@ def check(
 
 def _write_report(settings: Settings, summary: Summary) -> None:
     if settings.report is not None:
+        from miso_upload.report.file import write_report  # noqa: PLC0415 -- few runs write one
+
         try:
             write_report(settings.report, summary)
         except LedgerError as error:
@@ -386,7 +386,9 @@ def _with_sandbox(
     settings: Settings, stack: ExitStack
 ) -> tuple[Settings, Callable[[], dict[str, object]]]:
     """Start a mock server for this run, and return the settings that send to it."""
-    from miso_upload.sandbox import Sandbox  # noqa: PLC0415 -- only a rehearsal pays for a server
+    import tempfile  # noqa: PLC0415 -- only a rehearsal pays for a server
+
+    from miso_upload.sandbox import Sandbox  # noqa: PLC0415
 
     store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="miso-upload-")))
     sandbox = stack.enter_context(Sandbox(store=store / "sandbox.sqlite"))

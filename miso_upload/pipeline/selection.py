@@ -7,8 +7,7 @@ of this one, are counted as already sent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from miso_upload.records import Selection
 
@@ -45,8 +44,7 @@ class Reads(Protocol):
         """Return what other scans have of the records of a batch, or of those at `indices`."""
 
 
-@dataclass(frozen=True, slots=True)
-class SelectingOptions:
+class SelectingOptions(NamedTuple):
     """What is sent although Miso may have it.
 
     Attributes:
@@ -150,8 +148,7 @@ class Selector:
         return self._names[number, scan]
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(NamedTuple):
     already_sent: dict[int, str]
     unknown: dict[int, str]
     changed: dict[int, str]

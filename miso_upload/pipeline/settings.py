@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from platformdirs import user_state_path
-
 if TYPE_CHECKING:
     from pathlib import Path
 
 DEFAULT_SERVER = "https://api.askmiso.com"
 MOST_ROWS = 10_000
 """Records in a request, as Miso's upload guide recommends at most."""
+
+
+def _default_state_dir() -> Path:
+    # Imported where it is asked for: with --state-dir, it is not.
+    from platformdirs import user_state_path  # noqa: PLC0415
+
+    return user_state_path("miso-upload")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +110,7 @@ class Settings:
     """Statuses (408, 5xx) by which a gateway is known to refuse: nothing was stored then."""
 
     # The ledger
-    state_dir: Path = field(default_factory=lambda: user_state_path("miso-upload"))
+    state_dir: Path = field(default_factory=_default_state_dir)
     target: str | None = None
     """A name for the target in place of the key's fingerprint, to keep when the key is changed."""
     new_target: str | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from miso_upload.errors import (
@@ -119,7 +118,7 @@ class Source:
         if not (self._growing or self._stream.damage is not None) or len(data) == HEAD_BYTES:
             return len(data)
         rows = data[body:]
-        all_of_them = replace(self._options.limits, rows=HEAD_BYTES)
+        all_of_them = self._options.limits._replace(rows=HEAD_BYTES)
         cut = self.format.cut(rows, all_of_them, Tail.WAITING) if rows else None
         return body + (cut.size if cut else 0)
 

@@ -8,7 +8,6 @@ Values are shown through `quoting.py`, and not at all where they are addresses.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections import Counter
@@ -20,7 +19,7 @@ import jsonschema_rs
 from miso_upload.errors import SchemaError
 from miso_upload.records import Reason
 from miso_upload.transform.schema.json_schema import with_patterns
-from miso_upload.transform.schema.schema import Kind, Schema
+from miso_upload.transform.schema.schema import FORMAT_PATTERNS, Kind, Schema
 from miso_upload.values.display import printable, quoted
 from miso_upload.values.json import JSONEncodeError, encode
 
@@ -69,11 +68,7 @@ _FORMATS = {
     "ipv4": "is not an IPv4 address",
     "ipv6": "is not an IPv6 address",
 }
-_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_CLOCK = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
-_SHAPES = {"date-time": f"^{_DAY}[Tt]{_CLOCK}$", "date": f"^{_DAY}$", "time": f"^{_CLOCK}$"}
-"""What the library leaves to chance: it takes other characters for digits, as in `202.-03-01`."""
-_FORMAT_OF = {pattern: name for name, pattern in _SHAPES.items()}
+_FORMAT_OF = {pattern: name for name, pattern in FORMAT_PATTERNS.items()}
 
 
 class RecordValidator:
@@ -92,7 +87,7 @@ class RecordValidator:
         self.schema = schema
         self._needs_timestamp = needs_timestamp
         self._needs_id = needs_id
-        self._slice = _compiled(self._conditions(), schema.document, schema.source)
+        self._slice = _compiled(self._conditions(), schema.judged, schema.source)
         self._of_type: dict[str, jsonschema_rs.Validator] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -202,7 +197,9 @@ class RecordValidator:
     def _validator(self, name: str) -> jsonschema_rs.Validator:
         if name not in self._of_type:
             schema = self.schema.type_schema(name)
-            self._of_type[name] = _compiled({}, schema, self.schema.source)
+            self._of_type[name] = _compiled(
+                {}, with_patterns(schema, FORMAT_PATTERNS), self.schema.source
+            )
         return self._of_type[name]
 
     def _explained(
@@ -254,6 +251,8 @@ def _unpickled(schema: Schema, needs_timestamp: bool, needs_id: bool) -> RecordV
 def _compiled(conditions: Node, document: Node, source: str) -> jsonschema_rs.Validator:
     """Return a compiled schema of a list of records, each matching `document` and `conditions`.
 
+    Formats in `document` have their patterns beside them already.
+
     Raises:
         SchemaError: the library cannot compile it, for a regular expression say.
     """
@@ -262,7 +261,7 @@ def _compiled(conditions: Node, document: Node, source: str) -> jsonschema_rs.Va
         "$id": _SLICE,
         "type": "array",
         "items": {**conditions, "$ref": _RECORD},
-        "$defs": {"record": {**with_patterns(document, _SHAPES), "$id": _RECORD}},
+        "$defs": {"record": {**document, "$id": _RECORD}},
     }
     try:
         return jsonschema_rs.Draft202012Validator(
@@ -405,6 +404,8 @@ def _unsayable(record: dict[Any, Any]) -> Iterator[tuple[str, Reason]]:
 @lru_cache(maxsize=1024)
 def _suggestion(name: str, types: tuple[str, ...]) -> str:
     """Return the type that was probably meant, as an addition to a message."""
+    import difflib  # noqa: PLC0415 -- most runs meet no wrong name
+
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name)
     near = difflib.get_close_matches(words.strip("_").lower(), types, n=1)
     return f' (did you mean "{near[0]}"?)' if near else ""

@@ -13,7 +13,7 @@ from miso_upload.delivery.parts import Part
 from miso_upload.errors import MappingError
 from miso_upload.pipeline.interrupt import StopSignal
 from miso_upload.pipeline.job import Recipe
-from miso_upload.pipeline.workers import WorkerPool
+from miso_upload.pipeline.workers.pool import WorkerPool
 from miso_upload.records import Block
 from miso_upload.sources import ReadingOptions, Source
 from miso_upload.sources.formats.jsonl import JsonLines

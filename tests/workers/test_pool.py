@@ -14,7 +14,8 @@ from miso_upload.errors import ChangedSourceError, WorkerError
 from miso_upload.pipeline.interrupt import StopSignal
 from miso_upload.pipeline.job import Recipe
 from miso_upload.pipeline.settings import Settings
-from miso_upload.pipeline.workers import InProcess, WorkerPool, worker_count
+from miso_upload.pipeline.workers import InProcess, worker_count
+from miso_upload.pipeline.workers.pool import WorkerPool
 from miso_upload.records import Block
 from miso_upload.sources import ReadingOptions, Source
 from miso_upload.sources.formats import Limits
@@ -160,7 +161,7 @@ def test_workers_end_when_the_program_is_killed(tmp_path):
     code = (
         "import sys, time\n"
         "from miso_upload.pipeline.interrupt import StopSignal\n"
-        "from miso_upload.pipeline.workers import WorkerPool\n"
+        "from miso_upload.pipeline.workers.pool import WorkerPool\n"
         "pool = WorkerPool(1, StopSignal())\n"
         "print(pool._processes[0].pid, flush=True)\n"
         "time.sleep(60)\n"
@@ -191,7 +192,7 @@ def test_workers_end_when_the_program_is_killed(tmp_path):
 def test_auto_uses_the_processors_where_there_is_enough_to_do(
     asked, sizes, processors, count, monkeypatch
 ):
-    monkeypatch.setattr("miso_upload.pipeline.workers.pool._processors", lambda: processors)
+    monkeypatch.setattr("miso_upload.pipeline.workers.in_process._processors", lambda: processors)
 
     assert worker_count(asked, sizes) == count
 

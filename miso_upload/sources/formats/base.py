@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -37,8 +36,7 @@ class Tail(Enum):
     """Nothing ever: what is there is all there is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """How large a block and a row may grow.
 
     Attributes:
@@ -60,8 +58,7 @@ class RowEnd(Protocol):
         """Return where in `data` the row ends; None if it goes on in the bytes that follow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(NamedTuple):
     """The size of the next block in the bytes at hand.
 
     Attributes:

@@ -145,7 +145,7 @@ class Unpadded:
         if cut is None and many:
             # They follow on a line that does not end a row.
             cut = self.rows.cut(clean, limits, Tail.LAST)
-        return cut and replace(cut, size=size_with_padding(data, cut.size, at_line=self.by_line))
+        return cut and cut._replace(size=size_with_padding(data, cut.size, at_line=self.by_line))
 
     def ends_well(self, rest: bytes) -> bool:
         """See `Format.ends_well`."""

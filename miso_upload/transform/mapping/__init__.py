@@ -24,9 +24,12 @@ you add a feature to the plan, write it in `by_row` first, let `by_column` leave
 undecided, and add the feature to the random rows of the test.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from miso_upload.transform.mapping.builder import without_nulls
 from miso_upload.transform.mapping.check_types import check_types
-from miso_upload.transform.mapping.file import MappingFile, parse_mapping, read_mapping_file
 from miso_upload.transform.mapping.header import (
     LOOKS_LIKE_DATA,
     check_key,
@@ -47,7 +50,15 @@ from miso_upload.transform.mapping.presets import (
     without_skips,
 )
 from miso_upload.transform.mapping.rules import Rule
-from miso_upload.transform.mapping.spec import MappingSpec, NamedRule, rules_of_options
+from miso_upload.transform.mapping.spec import (
+    MappingFile,
+    MappingSpec,
+    NamedRule,
+    rules_of_options,
+)
+
+if TYPE_CHECKING:
+    from miso_upload.transform.mapping.file import parse_mapping, read_mapping_file
 
 __all__ = [
     "LOOKS_LIKE_DATA",
@@ -77,3 +88,12 @@ __all__ = [
     "without_nulls",
     "without_skips",
 ]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 -- either of two functions
+    """Import the reader of mapping files when it is asked for, because most runs have none."""
+    if name not in ("parse_mapping", "read_mapping_file"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from miso_upload.transform.mapping import file  # noqa: PLC0415
+
+    return getattr(file, name)

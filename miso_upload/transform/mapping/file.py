@@ -6,11 +6,10 @@ is told with the line it stands in and the name that was probably meant.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 import tomllib
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,15 +17,9 @@ from typing import TYPE_CHECKING, Any
 from miso_upload.errors import ConfigurationError, MappingError
 from miso_upload.transform.mapping.conditions import Condition
 from miso_upload.transform.mapping.paths import ABSENT
-from miso_upload.transform.mapping.rename import (
-    renamed_condition,
-    renamed_path,
-    renamed_routing,
-    renamed_rule,
-)
 from miso_upload.transform.mapping.routes import Route, Routing, compile_route
 from miso_upload.transform.mapping.rules import UNNAMED, Rule, parts_of
-from miso_upload.transform.mapping.spec import NamedRule
+from miso_upload.transform.mapping.spec import MappingFile, NamedRule
 from miso_upload.transform.mapping.toml_positions import KeyLines
 from miso_upload.transform.schema.check import complaint_about
 from miso_upload.transform.schema.resources import shipped_schema_file
@@ -41,56 +34,6 @@ _DEEP_KEY = re.compile(
     r"""(?:(?<![\w"'-])(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}"""
 )
 """A key of a hundred parts and more, which no mapping has."""
-
-
-@dataclass(frozen=True, slots=True)
-class MappingFile:
-    """What a mapping file says.
-
-    Attributes:
-        name: What it is called, for messages.
-        rules: Where the value of each attribute comes from.
-        skips: Which rows are left out.
-        routing: What the row's URL stands for.
-        ignored: Columns that are meant to become nothing.
-        columns: What the rows call the columns that a mapping below this one names otherwise; what
-            this one says has the rows' own names already.
-        options: Options of an upload, by their names.
-        key: Columns, or paths, that identify a row of its type.
-    """
-
-    name: str
-    rules: tuple[NamedRule, ...] = ()
-    skips: tuple[Condition, ...] = ()
-    routing: Routing | None = None
-    ignored: tuple[str, ...] = ()
-    columns: dict[str, str] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
-    key: tuple[str, ...] = ()
-
-    @property
-    def fingerprint(self) -> str:
-        """Return a text that is equal where two files map alike, whatever they are called."""
-        if not (self.rules or self.skips or self.routing):
-            return ""
-        rules = [(named.attribute, named.rule) for named in self.rules]
-        said = repr(_said((rules, self.skips, self.routing)))
-        return hashlib.sha256(said.encode()).hexdigest()[:12]
-
-    def with_columns(self, names: dict[str, str]) -> MappingFile:
-        """Return the same mapping for rows that call some columns otherwise."""
-        if not names:
-            return self
-        return replace(
-            self,
-            rules=tuple(
-                replace(named, rule=renamed_rule(named.rule, names)) for named in self.rules
-            ),
-            skips=tuple(renamed_condition(skip, names) for skip in self.skips),
-            routing=self.routing and renamed_routing(self.routing, names),
-            ignored=tuple(names.get(column, column) for column in self.ignored),
-            key=tuple(renamed_path(path, names) for path in self.key),
-        )
 
 
 def read_mapping_file(path: str) -> MappingFile:
@@ -163,22 +106,6 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text} is no number that a mapping can mean")
     return number
-
-
-def _said(value: object) -> object:
-    """Return plain values for a fingerprint: what is said, and not what is left at its default.
-
-    So a file keeps its fingerprint when something is added that mapping files can say.
-    """
-    if is_dataclass(value) and not isinstance(value, type):
-        pairs = ((each.name, getattr(value, each.name), each.default) for each in fields(value))
-        return [
-            (name, _said(said)) for name, said, default in pairs
-            if name != "origin" and said != default
-        ]  # fmt: skip
-    if isinstance(value, list | tuple):
-        return [_said(each) for each in value]
-    return value
 
 
 @cache

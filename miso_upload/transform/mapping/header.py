@@ -12,7 +12,7 @@ from miso_upload.values.display import column_name, did_you_mean, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from miso_upload.transform.mapping.file import MappingFile
+    from miso_upload.transform.mapping.spec import MappingFile
 
 _VALUE = re.compile(
     r"[-+]?\d+(?:[.,]\d+)?|\d{4}-\d\d-\d\d(?:[T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}.*"

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.transform.mapping.bindings import Bindings
 from miso_upload.transform.mapping.bot_rate import BotRate
-from miso_upload.transform.mapping.conditions import compile_condition, compile_for_all
 from miso_upload.transform.mapping.paths import getter
-from miso_upload.transform.mapping.router import Router
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 
     from miso_upload.transform.identity import IdentityPolicy
     from miso_upload.transform.mapping.builder import Binding
+    from miso_upload.transform.mapping.conditions import Condition
+    from miso_upload.transform.mapping.router import Router
+    from miso_upload.transform.mapping.routes import Routing
     from miso_upload.transform.mapping.rules import Compiled
     from miso_upload.transform.mapping.spec import MappingSpec
     from miso_upload.transform.schema.schema import Schema
@@ -150,10 +151,8 @@ def compile_plan(
     is_routed = routing is not None and (routing.routes or "type" not in bindings.named)
     return Plan(
         bindings=bindings,
-        skips=tuple(
-            Skip(skip.name, compile_condition(skip), compile_for_all(skip)) for skip in spec.skips
-        ),
-        router=Router(routing, bindings.of_text) if routing and is_routed else None,
+        skips=_compiled_skips(spec.skips) if spec.skips else (),
+        router=_compiled_router(routing, bindings) if routing and is_routed else None,
         bot_rate=(
             BotRate(spec.bot_rate, _attribute_getter(bindings.rules, timestamps))
             if spec.bot_rate else None
@@ -165,6 +164,22 @@ def compile_plan(
             as_cells or spec.rules or spec.skips or spec.routing or spec.bot_rate
         ),
     )  # fmt: skip
+
+
+def _compiled_skips(skips: Iterable[Condition]) -> tuple[Skip, ...]:
+    # Imported when needed, like the router: most JSON rows are records already.
+    from miso_upload.transform.mapping.conditions import (  # noqa: PLC0415
+        compile_condition,
+        compile_for_all,
+    )
+
+    return tuple(Skip(skip.name, compile_condition(skip), compile_for_all(skip)) for skip in skips)
+
+
+def _compiled_router(routing: Routing, bindings: Bindings) -> Router:
+    from miso_upload.transform.mapping.router import Router  # noqa: PLC0415
+
+    return Router(routing, bindings.of_text)
 
 
 def is_cacheable(columns: Sized, cache: Sized) -> bool:

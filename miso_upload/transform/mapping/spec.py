@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import hashlib
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.transform.mapping.paths import ABSENT
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from miso_upload.transform.mapping.routes import Routing
 
 
-@dataclass(frozen=True, slots=True)
-class NamedRule:
+class NamedRule(NamedTuple):
     """A rule for one attribute, and where the user wrote it.
 
     Attributes:
@@ -35,7 +35,63 @@ class NamedRule:
 
 
 @dataclass(frozen=True, slots=True)
-class MappingSpec:
+class MappingFile:
+    """What a mapping file says.
+
+    Attributes:
+        name: What it is called, for messages.
+        rules: Where the value of each attribute comes from.
+        skips: Which rows are left out.
+        routing: What the row's URL stands for.
+        ignored: Columns that are meant to become nothing.
+        columns: What the rows call the columns that a mapping below this one names otherwise; what
+            this one says has the rows' own names already.
+        options: Options of an upload, by their names.
+        key: Columns, or paths, that identify a row of its type.
+    """
+
+    name: str
+    rules: tuple[NamedRule, ...] = ()
+    skips: tuple[Condition, ...] = ()
+    routing: Routing | None = None
+    ignored: tuple[str, ...] = ()
+    columns: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    key: tuple[str, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a text that is equal where two files map alike, whatever they are called."""
+        if not (self.rules or self.skips or self.routing):
+            return ""
+        rules = [(named.attribute, named.rule) for named in self.rules]
+        said = repr(_said((rules, self.skips, self.routing)))
+        return hashlib.sha256(said.encode()).hexdigest()[:12]
+
+    def with_columns(self, names: dict[str, str]) -> MappingFile:
+        """Return the same mapping for rows that call some columns otherwise."""
+        if not names:
+            return self
+        from miso_upload.transform.mapping.rename import (  # noqa: PLC0415 -- few mappings rename
+            renamed_condition,
+            renamed_path,
+            renamed_routing,
+            renamed_rule,
+        )
+
+        return replace(
+            self,
+            rules=tuple(
+                named._replace(rule=renamed_rule(named.rule, names)) for named in self.rules
+            ),
+            skips=tuple(renamed_condition(skip, names) for skip in self.skips),
+            routing=self.routing and renamed_routing(self.routing, names),
+            ignored=tuple(names.get(column, column) for column in self.ignored),
+            key=tuple(renamed_path(path, names) for path in self.key),
+        )
+
+
+class MappingSpec(NamedTuple):
     """The mapping of one source, as configured. `plan.compile_plan` makes a `Plan` of it.
 
     Attributes:
@@ -102,3 +158,19 @@ def parse_assignments(option: str, texts: Iterable[str]) -> dict[str, str]:
             raise ConfigurationError(f"{option} {text}: {attribute} is given twice")
         pairs[attribute] = value
     return pairs
+
+
+def _said(value: object) -> object:
+    """Return plain values for a fingerprint: what is said, and not what is left at its default.
+
+    So a file keeps its fingerprint when something is added that mapping files can say.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        pairs = ((each.name, getattr(value, each.name), each.default) for each in fields(value))
+        return [
+            (name, _said(said)) for name, said, default in pairs
+            if name != "origin" and said != default
+        ]  # fmt: skip
+    if isinstance(value, list | tuple):
+        return [_said(each) for each in value]
+    return value

@@ -5,7 +5,6 @@ Records are judged elsewhere, by a library a hundred times as fast; this one exp
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.values.display import printable, quoted
@@ -65,6 +64,8 @@ def complaint_about(document: object, schema: Node) -> Complaint | None:
 def _unknown_name(path: tuple[str | int, ...], error: Any) -> Complaint:  # noqa: ANN401 -- untyped
     known = list(error.schema.get("properties", ()))
     name = next(key for key in error.instance if key not in known)
+    import difflib  # noqa: PLC0415 -- as above
+
     near = difflib.get_close_matches(name, known, n=1)
     meant = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
     return Complaint((*path, name), f"is not known here ({meant})")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from miso_upload.errors import MisoUploadError
+from miso_upload.values.json import JSONDecodeError, decode
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 SCHEMAS = "schemas"
+TABLES = Path(__file__).with_name("tables.json")
+"""What is derived from the shipped schema; see `tables.py`."""
 
 
 def shipped_schema_file(name: str) -> Traversable:
@@ -27,3 +31,12 @@ def shipped_schema_file(name: str) -> Traversable:
         if found.is_file():
             return found
     raise MisoUploadError(f"the shipped {name} is missing: install miso-upload again")
+
+
+def shipped_tables(schema: bytes) -> dict[str, Any] | None:
+    """Return the tables of a schema, given its text; None if there are none for this very text."""
+    try:
+        tables: dict[str, Any] = decode(TABLES.read_bytes())
+    except (OSError, JSONDecodeError):
+        return None
+    return tables if tables["checksum"] == crc32(schema) else None

@@ -14,7 +14,7 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.errors import SchemaError
 from miso_upload.transform.schema.check import complaint_about_schema
@@ -25,8 +25,9 @@ from miso_upload.transform.schema.json_schema import (
     as_node,
     faults,
     references,
+    with_patterns,
 )
-from miso_upload.transform.schema.resources import shipped_schema_file
+from miso_upload.transform.schema.resources import shipped_schema_file, shipped_tables
 from miso_upload.values.json import JSONDecodeError, decode, encode
 
 if TYPE_CHECKING:
@@ -55,6 +56,16 @@ class Kind(enum.Enum):
     """The schema states nothing, or something that no other kind covers."""
 
 
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+FORMAT_PATTERNS = {
+    "date-time": f"^{_DAY}[Tt]{_CLOCK}$",
+    "date": f"^{_DAY}$",
+    "time": f"^{_CLOCK}$",
+}
+"""What the validating library leaves to chance: it takes other characters for digits, as in
+`202.-03-01`."""
+
 _KINDS = {
     frozenset({"text"}): Kind.TEXT,
     frozenset({"texts"}): Kind.TEXTS,
@@ -67,8 +78,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class InteractionType:
+class InteractionType(NamedTuple):
     """One type of interaction and the names of its attributes, in the order of the schema.
 
     `public` is false where the schema says that Miso's public guide does not name the type.
@@ -83,8 +93,7 @@ class InteractionType:
     attributes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """Something that a record can carry, by its dotted path."""
 
     path: str
@@ -101,10 +110,26 @@ class Schema:
     types: dict[str, InteractionType] = field(repr=False)
     fingerprint: str
     """`shipped`, or the SHA-256 of the document's canonical JSON."""
+    tables: dict[str, Any] | None = field(default=None, repr=False)
+    """What was derived from the document when the program was built; see `tables.py`."""
+
+    @cached_property
+    def judged(self) -> Node:
+        """The document that records are validated against, where formats have patterns too."""
+        if self.tables is not None:
+            stored: Node = self.tables["judged"]
+            return stored
+        judged: Node = with_patterns(self.document, FORMAT_PATTERNS)
+        return judged
 
     @cached_property
     def attributes(self) -> dict[str, Attribute]:
         """Return every attribute that the schema names, those of the record itself first."""
+        if self.tables is not None:
+            return {
+                path: Attribute(path, Kind[kind], description)
+                for path, (kind, description) in self.tables["attributes"].items()
+            }
         nested = (
             f"{name}.{path}"
             for name, nodes in self._definitions.items()
@@ -112,7 +137,7 @@ class Schema:
             for path in self._reader.named(node)
         )
         paths = dict.fromkeys((*self._definitions, *nested))
-        found = map(self.attribute, paths)
+        found = map(self._derived, paths)
         return {attribute.path: attribute for attribute in found if attribute is not None}
 
     def attribute(self, path: str) -> Attribute | None:
@@ -122,6 +147,22 @@ class Schema:
         its attributes are the ones that some type names. Where types disagree about the kind, it
         is `ANY`.
         """
+        if path.partition(".")[0] not in self._names:
+            return None
+        if self.tables is not None and path in self.attributes:
+            return self.attributes[path]
+        return self._derived(path)
+
+    def allowed(self, type_name: str) -> frozenset[str]:
+        """Return the names of the attributes that a type has."""
+        return self._allowed[type_name]
+
+    def type_schema(self, name: str) -> Node:
+        """Return a schema for the records of one type, with everything that it refers to."""
+        return dict(self._nodes[name])
+
+    def _derived(self, path: str) -> Attribute | None:
+        """Return what `attribute` returns, from the document alone."""
         name, *steps = path.split(".")
         below = (self._below(node, steps) for node in self._definitions.get(name, ()))
         nodes = [node for node in below if node is not None]
@@ -132,13 +173,10 @@ class Schema:
         kind = kinds.pop() if len(kinds) == 1 else Kind.ANY
         return Attribute(path, kind, next(filter(None, said), ""))
 
-    def allowed(self, type_name: str) -> frozenset[str]:
-        """Return the names of the attributes that a type has."""
-        return self._allowed[type_name]
-
-    def type_schema(self, name: str) -> Node:
-        """Return a schema for the records of one type, with everything that it refers to."""
-        return dict(self._nodes[name])
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """The names of all attributes of the record itself."""
+        return frozenset().union(*(found.attributes for found in self.types.values()))
 
     @cached_property
     def _reader(self) -> Reader:
@@ -185,8 +223,23 @@ def shipped_schema_text() -> bytes:
 @cache
 def shipped_schema() -> Schema:
     """Return the shipped schema."""
-    document = decode(shipped_schema_text())
-    return Schema(document, SHIPPED, _types(document), fingerprint=SHIPPED)
+    text = shipped_schema_text()
+    tables = shipped_tables(text)
+    if tables is None:
+        return derived_schema(text)
+    types = {
+        name: InteractionType(
+            **{**each, "required": tuple(each["required"]), "attributes": tuple(each["attributes"])}
+        )
+        for name, each in tables["types"].items()
+    }
+    return Schema(decode(text), SHIPPED, types, SHIPPED, tables)
+
+
+def derived_schema(text: bytes) -> Schema:
+    """Return the shipped schema without its tables: all is derived from `text`."""
+    document = decode(text)
+    return Schema(document, SHIPPED, _types(document), SHIPPED)
 
 
 def schema_of(path: str | None) -> Schema:

@@ -11,7 +11,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.transform.mapping.file import MappingFile, parse_mapping
+from miso_upload.transform.mapping.spec import MappingFile
 from miso_upload.values.display import did_you_mean
 
 if TYPE_CHECKING:
@@ -59,8 +59,10 @@ def read_preset(name: str) -> MappingFile:
     """
     if name == NO_PRESET:
         return MappingFile("")
+    from miso_upload.transform.mapping.file import parse_mapping  # noqa: PLC0415 -- few use one
+
     file = parse_mapping(f"preset {name}", preset_text(name))
-    return replace(file, rules=tuple(replace(each, lenient=True) for each in file.rules))
+    return replace(file, rules=tuple(each._replace(lenient=True) for each in file.rules))
 
 
 def overlaid(upper: MappingFile, lower: MappingFile) -> MappingFile:
