@@ -36,18 +36,18 @@ class NamedRule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MappingFile:
-    """What a mapping file says.
+    """The contents of a mapping file.
 
     Attributes:
-        name: What it is called, for messages.
-        rules: Where the value of each attribute comes from.
-        skips: Which rows are left out.
-        routing: What the row's URL stands for.
-        ignored: Columns that are meant to become nothing.
-        columns: What the rows call the columns that a mapping below this one names otherwise; what
-            this one says has the rows' own names already.
-        options: Options of an upload, by their names.
-        key: Columns, or paths, that identify a row of its type.
+        name: The name of the file, for messages.
+        rules: Where the values of attributes come from.
+        skips: Which rows are skipped.
+        routing: What the URLs of rows stand for; None if that is not configured.
+        ignored: Columns that are left unmapped on purpose.
+        columns: The rows' names of columns, by the names that a preset under this mapping uses. The
+            other fields use the rows' names.
+        options: Options of the upload, by name.
+        key: Columns or paths that identify a row among those of its type.
     """
 
     name: str
@@ -61,15 +61,15 @@ class MappingFile:
 
     @property
     def fingerprint(self) -> str:
-        """Return a text that is equal where two files map alike, whatever they are called."""
+        """Return a text that is equal for two files that map rows in the same way."""
         if not (self.rules or self.skips or self.routing):
             return ""
         rules = [(named.attribute, named.rule) for named in self.rules]
-        said = repr(_said((rules, self.skips, self.routing)))
-        return hashlib.sha256(said.encode()).hexdigest()[:12]
+        configured = repr(_configured((rules, self.skips, self.routing)))
+        return hashlib.sha256(configured.encode()).hexdigest()[:12]
 
     def with_columns(self, names: dict[str, str]) -> MappingFile:
-        """Return the same mapping for rows that call some columns otherwise."""
+        """Return the mapping with columns replaced by `names`."""
         if not names:
             return self
         from miso_upload.transform.mapping.rename import (  # noqa: PLC0415 -- few mappings rename
@@ -160,17 +160,17 @@ def parse_assignments(option: str, texts: Iterable[str]) -> dict[str, str]:
     return pairs
 
 
-def _said(value: object) -> object:
-    """Return plain values for a fingerprint: what is said, and not what is left at its default.
+def _configured(value: object) -> object:
+    """Return plain values for a fingerprint, without those that have their default.
 
-    So a file keeps its fingerprint when something is added that mapping files can say.
+    So a file keeps its fingerprint when mapping files get a new key.
     """
     if is_dataclass(value) and not isinstance(value, type):
         pairs = ((each.name, getattr(value, each.name), each.default) for each in fields(value))
         return [
-            (name, _said(said)) for name, said, default in pairs
-            if name != "origin" and said != default
+            (name, _configured(inner)) for name, inner, default in pairs
+            if name != "origin" and inner != default
         ]  # fmt: skip
     if isinstance(value, list | tuple):
-        return [_said(each) for each in value]
+        return [_configured(each) for each in value]
     return value
