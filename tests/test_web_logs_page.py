@@ -13,7 +13,7 @@ from miso_upload.transform.mapping import (
     Mapper,
     MappingSpec,
     Skipped,
-    overlay,
+    overlaid,
     parse_mapping,
     read_preset,
     without_skips,
@@ -33,7 +33,7 @@ IDS = re.findall(
 @pytest.mark.parametrize(("text", "row", "expected"), EXAMPLES)
 def test_an_example_becomes_what_the_page_says(text, row, expected):
     file = parse_mapping("docs/web-logs.md", text)
-    file = overlay(file, read_preset(file.options["preset"]))
+    file = overlaid(file, read_preset(file.options["preset"]))
     file = without_skips(file, file.options.get("keep", ()))
     plan = MappingSpec(file.rules, file.skips, file.routing, file.ignored)
     mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), None)

@@ -161,8 +161,8 @@ class Recipe:
         if columns is None:
             return ""
         is_header = not (self._settings.no_header or self._settings.columns)
-        hint = f"; {LOOKS_LIKE_DATA}" if is_header and looks_like_data(columns) else ""
-        return f"; it has {columns_in_words(columns)}{hint}"
+        hint = f". {LOOKS_LIKE_DATA}" if is_header and looks_like_data(columns) else ""
+        return f". It has {columns_in_words(columns)}{hint}"
 
     def _mapping_for(self, source: Source) -> MappingFile:
         """Return the user's mapping, merged over the named preset or that of the format."""
@@ -199,7 +199,7 @@ class Recipe:
         return [
             f"{named.origin}: no row has {' or '.join(named.rule.reads)}; check the name"
             for named in rules
-            if named.rule.reads and named.attribute not in findings.fetched
+            if named.rule.reads and named.attribute not in findings.filled_by_rules
         ]
 
 

@@ -32,9 +32,10 @@ RETURNED_NONE = "transform returned None"
 
 _MOST_SHOWN = 120
 _NOT_AN_OBJECT = Reason("the row", "is not a JSON object")
-_TOO_DEEP = Reason(FUNCTION, "returned values that are nested too deeply, or hold themselves")
+_TOO_DEEP = Reason(FUNCTION, "returned a row that is nested too deeply or contains itself")
 _NOT_ENCODABLE = Reason(
-    FUNCTION, "returned a row that cannot be written as JSON: text with half a character, or depth"
+    FUNCTION,
+    "returned a row that cannot be encoded as JSON, because of a lone surrogate or its depth",
 )
 _LEAST, _MOST = -(2**63), 2**64 - 1
 """The range of integers that the JSON library reads and writes."""
@@ -107,10 +108,12 @@ class UserCode:
         try:
             return compile(text, self._path, "exec", dont_inherit=True)
         except SyntaxError as error:
-            problem = f"is not Python: {printable(error.msg)}"
+            problem = f"the file is not valid Python: {printable(error.msg)}"
             raise ConfigurationError(f"{self._path}:{error.lineno or 1}: {problem}") from None
         except (ValueError, RecursionError, MemoryError) as error:
-            raise ConfigurationError(f"{self._path}: is not Python: {error}") from None
+            raise ConfigurationError(
+                f"{self._path}: the file is not valid Python: {error}"
+            ) from None
 
     def _run(self, code: CodeType, module: ModuleType, directory: str) -> None:
         # Dataclasses, for example, look up the module of a class by its name.
@@ -132,8 +135,9 @@ class UserCode:
         if function is None:
             names = [name for name, value in vars(module).items() if inspect.isfunction(value)]
             raise ConfigurationError(
-                f"{self._path}: has no function {FUNCTION}(row)"
-                f"{did_you_mean(FUNCTION, names)}; it must return a dict, or None to skip the row"
+                f"{self._path}: the file has no function {FUNCTION}(row)"
+                f"{did_you_mean(FUNCTION, names)}. "
+                "Define one that returns a dict, or None to skip the row"
             )
         where = self._path
         if inspect.isfunction(function) and function.__code__.co_filename == self._path:
@@ -163,7 +167,9 @@ def read_user_code(path: str) -> UserCode:
         text = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or "no such file"
-        raise ConfigurationError(f"--transform {path}: cannot be read ({problem})") from None
+        raise ConfigurationError(
+            f"--transform {path}: the file cannot be read: {problem}"
+        ) from None
     return _load(path, str(Path(path).resolve().parent), text)
 
 
@@ -193,15 +199,15 @@ def _importable(directory: str) -> Iterator[None]:
 def _signature_problem(function: object) -> str | None:
     """Return why a value cannot be called with a row; None if nothing speaks against it."""
     if not callable(function):
-        return f"is {_a(function)} and no function"
+        return f"is {_a(function)}, not a function"
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        return "is async; write it with def"
+        return "is async. Define it with def"
     if inspect.isgeneratorfunction(function):
-        return "yields; it must return one dict, or None"
+        return "is a generator. It must return one dict, or None, instead of yielding"
     try:
         inspect.signature(function).bind({})
     except TypeError:
-        return f"must take one argument, the row: def {FUNCTION}(row)"
+        return f"must take one argument, the row. Define it as def {FUNCTION}(row)"
     except ValueError:
         pass  # Functions of extension modules may have no signature.
     return None
@@ -236,7 +242,7 @@ def _checked(returned: dict[str, Any]) -> dict[str, Any] | Reason:
     except RecursionError:
         return _TOO_DEEP
     except _NotJsonError as error:
-        return Reason(f"{quoted(error.path)}, as {FUNCTION} returned it,", str(error))
+        return Reason(f"{quoted(error.path)} in the row that {FUNCTION} returned", str(error))
     except Exception as error:  # noqa: BLE001 -- a class of the user raised it
         return Reason(
             FUNCTION, f"returned a value that raised {_described(error)[0]} when it was read"
@@ -290,7 +296,7 @@ def _plain(value: object, path: str) -> Any:  # noqa: ANN401 -- any JSON value
         return _number(value, path)
     if isinstance(value, date):
         return value.isoformat()
-    raise _NotJsonError(path, f"is {_a(value)}, which is no JSON value")
+    raise _NotJsonError(path, f"is {_a(value)}, which is not a JSON value")
 
 
 def _number(value: float, path: str) -> float:
@@ -299,14 +305,14 @@ def _number(value: float, path: str) -> float:
             raise _NotJsonError(path, "is an integer of more than 64 bits")
         return int(value)
     if value - value != 0:
-        raise _NotJsonError(path, "is not a finite number; return None for what is missing")
+        raise _NotJsonError(path, "is not a finite number; return None for a missing value")
     return float(value)
 
 
 def _key(key: object, path: str) -> str:
     if isinstance(key, str):
         return str.__str__(key)
-    raise _NotJsonError(path or FUNCTION, f"has {_a(key)} for a key, where JSON has text")
+    raise _NotJsonError(path or FUNCTION, f"has {_a(key)} as a key; keys must be text")
 
 
 def _below(path: str, key: object) -> str:

@@ -90,12 +90,12 @@ def _problem(
         if attribute and attribute.kind is Kind.NUMBERS and not isinstance(value, list):
             return "is neither a number nor a list of numbers"
         if len(path) > 1 and isinstance(path[-2], str):
-            return f"is not a value that {dotted(path[-2:-1])} can hold"
-        return "has none of the forms that the schema allows"
+            return f"is not a value that {dotted(path[-2:-1])} allows"
+        return "matches none of the forms that the schema allows"
     message = printable(error.message)
     if message.startswith(f"{MASK} "):
         return message.removeprefix(f"{MASK} ")
-    return f"is refused: {message.replace(MASK, 'the value')}"
+    return f"is invalid: {message.replace(MASK, 'the value')}"
 
 
 def _unexpected(error: jsonschema_rs.ValidationError, path: Path, value: object) -> list[Path]:

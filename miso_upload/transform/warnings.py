@@ -149,5 +149,5 @@ def _warnings_about_quantities(quantities: Any, products: Sequence[str]) -> Iter
         yield Reason("quantities", "should be positive", quoted(quantities))
     if len(many) != len(products):
         yield Reason(
-            "quantities", "are not as many as product_ids", f"({len(many)} for {len(products)})"
+            "quantities", "differ in number from product_ids", f"({len(many)} for {len(products)})"
         )

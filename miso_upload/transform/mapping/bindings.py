@@ -10,7 +10,7 @@ from miso_upload.transform.mapping.cells import CellError, column_converter, con
 from miso_upload.transform.mapping.paths import first_step
 from miso_upload.transform.mapping.rules import Compiled, compile_rule
 from miso_upload.transform.schema.schema import Kind
-from miso_upload.values.display import column_name, did_you_mean
+from miso_upload.values.display import column_name, counted, did_you_mean
 from miso_upload.values.timestamps import Reading
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ class Bindings:
         if attribute is None:
             known = (*self._schema.attributes, *IDENTITY_COLUMNS)
             raise MappingError(
-                f"{origin}: Miso has no attribute {name!r}{did_you_mean(name, known, repr)}; "
-                "'miso-upload types' lists them"
+                f"{origin}: Miso has no attribute {name!r}{did_you_mean(name, known, repr)}. "
+                "'miso-upload types' lists all attributes"
             )
         return attribute.kind
 
@@ -159,8 +159,8 @@ class Bindings:
         if unmapped:
             names = ", ".join(map(column_name, unmapped))
             raise MappingError(
-                f"--strict: no attribute is called {names}; name what "
-                "each becomes with --map ATTRIBUTE=COLUMN, or leave --strict out"
+                f"--strict: the input has {counted(len(unmapped), 'unmapped column')}: {names}. "
+                "Possible fix: --map ATTRIBUTE=COLUMN for each, or no --strict"
             )
 
 

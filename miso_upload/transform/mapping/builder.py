@@ -76,7 +76,7 @@ class RecordBuilder:
         if type(value) is str and len(parts) == 1:
             self.record[attribute] = value
         elif value is not ABSENT and not _merge(self.record, parts, value):
-            reason = _cannot(binding, ABSENT, "stands beside a value that is not an object")
+            reason = _cannot(binding, ABSENT, "conflicts with a value that is not an object")
             self.reasons.append(reason)
 
     def _read(self, binding: Binding, value: object, converted: Any) -> Any:  # noqa: ANN401

@@ -27,10 +27,14 @@ if TYPE_CHECKING:
 _NOT_AN_OBJECT = Reason("the row", "is not a JSON object")
 _TOO_DEEP = Reason("the row", "is nested too deeply")
 _FORWARDED = Reason(
-    "ip", "is a list; its last address is taken for the visitor's (see --trusted-proxies)"
+    "ip",
+    "is a list, and its last address is used as the visitor's. Possible fix: --trusted-proxies N, "
+    "if your own proxies appended addresses",
 )
 _NOT_BELIEVED = Reason(
-    "forwarded_for", "is not looked at: the address that connected counts (see --trusted-proxies)"
+    "forwarded_for",
+    "is ignored, and the address that connected is used. Possible fix: --trusted-proxies N, if it "
+    "is that of your own proxy",
 )
 
 
@@ -86,7 +90,7 @@ class RowMapper:
                 builder.put(binding, value)
         for column in unmapped:
             self._count_unmapped(column, row[column], builder)
-        found = builder.findings.fetched
+        found = builder.findings.filled_by_rules
         for binding, rule in self._plan.rules:
             value = rule.fetch(row)
             if value is ABSENT or value is None or value == "":

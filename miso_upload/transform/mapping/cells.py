@@ -90,12 +90,12 @@ def to_number(value: Any) -> int | float:  # noqa: ANN401
     if text.lstrip("+-").isdigit():
         digits = text.lstrip("+-0")
         if len(digits) > _MOST_DIGITS:
-            raise CellError("has more digits than a number can carry")
+            raise CellError("has too many digits for a number")
         # Python refuses to parse some thousand digits, even if they are leading zeros.
         return -int(digits or 0) if text.startswith("-") else int(digits or 0)
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise CellError("is larger than a number can be")
+        raise CellError("is too large for a number")
     return number
 
 

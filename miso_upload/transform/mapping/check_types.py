@@ -27,9 +27,9 @@ def check_types(
     """
     for origin, key, name in (*_of_rules(rules), *_of_routes(routing)):
         if name not in known:
-            near = did_you_mean(str(name), known) or "; 'miso-upload types' lists them"
+            near = did_you_mean(str(name), known) or ". 'miso-upload types' lists all types"
             raise MappingError(
-                f"{origin}: {key}{quoted(name)} is not an interaction type of Miso{near}"
+                f"{origin}: {quoted(name)} in {key} is not an interaction type of Miso{near}"
             )
 
 
@@ -40,14 +40,14 @@ def _of_rules(rules: Iterable[NamedRule]) -> Iterator[tuple[str, str, object]]:
         rule = named.rule
         for key, name in (("value", rule.value), ("default", rule.default)):
             if name is not ABSENT:
-                yield named.origin, f"type.{key} ", name
+                yield named.origin, f"type.{key}", name
         for text, name in (rule.values or {}).items():
             if name != "":
-                yield named.origin, f"type.values, {quoted(text)} = ", name
+                yield named.origin, f"type.values.{quoted(text)}", name
 
 
 def _of_routes(routing: Routing | None) -> Iterator[tuple[str, str, object]]:
     for route in routing.routes if routing else ():
         for attribute, value in route.attributes:
             if attribute == _TYPE:
-                yield route.origin, f"the type of {quoted(route.match)}, ", value
+                yield route.origin, f"the route {quoted(route.match)}", value

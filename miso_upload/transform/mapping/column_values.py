@@ -90,7 +90,7 @@ class ColumnSource(NamedTuple):
         if not is_whole:
             cells = [cells[index] for index in indices]
         if cells and self.by_rule:
-            findings.fetched.add(self.binding.attribute)
+            findings.filled_by_rules.add(self.binding.attribute)
         column, doubtful = _converted(self.binding, cells)
         if doubtful:
             return column, {indices[i]: skip for i, skip in doubtful.items()}

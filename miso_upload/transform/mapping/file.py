@@ -45,9 +45,9 @@ def read_mapping_file(path: str) -> MappingFile:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise MappingError(f"{path}: cannot be read: {error.strerror}") from None
+        raise MappingError(f"{path}: the mapping file cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise MappingError(f"{path}: is not UTF-8, as TOML must be") from None
+        raise MappingError(f"{path}: the mapping file is not in UTF-8. Save it as UTF-8") from None
     return parse_mapping(path, text)
 
 
@@ -61,9 +61,9 @@ def parse_mapping(name: str, text: str) -> MappingFile:
         document = _parsed(text)
         complaint = complaint_about(document, _mapping_schema())
     except ValueError as error:
-        raise MappingError(f"{name}: is not TOML: {error}") from None
+        raise MappingError(f"{name}: the mapping file is not valid TOML: {error}") from None
     except RecursionError:
-        raise MappingError(f"{name}: is nested too deeply") from None
+        raise MappingError(f"{name}: the mapping file is nested too deeply") from None
     lines = KeyLines(text)
     if complaint is not None:
         raise MappingError(_located(name, lines, complaint.path, complaint.problem))
@@ -104,7 +104,7 @@ def _parsed(text: str) -> dict[str, Any]:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is no number that a mapping can mean")
+        raise ValueError(f"{text} is not a finite number")
     return number
 
 
@@ -126,7 +126,7 @@ def _rule(table: dict[str, Any]) -> Rule:
     ]
     if len(sources) != 1:
         raise ConfigurationError(
-            "say exactly one of column, first_of, columns, template and value, not "
+            "must have exactly one of column, first_of, columns, template and value, but has "
             + (" and ".join(sources) or "none")
         )
     column = table.get("column")
@@ -202,5 +202,6 @@ def _texts(values: list[str] | None) -> tuple[str, ...] | None:
 
 
 def _located(name: str, lines: KeyLines, path: tuple[str | int, ...], problem: str) -> str:
-    where = ".".join(str(step) for step in path if not isinstance(step, int))
-    return f"{name}:{lines.line(path)}: {where} {problem}"
+    """Return a sentence about the key at `path`, given what follows the key in it."""
+    key = ".".join(str(step) for step in path if not isinstance(step, int))
+    return f"{name}:{lines.line(path)}: {key or 'the file'} {problem}"

@@ -18,7 +18,10 @@ _VALUE = re.compile(
     r"[-+]?\d+(?:[.,]\d+)?|\d{4}-\d\d-\d\d(?:[T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}.*"
 )
 _MOST_LISTED = 10
-LOOKS_LIKE_DATA = "the first line looks like data; --columns NAMES or --no-header say so"
+LOOKS_LIKE_DATA = (
+    "The first line looks like data and not like a header. "
+    "Possible fix: --no-header, or --columns NAMES"
+)
 
 
 def looks_like_data(columns: Sequence[str] | None) -> bool:

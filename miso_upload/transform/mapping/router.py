@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from miso_upload.transform.mapping.routes import Routing
 
 NO_ROUTE_FITS = "no route fits"
-NO_ROUTES = "no route says what it is"
+NO_ROUTES = "no routes are defined"
 """The name that rows are counted under if the mapping has no routes yet."""
 
 _DEFAULT_COLUMN = "url"

@@ -125,14 +125,14 @@ def compile_route(match: str) -> CompiledRoute:
     """
     path, _, query = match.partition("?")
     if not path.startswith("/"):
-        raise ConfigurationError(f"{match!r} must begin with /")
+        raise ConfigurationError(f"{match!r} must begin with a slash")
     if re.search(r"[{}]", _TOKEN.sub("", match)):
-        raise ConfigurationError(f"{match!r} has a brace without its partner")
+        raise ConfigurationError(f"{match!r} has an unpaired brace")
     several = path.count("**") > 1 or any(
         "**" in step and len(_TOKEN.findall(step)) > 1 for step in path.split("/")
     )
     if several or re.search(r"[}*][{]|[}]\*", path):
-        raise ConfigurationError(f"{match!r} can be read in several ways; put text between places")
+        raise ConfigurationError(f"{match!r} is ambiguous. Put text between its placeholders")
     names = tuple(token[1] for token in _TOKEN.finditer(path) if token[1])
     return CompiledRoute(re.compile(_backwards(path), re.DOTALL), names, _query(query))
 

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-_NOT_LISTED = "is no value that the mapping names"
+_NOT_LISTED = "is not listed in the values of the mapping"
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|([^{}]+)")
 
-UNNAMED = "a value that the mapping does not name"
+UNNAMED = "value not listed in the mapping"
 """The default name that rows are counted under if a value table skips them."""
 
 
@@ -248,8 +248,8 @@ def parts_of(template: str) -> list[tuple[str, str | None]]:
         found = _PART.match(template, at)
         if found is None:
             raise ConfigurationError(
-                f"{template!r} has a brace without its partner; write one that is meant as it is "
-                "twice"
+                f"has the template {template!r} with an unpaired brace. Write {{{{ or }}}} for a "
+                "literal brace"
             )
         parts.append((found[2] or found[0][0], found[1]))
         at = found.end()

@@ -152,10 +152,13 @@ def parse_assignments(option: str, texts: Iterable[str]) -> dict[str, str]:
         attribute = attribute.strip()
         if not mark or not attribute or not value:
             raise ConfigurationError(
-                f"{option} {text}: write ATTRIBUTE=..., as in {option} product_ids=sku"
+                f"{option} {text}: an attribute, = or a value is missing. Write for example "
+                f"{option} product_ids=sku"
             )
         if attribute in pairs:
-            raise ConfigurationError(f"{option} {text}: {attribute} is given twice")
+            raise ConfigurationError(
+                f"{option} {text}: another {option} names {attribute} too. Remove one of them"
+            )
         pairs[attribute] = value
     return pairs
 

@@ -39,8 +39,8 @@ def preset_text(name: str) -> str:
     """
     if name not in preset_names():
         raise ConfigurationError(
-            f"there is no preset {name!r}{did_you_mean(name, preset_names())}; "
-            "'miso-upload presets' lists them"
+            f"there is no preset {name!r}{did_you_mean(name, preset_names())}. "
+            "'miso-upload presets' lists all presets"
         )
     return (_directory() / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
 
@@ -106,7 +106,7 @@ def without_skips(file: MappingFile, names: Collection[str]) -> MappingFile:
     for name in names:
         if name not in known:
             raise ConfigurationError(
-                f"--keep {name}: no rows are skipped under that name{did_you_mean(name, known)}"
+                f"--keep {name}: no rows are skipped under this name{did_you_mean(name, known)}"
             )
     return replace(file, skips=tuple(skip for skip in file.skips if skip.name not in names))
 
