@@ -205,7 +205,7 @@ _JUDGING = (
         "--schema",
         type=click.Path(dir_okay=False),
         metavar="FILE",
-        help="RecordValidator by this one.",
+        help="Judge by this one.",
     ),
     proving(
         "--allow-missing",

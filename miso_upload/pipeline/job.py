@@ -161,7 +161,7 @@ class Recipe:
         if columns is None:
             return ""
         is_header = not (self._settings.no_header or self._settings.columns)
-        hint = f". {LOOKS_LIKE_DATA}" if is_header and looks_like_data(columns) else ""
+        hint = f", and {LOOKS_LIKE_DATA}" if is_header and looks_like_data(columns) else ""
         return f". It has {columns_in_words(columns)}{hint}"
 
     def _mapping_for(self, source: Source) -> MappingFile:

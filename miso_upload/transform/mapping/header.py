@@ -19,7 +19,7 @@ _VALUE = re.compile(
 )
 _MOST_LISTED = 10
 LOOKS_LIKE_DATA = (
-    "The first line looks like data and not like a header. "
+    "the first line looks like data and not like a header. "
     "Possible fix: --no-header, or --columns NAMES"
 )
 
