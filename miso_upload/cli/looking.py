@@ -99,7 +99,7 @@ def rejects_command(*, file: str, state_dir: Path | None, **options: Any) -> Non
          help="Misbehave, as in 429:0.1, 502-after:0.05, drop:0.1, drop-after:0.1, garbage:0.1, "
          "errors-true:0.1, latency:0.5, retry-after:2, seed:1.")  # fmt: skip
 @serving(
-    "--schema", type=click.Path(dir_okay=False), metavar="FILE", help="Judge by this one."
+    "--schema", type=click.Path(dir_okay=False), metavar="FILE", help="RecordValidator by this one."
 )
 @serving("-q", "--quiet", is_flag=True, help="No line for each request.")
 def sandbox_command(

@@ -205,7 +205,7 @@ _JUDGING = (
         "--schema",
         type=click.Path(dir_okay=False),
         metavar="FILE",
-        help="Judge by this one.",
+        help="RecordValidator by this one.",
     ),
     proving(
         "--allow-missing",

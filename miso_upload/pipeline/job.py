@@ -12,7 +12,6 @@ from miso_upload.errors import NoColumnError
 from miso_upload.sources import first_rows
 from miso_upload.transform.block import Transform
 from miso_upload.transform.content_keys.keys import ContentKeys
-from miso_upload.transform.hook import read_user_code
 from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import (
     LOOKS_LIKE_DATA,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from miso_upload.pipeline.settings import Settings
     from miso_upload.records import Findings
     from miso_upload.sources import Source
+    from miso_upload.transform.hook import UserCode
     from miso_upload.transform.schema.schema import Schema
 
 
@@ -65,7 +65,7 @@ class Recipe:
             needs_timestamp="timestamp" not in settings.allow_missing,
             needs_id="id" not in settings.allow_missing,
         )
-        self._code = read_user_code(settings.transform) if settings.transform else None
+        self._code = _code_of(settings)
         self._mappings: dict[str | None, MappingFile] = {}
         self._unmet: set[str] | None = None
         """The columns of the user's skips that were not met at the beginning of any source."""
@@ -209,3 +209,11 @@ def _mapping_of(settings: Settings) -> MappingFile:
     from miso_upload.transform.mapping import read_mapping_file  # noqa: PLC0415 -- most have none
 
     return read_mapping_file(settings.mapping)
+
+
+def _code_of(settings: Settings) -> UserCode | None:
+    if not settings.transform:
+        return None
+    from miso_upload.transform.hook import read_user_code  # noqa: PLC0415 -- few have any
+
+    return read_user_code(settings.transform)

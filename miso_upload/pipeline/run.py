@@ -386,7 +386,7 @@ def _with_sandbox(
     settings: Settings, stack: ExitStack
 ) -> tuple[Settings, Callable[[], dict[str, object]]]:
     """Start a mock server for this run, and return the settings that send to it."""
-    import tempfile  # noqa: PLC0415 -- only a rehearsal pays for a server
+    import tempfile  # noqa: PLC0415 -- only a run with a mock server pays for it
 
     from miso_upload.sandbox import Sandbox  # noqa: PLC0415
 

@@ -15,7 +15,6 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection, RowFormat, Slice
-from miso_upload.transform.hook import RETURNED_NONE
 from miso_upload.transform.mapping import Mapped, MappedRows, Skipped, without_nulls
 from miso_upload.transform.warnings import survey
 from miso_upload.values.display import decoded_row
@@ -255,6 +254,8 @@ def with_texts(rows: RowFormat, block: Block, rejections: list[Rejection]) -> li
 
 def _changed(part: Slice, code: UserCode, work: _Work) -> Slice:
     """Return rows as the user's function returns them; note those that it skips or fails on."""
+    from miso_upload.transform.hook import RETURNED_NONE  # noqa: PLC0415 -- few runs have a hook
+
     rows: list[Any] = []
     lines: list[int] = []
     for made, line in zip(code.apply(part.rows), part.lines, strict=True):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from miso_upload.records import Reason
 from miso_upload.transform.schema.schema import FORMAT_PATTERNS, Kind
-from miso_upload.values.display import printable, quoted
+from miso_upload.values.display import did_you_mean, printable, quoted
 from miso_upload.values.json import JSONEncodeError, encode
 
 if TYPE_CHECKING:
@@ -183,11 +183,8 @@ def shown(path: Path, value: object) -> str:
 @lru_cache(maxsize=1024)
 def suggestion(name: str, types: tuple[str, ...]) -> str:
     """Return a hint for a message with the type that was probably meant; else empty text."""
-    import difflib  # noqa: PLC0415 -- most runs meet no wrong name
-
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name)
-    near = difflib.get_close_matches(words.strip("_").lower(), types, n=1)
-    return f' (did you mean "{near[0]}"?)' if near else ""
+    return did_you_mean(words.strip("_").lower(), types, '"{}"'.format)
 
 
 def unencodable(record: dict[Any, Any]) -> Iterator[tuple[str, Reason]]:

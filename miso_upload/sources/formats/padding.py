@@ -8,8 +8,8 @@ NUL anywhere else is a character of its row like any other.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.sources.formats.base import Cut, Tail
 
@@ -90,8 +90,7 @@ class PaddedPeek:
             wanted += missing
 
 
-@dataclass(frozen=True, slots=True)
-class Unpadded:
+class Unpadded(NamedTuple):
     """A format whose lines may be padded: `rows` never sees the NULs at the start of a line."""
 
     rows: Format
