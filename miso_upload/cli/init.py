@@ -53,7 +53,7 @@ def init_command(
     from miso_upload.pipeline.preview import counts_of, preview_text, rows_of, telling, transform_of
     from miso_upload.transform.mapping import (
         LOOKS_LIKE_DATA,
-        fitting_preset,
+        detect_preset,
         looks_like_data,
         parse_mapping,
     )
@@ -87,7 +87,7 @@ def init_command(
     ]
     if not given.keys() & {"columns", "no_header"} and looks_like_data(source.format.columns):
         lines.insert(0, f"{source.name}: {LOOKS_LIKE_DATA}.")
-    preset = fitting_preset([each.row for each in shown])
+    preset = detect_preset([each.row for each in shown])
     if preset is not None:
         lines += [
             f"These are the columns of the preset {preset}, which needs no mapping file:",

@@ -9,7 +9,7 @@ from miso_upload.transform.identity import IdentityPolicy, anonymous_id
 from miso_upload.transform.mapping import (
     Mapped,
     Mapper,
-    MappingPlan,
+    MappingSpec,
     Skipped,
     overlaid,
     parse_mapping,
@@ -45,12 +45,12 @@ def line(**changes):
 def outcome(row, text=ROUTES, *, findings=None, identity=None, options=(), keep=()):
     """Return the record that a row becomes, the rule that skips it, or the reasons."""
     file = without_skips(overlaid(parse_mapping("my.toml", text), read_preset("web-log")), keep)
-    plan = MappingPlan(
+    plan = MappingSpec(
         (*file.rules, *rules_of_options(options, ())), file.skips, file.routing, file.ignored
     )
     identity = identity or IdentityPolicy()
     mapper = Mapper(plan, shipped_schema(), TimestampReader(), identity, None)
-    found = mapper.apply(row, 1, Findings() if findings is None else findings)
+    found = mapper.map_row(row, 1, Findings() if findings is None else findings)
     if isinstance(found, Mapped):
         return found.record
     return found.rule if isinstance(found, Skipped) else [reason.text for reason in found]
@@ -293,11 +293,11 @@ def test_a_fingerprint_stays_when_mapping_files_learn_to_say_something_new():
 
 
 def test_a_rate_looks_at_no_row_that_is_skipped_anyway():
-    plan = MappingPlan(bot_rate=1, skips=read_preset("web-log").skips)
+    plan = MappingSpec(bot_rate=1, skips=read_preset("web-log").skips)
     mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), None)
 
-    assert mapper.busy([line(), line(url="/a.css"), line(method="POST")]) == frozenset()
-    assert len(mapper.busy([line(), line(), line(user_agent="other")])) == 1
+    assert mapper.busy_minutes([line(), line(url="/a.css"), line(method="POST")]) == frozenset()
+    assert len(mapper.busy_minutes([line(), line(), line(user_agent="other")])) == 1
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_a_rate_looks_at_no_row_that_is_skipped_anyway():
 )
 def test_a_rate_looks_at_any_row(junk):
     mapper = Mapper(
-        MappingPlan(bot_rate=1), shipped_schema(), TimestampReader(), IdentityPolicy(), None
+        MappingSpec(bot_rate=1), shipped_schema(), TimestampReader(), IdentityPolicy(), None
     )
 
-    assert mapper.busy([junk, junk]) == frozenset()
+    assert mapper.busy_minutes([junk, junk]) == frozenset()
