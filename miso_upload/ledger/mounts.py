@@ -70,7 +70,9 @@ class Mount(NamedTuple):
         """Whether it is one of a network."""
         if self.type == "9p" and self.point == "/":
             return False  # a container's own root, in gVisor and some virtual machines
-        return self.type in NETWORK_TYPES or re.fullmatch(_NETWORK_FUSE, self.type) is not None
+        if self.type in NETWORK_TYPES:
+            return True
+        return self.type.startswith("fuse.") and re.fullmatch(_NETWORK_FUSE, self.type) is not None
 
 
 def read_mountinfo(text: str) -> list[Mount]:

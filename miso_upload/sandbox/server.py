@@ -24,7 +24,7 @@ from miso_upload.sandbox.faults import FaultDraw, Faults
 from miso_upload.sandbox.refusals import Critic
 from miso_upload.sandbox.store import Store
 from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,7 +88,7 @@ class Sandbox:
         self._desk = Desk(
             self._key,
             self._store,
-            Critic(schema, Judge(schema, needs_timestamp=False, needs_id=False)),
+            Critic(schema, RecordValidator(schema, needs_timestamp=False, needs_id=False)),
             draw=FaultDraw(faults or Faults()),
             max_body_bytes=max_body_bytes,
         )
