@@ -3,10 +3,10 @@
 from collections import Counter
 
 import pytest
-from conftest import row, write_rows
 
 from miso_upload import Settings, check, upload
 from miso_upload.sandbox import Sandbox
+from tests.helpers.rows import row, write_rows
 
 
 class Desk:

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from conftest import row, write_rows
 
 from miso_upload import Settings, check, upload
 from miso_upload.errors import MisoUploadError
 from miso_upload.report.listener import Listener
 from miso_upload.sandbox import Sandbox, parse_faults
+from tests.helpers.rows import row, write_rows
 
 NEW = {"set": ('context.custom_context={"v":2}',)}
 

@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT, counts_in, row, write_rows
 
 from miso_upload.cli.commands import program
 from miso_upload.transform.mapping import read_mapping_file
+from tests.helpers.paths import ROOT
+from tests.helpers.rows import counts_in, row, write_rows
 
 ORDERS = str(ROOT / "sample_data" / "orders.csv")
 

@@ -3,12 +3,12 @@ import re
 import click
 import pytest
 from click.testing import CliRunner
-from conftest import counts_in
 
 from miso_upload.cli.commands import program
 from miso_upload.cli.run import settings_from
 from miso_upload.cli.upload import upload_command
 from miso_upload.pipeline.settings import Settings
+from tests.helpers.rows import counts_in
 
 
 def options():

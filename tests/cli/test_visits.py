@@ -5,12 +5,13 @@ import re
 
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT, counts_in, write_rows
 
 from miso_upload import Settings, upload
 from miso_upload.cli.commands import program
 from miso_upload.sandbox import Sandbox
 from miso_upload.transform.identity import anonymous_id
+from tests.helpers.paths import ROOT
+from tests.helpers.rows import counts_in, write_rows
 
 SPECIMEN = ROOT / "tests" / "presets" / "specimens" / "web-log.jsonl"
 ROUTES = """

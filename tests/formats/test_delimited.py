@@ -11,9 +11,8 @@ from miso_upload.errors import ConfigurationError
 from miso_upload.records import Block
 from miso_upload.sources.formats import detect_format
 from miso_upload.sources.options import ReadingOptions
-
-from .csv_by_character import Rules, rows_of
-from .reading import CUTS, PIECES, assert_kept_promises, read, texts_of, unpadded
+from tests.helpers.csv_by_character import Rules, rows_of
+from tests.helpers.reading import CUTS, PIECES, assert_kept_promises, read, texts_of, unpadded
 
 HEADER = b"a,b\n"
 FRAGMENTS = (

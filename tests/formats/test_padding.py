@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from miso_upload.sources import Source, first_rows
 from miso_upload.sources.formats import padding
 from miso_upload.sources.formats.padding import size_with_padding, without_padding
-
-from .reading import (
+from tests.helpers.reading import (
     CUTS,
     PIECES,
     assert_kept_promises,

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from inference.drafting import draft_of_file, mapper, said
 from miso_upload import Settings, check
 from miso_upload.drafting import mapping_text
+from tests.helpers.drafting import draft_of_file, mapper, said
 
 SNOWPLOW = "_com_snowplowanalytics_snowplow_ecommerce_"
 REES46 = {

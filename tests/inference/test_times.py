@@ -1,7 +1,7 @@
 import pytest
 
-from inference.drafting import draft, record, said, table
 from miso_upload.drafting.times import clock_format, times_of
+from tests.helpers.drafting import draft, record, said, table
 
 
 @pytest.mark.parametrize(

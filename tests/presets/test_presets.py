@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT
 
 from miso_upload import Settings, check, upload
 from miso_upload.cli.commands import program
@@ -30,6 +29,7 @@ from miso_upload.transform.mapping import (
 )
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
+from tests.helpers.paths import ROOT
 
 SPECIMENS = Path(__file__).parent / "specimens"
 CHROME = (

@@ -19,7 +19,7 @@ from miso_upload.errors import DamagedSourceError, SourceError
 from miso_upload.sources.codecs.base import TRUNCATED
 from miso_upload.sources.codecs.charset import encoding_by_mark
 from miso_upload.sources.stream import ByteStream
-from sources.streams import from_stdin, rest_of, without_cause
+from tests.helpers.streams import from_stdin, rest_of, without_cause
 
 TEXT = "".join(f"{number},größe,€ {number * 7}\n" for number in range(40_000)).encode()
 NOISE = random.Random(1).randbytes(300_000)
