@@ -84,8 +84,11 @@ class Nights:
         return process.returncode, shown
 
     def run_well(self):
-        """Run as on a night on which nothing happens, and see that the numbers add up."""
-        assert self.run() == (0, "")
+        """Run as on a night on which nothing happens, and see that the numbers add up.
+
+        Without workers, which would start for each compressed log: its size is not known.
+        """
+        assert self.run("--workers", 0) == (0, "")
         report = json.loads(self.report.read_text())
         now, total = report["this_run"], report["totals"]
         assert now["rows"] == now["accepted"] + now["already_sent"]
@@ -220,7 +223,8 @@ class Desk:
     def run(self, *inputs, **options):
         """Run as every night, and return the summary."""
         listener = Hears()
-        usual = {"growing": True, "format": "jsonl", "chunk_size": 7}
+        # The size of a compressed log is not known, so that "auto" would start workers for it.
+        usual = {"growing": True, "format": "jsonl", "chunk_size": 7, "workers": 0}
         options = {**usual, "state_dir": self.place / "state", **options}
         summary = upload(
             Settings.of(

@@ -1,5 +1,6 @@
 """NULs at the start of lines are no part of any row, however many there are."""
 
+import itertools
 import json
 
 import pytest
@@ -34,8 +35,14 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-@pytest.mark.parametrize("size", [1, 500, 70_000, 3_000_000])
-@pytest.mark.parametrize("where", ["first", "last", "every"])
+@pytest.mark.parametrize(
+    ("size", "where"),
+    [
+        *itertools.product([1, 500, 70_000], ["first", "last", "every"]),
+        (3_000_000, "every"),  # more than a block, also before the first row
+        (3_000_000, "last"),
+    ],
+)
 def test_rows_are_what_they_are_without_the_nuls(tmp_path, name, size, where):
     text, nuls = TEXTS[name], b"\0" * size
     padded = {

@@ -1,5 +1,6 @@
 """What is found in other people's files, and what their rows become under it."""
 
+import functools
 import re
 
 import pytest
@@ -128,9 +129,14 @@ LOCAL_TIMES = {
 }
 
 
+@functools.cache
+def draft_of(path):
+    return draft_of_file(path)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_what_is_found_in_a_real_file(name, shared_data):
-    found = draft_of_file(shared_data / name)
+    found = draft_of(shared_data / name)
 
     expected, unsure, _ = FILES[name]
     assert said(found) == expected
@@ -143,7 +149,7 @@ def test_what_is_found_in_a_real_file(name, shared_data):
 def test_what_the_rows_of_a_real_file_become(name, shared_data, tmp_path):
     path = shared_data / name
     mapping = tmp_path / "mapping.toml"
-    mapping.write_text(mapping_text(draft_of_file(path).in_zone("UTC"), name, "m"), "utf-8")
+    mapping.write_text(mapping_text(draft_of(path).in_zone("UTC"), name, "m"), "utf-8")
 
     totals = check(Settings.of(inputs=(str(path),), mapping=str(mapping))).totals
 
@@ -156,4 +162,4 @@ def test_any_file_of_the_kind_yields_a_file_that_compiles(shared_data):
     for folder in ("ecommerce", "media", "analytics"):
         for path in sorted((shared_data / folder).iterdir()):
             if path.name.removesuffix(".gz").endswith((".csv", ".json", ".ndjson")):
-                mapper(draft_of_file(path))
+                mapper(draft_of(path))

@@ -1,6 +1,7 @@
 """Containers: recognised by content, read to the end or to the damage, from any place."""
 
 import bz2
+import functools
 import gzip
 import io
 import lzma
@@ -164,10 +165,15 @@ def test_a_csv_file_whose_header_looks_like_a_container_is_text(opened, text):
 # -- damaged ---------------------------------------------------------------------------------------
 
 
+@functools.cache
+def compressed_noise(container):
+    return STREAMS[container](NOISE * 10)
+
+
 @streams
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
 def test_rows_before_a_cut_are_read(opened, container, share):
-    packed = STREAMS[container](NOISE * 10)
+    packed = compressed_noise(container)
     cut = packed[: int(len(packed) * share)]
 
     data, damage = rest_of(opened(cut))

@@ -280,7 +280,8 @@ def test_a_parquet_file_that_is_replaced_while_it_is_read_is_noticed(web, golden
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     address, pages = web
     file = io.BytesIO()
-    noise = pa.table({"n": [random.Random(n).random() for n in range(1_000_000)]})
+    draw = random.Random(1)
+    noise = pa.table({"n": [draw.random() for _ in range(1_000_000)]})
     pq.write_table(noise, file, row_group_size=10_000)
     pages.pages["/x"] = file.getvalue()
     stream = ByteStream(f"{address}/x")
