@@ -124,7 +124,8 @@ def test_another_writer_who_comes_in_between_costs_nothing_but_a_second_sending(
     )  # fmt: skip
 
     assert done.code == 3
-    assert done.err == golden
+    # Whether a request is in flight at that time is left to chance.
+    assert done.err.replace("stopping: finishing requests in flight\n", "") == golden
     assert case.status()["unknown"] > 0
     assert case.upload().code == 1
     case.must_be_whole()

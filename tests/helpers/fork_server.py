@@ -17,6 +17,7 @@ The answer is the process id in one line, and the exit code in the next.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import itertools
@@ -27,7 +28,9 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 # What most runs import. Libraries that may start threads are left to the runs that need them.
@@ -121,49 +124,97 @@ def run(job):
     main.main()
 
 
+def end(code):
+    """End as Python does, but without taking apart all that was loaded."""
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            code = code or 120
+    os._exit(code)
+
+
+def run_and_end(job):
+    """Be the program, and end as it does."""
+    code = 0
+    try:
+        run(job)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:  # noqa: BLE001 -- shown, as Python would
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    end(code)
+
+
 def received(connection):
-    """Return a request, with the three streams of the run in place of our own."""
+    """Return a request, and the descriptors of the three streams of the run."""
     text, streams, _, _ = socket.recv_fds(connection, 65_536, 3)
     while more := connection.recv(65_536):
         text += more
-    for number, stream in enumerate(streams):
-        os.dup2(stream, number)
-        os.close(stream)
-    return json.loads(text)
+    return json.loads(text), streams
 
 
 def serve(listener):
     """Fork for each connection, until stdin ends; return the request in the process of a run."""
+    running = {}
+    woken, wakes = os.pipe()
+    for descriptor in (woken, wakes):
+        os.set_blocking(descriptor, False)
+    signal.set_wakeup_fd(wakes)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
     while True:
-        ready, _, _ = select.select([listener, 0], [], [])
+        ready, _, _ = select.select([listener, woken, 0], [], [])
+        if woken in ready:
+            os.read(woken, 4_096)
+            report_ends(running)
         if 0 in ready:
             return None
-        connection, _ = listener.accept()
-        if os.fork():
-            connection.close()
-            reap()
+        if listener not in ready:
             continue
-        listener.close()
-        job = received(connection)
-        if not (child := os.fork()):
-            connection.close()
+        connection, _ = listener.accept()
+        job, streams = received(connection)
+        child = os.fork()
+        if not child:
+            for other in (connection, listener, *running.values()):
+                other.close()
+            take_over(streams, woken, wakes)
             return job
-        for number in (0, 1, 2):
-            os.close(number)
-        connection.sendall(f"{child}\n".encode())
-        _, status = os.waitpid(child, 0)
-        # Who started the run may be gone.
-        connection.send(f"{os.waitstatus_to_exitcode(status)}\n".encode(), socket.MSG_NOSIGNAL)
-        os._exit(0)
+        for stream in streams:
+            os.close(stream)
+        running[child] = connection
+        send(connection, child)
 
 
-def reap():
-    """Collect the processes that have ended."""
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        pass
+def take_over(streams, *others):
+    """Use the streams of a run, and leave what is the server's."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    for descriptor in {*streams, *others} - {0, 1, 2}:
+        os.close(descriptor)
+
+
+def report_ends(running):
+    """Tell how the runs ended that have ended."""
+    while running:
+        child, status = os.waitpid(-1, os.WNOHANG)
+        if not child:
+            return
+        connection = running.pop(child)
+        send(connection, os.waitstatus_to_exitcode(status))
+        connection.close()
+
+
+def send(connection, number):
+    """Send a number to the test, which may have ended."""
+    with suppress(OSError):
+        connection.sendall(f"{number}\n".encode())
 
 
 def main():
@@ -174,12 +225,8 @@ def main():
     listener.bind(sys.argv[1])
     listener.listen(64)
     print("ready", flush=True)
-    job = serve(listener)
-    listener.close()
-    if job is not None:
-        run(job)
-    else:
-        reap()
+    if (job := serve(listener)) is not None:
+        run_and_end(job)
 
 
 if __name__ == "__main__":
