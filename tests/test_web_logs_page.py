@@ -18,6 +18,7 @@ from miso_upload.transform.mapping import (
     read_preset,
     without_skips,
 )
+from miso_upload.transform.options import IdentityOptions
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.addresses import canonical_ip, network_address
@@ -53,7 +54,9 @@ def test_the_published_ids_are_the_ones_that_are_made(ip, agent, prefix, salt, p
     salt = salt.strip().strip("`").encode()
     record = {}
 
-    IdentityPolicy(ipv6_prefix=int(prefix), salt=salt).apply(record, ip, agent)
+    IdentityPolicy(IdentityOptions(ipv6_prefix=int(prefix), anonymous_id_salt=salt)).apply(
+        record, ip, agent
+    )
 
     network = network_address(canonical_ip(ip), int(prefix))
     assert record["anonymous_id"] == published == anonymous_id(network, agent, salt=salt)

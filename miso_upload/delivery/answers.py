@@ -12,6 +12,7 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from miso_upload.delivery.options import UNPROVEN
 from miso_upload.records.unknown_outcomes import FOREIGN_ANSWER
 from miso_upload.values.display import printable
 
@@ -71,9 +72,6 @@ _KEY_HINT = (
     "the Playground is read-only"
 )
 _OVERLOAD = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-_SERVER_ERRORS = range(500, 600)
-UNPROVEN = {HTTPStatus.REQUEST_TIMEOUT.value, *_SERVER_ERRORS}
-"""Statuses that prove nothing, unless the user says that they mean "not stored"."""
 _SAID_BY_MISO = {"message", "errors"}
 """Miso's JSON has one of these at least, where a login page's or a proxy's need not."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from miso_upload.delivery.answers import Answer, Judgement, Verdict, judge_answer
 from miso_upload.delivery.client import NotSentError, UnknownOutcomeError
@@ -24,10 +24,9 @@ from miso_upload.records.unknown_outcomes import LOST_ANSWER
 from miso_upload.values.display import counted
 
 if TYPE_CHECKING:
+    from miso_upload.delivery.options import DeliveryOptions
     from miso_upload.delivery.parts import Part
     from miso_upload.records import Batch, Receipt, Selection
-
-OnUnknown = Literal["resend", "hold", "skip"]
 
 
 class Posts(Protocol):
@@ -61,28 +60,6 @@ class Listens(Protocol):
         """Take note that a request is sent again in `seconds`."""
 
 
-class DeliveryOptions(NamedTuple):
-    """How batches are delivered.
-
-    Attributes:
-        most_bytes: The largest request body.
-        on_unknown: What to do where nobody can tell what became of a request.
-        most_unknown: How many such requests in a row stop the run where they are not sent again.
-        not_stored: Statuses that prove that nothing was stored, beyond those that always do.
-        backoff: When to try again.
-        most_refusals: How many requests of one batch may be refused before the run stops, bad
-            records sent alone not counted; it bounds the search for those that Miso does not name.
-            No good record is ever rejected for it.
-    """
-
-    most_bytes: int = 8 * 2**20
-    on_unknown: OnUnknown = "resend"
-    most_unknown: int = 8
-    not_stored: frozenset[int] = frozenset()
-    backoff: Backoff = Backoff()
-    most_refusals: int = 500
-
-
 class Deliverer:
     """Delivers batches; may be called from several threads at once.
 
@@ -90,10 +67,21 @@ class Deliverer:
         client: Sends a request.
         options: How.
         stop: When set, nothing more is sent and no wait goes on.
-        pace: Bounds the requests a second of all threads together.
         throttle: Bounds the requests in flight, fewer where Miso is busy.
+        backoff: When to try again; None for what the options say.
         listener: Is told of waits.
+
+    Attributes:
+        pace: Bounds the requests a second of all threads together.
+        most_unknown: How many requests in a row with an unknown outcome stop the run, if they are
+            not sent again.
+        most_refusals: How many requests of one batch may be refused before the run stops, bad
+            records sent alone not counted; it bounds the search for those that Miso does not name.
+            No good record is ever rejected for it.
     """
+
+    most_unknown = 8
+    most_refusals = 500
 
     def __init__(
         self,
@@ -101,18 +89,20 @@ class Deliverer:
         options: DeliveryOptions,
         stop: Stops,
         *,
-        pace: Pace | None = None,
         throttle: Throttle | None = None,
+        backoff: Backoff | None = None,
         listener: Listens | None = None,
     ) -> None:
+        self.pace = Pace(options.max_requests_per_second)
         self._client = client
         self._options = options
+        self._not_stored = frozenset(options.not_stored)
         self._stop = stop
-        self._pace = pace or Pace(None)
-        self._throttle = throttle or Throttle(_NO_BOUND)
+        self._throttle = throttle or Throttle(options.concurrency)
+        self._backoff = backoff or Backoff(options.max_attempts, patience=options.retry_for)
         self._listener = listener
         # All that threads share beside it: the pace and the throttle, which have locks as well.
-        self._evidence = Evidence(options.most_bytes)
+        self._evidence = Evidence(options.max_chunk_bytes)
 
     def deliver(self, batch: Batch, selection: Selection | None = None) -> Receipt:
         """Send the records of `batch` and return their outcomes. Never raises on an answer.
@@ -132,8 +122,8 @@ class Deliverer:
                 work.leave(part)
             elif part.size > most_bytes and len(part) > 1:
                 todo.extendleft(reversed(list(part.fitting(most_bytes))))
-            elif part.size > self._options.most_bytes:
-                work.reject_all(part, _larger_than(self._options.most_bytes))
+            elif part.size > self._options.max_chunk_bytes:
+                work.reject_all(part, _larger_than(self._options.max_chunk_bytes))
             else:
                 todo.extendleft(reversed(self._settle(part, self._send(part, work), work)))
         if work.exhausted is not None:
@@ -185,7 +175,7 @@ class Deliverer:
 
     def _wait(self, judgement: Judgement, tries: Tries, *, accused: bool) -> float | None:
         """Return the seconds until the same request is sent again, or None to give up."""
-        backoff = self._options.backoff
+        backoff = self._backoff
         if not accused:
             return backoff.wait(tries.attempts, tries.waited, judgement.retry_after)
         if tries.attempts >= 2 * MANY:
@@ -199,7 +189,7 @@ class Deliverer:
         while not self._stop.is_set():
             wait, place = self._throttle.turn()
             if not wait:
-                if not self._stop.wait(self._pace.turn()):
+                if not self._stop.wait(self.pace.turn()):
                     return place
                 self._throttle.done(place, went_well=False)
             else:
@@ -211,9 +201,7 @@ class Deliverer:
         pause = judgement.retry_after
         if judgement.overload and not self._sends_again(judgement):
             # Nobody waits to send this request again, so the next one waits in its place.
-            pause = max(
-                pause or 0.0, self._options.backoff.pause(self._evidence.unknown_in_a_row + 1)
-            )
+            pause = max(pause or 0.0, self._backoff.pause(self._evidence.unknown_in_a_row + 1))
         fewer = self._throttle.done(
             place,
             went_well=judgement.verdict in _DEALT_WITH,
@@ -229,7 +217,7 @@ class Deliverer:
         work.requests += 1
         work.bytes_sent += len(body)
         try:
-            return judge_answer(self._client.post(body), self._options.not_stored)
+            return judge_answer(self._client.post(body), self._not_stored)
         except NotSentError as error:
             return Judgement(Verdict.BUSY, str(error))
         except UnknownOutcomeError as error:
@@ -242,7 +230,7 @@ class Deliverer:
             self._evidence.count_known()
         if len(part) > 1 and verdict in _ABOUT_RECORDS and judgement.standing != "final":
             work.refusals += 1
-            if work.refusals > self._options.most_refusals:
+            if work.refusals > self.most_refusals:
                 work.leave(part)
                 work.exhausted = _too_many_refusals(judgement, work.refusals)
                 return []
@@ -272,7 +260,7 @@ class Deliverer:
         return list(part.halves())
 
     def _gave_up(self, judgement: Judgement, part: Part, tries: Tries) -> Judgement:
-        wait, most = judgement.retry_after, self._options.backoff.patience
+        wait, most = judgement.retry_after, self._backoff.patience
         message = judgement.message
         if wait is not None:
             message += f". Miso asks to wait {wait:,.0f} s"
@@ -293,7 +281,7 @@ class Deliverer:
         all of the history unknown.
         """
         if verdict is Verdict.UNKNOWN:
-            few = self._evidence.count_unknown() < self._options.most_unknown
+            few = self._evidence.count_unknown() < self.most_unknown
             if self._options.on_unknown != "resend" and few:
                 return True
         return verdict is not Verdict.FAILED and self._stop.is_set()
@@ -348,7 +336,6 @@ class Deliverer:
         return [rest] if len(rest) else []
 
 
-_NO_BOUND = 1_000_000
 _MOST_DOUBLINGS_FOR_A_RECORD = 3
 _MOST_SUSPECTS = 50
 """If Miso takes nothing at all, the first of them shows it."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
-import unicodedata
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -139,19 +137,15 @@ class KnownTarget(NamedTuple):
         return self.name if self.named else f"{self.name} (without a name of its own)"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What the options and the key say about the target.
 
     Attributes:
         server: As `server_identity` spells it.
         key: The fingerprint of the key; empty without a key.
-        target: The name of a known target, as the user wrote it.
-        new_target: The name of a new one, as the user wrote it.
+        target: The name of a known target.
+        new_target: The name of a new one.
         rotated_key: Whether the key is another one of the known target.
-
-    Raises:
-        ConfigurationError: The options contradict each other.
     """
 
     server: str
@@ -160,28 +154,10 @@ class Wanted:
     new_target: str | None = None
     rotated_key: bool = False
 
-    def __post_init__(self) -> None:
-        for option, name in (("--target", self.target), ("--new-target", self.new_target)):
-            if name is not None and not _normalized(name):
-                raise ConfigurationError(f"{option}: give a name, as in {option} production")
-        if self.target and self.new_target:
-            raise ConfigurationError("--target and --new-target exclude each other; choose one")
-        if self.rotated_key and not self.target:
-            raise ConfigurationError(
-                "--rotated-key: name the target that the key is for with --target NAME; "
-                "'miso-upload status' lists the targets"
-            )
-
     @property
     def name(self) -> str | None:
-        """Return the name that the user gave, in its one spelling."""
-        name = self.target or self.new_target
-        return None if name is None else _normalized(name)
-
-
-def _normalized(name: str) -> str:
-    """Return a name in its one spelling: Unicode has two for some letters."""
-    return unicodedata.normalize("NFC", name.strip())
+        """Return the name that the user gave."""
+        return self.target or self.new_target
 
 
 class Choice(NamedTuple):

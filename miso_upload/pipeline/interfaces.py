@@ -61,8 +61,10 @@ class Stages(NamedTuple):
         transforms: Makes batches of blocks.
         deliverer: Sends batches.
         known: A ledger that only says which records Miso has, for a run that sends nothing.
+        in_flight: Deliveries at once; 0 delivers each batch before the next is read.
     """
 
     transforms: Transforms
     deliverer: Delivers
     known: Ledger | None = None
+    in_flight: int = 0

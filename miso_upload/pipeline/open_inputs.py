@@ -13,8 +13,7 @@ from miso_upload.errors import (
     UnreadableSourceError,
 )
 from miso_upload.records.incomplete_row import SETTLE_BEHIND_NEWER
-from miso_upload.sources import ReadingOptions, Source
-from miso_upload.sources.formats import Limits
+from miso_upload.sources import Source
 from miso_upload.values.input_names import shown_name
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from miso_upload.pipeline.settings import Settings
     from miso_upload.report.listener import Listener
+    from miso_upload.sources import ReadingOptions
 
 
 class Opened(NamedTuple):
@@ -59,8 +59,8 @@ def open_inputs(
     """
     if not names:
         raise SourceError("nothing to upload; name a file, a pattern, or - for standard input")
-    options = _reading(settings)
-    key = settings.api_key.encode()
+    options = settings.reading
+    key = settings.delivery.api_key.encode()
     opened: dict[str, _Reopening] = {}
     times: dict[str, datetime | None] = {}
     unread: list[MisoUploadError] = []
@@ -133,23 +133,6 @@ def _open(
             raise
         unread.append(error.beside_others())
         return None
-
-
-def _reading(settings: Settings) -> ReadingOptions:
-    return ReadingOptions(
-        format=settings.format,
-        log_format=settings.log_format,
-        encoding=settings.encoding,
-        delimiter=settings.delimiter,
-        quote=settings.quote,
-        escape=settings.escape,
-        columns=settings.columns,
-        no_header=settings.no_header,
-        growing=settings.growing,
-        settle_after=settings.settle_after,
-        allow_insecure_http=settings.allow_insecure_http,
-        limits=Limits(rows=settings.chunk_size, row_bytes=settings.max_row_bytes),
-    )
 
 
 class _Reopening(NamedTuple):

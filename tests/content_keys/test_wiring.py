@@ -142,7 +142,7 @@ def orders(tmp_path):
 
 
 def recipe(secret=SECRET, **options):
-    return Recipe(Settings(inputs=("x",), **options), secret)
+    return Recipe(Settings.of(inputs=("x",), **options), secret)
 
 
 def mapping(tmp_path, text):

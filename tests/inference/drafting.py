@@ -5,13 +5,10 @@ from __future__ import annotations
 from miso_upload.drafting import draft_of, infer, mapping_text
 from miso_upload.records import Findings
 from miso_upload.sources import ReadingOptions, Source
-from miso_upload.sources.formats import Limits
 from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import Mapped, Mapper, MappingSpec, parse_mapping
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
-
-SAMPLE = Limits(rows=10_000)
 
 
 def draft(rows):
@@ -48,5 +45,5 @@ def record(rows, number=0):
 
 
 def draft_of_file(path):
-    with Source(str(path), ReadingOptions(limits=SAMPLE)) as source:
+    with Source(str(path), ReadingOptions()) as source:
         return draft_of(source, shipped_schema())[0]

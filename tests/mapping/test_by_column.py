@@ -12,6 +12,7 @@ from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import Mapped, Mapper, parse_mapping, without_nulls
 from miso_upload.transform.mapping.by_column import ShapeMapper
 from miso_upload.transform.mapping.spec import MappingSpec
+from miso_upload.transform.options import IdentityOptions
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
 
@@ -118,9 +119,11 @@ ODD = [None, "", 0, 7, 2.5, True, [], {}, ["a", None], {"a": None}, {"ip": "192.
 INSIDE = ["context.page", "context.page.url", "context.ip"]
 POLICIES = [
     IdentityPolicy(),
-    IdentityPolicy(derive="always", salt=b"salt", ipv6_prefix=64),
-    IdentityPolicy(derive="never", source="ip"),
-    IdentityPolicy(source="ip", trusted_proxies=1),
+    IdentityPolicy(
+        IdentityOptions(derive_anonymous_id="always", anonymous_id_salt=b"salt", ipv6_prefix=64)
+    ),
+    IdentityPolicy(IdentityOptions(derive_anonymous_id="never", anonymous_id_from="ip")),
+    IdentityPolicy(IdentityOptions(anonymous_id_from="ip", trusted_proxies=1)),
 ]
 
 

@@ -18,6 +18,7 @@ from miso_upload.transform.mapping import (
     without_skips,
 )
 from miso_upload.transform.mapping.router import NO_ROUTES
+from miso_upload.transform.options import IdentityOptions
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
 
@@ -222,7 +223,7 @@ def test_a_forwarded_address_counts_only_from_a_trusted_proxy():
 
     assert visitor(IdentityPolicy(), **chain) == anonymous_id("10.0.0.1", BROWSER)
     for trusted in (2, "10.0.0.0/8"):
-        found = visitor(IdentityPolicy(trusted_proxies=trusted), **chain)
+        found = visitor(IdentityPolicy(IdentityOptions(trusted_proxies=trusted)), **chain)
         assert found == anonymous_id("203.0.113.42", BROWSER)
 
 
@@ -237,7 +238,7 @@ def test_an_ignored_forwarded_address_causes_a_warning():
 
 
 def test_addresses_of_proxies_are_in_no_record():
-    identity = IdentityPolicy(trusted_proxies=1)
+    identity = IdentityPolicy(IdentityOptions(trusted_proxies=1))
 
     found = outcome(line(ip="10.0.0.1", forwarded_for="198.51.100.7"), identity=identity)
 

@@ -260,7 +260,7 @@ def specimen(name):
 
 
 def checked(path, name, **options):
-    return check(Settings(inputs=(str(path),), preset=name, max_reject_rate=1, **options))
+    return check(Settings.of(inputs=(str(path),), preset=name, max_reject_rate=1, **options))
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def arriving(tmp_path):
 
     def send(path, **options):
         with Sandbox(key="key") as sandbox:
-            settings = Settings(
+            settings = Settings.of(
                 inputs=(str(path),),
                 server=sandbox.url,
                 api_key="key",

@@ -18,7 +18,6 @@ from miso_upload.pipeline.workers import InProcess, worker_count
 from miso_upload.pipeline.workers.pool import WorkerPool
 from miso_upload.records import Block
 from miso_upload.sources import ReadingOptions, Source
-from miso_upload.sources.formats import Limits
 
 ROW = '{{"type":"home_page_view","timestamp":"2026-03-01T10:00:00Z","user_id":"u{}"}}\n'
 
@@ -38,8 +37,8 @@ def pool():
 
 
 def opened(path, rows=7):
-    source = Source(str(path), ReadingOptions(limits=Limits(rows=rows)))
-    transform = Recipe(Settings(inputs=(str(path),), dry_run=True)).transform(source)
+    source = Source(str(path), ReadingOptions(chunk_size=rows))
+    transform = Recipe(Settings.of(inputs=(str(path),), dry_run=True)).transform(source)
     return source, transform
 
 

@@ -5,15 +5,11 @@ Each format has a module; `base` says what they have in common, `detection` choo
 
 from miso_upload.sources.formats.base import Cut, Format, Limits, Tail
 from miso_upload.sources.formats.detection import detect_format
-from miso_upload.sources.formats.wanted import FORMAT_NAMES, Wanted, check_columns
 
 __all__ = [
-    "FORMAT_NAMES",
     "Cut",
     "Format",
     "Limits",
     "Tail",
-    "Wanted",
-    "check_columns",
     "detect_format",
 ]

@@ -36,6 +36,10 @@ class Tail(Enum):
     """Nothing ever: what is there is all there is."""
 
 
+LOOKED_AT = 65_536
+"""How much of the beginning the format is told from, unless a header or a first line is longer."""
+
+
 class Limits(NamedTuple):
     """How large a block and a row may grow.
 
@@ -46,9 +50,9 @@ class Limits(NamedTuple):
             may be larger.
     """
 
-    rows: int = 10_000
-    row_bytes: int = 8 * 2**20
-    block_bytes: int = 32 * 2**20
+    rows: int
+    row_bytes: int
+    block_bytes: int
 
 
 class RowEnd(Protocol):

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.sources.formats.base import Tail
+from miso_upload.sources.formats.base import LOOKED_AT, Tail
 from miso_upload.sources.formats.delimited import Delimited
 from miso_upload.sources.formats.dialect import QUOTE, Dialect
 from miso_upload.sources.formats.first_row import check_quotes, likely_delimiter, read_first_row
 from miso_upload.sources.formats.quoting_style import quotes_cells
-from miso_upload.sources.formats.wanted import LOOKED_AT, name_met_twice
+from miso_upload.sources.options import NO_QUOTE
 from miso_upload.values.display import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from miso_upload.sources.formats.base import Format
-    from miso_upload.sources.formats.wanted import Wanted
+    from miso_upload.sources.options import ReadingOptions
 
     _FirstRow = Callable[[str], tuple[list[str], int]]
 
 
 def detect_cells(
-    name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: Wanted
+    name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: ReadingOptions
 ) -> tuple[Format, int]:
     """Return the format of a source of cells and the offset at which its first row starts.
 
@@ -40,7 +41,7 @@ def detect_cells(
         ConfigurationError: The header or the way that cells are written cannot be used.
     """
     dialect = _dialect(peek(LOOKED_AT), start, chosen, wanted)
-    columns, row_bytes = wanted.columns, wanted.row_bytes
+    columns, row_bytes = wanted.names, wanted.max_row_bytes
     first = partial(_first_row, name, peek, start, dialect, row_bytes)
     if columns is None:
         return _under_header(name, start, dialect, row_bytes, first)
@@ -51,13 +52,13 @@ def detect_cells(
     return Delimited(dialect, numbers, row_bytes, shape="the first row's {}"), start
 
 
-def _dialect(head: bytes, start: int, chosen: str, wanted: Wanted) -> Dialect:
+def _dialect(head: bytes, start: int, chosen: str, wanted: ReadingOptions) -> Dialect:
     """Return how rows are written: what the user says of it, and else what the beginning tells."""
-    quote = "" if wanted.quote == "none" else wanted.quote or QUOTE
+    quote = "" if wanted.quote == NO_QUOTE else wanted.quote or QUOTE
     delimiter = wanted.delimiter or ("\t" if chosen == "tsv" else None)
     body = head[start:]
     dialect = Dialect(
-        delimiter or likely_delimiter(body, len(wanted.columns or ()), quote),
+        delimiter or likely_delimiter(body, len(wanted.names or ()), quote),
         quote,
         # An escape that is the quote itself is the doubling that is read anyway.
         wanted.escape if wanted.escape and wanted.escape != quote else "",
@@ -84,7 +85,7 @@ def _under_header(
     name: str, start: int, dialect: Dialect, row_bytes: int, first: _FirstRow
 ) -> tuple[Format, int]:
     columns, size = first("header")
-    repeated = name_met_twice(columns)
+    repeated = _name_met_twice(columns)
     if repeated:
         raise ConfigurationError(
             f"{name}: the header names the column {quoted(repeated)} more than once; rename one of "
@@ -124,3 +125,9 @@ def _first_row(
         f"{name}: the {what} does not end within {row_bytes:,} bytes (--max-row-bytes), or a "
         "quote in it is never closed"
     )
+
+
+def _name_met_twice(columns: Iterable[str]) -> str | None:
+    """Return a column that is named more than once, if one is."""
+    counts = Counter(column for column in columns if column)
+    return next((column for column, count in counts.items() if count > 1), None)

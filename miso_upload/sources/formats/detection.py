@@ -6,15 +6,17 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
+from miso_upload.sources.formats.base import LOOKED_AT
 from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.sources.formats.unsupported import binary_kind, log_kind, wrapper
-from miso_upload.sources.formats.wanted import FORMAT_NAMES, LOOKED_AT, Wanted
+from miso_upload.sources.options import FORMAT_NAMES
 from miso_upload.values.json import JSONDecodeError, decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from miso_upload.sources.formats.base import Format
+    from miso_upload.sources.options import ReadingOptions
 
 BOM = b"\xef\xbb\xbf"
 _BY_SUFFIX = {
@@ -27,7 +29,9 @@ _BY_SUFFIX = {
 }
 
 
-def detect_format(name: str, peek: Callable[[int], bytes], wanted: Wanted) -> tuple[Format, int]:
+def detect_format(
+    name: str, peek: Callable[[int], bytes], wanted: ReadingOptions
+) -> tuple[Format, int]:
     """Return the format of a source and the offset at which its first row starts.
 
     Args:
@@ -56,14 +60,14 @@ def detect_format(name: str, peek: Callable[[int], bytes], wanted: Wanted) -> tu
     if chosen in ("json", "jsonl"):
         return _json(name, peek, start, chosen, wanted)
     if not body:
-        return JsonLines(wanted.row_bytes), start
+        return JsonLines(wanted.max_row_bytes), start
     # The formats are imported when they are met, so that no run waits for the others.
     from miso_upload.sources.formats.cell_detection import detect_cells  # noqa: PLC0415
 
     return detect_cells(name, peek, start, chosen, wanted)
 
 
-def _named(name: str, wanted: Wanted) -> str | None:
+def _named(name: str, wanted: ReadingOptions) -> str | None:
     """Return the format that the user says, in one way or another, or that the name tells."""
     if wanted.log_format is not None:
         if wanted.format not in (None, "log"):
@@ -71,15 +75,15 @@ def _named(name: str, wanted: Wanted) -> str | None:
                 f"--log-format goes with --format log, and not with {wanted.format}"
             )
         return "log"
-    return wanted.format or _by_name(name) or ("csv" if wanted.columns is not None else None)
+    return wanted.format or _by_name(name) or ("csv" if wanted.names is not None else None)
 
 
 def _json(
-    name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: Wanted
+    name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: ReadingOptions
 ) -> tuple[Format, int]:
     head = peek(LOOKED_AT)
     body = head[start:].lstrip()
-    if wanted.columns is not None and body:
+    if wanted.names is not None and body:
         raise ConfigurationError(
             f"{name}: is {chosen.upper()}, whose rows name their columns; --columns and "
             "--no-header are for CSV and TSV (--format csv, if it is)"
@@ -87,10 +91,10 @@ def _json(
     if wanted.format != "jsonl" and body.startswith(b"{"):
         _refuse_wrapper(name, body, whole=len(head) < LOOKED_AT)
     if chosen == "json" and body.startswith(b"["):
-        array = _array(peek, head.index(b"[", start), wanted.row_bytes)
+        array = _array(peek, head.index(b"[", start), wanted.max_row_bytes)
         if array is not None:
             return array
-    return JsonLines(wanted.row_bytes), start
+    return JsonLines(wanted.max_row_bytes), start
 
 
 def _by_name(name: str) -> str | None:
@@ -132,14 +136,14 @@ def _array(peek: Callable[[int], bytes], start: int, row_bytes: int) -> tuple[Fo
 
 
 def _access_log(
-    name: str, head: bytes, start: int, wanted: Wanted, *, asked: bool
+    name: str, head: bytes, start: int, wanted: ReadingOptions, *, asked: bool
 ) -> tuple[Format, int] | None:
     """Return the format of an access log; None where it is none, and nobody said that it is."""
     from miso_upload.sources.formats.access_log import recognise  # noqa: PLC0415
 
     data = head[start:]
     log_format = wanted.log_format
-    found = recognise(data, log_format, wanted.row_bytes, whole=len(head) < LOOKED_AT)
+    found = recognise(data, log_format, wanted.max_row_bytes, whole=len(head) < LOOKED_AT)
     if found.rows_seen:
         return found.rows, start + found.size
     kind = log_kind(data)
