@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import product
 from typing import TYPE_CHECKING
 
-from miso_upload.values.timestamps import TimestampReader
+from miso_upload.values.timestamps import NO_ZONE_FOR_DAY, TimestampReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -127,7 +127,7 @@ def _described(
     zoned = _readable(some, formats, zone=None)
     readable = _readable(some, formats)
     reader = TimestampReader(None, formats)
-    days = sum("date without a zone" in (reader.read(value).problem or "") for value in some)
+    days = sum(reader.read(value) == NO_ZONE_FOR_DAY for value in some)
     return Times(
         form,
         said,

@@ -58,7 +58,7 @@ def test_a_zone_that_is_missing_is_asked_for_and_shown_as_utc():
 
     assert "as if it were UTC" in shown
     assert read_mapping_file("mapping.toml")
-    assert "without a zone" in invoke(ORDERS, "-m", "mapping.toml", "--dry-run").stdout
+    assert "without a time zone" in invoke(ORDERS, "-m", "mapping.toml", "--dry-run").stdout
 
 
 def test_a_file_that_is_there_is_never_overwritten_unless_forced(tmp_path):
