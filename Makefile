@@ -7,15 +7,16 @@ PYTHONS := 3.11 3.12 3.13 3.14
 PLATFORMS := linux darwin win32
 # In percent of lines and branches, as `make coverage` counts them.
 COVERAGE_GATE := 92
-# What `make test-pythons` and `make coverage` run.
+# What `make test-pythons`, `make coverage` and `make golden` run.
 TESTS ?= tests
 
-.PHONY: demo test test-pythons coverage check types lint-config bench fuzz format wheel clean help
+.PHONY: demo test golden test-pythons coverage check types lint-config bench fuzz format wheel clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     send the sample data to a local double of Miso and show what came in"
 	@echo "make test     run the whole suite"
+	@echo "make golden   write the texts that the tests expect; TESTS='tests/cli' limits it"
 	@echo "make check    formatting, lint, spelling, imports and types, and a short run of the fuzzer"
 	@echo "make coverage run the suite and fail if less than $(COVERAGE_GATE)% is covered"
 	@echo "make types    mypy for every supported platform and Python"
@@ -40,6 +41,9 @@ demo: .venv/installed
 
 test: .venv/installed .venv-clients/installed
 	MISO_UPLOAD_CLIENTS_PYTHON=$(CURDIR)/.venv-clients/bin/python $(BIN)/pytest
+
+golden: .venv/installed
+	$(BIN)/pytest --quiet --snapshot-update $(TESTS)
 
 check: .venv/installed
 	$(BIN)/ruff format --check .

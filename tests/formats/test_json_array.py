@@ -149,7 +149,9 @@ def test_an_element_that_is_too_long_is_set_aside_and_the_next_one_is_read(piece
 
     assert found.rows == [(1, 1), (3, 2)]
     ((number, reason),) = found.reasons
-    assert (number, reason) == (2, "the row is longer than 100 bytes (--max-row-bytes)")
+    assert number == 2
+    assert "100" in reason
+    assert "--max-row-bytes" in reason
     assert max(len(block.data) for block in found.blocks) <= 200
 
 
@@ -172,12 +174,20 @@ def test_an_array_that_is_cut_off_is_damaged_and_its_half_element_is_no_row(data
     assert found.damage == CUT_OFF
 
 
-@pytest.mark.parametrize("behind", [b"]", b"[3]", b"x", b" " * (2**20 + 1)])
-def test_an_array_must_be_the_only_one(behind):
+@pytest.mark.parametrize(
+    "behind",
+    [
+        pytest.param(b"]", id="a bracket"),
+        pytest.param(b"[3]", id="an array"),
+        pytest.param(b"x", id="text"),
+        pytest.param(b" " * (2**20 + 1), id="too many spaces"),
+    ],
+)
+def test_an_array_must_be_the_only_one(behind, golden):
     found = read_array(b"[\n1,2]" + behind)
 
     assert found.values == [1, 2]
-    assert found.damage.startswith("goes on after the closing ] of its array; the rows before")
+    assert found.damage == golden
 
 
 def test_a_cut_off_array_that_is_read_again_is_still_damaged():
