@@ -179,7 +179,7 @@ def test_gigabytes_of_nuls_before_and_between_rows_take_no_memory(dry_run, tmp_p
     found = Outcome((path, "--dry-run"), tmp_path)
 
     assert (found.code, found.counts()) == (0, (4, 0))
-    assert "passed over 600,000,000 NULs at the start of lines" in found.text
+    assert "miso-upload skipped 600,000,000 NULs at the start of lines" in found.text
     assert found.memory < MOST_MEMORY
 
 

@@ -262,7 +262,7 @@ class Pipeline:
         is_sum = is_old_or_new_checksum if start.without_keys else is_checksum
         for known in start.without_keys or start.leftovers:
             with self._stop.reading():
-                block = source.again(known, is_sum)
+                block = source.reread(known, is_sum)
             yield block, leftovers[known.start].leftover if known.start in leftovers else None
         for block in self._stop.interruptible(source.blocks(start.offset, start.line)):
             yield block, None

@@ -1,4 +1,4 @@
-"""Sources: inputs opened, decompressed, decoded, recognised by content, cut into blocks."""
+"""Opens inputs, decompresses and decodes them, detects their format, and cuts them into blocks."""
 
 from miso_upload.sources.first_rows import first_rows
 from miso_upload.sources.inputs import expand_inputs

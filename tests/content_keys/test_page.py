@@ -19,7 +19,7 @@ LINK = re.compile(r"\[`(test_\w+)`\]\(\.\./(tests/[\w/]+\.py)\)")
 
 
 @pytest.mark.skipif(shutil.which("sh") is None, reason="the sessions are those of a shell")
-def test_what_the_page_shows_is_what_happens():
+def test_sessions_on_the_page_match_the_program():
     written = PAGE.read_text(encoding="utf-8")
 
     assert SESSION.search(written)

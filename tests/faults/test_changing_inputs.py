@@ -81,7 +81,7 @@ def test_a_file_that_is_rewritten_in_place_is_not_read_on(job):
     done = job.upload("Path('history.jsonl').write_bytes(Path('new').read_bytes())")
 
     assert done.code == 2
-    assert "was truncated or rewritten while it was read" in done.err
+    assert "the file was truncated or rewritten while it was read" in done.err
     arrived = job.arrived()
     assert 200 <= len(arrived) < ROWS
     assert arrived == numbers("old", last=len(arrived))
@@ -112,7 +112,7 @@ def test_a_file_that_is_cut_is_not_read_on(size, job):
     done = job.upload(f"os.truncate('history.jsonl', {size})")
 
     assert done.code == 2
-    assert "was truncated or rewritten while it was read" in done.err
+    assert "the file was truncated or rewritten while it was read" in done.err
     arrived = job.arrived()
     assert arrived == numbers("old", last=len(arrived))
 
@@ -130,7 +130,7 @@ def test_a_packed_file_that_is_rewritten_is_not_read_on(job):
     done = job.upload(f"Path({name!r}).write_bytes(Path('new').read_bytes())", name=name)
 
     assert done.code == 2
-    assert "was truncated or rewritten while it was read" in done.err
+    assert "the file was truncated or rewritten while it was read" in done.err
     arrived = job.arrived()
     assert arrived == numbers("old", last=len(arrived))
 
@@ -152,7 +152,7 @@ def test_a_row_that_is_written_while_the_file_is_read_waits_for_its_end(job):
     done = job.upload("open('history.jsonl', 'ab').write(Path('more').read_bytes())")
 
     assert done.code == 0
-    assert "is being written to: its last row waits for the next run" in done.err
+    assert "the file is being written; its last row is left for the next run" in done.err
     assert job.arrived() == numbers("old")
 
     with job.path.open("ab") as file:

@@ -71,8 +71,8 @@ def test_a_packed_file_that_ends_too_early_is_delivered_as_far_as_it_goes(share,
     done = packed.upload(packed.whole[: int(len(packed.whole) * share)])
 
     assert done.code == 3
-    assert "the gzip stream is damaged (it ends in the middle)" in done.err
-    assert "Get the file again, whole, and run the same command" in done.err
+    assert "the gzip stream is damaged (it is cut off)" in done.err
+    assert "Get an intact copy of the file and rerun the same command" in done.err
     assert len(packed.arrived()) >= int(MANY * share * 0.8)
 
     assert packed.upload(packed.whole).code == 0
@@ -83,7 +83,7 @@ def test_garbage_behind_a_packed_file_costs_no_row(packed):
     done = packed.upload(packed.whole + b"garbage")
 
     assert done.code == 3
-    assert "something else follows the compressed data" in done.err
+    assert "other data follows the compressed data" in done.err
     packed.must_be_whole()
     assert packed.upload(packed.whole).code == 0
     packed.must_be_whole()
@@ -96,7 +96,7 @@ def test_a_wrong_checksum_is_told_and_the_whole_file_is_compared(packed):
     done = packed.upload(bytes(broken))
 
     assert done.code == 3
-    assert "(the checksum is wrong)" in done.err
+    assert "(its checksum is wrong)" in done.err
     assert "the last of these rows may be garbled" in done.err
     # Only the checksum was wrong.
     assert packed.upload(packed.whole).code == 0

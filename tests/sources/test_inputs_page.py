@@ -1,4 +1,4 @@
-"""What docs/inputs.md shows is what happens."""
+"""The sessions in docs/inputs.md match the program."""
 
 import gzip
 import re
@@ -19,8 +19,8 @@ CSV = re.compile(r"(?<=```csv\n).*?(?=```)", re.DOTALL)
 
 
 @pytest.fixture
-def place(tmp_path, s3):
-    """Return a directory with the files of the page; its objects are in the store."""
+def directory(tmp_path, s3):
+    """Return a directory with the files of the page, whose objects are in the store."""
     history = (ROOT / "sample_data" / "history.jsonl").read_bytes()
     lines = history.splitlines(keepends=True)
     (tmp_path / "history.jsonl.zst").write_bytes(zstandard.compress(history))
@@ -43,9 +43,9 @@ def place(tmp_path, s3):
 
 
 @pytest.mark.skipif(shutil.which("sh") is None, reason="the sessions are those of a shell")
-def test_what_the_page_shows_is_what_happens(place):
+def test_sessions_on_the_page_match_the_program(directory):
     written = PAGE.read_text(encoding="utf-8")
 
-    happens = SESSION.sub(lambda found: replay(found[0], place, "http://127.0.0.1:1"), written)
+    happens = SESSION.sub(lambda found: replay(found[0], directory, "http://127.0.0.1:1"), written)
 
     assert happens == written
