@@ -277,7 +277,7 @@ class Source:
             elif cut.size:
                 block, data = self._reject(cut, data, start, line)
             else:
-                raise self._damaged(cut.fault.problem)
+                raise self._damaged(cut.fault.text)
             if block is None:
                 return
             yield block

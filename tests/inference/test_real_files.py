@@ -129,7 +129,7 @@ LOCAL_TIMES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_is_found_in_a_real_file(name, shared_data):
+def test_the_draft_of_a_real_file(name, shared_data):
     found = draft_of_file(shared_data / name)
 
     expected, unsure, _ = FILES[name]
@@ -140,7 +140,7 @@ def test_what_is_found_in_a_real_file(name, shared_data):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_the_rows_of_a_real_file_become(name, shared_data, tmp_path):
+def test_the_records_of_a_real_file(name, shared_data, tmp_path):
     path = shared_data / name
     mapping = tmp_path / "mapping.toml"
     mapping.write_text(mapping_text(draft_of_file(path).in_zone("UTC"), name, "m"), "utf-8")
@@ -152,7 +152,7 @@ def test_what_the_rows_of_a_real_file_become(name, shared_data, tmp_path):
                            re.findall(r"[\d,]+", FILES[name][2]))  # fmt: skip
 
 
-def test_any_file_of_the_kind_yields_a_file_that_compiles(shared_data):
+def test_any_real_file_yields_a_valid_mapping_file(shared_data):
     for folder in ("ecommerce", "media", "analytics"):
         for path in sorted((shared_data / folder).iterdir()):
             if path.name.removesuffix(".gz").endswith((".csv", ".json", ".ndjson")):

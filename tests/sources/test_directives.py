@@ -44,7 +44,7 @@ def test_every_row_is_read_under_its_own_directive_from_any_block(path, cuts):
     assert whole.rejections == []
     for block in random.Random(3).sample(whole.blocks, min(8, len(whole.blocks))):
         line = block.first_line + block.lines
-        assert read_file(path, start=block.end, line=line).all == whole.behind(line)
+        assert read_file(path, start=block.end, line=line).all == whole.from_line(line)
 
 
 def test_blocks_are_reread_in_any_order_with_the_directive_in_force(path):

@@ -8,7 +8,7 @@ import threading
 import tracemalloc
 
 import pytest
-from formats.reading import CUTS, assert_kept_promises, options, read, read_file, read_source
+from formats.reading import CUTS, assert_complete, options, read, read_file, read_source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +27,10 @@ ROWS = [{"row": number, "text": "é" * (number % 50)} for number in range(3000)]
 LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
 ARRAY = json.dumps(ROWS, ensure_ascii=False, indent=1)
 CSV = "row,text\n" + "".join(f'{row["row"]},"{row["text"]}\n"\n' for row in ROWS)
-CONTINUED = "the row is the rest of a row that an earlier run read while it was being written (see --growing)"
+CONTINUED = (
+    "the row is the rest of a row that an earlier run read while it was being written (see "
+    "--growing)"
+)
 
 KINDS = [
     pytest.param("x.jsonl", LINES.encode(), None, id="lines"),
@@ -87,7 +90,7 @@ def test_every_row_is_read_once_from_any_block(file, name, data, encoding, cuts)
     for block in blocks:
         line = block.first_line + block.lines
         rest = read_file(path, start=block.end, line=line, encoding=encoding)
-        assert rest.all == whole.behind(line)
+        assert rest.all == whole.from_line(line)
 
 
 @pytest.mark.parametrize(("name", "data", "encoding"), KINDS)
@@ -129,7 +132,7 @@ def test_a_pipe_is_skipped_forward_to_the_end_of_the_last_run(tmp_path, name, da
         source.reread(Span(block.start, block.end, block.first_line, checksum(block.data)))
         found = read_source(source, block.end, block.first_line + block.lines)
 
-    assert found.all == whole.behind(block.first_line + block.lines)
+    assert found.all == whole.from_line(block.first_line + block.lines)
 
 
 def test_a_file_can_be_reopened_and_a_pipe_cannot(tmp_path, file):
@@ -265,7 +268,7 @@ def test_a_truncated_gzip_stream_yields_no_incomplete_row(data, cuts, name):
 
     assert [row["a"] for row in found.values] == list(data)[: len(found.values)]
     assert (found.rejections, bool(found.damage)) == ([], True)
-    assert_kept_promises(b"\n" + text, found, **cuts)
+    assert_complete(b"\n" + text, found, **cuts)
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.csv", "x.json", "x"])

@@ -1,4 +1,4 @@
-"""Choosing a row format: by what the user says, then by name, then by content."""
+"""Chooses the row format of a source by the user's options, its name, and its content."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FORMAT_NAMES = ("jsonl", "json", "csv", "tsv", "log")
 _LIMITS = Limits()
 BOM = b"\xef\xbb\xbf"
 _LOOKED_AT = 65_536
-"""How much of the beginning the format is told from, unless a header or a first line is longer."""
+"""The bytes in which the format is detected, unless a header or a first line is longer."""
 
 _BY_SUFFIX = {
     ".jsonl": "jsonl",
@@ -46,16 +46,16 @@ _BY_SUFFIX = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the user says of the rows of a source.
+    """The user's options for the rows of a source.
 
     Attributes:
-        format: A name of `FORMAT_NAMES`; None to find out.
-        delimiter: What separates cells; None to find out.
-        quote: What stands around cells, `none` for nothing; None to find out.
-        escape: What makes a quote or a delimiter a character like others; None for nothing.
-        columns: Names for the cells of a file without a header; empty to call them 1, 2, and so on;
-            None where there is a header.
-        log_format: How the lines of an access log are put together, which makes it one.
+        format: A name of `FORMAT_NAMES`; None to detect it.
+        delimiter: The separator of cells; None to detect it.
+        quote: The quote character, or `none`; None to detect it.
+        escape: The character that escapes a quote or a delimiter; None if there is none.
+        columns: The column names of a file without a header; empty to name them 1, 2, and so on;
+            None if there is a header.
+        log_format: The layout of the lines of an access log; implies the format `log`.
         row_bytes: The longest row that is read.
     """
 
@@ -69,16 +69,16 @@ class Wanted:
 
 
 def detect_format(name: str, peek: Callable[[int], bytes], wanted: Wanted) -> tuple[Format, int]:
-    """Return the format of a source and the offset at which its first row starts.
+    """Return the format of a source and the offset of its first row.
 
     Args:
-        name: The source's name, of which the endings are looked at.
-        peek: Returns so many bytes of its beginning, fewer only where there are no more.
-        wanted: What the user says of it.
+        name: The source's name, whose suffixes are considered.
+        peek: Returns this many bytes of the beginning, or all bytes if there are fewer.
+        wanted: The user's options.
 
     Raises:
-        ConfigurationError: The format cannot be told, the input is of another kind than any that is
-            read, or the header cannot be used.
+        ConfigurationError: The format cannot be detected or is not supported, or the header cannot
+            be used.
     """
     head = peek(_LOOKED_AT)
     start = len(BOM) if head.startswith(BOM) else 0
@@ -92,7 +92,8 @@ def detect_format(name: str, peek: Callable[[int], bytes], wanted: Wanted) -> tu
     chosen = named or _by_content(body)
     if chosen is None:
         raise ConfigurationError(
-            f"{name}: cannot tell the format; say --format {'|'.join(FORMAT_NAMES)}"
+            f"{name}: the format cannot be detected; name it with --format, as one of "
+            f"{', '.join(FORMAT_NAMES)}"
         )
     if chosen in ("json", "jsonl"):
         return _json(name, peek, start, chosen, wanted)
@@ -102,11 +103,11 @@ def detect_format(name: str, peek: Callable[[int], bytes], wanted: Wanted) -> tu
 
 
 def _named(name: str, wanted: Wanted) -> str | None:
-    """Return the format that the user says, in one way or another, or that the name tells."""
+    """Return the format by the user's options or by the name of the source."""
     if wanted.log_format is not None:
         if wanted.format not in (None, "log"):
             raise ConfigurationError(
-                f"--log-format goes with --format log, and not with {wanted.format}"
+                f"--log-format cannot be used with --format {wanted.format}; use --format log"
             )
         return "log"
     return wanted.format or _by_name(name) or ("csv" if wanted.columns is not None else None)
@@ -119,8 +120,8 @@ def _json(
     body = head[start:].lstrip()
     if wanted.columns is not None and body:
         raise ConfigurationError(
-            f"{name}: is {chosen.upper()}, whose rows name their columns; --columns and "
-            "--no-header are for CSV and TSV (--format csv, if it is)"
+            f"{name}: --columns and --no-header cannot be used with {chosen.upper()}, whose rows "
+            "name their columns. Possible fix: --format csv"
         )
     if wanted.format != "jsonl" and body.startswith(b"{"):
         _refuse_wrapper(name, body, whole=len(head) < _LOOKED_AT)
@@ -147,32 +148,41 @@ def _cells(
 
 
 def _dialect(head: bytes, start: int, chosen: str, wanted: Wanted) -> Dialect:
-    """Return how rows are written: what the user says of it, and else what the beginning tells."""
+    """Return the dialect by the user's options, or as detected in the beginning."""
     quote = "" if wanted.quote == "none" else wanted.quote or QUOTE
     delimiter = wanted.delimiter or ("\t" if chosen == "tsv" else None)
     body = head[start:]
     dialect = Dialect(
         delimiter or likely_delimiter(body, len(wanted.columns or ()), quote),
         quote,
-        # An escape that is the quote itself is the doubling that is read anyway.
+        # A quote that escapes itself is a doubled quote, which is always read.
         wanted.escape if wanted.escape and wanted.escape != quote else "",
         decided=wanted.quote is not None,
     )
     _check_dialect(dialect)
     if dialect.decided or dialect.delimiter != "\t":
         return dialect
-    # A row that is cut off says nothing.
+    # An incomplete last row proves nothing.
     sample = body[: body.rfind(b"\n") + 1] if len(head) == _LOOKED_AT else body
     return dialect if quotes_cells(sample, dialect) else replace(dialect, quote="")
 
 
 def _check_dialect(dialect: Dialect) -> None:
     if dialect.delimiter in ("\r", "\n", dialect.quote):
-        raise ConfigurationError(f"--delimiter {quoted(dialect.delimiter)}: cannot separate cells")
+        raise ConfigurationError(
+            f"--delimiter {quoted(dialect.delimiter)}: a delimiter cannot be a line break or the "
+            "quote; choose another character"
+        )
     if dialect.quote in ("\r", "\n"):
-        raise ConfigurationError(f"--quote {quoted(dialect.quote)}: cannot quote cells")
+        raise ConfigurationError(
+            f"--quote {quoted(dialect.quote)}: a quote cannot be a line break; choose another "
+            "character"
+        )
     if dialect.escape in ("\r", "\n", dialect.delimiter):
-        raise ConfigurationError(f"--escape {quoted(dialect.escape)}: cannot escape quotes")
+        raise ConfigurationError(
+            f"--escape {quoted(dialect.escape)}: an escape cannot be a line break or the "
+            "delimiter; choose another character"
+        )
 
 
 def _by_name(name: str) -> str | None:
@@ -183,12 +193,12 @@ def _by_name(name: str) -> str | None:
 
 
 def _looks_like_json(body: bytes) -> bool:
-    # A line that begins with a date in brackets is one of a log.
+    # A line that begins with a date in brackets belongs to a log.
     return body.startswith(b"{") or (body.startswith(b"[") and log_kind(body) is None)
 
 
 def _by_content(body: bytes) -> str | None:
-    # What is empty has no rows, whatever its format.
+    # An empty input has no rows in any format.
     if not body or body.startswith((b"{", b"[")):
         return "json"
     first = body.split(b"\n", 1)[0]
@@ -196,7 +206,7 @@ def _by_content(body: bytes) -> str | None:
 
 
 def _array(peek: Callable[[int], bytes], start: int, row_bytes: int) -> tuple[Format, int] | None:
-    """Tell a top-level array from lines of JSON, whose first line may be an array too."""
+    """Return a top-level array; None for JSON lines, whose first line can be an array too."""
     data = peek(_LOOKED_AT)
     if b"\n" not in data[start:]:
         data = peek(start + row_bytes)
@@ -215,11 +225,11 @@ def _under_header(
     name: str, start: int, dialect: Dialect, row_bytes: int, first: _FirstRow
 ) -> tuple[Format, int]:
     columns, size = first("header")
-    twice = _twice(columns)
-    if twice:
+    duplicate = _duplicate(columns)
+    if duplicate:
         raise ConfigurationError(
-            f"{name}: the header names the column {quoted(twice)} more than once; rename one of "
-            "them"
+            f"{name}: the header contains the column {quoted(duplicate)} more than once; rename "
+            "one of them"
         )
     return Delimited(dialect, tuple(columns), row_bytes), start + size
 
@@ -227,12 +237,12 @@ def _under_header(
 def _under_names(
     columns: tuple[str, ...], start: int, dialect: Dialect, row_bytes: int, first: _FirstRow
 ) -> tuple[Format, int]:
-    """A first row that says no more than the names is the header that was thought missing."""
+    """Return a format with given names; a first row equal to the names is skipped as a header."""
     found = Delimited(dialect, columns, row_bytes, shape="the {} of --columns")
     try:
         cells, size = first("first row")
     except ConfigurationError:
-        return found, start  # It is a bad row like any other.
+        return found, start  # The bad row is rejected later, like any other.
     same = len(cells) == len(columns) and all(
         name in ("", cell) for name, cell in zip(columns, cells, strict=True)
     )
@@ -252,25 +262,30 @@ def _first_row(
                 check_quotes(about, data[start : start + found[1]], dialect)
             return found
     raise ConfigurationError(
-        f"{name}: the {what} does not end within {row_bytes:,} bytes (--max-row-bytes), or a "
-        "quote in it is never closed"
+        f"{name}: the {what} is longer than {row_bytes:,} bytes, or contains a quote that is never "
+        "closed. Possible fix: a larger --max-row-bytes, or --quote none"
     )
 
 
 def check_columns(columns: tuple[str, ...]) -> None:
-    """See to it that the names that the user gives can be the columns of a file.
+    """Check that the names of `--columns` can be used.
 
     Raises:
-        ConfigurationError: One is there twice, or none has a name.
+        ConfigurationError: A name occurs twice, or all names are empty.
     """
-    twice = _twice(columns)
-    if twice:
-        raise ConfigurationError(f"--columns names {quoted(twice)} more than once")
+    duplicate = _duplicate(columns)
+    if duplicate:
+        raise ConfigurationError(
+            f"--columns contains {quoted(duplicate)} more than once; rename one of them"
+        )
     if columns and not any(columns):
-        raise ConfigurationError("--columns names no column; --no-header calls them 1, 2, 3")
+        raise ConfigurationError(
+            "--columns contains only empty names; name a column, or use --no-header, which names "
+            "the columns 1, 2, 3"
+        )
 
 
-def _twice(columns: Iterable[str]) -> str | None:
+def _duplicate(columns: Iterable[str]) -> str | None:
     counts = Counter(column for column in columns if column)
     return next((column for column, count in counts.items() if count > 1), None)
 
@@ -278,7 +293,7 @@ def _twice(columns: Iterable[str]) -> str | None:
 def _access_log(
     name: str, head: bytes, start: int, wanted: Wanted, *, asked: bool
 ) -> tuple[Format, int] | None:
-    """Return the format of an access log; None where it is none, and nobody said that it is."""
+    """Return the format of an access log; None if it is not one and `asked` is False."""
     data = head[start:]
     log_format = wanted.log_format
     found = recognise(data, log_format, wanted.row_bytes, whole=len(head) < _LOOKED_AT)
@@ -286,40 +301,47 @@ def _access_log(
         return found.rows, start + found.size
     kind = log_kind(data)
     if kind is not None:
-        raise ConfigurationError(f"{name}: looks like {kind}; name the access log")
+        raise ConfigurationError(
+            f"{name}: this looks like {kind}, which contains no requests; upload the access log "
+            "instead"
+        )
     if asked and found.is_log:
         return found.rows, start + found.size
     if not asked:
         return None
     if log_format is not None:
         raise ConfigurationError(
-            f"{name}: no line at its beginning is as --log-format says; {found.reason.text} "
-            f"(line {found.line})"
+            f"{name}: no line at the beginning matches --log-format. Line {found.line}: "
+            f"{found.reason.text}. Correct --log-format"
         )
     raise ConfigurationError(
-        f"{name}: no line at its beginning is of an access log that is known; if it is one all the "
-        "same, describe its lines with --log-format"
+        f"{name}: no line at the beginning is of a known access log. If the file is an access log, "
+        "describe its lines with --log-format"
     )
 
 
 def _refuse_binary(name: str, head: bytes, *, sure: bool) -> None:
-    """Refuse what is no text.
+    """Refuse an input that is not text.
 
-    Where somebody says what it is, the beginning alone decides: a row may hold a NUL.
+    Args:
+        name: The source's name.
+        head: The beginning.
+        sure: The user or the name gives the format, so that a NUL may be part of a row.
     """
     kind = binary_kind(head, sure=sure)
     if kind is not None:
         raise ConfigurationError(
-            f"{name}: is {kind}, which is not read; give its rows as text (jsonl, json, csv, tsv)"
+            f"{name}: the input is {kind}. miso-upload reads text; export the rows as jsonl, json, "
+            "csv or tsv"
         )
 
 
 def _refuse_wrapper(name: str, body: bytes, *, whole: bool) -> None:
-    """Refuse a single object that holds the records in an array."""
+    """Refuse a single object that contains the records in an array."""
     key = wrapper(body, whole=whole)
     if key is not None:
         raise ConfigurationError(
-            f'{name}: is one JSON object that holds the records in its array "{key}"; give the '
-            f"array itself, as 'jq .{key} FILE' prints it. If each line is a record all the same, "
-            "say --format jsonl"
+            f'{name}: the input is one JSON object with the records in its array "{key}"; upload '
+            f"the array itself: jq .{key} FILE | miso-upload -. If each line is a record, use "
+            "--format jsonl"
         )

@@ -192,10 +192,10 @@ class _SeekableObject(io.RawIOBase):
                 f"{self._remote.shown}: the server closed the connection early; rerun the same "
                 "command later to resume"
             )
-        behind = position + len(self._data)
-        if in_order and behind < size:
+        end = position + len(self._data)
+        if in_order and end < size:
             following = min(2 * self._part, MOST_PART)
-            self._next = behind, self._remote.fetch(behind, following)
+            self._next = end, self._remote.fetch(end, following)
 
 
 class _StreamedObject(io.RawIOBase):
