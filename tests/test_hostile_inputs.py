@@ -206,7 +206,7 @@ def test_a_quote_that_closes_thousands_of_rows_later_swallows_none(dry_run, opti
     decided = dry_run(table, *options, "--quote", "none", name="input.csv")
 
     assert (found.code, found.counts()) == (1, (5_959, 4_041))
-    assert "a quoted cell from line 5,951 to line 9,991 has valid rows in it" in found.text
+    assert "a quoted cell from line 5,951 to line 9,991 contains valid rows" in found.text
     assert (decided.code, decided.counts()) == (0, (10_000, 0))
 
 

@@ -124,9 +124,8 @@ def routes_advice(findings: Findings) -> list[str]:
                   pages.shapes(SECTIONS)[:_MOST_LISTED]]  # fmt: skip
         return [f"\n{counted(visits, 'visit')} matched no route. The most visited pages:", *listed]
     found = suggested_routes(pages)
-    advice = [
-        f"\n{counted(visits, 'visit')} skipped, because there are no routes for the site's pages."
-    ]
+    skipped = counted(visits, "visit")
+    advice = [f"\nmiso-upload skipped {skipped}, because no routes describe the site's pages."]
     if found.routes:
         advice += [
             "Their paths suggest these routes. Check them, and add them to a mapping file:",

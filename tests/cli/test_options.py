@@ -110,7 +110,7 @@ def test_no_arguments_show_the_help():
         (("--server", "ftp://api.example"), "https://api.askmiso.com"),
         (("--api-key-file", "missing"), "--api-key-file: the file cannot be read"),
         (("--report",), "requires an argument"),
-        (("--dry-run", "--columns", "a,b,a"), '--columns names "a" more than once'),
+        (("--dry-run", "--columns", "a,b,a"), '--columns contains "a" more than once'),
         (("--dry-run", "--columns", "-,"), "--columns names no column"),
         (("--dry-run", "--columns", "a"), "h.jsonl: is JSONL, whose rows name their columns"),
     ],

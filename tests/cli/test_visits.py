@@ -47,7 +47,7 @@ def test_visits_are_counted_by_what_they_are_and_are_not(mapping):
     assert "14 rows read = 4 valid + 0 rejected + 10 skipped" in shown
     for rule in ("assets", "bots", "not GET", "not answered with success", "no route fits"):
         assert f"  {rule}\n" in shown
-    assert "4 visits fit no route" in shown
+    assert "4 visits matched no route" in shown
 
 
 def test_without_routes_some_are_suggested_that_can_be_pasted(mapping):

@@ -1,10 +1,10 @@
-"""What is found in other people's files, and what their rows become under it."""
+"""Mappings are drafted for real files, and applied to their rows."""
 
 import re
 
 import pytest
 
-from inference.drafting import draft_of_file, mapper, said
+from inference.drafting import draft_of_file, mapper, rules
 from miso_upload import Settings, check
 from miso_upload.drafting import mapping_text
 
@@ -101,7 +101,7 @@ SNOWPLOW_FOUND = {
         "otherwise": "skip",
     },
 }
-# What is found; which attributes are marked unsure; rows = valid + rejected + skipped.
+# The rules; the attributes marked unsure; rows = valid + rejected + skipped.
 FILES = {
     "ecommerce/rees46_2019-Oct.csv": (REES46, "revenue", "17,435 = 17,434 + 1 + 0"),
     "media/ml-latest-small_ratings.csv": (MOVIELENS, "type", "100,004 = 100,004 + 0 + 0"),
@@ -133,7 +133,7 @@ def test_the_draft_of_a_real_file(name, shared_data):
     found = draft_of_file(shared_data / name)
 
     expected, unsure, _ = FILES[name]
-    assert said(found) == expected
+    assert rules(found) == expected
     marked = {each.attribute for each in found.guesses if each.unsure or each.needs_zone}
     assert marked == set(unsure.split())
     assert found.needs_zone == (name in LOCAL_TIMES)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.drafting import draft, mapper, record, said, table
+from inference.drafting import draft, mapper, record, rules, table
 from miso_upload.records import Findings
 from miso_upload.transform.mapping import Mapped, Skipped
 
@@ -22,18 +22,18 @@ THREE = ["a1", "b2", "a1"]
     ],
 )  # fmt: skip
 def test_ids_are_recognised_by_name(name, attribute):
-    assert said(draft(table(**{name: THREE}, at=TIMES)))[attribute] == name
+    assert rules(draft(table(**{name: THREE}, at=TIMES)))[attribute] == name
 
 
 @pytest.mark.parametrize("name", ["seller_id", "order_id", "tenant_id", "referrer_user_id"])
 def test_other_ids_are_not_users(name):
-    assert "user_id" not in said(draft(table(**{name: THREE}, at=TIMES)))
+    assert "user_id" not in rules(draft(table(**{name: THREE}, at=TIMES)))
 
 
 def test_a_user_is_preferred_to_a_session_which_is_left_out():
     found = draft(table(user_id=THREE, user_session=["x", "y", "z"], at=TIMES))
 
-    assert "anonymous_id" not in said(found)
+    assert "anonymous_id" not in rules(found)
     assert [(each.path, "session" in each.reason) for each in found.left_out] == [
         ("user_session", True)
     ]
@@ -42,7 +42,7 @@ def test_a_user_is_preferred_to_a_session_which_is_left_out():
 def test_a_session_is_used_if_rows_have_no_user(golden):
     found = draft(table(user_id=["u", "", "v"], user_session=["x", "y", "z"], at=TIMES))
 
-    assert said(found)["anonymous_id"] == "user_session"
+    assert rules(found)["anonymous_id"] == "user_session"
     assert found.of("user_id").unsure[-1] == golden
 
 
@@ -50,12 +50,12 @@ def test_recurring_random_ids_are_an_unsure_visitor():
     one, two = "31cb1a4bfecf9361e583c5da7ec9ad71", "7141d54f67eefe8231c3eb8026403e43"
     found = draft(table(thing=[one, two, one], at=TIMES))
 
-    assert said(found)["anonymous_id"] == "thing"
+    assert rules(found)["anonymous_id"] == "thing"
     assert found.of("anonymous_id").unsure
 
 
 def test_rows_without_an_identity_are_reported():
-    assert any("nobody" in problem for problem in draft(table(at=TIMES)).missing)
+    assert any("identity" in problem for problem in draft(table(at=TIMES)).missing)
 
 
 def test_email_addresses_and_floats_are_unsure_ids():
@@ -79,7 +79,7 @@ def test_lists_in_cells_are_split(cells, separator):
 def test_products_in_a_list_of_objects_have_their_quantities():
     rows = [{"order_id": 7, "items": [{"sku": "a", "qty": 2}, {"sku": "b", "qty": 1}]}]
 
-    found = said(draft(rows))
+    found = rules(draft(rows))
 
     assert found["type"] == {"value": "checkout"}
     assert (found["product_ids"], found["quantities"]) == ("items[].sku", "items[].qty")
@@ -88,7 +88,7 @@ def test_products_in_a_list_of_objects_have_their_quantities():
 def test_the_only_item_of_a_list_can_be_the_user_or_the_revenue():
     rows = [{"event": "purchase", "users": [{"id": "u"}], "payment": [{"revenue": 9}], "sku": "a1"}]
 
-    found = said(draft(rows))
+    found = rules(draft(rows))
 
     assert (found["user_id"], found["revenue"]) == ("users[0].id", "payment[0].revenue")
     assert not [each for each in draft(rows).left_out if "[" in each.path]
@@ -97,32 +97,32 @@ def test_the_only_item_of_a_list_can_be_the_user_or_the_revenue():
 def test_quantities_with_nulls_are_left_out():
     rows = [{"order_id": 7, "items": [{"sku": "a", "qty": None}, {"sku": "b", "qty": 1}]}]
 
-    assert "quantities" not in said(draft(rows))
+    assert "quantities" not in rules(draft(rows))
 
 
 def test_json_in_cells_is_parsed():
     rows = table(payload=['{"href": "https://a.example/x", "user": {"id": 7}}'] * 3, at=TIMES)
 
-    found = said(draft(rows))
+    found = rules(draft(rows))
 
     assert found["context.page.url"] == "payload.href"
     assert found["user_id"] == "payload.user.id"
 
 
 def test_ip_addresses_are_recognised_by_value_or_by_name_and_value():
-    assert said(draft(table(c=["203.0.113.7", "2001:db8::1"])))["ip"] == "c"
-    assert said(draft(table(client_ip=["203.0.113.7"])))["ip"] == "client_ip"
-    assert "ip" not in said(draft(table(client_ip=["31cb1a4bfecf9361"])))
+    assert rules(draft(table(c=["203.0.113.7", "2001:db8::1"])))["ip"] == "c"
+    assert rules(draft(table(client_ip=["203.0.113.7"])))["ip"] == "client_ip"
+    assert "ip" not in rules(draft(table(client_ip=["31cb1a4bfecf9361"])))
 
 
 def test_user_agents_are_recognised_by_value():
-    assert said(draft(table(b=["Mozilla/5.0 (X11)"])))["user_agent"] == "b"
+    assert rules(draft(table(b=["Mozilla/5.0 (X11)"])))["user_agent"] == "b"
 
 
 def test_a_page_needs_a_url():
     rows = table(url=["https://a.example", ""], referrer=["https://b.example"] * 2)
 
-    found = said(draft(rows))
+    found = rules(draft(rows))
 
     assert "context.page.url" in found
     assert "context.page.referrer" not in found

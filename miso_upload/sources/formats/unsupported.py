@@ -56,7 +56,7 @@ def binary_kind(head: bytes, *, sure: bool) -> str | None:
     if not sure and b"\0" in head[:_LOOKED_AT]:
         is_wide = 3 * head.count(b"\0", 0, _LOOKED_AT) > len(head[:_LOOKED_AT])
         if is_wide:
-            return "binary, or UTF-16 without a byte order mark (then name it, as in --encoding utf-16-le)"
+            return "binary, or UTF-16 without a byte order mark (name it: --encoding utf-16-le)"
         return "binary"
     return None
 

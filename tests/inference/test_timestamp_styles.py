@@ -1,6 +1,6 @@
 import pytest
 
-from inference.drafting import draft, record, said, table
+from inference.drafting import draft, record, rules, table
 from miso_upload.drafting.timestamp_styles import clock_format, timestamp_style
 
 
@@ -61,8 +61,8 @@ def test_times_of_day_are_distinguished_from_timestamps():
 
 
 def test_a_number_is_a_timestamp_only_if_the_column_is_named_so():
-    assert "timestamp" not in said(draft(table(product_id=["1260759144"])))
-    assert said(draft(table(ts=["1260759144"])))["timestamp"] == "ts"
+    assert "timestamp" not in rules(draft(table(product_id=["1260759144"])))
+    assert rules(draft(table(ts=["1260759144"])))["timestamp"] == "ts"
 
 
 def test_a_date_and_a_time_of_day_are_joined():

@@ -1,4 +1,4 @@
-"""Drafts for the rows of a log: a preset, and routes that the paths suggest."""
+"""Drafts for access logs have a preset, and routes that the paths suggest."""
 
 import re
 import tomllib
@@ -83,7 +83,7 @@ def test_a_route_shows_the_most_visited_page():
 
 
 @pytest.mark.parametrize(
-    ("urls", "doubtful"),
+    ("urls", "unsure"),
     [
         (["/", "/?flav=rss20"], True),
         (["/blog/a", "/blog/feed"], True),
@@ -91,10 +91,10 @@ def test_a_route_shows_the_most_visited_page():
         (["/", *["/"] * 9, "/?format=x"], False),
     ],
 )
-def test_a_route_whose_pages_are_often_feeds_is_unsure(urls, doubtful, golden):
+def test_a_route_whose_pages_are_often_feeds_is_unsure(urls, unsure, golden):
     (route,) = suggested_routes(site(*urls)).routes
 
-    assert bool(route.unsure) == doubtful
+    assert bool(route.unsure) == unsure
     assert route.unsure == golden
 
 
