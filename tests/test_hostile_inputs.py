@@ -165,7 +165,7 @@ def test_a_page_of_a_parquet_file_that_is_too_large_is_not_decompressed(dry_run)
     found = dry_run(data, name="input.parquet")
 
     assert found.code == 2
-    assert "a page of 286 MiB, more than the 16 MiB that are decompressed at once" in found.text
+    assert "a page of 286 MiB, and the limit is 16 MiB" in found.text
     assert found.memory < MOST_MEMORY
 
 

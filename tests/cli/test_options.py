@@ -111,8 +111,8 @@ def test_no_arguments_show_the_help():
         (("--api-key-file", "missing"), "--api-key-file: the file cannot be read"),
         (("--report",), "requires an argument"),
         (("--dry-run", "--columns", "a,b,a"), '--columns contains "a" more than once'),
-        (("--dry-run", "--columns", "-,"), "--columns names no column"),
-        (("--dry-run", "--columns", "a"), "h.jsonl: is JSONL, whose rows name their columns"),
+        (("--dry-run", "--columns", "-,"), "--columns contains only empty names"),
+        (("--dry-run", "--columns", "a"), "cannot be used with JSONL, whose rows name their columns"),
     ],
 )
 def test_what_cannot_be_meant_is_exit_code_2_and_says_why(args, message, tmp_path):

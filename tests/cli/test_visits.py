@@ -117,7 +117,7 @@ def test_what_is_no_proxy_is_exit_code_2():
     done = invoke(SPECIMEN, "--dry-run", "--trusted-proxies", "lb.example")
 
     assert done.exit_code == 2
-    assert "as in 10.0.0.0/8" in done.stderr
+    assert "such as 10.0.0.0/8" in done.stderr
 
 
 def test_pages_without_a_route_are_in_the_report(tmp_path):

@@ -190,7 +190,7 @@ def test_a_file_that_is_written_over_behind_what_was_read_is_told_of(job):
     done = job.upload(script)
 
     assert done.code == 0
-    assert "was written to while it was read" in done.err
+    assert "the file was modified while it was read" in done.err
     assert job.arrived() == sorted({*numbers("old"), "new-01200"} - {"old-01200"})
 
 
