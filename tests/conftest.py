@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -90,6 +91,15 @@ def run():
     return run_program
 
 
+def counts_in(summary):
+    """Return the numbers of a summary's first line, in its order: rows read, accepted and so on.
+
+    So a test can assert what was counted without the words around it.
+    """
+    line = summary.partition("\n")[0]
+    return [int(number.replace(",", "")) for number in re.findall(r"\b\d[\d,]*", line)]
+
+
 def row(number, **changes):
     """Return a valid record that no other number has."""
     return {
@@ -110,8 +120,8 @@ def write_rows(path, rows):
 
 
 def outcomes_of(mapped):
-    """Return what `Mapper.apply` would have returned of each row that was mapped with others."""
+    """Return what `Mapper.map_row` would have returned of each row that was mapped with others."""
     return [
-        mapped.lost[place] if place in mapped.lost else Mapped(record, derived)
-        for place, (record, derived) in enumerate(zip(mapped.records, mapped.derived, strict=True))
+        mapped.not_mapped[i] if i in mapped.not_mapped else Mapped(record, derived)
+        for i, (record, derived) in enumerate(zip(mapped.records, mapped.derived, strict=True))
     ]

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.values.timestamps import Reading, TimestampReader, parse_rfc3339
+from miso_upload.values.timestamps import TimestampReader, parse_rfc3339
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -152,28 +152,31 @@ def test_other_iso8601_formats_are_converted_to_utc(text, expected):
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    "text",
     [
-        ("", "is empty"),
-        ("   ", "is empty"),
-        ("2019-02-29", "is not a date-time: there is no such day or time of day"),
-        ("2019-02-29T00:00:00Z", "is not a date-time: there is no such day or time of day"),
-        ("2019-13-01 00:00:00", "is not a date-time: there is no such day or time of day"),
-        ("0000-01-01T00:00:00Z", "is not a date-time: there is no such day or time of day"),
-        ("2019-W53-1T00:00:00Z", "is not a date-time: there is no such day or time of day"),
-        ("2019-366T00:00:00Z", "is not a date-time: there is no such day or time of day"),
-        ("2019-000T00:00:00Z", "is not a date-time: there is no such day or time of day"),
-        ("2019-10-01T24:00:01Z", "is not a date-time: there is no such day or time of day"),
-        ("2019-10-01T24:00:00.1Z", "is not a date-time: there is no such day or time of day"),
-        ("2019-10-01T12:00:60Z", "is not a date-time: there is no such day or time of day"),
-        ("9999-12-31T24:00:00Z", "is not a date-time: there is no such day or time of day"),
-        ("9999-12-31 23:59:59-01:00", "is outside the years 1 to 9999"),
-        ("0001-01-01 00:00:00+01:00", "is outside the years 1 to 9999"),
-        ("12345678901234567890", "has more digits than an epoch number can have"),
+        "",
+        "   ",
+        "2019-02-29",
+        "2019-02-29T00:00:00Z",
+        "2019-13-01 00:00:00",
+        "0000-01-01T00:00:00Z",
+        "2019-W53-1T00:00:00Z",
+        "2019-366T00:00:00Z",
+        "2019-000T00:00:00Z",
+        "2019-10-01T24:00:01Z",
+        "2019-10-01T24:00:00.1Z",
+        "2019-10-01T12:00:60Z",
+        "9999-12-31T24:00:00Z",
+        "9999-12-31 23:59:59-01:00",
+        "0001-01-01 00:00:00+01:00",
+        "12345678901234567890",
     ],
 )
-def test_a_time_that_does_not_exist_is_a_problem(text, problem):
-    assert without_zone.read(text) == Reading(None, problem)
+def test_a_time_that_does_not_exist_is_a_problem(text, golden):
+    reading = without_zone.read(text)
+
+    assert reading.text is None
+    assert reading.problem == golden
 
 
 @pytest.mark.parametrize(
@@ -205,17 +208,19 @@ def test_a_time_that_does_not_exist_is_a_problem(text, problem):
         "9" * 101,
     ],
 )
-def test_an_unknown_format_is_a_problem(text):
-    assert without_zone.read(text) == Reading(
-        None, "is not a date-time in a known format; describe the format with --timestamp-format"
-    )
+def test_an_unknown_format_is_a_problem(text, golden):
+    reading = without_zone.read(text)
+
+    assert reading.text is None
+    assert reading.problem == golden
 
 
 @pytest.mark.parametrize("value", [None, True, False, [], ["2019-10-01T00:00:00Z"], {}, {"a": 1}])
-def test_a_value_that_is_neither_text_nor_number_is_a_problem(value):
-    assert without_zone.read(value) == Reading(
-        None, "is not a date-time: it is neither text nor a number"
-    )
+def test_a_value_that_is_neither_text_nor_number_is_a_problem(value, golden):
+    reading = without_zone.read(value)
+
+    assert reading.text is None
+    assert reading.problem == golden
 
 
 WRITTEN = [
@@ -247,23 +252,20 @@ def test_every_iso8601_format_keeps_the_instant(when, minutes, form):
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    "text",
     [
-        (
-            "2019-10-01 00:00:00",
-            "is a local time without a time zone; name the zone with --timezone",
-        ),
-        ("2019-10-01T00:00", "is a local time without a time zone; name the zone with --timezone"),
-        (
-            "2016-12-31 23:59:60",
-            "is a local time without a time zone; name the zone with --timezone",
-        ),
-        ("2019-10-01", "is a date without a time zone; name the zone with --timezone"),
-        ("20191001", "is a date without a time zone; name the zone with --timezone"),
+        "2019-10-01 00:00:00",
+        "2019-10-01T00:00",
+        "2016-12-31 23:59:60",
+        "2019-10-01",
+        "20191001",
     ],
 )
-def test_a_zone_is_never_guessed(text, problem):
-    assert without_zone.read(text) == Reading(None, problem)
+def test_a_zone_is_never_guessed(text, golden):
+    reading = without_zone.read(text)
+
+    assert reading.text is None
+    assert reading.problem == golden
 
 
 @pytest.mark.parametrize(
@@ -287,8 +289,8 @@ def test_a_local_time_is_converted_from_its_zone(text, expected):
     assert reads(text, in_berlin) == expected
 
 
-def test_a_local_time_before_the_first_year_is_a_problem():
-    assert in_berlin.read("0001-01-01").problem == "is outside the years 1 to 9999"
+def test_a_local_time_before_the_first_year_is_a_problem(golden):
+    assert in_berlin.read("0001-01-01").problem == golden
 
 
 def test_a_time_with_an_offset_needs_no_zone():
@@ -322,12 +324,11 @@ def test_times_just_outside_a_clock_change_are_unambiguous(zone, local, expected
         ("Australia/Lord_Howe", "2024-04-07 01:59:59", "2024-04-06T14:59:59Z"),
     ],
 )
-def test_the_earlier_of_two_ambiguous_local_times_is_used(zone, local, expected):
-    assert TimestampReader(zone).read(local) == Reading(
-        expected,
-        note=f"is ambiguous, because clocks were set back in {zone}; "
-        "miso-upload used the earlier of the two times",
-    )
+def test_of_a_local_time_that_comes_twice_the_earlier_is_taken(zone, local, expected, golden):
+    reading = TimestampReader(zone).read(local)
+
+    assert (reading.text, reading.problem) == (expected, None)
+    assert reading.note == golden
 
 
 @pytest.mark.parametrize(
@@ -341,12 +342,11 @@ def test_the_earlier_of_two_ambiguous_local_times_is_used(zone, local, expected)
         ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00Z"),
     ],
 )
-def test_a_skipped_local_time_is_moved_forward(zone, local, expected):
-    assert TimestampReader(zone).read(local) == Reading(
-        expected,
-        note=f"does not exist, because clocks were set forward in {zone}; "
-        "miso-upload moved it forward by the same amount",
-    )
+def test_a_local_time_that_never_came_is_moved_forward(zone, local, expected, golden):
+    reading = TimestampReader(zone).read(local)
+
+    assert (reading.text, reading.problem) == (expected, None)
+    assert reading.note == golden
 
 
 @pytest.mark.parametrize(
@@ -452,18 +452,21 @@ def test_a_fraction_is_rounded_down_to_the_microsecond(number):
 
 
 @pytest.mark.parametrize(
-    ("value", "problem"),
+    "value",
     [
-        (float("nan"), "is not a finite number"),
-        (float("inf"), "is not a finite number"),
-        (float("-inf"), "is not a finite number"),
-        (10**19, "has more digits than an epoch number can have"),
-        (-(10**19), "has more digits than an epoch number can have"),
-        (1e300, "has more digits than an epoch number can have"),
+        float("nan"),
+        float("inf"),
+        float("-inf"),
+        10**19,
+        -(10**19),
+        1e300,
     ],
 )
-def test_a_number_outside_all_units_is_a_problem(value, problem):
-    assert without_zone.read(value) == Reading(None, problem)
+def test_a_number_outside_all_units_is_a_problem(value, golden):
+    reading = without_zone.read(value)
+
+    assert reading.text is None
+    assert reading.problem == golden
 
 
 @pytest.mark.parametrize(
@@ -524,21 +527,18 @@ def test_a_value_that_matches_no_format_is_read_as_usual(value):
 @pytest.mark.parametrize(
     "text", ["10-01-2019", "01/10/2019".translate(ARABIC), "31/02/2019", "01/01/0000"]
 )
-def test_a_value_that_matches_no_known_format_either_is_a_problem(text):
-    assert TimestampReader("UTC", ("%d/%m/%Y",)).read(text) == Reading(
-        None, "matches neither --timestamp-format nor any known format"
-    )
+def test_what_fits_neither_format_nor_habit_is_a_problem(text, golden):
+    reading = TimestampReader("UTC", ("%d/%m/%Y",)).read(text)
+
+    assert reading.text is None
+    assert reading.problem == golden
 
 
-def test_a_format_without_an_offset_needs_a_zone():
+def test_a_format_without_a_zone_needs_one(golden):
     reader = TimestampReader(None, ("%d/%m/%Y", "%d/%m/%Y %H:%M"))
 
-    assert reader.read("01/10/2019").problem == (
-        "is a date without a time zone; name the zone with --timezone"
-    )
-    assert reader.read("01/10/2019 00:00").problem == (
-        "is a local time without a time zone; name the zone with --timezone"
-    )
+    assert reader.read("01/10/2019").problem == golden
+    assert reader.read("01/10/2019 00:00").problem == golden
 
 
 def test_a_date_by_format_is_read_even_if_clocks_change_at_midnight():
@@ -556,23 +556,24 @@ def test_a_date_by_format_is_read_even_if_clocks_change_at_midnight():
         ("Europe/Berln", "Europe/Berlin"),
         ("europe/berlin", "Europe/Berlin"),
         ("Berlin", "Europe/Berlin"),
-        ("Europe", "did you mean"),
-        ("", "use an IANA name such as Europe/Berlin or UTC"),
-        ("/etc/localtime", "there is no such time zone"),
-        ("../Berlin", "there is no such time zone"),
-        ("localtime", "there is no such time zone"),
-        ("right/UTC", "there is no such time zone"),
-        ("+02:00", "there is no such time zone"),
-        ("x" * 300, "there is no such time zone"),
-        ("a\x00b", "there is no such time zone"),
+        ("Europe", ""),
+        ("", "Europe/Berlin"),
+        ("/etc/localtime", ""),
+        ("../Berlin", ""),
+        ("localtime", ""),
+        ("right/UTC", ""),
+        ("+02:00", ""),
+        ("x" * 300, ""),
+        ("a\x00b", ""),
     ],
 )
-def test_an_unknown_zone_is_refused_with_suggestions(zone, hint):
+def test_a_zone_that_does_not_exist_is_refused_with_the_nearest(zone, hint, golden):
     with pytest.raises(ConfigurationError) as caught:
         TimestampReader(zone)
 
     assert str(caught.value).startswith(f"--timezone {zone}: ")
     assert hint in str(caught.value)
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize(
@@ -582,21 +583,33 @@ def test_an_unknown_zone_is_refused_with_suggestions(zone, hint):
         ("%s", "bad directive"),
         ("%Y-%m-%d %", "stray %"),
         ("%Y %Y", "redefinition"),
-        ("%d/%m", "the year, the month or the day"),
-        ("%H:%M:%S", "the year, the month or the day"),
-        ("", "the year, the month or the day"),
-        ("%Y-%m-%d %I:%M", "%I with %p"),
-        ("%Y-%m-%d %M:%S", "the hour of the day"),
-        ("%Y-%m-%d %H:%M %Z", "%Z knows only"),
         ("\ud800", "surrogates"),
     ],
 )
-def test_a_format_that_cannot_be_read_back_is_refused(form, reason):
+def test_a_format_that_python_does_not_take_is_refused_with_its_reason(form, reason):
     with pytest.raises(ConfigurationError, match=reason):
         TimestampReader("UTC", (form,))
 
 
-def test_an_escaped_percent_sign_before_z_is_literal():
+@pytest.mark.parametrize(
+    "form",
+    [
+        "%d/%m",
+        "%H:%M:%S",
+        "",
+        "%Y-%m-%d %I:%M",
+        "%Y-%m-%d %M:%S",
+        "%Y-%m-%d %H:%M %Z",
+    ],
+)
+def test_a_format_that_cannot_be_read_back_is_refused(form, golden):
+    with pytest.raises(ConfigurationError) as caught:
+        TimestampReader("UTC", (form,))
+
+    assert str(caught.value) == golden
+
+
+def test_a_percent_sign_before_a_z_is_no_zone_name():
     assert (
         reads("2019-10-01 %Z", TimestampReader("UTC", ("%Y-%m-%d %%Z",))) == "2019-10-01T00:00:00Z"
     )

@@ -6,6 +6,7 @@ import pytest
 from conftest import row, write_rows
 
 from miso_upload import Settings, check, upload
+from miso_upload.errors import MisoUploadError
 from miso_upload.report.listener import Listener
 from miso_upload.sandbox import Sandbox, parse_faults
 
@@ -25,7 +26,7 @@ class Desk:
         self.place, self.sandbox = place, sandbox
 
     def settings(self, *names, **options):
-        return Settings(
+        return Settings.of(
             inputs=tuple(str(self.place / name) for name in names), server=self.sandbox.url,
             api_key=self.sandbox.key, state_dir=self.place / "state", max_reject_rate=1, **options,
         )  # fmt: skip
@@ -88,7 +89,7 @@ def test_rows_that_were_given_up_are_never_said_to_be_at_miso(desk, on_unknown, 
     state = {"api_key": "key", "state_dir": desk.place / "state"}
     with Sandbox(key="key", faults=parse_faults(["drop:1"])) as broken:
         given_up = upload(
-            Settings(
+            Settings.of(
                 inputs=(str(desk.place / "a.jsonl"),), server=broken.url, on_unknown="skip", **state
             )
         )
@@ -97,7 +98,7 @@ def test_rows_that_were_given_up_are_never_said_to_be_at_miso(desk, on_unknown, 
 
     with Sandbox(key="key", port=port) as mended:
         again = upload(
-            Settings(
+            Settings.of(
                 inputs=(str(desk.place / "b.jsonl"),), server=mended.url, on_unknown=on_unknown,
                 **state,
             )
@@ -119,18 +120,21 @@ def test_another_version_of_a_row_in_flight_from_another_input_is_waited_for(des
 
 
 @pytest.mark.parametrize("name", [".", "./", ""])
-def test_the_working_directory_is_an_input_or_an_error_and_no_defect(desk, name, monkeypatch):
+def test_the_working_directory_is_an_input_or_an_error_and_no_defect(
+    desk, name, monkeypatch, golden
+):
     write_rows(desk.place / "a.jsonl", map(row, range(3)))
     monkeypatch.chdir(desk.place)
-    settings = Settings(
+    settings = Settings.of(
         inputs=(name,), server=desk.sandbox.url, api_key="key", state_dir=desk.place / "s" / "t"
     )
 
     if name:
         assert upload(settings).totals.accepted == 3
     else:
-        with pytest.raises(Exception, match="no such file"):
+        with pytest.raises(MisoUploadError) as caught:
             upload(settings)
+        assert str(caught.value) == golden
 
 
 def test_a_restart_sends_rows_that_another_input_has_too_and_a_dry_run_says_so(desk):
@@ -170,7 +174,7 @@ def test_many_pairs_of_inputs_that_share_records_are_one_sentence(desk):
     assert sum("--series" in text for text in done.advice) == 1
 
 
-def test_standard_input_under_new_options_is_doubted(desk):
+def test_standard_input_under_new_options_is_doubted(desk, golden):
     write_rows(desk.place / "a.jsonl", map(row, range(150)))
     desk.upload("a.jsonl")
     notes = Notes()
@@ -178,24 +182,27 @@ def test_standard_input_under_new_options_is_doubted(desk):
 
     upload(desk.settings("copy.jsonl", **NEW), notes)
 
-    assert any("options are new" in text for text in notes.texts)
+    assert notes.texts == golden
 
 
 @pytest.mark.parametrize(
     ("options", "blind"),
     [({"api_key": "key"}, False), ({"api_key": "other"}, True), ({"target": "nosuch"}, True)],
 )
-def test_a_dry_run_for_a_target_that_no_ledger_knows_says_that_it_is_blind(desk, options, blind):
+def test_a_dry_run_for_a_target_that_no_ledger_knows_says_that_it_is_blind(
+    desk, options, blind, golden
+):
     write_rows(desk.place / "a.jsonl", map(row, range(3)))
     desk.upload("a.jsonl")
     notes = Notes()
 
     check(
-        Settings(
+        Settings.of(
             inputs=(str(desk.place / "a.jsonl"),), server=desk.sandbox.url,
             state_dir=desk.place / "state", **options,
         ),
         notes,
     )  # fmt: skip
 
-    assert any("No ledger knows this key or target" in text for text in notes.texts) is blind
+    assert bool(notes.texts) is blind
+    assert notes.texts == golden

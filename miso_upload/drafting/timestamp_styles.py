@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,15 @@ _DATES = (
     "%d-%m-%y", "%m-%d-%y", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y",
     "%B %d, %Y", "%d %B %Y", "%m %d, %Y", "%b %d %Y", "%Y-%m-%d",
 )  # fmt: skip
+_DIRECTIVES = {
+    "d": r"(?:3[01]|[12]\d|0[1-9]|[1-9]| [1-9])",
+    "m": r"(?:1[0-2]|0[1-9]|[1-9])",
+    "Y": r"\d{4}",
+    "y": r"\d{2}",
+    "b": f"(?:{'|'.join(map(re.escape, calendar.month_abbr[1:]))})",
+    "B": f"(?:{'|'.join(sorted(map(re.escape, calendar.month_name[1:]), key=len, reverse=True))})",
+}
+"""Patterns of the directives of strptime for dates."""
 _CLOCKS = ("", "%H:%M:%S", "%H:%M", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H:%M:%S.%f")
 _WHOLE = (
     "%a, %d %b %Y %H:%M:%S %z", "%d/%b/%Y:%H:%M:%S %z", "%a %b %d %H:%M:%S %Y",
@@ -160,11 +171,18 @@ def _begins(form: str, text: str) -> bool:
 
     Python caches only a few compiled formats, so trying many of them on every value is slow.
     """
-    try:
-        datetime.strptime(text, form)  # noqa: DTZ007 -- only the match matters
-    except ValueError as error:
-        return str(error).startswith("unconverted data")
-    return True
+    found = _date_pattern(form).match(text)
+    return found is not None and (found.end() < len(text) or _fits(form, text))
+
+
+@cache
+def _date_pattern(form: str) -> re.Pattern[str]:
+    """Return a pattern for a date in a strptime format at the beginning of a text."""
+    parts = (
+        _DIRECTIVES[part[1]] if part.startswith("%") else re.escape(part).replace(r"\ ", r"\s+")
+        for part in re.findall(r"%.|[^%]+", form)
+    )
+    return re.compile("".join(parts), re.IGNORECASE)
 
 
 def _fits(form: str, text: str) -> bool:

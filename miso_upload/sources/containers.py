@@ -6,10 +6,14 @@ import io
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.errors import SourceError
-from miso_upload.sources.codecs import gzip, xz, zstd
 from miso_upload.sources.codecs.base import ContainerError, DamageError
-from miso_upload.sources.codecs.zip import MAGICS as ZIP_MAGICS
-from miso_upload.sources.codecs.zip import ZipReader
+from miso_upload.sources.codecs.magic import (
+    GZIP_MAGIC,
+    XZ_MAGIC,
+    ZIP_MAGICS,
+    is_bzip2,
+    is_zstd,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,12 +30,6 @@ _PARQUET_ENCRYPTED = b"PARE"
 _PARQUET_FIRST_FIELD = b"\x15"
 """The first byte of a page header in every Parquet file with rows. It does not occur in text."""
 
-_STREAMS: tuple[tuple[Callable[[bytes], bool], Callable[[ByteReader], ByteReader]], ...] = (
-    (lambda head: head.startswith(gzip.MAGIC), gzip.GzipReader),
-    (zstd.is_zstd, zstd.ZstdReader),
-    (lambda head: head.startswith(xz.XZ_MAGIC), xz.XzReader),
-    (xz.is_bzip2, xz.Bzip2Reader),
-)
 # Offset, magic number, description, and the command that prints the contents.
 _UNSUPPORTED = (
     (257, b"ustar", "a tar archive", "tar -xOf"),
@@ -117,9 +115,11 @@ def decompressed(
             file = ParquetLines(_required(sought, "a Parquet file"))
             return Contents(file, is_compressed=True, is_utf8=True)
         if head.startswith(ZIP_MAGICS):
+            from miso_upload.sources.codecs.zip import ZipReader  # noqa: PLC0415 -- see `_reader_for`
+
             file = ZipReader(_required(sought, "a zip archive"), quoted)
         else:
-            reader = next((reader for matches, reader in _STREAMS if matches(head)), None)
+            reader = _reader_for(head)
             if reader is None:
                 return Contents(file, is_compressed=depth > 0)
             file = reader(file)
@@ -128,6 +128,30 @@ def decompressed(
     raise ContainerError(
         f"the file is compressed more than {_MOST_NESTED} times; decompress it yourself first"
     )
+
+
+def _reader_for(head: bytes) -> Callable[[ByteReader], ByteReader] | None:
+    """Return the reader of a stream that begins with `head`; None if it is not compressed.
+
+    A reader is imported only when it is needed, so that no run waits for unused libraries.
+    """
+    if head.startswith(GZIP_MAGIC):
+        from miso_upload.sources.codecs.gzip import GzipReader  # noqa: PLC0415
+
+        return GzipReader
+    if is_zstd(head):
+        from miso_upload.sources.codecs.zstd import ZstdReader  # noqa: PLC0415
+
+        return ZstdReader
+    if head.startswith(XZ_MAGIC):
+        from miso_upload.sources.codecs.xz import XzReader  # noqa: PLC0415
+
+        return XzReader
+    if is_bzip2(head):
+        from miso_upload.sources.codecs.xz import Bzip2Reader  # noqa: PLC0415
+
+        return Bzip2Reader
+    return None
 
 
 def _begins_parquet(head: bytes, seekable: io.BufferedReader[Any] | None) -> bool:

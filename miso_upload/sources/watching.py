@@ -124,7 +124,7 @@ class WatchedInput(io.RawIOBase):
                     self._watch(buffer[:count])
                 self.count += count
                 return count
-            # Another process may have made a shared pipe non-blocking: no bytes yet is not the end.
+            # Another user of the pipe may have made it non-blocking: nothing yet is no end.
             select.select([self._raw], [], [])
 
     def seekable(self) -> bool:

@@ -19,11 +19,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from miso_upload.errors import ConfigurationError
+from miso_upload.transform.options import IdentityOptions
 from miso_upload.values.addresses import (
     WHOLE_ADDRESS,
     canonical_ip,
@@ -46,7 +45,7 @@ _MOST_IDS = 16_384
 
 
 class IdentityOutcome(NamedTuple):
-    """What became of a record's ids beyond what the record shows.
+    """The outcome for a record's ids, beyond what the record shows.
 
     Attributes:
         derived: Whether `anonymous_id` was made here; if not, one in the record was given.
@@ -67,46 +66,25 @@ class _Place(NamedTuple):
 _NOT_AN_ADDRESS = IdentityOutcome(derived=False, problem="is not an IP address")
 
 
-@dataclass(frozen=True, slots=True)
 class IdentityPolicy:
-    """When `anonymous_id` is made, and of what.
+    """Makes `anonymous_id` as the options say; remembers what it has made.
 
-    Attributes:
-        derive: Only where a record has neither id; wherever there is an address; or never.
-        source: What the id is made of.
-        salt: The key of the HMAC; empty for plain SHA-256.
-        trusted_proxies: How many addresses at the right end of a forwarded list are the user's own,
-            or the networks that those are in, as text between commas.
-        ipv6_prefix: How many bits of an IPv6 address count; 128 for all of them.
+    Args:
+        options: When it is made, and from what.
 
     Raises:
-        ConfigurationError: `trusted_proxies` is negative or no network, or there is no such prefix.
+        ConfigurationError: `trusted_proxies` is negative or no network.
     """
 
-    derive: Literal["missing", "always", "never"] = "missing"
-    source: Literal["ip", "ip+user-agent"] = "ip+user-agent"
-    salt: bytes = field(default=b"", repr=False)
-    trusted_proxies: int | str = 0
-    ipv6_prefix: int = WHOLE_ADDRESS
-    _trusted: Proxies = field(init=False, repr=False, compare=False)
-    _places: Callable[[str | None, str | None], _Place | None] = field(
-        init=False, repr=False, compare=False
-    )
-    _ids: Callable[[str, str | None], str] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_trusted", proxies(self.trusted_proxies))
-        places = lru_cache(_MOST_PLACES)(self._place_of)
-        ids = lru_cache(_MOST_IDS)(partial(_digest, salt=self.salt))
-        object.__setattr__(self, "_places", places)
-        object.__setattr__(self, "_ids", ids)
-        if not 1 <= self.ipv6_prefix <= WHOLE_ADDRESS:
-            raise ConfigurationError("--ipv6-prefix: must be from 1 to 128")
+    def __init__(self, options: IdentityOptions | None = None) -> None:
+        self.options = options = options or IdentityOptions()
+        self._trusted: Proxies = proxies(options.trusted_proxies)
+        self._places = lru_cache(_MOST_PLACES)(self._place_of)
+        self._ids = lru_cache(_MOST_IDS)(partial(_digest, salt=options.anonymous_id_salt))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What is remembered stays in its process.
-        said = self.derive, self.source, self.salt, self.trusted_proxies, self.ipv6_prefix
-        return IdentityPolicy, said
+        return IdentityPolicy, (self.options,)
 
     @property
     def believes_forwarded(self) -> bool:
@@ -150,7 +128,9 @@ class IdentityPolicy:
         """
         derived = [False] * len(records)
         problems = []
-        is_always, is_missing = self.derive == "always", self.derive == "missing"
+        ids = self._ids
+        derive = self.options.derive_anonymous_id
+        is_always, is_missing = derive == "always", derive == "missing"
         places = map(self._finder(ips, forwarded_fors), ips, forwarded_fors)
         # Browsers are few, and visitors come again.
         trimmed = {agent: _agent(agent) for agent in set(user_agents)}
@@ -162,7 +142,7 @@ class IdentityPolicy:
             if not (is_always or (is_missing and is_needed)):
                 continue
             if place is not None:
-                record["anonymous_id"] = self._id_of(place.network, agent or _agent_of(record))
+                record["anonymous_id"] = self._id_of(ids, place.network, agent or _agent_of(record))
                 derived[number] = True
             elif is_needed and self._is_told(ips[number], forwarded_fors[number]):
                 problems.append(number)
@@ -173,11 +153,13 @@ class IdentityPolicy:
 
         It tells nothing about the salt but whether it is the same.
         """
-        salt = hmac.digest(self.salt, b"miso-upload: fingerprint of a salt", "sha256").hex()
-        trusted = self._trusted
+        options, trusted = self.options, self._trusted
+        key = options.anonymous_id_salt
+        salt = hmac.digest(key, b"miso-upload: fingerprint of a salt", "sha256").hex()
         own = trusted if isinstance(trusted, int) else ",".join(map(str, trusted))
-        prefix = f" /{self.ipv6_prefix}" if self.ipv6_prefix < WHOLE_ADDRESS else ""
-        return f"{self.derive} {self.source} {own} {salt if self.salt else '-'}{prefix}"
+        prefix = f" /{options.ipv6_prefix}" if options.ipv6_prefix < WHOLE_ADDRESS else ""
+        made = f"{options.derive_anonymous_id} {options.anonymous_id_from}"
+        return f"{made} {own} {salt if key else '-'}{prefix}"
 
     def _finder(
         self, ips: Sequence[str | None], forwarded_fors: Sequence[str | None]
@@ -191,14 +173,15 @@ class IdentityPolicy:
         address = client_address(ip, forwarded_for, self._trusted)
         if address is None:
             return None
-        return _Place(network_address(address, self.ipv6_prefix), truncated_ip(address))
+        return _Place(network_address(address, self.options.ipv6_prefix), truncated_ip(address))
 
-    def _id_of(self, network: str, agent: str) -> str:
-        if self.source == "ip":
-            return self._ids(network, None)
+    def _id_of(self, ids: Callable[[str, str | None], str], network: str, agent: str) -> str:
+        """Return the id of a visitor, with `ids`, which is `_ids`: a look-up for each is slow."""
+        if self.options.anonymous_id_from == "ip":
+            return ids(network, None)
         if len(agent) <= _LONGEST_CACHED:
-            return self._ids(network, agent)
-        return _digest(network, agent, self.salt)
+            return ids(network, agent)
+        return _digest(network, agent, self.options.anonymous_id_salt)
 
     def _is_told(self, ip: str | None, forwarded_for: str | None) -> bool:
         """Return whether a row says where its visitor is, be it an address or not."""

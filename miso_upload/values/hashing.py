@@ -15,8 +15,6 @@ import xxhash
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CHECKSUM_BYTES = 16
-
 
 def checksum(data: bytes) -> bytes:
     """Return a 16-byte checksum of `data`; it does not resist deliberate collisions."""

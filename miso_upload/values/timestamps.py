@@ -18,17 +18,18 @@ with a fraction is rounded to the nearest microsecond, because its last digits a
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
-from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo, available_timezones
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.values.timestamp_formats import check_format, is_day_format
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 
 class Reading(NamedTuple):
@@ -332,7 +333,7 @@ def _read_local(local: datetime, zone: str | None, *, is_day: bool) -> Reading:
     """Convert a local time in `zone`, or the start of a local day, to UTC."""
     if zone is None:
         return NO_ZONE_FOR_DAY if is_day else _NO_ZONE
-    clocks = ZoneInfo(zone)
+    clocks = _zone(zone)
     offset = clocks.utcoffset(local)
     try:
         # No clock was ever changed by more than a day, so an equal offset a day before and after
@@ -376,15 +377,26 @@ def _text(time_in_utc: datetime) -> str:
     return time_in_utc.isoformat(timespec=precision) + "Z"
 
 
+@lru_cache
+def _zone(name: str) -> ZoneInfo:
+    # Imported only for local times, because most timestamps have an offset.
+    from zoneinfo import ZoneInfo  # noqa: PLC0415
+
+    return ZoneInfo(name)
+
+
 def _check_zone(name: str) -> None:
     # The "right" zones count leap seconds, and "localtime" differs from machine to machine.
     if name.partition("/")[0] not in {"right", "posix", "localtime"}:
         try:
-            ZoneInfo(name)
+            _zone(name)
         except (KeyError, ValueError, OSError):
             pass
         else:
             return
+    import difflib  # noqa: PLC0415 -- only for a wrong name
+    from zoneinfo import available_timezones  # noqa: PLC0415
+
     known = {zone.casefold(): zone for zone in available_timezones()}
     near = [known[zone] for zone in difflib.get_close_matches(name.casefold(), known, n=3)]
     if near:

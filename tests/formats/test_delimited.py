@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.records import Block
-from miso_upload.sources.formats import Wanted, detect_format
+from miso_upload.sources.formats import detect_format
+from miso_upload.sources.options import ReadingOptions
 
 from .csv_by_character import Rules, rows_of
 from .reading import CUTS, PIECES, assert_complete, read, texts_of, unpadded
@@ -358,7 +359,7 @@ def test_quotes_take_linear_time(data):
 @pytest.mark.parametrize("columns", [(), ("a", "b")], ids=["of the first row", "of the options"])
 def test_a_row_of_the_wrong_width_is_rejected_with_the_source_of_its_columns(columns, golden):
     data = b"1,2\n3\n4,5\n"
-    wanted = Wanted(columns=columns, row_bytes=99)
+    wanted = ReadingOptions.of(columns=columns, no_header=True, max_row_bytes=99)
     found, start = detect_format("x.csv", lambda size: data[:size], wanted)
 
     (part,) = found.slices(Block(1, start, len(data), 1, 3, data))

@@ -98,7 +98,7 @@ def test_an_unmodified_file_has_no_note(started):
         pytest.param(lambda path: os.truncate(path, 8), id="cut"),
     ],
 )
-def test_a_change_of_the_file_is_reported(path, started, change, golden):
+def test_what_happened_to_a_file_is_reported(path, started, change, golden):
     path.with_name("other").write_bytes(b"")
     read_on(started)
 

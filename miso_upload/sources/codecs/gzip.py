@@ -9,8 +9,8 @@ from __future__ import annotations
 from isal import igzip_lib, isal_zlib
 
 from miso_upload.sources.codecs.base import TRUNCATED, DecompressorReader
+from miso_upload.sources.codecs.magic import GZIP_MAGIC
 
-MAGIC = b"\x1f\x8b"
 _HEADER_BYTES = 10
 _HAS_CHECKSUM, _HAS_EXTRA, _HAS_NAME, _HAS_COMMENT = 2, 4, 8, 16
 
@@ -24,7 +24,7 @@ class GzipReader(DecompressorReader):
     def read_header(self) -> bool:
         """See `MemberReader.read_header`."""
         self.compressed.fill(_HEADER_BYTES)
-        if not self.compressed.buffer.startswith(MAGIC):
+        if not self.compressed.buffer.startswith(GZIP_MAGIC):
             return False
         flags = self.take(_HEADER_BYTES)[3]
         if flags & _HAS_EXTRA:

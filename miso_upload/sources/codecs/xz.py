@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import bz2
 import lzma
+from functools import cache
 
 from miso_upload.sources.codecs.base import MOST_MEMORY, ContainerError, DecompressorReader
-
-BZIP2_MAGIC = b"BZh"
-BZIP2_BLOCKS = (b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90")
-"""Magic numbers of a block and of the end of the stream, which follow `BZh` and a digit."""
-XZ_MAGIC = b"\xfd7zXZ\0"
+from miso_upload.sources.codecs.magic import BZIP2_MAGIC, XZ_MAGIC
 
 # Small, because both decompressors discard the output of the call that finds damage.
 _PIECE_BYTES = 2**10
 _MOST_AT_ONCE = 2**15
-
-
-def is_bzip2(head: bytes) -> bool:
-    """Return whether `head` is the beginning of a bzip2 stream."""
-    return head[:3] == BZIP2_MAGIC and head[3:4] in b"123456789" and head[4:10] in BZIP2_BLOCKS
 
 
 class Bzip2Reader(DecompressorReader):
@@ -53,6 +45,19 @@ class LzmaReader(DecompressorReader):
         return super().decompress(min(size, _MOST_AT_ONCE))
 
 
+@cache
+def _beyond_limit() -> tuple[object, ...]:
+    """Return the arguments of the error for a stream that needs more memory than it may.
+
+    `lzma` has one class for all errors and no codes, so one such error is made to compare with.
+    """
+    try:
+        lzma.decompress(lzma.compress(b"\n"), memlimit=1)
+    except lzma.LZMAError as error:
+        return error.args
+    return ()  # never equal to the arguments of an error that has a message
+
+
 class XzReader(LzmaReader):
     """Reads the contents of an xz stream. See `MemberReader`."""
 
@@ -68,7 +73,7 @@ class XzReader(LzmaReader):
 
     def failure(self, error: Exception) -> ContainerError:
         """See `DecompressorReader.failure`."""
-        if "emory" in str(error):
+        if error.args == _beyond_limit():
             return ContainerError(
                 f"the xz stream needs more than {MOST_MEMORY >> 20} MiB of memory to decompress; "
                 "decompress it yourself: xz -dc FILE | miso-upload -"

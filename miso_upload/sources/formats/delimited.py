@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from miso_upload.sources.formats.dialect import Dialect
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Delimited:
-    """The format of delimited rows; cells of a column without a name are ignored.
+    """Rows of cells, each under one of `columns`; a cell whose column has no name is ignored.
 
-    `shape` completes the message about a row with too many or too few cells.
+    `shape` says whose columns they are: what a row of more or fewer cells does not have.
     """
 
     dialect: Dialect
@@ -46,11 +46,10 @@ class Delimited:
     by_line: bool = True
     has_directives: bool = False
     shape: str = "the header's {}"
-    _ends: RowEnds = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        ends = RowEnds(self.dialect, len(self.columns), self.row_bytes)
-        object.__setattr__(self, "_ends", ends)
+    @cached_property
+    def _ends(self) -> RowEnds:
+        return RowEnds(self.dialect, len(self.columns), self.row_bytes)
 
     @property
     def remark(self) -> str:

@@ -8,8 +8,8 @@ own. A NUL anywhere else is an ordinary character of its row.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.sources.formats.base import Cut, Tail
 
@@ -91,8 +91,7 @@ class PaddedPeek:
             wanted += missing
 
 
-@dataclass(frozen=True, slots=True)
-class Unpadded:
+class Unpadded(NamedTuple):
     """A format whose lines may start with NULs, which are removed before `rows` reads them."""
 
     rows: Format
@@ -146,7 +145,7 @@ class Unpadded:
         if cut is None and many:
             # The NULs follow a line that does not end a row.
             cut = self.rows.cut(clean, limits, Tail.LAST)
-        return cut and replace(cut, size=size_with_padding(data, cut.size, at_line=self.by_line))
+        return cut and cut._replace(size=size_with_padding(data, cut.size, at_line=self.by_line))
 
     def ends_well(self, rest: bytes) -> bool:
         """See `Format.ends_well`."""

@@ -10,6 +10,7 @@ All ranges are from the same version of the object.
 from __future__ import annotations
 
 import io
+from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from miso_upload.errors import ChangedSourceError, SourceError, UnreachableSourceError
@@ -55,6 +56,7 @@ class RemoteObject:
         self._location = object_location(name, allow_insecure_http=allow_insecure_http)
         self.shown = self._location.shown
         self._version: _Version | None = None
+        self._lock = Lock()  # two parts may arrive at the same time
 
     def size(self) -> int | None:
         """See `InputLocation.size`."""
@@ -125,9 +127,9 @@ class RemoteObject:
         return answer
 
     def _check(self, version: _Version) -> None:
-        if self._version is None:
-            self._version = version
-        elif self._version != version:
+        with self._lock:
+            self._version = first = self._version or version
+        if first != version:
             raise ChangedSourceError(
                 f"{self.shown}: the object was replaced while it was read. The rows read so far "
                 "are from the old version. Rerun the same command when the object is complete"
@@ -192,10 +194,10 @@ class _SeekableObject(io.RawIOBase):
                 f"{self._remote.shown}: the server closed the connection early; rerun the same "
                 "command later to resume"
             )
-        end = position + len(self._data)
-        if in_order and end < size:
+        behind = position + len(self._data)
+        if in_order and behind < size:
             following = min(2 * self._part, MOST_PART)
-            self._next = end, self._remote.fetch(end, following)
+            self._next = behind, self._remote.fetch(behind, following)
 
 
 class _StreamedObject(io.RawIOBase):

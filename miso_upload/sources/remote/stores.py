@@ -12,6 +12,7 @@ import re
 import time
 from datetime import timedelta
 from fnmatch import fnmatchcase
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -46,7 +47,8 @@ _PIECE_BYTES = 1
 """Pieces are returned as soon as they arrive, so that a slow server is noticed."""
 _ADDRESS = re.compile(r"https?://(?!169\.254|metadata\.)\S+")
 """URLs are removed from errors, because the name of an object says nothing about the cause."""
-_BUSY = ("408", "425", "429")
+_STATUS = re.compile(r"status code: ([1-5][0-9]{2})")
+_BUSY = (408, 425, 429)
 _CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (with AWS_SESSION_TOKEN if there is one), "
     "as 'aws configure export-credentials --format env' prints them, or AWS_SKIP_SIGNATURE=true "
@@ -187,7 +189,10 @@ def get(location: ObjectLocation, part: tuple[int, int] | None) -> Any:  # noqa:
     except obstore.exceptions.NotSupportedError:
         raise NoPartsError from None
     except _FAILED as error:
-        if part is not None and "status code: 416" in str(error):
+        if (
+            part is not None
+            and _status_of(str(error)) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+        ):
             raise BehindEndError from None
         raise explained(location.scheme, location.shown, error) from None
 
@@ -241,15 +246,24 @@ def _reason(scheme: str, error: Exception) -> tuple[bool, str]:
             f"access is denied; check the credentials, their permissions, and whether the {what} "
             "exists"
         )
-    status = re.search(r"status code: (\d{3})", text)
+    status = _status_of(text)
     if status is None:
         return True, (
             "the server cannot be reached or closed the connection; check the address and the "
             "network"
         )
-    if status[1] in _BUSY or status[1].startswith("5"):
-        return True, f"the server answered {status[1]}; rerun the same command later"
-    return False, f"the server answered {status[1]}; check the address"
+    if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return True, f"the server answered {status}; rerun the same command later"
+    return False, f"the server answered {status}; check the address"
+
+
+def _status_of(text: str) -> int | None:
+    """Return the status that a server answered, from an error of obstore; None if it names none.
+
+    The text is all that obstore has: its errors carry no status. Nothing else reads it as one.
+    """
+    found = _STATUS.search(text)
+    return int(found[1]) if found else None
 
 
 # A pattern in an error of a store, whether a later run may succeed, and the reason. The first match

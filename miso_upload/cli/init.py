@@ -1,0 +1,150 @@
+"""The command `init`: a draft of a mapping file from a sample of rows."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from miso_upload.cli.groups import CONTEXT, GroupedCommand
+from miso_upload.cli.options import format_options, grouped, options_for
+from miso_upload.cli.output import say
+from miso_upload.cli.sample import open_source, width
+from miso_upload.errors import ConfigurationError
+from miso_upload.transform.options import MappingOptions
+from miso_upload.values.display import one_line
+
+if TYPE_CHECKING:
+    from miso_upload.drafting import Draft
+
+_STDOUT = "-"
+_ROWS = 3
+_SAMPLE = 10_000
+_EXAMPLES = """\b
+Examples:
+  miso-upload init events.csv
+  miso-upload init events.csv -o shop.toml --timezone Europe/Berlin
+"""
+
+writing = grouped("Output")
+
+
+@click.command(
+    "init", cls=GroupedCommand, context_settings=CONTEXT, epilog=_EXAMPLES,
+    params=[
+        click.Argument(["file"], type=click.Path(), required=True),
+        *format_options(), *options_for(MappingOptions, only={"timezone"}),
+    ],
+)  # fmt: skip
+@writing("-o", "--output", default="mapping.toml", metavar="FILE", type=click.Path(dir_okay=False),
+         help="Write the mapping file here; - is standard output.")  # fmt: skip
+@writing("--force", is_flag=True, help="Overwrite the mapping file if it exists.")
+def init_command(
+    *, file: str, output: str, force: bool, timezone: str | None, **options: Any
+) -> None:
+    """Look at the rows of FILE and write a draft of a mapping file, with what is unsure.
+
+    Nothing is sent, and no key is needed.
+    """
+    from miso_upload.drafting import draft_of, mapping_text
+    from miso_upload.pipeline.preview import counts_of, preview_text, rows_of, telling, transform_of
+    from miso_upload.transform.mapping import (
+        LOOKS_LIKE_DATA,
+        detect_preset,
+        looks_like_data,
+        parse_mapping,
+    )
+    from miso_upload.transform.schema.schema import shipped_schema
+    from miso_upload.values.timestamps import TimestampReader
+
+    TimestampReader(timezone)
+    _refuse_to_overwrite_input(file, output)
+    if output != _STDOUT and not force and Path(output).exists():
+        raise ConfigurationError(
+            f"{output} is there already; --force overwrites it, and -o names another file"
+        )
+    given = {name: value for name, value in options.items() if value}
+    with open_source(file, options, rows=_SAMPLE) as source:
+        draft, block = draft_of(source, shipped_schema(), given)
+        draft = draft if timezone is None else draft.in_zone(timezone)
+        text = mapping_text(draft, source.name, output if output != _STDOUT else "mapping.toml")
+        _write(output, text)
+        # Without a zone there would be nothing to see but that it is missing.
+        tried = mapping_text(draft.in_zone("UTC"), source.name, output)
+        transform = transform_of(parse_mapping(output, tried), shipped_schema(), source.format)
+        shown = rows_of(block, source.format, transform)
+    aside = output == _STDOUT
+    lines = [
+        *([] if aside else [f"Wrote {one_line(output)}: {_contents(draft)}."]),
+        *map(one_line, draft.missing),
+        "",
+        preview_text(telling(shown, _ROWS), width()).rstrip("\n"),
+        "",
+        counts_of(shown),
+    ]
+    if not given.keys() & {"columns", "no_header"} and looks_like_data(source.format.columns):
+        lines.insert(0, f"{source.name}: {LOOKS_LIKE_DATA}.")
+    preset = detect_preset([each.row for each in shown])
+    if preset is not None:
+        lines += [
+            f"These are the columns of the preset {preset}, which needs no mapping file:",
+            f"  miso-upload {shlex.quote(source.name)} --preset {preset} --dry-run",
+        ]
+    if draft.needs_zone:
+        lines.append(
+            "The times name no zone, and are shown as if it were UTC: until you fill in timezone, "
+            "such rows are rejected."
+        )
+    mapping = "mapping.toml" if aside else output
+    first = "Save it as mapping.toml, read" if aside else "Read"
+    lines += [f"{first} it, change what is wrong, and then:", f"  {_next(source.name, mapping)}"]
+    say("\n".join(lines), err=aside)
+
+
+def _refuse_to_overwrite_input(file: str, output: str) -> None:
+    from miso_upload.pipeline.file_conflicts import FileUse, refuse_shared_files
+    from miso_upload.sources import expand_inputs
+    from miso_upload.values.input_names import is_remote
+
+    if output == _STDOUT:
+        return
+    names = [file] if is_remote(file) else expand_inputs((file,))[0]
+    remedy = "name another file with -o"
+    refuse_shared_files(
+        [
+            FileUse("--output", output, written=True, remedy=remedy),
+            *(FileUse("an input", name) for name in names if not is_remote(name)),
+        ]
+    )
+
+
+def _write(output: str, text: str) -> None:
+    if output == _STDOUT:
+        say(text.rstrip("\n"))
+        return
+    try:
+        # For its owner's eyes: it shows examples of what the rows hold.
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 -- a descriptor
+            file.write(text)
+    except OSError as error:
+        raise ConfigurationError(f"{output}: cannot be written: {error.strerror}") from None
+
+
+def _contents(draft: Draft) -> str:
+    found, unsure = len(draft.guesses), draft.unsure
+    if draft.routes:
+        routes = f"{len(draft.routes)} route" + ("s" if len(draft.routes) != 1 else "")
+        return (
+            f"{routes} for what the preset {draft.options['preset']} takes for visits, all of "
+            "them to be looked at"
+        )
+    attributes = f"{found} attribute" + ("s" if found != 1 else "")
+    return f"{attributes}, {unsure} of them to be looked at" if unsure else attributes
+
+
+def _next(name: str, mapping: str) -> str:
+    return one_line(f"miso-upload {shlex.quote(name)} -m {shlex.quote(mapping)} --dry-run")
