@@ -7,20 +7,24 @@ PYTHONS := 3.11 3.12 3.13 3.14
 PLATFORMS := linux darwin win32
 # In percent of lines and branches, as `make coverage` counts them.
 COVERAGE_GATE := 92
-# What `make test-pythons` and `make coverage` run.
+# What `make test-pythons`, `make coverage` and `make golden` run.
 TESTS ?= tests
 
-.PHONY: demo test test-pythons coverage check types lint-config bench fuzz format wheel clean help
+.PHONY: demo test golden test-pythons coverage check types lint-config bench docs docs-examples fuzz format \
+	wheel clean help
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo     send the sample data to a local double of Miso and show what came in"
+	@echo "make demo     send the sample data to a mock server and show what arrived"
 	@echo "make test     run the whole suite"
+	@echo "make golden   write the texts that the tests expect; TESTS='tests/cli' limits it"
 	@echo "make check    formatting, lint, spelling, imports and types, and a short run of the fuzzer"
 	@echo "make coverage run the suite and fail if less than $(COVERAGE_GATE)% is covered"
 	@echo "make types    mypy for every supported platform and Python"
 	@echo "make test-pythons  run the suite under every supported Python of this machine"
 	@echo "make lint-config   lint the workflows, the Dockerfile and the Kubernetes manifest"
+	@echo "make docs     build the documentation site into build/site; broken links fail"
+	@echo "make docs-examples  run what the pages show, and write its output and the CLI reference"
 	@echo "make fuzz     a long run: minutes for each part that reads input"
 	@echo "make format   put the formatting right"
 	@echo "make bench    measure ratios against a short script and other tools; takes minutes"
@@ -32,7 +36,7 @@ demo: .venv/installed
 	@mkdir -p build && rm -f build/demo.rejects.jsonl
 	$(BIN)/miso-upload sample_data/history.jsonl --sandbox --rejects build/demo.rejects.jsonl \
 		|| test $$? = 1
-	@echo && echo "The rows that were set aside, each with its reasons:" && \
+	@echo && echo "The rejected rows, each with its reasons:" && \
 		cut -c 1-160 build/demo.rejects.jsonl && echo
 	$(BIN)/miso-upload sample_data/orders.csv --sandbox --set type=checkout --delimiter ';' \
 		--map user_id=customer --map product_ids=skus --list-separator ' ' --map quantities=amounts \
@@ -40,6 +44,9 @@ demo: .venv/installed
 
 test: .venv/installed .venv-clients/installed
 	MISO_UPLOAD_CLIENTS_PYTHON=$(CURDIR)/.venv-clients/bin/python $(BIN)/pytest
+
+golden: .venv/installed
+	$(BIN)/pytest --quiet --snapshot-update $(TESTS)
 
 check: .venv/installed
 	$(BIN)/ruff format --check .
@@ -90,6 +97,13 @@ lint-config: .venv-lint/installed
 	@if command -v actionlint; then PATH=$(CURDIR)/.venv-lint/bin:$$PATH actionlint; \
 		else echo "actionlint is not installed: skipped"; fi
 
+docs: .venv-docs/installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+	@echo "The site is in build/site: open build/site/index.html"
+
+docs-examples: .venv/installed
+	$(BIN)/python tests/doc_pages.py $(PAGES)
+
 fuzz: .venv/installed
 	$(BIN)/python -m fuzz --seconds 240
 
@@ -130,6 +144,11 @@ INTERPRETER ?= python3.$*
 	$(@D)/bin/python -m pip install $(PIP_FLAGS) --requirement $<
 	@touch $@
 
+.venv-docs/installed: docs/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install $(PIP_FLAGS) --requirement $<
+	@touch $@
+
 # What users have: nothing of the development tools, some of which are slow to import.
 .venv-bench/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-bench
@@ -137,7 +156,7 @@ INTERPRETER ?= python3.$*
 	@touch $@
 
 # Clients of Miso that other people wrote. They stand apart, because one of them needs old versions
-# of what we use; the suite uploads with each of them to the local double.
+# of what we use; the suite uploads with each of them to the mock server.
 .venv-clients/installed: tests/clients.txt
 	$(PYTHON) -m venv .venv-clients
 	.venv-clients/bin/python -m pip install $(PIP_FLAGS) --requirement tests/clients.txt

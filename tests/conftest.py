@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from golden import without_what_varies
 from hypothesis import HealthCheck, settings
 
 from miso_upload.transform.mapping import Mapped
@@ -38,6 +39,20 @@ def _no_options_from_outside(monkeypatch, tmp_path):
         if name.startswith("MISO_") and name != "MISO_UPLOAD_CLIENTS_PYTHON":
             monkeypatch.delenv(name)
     monkeypatch.setenv("MISO_UPLOAD_STATE_DIR", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def golden(snapshot, tmp_path, tmp_path_factory):
+    """Return what the golden file of a test has: `assert done.stderr == golden`.
+
+    `make golden` writes the files. A text is compared without what varies, as `golden.py` lists it.
+    """
+    directories = [(tmp_path, "TMP"), (tmp_path_factory.getbasetemp(), "TMP"), (ROOT, "ROOT")]
+
+    def comparable(*, data, path):
+        return without_what_varies(data, directories) if isinstance(data, str) else data
+
+    return snapshot.with_defaults(matcher=comparable)
 
 
 @pytest.fixture

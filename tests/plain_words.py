@@ -1,7 +1,7 @@
 """Finds words and phrases that the project does not use, and proposes others.
 
-`make check` runs it over the package, the tests, the documentation and everything else that a reader
-sees. CONTRIBUTING.md says how we write.
+`make check` runs it over the package, the tests, the documentation and every other file that a
+person reads. CONTRIBUTING.md says how we write.
 """
 
 from __future__ import annotations

@@ -1,19 +1,20 @@
 """The page on nightly runs shows the files that are beside it, and their commands run."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from configparser import RawConfigParser
 
 import pytest
-from conftest import ROOT, row, write_rows
+from conftest import ROOT
 
 from miso_upload.sandbox import Sandbox
 
 PAGE = (ROOT / "docs" / "cron.md").read_text(encoding="utf-8")
 FILES = ROOT / "docs" / "cron"
-NAMES = ["crontab", "miso-upload.service", "miso-upload.timer", "logrotate"]
+NAMES = ["crontab", "miso-upload.service", "miso-upload.timer", "logrotate", "shop.toml"]
 UNITS = [name for name in NAMES if name.startswith("miso-upload")]
 CODES = re.compile(r"^\| ([0-9, ]+) \|", re.MULTILINE)
 
@@ -54,7 +55,9 @@ class Machine:
         self.state = place / "var" / "lib" / "miso-upload"
         for directory in (self.key.parent, self.state):
             directory.mkdir(parents=True)
+        self.logs.mkdir(parents=True)
         self.use_key(sandbox.key)
+        shutil.copyfile(FILES / "shop.toml", self.key.parent / "shop.toml")
 
     def use_key(self, key):
         """Let the service and the server have this key."""
@@ -62,9 +65,10 @@ class Machine:
         self.key.write_text(key)
         (self.key.parent / "miso-key").write_text(key)
 
-    def rows(self, count):
-        """Let the log have so many rows."""
-        write_rows(self.logs / "access.log", map(row, range(1, count + 1)))
+    def rows(self, last, first=1):
+        """Let the log have the visits from `first` to `last`."""
+        lines = map(visit, range(first, last + 1))
+        (self.logs / "access.log").write_text("".join(lines), encoding="utf-8")
 
     def run(self, command):
         """Run a command line by a shell with no more than cron and systemd give."""
@@ -85,14 +89,23 @@ class Machine:
         )  # fmt: skip
 
     def arrived(self):
-        """Return how often each row is at the server."""
-        return Counter(record["user_id"] for record in self.sandbox.records())
+        """Return how often each visit is at the server."""
+        return Counter(record["product_ids"][0] for record in self.sandbox.records())
 
 
 @pytest.fixture
 def machine(tmp_path):
     with Sandbox(store=tmp_path / "store.sqlite") as sandbox:
         yield Machine(tmp_path, sandbox)
+
+
+def visit(number):
+    """Return a line of a log in the combined format."""
+    minutes, seconds = divmod(number, 60)
+    return (
+        f"192.0.2.7 - - [02/Mar/2026:10:{minutes:02}:{seconds:02} +0000] "
+        f'"GET /products/sku-{number} HTTP/1.1" 200 2326 "-" "Browser/1.0"\n'
+    )
 
 
 def advice_of(heading):
@@ -116,7 +129,7 @@ def test_the_command_sends_each_row_once_and_says_nothing(machine, name):
         machine.rows(count)
         assert said(machine.run(command_of(name))) == (0, "", "")
 
-    assert machine.arrived() == Counter(f"user-{number}" for number in range(1, 41))
+    assert machine.arrived() == Counter(f"sku-{number}" for number in range(1, 41))
     assert (machine.state / "report.json").exists()
 
 
@@ -137,7 +150,7 @@ def test_the_advice_about_a_new_key_works(machine, name):
     machine.rows(40)
     assert said(machine.run(command_of(name))) == (0, "", "")
 
-    assert machine.arrived() == Counter(f"user-{number}" for number in range(1, 41))
+    assert machine.arrived() == Counter(f"sku-{number}" for number in range(1, 41))
 
 
 @needs_shell
@@ -153,7 +166,7 @@ def test_a_second_job_for_another_environment_may_keep_its_line(machine):
     assert said(machine.run(second)) == (0, "", "")
 
     twice, once = range(1, 30), range(30, 41)
-    assert machine.arrived() == Counter(f"user-{number}" for number in (*twice, *twice, *once))
+    assert machine.arrived() == Counter(f"sku-{number}" for number in (*twice, *twice, *once))
 
 
 @needs_shell
@@ -171,17 +184,45 @@ def test_the_advice_about_an_edited_mapping_works(machine):
     machine.rows(40)
     assert said(machine.run(nightly + edit)) == (0, "", "")
 
-    assert machine.arrived() == Counter(f"user-{number}" for number in range(1, 41))
+    assert machine.arrived() == Counter(f"sku-{number}" for number in range(1, 41))
     assert sum("duration" in record for record in machine.sandbox.records()) == 11
+
+
+@needs_shell
+def test_a_cart_that_is_filled_by_post_is_kept(machine):
+    post = visit(1).replace("GET /products/", "POST /cart/add/").replace(" 200 ", " 302 ")
+    lines = [post, visit(2), visit(3).replace("GET", "HEAD"), visit(4).replace(" 200 ", " 404 ")]
+    (machine.logs / "access.log").write_text("".join(lines), encoding="utf-8")
+
+    assert said(machine.run(command_of("crontab"))) == (0, "", "")
+
+    types = {record["product_ids"][0]: record["type"] for record in machine.sandbox.records()}
+    assert types == {"sku-1": "add_to_cart", "sku-2": "product_detail_page_view"}
+
+
+@needs_shell
+def test_a_route_for_pages_that_were_skipped_stops_the_run_until_it_is_decided(machine):
+    mapping, log = machine.key.parent / "shop.toml", machine.logs / "access.log"
+    skipped = "".join(map(visit, range(11, 21))).replace("/products/", "/articles/")
+    log.write_text("".join(map(visit, range(1, 11))) + skipped, encoding="utf-8")
+    machine.run(command_of("crontab"))
+    route = '[[routes]]\nmatch = "/articles/{product_ids}"\ntype = "read"\n\n'
+    mapping.write_text(route + mapping.read_text(encoding="utf-8"), encoding="utf-8")
+
+    stopped = machine.run(command_of("crontab"))
+    decided = machine.run(command_of("crontab") + " --changed-mapping send")
+
+    assert [each.returncode for each in (stopped, decided)] == [2, 0]
+    assert machine.arrived() == Counter(f"sku-{number}" for number in range(1, 21))
 
 
 @needs_shell
 def test_a_rolling_export_is_sent_once_in_silence(machine):
     for first in (1, 11, 21):
-        write_rows(machine.logs / "access.log", map(row, range(first, first + 20)))
+        machine.rows(first + 19, first)
         assert said(machine.run(command_of("crontab"))) == (0, "", "")
 
-    assert machine.arrived() == Counter(f"user-{number}" for number in range(1, 41))
+    assert machine.arrived() == Counter(f"sku-{number}" for number in range(1, 41))
 
 
 @needs_shell
@@ -197,7 +238,15 @@ def test_the_advice_about_another_machine_works(machine):
     machine.rows(40)
     assert said(machine.run(command_of("crontab"))) == (0, "", "")
 
-    assert machine.arrived() == Counter(f"user-{number}" for number in range(1, 41))
+    assert machine.arrived() == Counter(f"sku-{number}" for number in range(1, 41))
+
+
+def test_the_mapping_is_the_one_of_the_tutorial():
+    tutorial = (ROOT / "docs" / "tutorials" / "web-logs-nightly.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```\w+(?: [^\n]*)?\n(.*?)```", tutorial, re.DOTALL)
+
+    assert (FILES / "shop.toml").read_text(encoding="utf-8") in blocks
+    assert (FILES / "crontab").read_text(encoding="utf-8") in blocks
 
 
 def test_the_page_says_what_to_do_about_each_exit_code():

@@ -1,8 +1,11 @@
+"""Facts of the README and the reference that are more than sessions."""
+
 import re
 import shutil
+from importlib import import_module
 
+import pytest
 from conftest import ROOT
-from readme_sessions import README, replayed
 
 from miso_upload.pipeline import settings as settings_module
 from miso_upload.sandbox import Sandbox
@@ -10,14 +13,13 @@ from miso_upload.transform.identity import anonymous_id
 from miso_upload.values.addresses import canonical_ip
 
 
-def test_what_the_readme_shows_is_what_happens():
-    written = README.read_text(encoding="utf-8")
-
-    assert replayed(written) == written
+def text_of(page):
+    return (ROOT / page).read_text(encoding="utf-8")
 
 
 def test_the_example_from_python_runs(tmp_path, monkeypatch, capsys):
-    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    page = text_of("docs/reference/python.md")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(settings_module, "user_state_path", lambda _: tmp_path / "state")
@@ -30,7 +32,7 @@ def test_the_example_from_python_runs(tmp_path, monkeypatch, capsys):
 
 def test_the_published_ids_are_the_ones_that_are_made():
     pattern = re.compile(r"^\|(.*)\| `([0-9a-f]{64})` \|$", re.MULTILINE)
-    rows = pattern.findall(README.read_text(encoding="utf-8"))
+    rows = pattern.findall(text_of("docs/how-to/identity.md"))
     assert len(rows) == 6
     for cells, published in rows:
         ip, agent, salt, source = (cell.strip().strip("`") for cell in cells.split("|"))
@@ -41,13 +43,27 @@ def test_the_published_ids_are_the_ones_that_are_made():
         assert made == published
 
 
-def test_every_exit_code_of_the_errors_is_in_the_table():
+@pytest.mark.parametrize("page", ["README.md", "docs/reference/exit-codes.md"])
+def test_every_exit_code_of_the_errors_is_in_the_table(page):
     from miso_upload import errors
 
-    table = README.read_text(encoding="utf-8").partition("## Exit codes")[2]
+    table = text_of(page).partition("# Exit codes")[2]
     codes = {
         each.exit_code
         for each in vars(errors).values()
         if isinstance(each, type) and issubclass(each, errors.MisoUploadError)
     }
     assert [code for code in codes if f"| {code} |" not in table] == []
+
+
+def test_the_page_on_python_has_every_public_name():
+    import miso_upload
+
+    documented = re.findall(r"^::: (\S+)$", text_of("docs/reference/python.md"), re.MULTILINE)
+    public = {f"miso_upload.{name}" for name in miso_upload.__all__ if name != "__version__"}
+
+    assert {*public, "miso_upload.errors"} <= set(documented)
+    for path in documented:
+        if path != "miso_upload.errors":
+            home, _, name = path.rpartition(".")
+            assert hasattr(import_module(home), name)

@@ -60,18 +60,18 @@ def reasons_to_disagree(judged):
     moment, miso_id = judged.get("timestamp"), judged.get("miso_id")
     if isinstance(moment, str):
         if moment.endswith("\n"):
-            yield "a line feed behind a moment"
+            yield "a line feed after a timestamp"
         elif moment.startswith("0000-"):
-            yield "a moment in the year 0"
+            yield "a timestamp in the year 0"
         elif is_leap_second(moment):
             yield "a leap second"
     if isinstance(miso_id, str) and len(miso_id.replace("-", "")) == 32:
         if miso_id.count("-") > 4:
-            yield "a UUID with hyphens too many"
+            yield "a UUID with too many hyphens"
         elif re.search("[^0-9a-fA-F-]", miso_id):
-            yield "a digit of a UUID that is none of 0-9 and a-f"
+            yield "a UUID with a digit other than 0-9 and a-f"
     if any(isinstance(value, float) and not math.isfinite(value) for value in judged.values()):
-        yield "a number that JSON cannot say"
+        yield "a number that JSON does not have"
 
 
 def near(texts):

@@ -1,5 +1,4 @@
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -30,20 +29,6 @@ def test_from_a_file_to_a_dry_run_in_two_commands(tmp_path):
         "180 rows read = 179 valid + 1 rejected + 0 skipped"
         in invoke(ORDERS, "-m", "mapping.toml", "--dry-run").stdout
     )
-
-
-def test_what_the_page_about_it_shows_is_what_happens(tmp_path):
-    page = (ROOT / "docs" / "init.md").read_text("utf-8")
-    shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
-    mapping = tmp_path / "mapping.toml"
-    (written,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    for session in re.findall(r"```console\n(.*?)```", page, re.DOTALL):
-        command, _, shown = session.partition("\n")
-        done = invoke(*command.removeprefix("$ miso-upload ").split(), env={"COLUMNS": "80"})
-        assert (done.stdout.rstrip("\n"), command) == (shown.rstrip("\n"), command)
-        if " init " in command:
-            assert mapping.read_text("utf-8") == written
-            mapping.write_text(written.replace("# timezone", "timezone"), "utf-8")
 
 
 def test_three_rows_are_shown_before_and_after():

@@ -169,11 +169,14 @@ def test_the_natural_key_of_a_mapping_file_is_used_and_its_column_is_not_reporte
     assert found.findings.unmapped == {}
 
 
-def test_a_column_of_the_key_that_the_header_does_not_have_is_named(tmp_path, orders):
+def test_a_column_of_the_key_that_the_header_does_not_have_is_named(tmp_path, orders, golden):
     how = recipe(mapping=mapping(tmp_path, '[rows]\nkey = ["orderid"]\n'))
 
-    with pytest.raises(MappingError, match=r"\[rows\] key: .*'orderid'.*order_id"):
+    with pytest.raises(MappingError) as caught:
         how.transform(orders)
+
+    assert "'orderid'" in str(caught.value)
+    assert str(caught.value) == golden
 
 
 def test_series_and_natural_key_are_part_of_the_job(tmp_path, orders):
@@ -191,9 +194,11 @@ def test_without_a_secret_there_are_no_keys(orders):
     assert len(batch_of(orders, recipe(None)).keys) == 0
 
 
-def test_a_key_is_a_list_of_columns():
-    with pytest.raises(MappingError, match=r"my.toml:2: rows.key"):
+def test_a_key_is_a_list_of_columns(golden):
+    with pytest.raises(MappingError) as caught:
         parse_mapping("my.toml", "[rows]\nkey = []\n")
+
+    assert str(caught.value) == golden
 
 
 def test_columns_under_other_names_identify_rows_too():

@@ -45,7 +45,8 @@ def test_a_200_that_says_errors_is_no_acceptance():
     judgement = judge_answer(Answer(200, {"errors": True, "message": "None were inserted."}))
 
     assert judgement.verdict is Verdict.TROUBLED
-    assert "200: None were inserted." in judgement.message
+    assert "200" in judgement.message
+    assert "None were inserted." in judgement.message
 
 
 def test_a_200_that_says_errors_and_names_records_is_a_refusal():
@@ -65,13 +66,13 @@ def test_only_a_server_that_has_too_much_to_do_is_spared(status, overload):
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_says_what_to_look_at(status):
+def test_a_refused_key_says_what_to_look_at(status, golden):
     judgement = judge_answer(Answer(status, {"message": "invalid api key."}))
 
     assert judgement.verdict is Verdict.KEY_REFUSED
-    assert f"({status}: invalid api key.)" in judgement.message
-    assert "publishable" in judgement.message
-    assert "Playground" in judgement.message
+    assert str(status) in judgement.message
+    assert "invalid api key." in judgement.message
+    assert judgement.message == golden
 
 
 def test_an_upload_to_the_playground_is_a_matter_of_the_key():
@@ -134,11 +135,12 @@ def test_a_request_that_is_too_large_is_told_apart():
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_fails_and_says_where_it_would_have_gone(status):
+def test_a_redirect_fails_and_says_where_it_would_have_gone(status, golden):
     judgement = judge_answer(Answer(status, location="login.example.org"))
 
     assert judgement.verdict is Verdict.FAILED
-    assert f"redirects to login.example.org ({status})" in judgement.message
+    assert "login.example.org" in judgement.message
+    assert judgement.message == golden
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 409, 415])
@@ -157,7 +159,10 @@ def test_what_trying_again_cannot_help_fails(status):
     ],
 )
 def test_miso_is_quoted_whatever_shape_its_answer_has(body):
-    assert judge_answer(Answer(422, body)).message == "422: It is so."
+    message = judge_answer(Answer(422, body)).message
+
+    assert "422" in message
+    assert message.endswith("It is so.")
 
 
 def test_what_a_server_says_cannot_act_on_a_terminal():

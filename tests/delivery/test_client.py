@@ -317,16 +317,22 @@ def failing(url, error, **options):
     return str(caught.value)
 
 
-def test_a_refused_connection_means_nothing_was_sent():
+def without_cause(message):
+    """Return a message without the operating system's word for it, which differs by chance."""
+    return message.partition(" (")[0]
+
+
+def test_a_refused_connection_means_nothing_was_sent(golden):
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
 
     message = failing(f"http://127.0.0.1:{port}", NotSentError)
 
-    assert message == f"cannot connect to 127.0.0.1:{port}: Connection refused; check --server"
+    assert "--server" in message
+    assert message == golden
 
 
-def test_an_unknown_name_means_nothing_was_sent(monkeypatch):
+def test_an_unknown_name_means_nothing_was_sent(monkeypatch, golden):
     def nowhere(*_args, **_options):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -334,19 +340,20 @@ def test_an_unknown_name_means_nothing_was_sent(monkeypatch):
 
     message = failing("https://api.test", NotSentError)
 
-    assert message.startswith("the name api.test cannot be resolved")
+    assert "api.test" in message
+    assert message == golden
 
 
-def test_a_connection_that_does_not_come_about_in_time_means_nothing_was_sent(monkeypatch):
+def test_a_connection_that_does_not_come_about_in_time_means_nothing_was_sent(monkeypatch, golden):
     def silence(*_args, **_options):
         raise TimeoutError("timed out")
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", silence)
 
-    assert "did not accept a connection in time" in failing("https://api.test", NotSentError)
+    assert failing("https://api.test", NotSentError) == golden
 
 
-def test_a_plain_server_where_tls_is_expected_means_nothing_was_sent():
+def test_a_plain_server_where_tls_is_expected_means_nothing_was_sent(golden):
     def talk(connection, _over):
         connection.recv(65536)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -354,34 +361,34 @@ def test_a_plain_server_where_tls_is_expected_means_nothing_was_sent():
     with server(talk) as url:
         message = failing(url.replace("http", "https"), NotSentError)
 
-    assert message.startswith("no secure connection to 127.0.0.1:")
-    assert "check its certificate" in message
+    # Between them, OpenSSL says what it thinks of the answer.
+    start, end = message.split(url.removeprefix("http://"))
+    assert (start, end.rpartition("; ")[2]) == golden
 
 
-def test_a_tls_handshake_that_stalls_means_nothing_was_sent():
+def test_a_tls_handshake_that_stalls_means_nothing_was_sent(golden):
     with server(lambda _connection, over: over.wait(10)) as url:
         message = failing(url.replace("http", "https"), NotSentError, connect_timeout=0.2)
 
-    assert "did not accept a connection in time" in message
+    assert message == golden
 
 
 def test_certificates_that_are_not_there_mean_nothing_was_sent(monkeypatch, tmp_path):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "nothing.pem"))
 
-    assert "check REQUESTS_CA_BUNDLE" in failing("https://api.test", NotSentError)
+    assert "REQUESTS_CA_BUNDLE" in failing("https://api.test", NotSentError)
 
 
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:{port}", "http://me:secret@127.0.0.1:{port}"])
-def test_a_proxy_that_is_not_there_means_nothing_was_sent(monkeypatch, proxy):
+def test_a_proxy_that_is_not_there_means_nothing_was_sent(monkeypatch, proxy, golden):
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     monkeypatch.setenv("HTTPS_PROXY", proxy.format(port=port))
 
     message = failing("https://api.test", NotSentError)
 
-    assert message == (
-        f"the proxy 127.0.0.1:{port} on the way to api.test failed; check HTTPS_PROXY and NO_PROXY"
-    )
+    assert "secret" not in message
+    assert message == golden
 
 
 @pytest.mark.parametrize(
@@ -421,15 +428,17 @@ def test_a_proxy_setting_that_makes_no_sense_means_nothing_was_sent(monkeypatch)
     failing("https://api.test", NotSentError)
 
 
-def test_a_server_that_hangs_up_in_the_middle_of_a_large_body_leaves_the_outcome_open():
+def test_a_server_that_hangs_up_in_the_middle_of_a_large_body_leaves_the_outcome_open(golden):
     def talk(connection, _over):
         connection.recv(1000)
         reset(connection)
 
     with server(talk) as url:
         client = client_for(url)
-        with pytest.raises(UnknownOutcomeError, match="was lost"):
+        with pytest.raises(UnknownOutcomeError) as caught:
             client.post(b"x" * 20_000_000)
+
+    assert without_cause(str(caught.value)) == golden
 
 
 def test_a_connection_that_is_lost_before_any_byte_of_the_body_left_means_nothing_was_sent(
@@ -508,19 +517,19 @@ def test_a_slow_line_has_as_long_for_a_body_as_for_an_answer():
 # -- nobody knows ----------------------------------------------------------------------------------
 
 
-def test_no_answer_in_time_leaves_the_outcome_open():
+def test_no_answer_in_time_leaves_the_outcome_open(golden):
     with server(lambda connection, over: (request_on(connection), over.wait(10))) as url:
         message = failing(url, UnknownOutcomeError, timeout=0.2)
 
-    assert message.endswith("did not answer in time")
+    assert message == golden
 
 
 @pytest.mark.parametrize("close", [socket.socket.close, reset])
-def test_a_connection_lost_after_the_request_leaves_the_outcome_open(close):
+def test_a_connection_lost_after_the_request_leaves_the_outcome_open(close, golden):
     with server(lambda connection, _over: (request_on(connection), close(connection))) as url:
         message = failing(url, UnknownOutcomeError)
 
-    assert "was lost" in message
+    assert without_cause(message) == golden
 
 
 @pytest.mark.parametrize(
@@ -558,7 +567,7 @@ def test_an_answer_that_drips_is_not_waited_for(start, drop):
         failing(url, UnknownOutcomeError, timeout=0.4)
 
 
-def test_an_answer_without_an_end_is_not_read_to_its_end(monkeypatch):
+def test_an_answer_without_an_end_is_not_read_to_its_end(monkeypatch, golden):
     monkeypatch.setattr(client_module, "MOST_ANSWER_BYTES", 2**20)
 
     def talk(connection, over):
@@ -570,7 +579,7 @@ def test_an_answer_without_an_end_is_not_read_to_its_end(monkeypatch):
     with server(talk) as url:
         message = failing(url, UnknownOutcomeError)
 
-    assert message.endswith("sent an answer without an end")
+    assert message == golden
 
 
 @pytest.mark.parametrize("status", [302, 404, 422, 503])
@@ -619,7 +628,7 @@ def test_interim_answers_without_end_are_not_waited_for():
         failing(url, UnknownOutcomeError, timeout=0.4)
 
 
-def test_a_small_answer_that_unpacks_to_a_huge_one_is_not_read_to_its_end(monkeypatch):
+def test_a_small_answer_that_unpacks_to_a_huge_one_is_not_read_to_its_end(monkeypatch, golden):
     monkeypatch.setattr(client_module, "MOST_ANSWER_BYTES", 2**20)
     packed = gzip.compress(b" " * 2**26)
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
@@ -627,7 +636,7 @@ def test_a_small_answer_that_unpacks_to_a_huge_one_is_not_read_to_its_end(monkey
     with server(answering(head.encode() + packed)) as url:
         message = failing(url, UnknownOutcomeError)
 
-    assert message.endswith("sent an answer without an end")
+    assert message == golden
 
 
 def test_tls_that_breaks_off_after_the_request_leaves_the_outcome_open(tls, monkeypatch):
@@ -848,15 +857,16 @@ def test_the_library_cannot_say_what_it_was_never_told(monkeypatch):
         "ftp://api.askmiso.com",
         "https://",
         "https:///v1",
-        "https://[::1",
+        pytest.param("https://[::1", id="an address that is not closed"),
         "https://api.test:port",
         "https://api.test:99999",
         "",
     ],
 )
-def test_a_server_needs_a_scheme_and_a_host(where):
-    with pytest.raises(ConfigurationError, match="give a scheme and a host"):
+def test_a_server_needs_a_scheme_and_a_host(where, golden):
+    with pytest.raises(ConfigurationError) as caught:
         Target(where, KEY)
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize(
@@ -877,9 +887,10 @@ def test_a_secret_in_the_address_is_refused_and_not_repeated(where):
 
 
 @pytest.mark.parametrize("where", ["http://api.askmiso.com", "http://10.0.0.1:8080"])
-def test_the_key_does_not_go_unencrypted_to_another_machine(where):
-    with pytest.raises(ConfigurationError, match="http would show the key"):
+def test_the_key_does_not_go_unencrypted_to_another_machine(where, golden):
+    with pytest.raises(ConfigurationError) as caught:
         Target(where, KEY)
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize(

@@ -89,14 +89,14 @@ def test_a_batch_larger_than_a_request_may_be_is_several():
     assert receipt.accepted == 10
 
 
-def test_a_single_record_larger_than_a_request_may_be_is_set_aside_unsent():
+def test_a_single_record_larger_than_a_request_may_be_is_set_aside_unsent(golden):
     posts = Posts()
     huge = batch_of([record(1), record(2, product_ids=["x" * 500]), record(3)])
 
     receipt = deliverer(posts, most_bytes=300).deliver(huge)
 
     assert lines_of(receipt.rejections) == [2]
-    assert "larger than a request may be (300 bytes)" in receipt.rejections[0].reasons[0].text
+    assert receipt.rejections[0].reasons[0].text == golden
     assert receipt.accepted == 2
 
 
@@ -120,7 +120,8 @@ def test_a_refused_record_is_kept_with_misos_words_and_its_source_line():
     assert found.line == 20
     assert found.row == record(2)
     assert found.by == "miso"
-    assert [reason.text for reason in found.reasons] == ["Miso: user_id is invalid. It is bad."]
+    (reason,) = found.reasons
+    assert reason.text.endswith("user_id is invalid. It is bad.")
 
 
 def test_a_second_refusal_after_the_resend_is_read_as_the_first_was():
@@ -177,11 +178,12 @@ def test_bad_records_that_miso_does_not_name_are_found_by_halving(body):
     assert all("422" in found.reasons[0].text for found in receipt.rejections)
 
 
-def test_bad_records_that_miso_does_not_name_carry_its_message():
+def test_bad_records_that_miso_does_not_name_carry_its_message(golden):
     receipt = deliverer(Miso(is_bad(1), names="nothing")).deliver(batch(2))
 
     reason = receipt.rejections[0].reasons[0]
-    assert reason.text == ("Miso: refused the record (422: None of the records were inserted.)")
+    assert "None of the records were inserted." in reason.text
+    assert reason.text == golden
 
 
 @settings(max_examples=60)
@@ -212,7 +214,7 @@ def test_one_bad_record_at_a_time_is_not_asked_about_with_all_the_others_each_ti
     assert sum(miso.sizes) < 20 * max(miso.sizes)
 
 
-def test_the_search_for_bad_records_is_bounded_and_never_sets_a_good_one_aside():
+def test_the_search_for_bad_records_is_bounded_and_never_sets_a_good_one_aside(golden):
     bad = is_bad(*range(1, 2001, 2))
     miso = Miso(bad, names="nothing")
     stop = NoWait()
@@ -223,7 +225,7 @@ def test_the_search_for_bad_records_is_bounded_and_never_sets_a_good_one_aside()
     assert all(bad(found.row) for found in receipt.rejections)
     assert numbers(miso.held) == list(range(2, 2 * len(miso.held) + 1, 2))
     assert len(receipt.pending) == 2000 - len(receipt.rejections) - receipt.accepted
-    assert "refused 51 parts of one chunk" in str(receipt.stop)
+    assert str(receipt.stop) == golden
     assert stop.is_set()
 
 
@@ -272,14 +274,14 @@ def test_a_half_that_fits_is_not_halved_once_more():
     assert [len(each) for each in miso.requests] == [16, 8, 8]
 
 
-def test_a_single_record_that_is_too_large_for_miso_is_set_aside():
+def test_a_single_record_that_is_too_large_for_miso_is_set_aside(golden):
     miso = Miso(most_bytes=400)
     some = batch_of([record(1), record(2, product_ids=["x" * 900]), record(3), record(4)])
 
     receipt = deliverer(miso).deliver(some)
 
     assert lines_of(receipt.rejections) == [2]
-    assert receipt.rejections[0].reasons[0].text == "the record is too large for Miso (413)"
+    assert receipt.rejections[0].reasons[0].text == golden
     assert numbers(miso.held) == [1, 3, 4]
 
 
@@ -303,11 +305,11 @@ def test_a_server_that_finds_everything_too_large_ends_the_run():
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_records_that_are_too_large_stay_where_miso_has_accepted_no_other(count):
+def test_records_that_are_too_large_stay_where_miso_has_accepted_no_other(count, golden):
     receipt = deliverer(Posts(then=Answer(413))).deliver(batch(count))
 
     assert (receipt.rejections, len(receipt.pending)) == ((), count)
-    assert "Miso has accepted nothing since, so the record is not rejected" in str(receipt.stop)
+    assert str(receipt.stop) == golden
 
 
 def test_a_413_for_a_body_no_larger_than_one_that_was_accepted_passes():
@@ -320,7 +322,7 @@ def test_a_413_for_a_body_no_larger_than_one_that_was_accepted_passes():
     assert [receipt.accepted for receipt in receipts] == [9, 9]
 
 
-def test_a_413_for_a_body_no_larger_than_one_that_was_accepted_rejects_nothing_if_it_stays():
+def test_a_413_for_a_body_no_larger_than_one_that_was_accepted_rejects_nothing_if_it_stays(golden):
     posts = Posts(OK, then=Answer(413))
     delivers = deliverer(posts, backoff=Backoff(attempts=3))
     delivers.deliver(batch(9))
@@ -328,7 +330,7 @@ def test_a_413_for_a_body_no_larger_than_one_that_was_accepted_rejects_nothing_i
     receipt = delivers.deliver(batch(1))
 
     assert (receipt.requests, receipt.rejections, receipt.pending) == (3, (), (1,))
-    assert "gave up after 3 attempts to send line 1" in str(receipt.stop)
+    assert str(receipt.stop) == golden
 
 
 def test_a_413_does_not_make_requests_smaller_than_the_largest_that_was_accepted():
@@ -430,7 +432,7 @@ def test_the_record_that_troubles_miso_is_found_while_it_takes_the_others(bad):
     receipt = deliverer(posts).deliver(batch(9))
 
     assert lines_of(receipt.rejections) == [bad]
-    assert "None were inserted." in receipt.rejections[0].reasons[0].text
+    assert TROUBLE.body["message"] in receipt.rejections[0].reasons[0].text
     assert (receipt.accepted, receipt.stop) == (8, None)
 
 
@@ -440,7 +442,7 @@ def test_trouble_with_every_record_sets_none_aside():
 
     assert (receipt.accepted, receipt.rejections) == (0, ())
     assert list(receipt.pending) == list(range(1, 10))
-    assert "200: None were inserted." in str(receipt.stop)
+    assert TROUBLE.body["message"] in str(receipt.stop)
 
 
 # -- trying again ----------------------------------------------------------------------------------
@@ -455,26 +457,22 @@ def test_what_certainly_was_not_taken_is_sent_again_and_is_no_duplicate(again):
     assert (receipt.accepted, receipt.possible_duplicates, receipt.requests) == (5, 0, 3)
 
 
-def test_waits_grow_and_are_told():
+def test_waits_grow_and_are_told(golden):
     stop, waits = NoWait(), Waits()
 
     deliverer(Posts(*[Answer(500)] * 3), stop=stop, listener=waits).deliver(batch(1))
 
-    why = "Miso cannot answer (500) and may have stored the records"
     assert stop.waits == [0.25, 0.5, 1.0]
-    assert waits.heard == [(wait, why) for wait in stop.waits]
+    assert [wait for wait, _ in waits.heard] == stop.waits
+    assert [why for _, why in waits.heard] == golden
 
 
-def test_fewer_requests_at_a_time_are_told():
+def test_fewer_requests_at_a_time_are_told(golden):
     waits = Waits()
 
     deliverer(Posts(BUSY, BUSY, BUSY), listener=waits).deliver(batch(1))
 
-    assert [why for _, why in waits.heard] == [
-        "Miso is busy (503); sending 2 at a time",
-        "Miso is busy (503); sending 1 at a time",
-        "Miso is busy (503)",
-    ]
+    assert [why for _, why in waits.heard] == golden
 
 
 def test_what_one_request_is_told_to_wait_all_wait():
@@ -498,27 +496,25 @@ def test_a_delay_that_miso_names_is_kept():
 
 
 @pytest.mark.parametrize("again", [BUSY, NOT_SENT])
-def test_attempts_come_to_an_end(again):
+def test_attempts_come_to_an_end(again, golden):
     posts = Posts(then=again)
 
     receipt = deliverer(posts, backoff=Backoff(attempts=3)).deliver(batch(5))
 
     assert receipt.requests == 3
     assert list(receipt.pending) == [1, 2, 3, 4, 5]
-    assert "gave up after 3 attempts to send lines 1 to 5" in str(receipt.stop)
+    assert str(receipt.stop) == golden
 
 
-def test_a_delay_beyond_patience_ends_the_run_and_is_told():
+def test_a_delay_beyond_patience_ends_the_run_and_is_told(golden):
     stop = NoWait()
     posts = Posts(then=Answer(503, retry_after=86_400.0))
 
     receipt = deliverer(posts, stop=stop).deliver(batch(5))
 
     assert stop.waits == []
-    assert str(receipt.stop) == (
-        "Miso is busy (503). Miso asks to wait 86,400 s, and --retry-for allows 600 s. "
-        "miso-upload gave up after 1 attempt to send lines 1 to 5"
-    )
+    assert "--retry-for" in str(receipt.stop)
+    assert str(receipt.stop) == golden
 
 
 def test_requests_of_one_pace_take_turns():
@@ -627,7 +623,7 @@ def test_each_unknown_outcome_may_be_a_copy_of_its_own():
     assert receipt.unknown_by_cause == {}
 
 
-def test_the_first_of_several_unknown_outcomes_is_no_copy_while_nothing_is_accepted():
+def test_the_first_of_several_unknown_outcomes_is_no_copy_while_nothing_is_accepted(golden):
     posts = Posts(then=Answer(500))
 
     receipt = deliverer(posts, backoff=Backoff(attempts=3)).deliver(batch(5))
@@ -635,8 +631,8 @@ def test_the_first_of_several_unknown_outcomes_is_no_copy_while_nothing_is_accep
     assert receipt.unknown_by_cause == {"500": 5}
     assert receipt.extra_copies == {"500": 10}
     assert receipt.possible_duplicates == 0
-    assert "gave up after 3 attempts to send lines 1 to 5" in str(receipt.stop)
     assert "--on-unknown skip" in str(receipt.stop)
+    assert str(receipt.stop) == golden
 
 
 def test_copies_add_up_over_runs():

@@ -13,19 +13,18 @@ def texts(*lines, count=10):
     }
 
 
-def test_a_line_names_the_record_the_attribute_and_the_reason():
+def test_a_line_names_the_record_the_attribute_and_the_reason(golden):
     line = "data.3.timestamp is invalid. The attribute should match the 'date-time' format."
 
-    assert texts(line) == {
-        3: ["Miso: timestamp is invalid. The attribute should match the 'date-time' format."]
-    }
+    assert texts(line) == golden
 
 
-def test_a_value_in_parentheses_is_told_from_the_reason():
+def test_a_value_in_parentheses_is_told_from_the_reason(golden):
     (reason,) = read_refusal(["data.0.rating (-3) is invalid. Too small."], 1)[0]
 
-    assert reason.group == "Miso: rating is invalid. Too small."
-    assert reason.text == "Miso: rating (-3) is invalid. Too small."
+    assert "-3" in reason.text
+    assert "-3" not in reason.group
+    assert (reason.group, reason.text) == golden
 
 
 @pytest.mark.parametrize(
@@ -46,26 +45,29 @@ def test_a_value_may_hold_anything(value):
     found = read_refusal([line], 10)
 
     assert list(found) == [2]
-    assert found[2][0].group == "Miso: context.page.title is invalid. Wrong."
+    assert found[2][0].group.endswith("context.page.title is invalid. Wrong.")
     assert found[2][0].text.isprintable()
 
 
-def test_a_record_may_be_meant_as_a_whole():
-    assert texts("data.4 is invalid. It matches no type.") == {
-        4: ["Miso: the record is invalid. It matches no type."]
-    }
+def test_a_record_may_be_meant_as_a_whole(golden):
+    said = "data.4 is invalid. It matches no type."
+
+    assert texts(said) == golden
 
 
 def test_a_path_may_hold_spaces():
-    assert texts("data.1.context.custom_context.my own key is invalid. Wrong.") == {
-        1: ["Miso: context.custom_context.my own key is invalid. Wrong."]
-    }
+    said = "context.custom_context.my own key is invalid. Wrong."
+
+    ((index, (reason,)),) = texts(f"data.1.{said}").items()
+
+    assert index == 1
+    assert reason.endswith(said)
 
 
 def test_a_reason_may_go_over_several_lines():
     ((_, (reason,)),) = texts("data.1.type is invalid.\nIt should be\none of these.").items()
 
-    assert reason == "Miso: type is invalid. It should be\\u000aone of these."
+    assert reason.endswith("It should be\\u000aone of these.")
 
 
 def test_several_reasons_for_one_record_are_kept_together():
@@ -75,8 +77,11 @@ def test_several_reasons_for_one_record_are_kept_together():
 
 
 def test_wording_that_is_new_is_quoted():
+    said = "user_id, we do not like it"
+
     assert texts("data.2: we do not like it") == {}
-    assert texts("data.2.user_id, we do not like it") == {2: ["Miso: user_id, we do not like it"]}
+    ((reason,),) = texts(f"data.2.{said}").values()
+    assert reason.endswith(said)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from miso_upload.errors import DamagedSourceError
 from miso_upload.sources import ReadingOptions, Source, source, stream
 from miso_upload.sources.formats import Limits
+from miso_upload.sources.formats.quote_checks import line_of_cell
 
 MEGABYTE = 2**20
 
@@ -116,8 +117,8 @@ def _take(opened, block, found):
 
 def _row_of(rejection):
     """Return what is the same for all lines of one row: a cell in doubt has each line rejected."""
-    lines = re.search(r"\(of lines \d+ to \d+\)", rejection.reasons[0].text)
-    return lines[0] if lines else rejection.line
+    (reason, *_) = rejection.reasons
+    return reason.shown if reason.group == line_of_cell(1, 2).group else rejection.line
 
 
 def read(data, pieces=(MEGABYTE,), *, start=None, line=None, **others):

@@ -103,21 +103,21 @@ def test_reading_goes_on_from_the_end_of_any_block(body, cuts, choice):
     assert rest.all == whole.behind(line)
 
 
-def test_lines_are_right_behind_quoted_newlines():
+def test_lines_are_right_behind_quoted_newlines(golden):
     found = read_csv(b'a,b\n\n1,"x\ny\r\n"\n2,z\n3\n', rows=1)
 
     assert found.rows == [(3, {"a": "1", "b": "x\ny\r\n"}), (6, {"a": "2", "b": "z"})]
-    assert found.reasons == [(7, "the row of 1 cell does not have the header's 2 cells")]
+    ((line, reason),) = found.reasons
+    assert line == 7
+    assert reason == golden
 
 
-def test_rows_that_are_uneven_are_rejected_as_they_are():
+def test_rows_that_are_uneven_are_rejected_as_they_are(golden):
     found = read_csv(b"a,b\n1,2,3\n1,2\n1\n")
 
     assert found.rows == [(3, {"a": "1", "b": "2"})]
-    assert found.rejections == [
-        (2, "the row of 3 cells does not have the header's 2 cells", ["1", "2", "3"]),
-        (4, "the row of 1 cell does not have the header's 2 cells", ["1"]),
-    ]
+    assert [(line, row) for line, _, row in found.rejections] == [(2, ["1", "2", "3"]), (4, ["1"])]
+    assert [reason for _, reason in found.reasons] == golden
 
 
 def test_blank_lines_are_neither_rows_nor_rejections():
@@ -159,7 +159,7 @@ def test_a_row_that_is_too_long_is_set_aside_and_the_next_one_is_read(row, block
 
     assert found.values == [{"a": "1", "b": "2"}, {"a": "4", "b": "5"}]
     assert found.rejections
-    assert all(text.endswith("50 bytes (--max-row-bytes)") for _, text in found.reasons)
+    assert all("50" in text and "--max-row-bytes" in text for _, text in found.reasons)
 
 
 def test_a_cell_may_be_larger_than_csv_allows_by_itself():
@@ -168,30 +168,29 @@ def test_a_cell_may_be_larger_than_csv_allows_by_itself():
     assert len(found.values[0]["b"]) == 200_000
 
 
-@pytest.mark.parametrize("row", [b"1,\xff", b'"1","\xff\n"', b"1,\xed\xa0\x80"])
-def test_a_cell_that_is_not_utf_8_costs_its_row_only(row):
+@pytest.mark.parametrize(
+    "row",
+    [b"1,\xff", b'"1","\xff\n"', b"1,\xed\xa0\x80"],
+    ids=["a byte", "a byte in quotes", "a surrogate"],
+)
+def test_a_cell_that_is_not_utf_8_costs_its_row_only(row, golden):
     found = read_csv("a,b\né,1\n".encode() + row + "\né,2\n".encode())
 
     assert found.values == [{"a": "é", "b": "1"}, {"a": "é", "b": "2"}]
     ((line, reason),) = found.reasons
-    assert (line, reason) == (
-        3,
-        "the row is not valid UTF-8 (name the file's encoding with --encoding)",
-    )
+    assert line == 3
+    assert "--encoding" in reason
+    assert reason == golden
     assert "\ufffd" in found.rejections[0][2]["b"]
 
 
-def test_a_carriage_return_in_the_middle_costs_its_row_only():
+def test_a_carriage_return_in_the_middle_costs_its_row_only(golden):
     found = read_csv(b'a,b\n1\r,2\n"3\r4",5\r\n')
 
     assert found.rows == [(3, {"a": "3\r4", "b": "5"})]
-    assert found.rejections == [
-        (
-            2,
-            "the row has a carriage return outside quotes that does not end it",
-            {"a": "1\r", "b": "2"},
-        )
-    ]
+    ((line, reason, row),) = found.rejections
+    assert (line, row) == (2, {"a": "1\r", "b": "2"})
+    assert reason == golden
 
 
 def test_nul_bytes_within_a_line_are_characters_like_others():
@@ -215,10 +214,11 @@ def test_many_columns_are_compared_in_no_time():
     header = ",".join(f"c{number}" for number in range(50_000))
     started = time.process_time()
 
-    with pytest.raises(ConfigurationError, match='the column "c7" more than once'):
+    with pytest.raises(ConfigurationError) as caught:
         read(f"{header},c7\n".encode(), format="csv")
 
     assert time.process_time() - started < 2
+    assert '"c7"' in str(caught.value)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -252,9 +252,11 @@ def test_a_delimiter_need_not_be_ascii():
 
 
 @pytest.mark.parametrize("delimiter", ['"', "\n", "\r"])
-def test_what_cannot_separate_cells_is_refused(delimiter):
-    with pytest.raises(ConfigurationError, match="cannot separate cells"):
+def test_what_cannot_separate_cells_is_refused(delimiter, golden):
+    with pytest.raises(ConfigurationError) as caught:
         read(b"a,b\n", format="csv", delimiter=delimiter)
+
+    assert str(caught.value) == golden
 
 
 def test_tab_separated_values_are_named_by_their_format():
@@ -286,20 +288,20 @@ def test_a_header_longer_than_the_beginning_that_is_looked_at_is_read_whole(pad)
 
 
 @pytest.mark.parametrize(
-    ("data", "message"),
+    "data",
     [
-        (b"a,b,a\n", 'the header names the column "a" more than once; rename one of them'),
-        (b'a,"b\n1,2\n', "the header has a quote that is not closed before a delimiter or"),
-        (b"a,b" + b"x" * 2**20, "the header does not end within 1,048,576 bytes"),
-        (b"a,b\r1,2\r3,4\r", "the header has a carriage return that does not end it"),
-        (b"a,\xe9\n", "the header is not valid UTF-8; name the file's encoding with --encoding"),
+        pytest.param(b"a,b,a\n", id="a name twice"),
+        pytest.param(b'a,"b\n1,2\n', id="a quote that is not closed"),
+        pytest.param(b"a,b" + b"x" * 2**20, id="no end"),
+        pytest.param(b"a,b\r1,2\r3,4\r", id="carriage returns"),
+        pytest.param(b"a,\xe9\n", id="Latin-1"),
     ],
 )
-def test_a_header_that_cannot_be_used_is_refused(data, message):
+def test_a_header_that_cannot_be_used_is_refused(data, golden):
     with pytest.raises(ConfigurationError) as caught:
         read_csv(data)
 
-    assert str(caught.value).startswith(f"stdin: {message}")
+    assert str(caught.value) == golden
 
 
 def test_columns_without_a_name_may_be_several():
@@ -353,11 +355,8 @@ def test_the_time_that_quotes_take_is_in_proportion(data):
     assert time.process_time() - started < 5
 
 
-@pytest.mark.parametrize(
-    ("columns", "expected"),
-    [((), "the first row's 2 cells"), (("a", "b"), "the 2 cells of --columns")],
-)
-def test_an_uneven_row_is_told_whose_columns_it_does_not_have(columns, expected):
+@pytest.mark.parametrize("columns", [(), ("a", "b")], ids=["of the first row", "of the options"])
+def test_an_uneven_row_is_told_whose_columns_it_does_not_have(columns, golden):
     data = b"1,2\n3\n4,5\n"
     wanted = Wanted(columns=columns, row_bytes=99)
     found, start = detect_format("x.csv", lambda size: data[:size], wanted)
@@ -366,4 +365,4 @@ def test_an_uneven_row_is_told_whose_columns_it_does_not_have(columns, expected)
 
     assert [list(row.values()) for row in part.rows] == [["1", "2"], ["4", "5"]]
     (rejection,) = part.rejections
-    assert rejection.reasons[0].text == f"the row of 1 cell does not have {expected}"
+    assert rejection.reasons[0].text == golden

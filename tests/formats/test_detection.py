@@ -121,11 +121,11 @@ def test_what_is_empty_has_no_rows_whatever_its_format(name, data):
     assert detect(name, data)[0].columns is None
 
 
-def test_what_is_neither_is_asked_about():
+def test_what_is_neither_is_asked_about(golden):
     with pytest.raises(ConfigurationError) as caught:
         detect("x.log", b"hello\n")
 
-    assert str(caught.value) == "x.log: cannot tell the format; say --format jsonl|json|csv|tsv|log"
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize("data", [CSV, LINES, ARRAY, LOG, FIELDS])
@@ -189,9 +189,11 @@ def test_a_bad_first_row_is_no_hindrance_where_the_columns_are_named(first):
 
 
 @pytest.mark.parametrize("first", [b"\xff,1\n", b"a\rb,1\n"])
-def test_columns_cannot_be_counted_in_a_bad_first_row(first):
-    with pytest.raises(ConfigurationError, match="the first row"):
+def test_columns_cannot_be_counted_in_a_bad_first_row(first, golden):
+    with pytest.raises(ConfigurationError) as caught:
         detect("x.csv", first + HEADLESS, columns=())
+
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize(
@@ -215,6 +217,8 @@ def test_whoever_names_columns_means_csv(columns):
     assert detect("x.log", b"", columns=columns)[0].columns is None
 
 
-def test_json_names_its_own_columns():
-    with pytest.raises(ConfigurationError, match=r"x\.jsonl: is JSONL, whose rows name"):
+def test_json_names_its_own_columns(golden):
+    with pytest.raises(ConfigurationError) as caught:
         detect("x.jsonl", LINES, columns=("a",))
+
+    assert str(caught.value) == golden

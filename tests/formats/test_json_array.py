@@ -20,11 +20,6 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 
-CUT_OFF = (
-    "ends inside its array, as if it was cut off or a bracket is missing; the rows before were "
-    "read. Get the file again, whole, and run the same command"
-)
-
 
 def read_array(data, pieces=(2**20,), **others):
     return read(data, pieces, format="json", **others)
@@ -149,7 +144,9 @@ def test_an_element_that_is_too_long_is_set_aside_and_the_next_one_is_read(piece
 
     assert found.rows == [(1, 1), (3, 2)]
     ((number, reason),) = found.reasons
-    assert (number, reason) == (2, "the row is longer than 100 bytes (--max-row-bytes)")
+    assert number == 2
+    assert "100" in reason
+    assert "--max-row-bytes" in reason
     assert max(len(block.data) for block in found.blocks) <= 200
 
 
@@ -162,28 +159,39 @@ def test_white_space_is_no_row_however_much_there_is():
 
 
 @pytest.mark.parametrize(
-    "data", [b"[", b"[ ", b"[1,", b"[1,2", b'[1,"a', b'[1,{"a":[', b'[1,"' + b"x" * 200]
+    "data",
+    [b"[", b"[ ", b"[1,", b"[1,2", b'[1,"a', b'[1,{"a":[', b'[1,"' + b"x" * 200],
+    ids=["start", "space", "comma", "number", "string", "object", "long string"],
 )
-def test_an_array_that_is_cut_off_is_damaged_and_its_half_element_is_no_row(data):
+def test_an_array_that_is_cut_off_is_damaged_and_its_half_element_is_no_row(data, golden):
     found = read_array(data, row_bytes=100)
 
     assert found.values == [1][: data.count(b",")]
     assert found.rejections == []
-    assert found.damage == CUT_OFF
+    assert found.damage == golden
 
 
-@pytest.mark.parametrize("behind", [b"]", b"[3]", b"x", b" " * (2**20 + 1)])
-def test_an_array_must_be_the_only_one(behind):
+@pytest.mark.parametrize(
+    "behind",
+    [
+        pytest.param(b"]", id="a bracket"),
+        pytest.param(b"[3]", id="an array"),
+        pytest.param(b"x", id="text"),
+        pytest.param(b" " * (2**20 + 1), id="too many spaces"),
+    ],
+)
+def test_an_array_must_be_the_only_one(behind, golden):
     found = read_array(b"[\n1,2]" + behind)
 
     assert found.values == [1, 2]
-    assert found.damage.startswith("goes on after the closing ] of its array; the rows before")
+    assert found.damage == golden
 
 
-def test_a_cut_off_array_that_is_read_again_is_still_damaged():
+def test_a_cut_off_array_that_is_read_again_is_still_damaged(golden):
     found = read_array(b"[1,", start=3, line=2)
 
-    assert found.all == ([], [], CUT_OFF)
+    assert (found.rows, found.rejections) == ([], [])
+    assert found.damage == golden
 
 
 def test_an_array_that_is_read_again_to_its_end_has_nothing_new():

@@ -128,7 +128,10 @@ def test_a_row_that_is_too_long_is_set_aside_and_the_next_one_is_read(block_byte
 
     assert found.rows == [(1, {"a": 1}), (3, {"a": 2})]
     (rejection,) = found.rejections
-    assert rejection == (2, "the row is longer than 250 bytes (--max-row-bytes)", '"' + "x" * 199)
+    line, reason, shown = rejection
+    assert (line, shown) == (2, '"' + "x" * 199)
+    assert "250" in reason
+    assert "--max-row-bytes" in reason
 
 
 def test_a_row_as_long_as_the_limit_is_read_though_no_block_has_room_for_it():
@@ -161,7 +164,7 @@ def test_what_is_not_json_is_rejected_by_itself(text):
     assert found.rows == [(1, {"a": 1}), (3, {"a": 2})]
     ((line, reason),) = found.reasons
     assert line == 2
-    assert reason.startswith("not JSON (")
+    assert "JSON" in reason
 
 
 def test_the_reason_does_not_show_the_row():

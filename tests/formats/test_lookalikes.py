@@ -12,34 +12,35 @@ NGINX_ERROR = (
     '2023/10/10 13:55:36 [error] 1234#0: *5 open() "/srv/x" failed (2: No such file), client: '
     '192.0.2.1, server: www.example, request: "GET /x HTTP/1.1"\n'
 )
-OTHER_LOGS = [
-    (NGINX_ERROR, "an nginx error log"),
-    (
-        "[Tue Oct 10 13:55:36.123 2023] [core:error] [pid 1] [client 192.0.2.1:1] AH00128: x, y\n",
-        "an Apache error log",
+OTHER_LOGS = {
+    "nginx errors": NGINX_ERROR,
+    "Apache errors": (
+        "[Tue Oct 10 13:55:36.123 2023] [core:error] [pid 1] [client 192.0.2.1:1] AH00128: x, y\n"
     ),
-    ("Oct 10 13:55:36 web1 sshd[1]: Failed password for root, again\n", "a syslog"),
-    ("Oct  1 13:55:36 web1 kernel: eth0: link up, 1000 Mbps\n", "a syslog"),
-    ("<34>1 2023-10-10T13:55:36.003Z web1 su - ID47 - x, y\n", "a syslog"),
-    ("2023-10-10T13:55:36.123+02:00 web1 cron[1]: x, y\n", "a syslog"),
-    ("2023-10-10 13:55:36,123 - shop - INFO - started, at last\n", "the log of an application"),
-    ("[2023-10-10 13:55:36] production.ERROR: x, y\n", "the log of an application"),
-    ("WARNING:root:x, y\n", "the log of an application"),
-]
+    "syslog": "Oct 10 13:55:36 web1 sshd[1]: Failed password for root, again\n",
+    "syslog of the kernel": "Oct  1 13:55:36 web1 kernel: eth0: link up, 1000 Mbps\n",
+    "syslog of RFC 5424": "<34>1 2023-10-10T13:55:36.003Z web1 su - ID47 - x, y\n",
+    "syslog with ISO times": "2023-10-10T13:55:36.123+02:00 web1 cron[1]: x, y\n",
+    "Python": "2023-10-10 13:55:36,123 - shop - INFO - started, at last\n",
+    "Monolog": "[2023-10-10 13:55:36] production.ERROR: x, y\n",
+    "Python without times": "WARNING:root:x, y\n",
+}
 
 
-@pytest.mark.parametrize(("text", "kind"), OTHER_LOGS)
+@pytest.mark.parametrize("name", OTHER_LOGS)
 @pytest.mark.parametrize("asked", [None, "log"])
-def test_a_log_that_holds_no_requests_is_refused_by_its_name(text, kind, asked):
+def test_a_log_that_holds_no_requests_is_refused_by_its_name(name, asked, golden):
     with pytest.raises(ConfigurationError) as caught:
-        read(text.encode() * 20, format=asked)
+        read(OTHER_LOGS[name].encode() * 20, format=asked)
 
-    assert str(caught.value) == f"stdin: looks like {kind}; name the access log"
+    assert str(caught.value) == golden
 
 
-def test_any_other_file_that_is_said_to_be_a_log_is_refused():
-    with pytest.raises(ConfigurationError, match="no line at its beginning is of an access log"):
+def test_any_other_file_that_is_said_to_be_a_log_is_refused(golden):
+    with pytest.raises(ConfigurationError) as caught:
         read(b"a,b\n1,2\n", format="log")
+
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize("rows", ["a,b\n1,2\n", "date,x\n2023-10-10 10:00:00,ERROR\n"])
@@ -57,19 +58,13 @@ def test_requests_among_other_lines_make_an_access_log():
 
 
 @pytest.mark.parametrize(
-    ("data", "kind"),
-    [
-        (b"\x01\x02\x00\x03" * 3, "binary"),
-        ("a,b\n".encode("utf-16-le"), "UTF-16 without a mark (see --encoding), or binary"),
-    ],
+    "data", [b"\x01\x02\x00\x03" * 3, "a,b\n".encode("utf-16-le")], ids=["binary", "UTF-16"]
 )
-def test_what_is_no_text_is_refused_by_its_kind(data, kind):
+def test_what_is_no_text_is_refused_by_its_kind(data, golden):
     with pytest.raises(ConfigurationError) as caught:
         read(data)
 
-    assert str(caught.value) == (
-        f"stdin: is {kind}, which is not read; give its rows as text (jsonl, json, csv, tsv)"
-    )
+    assert str(caught.value) == golden
 
 
 def test_a_nul_in_a_row_is_no_reason_to_refuse_what_somebody_named():
@@ -88,7 +83,7 @@ def test_a_nul_in_a_row_is_no_reason_to_refuse_what_somebody_named():
         ({"data": []}, None),
     ],
 )
-def test_an_object_around_the_records_is_told_of(tmp_path, value, indent, pack):
+def test_an_object_around_the_records_is_told_of(tmp_path, value, indent, pack, golden):
     path = tmp_path / "x.json"
     path.write_bytes(pack(json.dumps(value, indent=indent).encode()))
     key = next(iter(value))
@@ -96,8 +91,8 @@ def test_an_object_around_the_records_is_told_of(tmp_path, value, indent, pack):
     with pytest.raises(ConfigurationError) as caught:
         read_file(path)
 
-    assert f'is one JSON object that holds the records in its array "{key}"' in str(caught.value)
     assert f"jq .{key} FILE" in str(caught.value)
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_what_csv_has_written_is_read_as_it_was(rows, writer, pieces):
 SWALLOWED = b'a,b,c\n2025,x,1\n2025,"y,2\n2025,z,3\n2025,w",4\n2025,v,5\n'
 
 
-def test_lines_that_may_be_rows_are_rejected_each_by_its_number():
+def test_lines_that_may_be_rows_are_rejected_each_by_its_number(golden):
     rows, rejections, warnings = slices_of(SWALLOWED, has_a_time)
 
     assert list(rows) == [2, 6]
@@ -146,10 +146,10 @@ def test_lines_that_may_be_rows_are_rejected_each_by_its_number():
         4: "2025,z,3",
         5: '2025,w",4',
     }
-    assert rejections[4].reasons[0].text.startswith("the line (of lines 3 to 5) is in a quoted")
     ((reason, line),) = warnings
-    assert (reason.shown, line) == ("from line 3 to line 5", 3)
+    assert line == 3
     assert "--quote none" in reason.text
+    assert (rejections[4].reasons[0].text, reason.text) == golden
 
 
 def test_the_quote_decides_between_the_readings():
@@ -234,24 +234,22 @@ def test_a_malformed_cell_is_read_as_it_is(row, cells, end):
     assert [line for _, line in warnings] == ([2] if rejected else [])
 
 
-def test_a_malformed_row_of_other_cells_is_rejected_and_doubted():
+def test_a_malformed_row_of_other_cells_is_rejected_and_doubted(golden):
     rows, rejections, warnings = slices_of(b'a,b\n1,"2, 3" 4\n5,6\n')
 
     assert (list(rows), list(rejections)) == ([3], [2])
-    assert warnings[0][0].text.startswith("a quote breaks the rules of CSV")
+    assert warnings[0][0].text == golden
 
 
 BACKSLASHES = b'a,b\n"1","The \\"Best\\" Lamp"\n"2","x, \\"y\\", z"\n"C:\\dir\\","3"\n'
 
 
-def test_backslashes_before_quotes_are_never_sent_unread():
+def test_backslashes_before_quotes_are_never_sent_unread(golden):
     rows, rejections, _ = slices_of(BACKSLASHES)
 
     assert list(rows) == [4]
-    assert [each.reasons[0].text.partition(". ")[0] for each in rejections.values()] == [
-        "the row has a backslash before a quote, which CSV does not know"
-    ] * 2
     assert "--escape" in rejections[2].reasons[0].text
+    assert [each.reasons[0].text for each in rejections.values()] == golden
 
 
 def test_an_escape_that_is_named_is_taken_away():
@@ -276,13 +274,13 @@ def test_an_escape_is_a_character_before_any_but_a_mark():
 SEARCHES = b'a\tb\n1\t"abc"\n2\t"error\n3\tsays "x"\n'
 
 
-def test_a_tsv_without_quoting_keeps_its_quotes_and_says_so():
+def test_a_tsv_without_quoting_keeps_its_quotes_and_says_so(golden):
     rows, rejections, warnings = slices_of(SEARCHES, delimiter="\t")
 
     assert [row["b"] for row in rows.values()] == ['"abc"', '"error', 'says "x"']
     assert rejections == {}
     assert [line for _, line in warnings] == [2, 3]
-    assert warnings[0][0].text.startswith("a cell begins with a quote and keeps it")
+    assert warnings[0][0].text == golden
 
 
 def test_a_tsv_is_read_with_the_quotes_that_are_named():
@@ -329,35 +327,41 @@ def test_a_tsv_that_may_not_quote_its_cells_loses_no_quote(data):
 # -- headers ---------------------------------------------------------------------------------------
 
 
-def test_a_header_that_may_have_swallowed_rows_is_refused():
+def test_a_header_that_may_have_swallowed_rows_is_refused(golden):
     data = b'a,b,"c\n1,2,3\n4,5,6",d\n7,8,9,0\n'
 
-    with pytest.raises(ConfigurationError, match="goes on over 3 lines, which may be rows"):
+    with pytest.raises(ConfigurationError) as caught:
         slices_of(data)
 
+    assert str(caught.value) == golden
     assert list(slices_of(data, quote='"')[0]) == [4]
-    with pytest.raises(ConfigurationError, match="a quote that is not closed"):
+    with pytest.raises(ConfigurationError) as caught:
         slices_of(b'a,"b"x\n1,2\n')
+
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"),
+    ("wanted", "option"),
     [
         ({"quote": ","}, "--delimiter"),
         ({"quote": "\n"}, "--quote"),
         ({"escape": ","}, "--escape"),
     ],
 )
-def test_marks_that_cannot_be_told_apart_are_refused(wanted, message):
-    with pytest.raises(ConfigurationError, match=message):
+def test_marks_that_cannot_be_told_apart_are_refused(wanted, option):
+    with pytest.raises(ConfigurationError) as caught:
         slices_of(b"a,b\n", delimiter=",", **wanted)
 
+    assert option in str(caught.value)
 
-def test_single_quotes_are_quotes_if_they_are_named():
+
+def test_single_quotes_are_quotes_if_they_are_named(golden):
     data = b"'a','b'\n'1','it''s, 2'\n"
 
-    with pytest.raises(ConfigurationError, match="all its names in single quotes"):
+    with pytest.raises(ConfigurationError) as caught:
         slices_of(data)
 
+    assert str(caught.value) == golden
     assert slices_of(data, quote="'")[0] == {2: {"a": "1", "b": "it's, 2"}}
     assert list(slices_of(data.replace(b", 2", b""), quote="none")[0][2]) == ["'a'", "'b'"]

@@ -1,5 +1,6 @@
 """Drafts for the rows of a log: a preset, and routes that the paths suggest."""
 
+import re
 import tomllib
 
 import pytest
@@ -90,10 +91,11 @@ def test_a_route_shows_the_page_that_was_visited_most():
         (["/", *["/"] * 9, "/?format=x"], False),
     ],
 )
-def test_a_route_whose_pages_are_often_feeds_is_unsure(urls, doubtful):
+def test_a_route_whose_pages_are_often_feeds_is_unsure(urls, doubtful, golden):
     (route,) = suggested_routes(site(*urls)).routes
 
-    assert ("look like feeds" in route.unsure) == doubtful
+    assert bool(route.unsure) == doubtful
+    assert route.unsure == golden
 
 
 def test_a_route_says_how_many_visits_it_would_fit():
@@ -103,10 +105,10 @@ def test_a_route_says_how_many_visits_it_would_fit():
     assert found.others == [("/about", 1)]
 
 
-def test_names_that_say_nothing_are_marked():
+def test_names_that_say_nothing_are_marked(golden):
     (route,) = suggested_routes(site(*(f"/things/{each}" for each in "abcdefgh"))).routes
 
-    assert route.unsure == "behind things stand many names; are they products?"
+    assert route.unsure == golden
 
 
 def test_a_parameter_that_other_things_are_called_too_is_marked():
@@ -168,8 +170,8 @@ def test_whatever_the_paths_what_is_suggested_can_be_pasted(paths, parameters):
     for route in found:
         assert compile_route(route.match)
     if found:
-        toml = advice.partition("a mapping file:\n")[2].partition("\n\nOther pages")[0]
-        assert len(parse_mapping("pasted", toml).routing.routes) == len(found)
+        toml = [line for line in advice.split("\n") if re.match(r"\[\[routes\]\]|\w+ = ", line)]
+        assert len(parse_mapping("pasted", "\n".join(toml)).routing.routes) == len(found)
 
 
 def test_few_visits_that_no_route_fits_are_not_told():
@@ -180,15 +182,15 @@ def test_few_visits_that_no_route_fits_are_not_told():
     assert routes_advice(findings) == []
 
 
-def test_many_visits_that_no_route_fits_are_told_with_their_pages():
+def test_many_visits_that_no_route_fits_are_told_with_their_pages(golden):
     findings = Findings()
     findings.types["search"] = 5
     findings.unrouted.see("/about", (), 95)
 
     advice = "\n".join(routes_advice(findings))
 
-    assert "95 visits fit no route" in advice
     assert "/about" in advice
+    assert advice == golden
 
 
 # Drafts

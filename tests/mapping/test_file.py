@@ -1,5 +1,6 @@
 # ruff: noqa: E501 -- tables of cases are read by line
 import pickle
+import re
 
 import pytest
 
@@ -7,6 +8,8 @@ from miso_upload.errors import MappingError
 from miso_upload.records import Findings
 from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import Mapped, Mapper, MappingPlan, Skipped, parse_mapping
+from miso_upload.transform.mapping.router import NO_ROUTE_FITS
+from miso_upload.transform.mapping.rules import UNNAMED
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
 
@@ -77,20 +80,20 @@ def test_a_rule_says_where_a_value_comes_from(name, rule, row, expected):
 
 
 @pytest.mark.parametrize(
-    ("name", "rule", "row", "reason"),
+    ("name", "rule", "row"),
     [
-        ("revenue", '{ column = "x", min = 0 }', {"x": "-1"},
-         'revenue "-1" is less than 0 (column "x")'),
-        ("revenue", '{ column = "x", max = 9 }', {"x": 10}, 'revenue 10 is more than 9 (column "x")'),
-        ("user_id", '{ column = "x", values = { a = "b" } }', {"x": "c"},
-         'user_id "c" is no value that the mapping names (column "x")'),
-        ("timestamp", '{ column = "x", format = "%d.%m.%Y" }', {"x": "soon"}, None),
+        pytest.param("revenue", '{ column = "x", min = 0 }', {"x": "-1"}, id="too little"),
+        pytest.param("revenue", '{ column = "x", max = 9 }', {"x": 10}, id="too much"),
+        pytest.param("user_id", '{ column = "x", values = { a = "b" } }', {"x": "c"}, id="unnamed"),
+        pytest.param("timestamp", '{ column = "x", format = "%d.%m.%Y" }', {"x": "soon"},
+                     id="no time"),
     ],
 )  # fmt: skip
-def test_a_value_that_a_rule_refuses_is_a_rejection(name, rule, row, reason):
+def test_a_value_that_a_rule_refuses_is_a_rejection(name, rule, row, golden):
     (text,) = attribute(name, rule, row)
 
-    assert reason is None or text == reason
+    assert str(row["x"]) in text
+    assert text == golden
 
 
 def test_a_format_of_a_rule_is_read_in_the_zone_of_the_command_line():
@@ -107,9 +110,7 @@ def test_a_value_table_can_skip_rows_of_other_values():
     rule = '{ column = "event", values = { view = "read" }, otherwise = "skip" }'
 
     assert attribute("user_id", rule, {"event": "ping"}) is None
-    assert outcome(f"[attributes]\ntype = {rule}", {"event": "ping"}) == (
-        "a value that the mapping does not name"
-    )
+    assert outcome(f"[attributes]\ntype = {rule}", {"event": "ping"}) == UNNAMED
 
 
 @pytest.mark.parametrize(
@@ -145,43 +146,63 @@ def test_a_pattern_cannot_be_made_to_take_forever():
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "text",
     [
-        ('[attributes]\nuser_id = "a"\nrevenue = { column = "x", scal = 3 }',
-         "shop.toml:3: attributes.revenue.scal is not known here (did you mean scale?)"),
-        ('[attribute]\nuser_id = "a"',
-         "shop.toml:1: attribute is not known here (did you mean attributes?)"),
-        ('[attributes]\nuser_id = { column = "a", value = "b" }', "shop.toml:2: attributes.user_id "),
-        ("[attributes]\nuser_id = {}", "not none"),
-        ('[[skip]]\nname = "a"\ncolumn = "b"\nin = ["x"]\n\n[[skip]]\ncolumn = "b"\nin = ["x"]',
-         "shop.toml:6: skip name is missing"),
-        ('[attributes]\ntimestamp = { column = "a", timezone = "Europe/Berln" }', "Europe/Berlin"),
-        ("a = [", "shop.toml: is not TOML"),
-        ("[attributes]\nuser_id = 5", "shop.toml:2: attributes.user_id 5 "),
+        pytest.param('[attributes]\nuser_id = "a"\nrevenue = { column = "x", scal = 3 }',
+                     id="a key of a rule"),
+        pytest.param('[attribute]\nuser_id = "a"', id="a table"),
+        pytest.param('[attributes]\nuser_id = { column = "a", value = "b" }', id="two sources"),
+        pytest.param("[attributes]\nuser_id = {}", id="no source"),
+        pytest.param('[[skip]]\nname = "a"\ncolumn = "b"\nin = ["x"]\n\n'
+                     '[[skip]]\ncolumn = "b"\nin = ["x"]', id="a skip without a name"),
+        pytest.param("[attributes]\nuser_id = 5", id="a number"),
     ],
 )  # fmt: skip
-def test_a_file_that_cannot_be_meant_is_told_with_its_line(text, message):
+def test_a_file_that_cannot_be_meant_is_told_with_its_line(text, golden):
     with pytest.raises(MappingError) as caught:
         parse_mapping("shop.toml", text)
-    assert message in str(caught.value)
+
+    assert re.match(r"shop\.toml:\d", str(caught.value))
+    assert str(caught.value) == golden
+
+
+def test_a_time_zone_that_cannot_be_meant_is_told_with_its_line_and_the_nearest():
+    """The system says which time zones there are, and so which ones are near."""
+    with pytest.raises(MappingError) as caught:
+        parse_mapping(
+            "shop.toml", '[attributes]\ntimestamp = { column = "a", timezone = "Europe/Berln" }'
+        )
+
+    assert str(caught.value).startswith("shop.toml:2: ")
+    assert "Europe/Berlin" in str(caught.value)
+
+
+def test_a_file_that_is_not_toml_is_told_by_its_name():
+    with pytest.raises(MappingError) as caught:
+        parse_mapping("shop.toml", "a = [")
+
+    assert str(caught.value).startswith("shop.toml: ")
+    assert "TOML" in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "text",
     [
-        ('[attributes]\nproduct_id = "sku"', "shop.toml:2: Miso has no attribute 'product_id'"),
-        ('[attributes]\nuser_id = "custmer"', "did you mean 'customer'?"),
-        ('[attributes]\nrevenue = { value = "much" }', "shop.toml:2: the value is not a number"),
-        (
+        pytest.param('[attributes]\nproduct_id = "sku"', id="an attribute"),
+        pytest.param('[attributes]\nuser_id = "custmer"', id="a column"),
+        pytest.param('[attributes]\nrevenue = { value = "much" }', id="a value"),
+        pytest.param(
             '[attributes]\ntype = { value = "a", values = { b = "like" }, otherwise = "skip" }',
-            "shop.toml:2: the value is no value that the mapping names",
+            id="a value that is not named",
         ),
     ],
 )
-def test_a_file_that_does_not_fit_the_schema_or_the_header_is_told_with_its_line(text, message):
+def test_a_file_that_does_not_fit_the_schema_or_the_header_is_told_with_its_line(text, golden):
     with pytest.raises(MappingError) as caught:
         outcome(text, {}, header=("customer",))
-    assert message in str(caught.value)
+
+    assert str(caught.value).startswith("shop.toml:2: ")
+    assert str(caught.value) == golden
 
 
 def test_files_that_map_alike_have_the_same_fingerprint():
@@ -228,15 +249,15 @@ type = "home_page_view"
             "/search?page=2&q=red+shoes&lang=de",
             {"type": "search", "search": {"keywords": "red shoes"}, "context": {"locale": "de"}},
         ),
-        ("/search?q=red&lang=fr", "no route fits"),
-        ("/search", "no route fits"),
+        ("/search?q=red&lang=fr", NO_ROUTE_FITS),
+        ("/search", NO_ROUTE_FITS),
         ("/shop/any/list/a/b/c", {"type": "home_page_view"}),
-        ("/shop/any/more/list/", "no route fits"),
-        ("/products/A/reviews", "no route fits"),
-        ("/products/", "no route fits"),
-        ("", "no route fits"),
-        ("http://[broken", "no route fits"),
-        ("/products/" + "x" * 9_000, "no route fits"),
+        ("/shop/any/more/list/", NO_ROUTE_FITS),
+        ("/products/A/reviews", NO_ROUTE_FITS),
+        ("/products/", NO_ROUTE_FITS),
+        ("", NO_ROUTE_FITS),
+        ("http://[broken", NO_ROUTE_FITS),
+        ("/products/" + "x" * 9_000, NO_ROUTE_FITS),
     ],
 )
 def test_a_url_becomes_what_its_route_says(url, expected):
@@ -250,7 +271,7 @@ def test_a_url_becomes_what_its_route_says(url, expected):
 def test_a_route_takes_its_own_methods_only():
     row = {"path": "/products/A", "method": "POST", "user": "u"}
 
-    assert outcome(ROUTES, row) == "no route fits"
+    assert outcome(ROUTES, row) == NO_ROUTE_FITS
 
 
 def test_rows_without_a_route_can_be_kept():
@@ -260,17 +281,11 @@ def test_rows_without_a_route_can_be_kept():
 
 
 @pytest.mark.parametrize(
-    ("match", "message"),
-    [
-        ("products", "must begin with /"),
-        ("/a/{b", "a brace without its partner"),
-        ("/{user_id}{product_ids}", "several ways"),
-        ("/**/a/**", "several ways"),
-        ("/{nothing}", "Miso has no attribute 'nothing'"),
-    ],
+    "match", ["products", "/a/{b", "/{user_id}{product_ids}", "/**/a/**", "/{nothing}"]
 )
-def test_a_route_that_cannot_be_meant_is_told_with_its_line(match, message):
+def test_a_route_that_cannot_be_meant_is_told_with_its_line(match, golden):
     with pytest.raises(MappingError) as caught:
         outcome(f'[[routes]]\nmatch = "{match}"\ntype = "like"', {})
+
     assert str(caught.value).startswith("shop.toml:2: ")
-    assert message in str(caught.value)
+    assert str(caught.value) == golden

@@ -116,10 +116,8 @@ def test_dotted_columns_and_nested_objects_meet_in_one_object():
     assert json_record(row)["context"] == {"page": {"url": "u"}, "locale": "de"}
 
 
-def test_a_dotted_column_beside_text_is_a_rejection():
-    assert json_record({**VIEW, "context": "x", "context.page.url": "u"}) == [
-        "context.page.url stands beside a value that is not an object"
-    ]
+def test_a_dotted_column_beside_text_is_a_rejection(golden):
+    assert json_record({**VIEW, "context": "x", "context.page.url": "u"}) == golden
 
 
 def test_a_csv_row_becomes_what_the_schema_asks_for():
@@ -145,14 +143,14 @@ def test_a_csv_row_becomes_what_the_schema_asks_for():
     }
 
 
-def test_a_cell_that_cannot_become_it_is_named():
-    assert csv_record({"type": "checkout", "revenue": "n/a"}) == ['revenue "n/a" is not a number']
+def test_a_cell_that_cannot_become_it_is_named(golden):
+    assert csv_record({"type": "checkout", "revenue": "n/a"}) == golden
 
 
-def test_a_mapped_cell_is_named_by_its_column_too():
-    assert csv_record({"type": "checkout", "total": "n/a"}, columns=(("revenue", "total"),)) == [
-        'revenue "n/a" is not a number (column "total")'
-    ]
+def test_a_mapped_cell_is_named_by_its_column_too(golden):
+    assert (
+        csv_record({"type": "checkout", "total": "n/a"}, columns=(("revenue", "total"),)) == golden
+    )
 
 
 def test_every_problem_of_a_row_is_told():
@@ -229,20 +227,20 @@ def test_a_column_that_nobody_named_is_left_out_and_counted():
     assert findings.unmapped == {"brand": 1}
 
 
-def test_strict_refuses_a_header_with_a_column_that_becomes_nothing():
-    with pytest.raises(MappingError, match="no attribute is called 'brand'"):
+def test_strict_refuses_a_header_with_a_column_that_becomes_nothing(golden):
+    with pytest.raises(MappingError) as caught:
         mapper(("type", "brand"), strict=True)
 
+    assert str(caught.value) == golden
 
-def test_strict_rejects_a_json_row_with_a_column_that_becomes_nothing():
-    assert json_record({**VIEW, "brand": "acme"}, strict=True) == [
-        '"brand" is not an attribute of Miso (--strict)'
-    ]
+
+def test_strict_rejects_a_json_row_with_a_column_that_becomes_nothing(golden):
+    assert json_record({**VIEW, "brand": "acme"}, strict=True) == golden
 
 
 @pytest.mark.parametrize("row", [[], "text", 3, None, True])
-def test_a_row_that_is_no_object_is_a_rejection(row):
-    assert json_record(row) == ["the row is not a JSON object"]
+def test_a_row_that_is_no_object_is_a_rejection(row, golden):
+    assert json_record(row) == golden
 
 
 def test_a_naive_time_is_a_rejection_and_not_a_guess():
@@ -294,8 +292,11 @@ def test_the_columns_of_the_identity_can_be_named():
     assert record["context"]["truncated_ip"] == "203.0.113.0"
 
 
-def test_an_address_that_is_none_is_a_rejection_that_does_not_show_it():
-    assert json_record({"type": "like", "ip": "203.0.113.999"}) == ["ip is not an IP address"]
+def test_an_address_that_is_none_is_a_rejection_that_does_not_show_it(golden):
+    reasons = json_record({"type": "like", "ip": "203.0.113.999"})
+
+    assert "203.0.113.999" not in reasons[0]
+    assert reasons == golden
 
 
 def test_a_forwarded_list_without_trusted_proxies_is_warned_about():
@@ -307,29 +308,34 @@ def test_a_forwarded_list_without_trusted_proxies_is_warned_about():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    "options",
     [
-        ({"columns": (("product_id", "sku"),)}, "did you mean 'product_ids'?"),
-        ({"constants": (("revenue", "much"),)}, "is not a number"),
-        ({"constants": (("timestamp", "yesterday"),)}, "date-time"),
-        ({"columns": (("product_ids", "skuu"),)}, "did you mean 'sku'?"),
+        pytest.param({"columns": (("product_id", "sku"),)}, id="no attribute"),
+        pytest.param({"constants": (("revenue", "much"),)}, id="no number"),
+        pytest.param({"constants": (("timestamp", "yesterday"),)}, id="no time"),
+        pytest.param({"columns": (("product_ids", "skuu"),)}, id="no column"),
     ],
 )
-def test_a_mapping_that_cannot_be_meant_is_an_error_before_anything_is_read(options, message):
+def test_a_mapping_that_cannot_be_meant_is_an_error_before_anything_is_read(options, golden):
     with pytest.raises(MappingError) as caught:
         mapper(("sku",), **options)
-    assert message in str(caught.value)
+
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize("text", ["product_ids", "=sku", "product_ids=", ""])
-def test_an_assignment_that_is_none_is_an_error(text):
-    with pytest.raises(ConfigurationError, match="write ATTRIBUTE="):
+def test_an_assignment_that_is_none_is_an_error(text, golden):
+    with pytest.raises(ConfigurationError) as caught:
         rules_of_options([text], ())
 
+    assert str(caught.value) == golden
 
-def test_an_attribute_that_is_assigned_twice_is_an_error():
-    with pytest.raises(ConfigurationError, match="given twice"):
+
+def test_an_attribute_that_is_assigned_twice_is_an_error(golden):
+    with pytest.raises(ConfigurationError) as caught:
         rules_of_options(["user_id=a", "user_id=b"], ())
+
+    assert str(caught.value) == golden
 
 
 json_rows = st.recursive(

@@ -17,6 +17,7 @@ from miso_upload.transform.mapping import (
     rules_of_options,
     without_skips,
 )
+from miso_upload.transform.mapping.router import NO_ROUTES
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
 
@@ -71,26 +72,27 @@ def test_a_visit_becomes_a_record():
 
 
 @pytest.mark.parametrize(
-    ("changes", "rule"),
+    "changes",
     [
-        ({"method": "POST"}, "not GET"),
-        ({"method": "HEAD"}, "not GET"),
-        ({"method": None, "url": None}, "not GET"),
-        ({"status": "404"}, "not answered with success"),
-        ({"status": 500}, "not answered with success"),
-        ({"status": "301"}, "not answered with success"),
-        ({"url": "/app.js?v=1"}, "assets"),
-        ({"url": "/IMG/A.JPG"}, "assets"),
-        ({"url": "/robots.txt"}, "assets"),
-        ({"url": "/favicon.ico"}, "assets"),
-        ({"user_agent": "Googlebot/2.1"}, "bots"),
-        ({"user_agent": "curl/8.5.0"}, "bots"),
-        ({"url": "/cart"}, "no route fits"),
-        ({"url": None}, "no route fits"),
+        {"method": "POST"},
+        {"method": "HEAD"},
+        {"method": None, "url": None},
+        {"status": "404"},
+        {"status": 500},
+        {"status": "301"},
+        {"url": "/app.js?v=1"},
+        {"url": "/IMG/A.JPG"},
+        {"url": "/robots.txt"},
+        {"url": "/favicon.ico"},
+        {"user_agent": "Googlebot/2.1"},
+        {"user_agent": "curl/8.5.0"},
+        {"url": "/cart"},
+        {"url": None},
     ],
+    ids=str,
 )
-def test_what_is_no_visit_is_skipped_by_name(changes, rule):
-    assert outcome(line(**changes)) == rule
+def test_what_is_no_visit_is_skipped_by_name(changes, golden):
+    assert outcome(line(**changes)) == golden
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_without_routes_every_visit_is_skipped_and_its_page_remembered():
 
 
 def test_without_routes_the_rule_says_that_there_are_none():
-    assert outcome(line(), "") == "no route says what it is"
+    assert outcome(line(), "") == NO_ROUTES
 
 
 def test_no_route_is_needed_where_a_rule_says_what_every_row_is():
@@ -165,8 +167,11 @@ def test_a_skip_can_be_switched_off():
 
 
 def test_a_skip_that_is_not_there_cannot_be_switched_off():
-    with pytest.raises(ConfigurationError, match=r"--keep bot: no rows .* \(did you mean bots\?\)"):
+    with pytest.raises(ConfigurationError) as caught:
         outcome(line(), keep=("bot",))
+
+    assert "--keep" in str(caught.value)
+    assert "bots" in str(caught.value)
 
 
 def test_a_skip_of_the_same_name_stands_in_its_place():
@@ -262,7 +267,7 @@ def test_a_preset_reads_columns_under_the_names_that_the_rows_have():
     assert found["anonymous_id"] == anonymous_id("203.0.113.42", BROWSER)
     assert found["context"]["page"]["url"] == "https://shop.example/p/7"
     assert found["timestamp"].startswith("2024-05-01T08:00:00.25")
-    assert outcome({**visit, "code": 404}, text) == "not answered with success"
+    assert outcome({**visit, "code": 404}, text) == outcome(line(status="404"))
     assert outcome({**visit, "headers": {"User-Agent": ["curl/8"]}}, text) == "bots"
 
 

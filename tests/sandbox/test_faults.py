@@ -220,31 +220,37 @@ def test_a_specification_is_read():
 
 
 def test_an_unknown_fault_is_answered_with_the_known_ones():
-    with pytest.raises(ConfigurationError, match=r'no fault "flood".*drop-after, garbage'):
+    with pytest.raises(ConfigurationError) as caught:
         parse_faults(["flood:0.1"])
+
+    assert '"flood"' in str(caught.value)
+    assert "drop-after, garbage" in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("specs", "complaint"),
+    "specs",
     [
-        (["drop"], "write it as name:rate"),
-        (["drop:"], "write it as name:rate"),
-        (["drop:often"], '"often" is not a number'),
-        (["seed:0.5"], "not a whole number"),
-        (["drop:1.5"], "a rate is from 0 to 1"),
-        (["drop:-1"], "a rate is from 0 to 1"),
-        (["drop:nan"], "a rate is from 0 to 1"),
-        (["latency:-1"], "seconds to wait"),
-        (["latency:inf"], "seconds to wait"),
-        (["retry-after:\n"], "write it as name:rate"),
-        (["drop:0.1", "drop:0.2"], "given before"),
-        (["429:0.6", "drop:0.6"], "add up to 1.2"),
-        (["200:0.1"], 'no fault "200"'),
+        ["drop"],
+        ["drop:"],
+        ["drop:often"],
+        ["seed:0.5"],
+        ["drop:1.5"],
+        ["drop:-1"],
+        ["drop:nan"],
+        ["latency:-1"],
+        ["latency:inf"],
+        ["retry-after:\n"],
+        ["drop:0.1", "drop:0.2"],
+        ["429:0.6", "drop:0.6"],
+        ["200:0.1"],
     ],
+    ids=" ".join,
 )
-def test_a_specification_that_cannot_be_meant_is_refused(specs, complaint):
-    with pytest.raises(ConfigurationError, match=complaint):
+def test_a_specification_that_cannot_be_meant_is_refused(specs, golden):
+    with pytest.raises(ConfigurationError) as caught:
         parse_faults(specs)
+
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize(

@@ -158,14 +158,19 @@ def test_a_defect_of_the_sandbox_is_logged_and_answered(caplog):
         answer = post(sandbox, GOOD)
 
     assert answer.status_code == 500
-    assert "failed to answer" in caplog.text
+    (logged,) = [each for each in caplog.records if each.exc_info]
+    assert isinstance(logged.exc_info[1], RuntimeError)
     assert sandbox.key not in caplog.text
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.com", ""])
-def test_other_machines_are_kept_out(host):
-    with pytest.raises(SandboxError, match="this machine alone"):
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "192.0.2.1", pytest.param("::", id="any of IPv6"), "example.com", ""]
+)
+def test_other_machines_are_kept_out(host, golden):
+    with pytest.raises(SandboxError) as caught:
         Sandbox(host=host)
+
+    assert str(caught.value) == golden
 
 
 def test_localhost_is_taken_for_its_address():
@@ -186,19 +191,26 @@ def test_ipv6_will_do():
 def test_a_port_in_use_is_an_error_that_says_what_to_do():
     with Sandbox() as sandbox:
         _, port = address(sandbox)
-        with pytest.raises(SandboxError, match=rf"{port} .*in use; choose another with --port"):
+        with pytest.raises(SandboxError) as caught:
             Sandbox(port=port).start()
+
+    assert str(port) in str(caught.value)
+    assert "--port" in str(caught.value)
 
 
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_a_port_that_does_not_exist_is_refused(port):
-    with pytest.raises(SandboxError, match="--port"):
+    with pytest.raises(SandboxError) as caught:
         Sandbox(port=port).start()
 
+    assert "--port" in str(caught.value)
 
-def test_an_empty_key_is_refused():
-    with pytest.raises(SandboxError, match="empty"):
+
+def test_an_empty_key_is_refused(golden):
+    with pytest.raises(SandboxError) as caught:
         Sandbox(key="")
+
+    assert str(caught.value) == golden
 
 
 SERVE = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from types import SimpleNamespace
 
@@ -28,3 +29,8 @@ def rest_of(stream, size=2**20):
     except SourceError as error:
         return b"".join(parts), str(error)
     return b"".join(parts), None
+
+
+def without_cause(damage):
+    """Return what is said of damage without the words of the library that found it."""
+    return re.sub(r"\(.*?\)", "(CAUSE)", damage, count=1)

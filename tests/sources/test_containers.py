@@ -16,9 +16,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from miso_upload.errors import DamagedSourceError, SourceError
+from miso_upload.sources.codecs.base import TRUNCATED
 from miso_upload.sources.codecs.charset import encoding_by_mark
 from miso_upload.sources.stream import ByteStream
-from sources.streams import from_stdin, rest_of
+from sources.streams import from_stdin, rest_of, without_cause
 
 TEXT = "".join(f"{number},größe,€ {number * 7}\n" for number in range(40_000)).encode()
 NOISE = random.Random(1).randbytes(300_000)
@@ -143,13 +144,15 @@ def test_a_container_in_a_container_is_unpacked_too(opened, outer, inner):
     assert rest_of(opened(ALL[outer](ALL[inner](TEXT)))) == (TEXT, None)
 
 
-def test_what_is_packed_over_and_over_is_refused(opened):
+def test_what_is_packed_over_and_over_is_refused(opened, golden):
     data = b"x"
     for _ in range(6):
         data = gzip.compress(data)
 
-    with pytest.raises(SourceError, match="is compressed over and over"):
+    with pytest.raises(SourceError) as caught:
         opened(data)
+
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize("text", ["BZh9,x\n1,2\n", "PAR1,b\n1,2\n", "PK,b\n1,2\n", "ORC,x\n"])
@@ -171,22 +174,23 @@ def test_rows_before_a_cut_are_read(opened, container, share):
 
     assert (NOISE * 10).startswith(data)
     assert len(data) > len(cut) - 1_000_000 if share > 0.1 else True
-    assert f"the {container} is damaged (it ends in the middle)" in damage
+    assert container.split()[0] in damage
+    assert TRUNCATED in damage
 
 
 @streams
-def test_everything_before_garbage_is_read(opened, container):
+def test_everything_before_garbage_is_read(opened, container, golden):
     data, damage = rest_of(opened(STREAMS[container](NOISE) + b"garbage"))
 
     assert data == NOISE
-    assert f"the {container} is damaged (something else follows the compressed data)" in damage
+    assert damage == golden
 
 
 @pytest.mark.parametrize(
     ("container", "at", "lost"), [("gzip stream", -8, 0), ("zstd stream", -1, 0),
                                   ("bzip2 stream", -3, 2**15), ("xz stream", -40, 2**15)]
 )  # fmt: skip
-def test_what_comes_before_a_wrong_checksum_is_read(opened, container, at, lost):
+def test_what_comes_before_a_wrong_checksum_is_read(opened, container, at, lost, golden):
     bad = bytearray(STREAMS[container](NOISE))
     bad[at] ^= 0x10
 
@@ -194,10 +198,10 @@ def test_what_comes_before_a_wrong_checksum_is_read(opened, container, at, lost)
 
     assert (b"good\n" + NOISE).startswith(data)
     assert len(data) >= len(NOISE) + 5 - lost
-    assert f"the {container} is damaged" in damage
+    assert without_cause(damage) == golden
 
 
-def test_what_comes_before_a_wrong_checksum_in_a_zip_archive_is_read(opened):
+def test_what_comes_before_a_wrong_checksum_in_a_zip_archive_is_read(opened, golden):
     packed = zipped(NOISE, zipfile.ZIP_STORED)
     at = packed.rindex(NOISE[-20:])
     bad = packed[:at] + b"!" + packed[at + 1 :]
@@ -206,10 +210,10 @@ def test_what_comes_before_a_wrong_checksum_in_a_zip_archive_is_read(opened):
 
     assert NOISE.startswith(data)
     assert len(data) > len(NOISE) - 2**16
-    assert "the zip archive is damaged (Bad CRC-32 for file 'rows.csv')" in damage
+    assert damage == golden
 
 
-def test_what_a_broken_zip_archive_says_of_itself_is_cut_short(opened):
+def test_what_a_broken_zip_archive_says_of_itself_is_cut_short(opened, golden):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("rows.csv" * 500, NOISE)
@@ -217,22 +221,24 @@ def test_what_a_broken_zip_archive_says_of_itself_is_cut_short(opened):
     with pytest.raises(DamagedSourceError) as caught:
         opened(file.getvalue().replace(b"rows", b"cows", 1))
 
-    assert "File name in directory 'rows.csvrows.csv" in str(caught.value)
+    assert str(caught.value) == golden
     assert len(str(caught.value)) < 500
 
 
-def test_a_zip_archive_that_was_cut_off_is_damaged(opened):
-    with pytest.raises(DamagedSourceError, match="the directory at its end is missing"):
+def test_a_zip_archive_that_was_cut_off_is_damaged(opened, golden):
+    with pytest.raises(DamagedSourceError) as caught:
         opened(zipped(NOISE)[:-30])
 
+    assert str(caught.value) == golden
 
-def test_damage_in_the_outer_container_is_told_as_such(opened):
+
+def test_damage_in_the_outer_container_is_told_as_such(opened, golden):
     packed = bz2.compress(gzip.compress(NOISE))
 
     data, damage = rest_of(opened(packed[:-100]))
 
     assert NOISE.startswith(data)
-    assert "the bzip2 stream is damaged" in damage
+    assert damage == golden
 
 
 def read_file(directory, data, size):
@@ -311,27 +317,33 @@ def test_a_bomb_is_unpacked_bit_by_bit(opened, container):
     assert all(len(stream.read()) <= 2**20 for _ in range(200))
 
 
-def test_a_zstd_stream_with_a_large_window_is_refused(opened):
+def test_a_zstd_stream_with_a_large_window_is_refused(opened, golden):
     long = zstandard.ZstdCompressionParameters(window_log=28, enable_ldm=True)
     made = zstandard.ZstdCompressor(compression_params=long).compressobj()
 
-    with pytest.raises(SourceError, match=r"more than 128 MiB of memory.*--long=31"):
+    with pytest.raises(SourceError) as caught:
         rest_of_or_raise(opened(made.compress(b"x" * 10) + made.flush()))
 
+    assert str(caught.value) == golden
 
-def test_an_xz_stream_with_a_large_dictionary_is_refused(opened):
+
+def test_an_xz_stream_with_a_large_dictionary_is_refused(opened, golden):
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 2**28}]
 
-    with pytest.raises(SourceError, match=r"more than 128 MiB of memory.*xz -dc"):
+    with pytest.raises(SourceError) as caught:
         rest_of_or_raise(opened(lzma.compress(b"x", filters=filters)))
 
+    assert str(caught.value) == golden
 
-def test_a_zstd_stream_with_a_dictionary_is_refused(opened):
+
+def test_a_zstd_stream_with_a_dictionary_is_refused(opened, golden):
     samples = [f"row {n}, some text that comes again {n % 7}".encode() * 5 for n in range(500)]
     dictionary = zstandard.train_dictionary(4096, samples)
 
-    with pytest.raises(SourceError, match="was made with a dictionary"):
+    with pytest.raises(SourceError) as caught:
         rest_of_or_raise(opened(zstd(samples[0], dict_data=dictionary)))
+
+    assert str(caught.value) == golden
 
 
 def rest_of_or_raise(stream):
@@ -354,51 +366,60 @@ def test_what_a_mac_puts_into_a_zip_archive_is_left_out(opened):
     assert rest_of(opened(packed)) == (TEXT, None)
 
 
-def test_a_zip_archive_of_several_files_is_refused_with_their_names(opened):
+def test_a_zip_archive_of_several_files_is_refused_with_their_names(opened, golden):
     packed = zipped("x", zipfile.ZIP_DEFLATED, *((f"part {n}.csv", "x") for n in range(4)))
 
-    with pytest.raises(
-        SourceError,
-        match=r"holds 5 files \(rows.csv, part 0.csv, part 1.csv and 2 more\); unpack them",
-    ):
+    with pytest.raises(SourceError) as caught:
         opened(packed)
 
+    assert str(caught.value) == golden
 
-def test_an_empty_zip_archive_is_refused(opened):
+
+def test_an_empty_zip_archive_is_refused(opened, golden):
     file = io.BytesIO()
     zipfile.ZipFile(file, "w").close()
 
-    with pytest.raises(SourceError, match="the zip archive holds no file"):
+    with pytest.raises(SourceError) as caught:
         opened(file.getvalue())
 
+    assert str(caught.value) == golden
 
-def test_an_office_document_is_refused_as_such(opened):
+
+def test_an_office_document_is_refused_as_such(opened, golden):
     packed = zipped("x", zipfile.ZIP_DEFLATED, ("[Content_Types].xml", "x"))
 
-    with pytest.raises(SourceError, match="is an office document; save the table"):
+    with pytest.raises(SourceError) as caught:
         opened(packed)
 
+    assert str(caught.value) == golden
 
-def test_an_encrypted_zip_archive_is_refused(opened):
+
+def test_an_encrypted_zip_archive_is_refused(opened, golden):
     packed = bytearray(zipped("x"))
     packed[6] |= 1
     packed[packed.index(b"PK\x01\x02") + 8] |= 1
 
-    with pytest.raises(SourceError, match="the zip archive is encrypted"):
+    with pytest.raises(SourceError) as caught:
         opened(packed)
 
+    assert str(caught.value) == golden
 
-def test_a_zip_archive_packed_in_an_unknown_way_is_refused(opened):
+
+def test_a_zip_archive_packed_in_an_unknown_way_is_refused(opened, golden):
     packed = bytearray(zipped("x"))
     packed[8] = packed[packed.index(b"PK\x01\x02") + 10] = 97
 
-    with pytest.raises(SourceError, match="packed in a way that is not read here"):
+    with pytest.raises(SourceError) as caught:
         opened(packed)
 
+    assert str(caught.value) == golden
 
-def test_a_zip_archive_cannot_come_through_a_pipe():
-    with pytest.raises(SourceError, match=r"stdin: is a zip archive.*cannot be read from a pipe"):
+
+def test_a_zip_archive_cannot_come_through_a_pipe(golden):
+    with pytest.raises(SourceError) as caught:
         from_stdin(zipped(TEXT))
+
+    assert str(caught.value) == golden
 
 
 def tar(data):
@@ -411,31 +432,35 @@ def tar(data):
 
 
 @pytest.mark.parametrize("pack", [bytes, *STREAMS.values()])
-def test_a_tar_archive_is_refused_with_a_way_out(opened, pack):
-    with pytest.raises(SourceError, match=r"is a tar archive.*tar -xOf \S+ \| miso-upload -"):
+def test_a_tar_archive_is_refused_with_a_way_out(opened, pack, golden):
+    with pytest.raises(SourceError) as caught:
         opened(pack(tar(TEXT)))
+
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize(
-    ("magic", "what"),
+    "magic",
     [
-        (b"\x04\x22\x4d\x18", "an lz4 stream.*lz4 -dc"),
-        (b"\x1f\x9d\x90", "a stream of 'compress'.*gzip -dc"),
-        (b"7z\xbc\xaf\x27\x1c", "a 7z archive.*7z x -so"),
-        (b"Rar!\x1a\x07\x01\0", "a rar archive.*unrar"),
-        (b"SQLite format 3\0", "an SQLite database; export the rows"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old office document"),
-        (b"Obj\x01", "an Avro file"),
-        (b"ORC\x03", "an ORC file"),
-        (b"\x89PNG\r\n\x1a\n", "an image"),
-        (b"\x7fELF\x02", "a program"),
-        (b"\x5d\x00\x00\x80\x00", "an lzma stream of the old kind"),
-        (b"PARE\x15", "an encrypted Parquet file"),
+        pytest.param(b"\x04\x22\x4d\x18", id="lz4"),
+        pytest.param(b"\x1f\x9d\x90", id="compress"),
+        pytest.param(b"7z\xbc\xaf\x27\x1c", id="7z"),
+        pytest.param(b"Rar!\x1a\x07\x01\0", id="rar"),
+        pytest.param(b"SQLite format 3\0", id="SQLite"),
+        pytest.param(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", id="old office"),
+        pytest.param(b"Obj\x01", id="Avro"),
+        pytest.param(b"ORC\x03", id="ORC"),
+        pytest.param(b"\x89PNG\r\n\x1a\n", id="image"),
+        pytest.param(b"\x7fELF\x02", id="program"),
+        pytest.param(b"\x5d\x00\x00\x80\x00", id="lzma"),
+        pytest.param(b"PARE\x15", id="encrypted Parquet"),
     ],
 )
-def test_other_containers_are_refused_by_what_they_are(opened, magic, what):
-    with pytest.raises(SourceError, match=f"is {what}"):
+def test_other_containers_are_refused_by_what_they_are(opened, magic, golden):
+    with pytest.raises(SourceError) as caught:
         opened(magic + bytes(100))
+
+    assert str(caught.value) == golden
 
 
 def test_deflate_alone_is_no_container(opened):

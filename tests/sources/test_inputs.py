@@ -57,13 +57,13 @@ def test_each_input_is_taken_once(folder):
     ]
 
 
-def test_our_own_rejects_files_are_left_out(folder):
+def test_our_own_rejects_files_are_left_out(folder, golden):
     make(folder, "a.jsonl", "a.jsonl.rejects.jsonl")
 
-    assert expand_inputs(["*.jsonl"]) == (
-        ["a.jsonl"],
-        ["a.jsonl.rejects.jsonl: left out, it is a rejects file of ours"],
-    )
+    files, notes = expand_inputs(["*.jsonl"])
+
+    assert files == ["a.jsonl"]
+    assert notes == golden
 
 
 def test_folders_that_a_pattern_matches_are_no_inputs(folder):
@@ -73,23 +73,27 @@ def test_folders_that_a_pattern_matches_are_no_inputs(folder):
 
 
 @pytest.mark.parametrize("name", ["no.jsonl", "", "no/where.jsonl", "nul\0byte"])
-def test_a_name_that_is_no_file_is_refused(folder, name):
-    assert refusal(name) == f"{name}: no such file"
+def test_a_name_that_is_no_file_is_refused(folder, name, golden):
+    assert refusal(name) == golden
 
 
-def test_a_name_below_a_file_is_refused(folder):
+def test_a_name_below_a_file_is_refused(folder, golden):
     make(folder, "a.jsonl")
 
-    assert refusal("a.jsonl/b") == "a.jsonl/b: no such file"
+    assert refusal("a.jsonl/b") == golden
 
 
-def test_a_name_longer_than_names_can_be_is_refused(folder):
-    assert refusal("x" * 5000).endswith(": no such file")
+def test_a_name_longer_than_names_can_be_is_refused(folder, golden):
+    assert refusal("x" * 5000).removeprefix("x" * 5000) == golden
 
 
-@pytest.mark.parametrize("pattern", ["*.jsonl", "[", "no/*", "*\0", "?" * 5000])
-def test_a_pattern_that_matches_nothing_is_refused(folder, pattern):
-    assert refusal(pattern) == f"{pattern}: no file matches this pattern"
+@pytest.mark.parametrize(
+    "pattern",
+    ["*.jsonl", "[", "no/*", "*\0", "?" * 5000],
+    ids=["a suffix", "a bracket", "a folder", "a NUL", "too long"],
+)
+def test_a_pattern_that_matches_nothing_is_refused(folder, pattern, golden):
+    assert refusal(pattern).removeprefix(pattern) == golden
 
 
 @pytest.mark.parametrize("name", ["day", "day/"])
@@ -99,19 +103,15 @@ def test_a_folder_means_the_files_in_it(folder, name):
     assert expand_inputs([name]) == (["day/a.jsonl", "day/b.jsonl"], [])
 
 
-def test_what_is_left_out_of_a_folder_is_told(folder):
+def test_what_is_left_out_of_a_folder_is_told(folder, golden):
     make(
         folder, "day/a", "day/.a.swp", "day/.b", "day/old/b", "day/a.rejects.jsonl", "day/sum.json"
     )
 
-    assert expand_inputs(["day"], own=[str(folder / "day" / "sum.json")]) == (
-        ["day/a"],
-        [
-            "day: left out 2 that are hidden and 1 that is no file itself",
-            "day/a.rejects.jsonl: left out, it is a rejects file of ours",
-            "day/sum.json: left out, this run uses it for something else",
-        ],
-    )
+    files, notes = expand_inputs(["day"], own=[str(folder / "day" / "sum.json")])
+
+    assert files == ["day/a"]
+    assert notes == golden
 
 
 def test_a_file_that_the_run_uses_is_an_input_where_the_user_names_it(folder):
@@ -131,31 +131,24 @@ def test_links_in_a_folder_are_followed_and_those_that_lead_nowhere_are_for_open
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
 @pytest.mark.parametrize("name", ["day", "day/*"])
-def test_what_is_no_file_is_passed_over_by_name(folder, name):
+def test_what_is_no_file_is_passed_over_by_name(folder, name, golden):
     make(folder, "day/a")
     os.mkfifo(folder / "day" / "pipe")
     (folder / "day" / "zero").symlink_to("/dev/zero")
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("day/socket")
 
-        assert expand_inputs([name]) == (
-            ["day/a"],
-            [
-                "day/pipe: left out, it is a named pipe (FIFO); to read it, name it itself",
-                "day/socket: left out, it is a socket",
-                "day/zero: left out, it is a device; to read it, name it itself",
-            ],
-        )
+        files, notes = expand_inputs([name])
+
+    assert files == ["day/a"]
+    assert notes == golden
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
-def test_a_pattern_that_matches_a_pipe_only_says_what_it_is(folder):
+def test_a_pattern_that_matches_a_pipe_only_says_what_it_is(folder, golden):
     os.mkfifo(folder / "pipe")
 
-    assert refusal("p*").splitlines() == [
-        "p*: no file matches this pattern",
-        "pipe: left out, it is a named pipe (FIFO); to read it, name it itself",
-    ]
+    assert refusal("p*").splitlines() == golden
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such pipes")
@@ -166,17 +159,17 @@ def test_a_pipe_that_is_named_is_an_input(folder):
 
 
 @pytest.mark.parametrize("names", [[], ["day/.hidden"], ["day/below/a"]])
-def test_a_folder_without_files_is_refused(folder, names):
+def test_a_folder_without_files_is_refused(folder, names, golden):
     (folder / "day").mkdir()
     make(folder, *names)
 
-    assert refusal("day") == "day: is a directory without a file to read"
+    assert refusal("day") == golden
 
 
-def test_a_link_to_nowhere_is_refused(folder):
+def test_a_link_to_nowhere_is_refused(folder, golden):
     (folder / "a.jsonl").symlink_to("gone")
 
-    assert refusal("a.jsonl") == "a.jsonl: no such file"
+    assert refusal("a.jsonl") == golden
 
 
 @pytest.mark.skipif(
@@ -188,12 +181,12 @@ def test_a_file_behind_a_closed_door_is_refused(folder):
     (folder / "closed").chmod(0)
 
     try:
-        assert refusal("closed/a.jsonl") == "closed/a.jsonl: cannot be read: Permission denied"
+        assert "Permission denied" in refusal("closed/a.jsonl")
     finally:
         (folder / "closed").chmod(0o700)
 
 
-def test_a_door_that_does_not_open_is_refused(folder, monkeypatch):
+def test_a_door_that_does_not_open_is_refused(folder, monkeypatch, golden):
     """As above, for a user to whom nothing is forbidden."""
 
     def refuse(*_, **__):
@@ -201,10 +194,10 @@ def test_a_door_that_does_not_open_is_refused(folder, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.stat", refuse)
 
-    assert refusal("a.jsonl") == "a.jsonl: cannot be read: Permission denied"
+    assert refusal("a.jsonl") == golden
 
 
-def test_a_pattern_that_is_made_to_take_long_does_not(folder):
+def test_a_pattern_that_is_made_to_take_long_does_not(folder, golden):
     make(folder, "a" * 200)
 
-    assert refusal("a*" * 30 + "b").endswith("no file matches this pattern")
+    assert refusal("a*" * 30 + "b") == golden

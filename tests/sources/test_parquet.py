@@ -188,16 +188,20 @@ def test_an_encoding_is_no_matter_of_a_parquet_file(opened):
     assert rest_of(opened(of_rows(3), encoding="latin-1"))[0] == rest_of(opened(of_rows(3)))[0]
 
 
-def test_a_column_that_stands_there_twice_is_refused(opened):
+def test_a_column_that_stands_there_twice_is_refused(opened, golden):
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["x", "x"])
 
-    with pytest.raises(SourceError, match="has two columns 'x'; rename one"):
+    with pytest.raises(SourceError) as caught:
         opened(parquet(twice))
 
+    assert str(caught.value) == golden
 
-def test_a_file_that_was_cut_off_is_damaged(opened):
-    with pytest.raises(DamagedSourceError, match="the index at its end is missing"):
+
+def test_a_file_that_was_cut_off_is_damaged(opened, golden):
+    with pytest.raises(DamagedSourceError) as caught:
         opened(of_rows(100)[:-10])
+
+    assert str(caught.value) == golden
 
 
 def test_rows_before_damage_are_read(opened):
@@ -210,12 +214,14 @@ def test_rows_before_damage_are_read(opened):
 
     assert whole.startswith(found)
     assert lines(found)
-    assert "the Parquet file is damaged (" in damage
+    assert "Parquet" in damage
 
 
-def test_a_parquet_file_cannot_come_through_a_pipe():
-    with pytest.raises(SourceError, match=r"stdin: is a Parquet file.*cannot be read from a pipe"):
+def test_a_parquet_file_cannot_come_through_a_pipe(golden):
+    with pytest.raises(SourceError) as caught:
         from_stdin(of_rows(3))
+
+    assert str(caught.value) == golden
 
 
 @settings(deadline=None, max_examples=100)

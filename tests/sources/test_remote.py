@@ -153,13 +153,15 @@ def test_zip_and_parquet_are_read_from_afar(s3):
     assert closing_rest(s3.put("rows.parquet", as_parquet(ROWS))) == (ROWS, None)
 
 
-def test_a_zip_archive_needs_a_server_that_sends_parts(web):
+def test_a_zip_archive_needs_a_server_that_sends_parts(web, golden):
     address, pages = web
     pages.parts = False
     pages.pages["/x.zip"] = zipped(ROWS)
 
-    with pytest.raises(SourceError, match="from a server that sends files whole only; save it"):
+    with pytest.raises(SourceError) as caught:
         ByteStream(f"{address}/x.zip")
+
+    assert str(caught.value) == golden
 
 
 def test_a_signed_address_is_asked_for_as_it_is(web):
@@ -215,7 +217,8 @@ def test_a_server_that_hardly_sends_ends_the_run_in_the_end(web, monkeypatch, pa
     except UnreachableSourceError as error:
         found, damage = b"", str(error)
 
-    assert f"{address}/a.jsonl: the server sent next to nothing for 0.2 s" in damage
+    assert f"{address}/a.jsonl" in damage
+    assert "0.2 s" in damage
     assert found.startswith(b'{"a":1}\n') or parts
     assert len(pages.requests) == (3 if parts else 2)
 
@@ -241,14 +244,14 @@ def test_a_server_that_sends_files_whole_only_cannot_go_on_where_it_broke_off(we
     data, damage = closing_rest(f"{address}/x")
 
     assert DATA.startswith(data)
-    assert "/x: cannot be read: " in damage
+    assert f"{address}/x" in damage
 
 
 # -- versions --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("parts", [True, False])
-def test_an_object_that_is_replaced_while_it_is_read_is_noticed(web, parts):
+def test_an_object_that_is_replaced_while_it_is_read_is_noticed(web, parts, golden):
     """No row is made of two halves: what comes is a beginning of the first version."""
     address, pages = web
     pages.parts = parts
@@ -258,18 +261,20 @@ def test_an_object_that_is_replaced_while_it_is_read_is_noticed(web, parts):
 
     pages.pages["/x"], pages.tag = gzip.compress(DATA[::-1], 1), '"2"'
     if not parts:
-        with pytest.raises(ChangedSourceError, match="was replaced while it was read"):
+        with pytest.raises(ChangedSourceError) as caught:
             stream.seek(0)
+
+        assert str(caught.value) == golden
         return
     more, damage = rest_of(stream)
 
     assert DATA.startswith(found + more)
     assert len(found + more) < len(DATA)
-    assert "was replaced while it was read" in damage
+    assert damage == golden
     stream.close()
 
 
-def test_a_parquet_file_that_is_replaced_while_it_is_read_is_noticed(web):
+def test_a_parquet_file_that_is_replaced_while_it_is_read_is_noticed(web, golden):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     address, pages = web
     file = io.BytesIO()
@@ -282,11 +287,11 @@ def test_a_parquet_file_that_is_replaced_while_it_is_read_is_noticed(web):
     pages.tag = '"2"'
     _, damage = rest_of(stream)
 
-    assert "was replaced while it was read" in damage
+    assert damage == golden
     stream.close()
 
 
-def test_a_server_without_tags_is_known_by_the_size(web):
+def test_a_server_without_tags_is_known_by_the_size(web, golden):
     address, pages = web
     pages.tag = None
     pages.pages["/x"] = DATA
@@ -295,11 +300,11 @@ def test_a_server_without_tags_is_known_by_the_size(web):
     pages.pages["/x"] = DATA + b"more"
     _, damage = rest_of(stream)
 
-    assert "was replaced while it was read" in damage
+    assert damage == golden
     stream.close()
 
 
-def test_an_object_that_became_shorter_is_noticed(web):
+def test_an_object_that_became_shorter_is_noticed(web, golden):
     address, pages = web
     pages.pages["/x"] = DATA
     stream = ByteStream(f"{address}/x")
@@ -307,7 +312,7 @@ def test_an_object_that_became_shorter_is_noticed(web):
     pages.pages["/x"], pages.tag = b"short", '"2"'
     _, damage = rest_of(stream)
 
-    assert "was replaced while it was read" in damage
+    assert damage == golden
     stream.close()
 
 
@@ -354,25 +359,27 @@ def test_a_pattern_stands_for_the_objects_that_match_it(logs, pattern, found):
 
 
 @pytest.mark.parametrize(
-    ("name", "problem"),
+    "name",
     [
-        ("s3://history/p/*.parquet", "no object matches this pattern"),
-        ("s3://history/none/", r"is no object; name those in it, as in 's3://history/none/\*'"),
-        ("s3://history", r"is no object; name those in it, as in 's3://history/\*'"),
-        ("ftp://h.example/x", "cannot be read from there; what can is s3://, gs://, az://, "),
-        ("http://h.example/x", "would be read unencrypted; use https, or say --allow-insecure"),
-        ("http://", "names no server"),
-        ("s3:///x", "names no bucket"),
-        ("s3://b//x", "a part of the key is empty"),
-        ("gs://b/a/../x*", "a part of the key is empty or all dots"),
+        "s3://history/p/*.parquet",
+        "s3://history/none/",
+        "s3://history",
+        "ftp://h.example/x",
+        "http://h.example/x",
+        "http://",
+        "s3:///x",
+        "s3://b//x",
+        "gs://b/a/../x*",
     ],
 )
-def test_what_no_url_can_mean_is_refused(s3, name, problem):
+def test_what_no_url_can_mean_is_refused(s3, name, golden):
     def opened():
         return [ByteStream(each) for each in expand_inputs([name])[0]]
 
-    with pytest.raises(SourceError, match=problem):
+    with pytest.raises(SourceError) as caught:
         opened()
+
+    assert str(caught.value) == golden
 
 
 def test_a_log_that_is_rotated_in_a_store_is_read_oldest_first(s3, tmp_path, monkeypatch):
@@ -390,56 +397,49 @@ def test_a_log_that_is_rotated_in_a_store_is_read_oldest_first(s3, tmp_path, mon
 # -- trouble ---------------------------------------------------------------------------------------
 
 
-def test_a_missing_object_is_an_error_with_a_message(s3):
+def test_a_missing_object_is_an_error_with_a_message(s3, golden):
     with pytest.raises(SourceError) as caught:
         ByteStream("s3://history/none.jsonl")
 
-    assert str(caught.value) == (
-        "s3://history/none.jsonl: cannot be read: there is no such object; check its name"
-    )
+    assert str(caught.value) == golden
 
 
-@pytest.mark.parametrize(
-    ("status", "problem"),
-    [
-        (403, "access is denied; check the credentials"),
-        (401, "access is denied; check the credentials"),
-        (400, "the server answered 400"),
-    ],
-)
-def test_a_refusal_is_told_without_what_is_secret(web, status, problem):
+@pytest.mark.parametrize("status", [403, 401, 400])
+def test_a_refusal_is_told_without_what_is_secret(web, status, golden):
     address, pages = web
     pages.pages["/x"] = b"x"
     pages.status = status
 
-    with pytest.raises(SourceError, match=problem) as caught:
+    with pytest.raises(SourceError) as caught:
         ByteStream(f"{address}/x?sig=5ec7e7")
+
+    assert str(caught.value) == golden
 
     assert "5ec7e7" not in str(caught.value)
     assert "secret-of-server" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    "error",
     [
-        ("GET https://h.example/certificate.csv - status code: 400", "the server answered 400"),
-        ("error sending request: dns error: failed to lookup address", "(DNS)"),
-        ("invalid peer certificate: UnknownIssuer", "(TLS)"),
-        ("tcp connect error: Connection refused (os error 111)", "refuses the connection"),
-        ("operation timed out", "does not answer in time"),
-        ("PUT http://169.254.169.254/latest/api/token", "set AWS_ACCESS_KEY_ID and AWS_SECRET"),
-        ("<Code>InvalidAccessKeyId</Code>", "the credentials are refused"),
-        ("source: MissingAccount", "no credentials were found"),
-        ("<Code>ExpiredToken</Code>", "have expired; get new ones"),
-        ("<Code>PermanentRedirect</Code>", "set AWS_REGION"),
-        ("status code: 500 Internal", "the server answered 500"),
-        ("something else", "cannot be reached or broke off"),
+        "GET https://h.example/certificate.csv - status code: 400",
+        "error sending request: dns error: failed to lookup address",
+        "invalid peer certificate: UnknownIssuer",
+        "tcp connect error: Connection refused (os error 111)",
+        "operation timed out",
+        "PUT http://169.254.169.254/latest/api/token",
+        "<Code>InvalidAccessKeyId</Code>",
+        "source: MissingAccount",
+        "<Code>ExpiredToken</Code>",
+        "<Code>PermanentRedirect</Code>",
+        "status code: 500 Internal",
+        "something else",
     ],
 )
-def test_what_a_store_says_is_put_into_words(error, reason):
+def test_what_a_store_says_is_put_into_words(error, golden):
     from miso_upload.sources.remote.stores import explained
 
-    assert reason in str(explained("s3", "s3://b/x", ValueError(error)))
+    assert str(explained("s3", "s3://b/x", ValueError(error))) == golden
 
 
 @pytest.mark.parametrize(
@@ -452,11 +452,13 @@ def test_what_may_pass_ends_a_run_that_is_to_be_run_again(error, exit_code):
     assert explained("s3", "s3://b/x", ValueError(error)).exit_code == exit_code
 
 
-def test_an_unencrypted_endpoint_elsewhere_is_refused(s3, monkeypatch):
+def test_an_unencrypted_endpoint_elsewhere_is_refused(s3, monkeypatch, golden):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://store.example:9000")
 
-    with pytest.raises(SourceError, match="would be read unencrypted"):
+    with pytest.raises(SourceError) as caught:
         ByteStream("s3://history/x")
+
+    assert str(caught.value) == golden
 
 
 def test_without_the_package_the_message_says_what_to_install(tmp_path):
@@ -487,20 +489,23 @@ def test_all_commands_take_a_remote_name(s3, run, tmp_path):
     with Sandbox() as sandbox:
         to = ["--server", sandbox.url, "--max-reject-rate", "1"]
         here["env"] = {**os.environ, "MISO_API_KEY": sandbox.key, "PYTHONPATH": str(ROOT)}
-        done = run(url, *to, **here)
-        again = run(file, *to, **here)
+        done = run(url, *to, "--json", **here)
+        again = run(file, *to, "--json", **here)
         init = run("init", url, "-o", "-", **here)
         preview = run("preview", url, "--rows", "1", **here)
-        status = run("status", url, **here)
+        status = run("status", url, "--json", **here)
         rejects = run("rejects", url, **here)
 
-    assert "100 rows read = 90 accepted + 0 already sent + 10 rejected" in done.stdout
-    assert "Rejected rows are in commands.jsonl.gz.rejects.jsonl" in done.stdout
-    assert f"{file}: continues what was read as {url}" in again.stderr
-    assert "nothing new" in again.stdout
-    assert f"{url} -m mapping.toml" in init.stderr
-    assert "becomes product_detail_page_view" in preview.stdout
-    assert "100 rows read = 90 accepted" in status.stdout
+    (source,) = json.loads(done.stdout)["sources"]
+    assert source["name"] == url
+    assert source["rejects_file"] == "commands.jsonl.gz.rejects.jsonl"
+    counts = source["totals"]
+    assert (counts["rows"], counts["accepted"], counts["rejected"]) == (100, 90, 10)
+    assert json.loads(again.stdout)["this_run"]["rows"] == 0
+    assert url in again.stderr
+    assert url in init.stderr
+    assert "product_detail_page_view" in preview.stdout
+    assert [each["accepted_at_target"] for each in json.loads(status.stdout)] == [90]
     assert [json.loads(line)["line"] for line in rejects.stdout.splitlines()][:2] == [6, 16]
     assert json.loads(rejects.stdout.splitlines()[0])["source"] == url
 
@@ -515,11 +520,11 @@ def test_no_secret_of_an_address_is_shown_or_remembered(web, run, tmp_path):
                                          "PYTHONPATH": str(ROOT)}}  # fmt: skip
         done = [
             run(url, "--server", sandbox.url, "--report", "r.json", "--json", **here),
-            run("status", url, **here), run("rejects", url, **here),
+            run("status", url, "--json", **here), run("rejects", url, **here),
             run("init", url, "-o", "m.toml", **here), run("preview", url, **here),
         ]  # fmt: skip
 
-    assert "1 accepted" in done[1].stdout
+    assert [each["accepted_at_target"] for each in json.loads(done[1].stdout)] == [1]
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"5ec7e7" not in written
     assert "5ec7e7" not in "".join(each.stdout + each.stderr for each in done)
@@ -533,9 +538,10 @@ def test_what_was_added_to_an_object_is_sent_by_the_next_run(s3, run, tmp_path):
                                          "PYTHONPATH": str(ROOT)}}  # fmt: skip
         run(url, "--server", sandbox.url, **here)
         s3.put("grows.jsonl", write_rows(file, [row(n) for n in range(3500)]).read_bytes())
-        done = run(url, "--server", sandbox.url, **here)
+        done = run(url, "--server", sandbox.url, "--json", **here)
 
-        assert "3,500 rows read = 3,500 accepted" in done.stdout
+        totals = json.loads(done.stdout)["totals"]
+        assert (totals["rows"], totals["accepted"]) == (3500, 3500)
         assert Counter(each["user_id"] for each in sandbox.records()).most_common(1)[0][1] == 1
 
 
@@ -571,7 +577,7 @@ def test_a_killed_upload_from_a_store_goes_on_where_it_stopped(s3, tmp_path, pac
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are a matter of POSIX")
-def test_a_signal_ends_the_waiting_for_a_server(web, tmp_path):
+def test_a_signal_ends_the_waiting_for_a_server(web, tmp_path, golden):
     address, pages = web
     from threading import Event
 
@@ -590,5 +596,4 @@ def test_a_signal_ends_the_waiting_for_a_server(web, tmp_path):
     go_on.set()
 
     assert process.returncode == 130
-    assert b"stopped by a signal" in said
-    assert b"Traceback" not in said
+    assert said.decode() == golden

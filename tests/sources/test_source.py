@@ -20,16 +20,13 @@ from miso_upload.errors import (
 )
 from miso_upload.records import Span
 from miso_upload.sources import Source
+from miso_upload.sources.codecs.base import TRUNCATED
 from miso_upload.values.hashing import checksum
 
 ROWS = [{"row": number, "text": "é" * (number % 50)} for number in range(3000)]
 LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
 ARRAY = json.dumps(ROWS, ensure_ascii=False, indent=1)
 CSV = "row,text\n" + "".join(f'{row["row"]},"{row["text"]}\n"\n' for row in ROWS)
-CONTINUED = (
-    "the row is the rest of one that was read while it was still being written (see --growing)"
-)
-
 KINDS = [
     pytest.param("x.jsonl", LINES.encode(), None, id="lines"),
     pytest.param("x.jsonl.gz", gzip.compress(LINES.encode()), None, id="lines.gz"),
@@ -236,18 +233,18 @@ def test_whole_rows_before_damage_are_read_and_the_half_row_is_not(file, name, t
     assert found.rows == whole.rows[: len(found.rows)]
     assert len(found.rows) > len(ROWS) * share * 0.6
     assert found.rejections == []
-    assert "the gzip stream is damaged" in found.damage
+    assert TRUNCATED in found.damage
 
 
 @pytest.mark.parametrize("bad", ["checksum", "garbage"])
-def test_damage_behind_the_last_row_loses_no_row(file, bad):
+def test_damage_behind_the_last_row_loses_no_row(file, bad, golden):
     packed = gzip.compress(LINES.encode())
     packed = packed[:-8] + b"oops" + packed[-4:] if bad == "checksum" else packed + b"garbage"
 
     found = read_file(file(packed))
 
     assert found.values == ROWS
-    assert "the gzip stream is damaged" in found.damage
+    assert found.damage == golden
 
 
 @settings(deadline=None)
@@ -300,9 +297,11 @@ def test_what_cannot_be_decoded_costs_its_row_only(file, encoding, bad, kind):
     assert "UTF-8" in reason
 
 
-def test_an_unknown_encoding_is_an_error_of_the_command(file):
-    with pytest.raises(ConfigurationError, match="Python knows no such encoding"):
+def test_an_unknown_encoding_is_an_error_of_the_command(file, golden):
+    with pytest.raises(ConfigurationError) as caught:
         Source(str(file(b"")), options(encoding="klingon"))
+
+    assert str(caught.value) == golden
 
 
 # -- files that grow and change --------------------------------------------------------------------
@@ -360,7 +359,7 @@ def test_a_file_that_is_read_while_it_grows_is_read_once(tmp_path_factory, name,
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 @pytest.mark.parametrize("growing", [False, True])
-def test_the_rest_of_a_row_that_was_read_too_early_is_set_aside(file, kind, growing):
+def test_the_rest_of_a_row_that_was_read_too_early_is_set_aside(file, kind, growing, golden):
     header = b"" if kind == "jsonl" else b"a\n"
     row = b'{"a":"%s"}' if kind == "jsonl" else b"%s"
     before = header + row % b"1" + b"\n" + row % b"2"
@@ -372,7 +371,10 @@ def test_the_rest_of_a_row_that_was_read_too_early_is_set_aside(file, kind, grow
     found = read_file(path, start=end, line=line, growing=growing, row_bytes=100)
 
     assert found.rows == [(line + 1, {"a": "3"})]
-    assert found.rejections == [(line, CONTINUED, "tail" * 50)]
+    ((number, reason, shown),) = found.rejections
+    assert (number, shown) == (line, "tail" * 50)
+    assert "--growing" in reason
+    assert reason == golden
 
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"  \n"])
@@ -406,15 +408,19 @@ def test_a_row_that_is_too_long_waits_for_its_end_if_the_file_grows(file):
 
 
 @pytest.mark.parametrize(("name", "data", "encoding"), KINDS)
-def test_a_file_that_was_cut_is_not_gone_on_with(file, name, data, encoding):
+def test_a_file_that_was_cut_is_not_gone_on_with(file, name, data, encoding, golden):
     path = file(data, name)
     with Source(str(path), options(encoding=encoding)) as source:
         end = list(source.blocks(source.body_start, source.body_line))[-1].end
 
-        with pytest.raises(ChangedSourceError, match="it is shorter than it was"):
+        with pytest.raises(ChangedSourceError) as caught:
             list(source.blocks(end + 10, 5000))
-        with pytest.raises(ChangedSourceError, match="are not what they were"):
+
+        assert str(caught.value) == golden
+        with pytest.raises(ChangedSourceError) as caught:
             source.again(Span(end - 1, end + 10, 1, b"x"))
+
+        assert str(caught.value) == golden
 
 
 def test_an_emptied_file_is_not_gone_on_with(file):
@@ -422,15 +428,17 @@ def test_an_emptied_file_is_not_gone_on_with(file):
         read_file(file(b""), start=10, line=2)
 
 
-def test_a_block_that_says_something_else_now_is_refused(file):
+def test_a_block_that_says_something_else_now_is_refused(file, golden):
     block = read_file(file(b'{"a":1}\n{"a":2}\n'), rows=1).blocks[1]
     span = Span(block.start, block.end, block.first_line, checksum(block.data))
 
     with (
         Source(str(file(b'{"a":1}\n{"a":3}\n')), options()) as source,
-        pytest.raises(ChangedSourceError, match="bytes 8 to 16 are not what they were"),
+        pytest.raises(ChangedSourceError) as caught,
     ):
         source.again(span)
+
+    assert str(caught.value) == golden
 
 
 def test_only_the_beginning_of_a_row_that_was_too_long_comes_again(file):
@@ -446,11 +454,15 @@ def test_only_the_beginning_of_a_row_that_was_too_long_comes_again(file):
 # -- trouble ---------------------------------------------------------------------------------------
 
 
-def test_what_is_no_file_is_an_error_with_a_message(tmp_path):
-    with pytest.raises(SourceError, match="cannot be read: No such file or directory"):
+def test_what_is_no_file_is_an_error_with_a_message(tmp_path, golden):
+    with pytest.raises(SourceError) as caught:
         Source(str(tmp_path / "gone.jsonl"), options())
-    with pytest.raises(SourceError, match="cannot be read: Is a directory"):
+
+    assert str(caught.value) == golden
+    with pytest.raises(SourceError) as caught:
         Source(str(tmp_path), options())
+
+    assert str(caught.value) == golden
 
 
 @pytest.mark.skipif(
@@ -460,10 +472,14 @@ def test_a_forbidden_file_is_an_error_with_a_message(file):
     path = file(b"{}\n")
     path.chmod(0)
 
-    with pytest.raises(SourceError, match="cannot be read: Permission denied"):
+    with pytest.raises(SourceError) as caught:
         Source(str(path), options())
 
+    assert "Permission denied" in str(caught.value)
 
-def test_standard_input_is_called_by_its_name_in_messages():
-    with pytest.raises(ConfigurationError, match="stdin: cannot tell the format"):
+
+def test_standard_input_is_called_by_its_name_in_messages(golden):
+    with pytest.raises(ConfigurationError) as caught:
         read(b"hello\n")
+
+    assert str(caught.value) == golden

@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 from isal import igzip_lib
 
 from miso_upload.errors import ConfigurationError, DamagedSourceError, SourceError
+from miso_upload.sources.codecs.base import TRUNCATED
 from miso_upload.sources.stream import ByteStream
-from sources.streams import from_stdin, rest_of
+from sources.streams import from_stdin, rest_of, without_cause
 
 TEXT = "".join(f"{number},größe,€ {number * 7}\n" for number in range(40_000))
 NOISE = random.Random(1).randbytes(300_000)
-TRUNCATED = "it ends in the middle"
-GARBAGE = "something else follows the compressed data"
 
 
 # -- compressed ------------------------------------------------------------------------------------
@@ -67,7 +66,7 @@ def test_what_a_cut_off_gzip_file_still_tells_is_read(opened, size):
 
     assert data == told
     assert (damage is None) == (size == 0)
-    assert damage is None or f"the gzip stream is damaged ({TRUNCATED})" in damage
+    assert damage is None or f"({TRUNCATED})" in damage
 
 
 @pytest.mark.parametrize("size", range(2, 10))
@@ -76,8 +75,8 @@ def test_a_gzip_file_that_ends_in_its_header_is_damaged(opened, size):
 
 
 @pytest.mark.parametrize("member", [1, 2])
-@pytest.mark.parametrize(("at", "problem"), [(-8, "checksum"), (-1, "length")])
-def test_everything_before_a_wrong_checksum_is_read(opened, member, at, problem):
+@pytest.mark.parametrize("at", [-8, -1], ids=["checksum", "length"])
+def test_everything_before_a_wrong_checksum_is_read(opened, member, at, golden):
     """Also the last bytes of the file, which a check at the end would have thrown away."""
     bad = bytearray(gzip.compress(NOISE))
     bad[at] ^= 1
@@ -86,24 +85,24 @@ def test_everything_before_a_wrong_checksum_is_read(opened, member, at, problem)
     data, damage = rest_of(opened(b"".join([*good, bad])))
 
     assert data == b"good\n" * (member - 1) + NOISE
-    assert f"(the {problem} is wrong)" in damage
+    assert damage == golden
 
 
-def test_everything_before_garbage_is_read(opened):
+def test_everything_before_garbage_is_read(opened, golden):
     data, damage = rest_of(opened(gzip.compress(NOISE) + b"garbage"))
 
     assert data == NOISE
-    assert GARBAGE in damage
+    assert damage == golden
 
 
-def test_a_broken_middle_is_damage(opened):
+def test_a_broken_middle_is_damage(opened, golden):
     packed = bytearray(gzip.compress(TEXT.encode()))
     packed[2000:2100] = b"\xff" * 100
 
     data, damage = rest_of(opened(packed))
 
     assert len(data) < len(TEXT.encode())
-    assert "the gzip stream is damaged" in damage
+    assert without_cause(damage) == golden
 
 
 @settings(deadline=None)
@@ -189,11 +188,12 @@ def test_what_cannot_be_decoded_is_marked_and_never_replaced(opened, encoding, b
 @pytest.mark.parametrize(
     "name", ["klingon", "hex", "rot13", "zlib", "undefined", "idna", "", "a\0b"]
 )
-def test_an_unknown_encoding_is_an_error_of_the_command(opened, name):
+def test_an_unknown_encoding_is_an_error_of_the_command(opened, name, golden):
     with pytest.raises(ConfigurationError) as caught:
         opened(b"", name)
 
-    assert str(caught.value) == f"--encoding {name}: Python knows no such encoding"
+    assert "--encoding" in str(caught.value)
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize("encoding", sorted(set(encodings.aliases.aliases.values())))
@@ -206,13 +206,13 @@ def test_no_encoding_of_python_ends_in_a_traceback(encoding):
 
     found, damage = rest_of(stream)
 
-    assert found or "cannot be read" in damage
+    assert found or damage.startswith("stdin: ")
 
 
-def test_utf_16_without_a_mark_is_refused_with_a_hint(opened):
+def test_utf_16_without_a_mark_is_refused_with_a_hint(opened, golden):
     stream = opened(b"a\0b\0", "utf-16")
 
-    assert "cannot be read as utf-16, for want of a byte order mark" in rest_of(stream)[1]
+    assert rest_of(stream)[1] == golden
 
 
 # -- places ----------------------------------------------------------------------------------------
@@ -306,14 +306,16 @@ def test_a_file_that_is_moved_away_while_it_is_read_is_read_on(opened, tmp_path)
 # -- standard input, pipes -------------------------------------------------------------------------
 
 
-def test_standard_input_can_be_gone_forward_in_but_not_back():
+def test_standard_input_can_be_gone_forward_in_but_not_back(golden):
     stream = from_stdin(b"abcdef", [2])
 
     assert stream.seek(3)
     assert stream.read(1) == b"d"
     assert not stream.can_reopen
-    with pytest.raises(SourceError, match="stdin: cannot be read twice; give the history as a"):
+    with pytest.raises(SourceError) as caught:
         stream.seek(0)
+
+    assert str(caught.value) == golden
 
 
 def test_standard_input_that_is_a_file_can_be_gone_back_in(tmp_path, monkeypatch):
@@ -342,11 +344,13 @@ def test_standard_input_starts_where_others_left_it(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("stdin", [None, SimpleNamespace(buffer=None)])
-def test_closed_standard_input_is_refused(monkeypatch, stdin):
+def test_closed_standard_input_is_refused(monkeypatch, stdin, golden):
     monkeypatch.setattr(sys, "stdin", stdin)
 
-    with pytest.raises(SourceError, match="stdin: is closed"):
+    with pytest.raises(SourceError) as caught:
         ByteStream("-")
+
+    assert str(caught.value) == golden
 
 
 @pytest.mark.skipif(not hasattr(os, "set_blocking"), reason="no such pipes here")
@@ -388,7 +392,7 @@ class Failing(io.RawIOBase):
 
 
 @pytest.mark.parametrize("data", [b"", b"abc"])
-def test_a_disk_that_fails_is_an_error_with_a_message(monkeypatch, data):
+def test_a_disk_that_fails_is_an_error_with_a_message(monkeypatch, data, golden):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Failing(data)))
 
     try:
@@ -396,42 +400,46 @@ def test_a_disk_that_fails_is_an_error_with_a_message(monkeypatch, data):
     except SourceError as error:
         found, damage = b"", str(error)
 
-    assert (found, damage) == (data, "stdin: cannot be read: Input/output error")
+    assert found == data
+    assert damage == golden
 
 
 @pytest.mark.parametrize(
-    ("make", "problem"),
+    "make",
     [
-        (
-            lambda path: None,
-            "No such file or directory. If its log is being rotated, run the same command again",
-        ),
-        (lambda path: path.mkdir(), "Is a directory"),
-        (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
+        pytest.param(lambda path: None, id="nothing"),
+        pytest.param(lambda path: path.mkdir(), id="a directory"),
+        pytest.param(lambda path: path.symlink_to(path), id="a link to itself"),
     ],
 )
-def test_what_cannot_be_opened_is_an_error_with_a_message(tmp_path, make, problem):
+def test_what_cannot_be_opened_is_an_error_with_a_message(tmp_path, make, golden):
     path = tmp_path / "a"
     make(path)
 
     with pytest.raises(SourceError) as caught:
         ByteStream(str(path))
 
-    assert str(caught.value) == f"{path}: cannot be read: {problem}"
+    assert str(caught.value) == golden
 
 
-def test_a_name_that_cannot_be_one_is_an_error_with_a_message():
-    with pytest.raises(SourceError, match="cannot be read: embedded null byte"):
+def test_a_name_that_cannot_be_one_is_an_error_with_a_message(golden):
+    with pytest.raises(SourceError) as caught:
         ByteStream("a\0b")
 
+    assert str(caught.value) == golden
 
-def test_a_file_that_is_gone_when_it_is_read_again_is_an_error_with_a_message(opened, tmp_path):
+
+def test_a_file_that_is_gone_when_it_is_read_again_is_an_error_with_a_message(
+    opened, tmp_path, golden
+):
     stream = opened(gzip.compress(b"abc"))
     rest_of(stream)
     (tmp_path / "input").unlink()
 
-    with pytest.raises(SourceError, match="cannot be read: No such file or directory"):
+    with pytest.raises(SourceError) as caught:
         stream.seek(0)
+
+    assert str(caught.value) == golden
 
 
 def test_the_progress_is_counted_in_bytes_of_the_input_itself(opened):

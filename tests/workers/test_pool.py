@@ -74,24 +74,29 @@ def test_one_pool_serves_one_source_after_the_other(history, pool, tmp_path):
 def test_what_is_wrong_with_a_source_comes_after_all_that_is_right_with_it(history, pool):
     source, transform = opened(history)
 
+    error = ChangedSourceError("here it ends")
+
     def breaking():
         yield from ((block, None) for block in source.blocks(source.body_start, 1))
-        raise ChangedSourceError("here it ends")
+        raise error
 
     seen = []
-    with source, pytest.raises(ChangedSourceError, match="here it ends"):
+    with source, pytest.raises(ChangedSourceError) as caught:
         seen.extend(each for each in pool.run(transform, breaking(), source.path))
+    assert caught.value is error
     assert sum(batch.rows for batch, _ in seen) == 201
 
 
-def test_bytes_that_changed_before_a_worker_read_them_are_noticed(history, pool):
+def test_bytes_that_changed_before_a_worker_read_them_are_noticed(history, pool, golden):
     source, transform = opened(history)
     with source:
         blocks = list(source.blocks(source.body_start, 1))
         history.write_text(history.read_text().replace("u100", "x100"))
 
-        with pytest.raises(ChangedSourceError, match="was changed while it was read"):
+        with pytest.raises(ChangedSourceError) as caught:
             list(pool.run(transform, ((block, None) for block in blocks), source.path))
+
+    assert str(caught.value) == golden
 
 
 def test_a_worker_that_is_killed_is_an_error_and_no_hang(history, pool):
@@ -100,8 +105,11 @@ def test_a_worker_that_is_killed_is_an_error_and_no_hang(history, pool):
         process.kill()
 
     work = ((block, None) for block in source.blocks(source.body_start, 1))
-    with source, pytest.raises(WorkerError, match=r"signal 9.*--workers 0"):
+    with source, pytest.raises(WorkerError) as caught:
         list(pool.run(transform, work, source.path))
+
+    assert "signal 9" in str(caught.value)
+    assert "--workers 0" in str(caught.value)
 
 
 def test_what_a_transform_raises_is_raised_where_its_batch_is_waited_for(pool):

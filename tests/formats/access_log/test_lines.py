@@ -116,7 +116,10 @@ def test_a_line_that_is_too_long_is_set_aside_and_the_next_one_is_read():
     found = read(f"{COMMON}\n{long}\n{COMMON}\n".encode(), format="log", row_bytes=300)
 
     assert [line for line, _ in found.rows] == [1, 3]
-    assert found.reasons == [(2, "the row is longer than 300 bytes (--max-row-bytes)")]
+    ((line, reason),) = found.reasons
+    assert line == 2
+    assert "300" in reason
+    assert "--max-row-bytes" in reason
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,3 @@
-import re
-
 import pytest
 
 from formats.reading import read
@@ -128,24 +126,26 @@ def test_a_moment_is_read_as_it_is_described(notation, line, moment):
 
 
 @pytest.mark.parametrize(
-    ("notation", "complaint"),
+    "notation",
     [
-        ("hello", "names no field"),
-        ("", "names no field"),
-        ("%h%u", "nothing tells where remote_host ends and remote_user begins"),
-        ("$remote_addr$request_time", "nothing tells where remote_addr ends"),
-        ("%s %(%h", "a stretch that may be missing is not closed"),
-        ("%s %)", "closes nothing"),
-        ("%{%G}t", 'times written with "%G" cannot be read'),
-        ('{"ip":"$remote_addr"}', "lines are JSON needs none"),
+        "hello",
+        "",
+        "%h%u",
+        "$remote_addr$request_time",
+        "%s %(%h",
+        "%s %)",
+        "%{%G}t",
+        '{"ip":"$remote_addr"}',
     ],
 )
-def test_a_description_that_cannot_be_used_is_refused_in_words(notation, complaint):
-    with pytest.raises(ConfigurationError, match=re.escape(complaint)):
+def test_a_description_that_cannot_be_used_is_refused_in_words(notation, golden):
+    with pytest.raises(ConfigurationError) as caught:
         read(b"1\n", log_format=notation)
 
+    assert str(caught.value) == golden
 
-def test_a_line_that_does_not_fit_the_description_is_set_aside_with_the_place():
+
+def test_a_line_that_does_not_fit_the_description_is_set_aside_with_the_place(golden):
     found = read(
         b'192.0.2.1 - [10/Oct/2023:13:55:36 -0700] 200 "x"\n'
         b'192.0.2.1 - [10/Oct/2023:13:55:36 -0700] OK "x"\n'
@@ -155,21 +155,20 @@ def test_a_line_that_does_not_fit_the_description_is_set_aside_with_the_place():
     )
 
     assert len(found.rows) == 1
-    assert found.reasons == [
-        (2, "the line has no status where one should be"),
-        (3, "the line is cut in the middle of the user agent"),
-        (4, "the line does not fit --log-format"),
-    ]
+    assert [line for line, _ in found.reasons] == [2, 3, 4]
+    assert [reason for _, reason in found.reasons] == golden
 
 
 @pytest.mark.parametrize("log_format", ['%h %l %u %t "%r" %>s %b', '%h %l %u %t "%r" %>s'])
-def test_a_description_that_ends_before_the_line_does_is_told(log_format):
+def test_a_description_that_ends_before_the_line_does_is_told(log_format, golden):
     line = b'192.0.2.1 - - [10/Oct/2023:13:55:36 -0700] "GET / HTTP/1.1" 200 5'
 
     short = line if log_format.endswith("%b") else line[:-2]
     found = read(short + b"\n" + line + b' "-" "B/1"\n', log_format=log_format)
 
-    assert found.reasons == [(2, "the line goes on behind what should be its end")]
+    ((number, reason),) = found.reasons
+    assert number == 2
+    assert reason == golden
 
 
 def test_a_field_is_told_by_a_name_that_does_nothing_to_a_terminal():
@@ -177,7 +176,8 @@ def test_a_field_is_told_by_a_name_that_does_nothing_to_a_terminal():
 
     reason = what_is_wrong([pieces_of(layout)], 'a b c d "e')
 
-    assert reason.text == r"the line is cut in the middle of the %{\udcdc%s}u"
+    assert r"%{\udcdc%s}u" in reason.text
+    assert reason.text.isprintable()
 
 
 def test_a_description_makes_any_input_a_log():
@@ -186,21 +186,20 @@ def test_a_description_makes_any_input_a_log():
     ]
 
 
-def test_a_description_does_not_go_with_another_format():
-    with pytest.raises(ConfigurationError, match="--log-format goes with --format log, and not"):
+def test_a_description_does_not_go_with_another_format(golden):
+    with pytest.raises(ConfigurationError) as caught:
         read(b"{}\n", format="jsonl", log_format="%h")
 
+    assert str(caught.value) == golden
 
-def test_an_input_of_which_no_line_fits_the_description_is_refused_with_the_place():
+
+def test_an_input_of_which_no_line_fits_the_description_is_refused_with_the_place(golden):
     line = f'192.0.2.1 - {WHEN} OK "x"\n'.encode()
 
     with pytest.raises(ConfigurationError) as caught:
         read(b"# x\n\nhello\n" + line, log_format='%h %u %t %>s "%{User-Agent}i"')
 
-    assert str(caught.value) == (
-        "stdin: no line at its beginning is as --log-format says; the line does not fit "
-        "--log-format (line 3)"
-    )
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize("separator", [" ", "|", ",", "\t", " - "])

@@ -17,7 +17,7 @@ def test_a_combined_log_is_read_but_for_its_line_that_is_cut(logs):
     found = read_file(logs / "elastic_apache_combined.log", rows=777)
 
     assert len(found.rows) == 9_999
-    assert found.reasons == [(8_899, "the line is cut in the middle of the user agent")]
+    assert [line for line, _ in found.reasons] == [8_899]
     assert len({row["ip"] for row in found.values}) == 1_753
     # With the line that is cut, they are 9,126.
     assert sum(row["status"] == "200" for row in found.values) == 9_125
