@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -88,6 +89,15 @@ def run():
         )
 
     return run_program
+
+
+def counts_in(summary):
+    """Return the numbers of a summary's first line, in its order: rows read, accepted and so on.
+
+    So a test can assert what was counted without the words around it.
+    """
+    line = summary.partition("\n")[0]
+    return [int(number.replace(",", "")) for number in re.findall(r"\b\d[\d,]*", line)]
 
 
 def row(number, **changes):

@@ -8,12 +8,18 @@ from datetime import UTC, datetime, timedelta
 from miso_upload import __version__
 
 VARYING = [
+    (re.compile(r"\[SSL: .*?\(_ssl\.c:\d+\)"), "REASON OF OPENSSL"),
+    (re.compile(r"\b(localhost_)\d+(-.*?)-[0-9a-f]{12}(?=\.ledger)"), r"\1PORT\2-HASH"),
+    (re.compile(r"(?<=localhost_PORT-key-)[0-9a-f]{12}\b"), "HASH"),
+    (re.compile(r"\b(\w+\.(?:invalid|test|example)):\d{4,5}\b"), r"\1:PORT"),
     (re.compile(r"\b(127\.0\.0\.1|localhost|\[::1\]):\d{4,5}\b"), r"\1:PORT"),
-    (re.compile(r"(?<=bytes, )[\d,]+(\.\d+)? s\b"), "SECONDS s"),
-    (re.compile(r"(?<= in )[\d,]+(\.\d+)? s\b"), "SECONDS s"),
+    # A duration with a fraction was measured, and one of some hours was counted from a date.
+    (re.compile(r"\b[\d,]+\.\d+ (s|seconds?)\b"), r"SECONDS \1"),
+    (re.compile(r"\b(\d+,|\d{2,})\d{3} (s|seconds?)\b"), r"SECONDS \2"),
     (re.compile(r"\b[\d,]+(\.\d+)?( rows)?/s\b"), r"RATE\2/s"),
-    (re.compile(r"\b\d+% of the time\b"), "SHARE of the time"),
+    (re.compile(r"\b\d+%(?= of )"), "SHARE"),
     (re.compile(r"\b0x[0-9a-f]{6,}\b"), "ADDRESS"),
+    (re.compile(r"(?<= at )\S+\.py:\d+( < \S+\.py:\d+)*"), "LINES"),
     (re.compile(rf"\bversion {re.escape(__version__)}\b"), "version VERSION"),
 ]
 CLOCK = r"[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?"

@@ -25,28 +25,25 @@ def without_products(name, **attributes):
 
 
 @pytest.mark.parametrize(
-    ("record", "warning"),
+    "record",
     [
-        (of_type("rate", rating=5.5), "rating is not between 0 and 5"),
-        (of_type("rate", rating=-1), "rating is not between 0 and 5"),
-        (of_type("rate"), "a rate has no rating"),
-        (of_type("search"), "a search has no search.keywords"),
-        (of_type("checkout", quantities=[0]), "quantities should be positive"),
-        (of_type("add_to_cart", quantities=-1), "quantities should be positive"),
-        (of_type("checkout", quantities=[1, 2]), "quantities are not as many as product_ids"),
-        (
-            without_products("product_detail_page_view"),
-            "a product_detail_page_view has no product_ids",
-        ),
-        (without_products("add_to_cart"), "an add_to_cart has no product_ids"),
-        (without_products("rate", rating=1), "a rate has no product_ids"),
-        (of_type("like", timestamp="1999-12-31T23:59:59Z"), "timestamp is before the year 2000"),
-        (of_type("like", timestamp="2199-12-31T23:59:59Z"), "timestamp is in the future"),
-        (of_type("like", timestamp="1998-12-31T23:59:60Z"), "timestamp is before the year 2000"),
+        of_type("rate", rating=5.5),
+        of_type("rate", rating=-1),
+        of_type("rate"),
+        of_type("search"),
+        of_type("checkout", quantities=[0]),
+        of_type("add_to_cart", quantities=-1),
+        of_type("checkout", quantities=[1, 2]),
+        without_products("product_detail_page_view"),
+        without_products("add_to_cart"),
+        without_products("rate", rating=1),
+        of_type("like", timestamp="1999-12-31T23:59:59Z"),
+        of_type("like", timestamp="2199-12-31T23:59:59Z"),
+        of_type("like", timestamp="1998-12-31T23:59:60Z"),
     ],
 )
-def test_what_the_schema_allows_but_miso_advises_against_is_warned_about(record, warning):
-    assert warnings(record) == [warning]
+def test_what_the_schema_allows_but_miso_advises_against_is_warned_about(record, golden):
+    assert warnings(record) == golden
 
 
 @pytest.mark.parametrize(
@@ -67,10 +64,12 @@ def test_what_is_as_it_should_be_is_not_warned_about(record):
     assert warnings(record) == []
 
 
-def test_a_warning_is_counted_with_its_first_line_as_the_example():
+def test_a_warning_is_counted_with_its_first_line_as_the_example(golden):
     found = Findings()
 
     survey([row(1), of_type("rate", rating=7), of_type("rate", rating=9)], (4, 5, 6), found)
 
-    tally = found.warnings["rating is not between 0 and 5"]
-    assert (tally.count, tally.line, tally.example) == (2, 5, "rating 7 is not between 0 and 5")
+    (tally,) = found.warnings.values()
+    assert tally.count == 2
+    assert tally.line == 5
+    assert tally.example == golden

@@ -67,41 +67,40 @@ def invoke(*args, key="k"):
 
 
 @pytest.mark.parametrize("args", CASES.values(), ids=CASES)
-def test_two_uses_of_one_file_are_refused_and_nothing_is_changed(args, folder, run):
+def test_two_uses_of_one_file_are_refused_and_nothing_is_changed(args, folder, run, golden):
     before = contents(folder)
 
     done = run(*args, *SERVER, cwd=folder, env={**os.environ, "MISO_API_KEY": "k"})
 
     assert done.returncode == 2, done
-    assert "; " in done.stderr
-    assert "is both" in done.stderr or "is the same file as" in done.stderr
+    assert done.stderr == golden
     assert contents(folder) == before
 
 
-def test_the_message_names_both_roles_the_path_and_a_remedy(folder):
+def test_the_message_names_both_roles_the_path_and_a_remedy(folder, golden):
     done = invoke("h.jsonl", "--report", "h.jsonl", "--dry-run")
 
-    assert "h.jsonl: is both an input and --report; name another file with --report" in done.stderr
+    assert done.stderr == golden
 
 
-def test_corrected_rejects_that_would_be_overwritten_are_told_where_to_go(folder):
+def test_corrected_rejects_that_would_be_overwritten_are_told_where_to_go(folder, golden):
     write_rows(folder / "bad.jsonl", [row(7)])
 
     done = invoke("bad.jsonl", "--rejects", "bad.jsonl", *SERVER)
 
     assert done.exit_code == 2
-    assert "bad.jsonl: is both an input and --rejects; save corrected rows in a file" in done.stderr
+    assert done.stderr == golden
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
 @pytest.mark.parametrize("link", [os.symlink, os.link])
-def test_a_link_is_the_file_that_it_leads_to(link, folder):
+def test_a_link_is_the_file_that_it_leads_to(link, folder, golden):
     link(folder / "h.jsonl", folder / "report.json")
 
     done = invoke("h.jsonl", "--report", "report.json", "--dry-run")
 
     assert done.exit_code == 2
-    assert "report.json (--report) is the same file as h.jsonl (an input)" in done.stderr
+    assert done.stderr == golden
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
@@ -138,12 +137,12 @@ def test_a_file_system_that_numbers_no_files_is_compared_by_path(folder, monkeyp
     assert identity_of("new") != identity_of("x/new")
 
 
-def test_standard_input_that_is_a_file_is_that_file(folder, run):
+def test_standard_input_that_is_a_file_is_that_file(folder, run, golden):
     with (folder / "h.jsonl").open("rb") as history:
         done = run("-", "--format", "jsonl", "--dry-run", "--report", "h.jsonl", stdin=history)
 
     assert done.returncode == 2
-    assert "h.jsonl (--report) is the same file as standard input (an input)" in done.stderr
+    assert done.stderr == golden
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such devices")
@@ -158,7 +157,7 @@ def test_devices_are_shared_by_anybody(device, folder, run):
 def test_two_readers_of_one_file_are_no_conflict(folder):
     done = invoke("h.jsonl", "h.jsonl", "--schema", "s.json", "--dry-run")
 
-    assert "is both" not in done.stderr
+    assert "--" not in done.stderr
 
 
 def test_several_inputs_share_one_rejects_file(folder):
@@ -167,7 +166,7 @@ def test_several_inputs_share_one_rejects_file(folder):
     assert done.exit_code == 0
 
 
-def test_files_of_the_run_that_a_pattern_matches_are_left_out(folder):
+def test_files_of_the_run_that_a_pattern_matches_are_left_out(folder, golden):
     (folder / "report.jsonl").write_text("{}")
     (folder / "g.jsonl").unlink()
     os.link(folder / "report.jsonl", folder / "g.jsonl")
@@ -175,26 +174,25 @@ def test_files_of_the_run_that_a_pattern_matches_are_left_out(folder):
     done = invoke("*.jsonl", "--report", "report.jsonl", "--dry-run")
 
     assert done.exit_code == 0, done.stderr
-    for name in ("report.jsonl", "g.jsonl"):
-        assert f"{name}: left out, this run uses it for something else" in done.stderr
+    assert done.stderr == golden
 
 
-def test_rejects_files_that_the_shell_lists_are_still_left_out(folder):
+def test_rejects_files_that_the_shell_lists_are_still_left_out(folder, golden):
     write_rows(folder / "h.jsonl.rejects.jsonl", [row(1)])
 
     done = invoke("h.jsonl", "h.jsonl.rejects.jsonl", *SERVER)
 
-    assert "is a rejects file of ours" in done.stderr
+    assert done.stderr == golden
     assert done.exit_code == 3
 
 
-def test_init_does_not_overwrite_the_file_that_it_reads(folder):
+def test_init_does_not_overwrite_the_file_that_it_reads(folder, golden):
     before = contents(folder)
 
     done = invoke("init", "h.jsonl", "-o", "./x/../h.jsonl", "--force")
 
     assert done.exit_code == 2
-    assert "is both --output and an input; name another file with -o" in done.stderr
+    assert done.stderr == golden
     assert contents(folder) == before
 
 

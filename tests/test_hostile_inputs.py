@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, row
+from conftest import ROOT, counts_in, row
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="memory is measured as POSIX has it"
@@ -47,8 +47,12 @@ class Outcome:
 
     def counts(self):
         """Return how many rows were valid and how many rejected."""
-        words = next(line for line in self.text.splitlines() if "rows read =" in line).split()
-        return int(words[4].replace(",", "")), int(words[7].replace(",", ""))
+        (counts,) = (
+            counts_in(line)
+            for line in self.text.splitlines()
+            if line[:1].isdigit() and len(counts_in(line)) == 4
+        )
+        return tuple(counts[1:3])
 
 
 @pytest.fixture
@@ -72,29 +76,29 @@ def between_good_rows(*bad):
 
 
 @pytest.mark.parametrize(
-    ("bad", "reason"),
+    "bad",
     [
-        (b'{"type": "' + b"x" * 100_000_000 + b'"}', "(--max-row-bytes)"),
-        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "not JSON"),
-        (b"[" * 1_000_000, "not JSON"),
-        (b'{"type": "like", "revenue": ' + b"9" * 1_000_000 + b"}", ""),
-        (b'{"type": "like", "revenue": NaN}', "not JSON"),
-        (b'{"type": "like", "revenue": Infinity}', "not JSON"),
-        (b'{"type": "like", "user_id": "\xff\xfe"}', "not JSON"),
-        (b'{"type": "like", "user_id": "a\0b"}', "not JSON"),
-        (b'{"type": "like", "user_id": "\\ud800"}', ""),
-        (b"{" + b"\0" * 1_000_000, "not JSON"),
-        (b'{"type": "' + b"a" * 1_000_000 + b'"}', "is not an interaction type"),
-        (json.dumps(dict.fromkeys(map(str, range(50_000)), 1)).encode(), "no type"),
-        (json.dumps({**row(9), "product_ids": [1] * 500_000}).encode(), "is not text"),
+        b'{"type": "' + b"x" * 100_000_000 + b'"}',
+        b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+        b"[" * 1_000_000,
+        b'{"type": "like", "revenue": ' + b"9" * 1_000_000 + b"}",
+        b'{"type": "like", "revenue": NaN}',
+        b'{"type": "like", "revenue": Infinity}',
+        b'{"type": "like", "user_id": "\xff\xfe"}',
+        b'{"type": "like", "user_id": "a\0b"}',
+        b'{"type": "like", "user_id": "\\ud800"}',
+        b"{" + b"\0" * 1_000_000,
+        b'{"type": "' + b"a" * 1_000_000 + b'"}',
+        json.dumps(dict.fromkeys(map(str, range(50_000)), 1)).encode(),
+        json.dumps({**row(9), "product_ids": [1] * 500_000}).encode(),
     ],
     ids=lambda value: value[:12].decode(errors="replace") if isinstance(value, bytes) else value,
 )
-def test_a_row_that_is_too_much_costs_itself_only(dry_run, bad, reason):
+def test_a_row_that_is_too_much_costs_itself_only(dry_run, bad, golden):
     found = dry_run(between_good_rows(bad))
 
     assert (found.code, found.counts()) == (1, (4, 1))
-    assert reason in found.text
+    assert [line for line in found.text.splitlines() if "input.jsonl:3:" in line] == golden
     assert found.memory < MOST_MEMORY
 
 
@@ -151,25 +155,25 @@ def test_a_large_value_that_many_rows_of_a_parquet_file_share_is_in_memory_once(
     assert found.memory < MOST_MEMORY
 
 
-def test_a_value_of_a_parquet_file_that_is_too_long_costs_its_row_only(dry_run):
+def test_a_value_of_a_parquet_file_that_is_too_long_costs_its_row_only(dry_run, golden):
     found = dry_run(parquet_of(["a", "x" * 10_000_000, "b"]), name="input.parquet")
 
     assert (found.code, found.counts()) == (1, (2, 1))
-    assert "input.parquet:2: the row is longer than 8,388,608 bytes (--max-row-bytes)" in found.text
+    assert [line for line in found.text.splitlines() if "input.parquet:2:" in line] == golden
     assert found.memory < MOST_MEMORY
 
 
-def test_a_page_of_a_parquet_file_that_is_too_large_is_not_decompressed(dry_run):
+def test_a_page_of_a_parquet_file_that_is_too_large_is_not_decompressed(dry_run, golden):
     data = parquet_of(["x" * 1_000_000] * 300, use_dictionary=False)
 
     found = dry_run(data, name="input.parquet")
 
     assert found.code == 2
-    assert "a page of 286 MiB, more than the 16 MiB that are decompressed at once" in found.text
+    assert found.text == golden
     assert found.memory < MOST_MEMORY
 
 
-def test_gigabytes_of_nuls_before_and_between_rows_take_no_memory(dry_run, tmp_path):
+def test_gigabytes_of_nuls_before_and_between_rows_take_no_memory(dry_run, tmp_path, golden):
     path = tmp_path / "sparse.jsonl"
     with path.open("wb") as file:
         for good in GOOD:
@@ -179,11 +183,11 @@ def test_gigabytes_of_nuls_before_and_between_rows_take_no_memory(dry_run, tmp_p
     found = Outcome((path, "--dry-run"), tmp_path)
 
     assert (found.code, found.counts()) == (0, (4, 0))
-    assert "passed over 600,000,000 NULs at the start of lines" in found.text
+    assert [line for line in found.text.splitlines() if "600,000,000" in line] == golden
     assert found.memory < MOST_MEMORY
 
 
-def test_a_quote_that_would_swallow_the_file_is_a_character_of_its_line(dry_run):
+def test_a_quote_that_would_swallow_the_file_is_a_character_of_its_line(dry_run, golden):
     line = b"like,2025-03-01T09:30:00Z,u,sku\n"
     table = b"type,timestamp,user_id,product_ids\n" + line
     table += b'like,2025-03-01T09:30:00Z,"u,sku\n' + line * 1_000_000
@@ -191,12 +195,12 @@ def test_a_quote_that_would_swallow_the_file_is_a_character_of_its_line(dry_run)
     found = dry_run(table, name="input.csv")
 
     assert (found.code, found.counts()) == (0, (1_000_002, 0))
-    assert "a quote breaks the rules of CSV" in found.text
+    assert found.text.splitlines()[-1] == golden
     assert found.memory < MOST_MEMORY
 
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2"), ("--chunk-size", "7")])
-def test_a_quote_that_closes_thousands_of_rows_later_swallows_none(dry_run, options):
+def test_a_quote_that_closes_thousands_of_rows_later_swallows_none(dry_run, options, golden):
     lines = [b"search,2025-03-01T09:30:00Z,u%d,word\n" % number for number in range(10_000)]
     lines[5_949] = lines[5_949].replace(b"word", b'"word')
     lines[9_989] = lines[9_989].replace(b"word", b'word"')
@@ -206,7 +210,7 @@ def test_a_quote_that_closes_thousands_of_rows_later_swallows_none(dry_run, opti
     decided = dry_run(table, *options, "--quote", "none", name="input.csv")
 
     assert (found.code, found.counts()) == (1, (5_959, 4_041))
-    assert "a quoted cell from line 5,951 to line 9,991 has valid rows in it" in found.text
+    assert found.text.splitlines()[-1] == golden
     assert (decided.code, decided.counts()) == (0, (10_000, 0))
 
 
@@ -240,10 +244,10 @@ def test_no_mapping_file_makes_it_hang(dry_run, tmp_path, mapping):
     assert found.memory < 2 * MOST_MEMORY
 
 
-def test_a_mapping_file_that_is_nested_too_deeply_is_told_so(dry_run, tmp_path):
+def test_a_mapping_file_that_is_nested_too_deeply_is_told_so(dry_run, tmp_path, golden):
     Path(tmp_path / "mapping.toml").write_text("ignore = " + "[" * 100_000)
 
     found = dry_run(GOOD[0], "-m", tmp_path / "mapping.toml")
 
     assert found.code == 2
-    assert "mapping.toml: is nested too deeply" in found.text
+    assert found.text == golden

@@ -225,10 +225,11 @@ def test_a_row_without_an_address_is_no_problem_of_the_address(ip):
 
 @pytest.mark.parametrize("derive", ["missing", "always"])
 @pytest.mark.parametrize("ip", ["unknown", "203.0.113", "for=_hidden"])
-def test_an_address_that_is_none_is_a_problem_where_it_is_needed(derive, ip):
+def test_an_address_that_is_none_is_a_problem_where_it_is_needed(derive, ip, golden):
     outcome = IdentityPolicy(derive=derive).apply({}, ip, CHROME)
 
-    assert outcome == IdentityOutcome(derived=False, problem="is not an IP address")
+    assert outcome.derived is False
+    assert outcome.problem == golden
 
 
 @pytest.mark.parametrize("derive", ["missing", "always", "never"])
@@ -317,12 +318,13 @@ def test_the_client_behind_a_proxy_is_the_visitor():
     assert record["anonymous_id"] == VECTORS[0][1]
 
 
-def test_a_client_that_its_proxy_hides_is_a_problem_where_an_id_is_needed():
+def test_a_client_that_its_proxy_hides_is_a_problem_where_an_id_is_needed(golden):
     policy = IdentityPolicy(trusted_proxies=1)
 
     outcome = policy.apply({}, None, CHROME, "unknown, 10.0.0.1")
 
-    assert outcome == IdentityOutcome(derived=False, problem="is not an IP address")
+    assert outcome.derived is False
+    assert outcome.problem == golden
 
 
 def test_policies_that_differ_have_different_fingerprints():

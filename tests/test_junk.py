@@ -34,26 +34,26 @@ def look(guard, *batches, proven=False):
         guard.look_at(each, "a.log", "a.log:", proven=proven)
 
 
-def test_skipped_rows_are_neither_good_nor_bad(summary):
+def test_skipped_rows_are_neither_good_nor_bad(summary, golden):
     guard = JunkGuard(0.1, summary, stops=True)
 
-    with pytest.raises(
-        JunkError, match=r"200 of 1,200 rows were rejected \(8,800 more were skipped"
-    ):
+    with pytest.raises(JunkError) as caught:
         look(guard, batch(1_000, 200, 8_800))
+    assert str(caught.value) == golden
 
 
 def test_a_few_bad_rows_among_many_skipped_ones_do_not_stop_a_run(summary):
     look(JunkGuard(0.1, summary, stops=True), batch(3, 20, 9_977), batch(0, 1, 9_999))
 
 
-def test_a_first_block_of_skipped_and_bad_rows_stops_a_run(summary):
-    with pytest.raises(JunkError, match=r"none of 150 rows is valid \(9,850 beside them were skip"):
+def test_a_first_block_of_skipped_and_bad_rows_stops_a_run(summary, golden):
+    with pytest.raises(JunkError) as caught:
         look(JunkGuard(0.1, summary, stops=True), batch(0, 150, 9_850))
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize("stops", [True, False], ids=["in an upload", "in a dry run"])
-def test_a_preset_that_the_rows_look_like_is_named(summary, stops):
+def test_a_preset_that_the_rows_look_like_is_named(summary, stops, golden):
     guard = JunkGuard(0.1, summary, stops=stops, suggests_preset=True)
     said = ""
 
@@ -62,11 +62,12 @@ def test_a_preset_that_the_rows_look_like_is_named(summary, stops):
     except JunkError as error:
         said = str(error)
 
-    assert "the columns of the preset rees46: try --preset rees46." in (said or summary.advice[0])
+    assert "--preset rees46" in (said or summary.advice[0])
+    assert (said or summary.advice[0]) == golden
 
 
 def test_no_preset_is_named_to_whoever_named_one(summary):
     with pytest.raises(JunkError) as caught:
         look(JunkGuard(0.1, summary, stops=True), batch(0, 5, 0, REES46))
 
-    assert "the preset" not in str(caught.value)
+    assert "rees46" not in str(caught.value)

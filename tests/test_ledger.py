@@ -614,12 +614,13 @@ def test_a_ledger_is_brought_up_to_date_once(old):
     assert kept.read_bytes() == b"untouched"
 
 
-def test_a_ledger_stays_as_it_was_where_no_copy_can_be_kept(old):
+def test_a_ledger_stays_as_it_was_where_no_copy_can_be_kept(old, golden):
     old.with_name(old.name + KEPT_SUFFIX).mkdir()
     before = old.read_bytes()
 
-    with pytest.raises(LedgerError, match="no copy of it can be written"):
+    with pytest.raises(LedgerError) as caught:
         Ledger(old)
+    assert str(caught.value) == golden
 
     assert old.read_bytes() == before
 
@@ -722,15 +723,16 @@ def test_a_ledger_without_a_file_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_newer_version_is_left_alone(path, ledger):
+def test_a_newer_version_is_left_alone(path, ledger, golden):
     ledger.close()
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
     before = path.read_bytes()
 
-    with pytest.raises(LedgerError, match="written by a newer miso-upload"):
+    with pytest.raises(LedgerError) as caught:
         Ledger(path)
+    assert str(caught.value) == golden
 
     assert path.read_bytes() == before
 
@@ -738,17 +740,18 @@ def test_a_newer_version_is_left_alone(path, ledger):
 @pytest.mark.parametrize(
     "content", [b"not a database" * 500, b"SQLite format 3\0" + b"\xff" * 5000]
 )
-def test_a_damaged_file_is_said_with_a_way_out_and_left_alone(path, content):
+def test_a_damaged_file_is_said_with_a_way_out_and_left_alone(path, content, golden):
     path.parent.mkdir()
     path.write_bytes(content)
 
-    with pytest.raises(LedgerError, match="can be moved away"):
+    with pytest.raises(LedgerError) as caught:
         Ledger(path)
+    assert str(caught.value) == golden
 
     assert path.read_bytes() == content
 
 
-def test_a_damaged_page_is_said_where_it_is_met(path, ledger, scan):
+def test_a_damaged_page_is_said_where_it_is_met(path, ledger, scan, golden):
     for start in range(0, 50_000, 100):
         settle(ledger, scan, batch(10, start=start), Receipt(accepted=10))
     ledger.close()
@@ -756,19 +759,21 @@ def test_a_damaged_page_is_said_where_it_is_met(path, ledger, scan):
         file.seek(8192)
         file.write(os.urandom(path.stat().st_size - 8192))
 
-    with pytest.raises(LedgerError, match="cannot be used"):  # noqa: PT012 -- wherever it is met
+    with pytest.raises(LedgerError) as caught:  # noqa: PT012 -- wherever it is met
         damaged = Ledger(path)
         try:
             damaged.totals(scan)
         finally:
             damaged.close()
+    assert str(caught.value) == golden
 
 
-def test_a_state_directory_that_is_a_file_is_said(tmp_path):
+def test_a_state_directory_that_is_a_file_is_said(tmp_path, golden):
     (tmp_path / "state").touch()
 
-    with pytest.raises(LedgerError, match="cannot be used"):
+    with pytest.raises(LedgerError) as caught:
         Ledger(tmp_path / "state" / "miso.ledger")
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
@@ -788,17 +793,17 @@ def fill(ledger):
     ledger._db.row(f"PRAGMA max_page_count = {pages}")
 
 
-def test_a_full_disk_is_said_and_leaves_nothing_half_done(path, reopen):
+def test_a_full_disk_is_said_and_leaves_nothing_half_done(path, reopen, golden):
     ledger = reopen()
     scan = begin(ledger, "history.jsonl")
     sent = batch_of([record(1)], lines=[1], rejections=tuple(map(rejection, range(2, 2000))))
     ledger.intend(scan, sent, ALL)
     fill(ledger)
 
-    with pytest.raises(LedgerError, match="disk is full") as caught:
+    with pytest.raises(LedgerError) as caught:
         settle(ledger, scan, sent, Receipt(accepted=1))
+    assert str(caught.value) == golden
 
-    assert "free some space" in str(caught.value)
     assert ledger.totals(scan) == Totals(rows=1999, unknown=1, pending=1998)
     assert list(ledger.rejections(scan)) == []
 

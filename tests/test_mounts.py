@@ -109,11 +109,11 @@ def test_where_nothing_can_be_known_nothing_is_refused(monkeypatch, error):
     assert network_mount(Path("/home")) is None
 
 
-def test_such_a_state_directory_is_refused_with_the_way_out(monkeypatch):
+def test_such_a_state_directory_is_refused_with_the_way_out(monkeypatch, golden):
     monkeypatch.setattr(mounts, "_mounts", lambda: [Mount("/home", "nfs4")])
 
-    with pytest.raises(ConfigurationError, match="is on a network file system") as caught:
+    with pytest.raises(ConfigurationError) as caught:
         state.refuse_network(Path("/home/me/state"))
+    assert str(caught.value) == golden
 
-    assert "(nfs4, mounted at /home)" in str(caught.value)
     assert "--state-dir" in str(caught.value)

@@ -169,7 +169,7 @@ def test_nights_that_are_killed_are_caught_up_with(tmp_path, rows):
 
 @POSIX
 @KINDS_BY_NAME
-def test_a_night_that_finds_another_at_work_leaves_it_to_the_next(tmp_path, rows):
+def test_a_night_that_finds_another_at_work_leaves_it_to_the_next(tmp_path, rows, golden):
     with (
         closing(Site(tmp_path / "logs", rows)) as site,
         Sandbox(store=tmp_path / "store.sqlite") as sandbox,
@@ -182,7 +182,7 @@ def test_a_night_that_finds_another_at_work_leaves_it_to_the_next(tmp_path, rows
         with FileLock(f"{ledger}.lock"):
             code, shown = nights.run()
         assert (code, shown.count("\n")) == (5, 1)
-        assert "another miso-upload is at work" in shown
+        assert shown == golden
         site.rotate()
         site.write(10)
         nights.run_well()
@@ -332,7 +332,7 @@ def test_a_file_that_is_being_compressed_is_no_problem_beside_the_plain_one(desk
     assert desk.held() == users(40)
 
 
-def test_a_cut_off_copy_without_the_whole_is_a_problem(desk, tmp_path):
+def test_a_cut_off_copy_without_the_whole_is_a_problem(desk, tmp_path, golden):
     log = write_rows(tmp_path / "logs" / "access.log.2", lines(40))
     desk.run(log)
     (log.parent / "access.log.2.gz").write_bytes(gzip.compress(log.read_bytes())[:200])
@@ -341,7 +341,7 @@ def test_a_cut_off_copy_without_the_whole_is_a_problem(desk, tmp_path):
     summary = desk.run(log.parent)
 
     assert summary.exit_code == 3
-    assert "the gzip stream is damaged" in str(summary.problems[0])
+    assert str(summary.problems[0]) == golden
     assert desk.held() == users(40)
 
 
@@ -390,7 +390,9 @@ def test_the_files_of_a_log_are_sent_oldest_first_by_their_times(desk, tmp_path)
     assert [source.name for source in summary.sources] == names
 
 
-def test_a_log_that_is_gone_since_it_was_listed_holds_up_no_other(desk, tmp_path, monkeypatch):
+def test_a_log_that_is_gone_since_it_was_listed_holds_up_no_other(
+    desk, tmp_path, monkeypatch, golden
+):
     log = write_rows(tmp_path / "access.log", lines(5))
     monkeypatch.setattr(
         assembly, "expand_inputs", lambda *_, **__: ([str(tmp_path / "access.log.1"), str(log)], [])
@@ -399,7 +401,7 @@ def test_a_log_that_is_gone_since_it_was_listed_holds_up_no_other(desk, tmp_path
     summary = desk.run(tmp_path)
 
     assert summary.exit_code == 3
-    assert "run the same command again" in str(summary.problems[0])
+    assert str(summary.problems[0]) == golden
     assert desk.held() == users(5)
 
 
@@ -415,7 +417,7 @@ def test_a_new_log_that_begins_with_a_bad_row_does_not_hold_up_the_others(desk, 
     assert desk.held() == users(55)
 
 
-def test_a_new_log_of_many_bad_rows_only_stops_the_run(desk, tmp_path):
+def test_a_new_log_of_many_bad_rows_only_stops_the_run(desk, tmp_path, golden):
     write_rows(tmp_path / "logs" / "a.log", lines(50))
     desk.run(tmp_path / "logs")
     write_rows(tmp_path / "logs" / "b.log", ["not JSON"] * 200)
@@ -423,7 +425,7 @@ def test_a_new_log_of_many_bad_rows_only_stops_the_run(desk, tmp_path):
     summary = desk.run(tmp_path / "logs", chunk_size=1000)
 
     assert summary.exit_code == 2
-    assert "none of the first 200 rows is valid" in str(summary.stopped_by)
+    assert str(summary.stopped_by) == golden
 
 
 @pytest.mark.parametrize("name", ["access.log.2.gz", "access.log.2"])
@@ -486,11 +488,11 @@ def test_what_the_run_itself_writes_into_the_directory_is_no_input(desk, tmp_pat
         assert (summary.exit_code, len(summary.sources)) == (code, 1)
 
 
-def test_the_key_is_no_input(desk, tmp_path):
+def test_the_key_is_no_input(desk, tmp_path, golden):
     write_rows(tmp_path / "logs" / "access.log", lines(5))
     (tmp_path / "logs" / "miso.key").write_text("a-key\n")
 
     summary = desk.run(tmp_path / "logs")
 
     assert [source.name for source in summary.sources] == [f"{tmp_path}/logs/access.log"]
-    assert f"{tmp_path}/logs/miso.key: left out, it holds the API key" in desk.notes
+    assert desk.notes == golden

@@ -11,7 +11,7 @@ import sysconfig
 import venv
 
 import pytest
-from conftest import ROOT, row, write_rows
+from conftest import ROOT, counts_in, row, write_rows
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="paths are those of POSIX")
 
@@ -86,7 +86,7 @@ def test_a_wheel_alone_runs_the_main_job(clean_program, tmp_path):
 
     shown = output_of(clean_program, "history.jsonl", "--sandbox", cwd=tmp_path)
 
-    assert "2 rows read = 2 accepted" in shown
+    assert counts_in(shown)[:2] == [2, 2]
 
 
 def test_the_shipped_schema_is_found_in_a_wheel(clean_program, tmp_path):

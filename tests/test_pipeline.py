@@ -369,12 +369,13 @@ def test_a_new_input_of_which_nothing_was_read_is_not_remembered(desk):
     ("name", "text"),
     [("a.jsonl", ""), ("a.csv", "user_id\n"), ("a.jsonl", "\n\n"), ("a.json", "[]")],
 )
-def test_an_input_without_rows_is_told_each_time(desk, name, text):
+def test_an_input_without_rows_is_told_each_time(desk, name, text, golden):
     (desk.path / name).write_text(text)
 
     for _ in range(2):
         summary = desk.run(str(desk.path / name))
-        assert (summary.exit_code, desk.notes) == (0, [f"{desk.path / name}: has no rows"])
+        assert summary.exit_code == 0
+        assert desk.notes == golden
 
 
 def test_a_damaged_source_is_delivered_up_to_the_damage_and_the_others_go_on(desk):
@@ -400,16 +401,13 @@ def test_a_source_that_is_gone_does_not_keep_the_others_from_going_on(desk):
 # -- junk ------------------------------------------------------------------------------------------
 
 
-def test_a_first_block_without_a_good_row_stops_the_run_before_anything_is_remembered(desk):
+def test_a_first_block_without_a_good_row_stops_the_run_before_anything_is_remembered(desk, golden):
     name = desk.write("a.jsonl", [{"visitor": "v"}] * 12)
 
     summary = desk.run(name)
 
     assert isinstance(summary.stopped_by, JunkError)
-    assert "'miso-upload init FILE' drafts a mapping, --preset NAME" in str(summary.stopped_by)
-    assert "none of the first 5 rows is valid. 5 times: user_id is missing" in str(
-        summary.stopped_by
-    )
+    assert str(summary.stopped_by) == golden
     assert summary.totals == Totals()
     assert desk.rejected() == []
 
@@ -435,11 +433,11 @@ def mixed(good, bad):
     return [record(n) if n % (good + bad) < good else {"user_id": ""} for n in range(12_000)]
 
 
-def test_too_many_rejections_stop_the_run(desk):
+def test_too_many_rejections_stop_the_run(desk, golden):
     summary = desk.run(desk.write("a.jsonl", mixed(4, 1)), rows=1000)
 
     assert isinstance(summary.stopped_by, JunkError)
-    assert "2,000 of 10,000 rows were rejected" in str(summary.stopped_by)
+    assert str(summary.stopped_by) == golden
     assert summary.totals == Totals(rows=9000, accepted=7200, rejected=1800)
 
 
@@ -459,7 +457,7 @@ def test_as_many_rejections_as_the_user_allows_are_no_reason_to_stop(desk, good,
     assert summary.totals.rows == 12_000
 
 
-def test_a_dry_run_goes_on_and_says_that_an_upload_would_stop(desk):
+def test_a_dry_run_goes_on_and_says_that_an_upload_would_stop(desk, golden):
     summary = desk.run(
         desk.write("a.jsonl", [{"visitor": "v"}] * 12),
         delivers=Rehearsal(2**20),
@@ -467,8 +465,7 @@ def test_a_dry_run_goes_on_and_says_that_an_upload_would_stop(desk):
     )
 
     (advice,) = summary.advice
-    assert advice.startswith("An upload would stop: none of the first 5 rows is valid. ")
-    assert "'miso-upload init FILE' drafts a mapping, --preset NAME is a ready one" in advice
+    assert advice == golden
     assert summary.totals == Totals(rows=12, rejected=12)
 
 

@@ -33,14 +33,14 @@ def shown(tmp_path):
 
 
 @pytest.mark.parametrize("at_once", [1, 100])
-def test_each_row_is_there_with_what_becomes_of_it(shown, at_once):
+def test_each_row_is_there_with_what_becomes_of_it(shown, at_once, golden):
     bad = row(2, type="purchase")
 
     found = shown([row(1), bad, row(3, user_id="tester"), "no json", row(5)], at_once)
 
     assert [each.line for each in found] == [1, 2, 3, 4, 5]
     assert (found[0].record, found[4].record) == (row(1), row(5))
-    assert found[1].reasons == ('type "purchase" is not an interaction type of Miso',)
+    assert found[1].reasons == golden
     assert (found[2].rule, found[2].record, found[2].reasons) == ("tests", None, ())
     assert found[3].row == "no json"
 
@@ -49,26 +49,25 @@ def test_blank_lines_are_no_rows(shown):
     assert [each.line for each in shown([row(1), "", row(3)])] == [1, 3]
 
 
-def test_a_wide_terminal_has_row_and_record_side_by_side(shown):
+def test_a_wide_terminal_has_row_and_record_side_by_side(shown, golden):
     text = preview_text(shown([{**row(1), "colour": "blue"}]), 120)
 
     (line,) = [line for line in text.splitlines() if line.count("sku-1") == 2]
     assert len(line) <= 120
-    assert "becomes product_detail_page_view" in text.splitlines()[0]
+    assert text.splitlines()[0] == golden
 
 
-def test_a_narrow_terminal_has_one_under_the_other(shown):
+def test_a_narrow_terminal_has_one_under_the_other(shown, golden):
     lines = preview_text(shown([row(1)]), 72).splitlines()
 
     assert lines[0] == "line 1"
-    assert "  -> becomes product_detail_page_view" in lines
+    assert lines == golden
 
 
-def test_the_reason_and_the_rule_are_told(shown):
+def test_the_reason_and_the_rule_are_told(shown, golden):
     text = preview_text(shown([row(1, type="purchase"), row(2, user_id="tester")]), 72)
 
-    assert '-> is rejected\n    type "purchase" is not an interaction type' in text
-    assert "-> is skipped\n    by the rule tests" in text
+    assert text == golden
 
 
 @pytest.mark.parametrize("width", [72, 120])
@@ -81,10 +80,10 @@ def test_addresses_are_hidden(shown, width):
     assert "2001:db8" not in text
 
 
-def test_long_rows_are_cut(shown):
+def test_long_rows_are_cut(shown, golden):
     text = preview_text(shown([row(1, **{f"c{number}": number for number in range(99)})]), 72)
 
-    assert "and 63 more" in text
+    assert text == golden
 
 
 @settings(deadline=None)

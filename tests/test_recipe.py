@@ -125,50 +125,44 @@ def test_a_skip_of_another_source_may_be_kept_here():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    "options",
     [
-        ({"keep": ("robots",)}, "--keep robots: no rows are skipped under that name"),
-        ({"trusted_proxies": "lb.example"}, "--trusted-proxies"),
-        ({"ipv6_prefix": 0}, "--ipv6-prefix"),
+        {"keep": ("robots",)},
+        {"trusted_proxies": "lb.example"},
+        {"ipv6_prefix": 0},
     ],
 )
-def test_what_cannot_be_meant_is_said_at_once(options, message):
-    with pytest.raises(ConfigurationError, match=message):
+def test_what_cannot_be_meant_is_said_at_once(options, golden):
+    with pytest.raises(ConfigurationError) as caught:
         recipe(**options)
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize(
-    ("written", "message"),
+    "written",
     [
-        (
-            '[[routes]]\nmatch = "/"\ntype = "reads"\n',
-            r'my.toml:2: the type of "/", "reads" is not',
-        ),
-        ('[attributes]\ntype = { value = "rating" }', r'my.toml:2: type.value "rating" is not an'),
-        (
-            '[attributes]\nuser_id = "u"\ntype = { column = "e", values = { cart = "addtocart" } }',
-            r'my.toml:3: type.values, "cart" = "addtocart" is not .*did you mean add_to_cart',
-        ),
-        (
-            '[attributes]\ntype = { column = "e", default = "x" }',
-            r"my.toml:2: type.default .x. is not .*'miso-upload types' lists them",
-        ),
+        '[[routes]]\nmatch = "/"\ntype = "reads"\n',
+        '[attributes]\ntype = { value = "rating" }',
+        '[attributes]\nuser_id = "u"\ntype = { column = "e", values = { cart = "addtocart" } }',
+        '[attributes]\ntype = { column = "e", default = "x" }',
     ],
 )
 def test_a_mapping_file_that_names_no_type_there_is_is_refused(
-    tmp_path, monkeypatch, written, message
+    tmp_path, monkeypatch, written, golden
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my.toml").write_text(written)
 
-    with pytest.raises(MappingError, match=message):
+    with pytest.raises(MappingError) as caught:
         recipe(mapping="my.toml")
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize("options", [{}, {"map": ("type=event",)}], ids=["always", "by default"])
-def test_an_option_that_names_no_type_there_is_is_refused(options):
-    with pytest.raises(MappingError, match=r"type=.*did you mean rate"):
+def test_an_option_that_names_no_type_there_is_is_refused(options, golden):
+    with pytest.raises(MappingError) as caught:
         recipe(set=("type=rating",), **options)
+    assert str(caught.value) == golden
 
 
 def test_values_that_stand_for_no_record_are_no_types(tmp_path):
@@ -179,22 +173,23 @@ def test_values_that_stand_for_no_record_are_no_types(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("header", "options", "said"),
+    ("header", "options"),
     [
-        ("who,what", {}, "'x'; it has 'who', 'what'$"),
-        ("1,1193,5,978300760", {}, "'5', '978300760'; the first line looks like data; --columns"),
-        ("1,1193,5", {"no_header": True}, "it has '1', '2', '3'$"),
-        (",".join(f"c{number}" for number in range(12)), {}, "'c9' and 2 more$"),
+        ("who,what", {}),
+        ("1,1193,5,978300760", {}),
+        ("1,1193,5", {"no_header": True}),
+        (",".join(f"c{number}" for number in range(12)), {}),
     ],
 )
 def test_a_column_that_is_missing_is_told_with_those_that_are_there(
-    tmp_path, header, options, said
+    tmp_path, header, options, golden
 ):
     table = tmp_path / "h.csv"
     table.write_text(f"{header}\n{header}\n")
 
     with (
         Source(str(table), ReadingOptions(**options)) as source,
-        pytest.raises(MappingError, match=said),
+        pytest.raises(MappingError) as caught,
     ):
         recipe(map=("user_id=x",), **options).transform(source)
+    assert str(caught.value) == golden

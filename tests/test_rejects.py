@@ -108,10 +108,10 @@ def test_a_row_that_json_cannot_hold_is_kept_as_text(row):
     assert line["line"] == 3
 
 
-def test_a_number_of_too_many_digits_does_not_stop_anything():
+def test_a_number_of_too_many_digits_does_not_stop_anything(golden):
     line = json.loads(rejection_line("a.jsonl", rejection(3, 10 ** (sys.get_int_max_str_digits()))))
 
-    assert line["row"] == "(cannot be shown)"
+    assert line["row"] == golden
 
 
 def test_a_name_need_not_be_utf8():
@@ -239,7 +239,7 @@ def test_what_the_ledger_could_not_commit_can_be_taken_back(path, open_file):
     assert lines_in(path) == [1, 3]
 
 
-def test_a_full_disk_is_said_and_leaves_no_half_a_line(path, open_file, monkeypatch):
+def test_a_full_disk_is_said_and_leaves_no_half_a_line(path, open_file, monkeypatch, golden):
     file = open_file()
     committed = file.add("a", [rejection(1)])
     write = os.write
@@ -251,18 +251,20 @@ def test_a_full_disk_is_said_and_leaves_no_half_a_line(path, open_file, monkeypa
 
     monkeypatch.setattr(rejects_module.os, "write", almost_full)
 
-    with pytest.raises(LedgerError, match="No space left on device") as caught:
+    with pytest.raises(LedgerError) as caught:
         file.add("a", [rejection(2)])
+    assert str(caught.value) == golden
 
-    assert "miso-upload rejects FILE" in str(caught.value)
     assert path.stat().st_size == committed
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path):
-    with pytest.raises(LedgerError, match="cannot be written"):
+def test_a_place_that_cannot_be_written_is_said(tmp_path, golden):
+    with pytest.raises(LedgerError) as caught:
         RejectsFile(tmp_path / "nowhere" / "rejects.jsonl").open()
-    with pytest.raises(LedgerError, match="cannot be written"):
+    assert str(caught.value) == golden
+    with pytest.raises(LedgerError) as caught:
         RejectsFile(tmp_path).open()
+    assert str(caught.value) == golden
 
 
 BIG = 2**64 + 1

@@ -732,7 +732,7 @@ DEARER = preparing(change=dearer)
 FIRST, SECOND = "--map=user_id=customer\n--timezone=UTC", "--map=user_id=visitor\n--timezone=UTC"
 
 
-def test_a_mapping_by_which_records_come_out_differently_stops_the_run(desk):
+def test_a_mapping_by_which_records_come_out_differently_stops_the_run(desk, golden):
     name = desk.write("a.jsonl", dated(7))
     desk.run(name, job=FIRST)
     desk.write("a.jsonl", dated(12))
@@ -742,9 +742,7 @@ def test_a_mapping_by_which_records_come_out_differently_stops_the_run(desk):
 
     assert isinstance(summary.stopped_by, ChangedJobError)
     said = str(summary.stopped_by)
-    assert "first 7 records" in said
-    assert "Miso has 0" in said
-    assert "--map: user_id=customer, now user_id=visitor" in said
+    assert said == golden
     assert "--changed-mapping" in said
     assert summary.exit_code == 2
     assert desk.held() == ids(7)
@@ -835,7 +833,7 @@ def test_records_without_a_day_are_compared_too(desk):
     assert summary.totals == Totals(rows=7, already_sent=7)
 
 
-def test_a_source_of_which_miso_has_nothing_is_read_again_under_another_mapping(desk):
+def test_a_source_of_which_miso_has_nothing_is_read_again_under_another_mapping(desk, golden):
     name = desk.write("a.jsonl", dated(7))
     first = desk.run(name, job=FIRST, prepare=preparing(id_column="visitor"), max_reject_rate=1)
 
@@ -844,7 +842,7 @@ def test_a_source_of_which_miso_has_nothing_is_read_again_under_another_mapping(
     assert first.totals == Totals(rows=7, rejected=7)
     assert summary.totals == Totals(rows=7, accepted=7)
     assert desk.held() == ids(7)
-    assert any("7 rejected and 0 skipped" in note for note in desk.notes)
+    assert desk.notes == golden
 
 
 def test_records_that_may_be_at_miso_are_compared_too(desk):
@@ -876,12 +874,10 @@ def test_another_source_may_have_another_mapping(desk):
     assert (summary.exit_code, desk.held()) == (0, ids(14))
 
 
-def test_changed_options_are_named_with_what_they_were():
+def test_changed_options_are_named_with_what_they_were(golden):
     changes = changed_options("--map=a=b\n--timezone=UTC", "--map=a=c\n--strict=yes")
 
-    assert (
-        changes == "--map: a=b, now a=c; --timezone: UTC, now nothing; --strict: nothing, now yes"
-    )
+    assert changes == golden
 
 
 def test_what_a_job_knows_by_its_content_is_told_in_words():
@@ -897,7 +893,7 @@ def test_what_a_job_knows_by_its_content_is_told_in_words():
 # -- restarting ------------------------------------------------------------------------------------
 
 
-def test_a_restart_sends_all_again_and_says_what_miso_had(desk):
+def test_a_restart_sends_all_again_and_says_what_miso_had(desk, golden):
     name = desk.write("a.jsonl", rows(7))
     desk.run(name, job=FIRST)
 
@@ -907,7 +903,7 @@ def test_a_restart_sends_all_again_and_says_what_miso_had(desk):
     assert summary.totals == Totals(rows=7, accepted=7)
     assert summary.sources[0].superseded == 7
     assert summary.accepted_at_target == 14
-    assert any("7 rows that Miso has accepted" in note for note in desk.notes)
+    assert desk.notes == golden
 
 
 def test_a_restart_of_one_of_two_copies_sends_all_of_it_whatever_the_other_has(desk):
@@ -1204,7 +1200,7 @@ def test_a_source_of_an_old_ledger_that_is_not_proven_stops_the_run(desk, change
 
     assert isinstance(summary.stopped_by, UnprovenSourceError)
     said = str(summary.stopped_by)
-    assert all(part in said for part in ("3,000 rows", "remember", "--restart"))
+    assert all(part in said for part in ("3,000", "remember", "--restart"))
     assert (summary.exit_code, desk.held()) == (2, {})
 
 

@@ -407,70 +407,57 @@ def with_definitions(**definitions):
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"),
+    "content",
     [
-        ('{"anyOf": [\n  {,}]}', "is not JSON: "),
-        ("", "is not JSON: "),
-        (b"\xff\xfe{\x00}\x00", "is not JSON: "),
-        ("[]", "is not a schema: a JSON object is needed"),
-        ({"$schema": "http://json-schema.org/draft-07/schema#"},
-         "$schema must be https://json-schema.org/draft/2020-12/schema"),
-        ({"anyOf": 5}, "#/anyOf: is not JSON Schema: 5 is not of type 'array'"),
-        ({"properties": {"x": {"type": "strin"}}}, "#/properties/x/type: is not JSON Schema: "),
-        (with_definitions(x={"$ref": "#/$defs/deep/y"}, deep={"y": {"properties": 5}}),
-         "#/$defs/deep/y/properties: is not JSON Schema: 5 is not of type 'object'"),
-        ({}, "the root must list the types, either under anyOf or under oneOf"),
-        ({"oneOf": [branch("a")], "anyOf": [branch("b")]},
-         "the root must list the types, either under anyOf or under oneOf"),
-        ({"anyOf": [branch("a"), {}]},
-         "#/anyOf/1 does not say which type it is: properties.type.const"),
-        ({"anyOf": [True]}, "#/anyOf/0 does not say which type it is: properties.type.const"),
-        ({"anyOf": [{"properties": {"type": {"enum": ["a", "b"]}}}]},
-         "#/anyOf/0 does not say which type it is: properties.type.const"),
-        ({"anyOf": [branch(5)]}, "#/anyOf/0 does not say which type it is: properties.type.const"),
-        ({"oneOf": [branch("a"), branch("a")]}, "#/oneOf/1 is the second 'a'"),
-        (with_definitions(x={"$ref": "https://a.example/x"}),
-         "#/$defs/x: $ref 'https://a.example/x' is not a place in this file, such as #/$defs/name"),
-        (with_definitions(x={"$ref": "other.json#/x"}),
-         "#/$defs/x: $ref 'other.json#/x' is not a place in this file, such as #/$defs/name"),
-        (with_definitions(x={"$ref": "#"}),
-         "#/$defs/x: $ref '#' is not a place in this file, such as #/$defs/name"),
-        (with_definitions(x={"$ref": "#/anyOf/0"}),
-         "#/$defs/x: $ref '#/anyOf/0' is in the list of types; move it to $defs"),
-        (with_definitions(), "#/anyOf/0/properties/x: $ref '#/$defs/x' points to nothing"),
-        (with_definitions(x={"$ref": "#/title"}) | {"title": "x"},
-         "#/$defs/x: $ref '#/title' points to nothing"),
-        (with_definitions(x={"$ref": "#/$defs/y/type/z"}, y={"type": "string"}),
-         "#/$defs/x: $ref '#/$defs/y/type/z' points to nothing"),
-        (with_definitions(x={"$id": "urn:x"}), "#/$defs/x: only the root can have an $id"),
-        (with_definitions(x={"$dynamicRef": "#x"}),
-         "#/$defs/x: $dynamicRef is not supported; use $ref"),
-        (with_definitions(x={"$ref": "#/$defs/x"}),
-         "#/anyOf/0/properties/x: $ref leads back to where it began"),
-        (with_definitions(x={"dependentSchemas": {"y": {"$ref": "#/$defs/x"}}}),
-         "#/anyOf/0/properties/x: $ref leads back to where it began"),
-        (with_definitions(x={"not": {"anyOf": [{"allOf": [{"$ref": "#/$defs/x"}]}]}}),
-         "#/anyOf/0/properties/x: $ref leads back to where it began"),
-        ('{"anyOf": ' + '[{"anyOf": ' * 400 + "[]" + "}]" * 400 + "}", "is nested too deeply"),
+        '{"anyOf": [\n  {,}]}',
+        "",
+        b"\xff\xfe{\x00}\x00",
+        "[]",
+        {"$schema": "http://json-schema.org/draft-07/schema#"},
+        {"anyOf": 5},
+        {"properties": {"x": {"type": "strin"}}},
+        with_definitions(x={"$ref": "#/$defs/deep/y"}, deep={"y": {"properties": 5}}),
+        {},
+        {"oneOf": [branch("a")], "anyOf": [branch("b")]},
+        {"anyOf": [branch("a"), {}]},
+        {"anyOf": [True]},
+        {"anyOf": [{"properties": {"type": {"enum": ["a", "b"]}}}]},
+        {"anyOf": [branch(5)]},
+        {"oneOf": [branch("a"), branch("a")]},
+        with_definitions(x={"$ref": "https://a.example/x"}),
+        with_definitions(x={"$ref": "other.json#/x"}),
+        with_definitions(x={"$ref": "#"}),
+        with_definitions(x={"$ref": "#/anyOf/0"}),
+        with_definitions(),
+        with_definitions(x={"$ref": "#/title"}) | {"title": "x"},
+        with_definitions(x={"$ref": "#/$defs/y/type/z"}, y={"type": "string"}),
+        with_definitions(x={"$id": "urn:x"}),
+        with_definitions(x={"$dynamicRef": "#x"}),
+        with_definitions(x={"$ref": "#/$defs/x"}),
+        with_definitions(x={"dependentSchemas": {"y": {"$ref": "#/$defs/x"}}}),
+        with_definitions(x={"not": {"anyOf": [{"allOf": [{"$ref": "#/$defs/x"}]}]}}),
+        '{"anyOf": ' + '[{"anyOf": ' * 400 + "[]" + "}]" * 400 + "}",
     ],
 )  # fmt: skip
-def test_a_file_that_will_not_do_says_why(load, tmp_path, content, problem):
+def test_a_file_that_will_not_do_says_why(load, tmp_path, content, golden):
     with pytest.raises(SchemaError) as caught:
         load(content)
 
-    assert str(caught.value).startswith(f"{tmp_path / 'my.json'}: {problem}")
+    assert str(caught.value) == golden
     assert str(caught.value).endswith(f". {WAY_OUT}")
     assert caught.value.exit_code == 2
 
 
-def test_a_syntax_error_is_told_with_line_and_column(load):
-    with pytest.raises(SchemaError, match=r"\(line 2, column 4\)"):
+def test_a_syntax_error_is_told_with_line_and_column(load, golden):
+    with pytest.raises(SchemaError) as caught:
         load('{"anyOf": [\n  {,}]}')
+    assert str(caught.value) == golden
 
 
-def test_a_file_that_is_missing_says_so(tmp_path):
-    with pytest.raises(SchemaError, match=r"no\.json: cannot be read: No such file"):
+def test_a_file_that_is_missing_says_so(tmp_path, golden):
+    with pytest.raises(SchemaError) as caught:
         load_schema(tmp_path / "no.json")
+    assert str(caught.value) == golden
 
 
 def test_a_reference_may_point_anywhere_in_the_file(load):

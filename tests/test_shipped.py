@@ -23,9 +23,10 @@ def test_in_a_source_tree_it_is_beside_the_package(name, tmp_path, monkeypatch):
     assert b"urn:miso-upload:" in shipped_schema_file(name).read_bytes()
 
 
-def test_an_installation_without_it_says_so(tmp_path, monkeypatch):
+def test_an_installation_without_it_says_so(tmp_path, monkeypatch, golden):
     monkeypatch.setattr(shipped.resources, "files", lambda package: tmp_path)
     monkeypatch.setattr(shipped, "__file__", str(tmp_path / "miso_upload" / "shipped.py"))
 
-    with pytest.raises(MisoUploadError, match="install miso-upload again"):
+    with pytest.raises(MisoUploadError) as caught:
         shipped_schema_file(NAME)
+    assert str(caught.value) == golden

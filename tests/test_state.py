@@ -128,31 +128,29 @@ def test_a_server_has_one_ledger_however_it_is_spelled(desk):
     assert desk.ledger.exists()
 
 
-def test_the_first_upload_says_that_it_is_the_first_and_no_other_does(desk):
+def test_the_first_upload_says_that_it_is_the_first_and_no_other_does(desk, golden):
     first = desk.upload("--target", "production")
 
-    host = f"localhost:{desk.sandbox.url.rpartition(':')[2]}"
-    assert f"First upload to production at {host}: no ledger exists yet in" in first.stderr
-    assert "First upload" not in desk.upload("--target", "production").stderr
+    assert first.stderr == golden
+    assert desk.upload("--target", "production").stderr == ""
 
 
-def test_a_key_of_another_environment_sends_nothing(desk):
+def test_a_key_of_another_environment_sends_nothing(desk, golden):
     desk.upload("--target", "production")
     desk.rows(5)
 
     done = desk.upload("--target", "production", key="another-key", code=2)
 
-    assert "does not know this key" in done.stderr
+    assert done.stderr == golden
     assert desk.arrived() == users(1, 2, 3)
 
 
-def test_a_rotated_key_without_a_target_stops_and_its_own_advice_works(desk):
+def test_a_rotated_key_without_a_target_stops_and_its_own_advice_works(desk, golden):
     desk.upload()
     desk.rows(5)
     desk.server_takes("rotated-key")
     stopped = desk.upload(key="rotated-key", code=2)
-    assert "--target NAME --rotated-key" in stopped.stderr
-    assert "--new-target NAME" in stopped.stderr
+    assert stopped.stderr == golden
     assert desk.arrived() == users(1, 2, 3)
 
     desk.upload("--target", "production", "--rotated-key", key="rotated-key")
@@ -163,12 +161,14 @@ def test_a_rotated_key_without_a_target_stops_and_its_own_advice_works(desk):
     assert desk.ledger.exists()
 
 
-def test_a_target_without_a_name_is_taken_over_by_the_first_name_that_its_key_comes_with(desk):
+def test_a_target_without_a_name_is_taken_over_by_the_first_name_that_its_key_comes_with(
+    desk, golden
+):
     desk.upload()
 
     named = desk.upload("--target", "production")
 
-    assert "is called production from now on" in named.stderr
+    assert named.stderr == golden
     assert desk.arrived() == users(1, 2, 3)
     assert "production" in desk.ledger.name
 
@@ -304,13 +304,13 @@ def test_a_ledger_that_somebody_looks_into_is_used_where_it_is(desk):
     assert desk.arrived() == users(1, 2, 3, 4, 5)
 
 
-def test_the_ledger_of_a_killed_run_moves_with_what_its_wal_holds(desk):
+def test_the_ledger_of_a_killed_run_moves_with_what_its_wal_holds(desk, golden):
     desk.killed()
     old = as_version_0_1_with_wal(desk.ledger)
 
     done = desk.upload("--on-unknown", "hold", code=1)
 
-    assert "held, because nobody knows" in done.stdout
+    assert done.stdout == golden
     assert not old.exists()
     assert desk.ledger.exists()
 
@@ -367,7 +367,7 @@ def test_a_copy_of_it_goes_on_elsewhere(desk):
     assert desk.arrived() == users(1, 2, 3, 4, 5)
 
 
-def test_a_copy_without_the_secret_sends_nothing_and_says_how_to_copy_it(desk):
+def test_a_copy_without_the_secret_sends_nothing_and_says_how_to_copy_it(desk, golden):
     desk.upload()
     desk.rows(5)
     copy = desk.copied_state("")
@@ -375,8 +375,7 @@ def test_a_copy_without_the_secret_sends_nothing_and_says_how_to_copy_it(desk):
 
     refused = desk.upload("--state-dir", copy, code=3)
 
-    assert f"{copy / FILE_NAME}: the secret of the content keys is missing" in refused.stderr
-    assert "miso-upload ledger export" in refused.stderr
+    assert refused.stderr == golden
     assert desk.arrived() == users(1, 2, 3)
 
 
@@ -385,7 +384,7 @@ needs_kill = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a ma
 
 @needs_kill
 @pytest.mark.parametrize("look", [False, True])
-def test_a_copy_without_its_wal_is_noticed_and_nothing_is_sent(desk, look):
+def test_a_copy_without_its_wal_is_noticed_and_nothing_is_sent(desk, look, golden):
     desk.killed()
     before = desk.arrived()
     copy = desk.copied_state("")
@@ -395,14 +394,14 @@ def test_a_copy_without_its_wal_is_noticed_and_nothing_is_sent(desk, look):
     for _ in range(2):
         done = desk.upload("--state-dir", copy, code=2)
 
-    assert "is incomplete" in done.stderr
+    assert done.stderr == golden
     assert f"{desk.ledger.name}-wal" in done.stderr
     assert desk.arrived() == before
     desk.run("ledger", "export", "x.tar", "--state-dir", copy, code=2)
 
     (path,) = ledger_paths(copy)
-    assert "may be sent again" in desk.run("ledger", "repair", path).stdout
-    assert "needs no repair" in desk.run("ledger", "repair", path).stdout
+    assert desk.run("ledger", "repair", path).stdout == golden
+    assert desk.run("ledger", "repair", path).stdout == golden
     desk.upload("--state-dir", copy)
 
 
@@ -421,13 +420,13 @@ def test_after_a_kill_all_is_well_also_if_somebody_looked(desk, looks):
 
 
 @needs_kill
-def test_a_copy_with_its_wal_is_whole(desk):
+def test_a_copy_with_its_wal_is_whole(desk, golden):
     desk.killed()
     copy = desk.copied_state("", "-wal")
 
     done = desk.upload("--state-dir", copy, "--on-unknown", "hold", code=1)
 
-    assert "held, because nobody knows" in done.stdout
+    assert done.stdout == golden
 
 
 def test_a_mark_that_cannot_be_removed_leaves_a_wal_beside_it(tmp_path, monkeypatch):
@@ -458,9 +457,14 @@ def exported(desk):
     """Return the export of a ledger with a secret beside it."""
     desk.upload("--target", "production")
     file = desk.place / "ledger.tar"
-    done = desk.run("ledger", "export", file)
-    assert "holds the secret" in done.stdout
+    desk.run("ledger", "export", file)
     return file
+
+
+def test_an_export_says_that_it_holds_the_secret(desk, golden):
+    desk.upload("--target", "production")
+
+    assert desk.run("ledger", "export", desk.place / "ledger.tar").stdout == golden
 
 
 def test_an_export_goes_on_on_another_machine(desk, exported):
@@ -495,21 +499,21 @@ def test_an_export_names_its_target_and_versions_and_never_the_key(desk, exporte
     assert set(manifest["sha256"]) == {"ledger.sqlite", "content.key"}
 
 
-def test_to_import_again_changes_nothing(desk, exported):
+def test_to_import_again_changes_nothing(desk, exported, golden):
     before = desk.ledger.read_bytes()
 
-    assert "Nothing to do" in desk.run("ledger", "import", exported).stdout
+    assert desk.run("ledger", "import", exported).stdout == golden
     assert desk.ledger.read_bytes() == before
 
 
-def test_another_ledger_of_the_target_is_kept_unless_it_is_to_be_replaced(desk, exported):
+def test_another_ledger_of_the_target_is_kept_unless_it_is_to_be_replaced(desk, exported, golden):
     desk.rows(5)
     desk.upload("--target", "production")
     before = desk.ledger.read_bytes()
 
     refused = desk.run("ledger", "import", exported, code=2)
 
-    assert "has another ledger already" in refused.stderr
+    assert refused.stderr == golden
     assert str(desk.ledger) in refused.stderr
     assert desk.ledger.read_bytes() == before
     desk.run("ledger", "import", exported, "--replace")
@@ -536,10 +540,10 @@ def test_a_run_at_work_is_neither_exported_nor_replaced(desk, exported):
         desk.run("ledger", "import", exported, "--replace", code=5)
 
 
-def test_an_export_overwrites_no_file(desk, exported):
+def test_an_export_overwrites_no_file(desk, exported, golden):
     before = exported.read_bytes()
 
-    assert "exists already" in desk.run("ledger", "export", exported, code=2).stderr
+    assert desk.run("ledger", "export", exported, code=2).stderr == golden
     assert exported.read_bytes() == before
 
 
@@ -566,18 +570,17 @@ def test_a_damaged_export_is_noticed_wherever_it_is_damaged(desk, exported):
     assert ledger_paths(there) == []
 
 
-def test_of_several_ledgers_one_has_to_be_named(desk, exported):
+def test_of_several_ledgers_one_has_to_be_named(desk, exported, golden):
     desk.server_takes("key-of-staging")
     desk.upload("--new-target", "staging", key="key-of-staging")
 
     refused = desk.run("ledger", "export", "all.tar", code=2)
 
-    assert "production at" in refused.stderr
-    assert "staging at" in refused.stderr
+    assert refused.stderr == golden
     desk.run("ledger", "export", "staging.tar", "--target", "staging")
 
 
-def test_a_key_keeps_its_one_target_when_a_ledger_is_imported(desk, exported):
+def test_a_key_keeps_its_one_target_when_a_ledger_is_imported(desk, exported, golden):
     there = desk.place / "there"
     there.mkdir()
     shutil.copy(desk.state / FILE_NAME, there)
@@ -585,7 +588,7 @@ def test_a_key_keeps_its_one_target_when_a_ledger_is_imported(desk, exported):
 
     refused = desk.run("ledger", "import", exported, "--state-dir", there, code=2)
 
-    assert "belongs to the target shop" in refused.stderr
+    assert refused.stderr == golden
 
 
 def test_two_runs_have_one_lock(tmp_path):

@@ -150,18 +150,18 @@ def waiting(requests=0, accepted=0):
     )
 
 
-def test_more_concurrency_is_suggested_where_miso_accepted_records_slowly():
-    assert "more --concurrency may help" in summary_text(waiting(requests=2, accepted=5))
+def test_more_concurrency_is_suggested_where_miso_accepted_records_slowly(golden):
+    assert summary_text(waiting(requests=2, accepted=5)) == golden
 
 
 @pytest.mark.parametrize(
-    ("requests", "said"),
-    [(0, "which has not answered any request"), (8, "which accepted nothing in this run")],
+    "requests",
+    [0, 8],
 )
-def test_more_concurrency_is_not_suggested_where_nothing_was_accepted(requests, said):
+def test_more_concurrency_is_not_suggested_where_nothing_was_accepted(requests, golden):
     text = summary_text(waiting(requests))
 
-    assert said in text
+    assert text == golden
     assert "--concurrency" not in text
 
 
@@ -182,105 +182,80 @@ def told(mode=UPLOAD, before=None, whence=None, open_unknown=0, **counts):
 SENT = "  0 requests, 0 bytes, 0.0 s, to miso.test"
 
 
-def test_rows_that_other_sources_sent_are_nothing_new():
+def test_rows_that_other_sources_sent_are_nothing_new(golden):
     lines = told(rows=5, already_sent=5, whence={"a.jsonl": 4, "h.jsonl": 1})
 
-    assert lines == [
-        "  h.jsonl: 4 records were already sent from a.jsonl",
-        "  h.jsonl: 1 record was already sent from an earlier version of it",
-        "  nothing new: Miso has all of them already",
-    ]
+    assert lines == golden
 
 
-def test_rejected_rows_beside_known_ones_are_not_at_miso():
+def test_rejected_rows_beside_known_ones_are_not_at_miso(golden):
     lines = told(rows=5, already_sent=4, rejected=1)
 
-    assert lines == ["  nothing new: Miso has all valid records already"]
+    assert lines == golden
 
 
-def test_a_source_that_has_not_changed_is_settled():
+def test_a_source_that_has_not_changed_is_settled(golden):
     known = Totals(rows=5, accepted=4, rejected=1)
 
-    assert told(before=known, rows=5, accepted=4, rejected=1) == [
-        "  nothing new: all of them were settled by earlier runs",
-        "  1 row was rejected by earlier runs; 'miso-upload rejects FILE' prints them",
-    ]
+    assert told(before=known, rows=5, accepted=4, rejected=1) == golden
 
 
-def test_unknown_rows_that_were_given_up_are_settled():
+def test_unknown_rows_that_were_given_up_are_settled(golden):
     known = Totals(rows=5, accepted=4, unknown=1)
 
-    assert told(before=known, rows=5, accepted=4, unknown=1) == [
-        "  nothing new: all of them were settled by earlier runs",
-        "  1 with an unknown outcome is given up",
-    ]
+    assert told(before=known, rows=5, accepted=4, unknown=1) == golden
 
 
 @pytest.mark.parametrize("left", [{"pending": 1}, {"unknown": 1, "open_unknown": 1}])
-def test_rows_that_are_left_are_not_settled(left):
+def test_rows_that_are_left_are_not_settled(left, golden):
     known = Totals(rows=5, accepted=4, **{next(iter(left)): 1})
 
     lines = told(before=known, rows=5, accepted=4, **left)
 
-    assert lines == [
-        "  of these, 5 rows were read by earlier runs; this run read 0 and Miso accepted 0", SENT,
-    ]  # fmt: skip
+    assert lines == golden  # fmt: skip
 
 
 def test_a_source_of_rejected_rows_only_is_no_news_of_miso():
     assert told(rows=5, rejected=5) == [SENT]
 
 
-def test_a_few_new_rows_are_told_with_the_known_ones():
+def test_a_few_new_rows_are_told_with_the_known_ones(golden):
     lines = told(rows=5, accepted=1, already_sent=4, whence={"a": 4}, requests=1)
 
-    assert lines == [
-        "  h.jsonl: 4 records were already sent from a",
-        "  1 request, 0 bytes, 0.0 s, to miso.test",
-    ]
+    assert lines == golden
 
 
-def test_many_origins_are_summed_up():
+def test_many_origins_are_summed_up(golden):
     lines = told(rows=9, already_sent=9, whence={"a": 4, "b": 2, "c": 1, "d": 1, "e": 1})
 
-    assert lines[3] == "  h.jsonl: 2 records were already sent from 2 other sources"
+    assert lines[3] == golden
 
 
-def test_a_dry_run_tells_what_is_known_and_what_is_held():
+def test_a_dry_run_tells_what_is_known_and_what_is_held(golden):
     text = summary_text(Summary(
         DRY_RUN, None, NOW, sources=[SourceSummary("a", Totals(9, already_sent=4, pending=3,
         unknown=2))], requests=1, bytes_sent=7,
     ))  # fmt: skip
 
-    assert text == (
-        "9 rows read = 3 valid + 4 already sent + 0 rejected + 0 skipped + 2 unknown\n"
-        "  would send 1 chunk, 7 bytes; nothing was sent\n"
-    )
+    assert text == golden
 
 
-def test_a_dry_run_of_known_rows_would_send_nothing():
-    assert told(DRY_RUN, rows=5, already_sent=4, rejected=1) == [
-        "  nothing would be sent: Miso has all valid records already"
-    ]
+def test_a_dry_run_of_known_rows_would_send_nothing(golden):
+    assert told(DRY_RUN, rows=5, already_sent=4, rejected=1) == golden
 
 
-def test_records_that_are_noted_are_told_apart_from_known_ones():
-    assert told(REMEMBER, rows=5, already_sent=5, whence={"a": 4}) == [
-        "  h.jsonl: 4 records were already sent from a",
-        "  1 record was noted as sent; nothing was sent",
-    ]
+def test_records_that_are_noted_are_told_apart_from_known_ones(golden):
+    assert told(REMEMBER, rows=5, already_sent=5, whence={"a": 4}) == golden
 
 
-def test_all_that_a_target_has_is_told_where_it_is_more_than_the_inputs_have():
+def test_all_that_a_target_has_is_told_where_it_is_more_than_the_inputs_have(golden):
     summary = Summary(UPLOAD, None, NOW, sources=[SourceSummary("a", Totals(1, 1))])
 
-    assert "in all" not in summary_text(replace(summary, accepted_at_target=1))
-    assert "Miso has accepted 7 rows in all at this target" in (
-        summary_text(replace(summary, accepted_at_target=7))
-    )
+    assert summary_text(replace(summary, accepted_at_target=1)) == golden
+    assert summary_text(replace(summary, accepted_at_target=7)) == golden
 
 
-def test_unknown_rows_that_another_source_has_are_nothing_new():
+def test_unknown_rows_that_another_source_has_are_nothing_new(golden):
     lines = told(before=Totals(5, accepted=3, unknown=2), rows=5, accepted=3, already_sent=2)
 
-    assert lines == ["  nothing new: Miso has all of them already"]
+    assert lines == golden

@@ -69,9 +69,10 @@ def test_servers_that_differ_stay_apart():
     "url",
     ["", "api.askmiso.com", "ftp://host", "https://", "https://h:port", "https://[::1", "//h"],
 )
-def test_what_is_no_server_is_refused(url):
-    with pytest.raises(ConfigurationError, match="--server: give a scheme and a host"):
+def test_what_is_no_server_is_refused(url, golden):
+    with pytest.raises(ConfigurationError) as caught:
         server_identity(url)
+    assert str(caught.value) == golden
 
 
 def test_a_server_is_shown_as_its_host():
@@ -121,18 +122,19 @@ def test_a_fingerprint_is_that_of_version_0_1():
 
 
 @pytest.mark.parametrize(
-    ("options", "problem"),
+    "options",
     [
-        ({"target": "a", "new_target": "b"}, "--target and --new-target exclude each other"),
-        ({"rotated_key": True}, "--rotated-key: name the target"),
-        ({"rotated_key": True, "new_target": "a"}, "--rotated-key: name the target"),
-        ({"target": " "}, "--target: give a name"),
-        ({"new_target": ""}, "--new-target: give a name"),
+        {"target": "a", "new_target": "b"},
+        {"rotated_key": True},
+        {"rotated_key": True, "new_target": "a"},
+        {"target": " "},
+        {"new_target": ""},
     ],
 )
-def test_options_that_contradict_each_other_are_refused(options, problem):
-    with pytest.raises(ConfigurationError, match=problem):
+def test_options_that_contradict_each_other_are_refused(options, golden):
+    with pytest.raises(ConfigurationError) as caught:
         Wanted(SERVER, A, **options)
+    assert str(caught.value) == golden
 
 
 # -- the choice ------------------------------------------------------------------------------------
@@ -155,20 +157,18 @@ def test_without_a_name_the_key_says_which_target(known):
     assert choose([target("other", "c" * 12), known]).known == known
 
 
-def test_a_new_key_without_a_name_stops_and_names_both_ways_out():
-    with pytest.raises(NewKeyError, match="this key is new at") as caught:
+def test_a_new_key_without_a_name_stops_and_names_both_ways_out(golden):
+    with pytest.raises(NewKeyError) as caught:
         choose([target("shop", B)])
+    assert str(caught.value) == golden
 
-    assert "--target NAME --rotated-key, once, where NAME is shop" in str(caught.value)
-
-    assert "--new-target NAME" in str(caught.value)
-    assert "Nothing was sent" in str(caught.value)
     assert caught.value.names == ("shop",)
 
 
-def test_a_target_does_not_take_a_key_that_it_does_not_know():
-    with pytest.raises(TargetError, match=r"shop at api\.askmiso\.com does not know this key"):
+def test_a_target_does_not_take_a_key_that_it_does_not_know(golden):
+    with pytest.raises(TargetError) as caught:
         choose([target("shop", B)], target="shop")
+    assert str(caught.value) == golden
 
 
 def test_a_rotated_key_is_accepted_once_and_known_from_then_on():
@@ -187,9 +187,10 @@ def test_a_rotated_key_is_accepted_once_and_known_from_then_on():
     [{"target": "shop", "rotated_key": True}, {"target": "shop"}, {"new_target": "shop"},
      {"target": "new"}, {"target": "new", "rotated_key": True}, {"new_target": "new"}],
 )  # fmt: skip
-def test_a_key_of_another_target_is_always_refused_and_that_target_is_named(options):
-    with pytest.raises(TargetError, match="this key belongs to the target staging"):
+def test_a_key_of_another_target_is_always_refused_and_that_target_is_named(options, golden):
+    with pytest.raises(TargetError) as caught:
         choose([target("shop", B), target("staging", A)], **options)
+    assert str(caught.value) == golden
 
 
 def test_a_new_target_repeated_with_its_key_is_that_target():
@@ -198,23 +199,25 @@ def test_a_new_target_repeated_with_its_key_is_that_target():
     assert choose([known, target("other", B)], new_target="shop").known == known
 
 
-def test_a_new_target_that_exists_with_another_key_is_refused():
-    with pytest.raises(TargetError, match="exists already and does not know this key"):
+def test_a_new_target_that_exists_with_another_key_is_refused(golden):
+    with pytest.raises(TargetError) as caught:
         choose([target("shop", B)], new_target="shop")
+    assert str(caught.value) == golden
 
 
-def test_a_target_without_a_name_gets_one_and_keeps_its_ledger():
+def test_a_target_without_a_name_gets_one_and_keeps_its_ledger(golden):
     known = unnamed(A, B)
 
     choice = choose([known, target("other", "c" * 12)], target="shop")
 
     assert (choice.name, choice.known, choice.keys) == ("shop", known, {A, B})
-    assert "is called shop from now on" in choice.note
+    assert choice.note == golden
 
 
-def test_a_target_without_a_name_is_no_new_one():
-    with pytest.raises(TargetError, match="belongs to the target key-aaaaaaaaaaaa"):
+def test_a_target_without_a_name_is_no_new_one(golden):
+    with pytest.raises(TargetError) as caught:
         choose([unnamed(A)], new_target="shop")
+    assert str(caught.value) == golden
 
 
 def test_the_only_target_gets_a_name_and_a_rotated_key_at_once():
@@ -231,15 +234,17 @@ def test_the_only_target_gets_a_name_and_a_rotated_key_at_once():
         [unnamed(B), unnamed("c" * 12)],
     ],
 )
-def test_a_misspelled_name_with_a_rotated_key_starts_nothing(known):
+def test_a_misspelled_name_with_a_rotated_key_starts_nothing(known, golden):
     for rotated in (True, False):
-        with pytest.raises(TargetError, match="there is no such target"):
+        with pytest.raises(TargetError) as caught:
             choose(known, target="shpo", rotated_key=rotated)
+        assert str(caught.value) == golden
 
 
-def test_a_rotated_key_needs_a_target_that_is_known():
-    with pytest.raises(TargetError, match=r"no ledger of shop at api\.askmiso\.com exists"):
+def test_a_rotated_key_needs_a_target_that_is_known(golden):
+    with pytest.raises(TargetError) as caught:
         choose([], target="shop", rotated_key=True)
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize("options", [{}, {"target": "shop"}, {"new_target": "shop"}])
@@ -258,15 +263,16 @@ def test_a_named_target_of_which_nothing_was_sent_takes_the_next_key():
     assert choose([known], target="shop").keys == {A}
 
 
-def test_a_ledger_of_version_0_1_learns_its_key():
+def test_a_ledger_of_version_0_1_learns_its_key(golden):
     """Also where the same key was used before without a name: then the key alone means that one."""
     shop, without_name = target("shop"), unnamed(A)
 
     assert choose([shop], target="shop").keys == {A}
     assert choose([shop, without_name], target="shop").known == shop
     assert choose([target("shop", A), without_name]).known == without_name
-    with pytest.raises(TargetError, match="belongs to the target staging"):
+    with pytest.raises(TargetError) as caught:
         choose([shop, target("staging", A)], target="shop")
+    assert str(caught.value) == golden
 
 
 @given(

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.values.timestamps import Reading, TimestampReader, parse_rfc3339
+from miso_upload.values.timestamps import TimestampReader, parse_rfc3339
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -152,28 +152,31 @@ def test_other_forms_of_iso_8601_become_utc(text, expected):
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    "text",
     [
-        ("", "is empty"),
-        ("   ", "is empty"),
-        ("2019-02-29", "is not a date-time: there is no such day or time of day"),
-        ("2019-02-29T00:00:00Z", "is not a date-time: there is no such day or time of day"),
-        ("2019-13-01 00:00:00", "is not a date-time: there is no such day or time of day"),
-        ("0000-01-01T00:00:00Z", "is not a date-time: there is no such day or time of day"),
-        ("2019-W53-1T00:00:00Z", "is not a date-time: there is no such day or time of day"),
-        ("2019-366T00:00:00Z", "is not a date-time: there is no such day or time of day"),
-        ("2019-000T00:00:00Z", "is not a date-time: there is no such day or time of day"),
-        ("2019-10-01T24:00:01Z", "is not a date-time: there is no such day or time of day"),
-        ("2019-10-01T24:00:00.1Z", "is not a date-time: there is no such day or time of day"),
-        ("2019-10-01T12:00:60Z", "is not a date-time: there is no such day or time of day"),
-        ("9999-12-31T24:00:00Z", "is not a date-time: there is no such day or time of day"),
-        ("9999-12-31 23:59:59-01:00", "is not within the years 1 to 9999"),
-        ("0001-01-01 00:00:00+01:00", "is not within the years 1 to 9999"),
-        ("12345678901234567890", "has more digits than an epoch number"),
+        "",
+        "   ",
+        "2019-02-29",
+        "2019-02-29T00:00:00Z",
+        "2019-13-01 00:00:00",
+        "0000-01-01T00:00:00Z",
+        "2019-W53-1T00:00:00Z",
+        "2019-366T00:00:00Z",
+        "2019-000T00:00:00Z",
+        "2019-10-01T24:00:01Z",
+        "2019-10-01T24:00:00.1Z",
+        "2019-10-01T12:00:60Z",
+        "9999-12-31T24:00:00Z",
+        "9999-12-31 23:59:59-01:00",
+        "0001-01-01 00:00:00+01:00",
+        "12345678901234567890",
     ],
 )
-def test_what_names_no_moment_is_a_problem(text, problem):
-    assert anywhere.read(text) == Reading(None, problem)
+def test_what_names_no_moment_is_a_problem(text, golden):
+    reading = anywhere.read(text)
+
+    assert reading.text is None
+    assert reading.problem == golden
 
 
 @pytest.mark.parametrize(
@@ -205,17 +208,19 @@ def test_what_names_no_moment_is_a_problem(text, problem):
         "9" * 101,
     ],
 )
-def test_a_form_that_is_not_known_is_a_problem(text):
-    assert anywhere.read(text) == Reading(
-        None, "is not a date-time in a form that is known; describe it with --timestamp-format"
-    )
+def test_a_form_that_is_not_known_is_a_problem(text, golden):
+    reading = anywhere.read(text)
+
+    assert reading.text is None
+    assert reading.problem == golden
 
 
 @pytest.mark.parametrize("value", [None, True, False, [], ["2019-10-01T00:00:00Z"], {}, {"a": 1}])
-def test_what_is_neither_text_nor_a_number_is_a_problem(value):
-    assert anywhere.read(value) == Reading(
-        None, "is not a date-time, but neither text nor a number"
-    )
+def test_what_is_neither_text_nor_a_number_is_a_problem(value, golden):
+    reading = anywhere.read(value)
+
+    assert reading.text is None
+    assert reading.problem == golden
 
 
 WRITTEN = [
@@ -247,17 +252,20 @@ def test_every_form_of_iso_8601_keeps_its_moment(moment, minutes, form):
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    "text",
     [
-        ("2019-10-01 00:00:00", "is a local time without a zone; name it with --timezone"),
-        ("2019-10-01T00:00", "is a local time without a zone; name it with --timezone"),
-        ("2016-12-31 23:59:60", "is a local time without a zone; name it with --timezone"),
-        ("2019-10-01", "is a date without a zone; name it with --timezone"),
-        ("20191001", "is a date without a zone; name it with --timezone"),
+        "2019-10-01 00:00:00",
+        "2019-10-01T00:00",
+        "2016-12-31 23:59:60",
+        "2019-10-01",
+        "20191001",
     ],
 )
-def test_a_zone_is_never_guessed(text, problem):
-    assert anywhere.read(text) == Reading(None, problem)
+def test_a_zone_is_never_guessed(text, golden):
+    reading = anywhere.read(text)
+
+    assert reading.text is None
+    assert reading.problem == golden
 
 
 @pytest.mark.parametrize(
@@ -281,8 +289,8 @@ def test_a_local_time_is_read_by_the_clocks_of_its_zone(text, expected):
     assert reads(text, in_berlin) == expected
 
 
-def test_a_local_time_before_the_first_year_is_a_problem():
-    assert in_berlin.read("0001-01-01").problem == "is not within the years 1 to 9999"
+def test_a_local_time_before_the_first_year_is_a_problem(golden):
+    assert in_berlin.read("0001-01-01").problem == golden
 
 
 def test_a_time_that_names_its_offset_needs_no_zone():
@@ -316,11 +324,11 @@ def test_beside_a_change_of_the_clocks_nothing_is_doubtful(zone, local, expected
         ("Australia/Lord_Howe", "2024-04-07 01:59:59", "2024-04-06T14:59:59Z"),
     ],
 )
-def test_of_a_local_time_that_comes_twice_the_earlier_is_taken(zone, local, expected):
-    assert TimestampReader(zone).read(local) == Reading(
-        expected,
-        note=f"is ambiguous: the clock was set back in {zone}; the earlier reading was taken",
-    )
+def test_of_a_local_time_that_comes_twice_the_earlier_is_taken(zone, local, expected, golden):
+    reading = TimestampReader(zone).read(local)
+
+    assert (reading.text, reading.problem) == (expected, None)
+    assert reading.note == golden
 
 
 @pytest.mark.parametrize(
@@ -334,11 +342,11 @@ def test_of_a_local_time_that_comes_twice_the_earlier_is_taken(zone, local, expe
         ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00Z"),
     ],
 )
-def test_a_local_time_that_never_came_is_moved_forward(zone, local, expected):
-    assert TimestampReader(zone).read(local) == Reading(
-        expected,
-        note=f"does not exist: the clock was set forward in {zone}; it was moved as far",
-    )
+def test_a_local_time_that_never_came_is_moved_forward(zone, local, expected, golden):
+    reading = TimestampReader(zone).read(local)
+
+    assert (reading.text, reading.problem) == (expected, None)
+    assert reading.note == golden
 
 
 @pytest.mark.parametrize(
@@ -444,18 +452,21 @@ def test_a_fraction_is_cut_at_the_microsecond_before_it(number):
 
 
 @pytest.mark.parametrize(
-    ("value", "problem"),
+    "value",
     [
-        (float("nan"), "is not a finite number"),
-        (float("inf"), "is not a finite number"),
-        (float("-inf"), "is not a finite number"),
-        (10**19, "has more digits than an epoch number"),
-        (-(10**19), "has more digits than an epoch number"),
-        (1e300, "has more digits than an epoch number"),
+        float("nan"),
+        float("inf"),
+        float("-inf"),
+        10**19,
+        -(10**19),
+        1e300,
     ],
 )
-def test_numbers_that_no_time_can_have_are_a_problem(value, problem):
-    assert anywhere.read(value) == Reading(None, problem)
+def test_numbers_that_no_time_can_have_are_a_problem(value, golden):
+    reading = anywhere.read(value)
+
+    assert reading.text is None
+    assert reading.problem == golden
 
 
 @pytest.mark.parametrize(
@@ -516,21 +527,18 @@ def test_what_fits_no_format_is_read_as_usual(value):
 @pytest.mark.parametrize(
     "text", ["10-01-2019", "01/10/2019".translate(ARABIC), "31/02/2019", "01/01/0000"]
 )
-def test_what_fits_neither_format_nor_habit_is_a_problem(text):
-    assert TimestampReader("UTC", ("%d/%m/%Y",)).read(text) == Reading(
-        None, "is not in the form of --timestamp-format, nor in another that is known"
-    )
+def test_what_fits_neither_format_nor_habit_is_a_problem(text, golden):
+    reading = TimestampReader("UTC", ("%d/%m/%Y",)).read(text)
+
+    assert reading.text is None
+    assert reading.problem == golden
 
 
-def test_a_format_without_a_zone_needs_one():
+def test_a_format_without_a_zone_needs_one(golden):
     reader = TimestampReader(None, ("%d/%m/%Y", "%d/%m/%Y %H:%M"))
 
-    assert reader.read("01/10/2019").problem == (
-        "is a date without a zone; name it with --timezone"
-    )
-    assert reader.read("01/10/2019 00:00").problem == (
-        "is a local time without a zone; name it with --timezone"
-    )
+    assert reader.read("01/10/2019").problem == golden
+    assert reader.read("01/10/2019 00:00").problem == golden
 
 
 def test_a_day_by_format_starts_even_when_the_clocks_change_at_midnight():
@@ -548,23 +556,24 @@ def test_a_day_by_format_starts_even_when_the_clocks_change_at_midnight():
         ("Europe/Berln", "Europe/Berlin"),
         ("europe/berlin", "Europe/Berlin"),
         ("Berlin", "Europe/Berlin"),
-        ("Europe", "did you mean"),
-        ("", "write it as in Europe/Berlin or UTC"),
-        ("/etc/localtime", "there is no such time zone"),
-        ("../Berlin", "there is no such time zone"),
-        ("localtime", "there is no such time zone"),
-        ("right/UTC", "there is no such time zone"),
-        ("+02:00", "there is no such time zone"),
-        ("x" * 300, "there is no such time zone"),
-        ("a\x00b", "there is no such time zone"),
+        ("Europe", ""),
+        ("", "Europe/Berlin"),
+        ("/etc/localtime", ""),
+        ("../Berlin", ""),
+        ("localtime", ""),
+        ("right/UTC", ""),
+        ("+02:00", ""),
+        ("x" * 300, ""),
+        ("a\x00b", ""),
     ],
 )
-def test_a_zone_that_does_not_exist_is_refused_with_the_nearest(zone, hint):
+def test_a_zone_that_does_not_exist_is_refused_with_the_nearest(zone, hint, golden):
     with pytest.raises(ConfigurationError) as caught:
         TimestampReader(zone)
 
     assert str(caught.value).startswith(f"--timezone {zone}: ")
     assert hint in str(caught.value)
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize(
@@ -574,18 +583,30 @@ def test_a_zone_that_does_not_exist_is_refused_with_the_nearest(zone, hint):
         ("%s", "bad directive"),
         ("%Y-%m-%d %", "stray %"),
         ("%Y %Y", "redefinition"),
-        ("%d/%m", "year, month and day"),
-        ("%H:%M:%S", "year, month and day"),
-        ("", "year, month and day"),
-        ("%Y-%m-%d %I:%M", "%I %p"),
-        ("%Y-%m-%d %M:%S", "the hour of the day"),
-        ("%Y-%m-%d %H:%M %Z", "%Z knows only"),
         ("\ud800", "surrogates"),
     ],
 )
-def test_a_format_that_cannot_be_read_back_is_refused(form, reason):
+def test_a_format_that_python_does_not_take_is_refused_with_its_reason(form, reason):
     with pytest.raises(ConfigurationError, match=reason):
         TimestampReader("UTC", (form,))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "%d/%m",
+        "%H:%M:%S",
+        "",
+        "%Y-%m-%d %I:%M",
+        "%Y-%m-%d %M:%S",
+        "%Y-%m-%d %H:%M %Z",
+    ],
+)
+def test_a_format_that_cannot_be_read_back_is_refused(form, golden):
+    with pytest.raises(ConfigurationError) as caught:
+        TimestampReader("UTC", (form,))
+
+    assert str(caught.value) == golden
 
 
 def test_a_percent_sign_before_a_z_is_no_zone_name():

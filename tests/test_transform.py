@@ -51,7 +51,7 @@ def test_good_rows_become_records_in_order_with_their_lines():
     assert (batch.rows, batch.rejections, sum(batch.counts)) == (1_000, (), 1_000)
 
 
-def test_a_bad_row_costs_itself_and_nothing_else():
+def test_a_bad_row_costs_itself_and_nothing_else(golden):
     rows = [row(number) for number in range(600)]
     rows[300] = {**rows[300], "timestamp": "2025-13-01"}
 
@@ -61,7 +61,7 @@ def test_a_bad_row_costs_itself_and_nothing_else():
     assert 301 not in batch.lines
     (rejection,) = batch.rejections
     assert (rejection.line, rejection.row) == (301, rows[300])
-    assert rejection.reasons[0].text.startswith('timestamp "2025-13-01" is not a date-time')
+    assert rejection.reasons[0].text == golden
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_a_visitor_of_too_many_rows_a_minute_is_a_bot():
     batch = transform(bot_rate=3)(block([*busy, *others]))
 
     assert (batch.rows, batch.skipped, list(batch.lines)) == (7, 4, [5, 6, 7])
-    assert batch.findings.skipped == {"bots by their rate": 4}
+    assert list(batch.findings.skipped.values()) == [4]
 
 
 def test_a_visitor_of_as_many_rows_as_are_allowed_is_none():

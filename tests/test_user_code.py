@@ -98,49 +98,45 @@ def test_what_is_printed_goes_to_stderr(apply, capsys):
     assert capsys.readouterr() == ("", "looked {'id': 1}\nagain")
 
 
-def test_a_row_that_is_no_object_is_not_handed_over(apply):
+def test_a_row_that_is_no_object_is_not_handed_over(apply, golden):
     (found,) = apply("raise AssertionError", [1, 2])
 
-    assert found.text == "the row is not a JSON object"
+    assert found.text == golden
 
 
-@pytest.mark.parametrize(
-    ("value", "kind"), [("[row]", "a list"), ("'text'", "a str"), ("True", "a bool")]
-)
-def test_anything_but_a_dict_or_none_is_a_problem(apply, value, kind):
+@pytest.mark.parametrize("value", ["[row]", "'text'", "True"])
+def test_anything_but_a_dict_or_none_is_a_problem(apply, value, golden):
     (found,) = apply(f"return {value}")
 
-    assert found.text == f"transform returned {kind}; it must return a dict or None"
+    assert found.text == golden
 
 
 # -- what goes wrong in it -------------------------------------------------------------------------
 
 
-def test_an_exception_is_told_by_type_message_and_line(apply):
+def test_an_exception_is_told_by_type_message_and_line(apply, golden):
     (found,) = apply("price = row['price']\nreturn {'revenue': float(price)}", {"price": "n/a"})
 
-    assert found.text == (
-        "transform raised ValueError \"could not convert string to float: 'n/a'\" (my_map.py:3)"
-    )
-    assert found.group == "transform raised ValueError (my_map.py:3)"
+    assert found.text == golden
+    assert found.group == golden
 
 
-def test_an_exception_of_what_the_file_imports_is_told_with_the_line_that_called_it(write):
+def test_an_exception_of_what_the_file_imports_is_told_with_the_line_that_called_it(write, golden):
     write("def tidy(row):\n    return row['nothing']\n", "tidying_1.py")
     name = write("from tidying_1 import tidy\n\ndef transform(row):\n    return tidy(row)\n")
 
     (found,) = read_user_code(name).apply([{}])
 
-    assert found.text == "transform raised KeyError \"'nothing'\" (my_map.py:4)"
+    assert found.text == golden
 
 
 @pytest.mark.parametrize(
     "address", ["203.0.113.42", "2001:db8::42", "visitor 203.0.113.42 of 198.51.100.7"]
 )
-def test_an_exception_shows_no_address(apply, address):
+def test_an_exception_shows_no_address(apply, address, golden):
     (found,) = apply(f"raise ValueError({address!r} + ' is odd')")
 
-    assert "an address" in found.text
+    assert found.text == golden
     assert "113" not in found.text
     assert "2001" not in found.text
 
@@ -165,7 +161,7 @@ def test_an_exception_cannot_act_on_a_terminal_or_fill_the_screen(apply):
 def test_whatever_is_raised_costs_the_row_and_nothing_else(apply, code, kind):
     found = apply(code, {"id": 1}, {"id": 2})
 
-    assert [each.about for each in found] == [f"transform raised {kind}"] * 2
+    assert [each.about.split()[-1] for each in found] == [kind, kind]
 
 
 def test_ctrl_c_is_not_taken_for_a_problem_of_the_row(apply):
@@ -207,23 +203,23 @@ def test_dates_and_subclasses_become_what_json_has_for_them(value, plain):
 
 
 @pytest.mark.parametrize(
-    ("value", "problem"),
+    "value",
     [
-        (Decimal("1.5"), "is a Decimal, which is no JSON value"),
-        ({1}, "is a set, which is no JSON value"),
-        (b"x", "is a bytes, which is no JSON value"),
-        (datetime(2024, 5, 1, 10, tzinfo=UTC).time(), "is a time, which is no JSON value"),
-        (object, "is a type, which is no JSON value"),
-        (math.nan, "is not a finite number; return None for what is missing"),
-        (-math.inf, "is not a finite number; return None for what is missing"),
-        (2**64, "is an integer of more than 64 bits"),
-        ({1: "x"}, "has an int for a key, where JSON has text"),
+        Decimal("1.5"),
+        {1},
+        b"x",
+        datetime(2024, 5, 1, 10, tzinfo=UTC).time(),
+        object,
+        math.nan,
+        -math.inf,
+        2**64,
+        {1: "x"},
     ],
 )
-def test_other_values_are_a_problem_that_names_their_place(value, problem):
-    assert returning(value).text == f'"x", as transform returned it, {problem}'
+def test_other_values_are_a_problem_that_names_their_place(value, golden):
+    assert returning(value).text == golden
     nested = returning([{"y": value}])
-    assert nested.text == f'"x[].y", as transform returned it, {problem}'
+    assert nested.text == golden
 
 
 def nest(depth):
@@ -244,14 +240,12 @@ def test_values_that_cannot_be_written_are_a_problem(value):
     assert isinstance(returning(value), Reason)
 
 
-def test_a_class_that_breaks_when_looked_at_is_a_problem():
+def test_a_class_that_breaks_when_looked_at_is_a_problem(golden):
     class Broken(dict):
         def items(self):
             raise ValueError("203.0.113.42")
 
-    assert returning(Broken()).text == (
-        "transform returned a value that raised ValueError when it was read"
-    )
+    assert returning(Broken()).text == golden
 
 
 @given(
@@ -275,35 +269,40 @@ def test_whatever_is_returned_is_json_or_a_problem(value):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "text",
     [
-        ("x = (\n", "my_map.py:1: is not Python: '(' was never closed"),
-        ("\n\ndef transform(row)\n    pass\n", "my_map.py:3: is not Python: expected ':'"),
-        ("a\0b", "is not Python"),
-        ("import nothing_called_so\n", "my_map.py:1: running the file raised ModuleNotFoundError:"),
-        ("\nint('203.0.113.42')\n", "my_map.py:2: running the file raised ValueError: invalid"),
-        ("raise SystemExit\n", "my_map.py:1: running the file raised SystemExit"),
-        ("def transfrom(row): pass\n", "no function transform(row) (did you mean transfrom?)"),
-        ("transform = 3\n", "my_map.py: transform is an int and no function"),
-        ("\ndef transform(): pass\n", "my_map.py:2: transform must take one argument"),
-        ("def transform(a, b): pass\n", "my_map.py:1: transform must take one argument"),
-        ("def transform(*, row): pass\n", "my_map.py:1: transform must take one argument"),
-        ("async def transform(row): pass\n", "my_map.py:1: transform is async"),
-        ("def transform(row): yield row\n", "my_map.py:1: transform yields"),
+        "x = (\n",
+        "\n\ndef transform(row)\n    pass\n",
+        "import nothing_called_so\n",
+        "\nint('203.0.113.42')\n",
+        "raise SystemExit\n",
+        "def transfrom(row): pass\n",
+        "transform = 3\n",
+        "\ndef transform(): pass\n",
+        "def transform(a, b): pass\n",
+        "def transform(*, row): pass\n",
+        "async def transform(row): pass\n",
+        "def transform(row): yield row\n",
     ],
 )
-def test_a_file_that_cannot_be_used_is_told_with_its_line(write, text, message):
+def test_a_file_that_cannot_be_used_is_told_with_its_line(write, text, golden):
     with pytest.raises(ConfigurationError) as caught:
         read_user_code(write(text))
 
-    assert message in str(caught.value)
+    assert str(caught.value) == golden
     assert "203.0" not in str(caught.value)
 
 
+def test_a_file_with_a_nul_cannot_be_used(write):
+    with pytest.raises(ConfigurationError, match=r"my_map\.py"):
+        read_user_code(write("a\0b"))
+
+
 @pytest.mark.parametrize("name", ["missing.py", ".", "a\0b"])
-def test_a_file_that_cannot_be_read_is_told_with_its_option(name):
-    with pytest.raises(ConfigurationError, match=r"--transform .*: cannot be read"):
+def test_a_file_that_cannot_be_read_is_told_with_its_option(name, golden):
+    with pytest.raises(ConfigurationError) as caught:
         read_user_code(name)
+    assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize(
@@ -460,7 +459,7 @@ def test_every_row_is_accounted_for_and_rejected_ones_are_as_they_were_read(writ
     assert (batch.rows, len(batch.lines), batch.skipped, len(batch.rejections)) == (
         702, 200, 200, 302,
     )  # fmt: skip
-    assert batch.findings.skipped == {"transform returned None": 200}
+    assert list(batch.findings.skipped.values()) == [200]
     assert [each.line for each in batch.rejections] == sorted(
         [n for n, kind in enumerate(kinds, 1) if kind in ("bad", "error", "list")] + [701, 702]
     )
@@ -503,20 +502,19 @@ def test_a_mapping_file_can_name_it(run, write, tmp_path):
     assert "hello" in done.stderr
 
 
-def test_preview_shows_what_it_makes_and_what_it_leaves_out(run, write, tmp_path):
+def test_preview_shows_what_it_makes_and_what_it_leaves_out(run, write, tmp_path, golden):
     name = write("def transform(row):\n    return None if row['n'] else {**row, 'type': 'like'}\n")
     write_rows(tmp_path / "h.jsonl", [row(1, n=0), row(2, n=1)])
 
     shown = run("preview", "h.jsonl", "--transform", name).stdout
 
-    assert "becomes like" in shown
-    assert "by the rule transform returned None" in shown
+    assert shown == golden
 
 
-def test_nothing_is_sent_where_it_cannot_be_loaded(run, write, tmp_path):
+def test_nothing_is_sent_where_it_cannot_be_loaded(run, write, tmp_path, golden):
     write_rows(tmp_path / "h.jsonl", [row(1)])
 
     done = run("h.jsonl", "--transform", write("def transform(row:\n"), "--sandbox")
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert "my_map.py:1: is not Python" in done.stderr
+    assert done.stderr == golden

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miso_upload.errors import SchemaError
-from miso_upload.records import Reason
 from miso_upload.transform.schema.schema import load_schema, shipped_schema
-from miso_upload.transform.validation import MOST_REASONS, Judge
+from miso_upload.transform.validation import _REFUSED, MOST_REASONS, Judge
 from miso_upload.values.json import decode, encode
 
 JUDGE = Judge(shipped_schema())
@@ -70,7 +69,7 @@ def test_a_record_is_accepted_exactly_where_nothing_speaks_against_it(judged):
         reasons = judge.reasons(judged)
 
         assert judge.accepts([judged]) is (reasons == ())
-        assert Reason("the record", "does not match the schema") not in reasons
+        assert _REFUSED not in reasons
         assert not any(acts_on_a_terminal(reason.text) for reason in reasons)
 
 
@@ -115,9 +114,9 @@ def test_nothing_makes_it_raise(value):
             assert judge.accepts([judged]) is (judge.reasons(judged) == ())
 
 
-def test_numbers_that_json_has_no_words_for_are_refused():
+def test_numbers_that_json_has_no_words_for_are_refused(golden):
     for number in (float("nan"), float("inf"), float("-inf")):
-        assert texts(record(duration=number)) == [f"duration {number} is not a number"]
+        assert texts(record(duration=number)) == golden
 
 
 def test_without_needs_the_schema_alone_decides():
@@ -135,69 +134,58 @@ def test_a_judge_crosses_a_process_boundary():
 
 
 @pytest.mark.parametrize(
-    ("judged", "reasons"),
+    "judged",
     [
-        (None, ["the record null is not an object"]),
-        ([1, 2], ["the record [1,2] is not an object"]),
-        ("x", ['the record "x" is not an object']),
-        ({}, ["no type", "no timestamp", "neither user_id nor anonymous_id"]),
-        (without("type"), ["no type"]),
-        (record(None), ["type null is not text"]),
-        (record(["read"]), ['type ["read"] is not text']),
-        (record("xyzzy"), ['type "xyzzy" is not an interaction type of Miso']),
-        (record(""), ['type "" is not an interaction type of Miso']),
-        (record("raed"),
-         ['type "raed" (did you mean "read"?) is not an interaction type of Miso']),
-        (record("addToCart"),
-         ['type "addToCart" (did you mean "add_to_cart"?) is not an interaction type of Miso']),
-        (record("Add to Cart"),
-         ['type "Add to Cart" (did you mean "add_to_cart"?) is not an interaction type of Miso']),
-        (without("timestamp"), ["no timestamp"]),
-        (without("user_id"), ["neither user_id nor anonymous_id"]),
-        (record(user_id=""), ["user_id is empty"]),
-        (record(anonymous_id=""), ["anonymous_id is empty"]),
-        (record(user_id=42), ["user_id 42 is not text"]),
-        (record(user_id=None), ["user_id null is not text"]),
-        (record(user_id="x" * 513), ["user_id is longer than 512 characters"]),
-        (record(anonymous_id="x" * 1025), ["anonymous_id is longer than 1024 characters"]),
-        (record(product_ids="abc"), ['product_ids "abc" is not a list']),
-        (record(product_ids=["a", 5]), ["product_ids.1 5 is not text"]),
-        (record(product_ids=["x" * 513]), ["product_ids.0 is longer than 512 characters"]),
-        (record(duration="5"), ['duration "5" is not a number']),
-        (record(duration=True), ["duration true is not a number"]),
-        (record(timestamp="2025-13-01"), ['timestamp "2025-13-01" is not a date-time']),
-        (record(timestamp=1740821400), ["timestamp 1740821400 is not text"]),
-        (record(miso_id="7"), ['miso_id "7" is not a UUID']),
-        (record("search", revenue=3), ["revenue is not an attribute of search"]),
-        (record(foo=1, bar=2),
-         ["foo is not an attribute of read", "bar is not an attribute of read"]),
-        (record("custom"), ["no custom_action_name"]),
-        (record("checkout", quantities="3"),
-         ['quantities "3" is neither a number nor a list of numbers']),
-        (record("checkout", quantities=[1, "x"]), ['quantities.1 "x" is not a number']),
-        (record("search", search={"keywords": 4, "filters": {"a": "b", "c": [1]}}),
-         ["search.keywords 4 is not text", 'search.filters.a "b" is not a list',
-          "search.filters.c.0 1 is not text"]),
-        (record(context="x"), ['context "x" is not an object']),
-        (record(context={"page": {}}), ["no context.page.url"]),
-        (record(context={"truncated_ip": "x"}),
-         ["context.truncated_ip is not an IPv4 address"]),
-        (record(context={"custom_context": {"x": {"a": 1}}}),
-         ['context.custom_context.x {"a":1} is not a value that custom_context can hold']),
-        (record(context={"custom_context": {"x": [1, "a"]}}),
-         ['context.custom_context.x [1,"a"] is not a value that custom_context can hold']),
-        (record(context={"custom_context": {"x": None}}),
-         ["context.custom_context.x null is not a value that custom_context can hold"]),
-        ({**record(), None: ["more"]}, ["the record has an attribute whose name is not text"]),
-        (record(**{"\ud800": 1}), ["\\ud800 cannot be written as JSON"]),
+        None,
+        [1, 2],
+        "x",
+        {},
+        without("type"),
+        record(None),
+        record(["read"]),
+        record("xyzzy"),
+        record(""),
+        record("raed"),
+        record("addToCart"),
+        record("Add to Cart"),
+        without("timestamp"),
+        without("user_id"),
+        record(user_id=""),
+        record(anonymous_id=""),
+        record(user_id=42),
+        record(user_id=None),
+        record(user_id="x" * 513),
+        record(anonymous_id="x" * 1025),
+        record(product_ids="abc"),
+        record(product_ids=["a", 5]),
+        record(product_ids=["x" * 513]),
+        record(duration="5"),
+        record(duration=True),
+        record(timestamp="2025-13-01"),
+        record(timestamp=1740821400),
+        record(miso_id="7"),
+        record("search", revenue=3),
+        record(foo=1, bar=2),
+        record("custom"),
+        record("checkout", quantities="3"),
+        record("checkout", quantities=[1, "x"]),
+        record("search", search={"keywords": 4, "filters": {"a": "b", "c": [1]}}),
+        record(context="x"),
+        record(context={"page": {}}),
+        record(context={"truncated_ip": "x"}),
+        record(context={"custom_context": {"x": {"a": 1}}}),
+        record(context={"custom_context": {"x": [1, "a"]}}),
+        record(context={"custom_context": {"x": None}}),
+        {**record(), None: ["more"]},
+        record(**{"\ud800": 1}),
     ],
     ids=str,
 )  # fmt: skip
-def test_reasons_are_told_in_words(judged, reasons):
-    assert texts(judged) == reasons
+def test_reasons_are_told_in_words(judged, golden):
+    assert texts(judged) == golden
 
 
-def test_all_reasons_are_told_in_the_order_of_the_attributes():
+def test_all_reasons_are_told_in_the_order_of_the_attributes(golden):
     judged = {
         "nope": 1,
         "context": 1,
@@ -207,27 +195,20 @@ def test_all_reasons_are_told_in_the_order_of_the_attributes():
         "type": "checkout",
     }
 
-    assert texts(judged) == [
-        "no timestamp",
-        "user_id 1 is not text",
-        "product_ids 5 is not a list",
-        'revenue "a" is not a number',
-        "context 1 is not an object",
-        "nope is not an attribute of checkout",
-    ]
+    assert texts(judged) == golden
 
 
-def test_the_group_leaves_the_value_out():
+def test_the_group_leaves_the_value_out(golden):
     (reason,) = JUDGE.reasons(record("raed"))
 
-    assert reason.group == "type is not an interaction type of Miso"
+    assert reason.group == golden
 
 
-def test_a_record_has_no_more_reasons_than_a_person_reads():
+def test_a_record_has_no_more_reasons_than_a_person_reads(golden):
     reasons = texts(record(product_ids=list(range(1000))))
 
     assert len(reasons) == MOST_REASONS
-    assert reasons[-1] == "and 981 further problems"
+    assert reasons[-1] == golden
 
 
 # What is shown
@@ -246,30 +227,26 @@ def test_a_record_has_no_more_reasons_than_a_person_reads():
     ],
     ids=str,
 )
-def test_an_address_is_never_shown(value):
+def test_an_address_is_never_shown(value, golden):
     (reason,) = JUDGE.reasons(record(product_ids=[{"at": value}]))
 
-    assert reason == Reason("product_ids.0", "is not text")
+    assert reason == golden
 
 
 @pytest.mark.parametrize(
-    ("judged", "text"),
+    "judged",
     [
-        (record(context={"truncated_ip": "203.0.113"}),
-         "context.truncated_ip is not an IPv4 address"),
-        (record(context={"truncated_ip": 3405803783}), "context.truncated_ip is not text"),
-        (record(context={"custom_context": {"ip": {"n": 1}}}),
-         "context.custom_context.ip is not a value that custom_context can hold"),
-        (record(context={"custom_context": {"client_ip": {"n": 1}}}),
-         "context.custom_context.client_ip is not a value that custom_context can hold"),
-        (record(context={"custom_context": {"zip": {"n": 1}}}),
-         'context.custom_context.zip {"n":1} is not a value that custom_context can hold'),
-        (record(**{"203.0.113.7": 1}), "(an address) is not an attribute of read"),
+        record(context={"truncated_ip": "203.0.113"}),
+        record(context={"truncated_ip": 3405803783}),
+        record(context={"custom_context": {"ip": {"n": 1}}}),
+        record(context={"custom_context": {"client_ip": {"n": 1}}}),
+        record(context={"custom_context": {"zip": {"n": 1}}}),
+        record(**{"203.0.113.7": 1}),
     ],
     ids=str,
 )  # fmt: skip
-def test_what_is_named_an_address_is_not_shown_either(judged, text):
-    assert texts(judged) == [text]
+def test_what_is_named_an_address_is_not_shown_either(judged, golden):
+    assert texts(judged) == golden
 
 
 def test_a_long_value_is_cut():
@@ -304,74 +281,62 @@ def judge_of(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("definition", "value", "text"),
+    ("definition", "value"),
     [
-        ({"enum": ["b", "c"]}, "d", 'x "d" is not one of "b" or "c"'),
-        ({"const": 5}, 6, "x 6 is refused: 5 was expected"),
-        ({"minimum": 0}, -1, "x -1 is less than the minimum of 0"),
-        ({"pattern": "^b+$"}, "c", 'x "c" does not match "^b+$"'),
-        ({"minLength": 1}, "", "x is empty"),
-        ({"minLength": 2}, "b", "x is shorter than 2 characters"),
-        ({"format": "email"}, "b", 'x "b" is not a valid email'),
-        ({"minItems": 2}, [1], "x [1] has less than 2 items"),
-        ({"not": {"enum": [5]}}, 5, 'x 5 is refused: {"enum":[5]} is not allowed for the value'),
-        ({"type": ["integer", "string"]}, None, "x null is neither text nor a whole number"),
-        ({"type": ["null", "number", "boolean"]}, "b",
-         'x "b" is neither a number, true or false nor null'),
-        ({"anyOf": [{"type": "null"}, {"type": "string", "maxLength": 1}]}, "bc",
-         "x is longer than 1 characters"),
-        ({"anyOf": [{"type": "null"}, {"type": "string"}]}, 5,
-         "x 5 has none of the forms that the schema allows"),
-        ({"oneOf": [{"minimum": 1}, {"minimum": 2}]}, 3,
-         "x 3 is valid under more than one of the schemas listed in the 'oneOf' keyword"),
-        ({"unevaluatedProperties": False}, {"b": 1}, "x.b is not an attribute of x"),
-        ({"additionalProperties": False}, {"b": 1}, "x.b is not an attribute of x"),
-        ({"additionalProperties": False, "properties": {"c": {}}}, {"b": 1},
-         "x.b is not an attribute of x"),
-        ({"properties": {"b": False}}, {"b": 1}, "x.b is not an attribute of x"),
-        (False, 1, "x is not an attribute of a"),
-        ({"dependentRequired": {"b": ["c"]}}, {"b": 1}, "no x.c"),
+        ({"enum": ["b", "c"]}, "d"),
+        ({"const": 5}, 6),
+        ({"minimum": 0}, -1),
+        ({"pattern": "^b+$"}, "c"),
+        ({"minLength": 1}, ""),
+        ({"minLength": 2}, "b"),
+        ({"format": "email"}, "b"),
+        ({"minItems": 2}, [1]),
+        ({"not": {"enum": [5]}}, 5),
+        ({"type": ["integer", "string"]}, None),
+        ({"type": ["null", "number", "boolean"]}, "b"),
+        ({"anyOf": [{"type": "null"}, {"type": "string", "maxLength": 1}]}, "bc"),
+        ({"anyOf": [{"type": "null"}, {"type": "string"}]}, 5),
+        ({"oneOf": [{"minimum": 1}, {"minimum": 2}]}, 3),
+        ({"unevaluatedProperties": False}, {"b": 1}),
+        ({"additionalProperties": False}, {"b": 1}),
+        ({"additionalProperties": False, "properties": {"c": {}}}, {"b": 1}),
+        ({"properties": {"b": False}}, {"b": 1}),
+        (False, 1),
+        ({"dependentRequired": {"b": ["c"]}}, {"b": 1}),
     ],
     ids=str,
 )  # fmt: skip
-def test_other_keywords_are_told_in_the_words_of_the_library(judge_of, definition, value, text):
+def test_other_keywords_are_told_in_the_words_of_the_library(judge_of, definition, value, golden):
     judge = judge_of(definition)
 
-    assert texts({"type": "a", "x": value}, judge) == [text]
+    assert texts({"type": "a", "x": value}, judge) == golden
     assert not judge.accepts([{"type": "a", "x": value}])
 
 
-def test_what_the_root_says_holds_for_every_type(judge_of):
+def test_what_the_root_says_holds_for_every_type(judge_of, golden):
     judge = judge_of({}, required=["x"], maxProperties=2)
 
     assert judge.accepts([{"type": "a", "x": 1}])
-    assert texts({"type": "a"}, judge) == ["no x"]
-    assert texts({"type": "a", "x": 1, "y": 2}, judge) == [
-        "the record is refused: the value has more than 2 properties"
-    ] or texts({"type": "a", "x": 1, "y": 2}, judge) == ["the record has more than 2 properties"]
+    assert texts({"type": "a"}, judge) == golden
+    assert texts({"type": "a", "x": 1, "y": 2}, judge) == golden
 
 
-def test_a_record_without_a_type_is_refused_even_where_the_schema_lets_it_pass(judge_of):
+def test_a_record_without_a_type_is_refused_even_where_the_schema_lets_it_pass(judge_of, golden):
     judge = judge_of({})
 
     assert not judge.accepts([{"x": 1}])
     assert not judge.accepts([5])
-    assert texts({"x": 1}, judge) == ["no type"]
+    assert texts({"x": 1}, judge) == golden
 
 
-def test_a_schema_that_cannot_be_compiled_says_so(judge_of):
+def test_a_schema_that_cannot_be_compiled_says_so(judge_of, golden):
     with pytest.raises(SchemaError) as caught:
         judge_of({"pattern": "["})
 
-    assert str(caught.value).endswith(
-        'my.json: #/oneOf/0/properties/x/pattern: the schema cannot be used: this is not a "regex".'
-    )
+    assert str(caught.value) == golden
 
 
-def test_a_list_of_millions_of_wrong_items_is_told_by_the_first_of_them():
+def test_a_list_of_millions_of_wrong_items_is_told_by_the_first_of_them(golden):
     reasons = JUDGE.reasons(record(product_ids=["p"] * 2_000_000 + [1] * 1_000_000))
 
-    assert [reason.text for reason in reasons] == [
-        "product_ids.2000000 1 is not text",
-        "the record has too many values to be looked through for further problems",
-    ]
+    assert [reason.text for reason in reasons] == golden

@@ -3,8 +3,8 @@ import dataclasses
 import click
 import pytest
 from click.testing import CliRunner
+from conftest import counts_in
 
-from miso_upload import __version__
 from miso_upload.cli.commands import program
 from miso_upload.cli.upload import settings_from, upload_command
 from miso_upload.pipeline.settings import Settings
@@ -51,15 +51,15 @@ def test_the_environment_is_read(tmp_path):
 
     shown = invoke(str(history), env={"MISO_UPLOAD_DRY_RUN": "1", "MISO_UPLOAD_QUIET": "1"})
 
-    assert "1 row read = 0 valid + 1 rejected" in shown.stdout
+    assert counts_in(shown.stdout)[:3] == [1, 0, 1]
 
 
-def test_a_file_is_what_is_no_command(tmp_path):
-    assert "no such file" in invoke("histori.jsonl", "--dry-run").stderr
+def test_a_file_is_what_is_no_command(tmp_path, golden):
+    assert invoke("histori.jsonl", "--dry-run").stderr == golden
 
 
-def test_options_may_stand_before_the_file(tmp_path):
-    assert "nothing.jsonl: no such file" in invoke("--dry-run", "nothing.jsonl").stderr
+def test_options_may_stand_before_the_file(tmp_path, golden):
+    assert invoke("--dry-run", "nothing.jsonl").stderr == golden
 
 
 def test_a_file_that_is_called_like_a_command_is_reached_by_its_path(tmp_path, monkeypatch):
@@ -79,16 +79,14 @@ def test_upload_says_the_same_as_no_command(tmp_path):
     )
 
 
-def test_the_version_is_told():
-    assert invoke("--version").stdout == f"miso-upload, version {__version__}\n"
+def test_the_version_is_told(golden):
+    assert invoke("--version").stdout == golden
 
 
-def test_the_help_has_headings_and_examples():
+def test_the_help_has_headings_and_examples(golden):
     shown = invoke("upload", "--help").stdout
 
-    headings = ["Reading:", "Becoming a record:", "Proving:", "Delivering:", "Resuming:"]
-    assert [heading for heading in headings if heading not in shown] == []
-    assert "miso-upload history.jsonl --dry-run" in shown
+    assert shown == golden
 
 
 def test_no_arguments_show_the_help():
@@ -96,33 +94,33 @@ def test_no_arguments_show_the_help():
 
 
 @pytest.mark.parametrize(
-    ("args", "message"),
+    "args",
     [
-        (("--chunk-size", "10001"), "10001 is not in the range"),
-        (("--max-reject-rate", "2"), "2.0 is not in the range"),
-        (("--dry-run", "--sandbox"), "exclude each other"),
-        (("--dry-run", "--timezone", "Europe/Berln"), "Europe/Berlin"),
-        (("--dry-run", "--map", "product_id=x"), "product_ids"),
-        (("--dry-run", "--encoding", "utf-99"), "no such encoding"),
-        (("--dry-run", "--delimiter", "::"), "one character"),
-        (("--dry-run", "--schema", "none.json"), "none.json"),
-        (("--server", "http://api.example"), "use https"),
-        (("--server", "ftp://api.example"), "https://api.askmiso.com"),
-        (("--api-key-file", "missing"), "--api-key-file: the file cannot be read"),
-        (("--report",), "requires an argument"),
-        (("--dry-run", "--columns", "a,b,a"), '--columns names "a" more than once'),
-        (("--dry-run", "--columns", "-,"), "--columns names no column"),
-        (("--dry-run", "--columns", "a"), "h.jsonl: is JSONL, whose rows name their columns"),
+        ("--chunk-size", "10001"),
+        ("--max-reject-rate", "2"),
+        ("--dry-run", "--sandbox"),
+        ("--dry-run", "--timezone", "Europe/Berln"),
+        ("--dry-run", "--map", "product_id=x"),
+        ("--dry-run", "--encoding", "utf-99"),
+        ("--dry-run", "--delimiter", "::"),
+        ("--dry-run", "--schema", "none.json"),
+        ("--server", "http://api.example"),
+        ("--server", "ftp://api.example"),
+        ("--api-key-file", "missing"),
+        ("--report",),
+        ("--dry-run", "--columns", "a,b,a"),
+        ("--dry-run", "--columns", "-,"),
+        ("--dry-run", "--columns", "a"),
     ],
 )
-def test_what_cannot_be_meant_is_exit_code_2_and_says_why(args, message, tmp_path):
+def test_what_cannot_be_meant_is_exit_code_2_and_says_why(args, tmp_path, golden):
     history = tmp_path / "h.jsonl"
     history.write_text("{}\n")
 
     done = invoke(str(history), *args, env={"MISO_API_KEY": "k"})
 
     assert done.exit_code == 2
-    assert message in done.stderr
+    assert done.stderr == golden
 
 
 def test_a_missing_key_is_exit_code_2_and_says_where_it_can_come_from(tmp_path):
@@ -147,7 +145,7 @@ def test_the_key_of_a_file_is_read_without_its_newline(tmp_path):
     assert "secret" not in repr(made)
 
 
-def test_a_defect_shows_where_it_is_and_no_traceback(monkeypatch, tmp_path):
+def test_a_defect_shows_where_it_is_and_no_traceback(monkeypatch, tmp_path, golden):
     history = tmp_path / "h.jsonl"
     history.write_text("{}\n")
     monkeypatch.setattr("miso_upload.pipeline.run._check", lambda _: 1 / 0)
@@ -155,7 +153,8 @@ def test_a_defect_shows_where_it_is_and_no_traceback(monkeypatch, tmp_path):
     done = invoke(str(history), "--dry-run")
 
     assert done.exit_code == 3
-    assert "ZeroDivisionError at" in done.stderr
+    assert "ZeroDivisionError" in done.stderr
+    assert done.stderr == golden
     assert "Traceback" not in done.stderr
 
 
@@ -176,7 +175,7 @@ def test_the_shell_is_offered_commands_options_and_files(words, offered):
 @pytest.mark.parametrize(
     "given", [("--columns", "user_id,-,timestamp"), ("-m", "job.toml"), ("environment",)]
 )
-def test_columns_are_named_wherever_options_are(tmp_path, monkeypatch, given):
+def test_columns_are_named_wherever_options_are(tmp_path, monkeypatch, given, golden):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "h.csv").write_text("u1,x,2024-05-01T10:00:00Z\n")
     (tmp_path / "job.toml").write_text('[options]\ncolumns = ["user_id", "-", "timestamp"]\n')
@@ -185,28 +184,29 @@ def test_columns_are_named_wherever_options_are(tmp_path, monkeypatch, given):
 
     done = invoke("h.csv", "--dry-run", "--set", "type=like", *args, env=env)
 
-    assert "1 row read = 1 valid" in done.stdout
-    assert "Left out" not in done.stdout
+    assert counts_in(done.stdout)[:2] == [1, 1]
+    assert done.stdout == golden
 
 
-def test_columns_of_a_mapping_file_are_a_list_of_names(tmp_path, monkeypatch):
+def test_columns_of_a_mapping_file_are_a_list_of_names(tmp_path, monkeypatch, golden):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "h.csv").write_text("1\n")
     (tmp_path / "job.toml").write_text("[options]\ncolumns = [1, 2]\n")
 
     done = invoke("h.csv", "--dry-run", "-m", "job.toml")
 
-    assert (done.exit_code, "must be a list of names" in done.stderr) == (2, True)
+    assert done.exit_code == 2
+    assert done.stderr == golden
 
 
-def test_a_header_that_was_thought_missing_is_told(tmp_path, monkeypatch):
+def test_a_header_that_was_thought_missing_is_told(tmp_path, monkeypatch, golden):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "h.csv").write_text("user_id,timestamp\nu1,2024-05-01T10:00:00Z\n")
 
     done = invoke("h.csv", "--dry-run", "--set", "type=like", "--columns", "user_id,timestamp")
 
-    assert "1 row read = 1 valid" in done.stdout
-    assert "h.csv: its first row is the names of --columns" in done.stderr
+    assert counts_in(done.stdout)[:2] == [1, 1]
+    assert done.stderr == golden
 
 
 @pytest.mark.parametrize("command", ["status", "rejects", "preview", "init"])
@@ -216,10 +216,10 @@ def test_a_tab_can_be_called_so_by_every_command_that_reads(tmp_path, monkeypatc
 
     done = invoke(command, "h.csv", "--delimiter", "tab")
 
-    assert "defect" not in done.stderr
+    assert ".py:" not in done.stderr  # where an internal error happened
 
 
-def test_a_schema_file_is_read_once(tmp_path, monkeypatch):
+def test_a_schema_file_is_read_once(tmp_path, monkeypatch, golden):
     from miso_upload.transform.schema import schema
 
     path = tmp_path / "own.json"
@@ -232,36 +232,36 @@ def test_a_schema_file_is_read_once(tmp_path, monkeypatch):
 
     done = invoke(str(history), "--dry-run", "--schema", str(path))
 
-    assert "Feedback signals: like 1" in done.stdout
+    assert done.stdout == golden
     assert len(loaded) == 1
 
 
 @pytest.mark.parametrize("text", ["404", '["408,404"]'])
-def test_statuses_of_a_mapping_file_are_one_or_a_list(tmp_path, monkeypatch, text):
+def test_statuses_of_a_mapping_file_are_one_or_a_list(tmp_path, monkeypatch, text, golden):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "job.toml").write_text(f"[options]\nnot_stored = {text}\n")
 
     done = invoke("h.csv", "--dry-run", "-m", "job.toml")
 
     assert done.exit_code == 2
-    assert "--not-stored 404: must be 408 or from 500 to 599" in done.stderr
+    assert done.stderr == golden
 
 
 @pytest.mark.parametrize(
     ("args", "env"),
     [(("--not-stored", "503", "--not-stored", "408,404"), ""), ((), "503 408,404")],
 )
-def test_statuses_can_be_repeated_and_listed(args, env):
+def test_statuses_can_be_repeated_and_listed(args, env, golden):
     done = invoke("h.csv", "--dry-run", *args, env={"MISO_UPLOAD_NOT_STORED": env})
 
-    assert "--not-stored 404: must be 408 or from 500 to 599" in done.stderr
+    assert done.stderr == golden
 
 
-def test_a_status_that_is_none_is_refused():
+def test_a_status_that_is_none_is_refused(golden):
     done = invoke("h.csv", "--dry-run", "--not-stored", "5xx")
 
     assert done.exit_code == 2
-    assert "'5xx' is not a status such as 503" in done.stderr
+    assert done.stderr == golden
 
 
 def test_a_dry_run_has_the_key_to_find_its_ledger_and_does_without(monkeypatch, tmp_path):

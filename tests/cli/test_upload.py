@@ -14,7 +14,7 @@ import threading
 import time
 
 import pytest
-from conftest import row, started, write_rows
+from conftest import counts_in, row, started, write_rows
 
 from miso_upload.sandbox import Faults, Sandbox
 
@@ -58,15 +58,11 @@ def everyone(count=50):
     return [f"user-{number}" for number in range(1, count + 1)]
 
 
-def test_good_rows_arrive_and_bad_ones_are_set_aside(upload, history, sandbox):
+def test_good_rows_arrive_and_bad_ones_are_set_aside(upload, history, sandbox, golden):
     done = upload(history)
 
     assert done.returncode == 1
-    assert done.stdout.startswith(
-        "51 rows read = 50 accepted + 0 already sent + 1 rejected + 0 skipped + 0 unknown + "
-        "0 pending\n"
-    )
-    assert f'{history}:20: timestamp "2025-13-01" is not a date-time' in done.stdout
+    assert done.stdout == golden
     assert users(sandbox) == everyone()
 
 
@@ -78,14 +74,13 @@ def test_rejected_rows_are_in_a_file_beside_the_input(upload, history):
     assert (rejected["line"], rejected["row"]) == (20, row(999, timestamp="2025-13-01"))
 
 
-def test_the_same_command_again_sends_nothing_and_all_is_well(upload, history, sandbox):
+def test_the_same_command_again_sends_nothing_and_all_is_well(upload, history, sandbox, golden):
     upload(history)
 
     done = upload(history)
 
     assert done.returncode == 0
-    assert "nothing new" in done.stdout
-    assert "1 row was rejected by earlier runs" in done.stdout
+    assert done.stdout == golden
     assert len(users(sandbox)) == 50
 
 
@@ -106,7 +101,7 @@ def test_only_what_was_added_is_sent(upload, history, sandbox):
     assert users(sandbox) == everyone(51)
 
 
-def test_a_file_that_was_renamed_and_packed_is_known_again(upload, history, sandbox):
+def test_a_file_that_was_renamed_and_packed_is_known_again(upload, history, sandbox, golden):
     upload(history)
     packed = history.with_name("history.1.jsonl.gz")
     packed.write_bytes(gzip.compress(history.read_bytes()))
@@ -115,7 +110,7 @@ def test_a_file_that_was_renamed_and_packed_is_known_again(upload, history, sand
     done = upload(packed)
 
     assert done.returncode == 0
-    assert f"{packed}: continues what was read as {history}" in done.stderr
+    assert done.stderr == golden
     assert len(users(sandbox)) == 50
 
 
@@ -151,7 +146,7 @@ def wait_until_read(pipe):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
-def test_a_signal_ends_the_wait_for_an_input_that_says_nothing(sandbox, monkeypatch):
+def test_a_signal_ends_the_wait_for_an_input_that_says_nothing(sandbox, monkeypatch, golden):
     monkeypatch.setenv("MISO_API_KEY", KEY)
     with started(
         [sys.executable, "-m", "miso_upload", "-", "--server", sandbox.url],
@@ -165,7 +160,7 @@ def test_a_signal_ends_the_wait_for_an_input_that_says_nothing(sandbox, monkeypa
         said = waiting.stderr.read()
 
         assert waiting.wait(10) == 130
-    assert "stopped by a signal" in said
+    assert said == golden
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes with names are of POSIX")
@@ -193,7 +188,9 @@ def test_several_files_and_a_pattern_are_read_in_one_run(upload, tmp_path, sandb
     assert sorted(users(sandbox)) == sorted(everyone(3))
 
 
-def test_a_refused_key_is_exit_code_4_and_loses_no_row(upload, history, sandbox, monkeypatch):
+def test_a_refused_key_is_exit_code_4_and_loses_no_row(
+    upload, history, sandbox, monkeypatch, golden
+):
     monkeypatch.setenv("MISO_API_KEY", "wrong")
     refused = upload(history)
     monkeypatch.setenv("MISO_API_KEY", KEY)
@@ -201,12 +198,12 @@ def test_a_refused_key_is_exit_code_4_and_loses_no_row(upload, history, sandbox,
     upload(history)
 
     assert refused.returncode == 4
-    assert "Miso refused the API key" in refused.stderr
+    assert refused.stderr.splitlines()[-1] == golden
     assert users(sandbox) == everyone()
 
 
 def test_a_server_that_is_not_there_is_exit_code_3_and_the_next_run_goes_on(
-    run, upload, history, sandbox, monkeypatch
+    run, upload, history, sandbox, monkeypatch, golden
 ):
     monkeypatch.setenv("MISO_API_KEY", KEY)
     with socket.socket() as unused:
@@ -215,41 +212,41 @@ def test_a_server_that_is_not_there_is_exit_code_3_and_the_next_run_goes_on(
         failed = run(history, "--server", nobody, "--max-attempts", 2, "--target", "shop")
 
     assert failed.returncode == 3
-    assert "Connection refused" in failed.stderr
+    assert failed.stderr == golden
     assert upload(history).returncode == 1
     assert users(sandbox) == everyone()
 
 
-def test_an_outcome_that_nobody_knows_is_sent_again_and_counted(upload, history, sandbox):
+def test_an_outcome_that_nobody_knows_is_sent_again_and_counted(upload, history, sandbox, golden):
     sandbox.faults = Faults(script=("drop-after",))
 
     done = upload(history)
 
-    assert "50 of the accepted may be there more than once" in done.stdout
+    assert done.stdout == golden
     assert len(users(sandbox)) == 100
 
 
-def test_an_outcome_that_nobody_knows_is_held_where_the_user_says_so(upload, history, sandbox):
+def test_an_outcome_that_nobody_knows_is_held_where_the_user_says_so(
+    upload, history, sandbox, golden
+):
     sandbox.faults = Faults(script=("drop-after",))
     held = upload(history, "--on-unknown", "hold")
     still = upload(history, "--on-unknown", "hold")
 
     assert (held.returncode, still.returncode) == (1, 1)
-    assert "50 unknown" in held.stdout
-    assert "--on-unknown resend" in held.stdout
+    assert counts_in(held.stdout) == [51, 0, 0, 1, 0, 50, 0]
+    assert held.stdout == golden
     assert users(sandbox) == everyone()
 
 
-def test_a_dry_run_needs_no_key_and_sends_nothing(upload, history, sandbox, monkeypatch):
+def test_a_dry_run_needs_no_key_and_sends_nothing(upload, history, sandbox, monkeypatch, golden):
     monkeypatch.delenv("MISO_API_KEY")
 
     done = upload(history, "--dry-run")
 
     assert done.returncode == 1
-    assert "51 rows read = 50 valid + 1 rejected + 0 skipped" in done.stdout
-    assert "would send 1 chunk" in done.stdout
-    assert "From 2024-05-01T10:00:00Z to 2024-05-28T10:00:00Z" in done.stdout
-    assert "With user_id: 50; anonymous_id given: 0, derived: 0; neither: 0" in done.stdout
+    assert counts_in(done.stdout)[:4] == [51, 50, 1, 0]
+    assert done.stdout == golden
     assert sandbox.counts()["requests"] == 0
 
 
@@ -263,35 +260,35 @@ def test_a_server_dry_run_stores_nothing_and_is_not_remembered(upload, history, 
     assert users(sandbox) == everyone()
 
 
-def test_a_rehearsal_needs_no_server_and_shows_what_arrived(run, history):
+def test_a_rehearsal_needs_no_server_and_shows_what_arrived(run, history, golden):
     done = run(history, "--sandbox")
 
-    assert "Arrived in the sandbox: 50 records in 1 request" in done.stdout
+    assert done.stdout == golden
 
 
-def test_junk_is_stopped_before_anything_is_sent(upload, tmp_path, sandbox):
+def test_junk_is_stopped_before_anything_is_sent(upload, tmp_path, sandbox, golden):
     junk = write_rows(tmp_path / "junk.jsonl", [{"event": "view"}] * 30)
 
     done = upload(junk)
 
     assert done.returncode == 2
-    assert "none of the first 30 rows is valid. 30 times: no type" in done.stderr
+    assert done.stderr == golden
     assert sandbox.counts()["requests"] == 0
 
 
 def test_too_many_rejections_stop_the_run_and_say_what_most_had_in_common(
-    upload, tmp_path, sandbox
+    upload, tmp_path, sandbox, golden
 ):
     rows = [row(n, **({"type": "view"} if n % 4 == 0 else {})) for n in range(12_000)]
 
     done = upload(write_rows(tmp_path / "h.jsonl", rows), "--chunk-size", 2_000)
 
     assert done.returncode == 2
-    assert "type is not an interaction type of Miso" in done.stderr
+    assert done.stderr == golden
     assert 0 < sandbox.counts()["records"] <= 6_000
 
 
-def test_a_second_run_at_the_same_time_is_exit_code_5(upload, history, sandbox):
+def test_a_second_run_at_the_same_time_is_exit_code_5(upload, history, sandbox, golden):
     sandbox.faults = Faults(latency=3.0)
     with started(
         [sys.executable, "-m", "miso_upload", history, "--server", sandbox.url],
@@ -303,13 +300,13 @@ def test_a_second_run_at_the_same_time_is_exit_code_5(upload, history, sandbox):
         second = upload(history)
 
     assert second.returncode == 5
-    assert "another miso-upload is at work" in second.stderr
+    assert second.stderr == golden
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_lets_what_is_under_way_finish_and_keeps_the_position(
-    number, code, upload, tmp_path, sandbox
+    number, code, upload, tmp_path, sandbox, golden
 ):
     history = write_rows(tmp_path / "h.jsonl", [row(n) for n in range(1, 1_001)])
     sandbox.faults = Faults(latency=0.3)
@@ -327,32 +324,30 @@ def test_a_signal_lets_what_is_under_way_finish_and_keeps_the_position(
     upload(history)
 
     assert running.returncode == code
-    assert "run the same command again" in said
-    assert "0 unknown" in shown
+    assert said == golden
+    assert counts_in(shown)[-2] == 0
     assert sorted(users(sandbox)) == sorted(everyone(1_000))
 
 
-def test_records_that_come_out_differently_are_not_sent_unsaid(upload, history, sandbox):
+def test_records_that_come_out_differently_are_not_sent_unsaid(upload, history, sandbox, golden):
     upload(history)
 
     done = upload(history, "--set", "context.region=eu")
 
     assert done.returncode == 2
-    assert "--set: nothing, now context.region=eu" in done.stderr
-    assert "of the first 50 records that can be compared, Miso has 0" in done.stderr
-    assert "--changed-mapping send" in done.stderr
+    assert done.stderr == golden
     assert len(users(sandbox)) == 50
 
 
 def test_records_that_come_out_differently_are_sent_where_the_user_says_so(
-    upload, history, sandbox
+    upload, history, sandbox, golden
 ):
     upload(history)
 
     done = upload(history, "--set", "context.region=eu", "--changed-mapping", "send")
 
-    assert "51 rows read = 50 accepted + 0 already sent + 1 rejected" in done.stdout
-    assert "Miso has accepted 100 rows in all at this target" in done.stdout
+    assert counts_in(done.stdout)[:4] == [51, 50, 0, 1]
+    assert done.stdout == golden
     assert len(users(sandbox)) == 100
 
 
@@ -365,26 +360,28 @@ def test_what_is_added_is_sent_under_another_mapping_where_the_user_says_so(
 
     done = upload(history, "--set", "context.region=eu", "--changed-mapping", "continue")
 
-    assert "52 rows read = 51 accepted + 0 already sent + 1 rejected" in done.stdout
+    assert counts_in(done.stdout)[:4] == [52, 51, 0, 1]
     assert ["context" in record for record in sandbox.records()] == [False] * 50 + [True]
 
 
-def test_an_option_that_changes_no_record_sends_nothing_again(upload, history, sandbox):
+def test_an_option_that_changes_no_record_sends_nothing_again(upload, history, sandbox, golden):
     upload(history)
 
     done = upload(history, "--timezone", "UTC")
 
-    assert "51 rows read = 0 accepted + 50 already sent + 1 rejected" in done.stdout
-    assert "nothing new: Miso has all valid records already" in done.stdout
+    assert counts_in(done.stdout)[:4] == [51, 0, 50, 1]
+    assert done.stdout == golden
     assert len(users(sandbox)) == 50
 
 
-def test_a_restart_says_what_was_accepted_and_sends_everything_again(upload, history, sandbox):
+def test_a_restart_says_what_was_accepted_and_sends_everything_again(
+    upload, history, sandbox, golden
+):
     upload(history)
 
     done = upload(history, "--restart")
 
-    assert "restarts; 50 rows that Miso has accepted from it will be sent again" in done.stderr
+    assert done.stderr == golden
     assert len(users(sandbox)) == 100
 
 
@@ -428,13 +425,13 @@ def test_files_that_are_made_are_for_their_owner_only(upload, history, tmp_path)
     assert {path.stat().st_mode & 0o077 for path in made} == {0}
 
 
-def test_status_tells_what_became_of_a_source(upload, run, history):
+def test_status_tells_what_became_of_a_source(upload, run, history, golden):
     upload(history)
 
     shown = json.loads(run("status", history, "--json").stdout)
 
     assert [each["totals"]["accepted"] for each in shown] == [50]
-    assert "51 rows read = 50 accepted" in run("status").stdout
+    assert run("status").stdout == golden
 
 
 def test_rejects_are_written_again_with_their_rows(upload, run, history):
@@ -463,7 +460,7 @@ def test_a_csv_with_quoted_newlines_names_the_right_line(upload, tmp_path, sandb
 
     done = upload(table)
 
-    assert f"{table}:4: timestamp" in done.stdout
+    assert f"{table}:4:" in done.stdout
     assert users(sandbox) == ["u1", "u3"]
 
 
@@ -486,7 +483,7 @@ def test_a_real_clickstream_goes_through_but_for_its_cut_row(
         "--rejects", tmp_path / "rejects.jsonl",
     )  # fmt: skip
 
-    assert "17,435 rows read = 17,434 accepted + 0 already sent + 1 rejected" in done.stdout
+    assert counts_in(done.stdout)[:4] == [17435, 17434, 0, 1]
     assert sandbox.counts()["records"] == 17_434
 
 
@@ -506,7 +503,7 @@ def test_real_user_events_go_through_with_names_alone(name, rows, upload, sandbo
 
 
 def test_a_rejected_row_that_is_corrected_in_the_input_is_sent_and_no_other(
-    upload, history, sandbox
+    upload, history, sandbox, golden
 ):
     upload(history)
     history.write_text(history.read_text().replace("2025-13-01", "2025-12-01T00:00:00Z"))
@@ -514,8 +511,8 @@ def test_a_rejected_row_that_is_corrected_in_the_input_is_sent_and_no_other(
     done = upload(history)
 
     assert done.returncode == 0
-    assert "51 rows read = 1 accepted + 50 already sent + 0 rejected" in done.stdout
-    assert f"{history}: 50 records were already sent from an earlier version of it" in done.stdout
+    assert counts_in(done.stdout)[:4] == [51, 1, 50, 0]
+    assert done.stdout == golden
     assert users(sandbox) == [*everyone(), "user-999"]
     assert not history.with_name("history.jsonl.rejects.jsonl").exists()
 
@@ -530,18 +527,18 @@ def test_an_edited_input_is_sent_whole_where_the_user_says_so(upload, history, s
     assert len(users(sandbox)) == 101
 
 
-def test_of_a_corrected_copy_only_the_corrected_row_is_sent(upload, history, sandbox):
+def test_of_a_corrected_copy_only_the_corrected_row_is_sent(upload, history, sandbox, golden):
     upload(history)
     copy = history.with_name("corrected.jsonl")
     copy.write_text(history.read_text().replace("2025-13-01", "2025-12-01T00:00:00Z"))
 
     done = upload(copy)
 
-    assert f"{copy}: 50 records were already sent from {history}" in done.stdout
+    assert done.stdout == golden
     assert users(sandbox) == [*everyone(), "user-999"]
 
 
-def test_of_overlapping_exports_each_record_is_sent_once(upload, tmp_path, sandbox):
+def test_of_overlapping_exports_each_record_is_sent_once(upload, tmp_path, sandbox, golden):
     week = write_rows(tmp_path / "week.jsonl", [row(number) for number in range(1, 11)])
     upload(week)
     next_week = write_rows(tmp_path / "next.jsonl", [row(number) for number in range(6, 16)])
@@ -549,10 +546,9 @@ def test_of_overlapping_exports_each_record_is_sent_once(upload, tmp_path, sandb
     dry = upload(next_week, "--dry-run")
     done = upload(next_week)
 
-    assert "10 rows read = 5 valid + 5 already sent + 0 rejected" in dry.stdout
-    assert "10 rows read = 5 accepted + 5 already sent + 0 rejected" in done.stdout
-    assert f"{next_week}: 5 records were already sent from {week}" in done.stdout
-    assert "Miso has accepted 15 rows in all at this target" in done.stdout
+    assert counts_in(dry.stdout)[:4] == [10, 5, 5, 0]
+    assert counts_in(done.stdout)[:4] == [10, 5, 5, 0]
+    assert done.stdout == golden
     assert users(sandbox) == everyone(15)
 
 
@@ -561,18 +557,17 @@ def test_records_that_are_already_sent_go_again_where_the_user_says_so(upload, t
 
     done = upload(write_rows(tmp_path / "b.jsonl", [row(2), row(1)]), "--already-sent", "send")
 
-    assert "2 rows read = 2 accepted + 0 already sent" in done.stdout
+    assert counts_in(done.stdout)[:3] == [2, 2, 0]
     assert len(users(sandbox)) == 4
 
 
-def test_inputs_that_share_records_are_told_of_and_of_series(upload, tmp_path, sandbox):
+def test_inputs_that_share_records_are_told_of_and_of_series(upload, tmp_path, sandbox, golden):
     one = write_rows(tmp_path / "one.log.jsonl", [row(1), row(2), row(3)])
     two = write_rows(tmp_path / "two.log.jsonl", [row(4), row(2)])
 
     done = upload(one, two)
 
-    assert f"{two} and {one} have 1 record in common (e.g. {two}:2)" in done.stdout
-    assert "--series NAME" in done.stdout
+    assert done.stdout == golden
     assert len(users(sandbox)) == 4
 
 
@@ -585,7 +580,7 @@ def test_equal_records_of_two_series_are_all_sent(upload, tmp_path, sandbox):
 
 
 def test_a_known_order_with_other_content_is_named_and_sent_only_where_the_user_says_so(
-    upload, tmp_path, sandbox
+    upload, tmp_path, sandbox, golden
 ):
     mapping = tmp_path / "shop.toml"
     mapping.write_text('[rows]\nkey = ["order_id"]\n')
@@ -598,10 +593,9 @@ def test_a_known_order_with_other_content_is_named_and_sent_only_where_the_user_
     left_out = upload(orders, *options)
     sent = upload(orders, *options, "--changed", "send")
 
-    assert "2 rows read = 0 accepted + 2 already sent" in left_out.stdout
-    assert "1 of the already sent has changed since" in left_out.stdout
-    assert "--changed send" in left_out.stdout
-    assert "2 rows read = 1 accepted + 1 already sent" in sent.stdout
+    assert counts_in(left_out.stdout)[:3] == [2, 0, 2]
+    assert left_out.stdout == golden
+    assert counts_in(sent.stdout)[:3] == [2, 1, 1]
     assert [record["product_ids"] for record in sandbox.records()][2:] == [["other"]]
 
 
@@ -624,77 +618,74 @@ def test_a_report_that_cannot_be_written_is_said_before_anything_is_sent(
     assert sandbox.counts()["requests"] == 0
 
 
-def test_a_server_dry_run_says_that_it_was_one(upload, history):
-    assert "stored none" in upload(history, "--server-dry-run").stdout
+def test_a_server_dry_run_says_that_it_was_one(upload, history, golden):
+    assert upload(history, "--server-dry-run").stdout == golden
 
 
-def test_rows_that_still_wait_are_not_called_settled(upload, history, sandbox):
+def test_rows_that_still_wait_are_not_called_settled(upload, history, sandbox, golden):
     sandbox.faults = Faults(statuses={503: 1.0})
     for _ in range(2):
         done = upload(history, "--max-attempts", 1)
 
     assert done.returncode == 3
-    assert "nothing new" not in done.stdout
+    assert counts_in(done.stdout) == [51, 0, 0, 1, 0, 50, 0]
+    assert done.stdout == golden
 
 
-def test_a_named_column_that_no_row_has_is_told(upload, history):
+def test_a_named_column_that_no_row_has_is_told(upload, history, golden):
     done = upload(history, "--dry-run", "--map", "product_ids=skuu")
 
-    assert "--map product_ids=skuu: no row has skuu; check the name" in done.stdout
+    assert done.stdout == golden
 
 
-def test_what_earlier_runs_rejected_is_told_beside_what_is_new(upload, history):
+def test_what_earlier_runs_rejected_is_told_beside_what_is_new(upload, history, golden):
     upload(history)
     with history.open("a") as file:
         file.write(json.dumps(row(51)) + "\n")
 
-    assert "51 rows were read by earlier runs, which rejected 1; this run read 1" in (
-        upload(history).stdout
-    )
+    assert upload(history).stdout == golden
 
 
-def test_status_of_a_file_that_is_nowhere_is_an_error(upload, history, run):
+def test_status_of_a_file_that_is_nowhere_is_an_error(upload, history, run, golden):
     upload(history)
     history.unlink()
 
     assert run("status", history).returncode == 0
     done = run("status", history, "nosuchfile")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "nosuchfile: no such file" in done.stderr
+    assert done.stderr == golden
 
 
-def test_a_report_on_stdout_is_what_json_is_for(upload, history, tmp_path):
+def test_a_report_on_stdout_is_what_json_is_for(upload, history, tmp_path, golden):
     done = upload(history, "--report", "-", cwd=tmp_path)
 
-    assert (done.returncode, "--json prints the report" in done.stderr) == (2, True)
+    assert done.returncode == 2
+    assert done.stderr == golden
     assert not (tmp_path / "-").exists()
 
 
-def test_a_source_without_rejected_rows_is_told_to_have_none(upload, run, tmp_path):
+def test_a_source_without_rejected_rows_is_told_to_have_none(upload, run, tmp_path, golden):
     good = write_rows(tmp_path / "good.jsonl", [row(1)])
     upload(good)
 
     done = run("rejects", good)
 
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == f"{good}: no rejected rows\n"
+    assert done.stderr == golden
 
 
-def test_the_status_of_a_directory_is_no_status(run, tmp_path):
+def test_the_status_of_a_directory_is_no_status(run, tmp_path, golden):
     done = run("status", tmp_path)
 
     assert done.returncode == 2
-    assert f"{tmp_path}: is a directory; name files" in done.stderr
+    assert done.stderr == golden
 
 
-def test_a_warning_that_nearly_all_records_share_is_told_at_the_end(run, tmp_path):
+def test_a_warning_that_nearly_all_records_share_is_told_at_the_end(run, tmp_path, golden):
     searches = [row(number, type="search", product_ids=None) for number in range(200)]
     history = write_rows(tmp_path / "h.jsonl", searches)
 
     done = run(history, "--dry-run")
 
     assert done.returncode == 0
-    assert f"e.g. {history}:1: a search has no search.keywords" in done.stdout
-    assert done.stdout.splitlines()[-1] == (
-        "Of 200 records, 200 share a warning: a search has no search.keywords. Is that meant?"
-    )
+    assert done.stdout == golden

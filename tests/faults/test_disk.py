@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -53,18 +54,27 @@ def disk(tmp_path):
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-def test_a_disk_that_is_full_from_the_start_is_told_before_anything_is_sent(case, disk, sandbox):
+def test_a_disk_that_is_full_from_the_start_is_told_before_anything_is_sent(
+    case, disk, sandbox, golden
+):
     case.state = disk.place / "state"
     disk.leave(0)
 
     done = case.upload()
 
     assert done.code == 3
-    assert "No space left on device. Nothing was sent. Free some space" in done.err
+    assert done.err == golden
     assert sandbox.counts()["requests"] == 0
     disk.empty()
     assert case.upload().code == 1
     case.must_be_whole()
+
+
+def assert_it_is_told(done):
+    """The last line is a message of the program's, and not the place of an internal error."""
+    told = done.err.splitlines()[-1]
+    assert told.startswith("miso-upload: "), done
+    assert ".py:" not in told, done
 
 
 def test_the_disk_of_the_ledger_may_be_full_at_any_moment(cases, disk):
@@ -79,7 +89,7 @@ def test_the_disk_of_the_ledger_may_be_full_at_any_moment(cases, disk):
         disk.empty()
         ends.append(done.code)
         if done.code == 3:
-            assert "run the same command again" in done.err or "--state-dir" in done.err, done
+            assert_it_is_told(done)
         assert case.upload().code in (0, 1)
         case.must_be_whole()
         for path in case.state.iterdir():
@@ -100,7 +110,7 @@ def test_no_file_may_become_larger_than_it_is(cases):
 
         ends.append(done.code)
         if done.code == 3 and case.arrived():
-            assert "run the same command again" in done.err
+            assert_it_is_told(done)
         assert case.upload().code in (0, 1)
         case.must_be_whole()
         if done.code == 1:
@@ -110,12 +120,11 @@ def test_no_file_may_become_larger_than_it_is(cases):
     assert 3 in ends
 
 
-def test_a_full_disk_for_the_rejects_stops_the_run_and_what_miso_took_is_noted(case):
+def test_a_full_disk_for_the_rejects_stops_the_run_and_what_miso_took_is_noted(case, golden):
     done = case.upload("--rejects", "/dev/full")
 
     assert done.code == 3
-    assert "the rejects file /dev/full cannot be written (No space left on device)" in done.err
-    assert "'miso-upload rejects FILE' prints them" in done.err
+    assert done.err == golden
     case.upload()
     lines = case.run("rejects", "history.jsonl").out.splitlines()
     assert [int(json.loads(each)["row"]["user_id"][5:]) for each in lines] == list(BAD)
@@ -137,7 +146,9 @@ def test_no_half_a_line_is_left_of_rejects_that_find_no_room(case, disk):
     assert rejects.read_bytes() == before
 
 
-def test_a_report_that_finds_no_room_leaves_the_one_before_and_nothing_beside_it(case, disk):
+def test_a_report_that_finds_no_room_leaves_the_one_before_and_nothing_beside_it(
+    case, disk, golden
+):
     report = disk.place / "report.json"
     report.write_text('"the one before"')
     disk.leave(0)
@@ -145,8 +156,7 @@ def test_a_report_that_finds_no_room_leaves_the_one_before_and_nothing_beside_it
     done = case.upload("--report", report)
 
     assert done.code == 3
-    assert f"--report {report}: cannot be written (No space left on device)" in done.err
-    assert "the upload is noted in the ledger all the same" in done.err
+    assert done.err == golden
     assert report.read_text() == '"the one before"'
     assert sorted(path.name for path in disk.place.iterdir()) == ["filler", "report.json"]
     case.must_be_whole()
@@ -155,22 +165,22 @@ def test_a_report_that_finds_no_room_leaves_the_one_before_and_nothing_beside_it
     assert json.loads(report.read_text())["totals"]["rejected"] == len(BAD)
 
 
-def test_a_report_may_go_into_a_device(case):
+def test_a_report_may_go_into_a_device(case, golden):
     done = case.upload("--report", "/dev/full")
 
     assert done.code == 3
-    assert "--report /dev/full: cannot be written" in done.err
+    assert done.err == golden
     case.must_be_whole()
 
 
-def test_a_disk_that_cannot_be_written_is_told_before_anything_is_sent(case, disk, sandbox):
+def test_a_disk_that_cannot_be_written_is_told_before_anything_is_sent(case, disk, sandbox, golden):
     case.state = disk.place / "state"
     subprocess.run(["mount", "-o", "remount,ro", str(disk.place)], check=True)
 
     done = case.upload()
 
     assert done.code == 3
-    assert "Read-only file system" in done.err
+    assert done.err == golden
     assert "--state-dir" in done.err
     assert sandbox.counts()["requests"] == 0
     subprocess.run(["mount", "-o", "remount,rw", str(disk.place)], check=True)
@@ -185,7 +195,7 @@ def test_a_state_directory_that_is_closed_to_us_is_told_before_anything_is_sent(
     done = case.upload()
 
     assert done.code == 3
-    assert "Permission denied" in done.err
+    assert os.strerror(errno.EACCES) in done.err
     assert "--state-dir" in done.err
     assert sandbox.counts()["requests"] == 0
     case.state.chmod(0o700)

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, started
+from conftest import ROOT, counts_in, started
 
 from miso_upload.sandbox import Faults
 
@@ -137,16 +137,16 @@ def test_a_signal_while_the_program_is_loaded_ends_it_without_a_word(
 
 
 @pytest.mark.parametrize("number", STOPS)
-def test_a_signal_lets_what_is_under_way_finish(number, case, start):
+def test_a_signal_lets_what_is_under_way_finish(number, case, start, golden):
     process = start(latency=0.5)
 
     process.send_signal(number)
     shown, said = process.communicate(timeout=20)
 
     assert process.returncode == 128 + number
-    assert "stopped by a signal; the position is kept: run the same command again" in said
+    assert said == golden
     assert "Traceback" not in said
-    assert "0 unknown + 0 pending" in shown
+    assert counts_in(shown)[-2:] == [0, 0]
     assert case.status()["duplicates"] == 0
     assert len(case.arrived()) == case.status()["accepted"] < len(GOOD)
     finish(case)
@@ -154,12 +154,12 @@ def test_a_signal_lets_what_is_under_way_finish(number, case, start):
 
 
 @pytest.mark.parametrize("number", STOPS)
-def test_a_second_signal_ends_it_at_once(number, case, start):
+def test_a_second_signal_ends_it_at_once(number, case, start, golden):
     process = start(latency=60)
 
     process.send_signal(number)
-    assert "First upload to" in process.stderr.readline()
-    assert "stopping: finishing requests in flight" in process.stderr.readline()
+    assert process.stderr.readline() == golden
+    assert process.stderr.readline() == golden
     process.send_signal(number)
     _, said = process.communicate(timeout=20)
 
@@ -169,7 +169,9 @@ def test_a_second_signal_ends_it_at_once(number, case, start):
     assert case.status()["duplicates"] == 3
 
 
-def test_a_long_run_that_is_stopped_before_the_first_answer_has_its_report(case, sandbox, environ):
+def test_a_long_run_that_is_stopped_before_the_first_answer_has_its_report(
+    case, sandbox, environ, golden
+):
     sandbox.faults = Faults(latency=60)
     report = case.place / "report.json"
     arguments = command(case, sandbox, "--report", report)[3:]
@@ -183,7 +185,7 @@ def test_a_long_run_that_is_stopped_before_the_first_answer_has_its_report(case,
         shown, said = process.communicate(timeout=20)
 
     assert process.returncode == 143, said
-    assert "which has not answered any request" in shown
+    assert shown == golden
     written = json.loads(report.read_text())
     assert (written["exit_code"], written["requests"]) == (143, 0)
     assert written["seconds_per_request"] is None
@@ -191,7 +193,7 @@ def test_a_long_run_that_is_stopped_before_the_first_answer_has_its_report(case,
     finish(case)
 
 
-def test_a_signal_after_the_end_of_the_run_changes_nothing(case):
+def test_a_signal_after_the_end_of_the_run_changes_nothing(case, golden):
     done = case.upload(
         step="miso_upload.cli.upload:conclude", count=1, moment="meddle",
         script="os.kill(os.getpid(), 2)",
@@ -199,7 +201,7 @@ def test_a_signal_after_the_end_of_the_run_changes_nothing(case):
 
     assert done.code == -signal.SIGINT
     assert len(done.err.splitlines()) == 1
-    assert "First upload to" in done.err
+    assert done.err == golden
     case.must_be_whole()
 
 
@@ -216,7 +218,7 @@ def test_a_signal_after_the_end_of_the_run_changes_nothing(case):
     ],
 )
 def test_a_closed_or_full_stream_changes_nothing_about_the_upload(
-    streams, code, case, sandbox, environ
+    streams, code, case, sandbox, environ, golden
 ):
     line = f"{shlex.join(map(str, command(case, sandbox, '--json')))} {streams}"
     done = subprocess.run(
@@ -227,12 +229,12 @@ def test_a_closed_or_full_stream_changes_nothing_about_the_upload(
     assert done.returncode == code, done
     assert "Traceback" not in done.stderr
     if code == 3:
-        assert "standard output cannot be written: No space left on device" in done.stderr
+        assert done.stderr.splitlines()[-1] == golden
     case.must_be_whole()
 
 
 @pytest.mark.parametrize("args", [["schema"], ["rejects", "history.jsonl"], ["--help"]])
-def test_a_result_that_finds_no_room_is_no_success(args, case, environ):
+def test_a_result_that_finds_no_room_is_no_success(args, case, environ, golden):
     case.upload()
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -241,7 +243,7 @@ def test_a_result_that_finds_no_room_is_no_success(args, case, environ):
         )  # fmt: skip
 
     assert done.returncode == 3
-    assert "standard output cannot be written: No space left on device" in done.stderr
+    assert done.stderr == golden
     assert "Traceback" not in done.stderr
 
 

@@ -6,15 +6,18 @@ Each test runs the real program with all the logging that there is, and searches
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from urllib.parse import quote
 
 import pytest
-from conftest import row
+from conftest import counts_in, row
 
 from leaks.servers import SUCCESS, Server
 from leaks.traces import ADDRESSES, KEY, PROXY_PASSWORD, SECRETS
+from miso_upload.delivery.client import _THE_KEY as THE_KEY
+from miso_upload.values.display import _HIDDEN as AN_ADDRESS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
 
@@ -98,7 +101,7 @@ def test_a_success_leaves_neither_key_nor_address_behind(auth, stage, server):
     )  # fmt: skip
 
     assert traces.exit_code == 1
-    assert "40 accepted" in traces.stdout or "41 accepted" in traces.stdout
+    assert counts_in(traces.stdout)[1] in (40, 41)
     assert "work/report.json" in traces.places
     assert V4 in traces.places["work/history.jsonl.rejects.jsonl"].decode()
     assert_nothing_leaked(traces)
@@ -118,7 +121,7 @@ def test_an_answer_that_says_back_key_and_records_is_shown_without(status, auth,
     )  # fmt: skip
 
     assert traces.exit_code in (1, 3, 4)
-    assert "(the key)" in traces.stderr + traces.stdout
+    assert THE_KEY in traces.stderr + traces.stdout
     assert_nothing_leaked(traces, addresses_in=())
 
 
@@ -129,7 +132,7 @@ def test_what_miso_refused_is_printed_again_without_the_key(stage, server):
 
     again = stage.run("rejects", path)
 
-    assert "(the key)" in again.stdout
+    assert THE_KEY in again.stdout
     assert again.of(SECRETS) == []
     assert again.of(ADDRESSES, but=("stdout",)) == []
 
@@ -147,26 +150,24 @@ def test_a_redirect_to_another_host_is_not_followed_and_told_without_the_key(sta
 
 
 @pytest.mark.parametrize(
-    ("to", "said"),
+    ("to", "code"),
     [
-        ("http://127.0.0.1:9", "Connection refused"),
-        ("https://nowhere.invalid", "cannot be resolved"),
-        ("https://127.0.0.1:{port}", "no secure connection"),
-        ("http://203.0.113.1", "use https"),
-        (
-            f"https://visitor:{quote(KEY, safe='')}@127.0.0.1:{{port}}",
-            "the scheme and the host only",
-        ),
-        (f"https://127.0.0.1:{{port}}/?api_key={KEY}", "the scheme and the host only"),
-        (f"{KEY}", "give a scheme"),
+        ("http://127.0.0.1:9", 3),
+        ("https://nowhere.invalid", 3),
+        ("https://127.0.0.1:{port}", 3),
+        ("http://203.0.113.1", 2),
+        (f"https://visitor:{quote(KEY, safe='')}@127.0.0.1:{{port}}", 2),
+        (f"https://127.0.0.1:{{port}}/?api_key={KEY}", 2),
+        (f"{KEY}", 2),
     ],
 )
-def test_a_server_that_cannot_be_reached_is_told_without_the_key(to, said, stage, server):
+def test_a_server_that_cannot_be_reached_is_told_without_the_key(to, code, stage, server, golden):
     path = history(stage, [row(1, ip=V4)])
 
     traces = stage.run(path, "--json", *ONCE, MISO_UPLOAD_SERVER=to.format(port=server.port))
 
-    assert said in traces.stderr
+    assert traces.exit_code == code
+    assert json.loads(traces.stderr.splitlines()[-1])["text"] == golden
     assert_nothing_leaked(traces)
 
 
@@ -178,7 +179,7 @@ def test_a_lost_answer_is_told_without_the_key(stage, server):
         "--on-unknown", "hold", "--max-reject-rate", 1,
     )  # fmt: skip
 
-    assert "unknown" in traces.stdout
+    assert counts_in(traces.stdout)[5] > 0
     assert_nothing_leaked(traces)
 
 
@@ -214,7 +215,7 @@ def test_a_defect_is_told_by_its_place_and_without_what_was_at_hand(where, stage
     )  # fmt: skip
 
     assert traces.exit_code == 3
-    assert "met a defect of its own" in traces.stderr
+    assert re.search(r"\w+\.py:\d+", traces.stderr)
     assert_nothing_leaked(traces)
 
 
@@ -222,7 +223,7 @@ def test_a_key_given_as_the_name_of_a_file_is_not_repeated(stage):
     traces = stage.run(history(stage), MISO_UPLOAD_API_KEY_FILE=KEY)
 
     assert traces.exit_code == 2
-    assert "give the name of a file" in traces.stderr
+    assert "--api-key-file" in traces.stderr
     assert_nothing_leaked(traces)
 
 
@@ -252,7 +253,8 @@ def test_junk_is_stopped_without_showing_an_address(stage, server):
     traces = stage.run(history(stage, junk, "access.log"), "--server", server.url,
                        "--format", "jsonl")  # fmt: skip
 
-    assert "none of the first 20 rows is valid" in traces.stderr
+    assert traces.exit_code == 2
+    assert "access.log" in traces.stderr
     assert_nothing_leaked(traces)
 
 
@@ -262,7 +264,7 @@ def test_a_first_row_that_is_no_header_shows_no_address(args, stage):
 
     traces = stage.run(stage.write("access.csv", table), "--dry-run", *args)
 
-    assert "(an address)" in traces.stderr + traces.stdout
+    assert AN_ADDRESS in traces.stderr + traces.stdout
     assert_nothing_leaked(traces)
 
 
@@ -273,7 +275,7 @@ def test_rows_are_shown_with_their_addresses_hidden(command, stage):
     traces = stage.run(command, history(stage), *more, COLUMNS="160")
 
     assert traces.exit_code == 0
-    assert "(an address)" in traces.stdout
+    assert AN_ADDRESS in traces.stdout
     assert_nothing_leaked(traces)
 
 
@@ -357,7 +359,7 @@ def access_log(stage, count=60):
 def test_a_web_server_log_is_read_without_showing_an_address(args, stage):
     traces = stage.run(access_log(stage), *args)
 
-    assert "rows read" in traces.stdout or "totals" in traces.stdout or traces.exit_code == 2
+    assert counts_in(traces.stdout) or "totals" in traces.stdout or traces.exit_code == 2
     assert_nothing_leaked(traces)
 
 
