@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from miso_upload.records import Findings
-    from miso_upload.records.unmatched_paths import Page, Shape, SiteMap
+    from miso_upload.records.unmatched_paths import PathNode, PathPattern, UnmatchedPaths
 
 _MOST_SUGGESTED = 8
 _MOST_LISTED = 8
@@ -41,20 +41,20 @@ class Suggestions(NamedTuple):
     others: list[tuple[str, int]]
 
 
-def suggested_routes(pages: SiteMap) -> Suggestions:
+def suggested_routes(pages: UnmatchedPaths) -> Suggestions:
     """Return what the most visited pages suggest."""
     found: dict[str, RouteGuess] = {}
     rest: list[tuple[str, int]] = []
-    for shape in pages.shapes(SECTIONS):
-        visits = shape.visits
-        for guess in _guesses(shape):
+    for pattern in pages.patterns(SECTIONS):
+        visits = pattern.visits
+        for guess in _guesses(pattern):
             before = found.get(guess.match)
             found[guess.match] = guess._replace(
                 visits=guess.visits + (before.visits if before else 0)
             )
             visits -= guess.visits
         if visits > 0:
-            rest.append((_pattern(shape.steps), visits))
+            rest.append((_pattern(pattern.segments), visits))
     routes = sorted(found.values(), key=lambda route: -route.visits)[:_MOST_SUGGESTED]
     # The first that fits counts, so those that ask for more must stand before the others.
     routes.sort(key=lambda route: ("?" not in route.match, route.match.count(ANY)))
@@ -71,7 +71,7 @@ def suggested_routes(pages: SiteMap) -> Suggestions:
     return Suggestions(_looked_at(routes, pages), others)
 
 
-def _looked_at(routes: list[RouteGuess], pages: SiteMap) -> list[RouteGuess]:
+def _looked_at(routes: list[RouteGuess], pages: UnmatchedPaths) -> list[RouteGuess]:
     """Return routes with an example each, unsure where many of their pages are feeds."""
     compiled = [compile_route(route.match) for route in routes]
     examples: list[tuple[int, str]] = [(0, "")] * len(routes)
@@ -94,7 +94,7 @@ def _looked_at(routes: list[RouteGuess], pages: SiteMap) -> list[RouteGuess]:
     ]
 
 
-def _visits_of_feeds(steps: tuple[str, ...], page: Page) -> int:
+def _visits_of_feeds(steps: tuple[str, ...], page: PathNode) -> int:
     """Return how many visits of a page seem to have asked for a form of it for machines."""
     if steps and steps[-1].lower() in FEED_STEPS:
         return page.visits
@@ -112,15 +112,15 @@ def _unsure(route: RouteGuess, feeds: int) -> str:
 
 def routes_advice(findings: Findings) -> list[str]:
     """Return what to say of visits that no route fits; nothing where they are few."""
-    pages = findings.unrouted
+    pages = findings.unmatched_paths
     visits = pages.visits
     if not visits:
         return []
     if not findings.skipped[NO_ROUTES]:
         if visits < _MANY_UNFIT * (visits + sum(findings.types.values())):
             return []
-        listed = [f"{shape.visits:>11,}  {_shown(shape.steps)}" for shape in
-                  pages.shapes(SECTIONS)[:_MOST_LISTED]]  # fmt: skip
+        listed = [f"{pattern.visits:>11,}  {_shown(pattern.segments)}" for pattern in
+                  pages.patterns(SECTIONS)[:_MOST_LISTED]]  # fmt: skip
         return [f"\n{visits:,} visits fit no route; these pages most of all:", *listed]
     found = suggested_routes(pages)
     how_many = "1 visit is" if visits == 1 else f"{visits:,} visits are"
@@ -139,16 +139,16 @@ def routes_advice(findings: Findings) -> list[str]:
     return advice
 
 
-def _guesses(shape: Shape) -> Iterator[RouteGuess]:
-    path = _pattern(shape.steps)
-    rest = shape.visits
+def _guesses(pattern: PathPattern) -> Iterator[RouteGuess]:
+    path = _pattern(pattern.segments)
+    rest = pattern.visits
     word = max(
-        (name for name in shape.parameters if name.lower() in SEARCH_PARAMETERS),
-        key=lambda name: shape.parameters[name],
+        (name for name in pattern.parameters if name.lower() in SEARCH_PARAMETERS),
+        key=lambda name: pattern.parameters[name],
         default=None,
     )
     if word is not None:
-        searches = min(shape.parameters[word], rest)
+        searches = min(pattern.parameters[word], rest)
         match = f"{path}?{quote(word, safe='')}={{search.keywords}}"
         plain = word.lower() not in DOUBTFUL_PARAMETERS or "search" in path.lower()
         unsure = "" if plain else f"{word} may be another parameter than words of a search"
@@ -156,16 +156,16 @@ def _guesses(shape: Shape) -> Iterator[RouteGuess]:
         rest -= searches
     if rest <= 0:
         return
-    last = shape.steps[-1] if shape.steps else ""
-    if len(shape.steps) <= 1 and last.lower() in _HOME:
+    last = pattern.segments[-1] if pattern.segments else ""
+    if len(pattern.segments) <= 1 and last.lower() in _HOME:
         yield RouteGuess(path, "home_page_view", rest)
-    elif last.startswith(ANY) and len(shape.steps) > 1:
-        section = next((step for step in shape.steps[-2::-1] if not step.startswith(ANY)), "")
+    elif last.startswith(ANY) and len(pattern.segments) > 1:
+        section = next((step for step in pattern.segments[-2::-1] if not step.startswith(ANY)), "")
         type_name, attribute = SECTIONS.get(section.lower(), ("product_detail_page_view", None))
         unsure = ""
         if attribute is None:
             unsure = f"behind {printable(section)} stand many names; are they products?"
-        match = f"{_pattern(shape.steps[:-1])}/{{{attribute or 'product_ids'}}}{last[1:]}"
+        match = f"{_pattern(pattern.segments[:-1])}/{{{attribute or 'product_ids'}}}{last[1:]}"
         yield RouteGuess(match, type_name, rest, unsure)
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from miso_upload.ledger.entries import LedgerSpan, Scan, Settlement
-    from miso_upload.records import Batch, Identity, Leftover, Receipt, Rejection, Selection
-    from miso_upload.records.keyed import Keyed
+    from miso_upload.records import Batch, Leftover, Receipt, Rejection, Selection, SourceIdentity
+    from miso_upload.records.keyed_records import KeyedRecords
     from miso_upload.records.totals import Totals
 
 __all__ = ["MOST_MET", "Ledger"]
@@ -113,13 +113,13 @@ class Ledger:
 
     # -- scans -------------------------------------------------------------------------------------
 
-    def begin_scan(self, identity: Identity, name: str, job: str) -> Scan:
+    def begin_scan(self, identity: SourceIdentity, name: str, job: str) -> Scan:
         """Enter a scan of a source from its beginning; the last one before it is superseded."""
         with self._db.transaction():
             scan_id = self.scans.begin(identity, name, job, self._run_id)
         return self.scans.of(scan_id)
 
-    def continue_scan(self, scan: Scan, identity: Identity, name: str, job: str) -> Scan:
+    def continue_scan(self, scan: Scan, identity: SourceIdentity, name: str, job: str) -> Scan:
         """Note that an input is proven to be what a scan has read, and perhaps more."""
         with self._db.transaction():
             self.scans.continue_(scan, identity, name, job)
@@ -230,7 +230,7 @@ class Ledger:
             self._proven.add(job)
         return found is not None
 
-    def met(self, scan: Scan) -> Keyed | None:
+    def met(self, scan: Scan) -> KeyedRecords | None:
         """Return the content keys of the records of a scan that were already sent by others.
 
         None where there are more than are kept: such a scan cannot be continued by position,
@@ -402,7 +402,7 @@ def _sent_indices(batch: Batch, selection: Selection) -> Sequence[int]:
     return sorted((*selection.fresh, *selection.doubtful))
 
 
-def _sent(batch: Batch, selection: Selection) -> Keyed:
+def _sent(batch: Batch, selection: Selection) -> KeyedRecords:
     """Return the content keys of the records that are sent."""
     if selection.fresh is None:
         return batch.keyed

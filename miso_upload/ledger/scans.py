@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from miso_upload.ledger.database import Database, Value
-    from miso_upload.records import Identity
+    from miso_upload.records import SourceIdentity
 
 _SCAN = (
     "scans.id, source_id, sources.key, name, jobs.text, file, state, preamble, compressed, "
@@ -52,7 +52,7 @@ class Scans:
         """Return the last scan of every source, in the order in which they were first seen."""
         return self._found("ORDER BY sources.id")
 
-    def candidates(self, identity: Identity, name: str, beginning: bytes) -> list[Scan]:
+    def candidates(self, identity: SourceIdentity, name: str, beginning: bytes) -> list[Scan]:
         """Return the scans that an input may continue, the likeliest first.
 
         They are those of the same file, those that begin alike, and those of the same name.
@@ -104,7 +104,7 @@ class Scans:
         row = self._db.row("SELECT name FROM scans WHERE id = :scan", scan=scan_id)
         return named(row[0]) if row else "a source that is forgotten"
 
-    def begin(self, identity: Identity, name: str, job: str, run_id: int) -> int:
+    def begin(self, identity: SourceIdentity, name: str, job: str, run_id: int) -> int:
         """Enter a new scan; it is the last one of the source at this path from now on."""
         before = self._db.rows(
             "SELECT id, scan_id FROM sources WHERE key = :key ORDER BY id DESC",
@@ -135,7 +135,7 @@ class Scans:
         )
         return scan_id
 
-    def continue_(self, scan: Scan, identity: Identity, name: str, job: str) -> None:
+    def continue_(self, scan: Scan, identity: SourceIdentity, name: str, job: str) -> None:
         """Note that an input is proven to continue a scan: its name, job and state now."""
         stamp, job_id = identity.stamp, self._job(job)
         self._db.change(

@@ -8,7 +8,7 @@ from miso_upload.ledger.entries import LedgerSpan
 from miso_upload.ledger.line_ranges import from_ranges, to_ranges
 from miso_upload.ledger.scans import now
 from miso_upload.records import Leftover
-from miso_upload.records.keyed import Keyed
+from miso_upload.records.keyed_records import KeyedRecords
 from miso_upload.records.totals import Totals
 
 if TYPE_CHECKING:
@@ -135,12 +135,12 @@ class Spans:
                 scan=scan_id, start=batch.start, keys=keys, days=days, contents=contents,
             )  # fmt: skip
 
-    def met(self, scan_id: int) -> Keyed | None:
+    def met(self, scan_id: int) -> KeyedRecords | None:
         """Return what `note_met` has kept of a scan; None if that is not all."""
         rows = self._db.rows(
             "SELECT keys, days, contents FROM met WHERE scan_id = :scan", scan=scan_id
         )
-        found = Keyed.joined(Keyed.from_bytes(*row) for row in rows)
+        found = KeyedRecords.joined(KeyedRecords.from_bytes(*row) for row in rows)
         (met,) = self._db.row(
             "SELECT coalesce(sum(already_sent - remembered), 0) FROM spans WHERE scan_id = :scan",
             scan=scan_id,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from miso_upload.ledger import Ledger
     from miso_upload.ledger.content_keys.reader import Reader
-    from miso_upload.records.keyed import Keyed
+    from miso_upload.records.keyed_records import KeyedRecords
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,11 @@ class PipelineOptions:
 
 
 def reader_of(
-    ledger: Ledger, options: PipelineOptions, key: str, scan: int = 0, met: Keyed | None = None
+    ledger: Ledger,
+    options: PipelineOptions,
+    key: str,
+    scan: int = 0,
+    met: KeyedRecords | None = None,
 ) -> tuple[Reader, Callable[[int], str]]:
     """Return what looks the records of a source up in a ledger, and what names the finds.
 

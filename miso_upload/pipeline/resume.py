@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from miso_upload.ledger import Ledger, LedgerSpan, Scan
-    from miso_upload.records.keyed import Keyed
+    from miso_upload.records.keyed_records import KeyedRecords
     from miso_upload.report.listener import Listener
     from miso_upload.sources import Source
 
@@ -71,7 +71,7 @@ class Start:
     line: int
     leftovers: list[LedgerSpan] = field(default_factory=list)
     without_keys: list[LedgerSpan] = field(default_factory=list)
-    met: Keyed | None = None
+    met: KeyedRecords | None = None
     unchanged: bool = False
     new_options: str = ""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from miso_upload.records import Batch, Leftover
-    from miso_upload.records.keyed import Keyed
+    from miso_upload.records.keyed_records import KeyedRecords
 
 
 class Knows(Protocol):
@@ -41,7 +41,7 @@ class Reads(Protocol):
     def shared(self, days: Iterable[int]) -> set[int]:
         """Return those of some days of which other scans may have records."""
 
-    def look_up(self, sent: Keyed, indices: Iterable[int] | None = None) -> Knows:
+    def look_up(self, sent: KeyedRecords, indices: Iterable[int] | None = None) -> Knows:
         """Return what other scans have of the records of a batch, or of those at `indices`."""
 
 

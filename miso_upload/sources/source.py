@@ -11,8 +11,8 @@ from miso_upload.errors import (
     DamagedSourceError,
     SourceError,
 )
-from miso_upload.records import Block, Identity, Reason
-from miso_upload.records.incomplete_row import WaitingRow
+from miso_upload.records import Block, Reason, SourceIdentity
+from miso_upload.records.incomplete_row import IncompleteRow
 from miso_upload.sources.codecs.base import READ_BYTES
 from miso_upload.sources.directives import Directives
 from miso_upload.sources.fingerprint import HEAD_BYTES, head_checksum
@@ -64,7 +64,7 @@ class Source:
         )
         self.name = self._stream.shown
         self._growing = options.growing and not self.left_alone(options.settle_after)
-        self.waiting: WaitingRow | None = None
+        self.waiting: IncompleteRow | None = None
         self._padding = 0
         try:
             self._look_at_beginning()
@@ -103,7 +103,7 @@ class Source:
         self.body_line = 1 + before.count(b"\n")
         self.beginning = head
         self._certain = self._certain_bytes(head, size)
-        self.identity = Identity(
+        self.identity = SourceIdentity(
             stream.key, stream.stamp, head_checksum(head), checksum(stream.peek(size))
         )
         if stream.damage is not None and len(head) <= size:
@@ -371,7 +371,7 @@ class Source:
         """Note that a last row waits, of which this much is at hand, and `size` bytes are there."""
         row = self._without_padding(row)
         settle = self._options.settle_after if self._growing else None
-        self.waiting = WaitingRow(size or len(row), settle) if row.strip() else None
+        self.waiting = IncompleteRow(size or len(row), settle) if row.strip() else None
 
     def _without_padding(self, data: bytes) -> bytes:
         return padding.without_padding(data, at_line=self.format.by_line)

@@ -11,7 +11,7 @@ from miso_upload.transform.mapping import (
     Mapper,
     MappingPlan,
     Skipped,
-    laid_over,
+    overlaid,
     parse_mapping,
     read_preset,
     rules_of_options,
@@ -43,7 +43,7 @@ def line(**changes):
 
 def outcome(row, text=ROUTES, *, findings=None, identity=None, options=(), keep=()):
     """Return the record that a row becomes, the rule that skips it, or the reasons."""
-    file = without_skips(laid_over(parse_mapping("my.toml", text), read_preset("web-log")), keep)
+    file = without_skips(overlaid(parse_mapping("my.toml", text), read_preset("web-log")), keep)
     plan = MappingPlan(
         (*file.rules, *rules_of_options(options, ())), file.skips, file.routing, file.ignored
     )
@@ -129,7 +129,7 @@ def test_without_routes_every_visit_is_skipped_and_its_page_remembered():
     for url in ("/p/7?q=a&x=1", "/p/7;s=1", "/app.js"):
         outcome(line(url=url), "", findings=findings)
 
-    (page,) = findings.unrouted.shapes()
+    (page,) = findings.unmatched_paths.patterns()
     assert (page.path, page.visits, dict(page.parameters)) == ("/p/7", 2, {"q": 1, "x": 1})
 
 

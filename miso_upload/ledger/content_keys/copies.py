@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from miso_upload.ledger.content_keys import runs as content_runs
 from miso_upload.ledger.content_keys.layout import stored_keys
-from miso_upload.records.keyed import Keyed
+from miso_upload.records.keyed_records import KeyedRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -71,7 +71,7 @@ class Loaded:
 
     def __init__(
         self,
-        entries: Keyed,
+        entries: KeyedRecords,
         scan_of: Callable[[int], int | None] | int,
         counts: dict[int, int],
         used: Used,
@@ -95,7 +95,7 @@ class Loaded:
     def __len__(self) -> int:
         return len(self.entries.keys)
 
-    def take(self, sent: Keyed, wanted: Sequence[int], found: Found) -> Sequence[int]:
+    def take(self, sent: KeyedRecords, wanted: Sequence[int], found: Found) -> Sequence[int]:
         """Use up a copy for each of the records wanted; return those for which there is none."""
         names = names_of(sent, wanted, natural=self.entries.contents is not None)
         if self._ranks.keys().isdisjoint(names):
@@ -219,7 +219,7 @@ class Parts:
             return Loaded(entries, scans[0], {}, self.used)
         return Loaded(entries, lambda rank: scans[bisect_right(ends, rank)], {}, self.used)
 
-    def take(self, sent: Keyed, wanted: Sequence[int], found: Found) -> Sequence[int]:
+    def take(self, sent: KeyedRecords, wanted: Sequence[int], found: Found) -> Sequence[int]:
         """Use up a copy for each of the records wanted; return those for which there is none."""
         return self._context.loaded(self).take(sent, wanted, found) if self.ids else wanted
 
@@ -241,7 +241,7 @@ class Parts:
                         yield pair
             begin = end
 
-    def _entries(self) -> Keyed:
+    def _entries(self) -> KeyedRecords:
         parts = [read_part(self._context.db, part_id) for part_id in self.ids]
         return parts[0] if len(parts) == 1 else joined(parts)
 
@@ -262,7 +262,7 @@ class SortedRun:
     def load(self) -> Loaded:
         """Return all entries."""
         read = list(content_runs.pages(self._context.db, self.run))
-        parts = [Keyed(page.keys, array("i"), page.contents) for page in read]
+        parts = [KeyedRecords(page.keys, array("i"), page.contents) for page in read]
         counts = {
             page.first + i: count
             for page in read
@@ -273,7 +273,7 @@ class SortedRun:
         scan_of = self.run.scan if self.run.scan is not None else self._scans_of(scans)
         return Loaded(joined(parts), scan_of, counts, self.used, partial=True)
 
-    def take(self, sent: Keyed, wanted: Sequence[int], found: Found) -> Sequence[int]:
+    def take(self, sent: KeyedRecords, wanted: Sequence[int], found: Found) -> Sequence[int]:
         """Use up a copy for each of the records wanted; return those for which there is none."""
         self.used.grow(self.run.entries)
         if self._is_dense(len(wanted)):
@@ -355,7 +355,7 @@ class SortedRun:
         return scan_of
 
 
-def names_of(sent: Keyed, wanted: Sequence[int] | None, *, natural: bool) -> Sequence[int]:
+def names_of(sent: KeyedRecords, wanted: Sequence[int] | None, *, natural: bool) -> Sequence[int]:
     """Return how entries are called by `Loaded`: by key, or by key and content if `natural`.
 
     Records that cannot be among entries that are not natural are called -1.
@@ -372,19 +372,19 @@ def names_of(sent: Keyed, wanted: Sequence[int] | None, *, natural: bool) -> Seq
     return [-1 if contents[i] else keys[i] for i in wanted]
 
 
-def joined(parts: Sequence[Keyed]) -> Keyed:
+def joined(parts: Sequence[KeyedRecords]) -> KeyedRecords:
     """Return parts as one."""
     keys, contents = array("Q"), array("Q")
     for part in parts:
         keys += part.keys
     if all(part.contents is None for part in parts):
-        return Keyed(keys, array("i"))
+        return KeyedRecords(keys, array("i"))
     for part in parts:
         contents += part.contents or array("Q", bytes(8 * len(part.keys)))
-    return Keyed(keys, array("i"), contents)
+    return KeyedRecords(keys, array("i"), contents)
 
 
-def read_part(db: Database, part_id: int) -> Keyed:
+def read_part(db: Database, part_id: int) -> KeyedRecords:
     """Return the records of a part."""
     row = db.row("SELECT day, keys, days, contents FROM sent_parts WHERE id = :part", part=part_id)
     return stored_keys(*row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import NamedTuple
 
-from miso_upload.records.keyed import Keyed, from_bytes
+from miso_upload.records.keyed_records import KeyedRecords, from_bytes
 
 MIXED = -(2**31)
 """The day of a part whose records have many days."""
@@ -48,9 +48,9 @@ class Limits(NamedTuple):
     chunk: int = 1_000_000
 
 
-def stored_keys(day: int, keys: bytes, days: bytes | None, contents: bytes | None) -> Keyed:
+def stored_keys(day: int, keys: bytes, days: bytes | None, contents: bytes | None) -> KeyedRecords:
     """Return the records of a part as it is stored."""
-    return Keyed(
+    return KeyedRecords(
         from_bytes("Q", keys),
         array("i", [day]) * (len(keys) // 8) if days is None else from_bytes("i", days),
         None if contents is None else from_bytes("Q", contents),

@@ -18,7 +18,7 @@ from miso_upload.ledger.content_keys.copies import (
 )
 from miso_upload.ledger.content_keys.layout import IN_DOUBT, MIXED
 from miso_upload.ledger.content_keys.runs import Work
-from miso_upload.records.keyed import Keyed
+from miso_upload.records.keyed_records import KeyedRecords
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -83,7 +83,7 @@ class Reader:
         self,
         store: ContentStore,
         scan: int,
-        met: Keyed | None,
+        met: KeyedRecords | None,
         ignored: frozenset[int] = frozenset(),
     ) -> None:
         self.scan = scan
@@ -98,7 +98,7 @@ class Reader:
         self._edition = 0
         self._expired = True
 
-    def look_up(self, sent: Keyed, indices: Iterable[int] | None = None) -> Known:
+    def look_up(self, sent: KeyedRecords, indices: Iterable[int] | None = None) -> Known:
         """Return what other scans have of records, all or those at `indices`.
 
         Records that are unknown or new may be looked up again before they are sent: others may
@@ -182,7 +182,7 @@ class Reader:
         return self._open(day) is not None or self._mixed is not None
 
     def _look_up_day(
-        self, days: list[_Day], sent: Keyed, group: Sequence[int], known: Known
+        self, days: list[_Day], sent: KeyedRecords, group: Sequence[int], known: Known
     ) -> None:
         copies = [each for day in days for each in day.copies()]
         if not self._met_keys.isdisjoint(map(sent.keys.__getitem__, group)):
@@ -196,7 +196,7 @@ class Reader:
         if sent.contents is not None and group:
             self._find_changed(copies, sent, group, known.changed)
 
-    def _met_among(self, sent: Keyed, group: Sequence[int]) -> list[tuple[int, int]]:
+    def _met_among(self, sent: KeyedRecords, group: Sequence[int]) -> list[tuple[int, int]]:
         contents = sent.contents
         pairs = {(sent.keys[i], contents[i] if contents is not None else 0) for i in group}
         return [pair for pair in pairs if pair in self._met]
@@ -210,7 +210,7 @@ class Reader:
             return
         self._met_keys.difference_update(key for key, content in met if not content)
         keys = array("Q", [key for key, _ in met])
-        records = Keyed(keys, array("i"), array("Q", [content for _, content in met]))
+        records = KeyedRecords(keys, array("i"), array("Q", [content for _, content in met]))
         left: Sequence[int] = range(len(met))
         for each in copies:
             left = each.take(records, left, {})
@@ -218,7 +218,7 @@ class Reader:
     def _find_changed(
         self,
         copies: Sequence[Parts | SortedRun],
-        sent: Keyed,
+        sent: KeyedRecords,
         group: Sequence[int],
         changed: dict[int, int],
     ) -> None:
@@ -358,7 +358,7 @@ class Reader:
 
 
 def _doubtful(
-    doubtful: dict[int, int], sent: Keyed, group: Sequence[int], unknown: dict[int, int]
+    doubtful: dict[int, int], sent: KeyedRecords, group: Sequence[int], unknown: dict[int, int]
 ) -> list[int]:
     """Find records that may have been accepted; return the others."""
     rest = []
@@ -374,7 +374,7 @@ def _doubtful(
 def open_reader(
     store: ContentStore,
     scan: int,
-    met: Keyed | None = None,
+    met: KeyedRecords | None = None,
     ignored: frozenset[int] = frozenset(),
 ) -> Reader:
     """Return a reader that looks up the records of a scan.

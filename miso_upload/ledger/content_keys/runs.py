@@ -12,7 +12,7 @@ from itertools import groupby, islice, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.ledger.content_keys.layout import DELETE_PART
-from miso_upload.records.keyed import from_bytes, to_bytes
+from miso_upload.records.keyed_records import from_bytes, to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
 from miso_upload.ledger.content_keys.layout import DELETE_PART, IN_DOUBT, MIXED, Limits, stored_keys
-from miso_upload.records.keyed import Keyed, to_bytes
+from miso_upload.records.keyed_records import KeyedRecords, to_bytes
 
 if TYPE_CHECKING:
     from miso_upload.ledger.database import Database
@@ -93,7 +93,7 @@ class ContentStore:
 
     # -- writing; each within a transaction of the caller's ----------------------------------------
 
-    def note(self, scan: int, start: int, sent: Keyed) -> None:
+    def note(self, scan: int, start: int, sent: KeyedRecords) -> None:
         """Note records of a span that are about to be sent.
 
         Until the span is settled they count as unknown. Records of the span that were unknown
@@ -116,7 +116,9 @@ class ContentStore:
         self.db.change(_SETTLED, scan=scan, start=start)
         self._tell(scan)
 
-    def settle_partly(self, scan: int, start: int, accepted: Keyed, unknown: Keyed) -> None:
+    def settle_partly(
+        self, scan: int, start: int, accepted: KeyedRecords, unknown: KeyedRecords
+    ) -> None:
         """Note which of the records that were last noted for a span are accepted, which unknown.
 
         All others are free again: rejected by Miso, or not sent yet.
@@ -156,7 +158,7 @@ class ContentStore:
             if reader.scan != scan:
                 reader.expire()
 
-    def _release(self, scan: int, start: int, sent: Keyed) -> None:
+    def _release(self, scan: int, start: int, sent: KeyedRecords) -> None:
         """Delete the unknown records of a span that are sent again."""
         rows = self.db.rows(
             f"SELECT id, day, keys, days, contents FROM sent_parts AS part "
@@ -172,9 +174,9 @@ class ContentStore:
         left.subtract(sent.entries())
         self.db.change_many(DELETE_PART, [{"part": part} for part, *_ in rows])
         self.db.change(_SETTLED, scan=scan, start=start)
-        self._add(scan, start, Keyed.of((+left).elements()), unknown=True)
+        self._add(scan, start, KeyedRecords.of((+left).elements()), unknown=True)
 
-    def _add(self, scan: int, start: int, sent: Keyed, *, unknown: bool = False) -> int:
+    def _add(self, scan: int, start: int, sent: KeyedRecords, *, unknown: bool = False) -> int:
         """Add records; return the id of their first part, 0 if there are none."""
         few = max(4, len(sent.keys) >> 8)
         first = 0
@@ -186,13 +188,13 @@ class ContentStore:
                 self._mixed += len(sent.keys)
         else:
             for day, keys, contents in sent.by_day():
-                part = Keyed(keys, array("i"), contents)
+                part = KeyedRecords(keys, array("i"), contents)
                 added = self._add_part(day, scan, start, part, unknown=unknown)
                 first = first or added
         return first
 
     def _add_part(
-        self, day: int, scan: int, start: int | None, part: Keyed, *, unknown: bool = False
+        self, day: int, scan: int, start: int | None, part: KeyedRecords, *, unknown: bool = False
     ) -> int:
         return self.db.change(
             "INSERT INTO sent_parts (day, scan, start, unknown, records, keys, days, contents) "
@@ -224,7 +226,7 @@ class ContentStore:
                 "SELECT scan, day, keys, days, contents FROM sent_parts WHERE id = :part",
                 part=part_id,
             )
-            part = stored_keys(*stored) if scan not in self.dead else Keyed.none()
+            part = stored_keys(*stored) if scan not in self.dead else KeyedRecords.none()
             natural = part.contents is not None
             for key, day in zip(part.keys, part.days, strict=True):
                 keys[day, scan, natural].append(key)
@@ -233,6 +235,6 @@ class ContentStore:
                     contents[day, scan, True].append(content)
         for (day, scan, natural), found in keys.items():
             said = contents[day, scan, True] if natural else None
-            self._add_part(day, scan, None, Keyed(found, array("i"), said))
+            self._add_part(day, scan, None, KeyedRecords(found, array("i"), said))
         self.db.change_many(DELETE_PART, [{"part": part} for (part,) in ids])
         self._mixed = 0

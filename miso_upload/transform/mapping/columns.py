@@ -248,7 +248,7 @@ class Columns:
         for column in self._unused:
             count = len(rows) - list(map(itemgetter(column), rows)).count(None)
             if count:
-                findings.left_out(column, count)
+                findings.count_unmapped(column, count)
 
 
 class _Tree:

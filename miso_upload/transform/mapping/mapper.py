@@ -150,7 +150,7 @@ class Mapper:
         if self._router is not None:
             for place in places:
                 try:
-                    routed[place] = self._router.follow(rows[place], findings.unrouted)
+                    routed[place] = self._router.follow(rows[place], findings.unmatched_paths)
                 except SkipRow as skip:
                     found.lost[place] = Skipped(str(skip))
             places = list(routed)
@@ -190,7 +190,9 @@ class Mapper:
             return Skipped(TOO_MANY)
         work = RecordBuilder(line, findings)
         try:
-            routed = self._router.follow(row, findings.unrouted).values if self._router else ()
+            routed = (
+                self._router.follow(row, findings.unmatched_paths).values if self._router else ()
+            )
             self._fill(row, work)
             for binding, value in routed or ():
                 work.put(binding, value)
@@ -318,7 +320,7 @@ class Mapper:
     def _leave_out(self, column: str, value: object, work: RecordBuilder) -> None:
         if value is None or not column:
             return
-        work.findings.left_out(column)
+        work.findings.count_unmapped(column)
         if self._plan.strict:
             work.reasons.append(Reason(quoted(column), "is not an attribute of Miso (--strict)"))
 
