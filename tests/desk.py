@@ -11,9 +11,9 @@ from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
 
-from delivery.stand_ins import Miso, deliverer, record
+from delivery.doubles import Miso, deliverer, record
 
-from miso_upload.delivery import Backoff, Rehearsal
+from miso_upload.delivery import Backoff, DryRunDeliverer
 from miso_upload.delivery.client import UnknownOutcomeError
 from miso_upload.ledger import Ledger
 from miso_upload.ledger.rejects_file import RejectsFile
@@ -243,7 +243,7 @@ class Desk:
         known = Ledger.to_read(self.ledger) if self.ledger.exists() else None
         try:
             return self.run(
-                *names, delivers=Rehearsal(2**20), forecasts=True, known=known, **options
+                *names, delivers=DryRunDeliverer(2**20), forecasts=True, known=known, **options
             )
         finally:
             if known is not None:

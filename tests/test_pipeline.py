@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import fields
 
 import pytest
-from delivery.stand_ins import Posts, record
+from delivery.doubles import Posts, record
 from desk import Crash, Desk, Loses, Moments, Mortal, ids, prepare, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miso_upload.delivery import Rehearsal
+from miso_upload.delivery import DryRunDeliverer
 from miso_upload.delivery.answers import Answer
 from miso_upload.errors import (
     DamagedSourceError,
@@ -148,7 +148,9 @@ def test_a_source_without_rows_is_recognised_in_no_other(desk, name, text):
 
 
 def test_a_dry_run_says_what_would_be_sent(desk):
-    summary = desk.run(desk.write("a.jsonl", rows(12)), delivers=Rehearsal(2**20), forecasts=True)
+    summary = desk.run(
+        desk.write("a.jsonl", rows(12)), delivers=DryRunDeliverer(2**20), forecasts=True
+    )
 
     assert desk.miso.requests == []
     assert summary.totals == Totals(rows=12, pending=12)
@@ -460,7 +462,7 @@ def test_as_many_rejections_as_the_user_allows_are_no_reason_to_stop(desk, good,
 def test_a_dry_run_goes_on_and_says_that_an_upload_would_stop(desk, golden):
     summary = desk.run(
         desk.write("a.jsonl", [{"visitor": "v"}] * 12),
-        delivers=Rehearsal(2**20),
+        delivers=DryRunDeliverer(2**20),
         stops_on_junk=False,
     )
 

@@ -21,9 +21,9 @@ from miso_upload.delivery import (
     Client,
     Deliverer,
     DeliveryOptions,
+    DryRunDeliverer,
     Pace,
-    Rehearsal,
-    Remembering,
+    RememberDeliverer,
     Target,
     Throttle,
 )
@@ -289,9 +289,9 @@ def _check_statuses(settings: Settings) -> None:
 
 def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Delivers:
     if settings.dry_run:
-        return Rehearsal(settings.max_chunk_bytes)
+        return DryRunDeliverer(settings.max_chunk_bytes)
     if settings.remember:
-        return Remembering()
+        return RememberDeliverer()
     target = Target(
         settings.server,
         settings.api_key,

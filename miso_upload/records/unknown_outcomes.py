@@ -82,7 +82,7 @@ class UnknownOutcomes:
             yield (
                 f"{counted(count, 'held row')} got status {cause}{without}. If your gateway "
                 f"answers {cause} only for requests that it did not forward, add --not-stored "
-                f"{cause} to resend them without risking extra copies."
+                f"{cause} to future runs, so that they resend these rows instead of holding them."
             )
 
 

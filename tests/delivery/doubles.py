@@ -44,7 +44,7 @@ def batch(count, **options):
     return batch_of([record(number) for number in range(1, count + 1)], **options)
 
 
-class Posts:
+class ScriptedClient:
     """Answers each request as scripted, then as `then` says; keeps the records of each.
 
     A step is an answer, an error to raise, or a function of the records that returns an answer.
@@ -70,7 +70,7 @@ class Posts:
         return answer
 
 
-class Miso(Posts):
+class Miso(ScriptedClient):
     """Takes all records of a request or none, as Miso does; `bad` says which it does not like.
 
     Attributes:
