@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import fields
 
 import pytest
-from delivery.doubles import Posts, record
+from delivery.doubles import ScriptedClient, record
 from desk import Crash, Desk, Loses, Moments, Mortal, ids, prepare, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -237,7 +237,7 @@ def test_what_is_skipped_is_given_up_for_good(desk):
 
 def test_a_refused_key_stops_the_run_and_the_next_one_goes_on(desk):
     name = desk.write("a.jsonl", rows(23))
-    refusing = Desk(desk.path, Posts(desk.miso._judge, then=Answer(401)))
+    refusing = Desk(desk.path, ScriptedClient(desk.miso._judge, then=Answer(401)))
     refusing.miso.sizes = desk.miso.sizes = [0]
 
     first = refusing.run(name)
@@ -251,7 +251,7 @@ def test_a_refused_key_stops_the_run_and_the_next_one_goes_on(desk):
 
 def test_a_server_that_will_not_answer_stops_the_run_with_the_position_kept(desk):
     name = desk.write("a.jsonl", rows(23))
-    busy = Desk(desk.path, Posts(then=Answer(503)))
+    busy = Desk(desk.path, ScriptedClient(then=Answer(503)))
 
     first = busy.run(name, concurrency=3)
     desk.run(name)

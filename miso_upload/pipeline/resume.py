@@ -185,7 +185,7 @@ class Resumer:
             return self._new(each)
         if scan.mixed and self._options.changed_mapping == "send":
             return self._new(each)
-        met, last = ledger.met(scan), ledger.last_span(scan)
+        met, last = ledger.shared_keys(scan), ledger.last_span(scan)
         # Without content keys, reading it from the beginning would send all of it again.
         if not (unchanged or scan.keyless) and (met is None or _goes_on_in_row(source, last)):
             if scan.mixed:
