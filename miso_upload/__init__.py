@@ -1,8 +1,8 @@
 """Upload months of interaction history to Miso: validated, resumable, accounted for row by row.
 
-from miso_upload import Settings, upload
+from miso_upload import upload
 
-summary = upload(Settings(inputs=("history.jsonl",), api_key=key))
+summary = upload("history.jsonl", api_key=key)
 assert summary.balanced and summary.exit_code == 0
 """
 

@@ -22,7 +22,15 @@ from miso_upload.ledger import database as database_module
 from miso_upload.ledger.content_keys.reader import open_reader
 from miso_upload.ledger.ledger import MAX_SHARED_KEYS
 from miso_upload.ledger.migration import KEPT_SUFFIX, old_digest
-from miso_upload.records import SourceIdentity, Leftover, Reason, Receipt, Rejection, Selection, Stamp
+from miso_upload.records import (
+    Leftover,
+    Reason,
+    Receipt,
+    Rejection,
+    Selection,
+    SourceIdentity,
+    Stamp,
+)
 from miso_upload.records.totals import Totals
 
 ALL = Selection()

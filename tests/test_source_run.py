@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from miso_upload.errors import DamagedSourceError
+from miso_upload.ledger.options import ResumeOptions
 from miso_upload.pipeline.resume import Start
-from miso_upload.pipeline.selection import SelectingOptions, Selector
+from miso_upload.pipeline.selection import Selector
 from miso_upload.pipeline.source_run import SourceRun, SourceState
 from miso_upload.records.totals import Totals
 from miso_upload.report.summary import SourceSummary
@@ -29,7 +30,7 @@ def run():
         prefix="a:",
         summary=SourceSummary("a", before=Totals(rows=2, rejected=2)),
         rejects=None,
-        selector=Selector([], SelectingOptions()),
+        selector=Selector([], ResumeOptions()),
     )
 
 

@@ -11,22 +11,22 @@ from miso_upload.records import Block, Reason
 from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.transform.block import Transform
 from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapper, MappingPlan
+from miso_upload.transform.mapping import Mapper, MappingSpec
 from miso_upload.transform.mapping.conditions import Condition
 from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.json import decode, decode_joined, encode
 from miso_upload.values.timestamps import TimestampReader
 
 SCHEMA = shipped_schema()
-JUDGE = Judge(SCHEMA)
+JUDGE = RecordValidator(SCHEMA)
 NEVER = Condition("never", "a column that there is not", empty=False)
 """Skips nothing, but needs every row looked at."""
 FORMAT = JsonLines(row_bytes=2**20)
 
 
 def transform(*skips, **said):
-    plan = MappingPlan(skips=skips, **said)
+    plan = MappingSpec(skips=skips, **said)
     mapper = Mapper(plan, SCHEMA, TimestampReader(), IdentityPolicy(), None)
     return Transform(FORMAT, mapper, JUDGE)
 

@@ -410,7 +410,7 @@ def test_a_full_record_maps_by_itself(write):
     name = write("def transform(row):\n    return {**row, 'type': 'like'}\n")
     rows = [row(number, type="seen") for number in range(600)]
 
-    batch = batch_of(Settings(inputs=(), transform=name), JSONL, lines_of(rows))
+    batch = batch_of(Settings.of(inputs=(), transform=name), JSONL, lines_of(rows))
 
     assert decode_joined(batch.slices) == [{**each, "type": "like"} for each in rows]
     assert list(batch.lines) == list(range(1, 601))
@@ -418,7 +418,7 @@ def test_a_full_record_maps_by_itself(write):
 
 def test_a_mapping_applies_to_what_is_returned(write):
     name = write("def transform(row):\n    return {**row, 'who': row['id'].strip()}\n")
-    settings = Settings(inputs=(), transform=name, map=("user_id=who",), set=("type=like",))
+    settings = Settings.of(inputs=(), transform=name, map=("user_id=who",), set=("type=like",))
     rows = [{"id": " u ", "timestamp": "2024-05-01T10:00:00Z", "product_ids": ["a"]}]
 
     batch = batch_of(settings, JSONL, lines_of(rows))
@@ -431,7 +431,7 @@ def test_cells_are_still_cells_after_it_and_columns_may_be_new(write):
     csv = Delimited(Dialect(","), ("type", "timestamp", "user_id", "sku", "revenue"), 2**20)
 
     batch = batch_of(
-        Settings(inputs=(), transform=name, list_separator=" ", map=("rating=new",)),
+        Settings.of(inputs=(), transform=name, list_separator=" ", map=("rating=new",)),
         csv,
         b"checkout,2024-05-01T10:00:00Z,u,a b,9.5\nlike,2024-05-01T10:00:00Z,u,a,\n",
     )
@@ -454,7 +454,7 @@ def test_every_row_is_accounted_for_and_rejected_ones_are_as_they_were_read(writ
     rows = [row(n, kind=kind, context={"locale": "de"}) for n, kind in enumerate(kinds)]
     data = lines_of(rows) + b"broken\n[1]\n"
 
-    batch = batch_of(Settings(inputs=(), transform=name), JSONL, data)
+    batch = batch_of(Settings.of(inputs=(), transform=name), JSONL, data)
 
     assert (batch.rows, len(batch.lines), batch.skipped, len(batch.rejections)) == (
         702, 200, 200, 302,
@@ -473,7 +473,7 @@ def test_every_row_is_accounted_for_and_rejected_ones_are_as_they_were_read(writ
 
 def test_the_transform_is_part_of_the_recipe_by_its_text(write):
     def recipe(text, name="my_map.py"):
-        return Recipe(Settings(inputs=(), transform=write(text, name))).text(Source(JSONL))
+        return Recipe(Settings.of(inputs=(), transform=write(text, name))).text(Source(JSONL))
 
     first = recipe("def transform(row): return row\n")
 
@@ -486,7 +486,7 @@ def test_a_dry_run_counts_what_it_leaves_out(write, tmp_path):
     name = write("def transform(row):\n    return row if row['user_id'] != 'user-2' else None\n")
     history = write_rows(tmp_path / "h.jsonl", [row(1), row(2), row(3)])
 
-    summary = check(Settings(inputs=(str(history),), transform=name))
+    summary = check(Settings.of(inputs=(str(history),), transform=name))
 
     assert (summary.totals.rows, summary.totals.pending, summary.totals.skipped) == (3, 2, 1)
 

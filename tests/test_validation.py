@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from miso_upload.errors import SchemaError
 from miso_upload.transform.schema.schema import load_schema, shipped_schema
-from miso_upload.transform.validation import _REFUSED, MOST_REASONS, Judge
+from miso_upload.transform.validation import _REFUSED, MOST_REASONS, RecordValidator
 from miso_upload.values.json import decode, encode
 
-JUDGE = Judge(shipped_schema())
-LENIENT = Judge(shipped_schema(), needs_timestamp=False, needs_id=False)
+JUDGE = RecordValidator(shipped_schema())
+LENIENT = RecordValidator(shipped_schema(), needs_timestamp=False, needs_id=False)
 
 
 def record(type_name="read", **attributes):
@@ -275,7 +275,7 @@ def judge_of(tmp_path):
         path = tmp_path / "my.json"
         branch = {"properties": {"type": {"const": "a"}, "x": definition}}
         path.write_text(json.dumps({"oneOf": [branch], **root}))
-        return Judge(load_schema(path), needs_timestamp=False, needs_id=False)
+        return RecordValidator(load_schema(path), needs_timestamp=False, needs_id=False)
 
     return judge_of
 

@@ -9,11 +9,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from miso_upload.delivery.options import UNPROVEN
 from miso_upload.records.unknown_outcomes import FOREIGN_ANSWER
 from miso_upload.values.display import printable
 
@@ -39,8 +39,7 @@ class Outcome(Enum):
     """No record was stored, because the server refused the request itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One HTTP answer.
 
     Attributes:
@@ -56,8 +55,7 @@ class Answer:
     location: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestResult:
+class RequestResult(NamedTuple):
     """The result of one request.
 
     Attributes:
@@ -88,9 +86,6 @@ _KEY_HINT = (
     "Playground is read-only."
 )
 _OVERLOAD = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-_SERVER_ERRORS = range(500, 600)
-UNPROVEN = {HTTPStatus.REQUEST_TIMEOUT.value, *_SERVER_ERRORS}
-"""Statuses that prove nothing, unless the user says that they mean "not stored"."""
 _KEYS_OF_MISO = {"message", "errors"}
 """Miso's JSON has at least one of these keys. The JSON of a proxy or login page may not."""
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from miso_upload.delivery.answer_history import REPEATS_NEEDED, AnswerHistory
 from miso_upload.delivery.answers import Answer, Outcome, RequestResult, classify_answer
@@ -24,10 +23,9 @@ from miso_upload.records.unknown_outcomes import LOST_ANSWER
 from miso_upload.values.display import counted
 
 if TYPE_CHECKING:
+    from miso_upload.delivery.options import DeliveryOptions
     from miso_upload.delivery.request_bodies import RequestBody
     from miso_upload.records import Batch, Receipt, Selection
-
-OnUnknown = Literal["resend", "hold", "skip"]
 
 
 class HttpClient(Protocol):
@@ -61,31 +59,6 @@ class ProgressListener(Protocol):
         """Report that a request is resent in `seconds`, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryOptions:
-    """How to deliver batches.
-
-    Attributes:
-        most_bytes: The largest request body.
-        on_unknown: What to do with records whose outcome is unknown.
-        most_unknown: How many requests in a row may have an unknown outcome before the run stops,
-            if their records are not resent.
-        not_stored: Statuses that prove that nothing was stored, in addition to those that always
-            do.
-        backoff: When to retry.
-        most_refusals: How many requests with several records of one batch may be refused before the
-            run stops. It limits the search for bad records that Miso does not name; good records
-            are never rejected because of it.
-    """
-
-    most_bytes: int = 8 * 2**20
-    on_unknown: OnUnknown = "resend"
-    most_unknown: int = 8
-    not_stored: frozenset[int] = frozenset()
-    backoff: Backoff = field(default_factory=Backoff)
-    most_refusals: int = 500
-
-
 class Deliverer:
     """Delivers batches. Several threads may call it at the same time.
 
@@ -93,10 +66,21 @@ class Deliverer:
         client: Sends requests.
         options: How to deliver.
         stop: When set, nothing more is sent and waits end.
-        pace: Limits the request rate of all threads together.
         throttle: Limits the requests in flight, and lowers the limit while Miso is busy.
+        backoff: Decides when to retry; None to follow the options.
         listener: Receives a message for each wait.
+
+    Attributes:
+        pace: Limits the request rate of all threads together.
+        most_unknown: How many requests in a row may have an unknown outcome before the run stops,
+            if their records are not resent.
+        most_refusals: How many requests with several records of one batch may be refused before the
+            run stops. It limits the search for bad records that Miso does not name; good records
+            are never rejected because of it.
     """
+
+    most_unknown = 8
+    most_refusals = 500
 
     def __init__(
         self,
@@ -104,18 +88,20 @@ class Deliverer:
         options: DeliveryOptions,
         stop: StopEvent,
         *,
-        pace: Pace | None = None,
         throttle: Throttle | None = None,
+        backoff: Backoff | None = None,
         listener: ProgressListener | None = None,
     ) -> None:
+        self.pace = Pace(options.max_requests_per_second)
         self._client = client
         self._options = options
+        self._not_stored = frozenset(options.not_stored)
         self._stop = stop
-        self._pace = pace or Pace(None)
-        self._throttle = throttle or Throttle(_NO_LIMIT)
+        self._throttle = throttle or Throttle(options.concurrency)
+        self._backoff = backoff or Backoff(options.max_attempts, patience=options.retry_for)
         self._listener = listener
         # Threads share only this history, the pace and the throttle; each has a lock.
-        self._history = AnswerHistory(options.most_bytes)
+        self._history = AnswerHistory(options.max_chunk_bytes)
 
     def deliver(self, batch: Batch, selection: Selection | None = None) -> Receipt:
         """Send the records of `batch` and return their outcomes. Never raises because of an answer.
@@ -135,8 +121,8 @@ class Deliverer:
                 progress.leave(body)
             elif body.size > max_bytes and len(body) > 1:
                 todo.extendleft(reversed(list(body.split_to(max_bytes))))
-            elif body.size > self._options.most_bytes:
-                progress.reject_all(body, _larger_than(self._options.most_bytes))
+            elif body.size > self._options.max_chunk_bytes:
+                progress.reject_all(body, _larger_than(self._options.max_chunk_bytes))
             else:
                 result = self._send(body, progress)
                 todo.extendleft(reversed(self._settle(body, result, progress)))
@@ -166,10 +152,10 @@ class Deliverer:
                 return result
             is_suspect = self._history.makes_suspect(result, body)
             if is_suspect and body.suspected is None:
-                return replace(result, stage="deferred")
+                return result._replace(stage="deferred")
             if is_suspect and state.in_a_row >= self._history.repeats_needed(result.outcome):
                 self._history.confirm(result.outcome)
-                return replace(result, stage="confirmed")
+                return result._replace(stage="confirmed")
             wait = self._wait(result, state, is_suspect=is_suspect)
             if wait is None:
                 return self._give_up(result, body, state)
@@ -190,7 +176,7 @@ class Deliverer:
 
     def _wait(self, result: RequestResult, state: RetryState, *, is_suspect: bool) -> float | None:
         """Return the seconds until the same request is resent, or None to give up."""
-        backoff = self._options.backoff
+        backoff = self._backoff
         if not is_suspect:
             return backoff.wait(state.attempts, state.waited, result.retry_after)
         if state.attempts >= 2 * REPEATS_NEEDED:
@@ -204,7 +190,7 @@ class Deliverer:
         while not self._stop.is_set():
             wait, ticket = self._throttle.acquire()
             if not wait:
-                if not self._stop.wait(self._pace.reserve()):
+                if not self._stop.wait(self.pace.reserve()):
                     return ticket
                 self._throttle.release(ticket, succeeded=False)
             else:
@@ -216,9 +202,7 @@ class Deliverer:
         pause = result.retry_after
         if result.overload and not self._resends(result):
             # This request is not resent after a wait, so the next request must wait instead.
-            pause = max(
-                pause or 0.0, self._options.backoff.pause(self._history.unknown_in_a_row + 1)
-            )
+            pause = max(pause or 0.0, self._backoff.pause(self._history.unknown_in_a_row + 1))
         is_lower = self._throttle.release(
             ticket,
             succeeded=result.outcome in _PROCESSED,
@@ -234,7 +218,7 @@ class Deliverer:
         progress.requests += 1
         progress.bytes_sent += len(encoded)
         try:
-            return classify_answer(self._client.post(encoded), self._options.not_stored)
+            return classify_answer(self._client.post(encoded), self._not_stored)
         except NotSentError as error:
             return RequestResult(Outcome.BUSY, str(error))
         except UnknownOutcomeError as error:
@@ -249,7 +233,7 @@ class Deliverer:
             self._history.count_known()
         if len(body) > 1 and outcome in _ABOUT_RECORDS and result.stage != "final":
             progress.refusals += 1
-            if progress.refusals > self._options.most_refusals:
+            if progress.refusals > self.most_refusals:
                 progress.leave(body)
                 progress.search_error = _too_many_refusals(result, progress.refusals)
                 return []
@@ -284,7 +268,7 @@ class Deliverer:
     def _give_up(
         self, result: RequestResult, body: RequestBody, state: RetryState
     ) -> RequestResult:
-        wait, limit = result.retry_after, self._options.backoff.patience
+        wait, limit = result.retry_after, self._backoff.patience
         message = result.message
         if wait is not None and wait > limit:
             message += f". Miso asks to wait {wait:,.0f} s, but --retry-for allows {limit:,.0f} s"
@@ -297,7 +281,7 @@ class Deliverer:
                 ". It is unknown whether Miso has stored them. Rerun the same command to resend "
                 "them, or add --on-unknown skip to leave them out"
             )
-        return replace(result, message=message, stage="final")
+        return result._replace(message=message, stage="final")
 
     def _continues_after(self, outcome: Outcome) -> bool:
         """Return whether the run continues although a request has no definite result.
@@ -306,7 +290,7 @@ class Deliverer:
         otherwise make the outcome of the whole history unknown.
         """
         if outcome is Outcome.UNKNOWN:
-            few = self._history.count_unknown() < self._options.most_unknown
+            few = self._history.count_unknown() < self.most_unknown
             if self._options.on_unknown != "resend" and few:
                 return True
         return outcome is not Outcome.REQUEST_REFUSED and self._stop.is_set()
@@ -367,7 +351,6 @@ class Deliverer:
         return [remaining] if len(remaining) else []
 
 
-_NO_LIMIT = 1_000_000
 _MAX_DOUBLINGS_FOR_A_RECORD = 3
 _MAX_SUSPECTS = 50
 """Suspects are sent early once there are this many, in case Miso accepts nothing at all."""

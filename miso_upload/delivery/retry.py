@@ -6,7 +6,7 @@ import random
 import time
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +17,7 @@ _MAX_DOUBLINGS = 64
 """After this many doublings, every limit is exceeded; more could overflow a float."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(NamedTuple):
     """Exponential backoff with full jitter, never shorter than the `Retry-After` of an answer.
 
     Attributes:
@@ -33,7 +32,7 @@ class Backoff:
     base: float = 0.5
     longest: float = 60.0
     patience: float = 600.0
-    draw: Callable[[], float] = field(default=random.random, repr=False)
+    draw: Callable[[], float] = random.random
 
     def wait(self, attempt: int, waited: float, retry_after: float | None) -> float | None:
         """Return how many seconds to wait before the next attempt, or None to give up.

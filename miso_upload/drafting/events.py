@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from miso_upload.drafting.columns import words_of
 from miso_upload.drafting.draft import Guess
 from miso_upload.drafting.vocabulary import EVENT, PAGE_EVENTS, event_type, rank
-from miso_upload.transform.mapping.paths import reacher
+from miso_upload.transform.mapping.paths import getter
 from miso_upload.values.display import quoted
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def only_kind(columns: Sequence[Column]) -> Column | None:
 
 
 def _counted(column: Column, rows: Sequence[object]) -> Events:
-    reach = reacher(column.path)
+    reach = getter(column.path)
     counts: Counter[str] = Counter()
     nameless = 0
     for row in rows:

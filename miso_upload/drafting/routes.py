@@ -17,7 +17,8 @@ from miso_upload.drafting.writing import route_lines
 from miso_upload.records.unmatched_paths import ANY
 from miso_upload.transform.mapping.router import NO_ROUTES
 from miso_upload.transform.mapping.routes import compile_route, split_url
-from miso_upload.values.display import has_address, printable
+from miso_upload.values.display import printable
+from miso_upload.values.redaction import has_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

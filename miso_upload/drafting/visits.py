@@ -10,7 +10,7 @@ from miso_upload.drafting.draft import Draft, LeftOut, Offer
 from miso_upload.drafting.routes import suggested_routes
 from miso_upload.records import Findings
 from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapper, MappingPlan, read_preset
+from miso_upload.transform.mapping import Mapper, MappingSpec, read_preset
 from miso_upload.values.timestamps import TimestampReader
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ def is_log(rows: Sequence[object]) -> bool:
 def draft_of_log(rows: Sequence[object], schema: Schema, options: dict[str, Any]) -> Draft:
     """Return a draft for rows of a log; no rows make this raise."""
     preset = read_preset(PRESET)
-    plan = MappingPlan(preset.rules, preset.skips, preset.routing, preset.ignored)
+    plan = MappingSpec(preset.rules, preset.skips, preset.routing, preset.ignored)
     mapper = Mapper(plan, schema, TimestampReader(), IdentityPolicy(), None)
     findings = Findings()
     for number, row in enumerate(rows):
-        mapper.apply(row, number, findings)
+        mapper.map_row(row, number, findings)
     found = suggested_routes(findings.unmatched_paths)
     draft = Draft(len(rows), options={"preset": PRESET, **options})
     draft.routes, draft.other_pages = found.routes, found.others

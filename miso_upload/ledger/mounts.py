@@ -50,12 +50,13 @@ NETWORK_TYPES = frozenset(
     )
 )
 """File systems that other machines can use at the same time, or that are on another machine."""
-_NETWORK_FUSE = re.compile(
+# Compiled on use, because most machines do not need them.
+_NETWORK_FUSE = (
     r"fuse\.(sshfs|s3fs|gcsfuse|goofys|mount-s3|mountpoint-s3|blobfuse2?|rclone|curlftpfs|davfs2?|"
     r"ceph|ceph-fuse|glusterfs|juicefs|seaweedfs|smbnetfs|cvmfs2?|moosefs|mfs|lizardfs|nfs.*)"
 )
-_OCTAL = re.compile(r"\\([0-7]{3})")
-_MOUNT_LINE = re.compile(r"^.* on (/.*) \((\w+)")
+_OCTAL = r"\\([0-7]{3})"
+_MOUNT_LINE = r"^.* on (/.*) \((\w+)"
 
 
 class Mount(NamedTuple):
@@ -69,7 +70,9 @@ class Mount(NamedTuple):
         """Whether it is a network file system."""
         if self.type == "9p" and self.point == "/":
             return False  # the root of a container in gVisor, or of some virtual machines
-        return self.type in NETWORK_TYPES or _NETWORK_FUSE.fullmatch(self.type) is not None
+        if self.type in NETWORK_TYPES:
+            return True
+        return self.type.startswith("fuse.") and re.fullmatch(_NETWORK_FUSE, self.type) is not None
 
 
 def read_mountinfo(text: str) -> list[Mount]:
@@ -85,7 +88,7 @@ def read_mountinfo(text: str) -> list[Mount]:
 
 def read_mount_output(text: str) -> list[Mount]:
     """Return the mounts in the output of `mount` on macOS and the BSDs."""
-    found = filter(None, map(_MOUNT_LINE.match, text.splitlines()))
+    found = filter(None, (re.match(_MOUNT_LINE, line) for line in text.splitlines()))
     return [Mount(match[1], match[2]) for match in found]
 
 
@@ -129,4 +132,6 @@ def _mounts() -> list[Mount]:
 
 
 def _unescaped(text: str) -> str:
-    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
+    if "\\" not in text:
+        return text
+    return re.sub(_OCTAL, lambda match: chr(int(match[1], 8)), text)

@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
-import unicodedata
-from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from miso_upload.errors import ConfigurationError, NewKeyError, TargetError
@@ -116,8 +114,7 @@ def ledger_name(server: str, name: str) -> str:
     return f"{slug[:_MAX_SLUG]}-{digest}{LEDGER_SUFFIX}"
 
 
-@dataclass(frozen=True, slots=True)
-class KnownTarget:
+class KnownTarget(NamedTuple):
     """A target that has a ledger.
 
     Attributes:
@@ -145,19 +142,15 @@ class KnownTarget:
         return self.name if self.named else f"{self.name} (unnamed)"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """The target that the options and the key ask for.
 
     Attributes:
         server: The server, in the form of `server_identity`.
         key: The fingerprint of the key; empty without a key.
-        target: The name of a known target, as the user wrote it.
-        new_target: The name of a new target, as the user wrote it.
+        target: The name of a known target.
+        new_target: The name of a new target.
         rotated_key: Whether the key is a new key of the known target.
-
-    Raises:
-        ConfigurationError: The options contradict each other.
     """
 
     server: str
@@ -166,32 +159,13 @@ class Wanted:
     new_target: str | None = None
     rotated_key: bool = False
 
-    def __post_init__(self) -> None:
-        for option, name in (("--target", self.target), ("--new-target", self.new_target)):
-            if name is not None and not _normalized(name):
-                raise ConfigurationError(f"{option}: give a name, as in {option} production")
-        if self.target and self.new_target:
-            raise ConfigurationError("--target and --new-target exclude each other; choose one")
-        if self.rotated_key and not self.target:
-            raise ConfigurationError(
-                "--rotated-key: name the target that the key is for with --target NAME; "
-                "'miso-upload status' lists the targets"
-            )
-
     @property
     def name(self) -> str | None:
-        """Return the name that the user gave, normalized."""
-        name = self.target or self.new_target
-        return None if name is None else _normalized(name)
+        """Return the name that the user gave."""
+        return self.target or self.new_target
 
 
-def _normalized(name: str) -> str:
-    """Return a normalized name, because Unicode has two spellings of some letters."""
-    return unicodedata.normalize("NFC", name.strip())
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """The selected target of a run.
 
     Attributes:
@@ -340,7 +314,7 @@ def _named_now(owner: KnownTarget, name: str, keys: frozenset[str]) -> Choice:
         f"Renamed the target {owner.name} at {shown_server(owner.server)} to {name}. It keeps its "
         "ledger."
     )
-    return Choice(name, keys, replace(owner), note)
+    return Choice(name, keys, owner._replace(), note)
 
 
 def _belongs_to(owner: KnownTarget, name: str) -> TargetError:

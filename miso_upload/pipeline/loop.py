@@ -24,10 +24,9 @@ from miso_upload.ledger import Settlement
 from miso_upload.ledger.migration import checksum_test
 from miso_upload.pipeline.comparison import compare
 from miso_upload.pipeline.interrupt import StopReading
-from miso_upload.pipeline.loop_options import reader_of
 from miso_upload.pipeline.reject_limit import JunkGuard
 from miso_upload.pipeline.resume import Comparison, Resumer, SourceToRead, would_stop
-from miso_upload.pipeline.selection import Selector
+from miso_upload.pipeline.selection import Selector, reader_of
 from miso_upload.pipeline.source_run import SourceRun, made_good
 from miso_upload.pipeline.summary_counts import count_origins, count_rejections
 from miso_upload.pipeline.timing import Stopwatch
@@ -41,8 +40,8 @@ if TYPE_CHECKING:
     from miso_upload.ledger import Ledger
     from miso_upload.pipeline.interfaces import Input, Stages
     from miso_upload.pipeline.interrupt import StopSignal
-    from miso_upload.pipeline.loop_options import PipelineOptions
     from miso_upload.pipeline.resume import Start
+    from miso_upload.pipeline.settings import Settings
     from miso_upload.records import Batch, Block, Leftover, Rejection
     from miso_upload.report.listener import Listener
     from miso_upload.report.summary import Summary
@@ -64,7 +63,7 @@ class Pipeline:
     Args:
         ledger: Knows what was done and is told what is done.
         stages: Do what is to be done with blocks and batches.
-        options: How.
+        settings: How.
         stop: Set when nothing more should be sent.
         listener: Is told how it goes.
         summary: Is filled with what the run comes to.
@@ -74,23 +73,27 @@ class Pipeline:
         self,
         ledger: Ledger,
         stages: Stages,
-        options: PipelineOptions,
+        settings: Settings,
         *,
         stop: StopSignal,
         listener: Listener,
         summary: Summary,
     ) -> None:
         self._ledger = ledger
-        self._resumer = Resumer(ledger, options.resume, listener, stages.known)
+        self._resumer = Resumer(
+            ledger, settings.resume, listener, known=stages.known,
+            hold_unknown=settings.delivery.on_unknown == "hold",
+        )  # fmt: skip
         self._stages = stages
-        self._options = options
+        self._settings = settings
+        self._resends_unknown = settings.delivery.on_unknown == "resend"
         self._stop = stop
         self._listener = listener
         self._summary = summary
-        self._pool: DeliveryPool[_Job] = DeliveryPool(options.concurrency)
+        self._pool: DeliveryPool[_Job] = DeliveryPool(stages.in_flight)
         self._guard = JunkGuard(
-            options.max_reject_rate, summary, stops=options.stops_on_junk,
-            suggests_preset=options.suggests_preset,
+            settings.validation.max_reject_rate, summary, stops=not settings.validation.dry_run,
+            suggests_preset=settings.mapping.preset is None and settings.mapping.mapping is None,
         )  # fmt: skip
         self._watch = Stopwatch()
 
@@ -168,7 +171,7 @@ class Pipeline:
             compare = partial(self._compare, source, transform, known)
             to_read = SourceToRead(source, each.name, job, compare)
             start = self._resumer.start(to_read)
-            if known is not self._ledger and self._options.resume.changed_mapping == "stop":
+            if known is not self._ledger and self._settings.resume.on_changed_mapping == "stop":
                 why = would_stop(known, to_read)
                 self._summary.advice += [f"An upload would stop: {why}"] if why else []
         at = self._take_up(each, source, start, job)
@@ -230,7 +233,7 @@ class Pipeline:
         summary = SourceSummary(each.name, before=before, superseded=scan.superseded)
         self._summary.sources.append(summary)
         key = source.identity.key
-        options = self._options
+        options = self._settings.resume
         readers = [reader_of(self._ledger, options, key, scan.id, start.met)]
         if (known := self._stages.known) is not None:
             readers.insert(0, reader_of(known, options, key))
@@ -240,7 +243,7 @@ class Pipeline:
             prefix=f"{each.name}:" if source.format.by_line else f"{each.name}:item ",
             summary=summary,
             rejects=each.rejects,
-            selector=Selector(readers, self._options.selecting),
+            selector=Selector(readers, options, hold_unknown=not self._resends_unknown),
         )
 
     def _compare(
@@ -249,7 +252,7 @@ class Pipeline:
         if not source.can_reopen:
             return Comparison(0, 0)  # its rows would be gone
         blocks = self._stop.interruptible(source.blocks(source.body_start, source.body_line))
-        keeps_changed = not self._options.selecting.send_changed
+        keeps_changed = not self._settings.resume.sends_changed
         return compare(blocks, transform, until, ledger, keeps_changed=keeps_changed)
 
     def _blocks(self, source: Source, start: Start) -> Iterator[tuple[Block, Leftover | None]]:
@@ -338,9 +341,9 @@ class Pipeline:
             receipt=receipt,
             leftover=job.leftover,
             rejections=new,
-            abandon_unknown=self._options.abandon_unknown,
-            forecasts=self._options.forecasts,
-            remembers=self._options.remembers,
+            abandon_unknown=self._settings.delivery.on_unknown == "skip",
+            forecasts=self._settings.validation.dry_run,
+            remembers=self._settings.resume.remember and not self._settings.validation.dry_run,
             rejects_file=rejects_file,
         )
         try:
@@ -389,12 +392,16 @@ class Pipeline:
             except MisoUploadError as error:
                 self._note_stop(error)
             if deadline is None and self._stop.is_set():
-                deadline = time.monotonic() + self._options.patience
+                deadline = time.monotonic() + _PATIENCE
         if self._stop.is_set() and self._summary.stopped_by is None:
+            kept = _PROGRESS_KEPT if self._settings.persistent else ""
             self._summary.stopped_by = InterruptedRunError(
-                f"stopped by a signal{self._options.after_signal}",
+                f"stopped by a signal{kept}",
                 signal_number=self._stop.signal_number or signal.SIGINT,
             )
 
 
 _NOTHING = Receipt()
+_PATIENCE = 30.0
+"""Seconds that an interrupted run waits for its deliveries."""
+_PROGRESS_KEPT = "; the position is kept: run the same command again"

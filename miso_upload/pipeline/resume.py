@@ -8,7 +8,7 @@ proven is read from its beginning as a new scan, and content keys tell which rec
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.errors import ChangedJobError, SourceError, UnprovenSourceError
 from miso_upload.ledger.migration import checksum_test
@@ -20,33 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from miso_upload.ledger import Ledger, LedgerSpan, Scan
+    from miso_upload.ledger.options import ResumeOptions
     from miso_upload.records.keyed_records import KeyedRecords
     from miso_upload.report.listener import Listener
     from miso_upload.sources import Source
-
-
-@dataclass(frozen=True, slots=True)
-class ResumeOptions:
-    """How sources are resumed.
-
-    Attributes:
-        restart: Forget what was sent from the source, and send all of it.
-        changed_mapping: What to do where rows of the source were sent under other options: stop,
-            send the records that come out differently, or continue behind what was read.
-        hold_unknown: Records with an unknown outcome are not sent again.
-        send_changed: Records that have changed since they were sent are sent now; a source of which
-            some were left out before is read again for them.
-        remember: Miso has all records of the source, whatever is proven.
-        send_already_sent: Records that Miso has from other sources are sent; a source of which some
-            were left out before is read again for them.
-    """
-
-    restart: bool = False
-    changed_mapping: Literal["stop", "send", "continue"] = "stop"
-    hold_unknown: bool = False
-    send_changed: bool = False
-    remember: bool = False
-    send_already_sent: bool = False
 
 
 @dataclass(slots=True)
@@ -112,6 +89,7 @@ class Resumer:
         options: How.
         listener: Is told what the user should know.
         known: The ledger that a dry run forecasts by; nothing is resumed from it.
+        hold_unknown: Records with an unknown outcome are not sent again.
     """
 
     def __init__(
@@ -119,11 +97,14 @@ class Resumer:
         ledger: Ledger,
         options: ResumeOptions,
         listener: Listener,
+        *,
         known: Ledger | None = None,
+        hold_unknown: bool = False,
     ) -> None:
         self._ledger = ledger
         self._known = known
         self._options = options
+        self._hold_unknown = hold_unknown
         self._listener = listener
         self._taken: set[int] = set()
         self._jobs_before: dict[str, str | None] = {}
@@ -174,16 +155,16 @@ class Resumer:
     def _continued(self, each: SourceToRead, scan: Scan) -> Start:
         source, name, job, _ = each
         ledger = self._ledger
-        leftovers = ledger.unfinished(scan, hold_unknown=self._options.hold_unknown)
+        leftovers = ledger.unfinished(scan, hold_unknown=self._hold_unknown)
         same = _is_unchanged(source, scan) or _has_same_bytes(source, scan)
         unchanged = same and scan.complete and not leftovers
         totals = ledger.totals(scan)
-        if self._options.send_changed and totals.changed:
+        if self._options.changed == "send" and totals.changed:
             return self._new(each)
-        if self._options.send_already_sent and totals.already_sent:
+        if self._options.already_sent == "send" and totals.already_sent:
             # Some may have been left out because another source has them.
             return self._new(each)
-        if scan.mixed and self._options.changed_mapping == "send":
+        if scan.mixed and self._options.on_changed_mapping == "send":
             return self._new(each)
         met, last = ledger.shared_keys(scan), ledger.last_span(scan)
         # Without content keys, reading it from the beginning would send all of it again.
@@ -240,7 +221,7 @@ class Resumer:
                     f"now ({totals.rejected:,} rejected and {totals.skipped:,} skipped before)"
                 )
             return self._new(each)
-        if self._options.changed_mapping == "continue":
+        if self._options.on_changed_mapping == "continue":
             self._listener.noted(
                 f"{name}: continues under other options than before; the outcomes of "
                 f"{counted(totals.rows - totals.pending - totals.unknown, 'row')} stay as they are "
@@ -248,7 +229,7 @@ class Resumer:
                 f"{totals.skipped:,} skipped)"
             )
             return self._continued(each, scan)
-        if scan.keyless and self._options.changed_mapping == "stop":
+        if scan.keyless and self._options.on_changed_mapping == "stop":
             raise ChangedJobError(changed_job(name, scan, job, totals.rows))
         last = self._ledger.last_span(scan)
         self._compare(each, scan, last.next_line if last else 0)
@@ -257,7 +238,7 @@ class Resumer:
     def _compare(self, each: SourceToRead, scan: Scan, until: int, *, proven: bool = True) -> None:
         """Stop where records come out differently, unless the user wants them to be sent."""
         compared, known = each.compare(until)
-        if known < compared and self._options.changed_mapping != "send":
+        if known < compared and self._options.on_changed_mapping != "send":
             raise ChangedJobError(
                 changed_job(each.name, scan, each.job, compared, known, can_continue=proven)
             )

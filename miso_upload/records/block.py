@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from miso_upload.records.rejection import Reason
@@ -30,8 +30,7 @@ class Block:
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Leftover:
+class Leftover(NamedTuple):
     """The records of a block that are still to be sent, by their lines.
 
     Attributes:

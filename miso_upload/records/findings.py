@@ -49,8 +49,8 @@ class Findings:
     """How many records have `user_id`, `anonymous_id`, `anonymous_id derived` and `neither`."""
     warnings: dict[str, Tally] = field(default_factory=dict)
     """Warnings that go beyond the schema, by text."""
-    fetched: set[str] = field(default_factory=set)
-    """Attributes whose column or path, as named by the user, occurred in at least one JSON row."""
+    filled_by_rules: set[str] = field(default_factory=set)
+    """Attributes that a rule of the user gave a value in at least one row."""
     unmapped: Counter[str] = field(default_factory=Counter)
     """How many rows have each unmapped column."""
     skipped: Counter[str] = field(default_factory=Counter)
@@ -87,7 +87,7 @@ class Findings:
         self.types.update(other.types)
         self.ids.update(other.ids)
         self.unmapped.update(other.unmapped)
-        self.fetched |= other.fetched
+        self.filled_by_rules |= other.filled_by_rules
         self.skipped.update(other.skipped)
         self.not_of_type.update(other.not_of_type)
         self.unmatched_paths.add(other.unmatched_paths)

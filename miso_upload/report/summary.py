@@ -11,7 +11,7 @@ from miso_upload.records import Findings
 from miso_upload.records.totals import Totals
 from miso_upload.records.unknown_outcomes import UnknownOutcomes
 from miso_upload.report.modes import FORECASTS
-from miso_upload.values.display import without_addresses
+from miso_upload.values.redaction import without_addresses
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,10 +6,14 @@ import io
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.errors import SourceError
-from miso_upload.sources.codecs import gzip, xz, zstd
 from miso_upload.sources.codecs.base import ContainerError, DamageError
-from miso_upload.sources.codecs.zip import MAGICS as ZIP_MAGICS
-from miso_upload.sources.codecs.zip import Unzip
+from miso_upload.sources.codecs.magic import (
+    GZIP_MAGIC,
+    XZ_MAGIC,
+    ZIP_MAGICS,
+    begins_bzip2,
+    begins_zstd,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,12 +30,6 @@ _PARQUET_ENCRYPTED = b"PARE"
 _PARQUET_FIRST_FIELD = b"\x15"
 """A page header begins with it in every Parquet file that holds rows; in no text does it."""
 
-_STREAMS: tuple[tuple[Callable[[bytes], bool], Callable[[Reads], Reads]], ...] = (
-    (lambda head: head.startswith(gzip.MAGIC), gzip.Gunzip),
-    (zstd.begins_zstd, zstd.Unzstd),
-    (lambda head: head.startswith(xz.XZ_MAGIC), xz.Unxz),
-    (xz.begins_bzip2, xz.Bunzip2),
-)
 # At which place, what stands there, what that is, and what prints its contents.
 _OTHERS = (
     (257, b"ustar", "a tar archive", "tar -xOf"),
@@ -117,15 +115,41 @@ def unpacked(
             file = ParquetLines(_required(sought, "a Parquet file"))
             return Unpacked(file, packed=True, utf8=True)
         if head.startswith(ZIP_MAGICS):
+            from miso_upload.sources.codecs.zip import Unzip  # noqa: PLC0415 -- as the others
+
             file = Unzip(_required(sought, "a zip archive"), quoted)
         else:
-            opens = next((opens for begins, opens in _STREAMS if begins(head)), None)
+            opens = _decompressor(head)
             if opens is None:
                 return Unpacked(file, packed=depth > 0)
             file = opens(file)
         peeked = Peeked(file, HEAD_BYTES)
         file, head = peeked, peeked.head
     raise ContainerError("is compressed over and over; unpack it yourself first")
+
+
+def _decompressor(head: bytes) -> Callable[[Reads], Reads] | None:
+    """Return what decompresses a stream that begins with `head`; None if it is not compressed.
+
+    Each is imported when it is needed, so that no run waits for the libraries of the others.
+    """
+    if head.startswith(GZIP_MAGIC):
+        from miso_upload.sources.codecs.gzip import Gunzip  # noqa: PLC0415
+
+        return Gunzip
+    if begins_zstd(head):
+        from miso_upload.sources.codecs.zstd import Unzstd  # noqa: PLC0415
+
+        return Unzstd
+    if head.startswith(XZ_MAGIC):
+        from miso_upload.sources.codecs.xz import Unxz  # noqa: PLC0415
+
+        return Unxz
+    if begins_bzip2(head):
+        from miso_upload.sources.codecs.xz import Bunzip2  # noqa: PLC0415
+
+        return Bunzip2
+    return None
 
 
 def _begins_parquet(head: bytes, seekable: io.BufferedReader[Any] | None) -> bool:

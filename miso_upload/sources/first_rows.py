@@ -20,7 +20,11 @@ def first_rows(source: Source) -> list[Any]:
     """
     body = source.body_start - source.head_start
     before, data = source.beginning[:body], source.beginning[body:]
-    cut = source.format.cut(data, Limits(rows=_MOST_ROWS), Tail.WAITING) if data else None
+    cut = (
+        source.format.cut(data, Limits(_MOST_ROWS, len(data), len(data)), Tail.WAITING)
+        if data
+        else None
+    )
     if cut is None or cut.fault is not None or not cut.size:
         return []
     block = Block(

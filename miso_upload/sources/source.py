@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from miso_upload.errors import (
@@ -16,7 +15,7 @@ from miso_upload.records.incomplete_row import IncompleteRow
 from miso_upload.sources.codecs.base import READ_BYTES
 from miso_upload.sources.directives import Directives
 from miso_upload.sources.fingerprint import HEAD_BYTES, head_checksum
-from miso_upload.sources.formats import Cut, Tail, Wanted, detect_format, padding
+from miso_upload.sources.formats import Cut, Limits, Tail, detect_format, padding
 from miso_upload.sources.formats.lines import LineEnd
 from miso_upload.sources.stream import ByteStream
 from miso_upload.values.display import counted
@@ -45,6 +44,10 @@ _CUT_OFF = "ends inside its array, as if it was cut off or a bracket is missing"
 class Source:
     """One input, open for reading.
 
+    Args:
+        name: As the user wrote it.
+        options: How it is read.
+
     Attributes:
         beginning: Its first bytes, from `head_start` on.
         head_start: How many NULs stand before its first line.
@@ -58,6 +61,7 @@ class Source:
 
     def __init__(self, name: str, options: ReadingOptions) -> None:
         self._options = options
+        self._limits = Limits(options.chunk_size, options.max_row_bytes, options.block_bytes)
         self._seq = 0
         self._stream = ByteStream(
             name, options.encoding, allow_insecure_http=options.allow_insecure_http
@@ -78,19 +82,7 @@ class Source:
         head = stream.peek(HEAD_BYTES)
         peek = padding.PaddedPeek(stream.peek)
         try:
-            rows, size = detect_format(
-                self.name,
-                peek,
-                Wanted(
-                    format=options.format,
-                    delimiter=options.delimiter,
-                    quote=options.quote,
-                    escape=options.escape,
-                    columns=options.names,
-                    log_format=options.log_format,
-                    row_bytes=options.limits.row_bytes,
-                ),
-            )
+            rows, size = detect_format(self.name, peek, options)
         except ConfigurationError:
             # What is wrong with a beginning that is cut off is that it is cut off.
             if stream.damage is not None:
@@ -111,7 +103,7 @@ class Source:
         if self._growing and not self.has_rows:
             self._wait(self.beginning[size:])
         self._directives = Directives(
-            stream, self.format, before, options.limits.row_bytes, self.head_start
+            stream, self.format, before, options.max_row_bytes, self.head_start
         )
 
     def _certain_bytes(self, data: bytes, body: int) -> int:
@@ -119,7 +111,7 @@ class Source:
         if not (self._growing or self._stream.damage is not None) or len(data) == HEAD_BYTES:
             return len(data)
         rows = data[body:]
-        all_of_them = replace(self._options.limits, rows=HEAD_BYTES)
+        all_of_them = self._limits._replace(rows=HEAD_BYTES)
         cut = self.format.cut(rows, all_of_them, Tail.WAITING) if rows else None
         return body + (cut.size if cut else 0)
 
@@ -315,7 +307,7 @@ class Source:
         while True:
             if tail is Tail.COMING and len(data) < wanted:
                 data, tail = self._fill(data, wanted)
-            cut = self.format.cut(data, self._options.limits, tail) if data else None
+            cut = self.format.cut(data, self._limits, tail) if data else None
             if cut is not None or tail is not Tail.COMING:
                 return cut, data, tail
             # More by a share of it, so that looking at the same bytes again is no burden.

@@ -19,11 +19,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from miso_upload.errors import ConfigurationError
+from miso_upload.transform.options import IdentityOptions
 from miso_upload.values.addresses import (
     WHOLE_ADDRESS,
     canonical_ip,
@@ -67,51 +66,25 @@ class _Place(NamedTuple):
 _NOT_AN_ADDRESS = IdentityOutcome(derived=False, problem="is not an IP address")
 
 
-@dataclass(frozen=True)
 class IdentityPolicy:
-    """When `anonymous_id` is made, and of what.
+    """Makes `anonymous_id` as the options say; remembers what it has made.
 
-    Attributes:
-        derive: Only where a record has neither id; wherever there is an address; or never.
-        source: What the id is made of.
-        salt: The key of the HMAC; empty for plain SHA-256.
-        trusted_proxies: How many addresses at the right end of a forwarded list are the user's own,
-            or the networks that those are in, as text between commas.
-        ipv6_prefix: How many bits of an IPv6 address count; 128 for all of them.
+    Args:
+        options: When it is made, and from what.
 
     Raises:
-        ConfigurationError: `trusted_proxies` is negative or no network, or there is no such prefix.
+        ConfigurationError: `trusted_proxies` is negative or no network.
     """
 
-    derive: Literal["missing", "always", "never"] = "missing"
-    source: Literal["ip", "ip+user-agent"] = "ip+user-agent"
-    salt: bytes = field(default=b"", repr=False)
-    trusted_proxies: int | str = 0
-    ipv6_prefix: int = WHOLE_ADDRESS
-
-    def __post_init__(self) -> None:
-        proxies(self.trusted_proxies)  # raises if they cannot be read
-        if not 1 <= self.ipv6_prefix <= WHOLE_ADDRESS:
-            raise ConfigurationError("--ipv6-prefix: must be from 1 to 128")
+    def __init__(self, options: IdentityOptions | None = None) -> None:
+        self.options = options = options or IdentityOptions()
+        self._trusted: Proxies = proxies(options.trusted_proxies)
+        self._places = lru_cache(_MOST_PLACES)(self._place_of)
+        self._ids = lru_cache(_MOST_IDS)(partial(_digest, salt=options.anonymous_id_salt))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What is cached stays in its process.
-        options = self.derive, self.source, self.salt, self.trusted_proxies, self.ipv6_prefix
-        return IdentityPolicy, options
-
-    @cached_property
-    def _trusted(self) -> Proxies:
-        return proxies(self.trusted_proxies)
-
-    @cached_property
-    def _places(self) -> Callable[[str | None, str | None], _Place | None]:
-        """Return what finds the place of an address, and remembers it."""
-        return lru_cache(_MOST_PLACES)(self._place_of)
-
-    @cached_property
-    def _ids(self) -> Callable[[str, str | None], str]:
-        """Return what makes an id of a network and a browser, and remembers it."""
-        return lru_cache(_MOST_IDS)(partial(_digest, salt=self.salt))
+        # What is remembered stays in its process.
+        return IdentityPolicy, (self.options,)
 
     @property
     def believes_forwarded(self) -> bool:
@@ -156,7 +129,8 @@ class IdentityPolicy:
         derived = [False] * len(records)
         problems = []
         ids = self._ids
-        is_always, is_missing = self.derive == "always", self.derive == "missing"
+        derive = self.options.derive_anonymous_id
+        is_always, is_missing = derive == "always", derive == "missing"
         places = map(self._finder(ips, forwarded_fors), ips, forwarded_fors)
         # Browsers are few, and visitors come again.
         trimmed = {agent: _agent(agent) for agent in set(user_agents)}
@@ -179,11 +153,13 @@ class IdentityPolicy:
 
         It tells nothing about the salt but whether it is the same.
         """
-        salt = hmac.digest(self.salt, b"miso-upload: fingerprint of a salt", "sha256").hex()
-        trusted = self._trusted
+        options, trusted = self.options, self._trusted
+        key = options.anonymous_id_salt
+        salt = hmac.digest(key, b"miso-upload: fingerprint of a salt", "sha256").hex()
         own = trusted if isinstance(trusted, int) else ",".join(map(str, trusted))
-        prefix = f" /{self.ipv6_prefix}" if self.ipv6_prefix < WHOLE_ADDRESS else ""
-        return f"{self.derive} {self.source} {own} {salt if self.salt else '-'}{prefix}"
+        prefix = f" /{options.ipv6_prefix}" if options.ipv6_prefix < WHOLE_ADDRESS else ""
+        made = f"{options.derive_anonymous_id} {options.anonymous_id_from}"
+        return f"{made} {own} {salt if key else '-'}{prefix}"
 
     def _finder(
         self, ips: Sequence[str | None], forwarded_fors: Sequence[str | None]
@@ -197,15 +173,15 @@ class IdentityPolicy:
         address = client_address(ip, forwarded_for, self._trusted)
         if address is None:
             return None
-        return _Place(network_address(address, self.ipv6_prefix), truncated_ip(address))
+        return _Place(network_address(address, self.options.ipv6_prefix), truncated_ip(address))
 
     def _id_of(self, ids: Callable[[str, str | None], str], network: str, agent: str) -> str:
         """Return the id of a visitor, with `ids`, which is `_ids`: a look-up for each is slow."""
-        if self.source == "ip":
+        if self.options.anonymous_id_from == "ip":
             return ids(network, None)
         if len(agent) <= _LONGEST_CACHED:
             return ids(network, agent)
-        return _digest(network, agent, self.salt)
+        return _digest(network, agent, self.options.anonymous_id_salt)
 
     def _is_told(self, ip: str | None, forwarded_for: str | None) -> bool:
         """Return whether a row says where its visitor is, be it an address or not."""

@@ -18,17 +18,18 @@ them. A float with a fraction is rounded to the nearest, because its last digits
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
-from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo, available_timezones
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.values.timestamp_formats import check_format, is_day_format
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 
 class Reading(NamedTuple):
@@ -334,7 +335,7 @@ def _read_local(local: datetime, zone: str | None, *, is_day: bool) -> Reading:
     """Read a local time, or the start of a local day, by the clocks of `zone`."""
     if zone is None:
         return _NO_ZONE_FOR_DAY if is_day else _NO_ZONE
-    place = ZoneInfo(zone)
+    place = _zone(zone)
     offset = place.utcoffset(local)
     try:
         # No clock was ever set by more than a day, so this leaves out nothing that is doubtful.
@@ -370,15 +371,26 @@ def _text(moment: datetime) -> str:
     return moment.isoformat(timespec="auto" if moment.microsecond % 1000 else "milliseconds") + "Z"
 
 
+@lru_cache
+def _zone(name: str) -> ZoneInfo:
+    # Imported where there is a zone: most timestamps say their offset themselves.
+    from zoneinfo import ZoneInfo  # noqa: PLC0415
+
+    return ZoneInfo(name)
+
+
 def _check_zone(name: str) -> None:
     # The "right" zones count leap seconds, and "localtime" differs from machine to machine.
     if name.partition("/")[0] not in {"right", "posix", "localtime"}:
         try:
-            ZoneInfo(name)
+            _zone(name)
         except (KeyError, ValueError, OSError):
             pass
         else:
             return
+    import difflib  # noqa: PLC0415 -- only for a wrong name
+    from zoneinfo import available_timezones  # noqa: PLC0415
+
     known = {zone.casefold(): zone for zone in available_timezones()}
     near = [known[zone] for zone in difflib.get_close_matches(name.casefold(), known, n=3)]
     hint = f"did you mean {' or '.join(near)}?" if near else "write it as in Europe/Berlin or UTC"

@@ -77,15 +77,15 @@ class Miso(ScriptedClient):
         held: What it has taken, in order.
     """
 
-    def __init__(self, bad=lambda record: False, *, names="all", most_bytes=None):
+    def __init__(self, bad=lambda record: False, *, names="all", max_bytes=None):
         super().__init__(then=self._judge)
         self.bad = bad
         self.names = names
-        self.most_bytes = most_bytes
+        self.max_bytes = max_bytes
         self.held = []
 
     def _judge(self, records):
-        if self.most_bytes is not None and self.sizes[-1] > self.most_bytes:
+        if self.max_bytes is not None and self.sizes[-1] > self.max_bytes:
             return Answer(413)
         lines = [
             f"data.{place}.user_id is invalid. It is bad."
@@ -118,16 +118,22 @@ class NoWait(Event):
 
 
 def deliverer(posts, *, stop=None, listener=None, pace=None, backoff=None, **options):
-    options["backoff"] = backoff or Backoff(draw=lambda: 0.5)
+    bounds = {
+        name: options.pop(name) for name in ("most_unknown", "most_refusals") if name in options
+    }
     stop = stop or NoWait()
-    return Deliverer(
+    made = Deliverer(
         posts,
-        DeliveryOptions(**options),
+        DeliveryOptions.of(**options),
         stop,
         listener=listener,
-        pace=pace,
+        backoff=backoff or Backoff(draw=lambda: 0.5),
         throttle=Throttle(4, clock=lambda: getattr(stop, "now", time.monotonic())),
     )
+    for name, value in bounds.items():
+        setattr(made, name, value)
+    made.pace = pace or made.pace
+    return made
 
 
 def lines_of(rejections):

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from miso_upload.errors import DamagedSourceError
 from miso_upload.sources import ReadingOptions, Source, source, stream
-from miso_upload.sources.formats import Limits
 from miso_upload.sources.formats.quote_checks import line_of_cell
 
 MEGABYTE = 2**20
@@ -79,10 +78,8 @@ class Found:
         )
 
 
-def options(*, rows=10_000, row_bytes=MEGABYTE, block_bytes=32 * MEGABYTE, **others):
-    return ReadingOptions(
-        limits=Limits(rows=rows, row_bytes=row_bytes, block_bytes=block_bytes), **others
-    )
+def options(*, rows=10_000, row_bytes=MEGABYTE, **others):
+    return ReadingOptions.of(chunk_size=rows, max_row_bytes=row_bytes, **others)
 
 
 def read_source(opened, start=None, line=None):

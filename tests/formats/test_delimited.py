@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.records import Block
-from miso_upload.sources.formats import Wanted, detect_format
+from miso_upload.sources.formats import detect_format
+from miso_upload.sources.options import ReadingOptions
 
 from .csv_by_character import Rules, rows_of
 from .reading import CUTS, PIECES, assert_kept_promises, read, texts_of, unpadded
@@ -358,7 +359,7 @@ def test_the_time_that_quotes_take_is_in_proportion(data):
 @pytest.mark.parametrize("columns", [(), ("a", "b")], ids=["of the first row", "of the options"])
 def test_an_uneven_row_is_told_whose_columns_it_does_not_have(columns, golden):
     data = b"1,2\n3\n4,5\n"
-    wanted = Wanted(columns=columns, row_bytes=99)
+    wanted = ReadingOptions.of(columns=columns, no_header=True, max_row_bytes=99)
     found, start = detect_format("x.csv", lambda size: data[:size], wanted)
 
     (part,) = found.slices(Block(1, start, len(data), 1, 3, data))

@@ -3,11 +3,12 @@ import json
 import pytest
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.sources.formats import Wanted, detect_format
+from miso_upload.sources.formats import detect_format
 from miso_upload.sources.formats.access_log import AccessLog
 from miso_upload.sources.formats.delimited import Delimited
 from miso_upload.sources.formats.json_array import JsonArray
 from miso_upload.sources.formats.jsonl import JsonLines
+from miso_upload.sources.options import ReadingOptions
 
 CSV = b"a,b\n1,2\n"
 LINES = b'{"a":1}\n{"a":2}\n'
@@ -17,7 +18,10 @@ ARRAY = b'[\n{"a":1},\n{"a":2}]\n'
 
 
 def detect(name, data, **others):
-    return detect_format(name, lambda size: data[:size], Wanted(**{"row_bytes": 2**20, **others}))
+    others.setdefault("no_header", others.get("columns") == ())
+    return detect_format(
+        name, lambda size: data[:size], ReadingOptions.of(**{"max_row_bytes": 2**20, **others})
+    )
 
 
 @pytest.mark.parametrize(

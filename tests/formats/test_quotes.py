@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.records import Block
-from miso_upload.sources.formats import Wanted, detect_format
+from miso_upload.sources.formats import detect_format
+from miso_upload.sources.options import ReadingOptions
 
 from .csv_by_character import Rules, rows_of
 from .reading import CUTS, PIECES, read
@@ -36,7 +37,9 @@ def of_dialect(text, *, delimiter, quote, escape, newline="\n"):
 
 def slices_of(data, is_record=None, **wanted):
     """Return the rows by line, the rejections by line, and the warnings of a whole file."""
-    found, start = detect_format("x.csv", lambda size: data[:size], Wanted(format="csv", **wanted))
+    found, start = detect_format(
+        "x.csv", lambda size: data[:size], ReadingOptions.of(format="csv", **wanted)
+    )
     line = 1 + data.count(b"\n", 0, start)
     block = Block(1, start, len(data), line, data.count(b"\n", start), data[start:])
     parts = list(found.slices(block, is_record))
@@ -75,7 +78,7 @@ def test_lines_in_are_lines_accounted_for(body, dialect, newline, pieces, cuts, 
 
 def rules_of(dialect, data, row_bytes):
     quote = dialect["quote"] or '"'
-    wanted = Wanted(format="csv", **dialect)
+    wanted = ReadingOptions.of(format="csv", **dialect)
     taken = detect_format("x.csv", lambda size: data[:size], wanted)[0].dialect
     return Rules(
         columns=2,

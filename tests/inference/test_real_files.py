@@ -145,7 +145,7 @@ def test_what_the_rows_of_a_real_file_become(name, shared_data, tmp_path):
     mapping = tmp_path / "mapping.toml"
     mapping.write_text(mapping_text(draft_of_file(path).in_zone("UTC"), name, "m"), "utf-8")
 
-    totals = check(Settings(inputs=(str(path),), mapping=str(mapping))).totals
+    totals = check(Settings.of(inputs=(str(path),), mapping=str(mapping))).totals
 
     counts = (totals.rows, totals.pending, totals.rejected, totals.skipped)
     assert counts == tuple(int(count.replace(",", "")) for count in

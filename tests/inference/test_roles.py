@@ -148,7 +148,7 @@ def test_event_names_get_their_types_and_unknown_ones_are_skipped():
     }
     assert found.unknown_events == [("scrolled", 1)]
     assert record(rows)["type"] == "product_detail_page_view"
-    assert isinstance(mapper(found).apply(rows[2], 1, Findings()), Skipped)
+    assert isinstance(mapper(found).map_row(rows[2], 1, Findings()), Skipped)
 
 
 def test_the_view_of_any_page_is_an_unsure_type():
@@ -189,7 +189,7 @@ def test_negative_quantities_are_skipped_as_returns():
     rows = table(InvoiceNo=["1", "2"], sku=["a1", "b2"], Quantity=["3", "-3"], user_id=["u", "v"],
                  at=TIMES[:2])  # fmt: skip
 
-    assert isinstance(mapper(draft(rows)).apply(rows[1], 1, Findings()), Skipped)
+    assert isinstance(mapper(draft(rows)).map_row(rows[1], 1, Findings()), Skipped)
     assert record(rows)["quantities"] == 3
 
 
@@ -247,7 +247,7 @@ def test_any_table_of_texts_yields_a_file_that_compiles(data, names):
     compiled = mapper(draft(rows), columns=tuple(names))
 
     for row in rows:
-        assert isinstance(compiled.apply(row, 1, Findings()), Mapped | Skipped | tuple)
+        assert isinstance(compiled.map_row(row, 1, Findings()), Mapped | Skipped | tuple)
 
 
 @settings(deadline=None, max_examples=60)
@@ -256,4 +256,4 @@ def test_any_rows_of_json_yield_a_file_that_compiles(rows):
     compiled = mapper(draft(rows))
 
     for row in rows:
-        assert isinstance(compiled.apply(row, 1, Findings()), Mapped | Skipped | tuple)
+        assert isinstance(compiled.map_row(row, 1, Findings()), Mapped | Skipped | tuple)

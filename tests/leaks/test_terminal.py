@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from leaks.servers import Server
 from miso_upload import summary_text
-from miso_upload.cli import framework
+from miso_upload.cli import output
 from miso_upload.cli.commands import program
 from miso_upload.errors import SourceError
 from miso_upload.ledger.rejects_file import rejection_line
@@ -100,8 +100,8 @@ def nasty_history(place, name=NAME):
 def test_whatever_is_said_is_harmless(text):
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
-        framework.say("x" + text.replace("\n", ""))
-        framework.say_error(text)
+        output.say("x" + text.replace("\n", ""))
+        output.say_error(text)
 
     assert_harmless(out.getvalue())
     assert_harmless(err.getvalue())

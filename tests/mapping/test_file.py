@@ -7,7 +7,7 @@ import pytest
 from miso_upload.errors import MappingError
 from miso_upload.records import Findings
 from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapped, Mapper, MappingPlan, Skipped, parse_mapping
+from miso_upload.transform.mapping import Mapped, Mapper, MappingSpec, Skipped, parse_mapping
 from miso_upload.transform.mapping.router import NO_ROUTE_FITS
 from miso_upload.transform.mapping.rules import UNNAMED
 from miso_upload.transform.schema.schema import shipped_schema
@@ -17,9 +17,9 @@ from miso_upload.values.timestamps import TimestampReader
 def outcome(text, row, *, header=None):
     """Return what a row becomes under a mapping file: a record, a rule's name, or reasons."""
     file = parse_mapping("shop.toml", text)
-    plan = pickle.loads(pickle.dumps(MappingPlan(file.rules, file.skips, file.routing)))
+    plan = pickle.loads(pickle.dumps(MappingSpec(file.rules, file.skips, file.routing)))
     mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), header)
-    found = mapper.apply(row, 1, Findings())
+    found = mapper.map_row(row, 1, Findings())
     if isinstance(found, Mapped):
         return found.record
     if isinstance(found, Skipped):
@@ -99,9 +99,9 @@ def test_a_value_that_a_rule_refuses_is_a_rejection(name, rule, row, golden):
 def test_a_format_of_a_rule_is_read_in_the_zone_of_the_command_line():
     file = parse_mapping("x", '[attributes]\ntimestamp = { column = "t", format = "%d.%m.%Y" }')
     zone = TimestampReader("Europe/Berlin")
-    mapper = Mapper(MappingPlan(file.rules), shipped_schema(), zone, IdentityPolicy(), None)
+    mapper = Mapper(MappingSpec(file.rules), shipped_schema(), zone, IdentityPolicy(), None)
 
-    mapped = mapper.apply({"t": "01.07.2025", "type": "like"}, 1, Findings())
+    mapped = mapper.map_row({"t": "01.07.2025", "type": "like"}, 1, Findings())
 
     assert mapped.record["timestamp"] == "2025-06-30T22:00:00Z"
 

@@ -15,7 +15,7 @@ from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import (
     Mapped,
     Mapper,
-    MappingPlan,
+    MappingSpec,
     rules_of_options,
     without_nulls,
 )
@@ -33,7 +33,7 @@ VIEW = {
 def mapper(header=None, *, zone=None, identity=None, columns=(), constants=(), **plan):
     rules = rules_of_options(map("=".join, columns), map("=".join, constants))
     return Mapper(
-        MappingPlan(rules, **plan),
+        MappingSpec(rules, **plan),
         shipped_schema(),
         TimestampReader(zone),
         identity or IdentityPolicy(),
@@ -57,12 +57,12 @@ def both_ways(mapper, row, findings=None):
     Nulls apart, which are left out later where rows are mapped together.
     """
     before, found, closer = copy.deepcopy(row), findings or Findings(), Findings()
-    close = mapper.apply(row, 1, found)
+    close = mapper.map_row(row, 1, found)
     assert row == before
     for _ in range(2):
-        mapper.apply(row, 1, closer)
+        mapper.map_row(row, 1, closer)
     together = Findings()
-    outcomes = outcomes_of(mapper.apply_all([row, row], [1, 1], together))
+    outcomes = outcomes_of(mapper.map_rows([row, row], [1, 1], together))
     assert row == before
     assert [without_nulls_in_it(each) for each in outcomes] == [close, close]
     assert together == closer
@@ -381,4 +381,6 @@ def test_a_mapper_can_be_sent_to_another_process():
 
     other = pickle.loads(pickle.dumps(original))
 
-    assert other.apply({"sku": "x"}, 1, Findings()) == original.apply({"sku": "x"}, 1, Findings())
+    assert other.map_row({"sku": "x"}, 1, Findings()) == original.map_row(
+        {"sku": "x"}, 1, Findings()
+    )

@@ -9,7 +9,7 @@ from miso_upload.transform.identity import IdentityPolicy, anonymous_id
 from miso_upload.transform.mapping import (
     Mapped,
     Mapper,
-    MappingPlan,
+    MappingSpec,
     Skipped,
     overlaid,
     parse_mapping,
@@ -18,6 +18,7 @@ from miso_upload.transform.mapping import (
     without_skips,
 )
 from miso_upload.transform.mapping.router import NO_ROUTES
+from miso_upload.transform.options import IdentityOptions
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
 
@@ -44,12 +45,12 @@ def line(**changes):
 def outcome(row, text=ROUTES, *, findings=None, identity=None, options=(), keep=()):
     """Return the record that a row becomes, the rule that skips it, or the reasons."""
     file = without_skips(overlaid(parse_mapping("my.toml", text), read_preset("web-log")), keep)
-    plan = MappingPlan(
+    plan = MappingSpec(
         (*file.rules, *rules_of_options(options, ())), file.skips, file.routing, file.ignored
     )
     identity = identity or IdentityPolicy()
     mapper = Mapper(plan, shipped_schema(), TimestampReader(), identity, None)
-    found = mapper.apply(row, 1, Findings() if findings is None else findings)
+    found = mapper.map_row(row, 1, Findings() if findings is None else findings)
     if isinstance(found, Mapped):
         return found.record
     return found.rule if isinstance(found, Skipped) else [reason.text for reason in found]
@@ -222,7 +223,7 @@ def test_whom_the_address_spoke_for_counts_only_if_it_is_trusted():
 
     assert visitor(IdentityPolicy(), **chain) == anonymous_id("10.0.0.1", BROWSER)
     for trusted in (2, "10.0.0.0/8"):
-        found = visitor(IdentityPolicy(trusted_proxies=trusted), **chain)
+        found = visitor(IdentityPolicy(IdentityOptions(trusted_proxies=trusted)), **chain)
         assert found == anonymous_id("203.0.113.42", BROWSER)
 
 
@@ -237,7 +238,7 @@ def test_whom_nobody_asks_for_is_warned_about():
 
 
 def test_addresses_of_proxies_are_in_no_record():
-    identity = IdentityPolicy(trusted_proxies=1)
+    identity = IdentityPolicy(IdentityOptions(trusted_proxies=1))
 
     found = outcome(line(ip="10.0.0.1", forwarded_for="198.51.100.7"), identity=identity)
 
@@ -292,11 +293,11 @@ def test_a_fingerprint_stays_when_mapping_files_learn_to_say_something_new():
 
 
 def test_a_rate_looks_at_no_row_that_is_skipped_anyway():
-    plan = MappingPlan(bot_rate=1, skips=read_preset("web-log").skips)
+    plan = MappingSpec(bot_rate=1, skips=read_preset("web-log").skips)
     mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), None)
 
-    assert mapper.busy([line(), line(url="/a.css"), line(method="POST")]) == frozenset()
-    assert len(mapper.busy([line(), line(), line(user_agent="other")])) == 1
+    assert mapper.busy_minutes([line(), line(url="/a.css"), line(method="POST")]) == frozenset()
+    assert len(mapper.busy_minutes([line(), line(), line(user_agent="other")])) == 1
 
 
 @pytest.mark.parametrize(
@@ -304,7 +305,7 @@ def test_a_rate_looks_at_no_row_that_is_skipped_anyway():
 )
 def test_a_rate_looks_at_any_row(junk):
     mapper = Mapper(
-        MappingPlan(bot_rate=1), shipped_schema(), TimestampReader(), IdentityPolicy(), None
+        MappingSpec(bot_rate=1), shipped_schema(), TimestampReader(), IdentityPolicy(), None
     )
 
-    assert mapper.busy([junk, junk]) == frozenset()
+    assert mapper.busy_minutes([junk, junk]) == frozenset()

@@ -20,7 +20,7 @@ from miso_upload.sandbox import Sandbox
 from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import (
     Mapper,
-    MappingPlan,
+    MappingSpec,
     overlaid,
     parse_mapping,
     preset_names,
@@ -250,7 +250,7 @@ RECORDS = {
 def compiled(name, header=None):
     """Return a preset ready for rows: for cells under `header`, or for JSON."""
     file = read_preset(name)
-    plan = MappingPlan(file.rules, file.skips, file.routing)
+    plan = MappingSpec(file.rules, file.skips, file.routing)
     return Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), header)
 
 
@@ -260,7 +260,7 @@ def specimen(name):
 
 
 def checked(path, name, **options):
-    return check(Settings(inputs=(str(path),), preset=name, max_reject_rate=1, **options))
+    return check(Settings.of(inputs=(str(path),), preset=name, max_reject_rate=1, **options))
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def arriving(tmp_path):
 
     def send(path, **options):
         with Sandbox(key="key") as sandbox:
-            settings = Settings(
+            settings = Settings.of(
                 inputs=(str(path),),
                 server=sandbox.url,
                 api_key="key",

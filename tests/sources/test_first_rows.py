@@ -2,7 +2,8 @@
 
 import pytest
 
-from miso_upload.sources import ReadingOptions, Source, first_rows
+from miso_upload.sources import ReadingOptions, Source
+from miso_upload.sources.first_rows import first_rows
 
 ROW = {"a": "1"}
 

@@ -388,7 +388,7 @@ def test_a_log_that_is_rotated_in_a_store_is_read_oldest_first(s3, tmp_path, mon
         data = f'{{"type": "search", "timestamp": "2026-03-0{day}T00:00Z"}}\n'.encode()
         s3.put(f"nights/{name}", gzip.compress(data) if name.endswith(".gz") else data)
 
-    summary = check(Settings(inputs=("s3://history/nights/*",)))
+    summary = check(Settings.of(inputs=("s3://history/nights/*",)))
 
     names = ["access.log.1", "access.log.2.gz", "access.log"]
     assert [each.name for each in summary.sources] == [f"s3://history/nights/{n}" for n in names]

@@ -98,7 +98,7 @@ def test_a_file_that_nobody_touches_has_nothing_befallen(begun):
         pytest.param(lambda path: os.truncate(path, 8), id="cut"),
     ],
 )
-def test_a_change_of_the_file_is_reported(path, begun, change, golden):
+def test_what_happened_to_a_file_is_reported(path, begun, change, golden):
     path.with_name("other").write_bytes(b"")
     read_on(begun)
 

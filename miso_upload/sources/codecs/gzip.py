@@ -9,8 +9,8 @@ from __future__ import annotations
 from isal import igzip_lib, isal_zlib
 
 from miso_upload.sources.codecs.base import TRUNCATED, DecompressedMembers
+from miso_upload.sources.codecs.magic import GZIP_MAGIC
 
-MAGIC = b"\x1f\x8b"
 _HEADER_BYTES = 10
 _HAS_CHECKSUM, _HAS_EXTRA, _HAS_NAME, _HAS_COMMENT = 2, 4, 8, 16
 
@@ -24,7 +24,7 @@ class Gunzip(DecompressedMembers):
     def begin(self) -> bool:
         """See `Members.begin`."""
         self.packed.fill(_HEADER_BYTES)
-        if not self.packed.held.startswith(MAGIC):
+        if not self.packed.held.startswith(GZIP_MAGIC):
             return False
         flags = self.take(_HEADER_BYTES)[3]
         if flags & _HAS_EXTRA:

@@ -7,20 +7,11 @@ import lzma
 from functools import cache
 
 from miso_upload.sources.codecs.base import MOST_MEMORY, ContainerError, DecompressedMembers
-
-BZIP2_MAGIC = b"BZh"
-BZIP2_BLOCKS = (b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90")
-"""What follows the magic and a digit: a block, or the end."""
-XZ_MAGIC = b"\xfd7zXZ\0"
+from miso_upload.sources.codecs.magic import BZIP2_MAGIC, XZ_MAGIC
 
 # Small, because both decompressors throw away what they unpacked in the call that finds damage.
 _PIECE_BYTES = 2**10
 _MOST_AT_ONCE = 2**15
-
-
-def begins_bzip2(head: bytes) -> bool:
-    """Whether `head` is the beginning of a bzip2 stream."""
-    return head[:3] == BZIP2_MAGIC and head[3:4] in b"123456789" and head[4:10] in BZIP2_BLOCKS
 
 
 class Bunzip2(DecompressedMembers):

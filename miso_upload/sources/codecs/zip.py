@@ -16,7 +16,6 @@ from miso_upload.values.display import printable
 if TYPE_CHECKING:
     from miso_upload.sources.codecs.charset import Reads
 
-MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _CONTAINER = "zip archive"
 _NAMED = 3
 _MOST_SAID = 100

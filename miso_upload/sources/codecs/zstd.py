@@ -10,17 +10,10 @@ from __future__ import annotations
 import zstandard
 
 from miso_upload.sources.codecs.base import MOST_MEMORY, TRUNCATED, ContainerError, Members
+from miso_upload.sources.codecs.magic import ZSTD_MAGIC, begins_zstd
 
-MAGIC = b"\x28\xb5\x2f\xfd"
-_SKIPPABLE = b"\x2a\x4d\x18"
-_SKIPPABLE_FIRST = range(0x50, 0x60)
 _MOST_IN_BLOCK = 2**17
 _RUN, _RESERVED = 1, 3
-
-
-def begins_zstd(head: bytes) -> bool:
-    """Whether `head` is the beginning of a zstd frame, or of one to be skipped."""
-    return head[:4] == MAGIC or (head[1:4] == _SKIPPABLE and head[0] in _SKIPPABLE_FIRST)
 
 
 class Unzstd(Members):
@@ -37,7 +30,7 @@ class Unzstd(Members):
         self._frame: zstandard.ZstdDecompressionObj | None = None
         self._at_end = self._has_checksum = False
         self._skips = 0
-        if magic == MAGIC:
+        if magic == ZSTD_MAGIC:
             self._frame = self._begin_frame(magic)
         else:
             self._skips = int.from_bytes(self.take(4), "little")

@@ -4,15 +4,12 @@ Each format has a module; `base` says what they have in common, `detection` choo
 """
 
 from miso_upload.sources.formats.base import Cut, Format, Limits, Tail
-from miso_upload.sources.formats.detection import FORMAT_NAMES, Wanted, check_columns, detect_format
+from miso_upload.sources.formats.detection import detect_format
 
 __all__ = [
-    "FORMAT_NAMES",
     "Cut",
     "Format",
     "Limits",
     "Tail",
-    "Wanted",
-    "check_columns",
     "detect_format",
 ]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -37,8 +36,11 @@ class Tail(Enum):
     """Nothing ever: what is there is all there is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+LOOKED_AT = 65_536
+"""How much of the beginning the format is told from, unless a header or a first line is longer."""
+
+
+class Limits(NamedTuple):
     """How large a block and a row may grow.
 
     Attributes:
@@ -48,9 +50,9 @@ class Limits:
             may be larger.
     """
 
-    rows: int = 10_000
-    row_bytes: int = 8 * 2**20
-    block_bytes: int = 32 * 2**20
+    rows: int
+    row_bytes: int
+    block_bytes: int
 
 
 class RowEnd(Protocol):
@@ -60,8 +62,7 @@ class RowEnd(Protocol):
         """Return where in `data` the row ends; None if it goes on in the bytes that follow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(NamedTuple):
     """The size of the next block in the bytes at hand.
 
     Attributes:

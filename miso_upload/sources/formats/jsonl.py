@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.sources.formats.json_rows import parse_rows
 from miso_upload.sources.formats.lines import cut_lines
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from miso_upload.sources.formats.base import Cut, Limits, Tail
 
 
-@dataclass(frozen=True, slots=True)
-class JsonLines:
+class JsonLines(NamedTuple):
     """JSON Lines, also called NDJSON."""
 
     row_bytes: int

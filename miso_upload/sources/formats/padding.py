@@ -8,8 +8,8 @@ NUL anywhere else is a character of its row like any other.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.sources.formats.base import Cut, Tail
 
@@ -90,8 +90,7 @@ class PaddedPeek:
             wanted += missing
 
 
-@dataclass(frozen=True, slots=True)
-class Unpadded:
+class Unpadded(NamedTuple):
     """A format whose lines may be padded: `rows` never sees the NULs at the start of a line."""
 
     rows: Format
@@ -145,7 +144,7 @@ class Unpadded:
         if cut is None and many:
             # They follow on a line that does not end a row.
             cut = self.rows.cut(clean, limits, Tail.LAST)
-        return cut and replace(cut, size=size_with_padding(data, cut.size, at_line=self.by_line))
+        return cut and cut._replace(size=size_with_padding(data, cut.size, at_line=self.by_line))
 
     def ends_well(self, rest: bytes) -> bool:
         """See `Format.ends_well`."""

@@ -14,28 +14,27 @@ _DAY = r"[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}"
 _LEVEL = r"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL)"
 _LOGS = (
     (
-        re.compile(rf"[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}} {_CLOCK} \[[a-z]+\] [0-9]+#[0-9]+: "),
+        rf"[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}} {_CLOCK} \[[a-z]+\] [0-9]+#[0-9]+: ",
         "an nginx error log",
     ),
     (
-        re.compile(
-            rf"\[[A-Z][a-z]{{2}} {_MONTH} [ 0-9][0-9] {_CLOCK}(?:\.[0-9]+)? [0-9]{{4}}\] \["
-        ),
+        rf"\[[A-Z][a-z]{{2}} {_MONTH} [ 0-9][0-9] {_CLOCK}(?:\.[0-9]+)? [0-9]{{4}}\] \[",
         "an Apache error log",
     ),
     (
-        re.compile(
+        (
             rf"(?:<[0-9]{{1,3}}>)?(?:1 )?(?:{_MONTH} [ 0-9][0-9] {_CLOCK}"
             rf"|{_DAY}T{_CLOCK}[^ ]{{0,20}}) [^ ]{{1,255}} [^ \[:]{{1,64}}(?:\[[0-9]+\])?: "
         ),
         "a syslog",
     ),
-    (re.compile(rf"<[0-9]{{1,3}}>1 {_DAY}T{_CLOCK}"), "a syslog"),
+    (rf"<[0-9]{{1,3}}>1 {_DAY}T{_CLOCK}", "a syslog"),
     (
-        re.compile(rf"\[?{_DAY}[T ]{_CLOCK}.{{0,80}}?\b{_LEVEL}\b|{_LEVEL}:[\w.]+:"),
+        rf"\[?{_DAY}[T ]{_CLOCK}.{{0,80}}?\b{_LEVEL}\b|{_LEVEL}:[\w.]+:",
         "the log of an application",
     ),
 )
+"""Patterns, compiled only where an input is not JSON."""
 
 _WRAPPER = re.compile(
     rb'\{\s*"(data|records|rows|events|interactions|items|results)"\s*:\s*\[\s*(?=[{\]])'
@@ -63,7 +62,7 @@ def log_kind(data: bytes) -> str | None:
     """Return what kind of log begins with `data`, if it is one that holds no requests."""
     first = next((line for line in data.split(b"\n") if line.strip()), b"")
     text = first[:1_000].decode(errors="replace").lstrip()
-    return next((kind for pattern, kind in _LOGS if pattern.match(text)), None)
+    return next((kind for pattern, kind in _LOGS if re.match(pattern, text)), None)
 
 
 def wrapper(body: bytes, *, whole: bool) -> str | None:

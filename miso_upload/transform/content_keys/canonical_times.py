@@ -1,6 +1,6 @@
-"""The instants of many records at once.
+"""Returns the instants of many records at once.
 
-Timestamps that are written alike are rewritten together, others one by one, by `canonical`. The
+Timestamps of the same format are converted together, and others one by one by `canonical`. The
 result is the same.
 """
 
@@ -22,11 +22,11 @@ _POINT = 1
 
 
 class Times(NamedTuple):
-    """What the timestamps of records say.
+    """The instants of records.
 
     Attributes:
-        days: For each record, days since 1970-01-01 UTC; None where there is no instant.
-        changed: The canonical texts of those that are written otherwise, by index.
+        days: For each record, the days since 1970-01-01 UTC; None if it has no instant.
+        changed: The canonical texts of the timestamps that are written differently, by index.
     """
 
     days: list[int | None]
@@ -34,18 +34,18 @@ class Times(NamedTuple):
 
 
 def times_of(timestamps: Timestamps) -> Times:
-    """Return what the timestamps of records say."""
+    """Return the instants of records, given their timestamps."""
     texts, alike = timestamps
     if alike is not None:
         try:
             return _in_utc(texts, alike) if alike.zone == "Z" else _at_offset(texts, alike)
         except OverflowError:
-            pass  # one of them is outside of the years that there are
+            pass  # one of them is outside of the years 1 to 9999
     return _times(texts)
 
 
 def _times(texts: list[Any]) -> Times:
-    """Return what timestamps of any kind say."""
+    """Return the instants of timestamps of any format."""
     days: list[int | None] = []
     changed = {}
     for i, text in enumerate(texts):
@@ -57,7 +57,7 @@ def _times(texts: list[Any]) -> Times:
 
 
 def _in_utc(texts: list[str], alike: Alike) -> Times:
-    """Return what timestamps in UTC say, most of which are canonical."""
+    """Return the instants of timestamps in UTC, most of which are canonical."""
     digits = alike.clock - _SECOND.stop - _POINT
     changed = {}
     if digits == _MILLISECONDS:
@@ -73,12 +73,12 @@ def _in_utc(texts: list[str], alike: Alike) -> Times:
 
 
 def _at_offset(texts: list[str], alike: Alike) -> Times:
-    """Return what timestamps at one offset from UTC say.
+    """Return the instants of timestamps with the same offset from UTC.
 
     Raises:
-        OverflowError: One is outside of the years that there are.
+        OverflowError: One is outside of the years 1 to 9999.
     """
-    # An offset is a number of minutes: what is smaller stays.
+    # An offset is a whole number of minutes, so the seconds stay the same.
     minutes = {
         minute: _minute_in_utc(minute, alike.zone) for minute in {text[_MINUTE] for text in texts}
     }
@@ -105,7 +105,7 @@ def _in_milliseconds(seconds: list[str]) -> list[str]:
 
 
 def _milliseconds(digits: str) -> str:
-    """Return the canonical fraction of a second: three digits, or nothing where it is zero."""
+    """Return the canonical fraction of a second: three digits, or empty text for zero."""
     digits = digits[:_MILLISECONDS].ljust(_MILLISECONDS, "0")
     return "" if digits == "000" else f".{digits}"
 
