@@ -458,7 +458,7 @@ def test_only_days_of_other_scans_are_shared(store):
     send(store, 1, plain(7))
     send(store, 2, plain(8))
 
-    shared = open_reader(store, 2).shared(map(day_of, [key_of(7), key_of(8)]))
+    shared = open_reader(store, 2).shared_days(map(day_of, [key_of(7), key_of(8)]))
 
     assert shared == {day_of(key_of(7))}
 

@@ -251,7 +251,7 @@ def _choose_by_key(
     if len(others) == 1 and not others[0].named:
         names += ", or a name that you choose for it"
     raise NewKeyError(
-        f"This API key is new at {server}, which already has the targets "
+        f"This API key is new at {server}. Known targets there: "
         f"{', '.join(each.shown for each in others)}. Nothing was sent. If the key of a target was "
         f"rotated, add --target NAME --rotated-key once, where NAME is {names}. If the key belongs "
         "to another environment, add --new-target NAME.",
@@ -343,7 +343,7 @@ def _no_such_target(wanted: Wanted, name: str, others: Sequence[KnownTarget]) ->
     else:
         rotated = "If you mean one of them and its key was rotated, use --target NAME --rotated-key"
     return TargetError(
-        f"--target {name}: {server} has no target of this name, and this API key is new there. It "
-        f"has the targets {shown}. Nothing was sent. {rotated}. If {name} is another environment, "
+        f"--target {name}: {server} has no target of this name, and this API key is new there. "
+        f"Known targets: {shown}. Nothing was sent. {rotated}. If {name} is another environment, "
         f"use --new-target {name}."
     )

@@ -40,7 +40,7 @@ class Knows(Protocol):
 class Reads(Protocol):
     """What looks records up for one scan; each copy that is found is used up."""
 
-    def shared(self, days: Iterable[int]) -> set[int]:
+    def shared_days(self, days: Iterable[int]) -> set[int]:
         """Return those of some days of which other scans may have records."""
 
     def look_up(self, sent: KeyedRecords, indices: Iterable[int] | None = None) -> Knows:
@@ -95,7 +95,7 @@ class Selector:
     def on_known_days(self, batch: Batch) -> int:
         """Return how many records of a batch are of days of which other scans may have records."""
         days = batch.keyed.days
-        known = {day for reader, _ in self._readers for day in reader.shared(days) if day >= 0}
+        known = {day for reader, _ in self._readers for day in reader.shared_days(days) if day >= 0}
         return sum(day in known for day in days)
 
     def select(
