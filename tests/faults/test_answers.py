@@ -198,7 +198,7 @@ def test_a_422_with_a_body_without_end_is_a_422(job, serve):
     assert list(job.rejects) == [4]
 
 
-def test_interim_answers_are_read_past(job, serve):
+def test_interim_answers_are_skipped(job, serve):
     hints = Do(lambda connection, _over: connection.sendall(EARLY_HINTS), keep=True)
     server = serve(OK, hints)
 

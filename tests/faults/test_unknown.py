@@ -189,7 +189,7 @@ def test_a_record_that_gets_500_again_and_again_is_neither_resent_for_ever_nor_l
     assert job.status() == (6, 5, 0, 1, 0, 0)
 
 
-def test_a_gateway_that_is_out_of_order_does_not_make_all_of_the_history_unknown(job, serve):
+def test_many_unknown_outcomes_in_a_row_stop_the_run(job, serve):
     job.more_rows(40)
     server = serve(OK, then=UNKNOWN["502"](False))
 
