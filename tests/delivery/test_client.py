@@ -630,10 +630,10 @@ def test_endless_interim_answers_time_out():
 
 def test_a_decompression_bomb_is_cut_off(monkeypatch, golden):
     monkeypatch.setattr(client_module, "MAX_ANSWER_BYTES", 2**20)
-    packed = gzip.compress(b" " * 2**26)
-    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
+    compressed = gzip.compress(b" " * 2**26)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(compressed)}\r\n\r\n"
 
-    with server(answering(head.encode() + packed)) as url:
+    with server(answering(head.encode() + compressed)) as url:
         message = failing(url, UnknownOutcomeError)
 
     assert message == golden

@@ -80,7 +80,7 @@ def test_size_is_the_length_of_the_encoded_body(records, slice_rows):
 
 
 @given(RECORDS, st.integers(1, 8), st.integers(1, 400))
-def test_split_to_parts_fit_and_lose_nothing(records, slice_rows, max_bytes):
+def test_split_to_keeps_every_record_and_the_limit(records, slice_rows, max_bytes):
     whole = body_of(records, slice_rows=slice_rows)
 
     bodies = list(whole.split_to(max_bytes))

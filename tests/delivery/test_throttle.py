@@ -230,7 +230,7 @@ def test_the_limit_stays_within_bounds(most, steps):
 
 def test_threads_never_hold_more_slots_than_allowed():
     throttle = Throttle(3)
-    lock, under_way, seen = threading.Lock(), [0], []
+    lock, in_flight, seen = threading.Lock(), [0], []
 
     def send():
         for _ in range(200):
@@ -238,10 +238,10 @@ def test_threads_never_hold_more_slots_than_allowed():
             if wait:
                 continue
             with lock:
-                under_way[0] += 1
-                seen.append(under_way[0])
+                in_flight[0] += 1
+                seen.append(in_flight[0])
             with lock:
-                under_way[0] -= 1
+                in_flight[0] -= 1
             throttle.release(ticket, succeeded=True)
 
     threads = [threading.Thread(target=send) for _ in range(8)]

@@ -175,7 +175,7 @@ def test_a_signed_address_is_asked_for_as_it_is(web):
     stream.close()
 
 
-def test_a_busy_server_is_asked_again(web):
+def test_a_busy_server_is_retried(web):
     address, pages = web
     pages.pages["/x"] = b"hello"
     pages.fails = 2
