@@ -2,7 +2,7 @@
 
 A run that is begun by `python -m miso_upload` takes half a second to load; a child that is split
 off from this process takes none, and is a process like any other: it can be killed at a step of its
-work, and whoever comes after it knows only what it left on disk.
+work, and the next run knows only what it left on disk.
 
 A line in is JSON: `args`, `cwd`, `environ`, `out` and `err` (files for what it says), and perhaps
 

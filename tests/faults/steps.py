@@ -1,4 +1,4 @@
-"""A history, a double of Miso, and the program that is killed on the way from one to the other."""
+"""A history, a mock server, and a program that is killed during its upload."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Nursery:
         )
 
     def run(self, *args, cwd, environ, **death):
-        """Run it to its end, whoever brings it about."""
+        """Run it until it ends or is killed."""
         out, err = self._place / "out", self._place / "err"
         job = {
             "args": [*map(str, args)],
@@ -77,7 +77,7 @@ def nursery(tmp_path_factory):
 
 @pytest.fixture
 def sandbox():
-    """Return a double of Miso."""
+    """Return a mock server."""
     with Sandbox() as running:
         yield running
 
@@ -155,7 +155,7 @@ class Case:
             if name == self.name
         )
 
-    def set_aside(self):
+    def rejected_rows(self):
         """Return the numbers of the rows in the rejects file."""
         if not self.rejects.exists():
             return []
@@ -170,7 +170,7 @@ class Case:
         assert sum(count > 1 for count in arrived.values()) <= totals["duplicates"]
         assert (totals["rows"], totals["accepted"]) == (ROWS, len(GOOD))
         assert (totals["unknown"], totals["pending"]) == (0, 0)
-        assert sorted(self.set_aside()) == list(BAD)
+        assert sorted(self.rejected_rows()) == list(BAD)
         self.must_be_private()
 
     def must_be_private(self):

@@ -175,7 +175,7 @@ def test_a_signed_url_is_requested_unchanged(web):
     stream.close()
 
 
-def test_a_request_to_a_busy_server_is_retried(web):
+def test_a_busy_server_is_retried(web):
     address, pages = web
     pages.pages["/x"] = b"hello"
     pages.fails = 2
