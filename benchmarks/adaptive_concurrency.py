@@ -53,7 +53,7 @@ class Server:
         self.seconds = seconds
         self.answers = []
         self._began = None
-        self._under_way = 0
+        self._in_flight = 0
         self._lock = threading.Lock()
 
     def capacity(self, since):
@@ -65,14 +65,14 @@ class Server:
         with self._lock:
             now = time.monotonic()
             self._began = self._began or now
-            refused = self._under_way >= self.capacity(now - self._began)
+            refused = self._in_flight >= self.capacity(now - self._began)
             if refused:
                 self.answers.append((now - self._began, False))
                 return Say(429, {"message": "Too many requests."})
-            self._under_way += 1
+            self._in_flight += 1
         time.sleep(SERVICE_SECONDS)
         with self._lock:
-            self._under_way -= 1
+            self._in_flight -= 1
             self.answers.append((time.monotonic() - self._began, True))
         return OK
 

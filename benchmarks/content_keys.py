@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import inputs
 
 from miso_upload import Settings
-from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.job import Job
 from miso_upload.sources import ReadingOptions, Source
 from miso_upload.transform import block as transform
 
@@ -70,7 +70,7 @@ def main(rows: int = 60_000, repeats: int = 9) -> None:
             with Source(str(path), ReadingOptions()) as source:
                 blocks = list(source.blocks(0, 1))
                 without, keyed = (
-                    Recipe(settings, secret).transform(source) for secret in (None, SECRET)
+                    Job(settings, secret).transform(source) for secret in (None, SECRET)
                 )
                 records = sum(len(keyed(block).keys) for block in blocks)
                 pairs = [(seconds(without, blocks), seconds(keyed, blocks)) for _ in range(repeats)]

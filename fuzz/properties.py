@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.errors import DamagedSourceError, MisoUploadError
-from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.job import Job
 from miso_upload.pipeline.settings import Settings
 from miso_upload.sources import Source, source, stream
 from miso_upload.transform.schema.schema import shipped_schema
@@ -178,7 +178,7 @@ def _standard_input(raw: Pieces, *, small: bool) -> Iterator[None]:
 # -- transforming ----------------------------------------------------------------------------------
 
 
-_recipe = cache(Recipe)
+_job = cache(Job)
 _transforms: dict[object, Callable[[Block], Batch]] = {}
 
 
@@ -188,7 +188,7 @@ def _transform(settings: Settings, opened: Source) -> Callable[[Block], Batch]:
     if key not in _transforms:
         if len(_transforms) > _MOST_TRANSFORMS:
             _transforms.clear()
-        _transforms[key] = _recipe(settings).transform(opened)
+        _transforms[key] = _job(settings).transform(opened)
     return _transforms[key]
 
 

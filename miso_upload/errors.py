@@ -1,45 +1,45 @@
-"""What can go wrong, as a tree; each error knows the exit code it ends a run with.
+"""The tree of errors; each error defines the exit code of a run that it ends.
 
     MisoUploadError
-    ├── ConfigurationError (2)      the command cannot mean what it says
-    │   ├── TargetError             a key that is not one of the target's
-    │   │   └── NewKeyError         the same, and no target is named
+    ├── ConfigurationError (2)      the options contradict each other or cannot be used
+    │   ├── TargetError             a key that does not belong to the target
+    │   │   └── NewKeyError         a new key, and no target is named
     │   ├── MappingError            an attribute or a column that does not exist
     │   │   └── NoColumnError       a column that the header does not have
     │   └── SchemaError             a schema file that cannot be used
     ├── SourceError (2)             an input that cannot be opened or read
-    │   ├── DamagedSourceError (3)  broken in the middle; the rows before were delivered
-    │   ├── UnreadableSourceError   the operating system does not let it be read (3: with others)
-    │   │   └── GoneSourceError (3) was there a moment ago; perhaps its log was rotated
-    │   ├── UnreachableSourceError (3)  in a remote place that does not answer
+    │   ├── DamagedSourceError (3)  damaged; the rows before the damage were delivered
+    │   ├── UnreadableSourceError   the operating system refuses to read it (3: among others)
+    │   │   └── GoneSourceError (3) gone since it was listed; perhaps its log was rotated
+    │   ├── UnreachableSourceError (3)  a remote input whose server does not answer
     │   ├── ChangedSourceError      rewritten or truncated while it was read
-    │   └── JunkError               rows that are mostly not interactions
+    │   └── RejectRateError         too many rows were rejected
     ├── LedgerError (3)             the ledger cannot be read or written
-    │   ├── ChangedJobError (2)     rows were sent under another mapping, and differ now
-    │   ├── UnprovenSourceError (2) a ledger of version 0.1 knows it by position only
-    │   ├── IncompleteLedgerError (2)  a ledger without the -wal that belongs to it
+    │   ├── ChangedJobError (2)     the mapping has changed since rows were sent
+    │   ├── UnprovenSourceError (2) a ledger of version 0.1 knows its rows by position only
+    │   ├── IncompleteLedgerError (2)  a ledger without its -wal file
     │   └── LockedError (5)         another run holds the lock
-    ├── DeliveryError (3)           Miso could not be reached or would not answer in time
+    ├── DeliveryError (3)           Miso could not be reached or did not answer in time
     │   └── KeyRefusedError (4)     401 or 403
-    ├── WorkerError (3)             a worker process ended before its work did
-    ├── OutputError (3)             a result that there is no room for
+    ├── WorkerError (3)             a worker process ended unexpectedly
+    ├── OutputError (3)             standard output cannot be written
     ├── SandboxError (2)            the mock server cannot start
     ├── AccountingError (1)         the numbers do not add up
     └── InterruptedRunError (130, 143, 129)   a signal
 
-Messages say what happened, where, and what to do next. None of them may carry the API key, a URL
+Messages say what happened, where, and what to do next. No message may contain the API key, a URL
 with a query, or a visitor's address.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # as in `typing`, which takes longer to import than all of this
+TYPE_CHECKING = False  # as in `typing`, which is slow to import
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 class MisoUploadError(Exception):
-    """Something the user can act on; the message says how."""
+    """An error that the user can act on; the message says how."""
 
     exit_code = 2
 
@@ -49,11 +49,11 @@ class ConfigurationError(MisoUploadError):
 
 
 class TargetError(ConfigurationError):
-    """The key is not one of the target's, or belongs to another target; nothing was sent."""
+    """The key does not belong to the target; nothing was sent."""
 
 
 class NewKeyError(TargetError):
-    """A key is new on a server that is known, and no target is named.
+    """A key is new to a known server, and no target is named.
 
     Attributes:
         names: The targets of that server whose key may have been rotated.
@@ -81,28 +81,28 @@ class SourceError(MisoUploadError):
 
 
 class DamagedSourceError(SourceError):
-    """An input is broken in the middle; what came before was delivered."""
+    """An input is damaged; the rows before the damage were delivered."""
 
     exit_code = 3
 
 
 class UnreadableSourceError(SourceError):
-    """The operating system does not let an input be read."""
+    """The operating system refuses to read an input."""
 
     def beside_others(self) -> UnreadableSourceError:
-        """Return the error of an input that was not named itself, so that it holds up no other."""
+        """Return the error of an input that the user did not name: it does not stop the others."""
         self.exit_code = 3
         return self
 
 
 class GoneSourceError(UnreadableSourceError):
-    """An input is not there any more; it may have another name now."""
+    """An input no longer exists; it may have been renamed."""
 
     exit_code = 3
 
 
 class UnreachableSourceError(SourceError):
-    """A remote input could not be reached, or broke off; it may be there later."""
+    """A remote input could not be reached or its download broke off; retry later."""
 
     exit_code = 3
 
@@ -111,8 +111,8 @@ class ChangedSourceError(SourceError):
     """An input was rewritten or truncated while it was read."""
 
 
-class JunkError(SourceError):
-    """Too many of the rows are not interactions; the run stopped before it loaded them."""
+class RejectRateError(SourceError):
+    """Too many rows were rejected, so the run stopped."""
 
 
 class LedgerError(MisoUploadError):
@@ -122,31 +122,31 @@ class LedgerError(MisoUploadError):
 
 
 class ChangedJobError(LedgerError):
-    """Rows of a source were sent under another mapping or schema, and come out differently now."""
+    """The mapping or schema has changed since rows of a source were sent."""
 
     exit_code = 2
 
 
 class UnprovenSourceError(LedgerError):
-    """A ledger without content keys knows a source, and nothing proves which rows Miso has."""
+    """A ledger without content keys cannot tell which rows of a source Miso has."""
 
     exit_code = 2
 
 
 class IncompleteLedgerError(LedgerError):
-    """A ledger was copied while a run was at work, or has lost the -wal that belongs to it."""
+    """A ledger has lost its -wal file, or was copied during a run."""
 
     exit_code = 2
 
 
 class LockedError(LedgerError):
-    """Another run works on the same ledger."""
+    """Another run uses the same ledger."""
 
     exit_code = 5
 
 
 class DeliveryError(MisoUploadError):
-    """Miso could not be reached, or did not answer in a way that lets the run go on."""
+    """Miso could not be reached, or did not answer in a way that lets the run continue."""
 
     exit_code = 3
 
@@ -158,13 +158,13 @@ class KeyRefusedError(DeliveryError):
 
 
 class WorkerError(MisoUploadError):
-    """A worker process could not be started, or ended before its work did."""
+    """A worker process could not be started, or ended unexpectedly."""
 
     exit_code = 3
 
 
 class OutputError(MisoUploadError):
-    """A result cannot be written to standard output; its reader gets only a part."""
+    """A result cannot be written to standard output; its reader gets only part of it."""
 
     exit_code = 3
 
@@ -174,13 +174,13 @@ class SandboxError(MisoUploadError):
 
 
 class AccountingError(MisoUploadError):
-    """Rows read and rows accounted for differ: a defect of miso-upload itself."""
+    """Rows read and rows accounted for differ: an internal error of miso-upload."""
 
     exit_code = 1
 
 
 class InterruptedRunError(MisoUploadError):
-    """A signal asked the run to stop; the position is kept."""
+    """A signal stopped the run; progress is saved."""
 
     def __init__(self, message: str, *, signal_number: int) -> None:
         super().__init__(message)

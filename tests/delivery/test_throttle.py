@@ -37,19 +37,19 @@ class Server:
         self.throttle = throttle
         self.capacity = capacity
         self.served = self.refused = 0
-        self._under_way = []
+        self._in_flight = []
 
     def round(self):
         """Answer once for each place."""
         for _ in range(self.throttle.places):
             while not (turn := self.throttle.turn())[0]:
                 self._take(turn[1])
-            self.throttle.done(self._under_way.pop(0), went_well=True)
+            self.throttle.done(self._in_flight.pop(0), went_well=True)
             self.served += 1
 
     def _take(self, number):
-        if len(self._under_way) < self.capacity:
-            self._under_way.append(number)
+        if len(self._in_flight) < self.capacity:
+            self._in_flight.append(number)
             return
         self.refused += 1
         self.throttle.done(number, went_well=False, busy=True)
@@ -230,7 +230,7 @@ def test_whatever_happens_there_is_a_place_and_never_one_too_many(most, steps):
 
 def test_threads_never_have_more_places_than_there_are():
     throttle = Throttle(3)
-    lock, under_way, seen = threading.Lock(), [0], []
+    lock, in_flight, seen = threading.Lock(), [0], []
 
     def send():
         for _ in range(200):
@@ -238,10 +238,10 @@ def test_threads_never_have_more_places_than_there_are():
             if wait:
                 continue
             with lock:
-                under_way[0] += 1
-                seen.append(under_way[0])
+                in_flight[0] += 1
+                seen.append(in_flight[0])
             with lock:
-                under_way[0] -= 1
+                in_flight[0] -= 1
             throttle.done(number, went_well=True)
 
     threads = [threading.Thread(target=send) for _ in range(8)]

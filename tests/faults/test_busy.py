@@ -121,7 +121,7 @@ def test_a_server_of_little_capacity_gets_everything_and_is_seldom_asked_for_mor
 
     def answer(_records):
         time.sleep(0.01)
-        if server.under_way <= capacity:
+        if server.in_flight <= capacity:
             return OK
         refused.append(1)
         return Say(429, {"message": "Too many requests."})

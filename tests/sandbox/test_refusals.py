@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from miso_upload.sandbox.refusals import Critic
+from miso_upload.sandbox.refusals import RecordValidator
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.transform.validation import Judge
 
@@ -12,7 +12,7 @@ from .talk import BAD, GOOD
 @pytest.fixture(scope="module")
 def critic():
     schema = shipped_schema()
-    return Critic(schema, Judge(schema, needs_timestamp=False, needs_id=False))
+    return RecordValidator(schema, Judge(schema, needs_timestamp=False, needs_id=False))
 
 
 @pytest.mark.parametrize(
