@@ -43,7 +43,7 @@ sys.meta_path.insert(0, Knocks())
 """
 
 
-LONG_RUN_WITH_SHORT_SECONDS_TO_FINISH = """
+LONG_RUN_WITH_SHORT_PATIENCE = """
 from miso_upload.__main__ import main
 from miso_upload.pipeline import loop
 from miso_upload.report import summary
