@@ -18,7 +18,7 @@ from miso_upload.pipeline.job import Job
 from miso_upload.pipeline.settings import Settings
 from miso_upload.sources import Source, source, stream
 from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import MOST_REASONS, Judge
+from miso_upload.transform.validation import MOST_REASONS, RecordValidator
 from miso_upload.values.display import quoted
 from miso_upload.values.json import decode_joined
 
@@ -193,9 +193,9 @@ def _transform(settings: Settings, opened: Source) -> Callable[[Block], Batch]:
 
 
 @cache
-def judge() -> Judge:
+def validator() -> RecordValidator:
     """Return who decides what may be sent."""
-    return Judge(shipped_schema())
+    return RecordValidator(shipped_schema())
 
 
 def check_batch(batch: Batch, read: int) -> None:
@@ -209,7 +209,7 @@ def check_batch(batch: Batch, read: int) -> None:
     must(batch.rows == accounted, f"{batch.rows} rows are {accounted}")
     records = decode_joined(batch.slices)
     must(len(records) == len(batch.lines), "each record has its line")
-    must(judge().accepts(records), "what is sent is judged")
+    must(validator().accepts(records), "what is sent is judged")
     # A control character is six bytes of JSON; derived ids and a context add some hundreds.
     must(batch.size <= 12 * read + 1_000 * batch.rows, f"{batch.size} bytes came of {read}")
     for rejection in batch.rejections:

@@ -450,7 +450,6 @@ class History:
 
     def _forecast(self, settings, text):
         with stand_ins(self.world), standard_input(text):
-
             faults, self.world.faults = self.world.faults, no_faults()
             before = self.world.stored.copy()
             summary = upload(settings.but(dry_run=True, restart=False, remember=False))

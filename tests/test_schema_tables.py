@@ -14,7 +14,7 @@ from miso_upload.transform.schema.schema import (
     shipped_schema,
     shipped_schema_text,
 )
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 
 PROGRAM = str(Path(miso_upload.__file__).parent)
 
@@ -78,7 +78,7 @@ def test_a_start_derives_nothing_from_the_schema(fresh):
     sys.setprofile(counting)
     try:
         schema = fresh()
-        Judge(schema)
+        RecordValidator(schema)
         kind = schema.attribute("product_ids").kind
     finally:
         sys.setprofile(before)

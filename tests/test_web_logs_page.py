@@ -11,7 +11,7 @@ from miso_upload.transform.identity import IdentityPolicy, anonymous_id
 from miso_upload.transform.mapping import (
     Mapped,
     Mapper,
-    MappingPlan,
+    MappingSpec,
     Skipped,
     overlaid,
     parse_mapping,
@@ -20,7 +20,7 @@ from miso_upload.transform.mapping import (
 )
 from miso_upload.transform.options import IdentityOptions
 from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.addresses import canonical_ip, network_address
 from miso_upload.values.timestamps import TimestampReader
 
@@ -36,17 +36,17 @@ def test_an_example_becomes_what_the_page_says(text, row, expected):
     file = parse_mapping("docs/web-logs.md", text)
     file = overlaid(file, read_preset(file.options["preset"]))
     file = without_skips(file, file.options.get("keep", ()))
-    plan = MappingPlan(file.rules, file.skips, file.routing, file.ignored)
+    plan = MappingSpec(file.rules, file.skips, file.routing, file.ignored)
     mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), None)
 
-    found = mapper.apply(json.loads(row), 1, Findings())
+    found = mapper.map_row(json.loads(row), 1, Findings())
 
     if isinstance(found, Skipped):
         assert f"skipped: {found.rule}" == json.loads(expected)
     else:
         assert isinstance(found, Mapped), found
         assert found.record == json.loads(expected)
-        assert Judge(shipped_schema()).reasons(found.record) == ()
+        assert RecordValidator(shipped_schema()).reasons(found.record) == ()
 
 
 @pytest.mark.parametrize(("ip", "agent", "prefix", "salt", "published"), IDS)

@@ -59,7 +59,7 @@ def init_command(
     )
     from miso_upload.transform.mapping import (
         LOOKS_LIKE_DATA,
-        fitting_preset,
+        detect_preset,
         looks_like_data,
         parse_mapping,
     )
@@ -93,7 +93,7 @@ def init_command(
     ]
     if not given.keys() & {"columns", "no_header"} and looks_like_data(source.format.columns):
         lines.insert(0, f"{source.name}: {LOOKS_LIKE_DATA}.")
-    preset = fitting_preset([each.row for each in shown])
+    preset = detect_preset([each.row for each in shown])
     if preset is not None:
         lines += [
             f"The columns match the preset {preset}, which needs no mapping file:",

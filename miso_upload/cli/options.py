@@ -40,12 +40,6 @@ class GroupedOption(click.Option):
         extra.pop("range", None)
         return extra
 
-    def get_error_hint(self, ctx: click.Context | None) -> str:
-        """Name the variable if the value comes from the environment."""
-        hint = super().get_error_hint(ctx)
-        source = ctx.get_parameter_source(self.name) if ctx and self.name else None
-        return f"{hint} ({self.envvar})" if source is ParameterSource.ENVIRONMENT else hint
-
 
 class PartOption(GroupedOption):
     """An option of a part of the settings."""
@@ -79,10 +73,11 @@ class _Value(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the value; the part reads the values of a repeated option again, together."""
+        del param
         try:
             read = self._option.read(value)
         except ValueError as error:
-            self.fail(str(error), param, ctx)
+            raise ConfigurationError(f"{_hint(self._option, ctx)}: {error}") from None
         return value if self._option.repeated else read
 
     def shell_complete(
@@ -100,6 +95,14 @@ class _Value(click.ParamType[Any]):
         return completing(_SUGGESTED.get(self._option.name, lambda: self._option.choices))(
             ctx, param, incomplete
         )
+
+
+def _hint(option: Option, ctx: click.Context | None) -> str:
+    """Return what an option is called, with the variable where its value comes from there."""
+    source = ctx.get_parameter_source(option.name) if ctx else None
+    if source is ParameterSource.ENVIRONMENT:
+        return f"{option.flag} ({option.variable})"
+    return option.flag
 
 
 def completing(suggest: Callable[[], Iterable[str]]) -> Callable[..., list[CompletionItem]]:

@@ -16,7 +16,7 @@ from miso_upload.transform.mapping import (
     LOOKS_LIKE_DATA,
     Mapper,
     MappingFile,
-    MappingPlan,
+    MappingSpec,
     check_key,
     check_types,
     columns_in_words,
@@ -29,7 +29,7 @@ from miso_upload.transform.mapping import (
 )
 from miso_upload.transform.mapping.paths import first_step
 from miso_upload.transform.schema.schema import SHIPPED, schema_of
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.timestamps import TimestampReader
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Job:
         self._options = rules_of_options(mapping.map, mapping.set)
         rules = (*self._mapping.rules, *self._options)
         check_types(rules, self._mapping.routing, self.schema.types)
-        self._judge = Judge(
+        self._validator = RecordValidator(
             self.schema,
             needs_timestamp="timestamp" not in validation.allow_missing,
             needs_id="id" not in validation.allow_missing,
@@ -119,7 +119,7 @@ class Job:
         options, mapping = self._settings.mapping, self._mapping_for(source)
         self._check_columns_of_skips(source)
         own = {rule.attribute for rule in self._options}
-        plan = MappingPlan(
+        plan = MappingSpec(
             rules=(*(rule for rule in mapping.rules if rule.attribute not in own), *self._options),
             skips=mapping.skips,
             bot_rate=options.bot_rate or 0,
@@ -139,7 +139,7 @@ class Job:
             check_key(mapping, columns)
         except NoColumnError as error:
             raise NoColumnError(f"{error}{self._about_header(columns)}") from None
-        return Transform(rows, mapper, self._judge, code, self._content_keys(mapping.key))
+        return Transform(rows, mapper, self._validator, code, self._content_keys(mapping.key))
 
     def _content_keys(self, columns: tuple[str, ...]) -> ContentKeys | None:
         if self._secret is None:
@@ -156,8 +156,8 @@ class Job:
         if columns is None:
             return ""
         is_header = not (self._settings.reading.no_header or self._settings.reading.columns)
-        hint = f"; {LOOKS_LIKE_DATA}" if is_header and looks_like_data(columns) else ""
-        return f"; it has {columns_in_words(columns)}{hint}"
+        hint = f", and {LOOKS_LIKE_DATA}" if is_header and looks_like_data(columns) else ""
+        return f". It has {columns_in_words(columns)}{hint}"
 
     def _mapping_for(self, source: Source) -> MappingFile:
         """Return the user's mapping, merged with the named preset or the preset of the format."""
@@ -194,7 +194,7 @@ class Job:
         return [
             f"{named.origin}: no row has {' or '.join(named.rule.reads)}; check the column name"
             for named in rules
-            if named.rule.reads and named.attribute not in findings.fetched
+            if named.rule.reads and named.attribute not in findings.filled_by_rules
         ]
 
 

@@ -261,7 +261,7 @@ class Pipeline:
         is_sum = checksum_test(keyless=bool(start.without_keys))
         for known in start.without_keys or start.leftovers:
             with self._stop.reading():
-                block = source.again(known, is_sum)
+                block = source.reread(known, is_sum)
             yield block, leftovers[known.start].leftover if known.start in leftovers else None
         for block in self._stop.interruptible(source.blocks(start.offset, start.line)):
             yield block, None

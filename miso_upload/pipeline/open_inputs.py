@@ -85,7 +85,7 @@ def open_inputs(
             listener.noted(f"{source.name}: {remark}")
         times[name] = _first_time(source) if len(names) > 1 else None
         empty.update([] if source.beginning else [name])
-        left_alone.update([name] if source.left_alone(SETTLE_BEHIND_NEWER) else [])
+        left_alone.update([name] if source.is_settled(SETTLE_BEHIND_NEWER) else [])
         if source.can_reopen:
             source.close()
         again = partial(Source, name) if source.can_reopen else partial(_same, source)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from miso_upload.errors import RejectRateError
 from miso_upload.pipeline.summary_counts import count_rejections
-from miso_upload.transform.mapping import fitting_preset
+from miso_upload.transform.mapping import detect_preset
 from miso_upload.values.display import counted
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class RejectRateLimit:
     def _hint(self, batch: Batch) -> str:
         if not self._suggests_preset:
             return ""
-        preset = fitting_preset([rejection.row for rejection in batch.rejections])
+        preset = detect_preset([rejection.row for rejection in batch.rejections])
         if preset is None:
             return ""
         return f" The columns match the preset {preset}: try --preset {preset}."

@@ -300,7 +300,7 @@ def _is_unchanged(source: Source, scan: Scan) -> bool:
 
 def _has_same_bytes(source: Source, scan: Scan) -> bool:
     """Return whether its compressed bytes prove that the file has not changed since the scan."""
-    return scan.compressed is not None and source.is_compressed_as(scan.compressed)
+    return scan.compressed is not None and source.has_compressed_checksum(scan.compressed)
 
 
 def _is_of_another_file(source: Source, scan: Scan) -> bool:
@@ -316,12 +316,12 @@ def _is_of_another_file(source: Source, scan: Scan) -> bool:
 def _has_all(source: Source, scan: Scan, spans: Sequence[LedgerSpan]) -> bool:
     if not spans or (scan.preamble or source.identity.preamble) != source.identity.preamble:
         return False
-    return source.has(spans, checksum_test(keyless=scan.keyless))
+    return source.has_spans(spans, checksum_test(keyless=scan.keyless))
 
 
 def _goes_on_in_row(source: Source, last: LedgerSpan | None) -> bool:
     """Return whether the last row that was read may have been incomplete then."""
-    return last is not None and source.can_reopen and source.goes_on_in_row(last.end)
+    return last is not None and source.can_reopen and source.is_inside_row(last.end)
 
 
 def _differs(scan: Scan, job: str) -> bool:

@@ -206,7 +206,7 @@ def _rejected_rows(
 
 def _rows(source: Source, span: LedgerSpan) -> dict[int, tuple[Any, bytes | None]]:
     """Return the rows of a span as they are read now, with their JSON text, by line."""
-    block = source.again(span)
+    block = source.reread(span)
     if not span.checksum:
         return {span.first_line: (block.data[:200].decode(errors="replace"), None)}
     parts = list(source.format.slices(block))
@@ -247,4 +247,4 @@ def _by_content(ledger: Ledger, name: str, options: ReadingOptions) -> list[Scan
 def _is_of(scan: Scan, source: Source, ledger: Ledger) -> bool:
     """Return whether a source contains everything that a scan has read."""
     spans = ledger.spans(scan)
-    return bool(spans) and source.has(spans, checksum_test(keyless=scan.keyless))
+    return bool(spans) and source.has_spans(spans, checksum_test(keyless=scan.keyless))

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from miso_upload.sandbox.page import render_page
-from miso_upload.sandbox.refusals import RecordValidator, refused_body, refused_records
+from miso_upload.sandbox.refusals import RefusalReporter, refused_body, refused_records
 from miso_upload.sandbox.store import ServedRequest
 from miso_upload.values.json import JSONDecodeError, decode, encode, encode_pretty
 
@@ -83,7 +83,7 @@ class InteractionsEndpoint:
         self,
         key: str,
         store: Store,
-        validator: RecordValidator,
+        reporter: RefusalReporter,
         *,
         draw: FaultDraw,
         max_body_bytes: int,
@@ -92,7 +92,7 @@ class InteractionsEndpoint:
         self.on_request: RequestCallback | None = None
         self._key = key.encode()
         self._store = store
-        self._validator = validator
+        self._reporter = reporter
         self._max_body_bytes = max_body_bytes
 
     async def upload(self, request: Request) -> Response:
@@ -138,7 +138,7 @@ class InteractionsEndpoint:
         body = await _read(request, self._max_body_bytes)
         if body is None:
             return Answer(413, {"message": f"The limit is {self._max_body_bytes} bytes."})
-        answer = self._judge(body)
+        answer = self._validate(body)
         if answer.outcome == "stored" and _has_flag(request, "dry_run"):
             return Answer(answer.status, answer.body, "checked")
         return answer
@@ -155,7 +155,7 @@ class InteractionsEndpoint:
             )
         return _with_fault(Answer(0, ""), fault)
 
-    def _judge(self, body: bytes) -> Answer:
+    def _validate(self, body: bytes) -> Answer:
         try:
             document = decode(body)
         except JSONDecodeError as error:
@@ -175,7 +175,7 @@ class InteractionsEndpoint:
             return Answer(
                 422, refused_body(["body", "data"], "value is not a valid list", "type_error.list")
             )
-        if lines := self._validator.lines(records):
+        if lines := self._reporter.lines(records):
             return Answer(422, refused_records(lines))
         return Answer(200, _SUCCESS, "stored", records)
 

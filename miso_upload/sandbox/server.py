@@ -26,10 +26,10 @@ from miso_upload.sandbox.app import (
     build_app,
 )
 from miso_upload.sandbox.faults import FaultDraw, Faults
-from miso_upload.sandbox.refusals import RecordValidator
+from miso_upload.sandbox.refusals import RefusalReporter
 from miso_upload.sandbox.store import Store
 from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,7 +93,7 @@ class Sandbox:
         self._endpoint = InteractionsEndpoint(
             self._key,
             self._store,
-            RecordValidator(schema, Judge(schema, needs_timestamp=False, needs_id=False)),
+            RefusalReporter(schema, RecordValidator(schema, needs_timestamp=False, needs_id=False)),
             draw=FaultDraw(faults or Faults()),
             max_body_bytes=max_body_bytes,
         )

@@ -20,7 +20,7 @@ from miso_upload.sandbox import Sandbox
 from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import (
     Mapper,
-    MappingPlan,
+    MappingSpec,
     overlaid,
     parse_mapping,
     preset_names,
@@ -250,7 +250,7 @@ RECORDS = {
 def compiled(name, header=None):
     """Return a preset ready for rows: for cells under `header`, or for JSON."""
     file = read_preset(name)
-    plan = MappingPlan(file.rules, file.skips, file.routing)
+    plan = MappingSpec(file.rules, file.skips, file.routing)
     return Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), header)
 
 

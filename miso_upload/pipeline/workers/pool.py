@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from miso_upload.errors import WorkerError
 from miso_upload.pipeline.workers.frames import read_frame, write_frame
 from miso_upload.pipeline.workers.process import Done, Task
-from miso_upload.sources.reread import place_of
+from miso_upload.sources.reread import range_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -109,7 +109,7 @@ class WorkerPool:
     ) -> _PendingTask:
         place = None
         if path is not None and block.fault is None:
-            place = place_of(path, block.start, block.data)
+            place = range_of(path, block.start, block.data)
             block = replace(block, data=b"")
         pending = _PendingTask(Task(block, place, transform), leftover)
         self._queue.put(pending)

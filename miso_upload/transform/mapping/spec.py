@@ -1,4 +1,4 @@
-"""What a user says about rows and records, whichever way it was said: options or a mapping file."""
+"""What the user configured about rows and records, by options or in a mapping file."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class NamedRule(NamedTuple):
-    """A rule for one attribute, and where the user wrote it, for messages.
+    """A rule for one attribute, and where the user wrote it.
 
     Attributes:
-        attribute: What it makes.
-        rule: How.
-        origin: Where it was written.
-        lenient: Columns that the header does not have are no mistake, as in a preset, which names
-            all that a vendor's export may have; for type and timestamp, one of them must be there.
+        attribute: The attribute whose value the rule makes.
+        rule: The rule.
+        origin: Where the rule was written, for messages.
+        lenient: Accept columns that the header does not have. Presets name all columns that a
+            vendor's export may have. For type and timestamp, one of the columns must exist.
     """
 
     attribute: str
@@ -36,18 +36,18 @@ class NamedRule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MappingFile:
-    """What a mapping file says.
+    """The contents of a mapping file.
 
     Attributes:
-        name: What it is called, for messages.
-        rules: Where the value of each attribute comes from.
-        skips: Which rows are left out.
-        routing: What the row's URL stands for.
-        ignored: Columns that are meant to become nothing.
-        columns: What the rows call the columns that a mapping below this one names otherwise; what
-            this one says has the rows' own names already.
-        options: Options of an upload, by their names.
-        key: Columns, or paths, that identify a row of its type.
+        name: The name of the file, for messages.
+        rules: Where the values of attributes come from.
+        skips: Which rows are skipped.
+        routing: What the URLs of rows stand for; None if that is not configured.
+        ignored: Columns that are left unmapped on purpose.
+        columns: The rows' names of columns, by the names that a preset under this mapping uses. The
+            other fields use the rows' names.
+        options: Options of the upload, by name.
+        key: Columns or paths that identify a row among those of its type.
     """
 
     name: str
@@ -61,15 +61,15 @@ class MappingFile:
 
     @property
     def fingerprint(self) -> str:
-        """Return a text that is equal where two files map alike, whatever they are called."""
+        """Return a text that is equal for two files that map rows in the same way."""
         if not (self.rules or self.skips or self.routing):
             return ""
         rules = [(named.attribute, named.rule) for named in self.rules]
-        said = repr(_said((rules, self.skips, self.routing)))
-        return hashlib.sha256(said.encode()).hexdigest()[:12]
+        configured = repr(_configured((rules, self.skips, self.routing)))
+        return hashlib.sha256(configured.encode()).hexdigest()[:12]
 
     def with_columns(self, names: dict[str, str]) -> MappingFile:
-        """Return the same mapping for rows that call some columns otherwise."""
+        """Return the mapping with columns replaced by `names`."""
         if not names:
             return self
         from miso_upload.transform.mapping.rename import (  # noqa: PLC0415 -- few mappings rename
@@ -91,18 +91,18 @@ class MappingFile:
         )
 
 
-class MappingPlan(NamedTuple):
-    """How columns become attributes.
+class MappingSpec(NamedTuple):
+    """The mapping of one source, as configured. `plan.compile_plan` makes a `Plan` of it.
 
     Attributes:
-        rules: For each attribute that the user named, where its value comes from.
-        skips: Which rows are left out.
-        bot_rate: Of how many rows a minute from one address and browser on they are left out; 0 for
-            never.
-        routing: What the row's URL stands for, if that is said.
-        ignored: Columns that are meant to become nothing.
+        rules: Where the values of attributes come from, at most one rule for each attribute.
+        skips: Which rows are skipped.
+        routing: What the URLs of rows stand for; None if that is not configured.
+        ignored: Columns that are left unmapped on purpose.
+        bot_rate: The most rows a minute from one address and browser; visitors with more are
+            skipped. 0 means no limit.
         list_separator: What separates the values of a list in one cell; None means one value.
-        strict: A column that becomes nothing is an error.
+        strict: Reject rows with an unmapped column.
     """
 
     rules: tuple[NamedRule, ...] = ()
@@ -115,9 +115,9 @@ class MappingPlan(NamedTuple):
 
 
 def rules_of_options(columns: Iterable[str], constants: Iterable[str]) -> tuple[NamedRule, ...]:
-    """Return the rules that `--map` and `--set` make.
+    """Return the rules of `--map` and `--set`.
 
-    Where both name an attribute, the constant stands in for an empty column.
+    If both name an attribute, the constant is the default for an empty column.
 
     Raises:
         ConfigurationError: A text is no assignment, or an attribute is given twice.
@@ -152,25 +152,28 @@ def parse_assignments(option: str, texts: Iterable[str]) -> dict[str, str]:
         attribute = attribute.strip()
         if not mark or not attribute or not value:
             raise ConfigurationError(
-                f"{option} {text}: write ATTRIBUTE=..., as in {option} product_ids=sku"
+                f"{option} {text}: an attribute, = or a value is missing. Write for example "
+                f"{option} product_ids=sku"
             )
         if attribute in pairs:
-            raise ConfigurationError(f"{option} {text}: {attribute} is given twice")
+            raise ConfigurationError(
+                f"{option} {text}: another {option} names {attribute} too. Remove one of them"
+            )
         pairs[attribute] = value
     return pairs
 
 
-def _said(value: object) -> object:
-    """Return plain values for a fingerprint: what is said, and not what is left at its default.
+def _configured(value: object) -> object:
+    """Return plain values for a fingerprint, without those that have their default.
 
-    So a file keeps its fingerprint when something is added that mapping files can say.
+    So a file keeps its fingerprint when mapping files get a new key.
     """
     if is_dataclass(value) and not isinstance(value, type):
         pairs = ((each.name, getattr(value, each.name), each.default) for each in fields(value))
         return [
-            (name, _said(said)) for name, said, default in pairs
-            if name != "origin" and said != default
+            (name, _configured(inner)) for name, inner, default in pairs
+            if name != "origin" and inner != default
         ]  # fmt: skip
     if isinstance(value, list | tuple):
-        return [_said(each) for each in value]
+        return [_configured(each) for each in value]
     return value

@@ -1,4 +1,4 @@
-"""Finding the data that is shipped with the code, in a wheel and in the source tree alike."""
+"""Finds the data files that are shipped with the code, in a wheel or in the source tree."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 SCHEMAS = "schemas"
 TABLES = Path(__file__).with_name("tables.json")
-"""What is derived from the shipped schema; see `tables.py`."""
+"""The tables that are derived from the shipped schema; see `tables.py`."""
 
 
 def shipped_schema_file(name: str) -> Traversable:
-    """Return a file of `schemas/`, which a wheel has inside the package and the tree beside it.
+    """Return a file of `schemas/`, from the package in a wheel or next to it in the source tree.
 
     Raises:
-        MisoUploadError: It is in neither place.
+        MisoUploadError: The file is missing.
     """
     inside = resources.files("miso_upload") / SCHEMAS / name
     beside = Path(__file__).parents[3] / SCHEMAS / name
@@ -30,7 +30,7 @@ def shipped_schema_file(name: str) -> Traversable:
     for found in (inside, beside):
         if found.is_file():
             return found
-    raise MisoUploadError(f"the shipped {name} is missing: install miso-upload again")
+    raise MisoUploadError(f"the file {name} of miso-upload is missing. Install miso-upload again")
 
 
 def shipped_tables(schema: bytes) -> dict[str, Any] | None:

@@ -1,9 +1,9 @@
-"""The schema of an interaction: which types there are, which attributes each has, of which kind.
+"""The schema of interactions: the types, the attributes of each, and their kinds.
 
-The copy that is shipped is plain data (`schemas/interactions.schema.json`) and can be replaced. A
-replacement is any JSON Schema 2020-12 whose root lists the types under `anyOf` or `oneOf`, each
-naming itself by the `const` (or the only `enum` value) of its `type` attribute. Definitions may be
-shared by `$ref` within the file and put together by `allOf`.
+The shipped schema is plain data (`schemas/interactions.schema.json`) and can be replaced. A
+replacement is any JSON Schema 2020-12 whose root lists the types under `anyOf` or `oneOf`. The
+`const`, or the only `enum` value, of its `type` attribute names each type. `$ref` within the file
+and `allOf` may be used.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SHIPPED = "shipped"
 
 _WAY_OUT = "Start from 'miso-upload schema > my.json'."
 _OF_THE_LIST = frozenset({*CHOICES, "$id", "title", "description"})
-"""What the root says about itself, not about each type."""
+"""The keywords of the root that are about the list and not about each type."""
 
 
 class Kind(enum.Enum):
@@ -53,7 +53,7 @@ class Kind(enum.Enum):
     OBJECT = "an object"
     TIMESTAMP = "a date-time"
     ANY = "anything"
-    """The schema states nothing, or something that no other kind covers."""
+    """The schema states no kind, or one that no other member covers."""
 
 
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -81,7 +81,7 @@ _KINDS = {
 class InteractionType(NamedTuple):
     """One type of interaction and the names of its attributes, in the order of the schema.
 
-    `public` is false where the schema says that Miso's public guide does not name the type.
+    `public` is false if the schema says that Miso's public guide does not list the type.
     """
 
     name: str
@@ -143,9 +143,9 @@ class Schema:
     def attribute(self, path: str) -> Attribute | None:
         """Return what some type can carry under a dotted path, or None if no type can.
 
-        An object that takes unknown keys takes any name here, as `ANY`. The record itself does not:
-        its attributes are the ones that some type names. Where types disagree about the kind, it
-        is `ANY`.
+        In an object that allows unknown keys, any name is an attribute of the kind `ANY`. The
+        attributes of the record itself are those that some type names. If types differ in the kind,
+        it is `ANY`.
         """
         if path.partition(".")[0] not in self._names:
             return None
@@ -169,9 +169,9 @@ class Schema:
         if not nodes:
             return None
         kinds = {self._kind(node) for node in nodes}
-        said = (self._reader.say(node, "description") for node in nodes)
+        descriptions = (self._reader.say(node, "description") for node in nodes)
         kind = kinds.pop() if len(kinds) == 1 else Kind.ANY
-        return Attribute(path, kind, next(filter(None, said), ""))
+        return Attribute(path, kind, next(filter(None, descriptions), ""))
 
     @cached_property
     def _names(self) -> frozenset[str]:
@@ -204,7 +204,7 @@ class Schema:
         return found
 
     def _below(self, node: Node, steps: list[str]) -> Node | None:
-        """Return what holds at the end of `steps` below `node`, or None if nothing can be there."""
+        """Return the schema at `steps` below `node`; None if there can be no value."""
         found: Node | None = node
         for step in steps:
             found = self._reader.child(found, step) if found is not None and step else None
@@ -216,7 +216,7 @@ class Schema:
 
 
 def shipped_schema_text() -> bytes:
-    """Return the shipped schema as it stands in its file, to be read and copied."""
+    """Return the text of the shipped schema."""
     return shipped_schema_file(FILE).read_bytes()
 
 
@@ -243,10 +243,10 @@ def derived_schema(text: bytes) -> Schema:
 
 
 def schema_of(path: str | None) -> Schema:
-    """Return the schema of a file, or the shipped one where none is named.
+    """Return the schema of a file, or the shipped one if `path` is None.
 
     Raises:
-        SchemaError: as `load_schema` does.
+        SchemaError: See `load_schema`.
     """
     return load_schema(path) if path else shipped_schema()
 
@@ -295,7 +295,7 @@ def _check(document: Node) -> None:
     _check_part("#", document)
     for fault in faults(document):
         raise ValueError(fault)
-    # Definitions may stand where only a $ref tells that they are schemas.
+    # Some definitions are known to be schemas only by a $ref to them.
     for reference in dict.fromkeys(reference for _, reference in references(document)):
         _check_part(reference, Reader(document).resolve(reference))
 
@@ -318,9 +318,9 @@ def _types(document: Node) -> dict[str, InteractionType]:
     for place, node in _branches(document):
         name = reader.constant(reader.child(node, "type") or {})
         if not isinstance(name, str) or not name:
-            raise ValueError(f"{place} does not say which type it is: properties.type.const")
+            raise ValueError(f"{place} does not name its type. Set properties.type.const")
         if name in types:
-            raise ValueError(f"{place} is the second {name!r}")
+            raise ValueError(f"{place} names the type {name!r}, as another one does")
         required = [key for part in reader.parts(node) for key in part.get("required", ())]
         types[name] = InteractionType(
             name=name,
@@ -335,7 +335,7 @@ def _types(document: Node) -> dict[str, InteractionType]:
 
 
 def _branches(document: Node) -> Iterator[tuple[str, Node]]:
-    """Yield where each type stands, and its schema together with what the root says of all.
+    """Yield a pointer to each type, and its schema merged with that of the root.
 
     Raises:
         ValueError: there is no list of types.

@@ -1,7 +1,7 @@
-"""Deriving what each start needs from the shipped schema, once: `make tables` writes `tables.json`.
+"""Derives tables from the shipped schema ahead of time; `make tables` writes `tables.json`.
 
-Deriving it takes thousands of calls, and it is the same each time. The file has a checksum of the
-schema that it was made from; with any other schema it is ignored, and all is derived from that one.
+Every start needs the tables, and deriving them takes thousands of calls. The file has the checksum
+of its schema. With any other schema it is ignored, and the tables are derived from that one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from miso_upload.values.json import encode_pretty
 
 
 def tables_text() -> bytes:
-    """Return what the file must contain."""
+    """Return the contents of the file."""
     text = shipped_schema_text()
     schema = derived_schema(text)
     return encode_pretty(
