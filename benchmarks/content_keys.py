@@ -1,8 +1,8 @@
-"""What content keys cost: CPU per row of the transform, with keys and without, in turns.
+"""Measures the CPU time per row of the transform, with and without content keys.
 
     python benchmarks/content_keys.py [ROWS] [REPEATS]
 
-The checksum of each block is left out of both.
+Neither includes the checksum of each block.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def prepared(folder: Path, rows: int) -> Iterator[tuple[str, Path, Settings]]:
 
 
 def seconds(work: Callable[[Block], Batch], blocks: list[Block]) -> float:
-    """Return the CPU time that a transform of all blocks takes."""
+    """Return the CPU time for transforming all blocks."""
     gc.collect()
     begun = process_time()
     for block in blocks:
