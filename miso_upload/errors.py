@@ -1,45 +1,45 @@
-"""The tree of errors; each error defines the exit code of a run that it ends.
+"""Defines the errors, each with the exit code of a run that it ends.
 
     MisoUploadError
     ├── ConfigurationError (2)      the options contradict each other or cannot be used
-    │   ├── TargetError             a key that does not belong to the target
-    │   │   └── NewKeyError         a new key, and no target is named
-    │   ├── MappingError            an attribute or a column that does not exist
-    │   │   └── NoColumnError       a column that the header does not have
-    │   └── SchemaError             a schema file that cannot be used
-    ├── SourceError (2)             an input that cannot be opened or read
-    │   ├── DamagedSourceError (3)  damaged; the rows before the damage were delivered
-    │   ├── UnreadableSourceError   the operating system refuses to read it (3: among others)
-    │   │   └── GoneSourceError (3) gone since it was listed; perhaps its log was rotated
-    │   ├── UnreachableSourceError (3)  a remote input whose server does not answer
-    │   ├── ChangedSourceError      rewritten or truncated while it was read
-    │   └── RejectRateError         too many rows were rejected
+    │   ├── TargetError             the key does not belong to the target
+    │   │   └── NewKeyError         the key is new, and no target is named
+    │   ├── MappingError            an attribute or column does not exist
+    │   │   └── NoColumnError       the header does not have a column
+    │   └── SchemaError             a schema file cannot be used
+    ├── SourceError (2)             an input cannot be opened or read
+    │   ├── DamagedSourceError (3)  an input is damaged; the rows before the damage were delivered
+    │   ├── UnreadableSourceError   the operating system refuses to read it (3 beside other inputs)
+    │   │   └── GoneSourceError (3) it no longer exists; its log may have been rotated
+    │   ├── UnreachableSourceError (3)  a remote input does not answer
+    │   ├── ChangedSourceError      it was rewritten or truncated while it was read
+    │   └── RejectRateError         too many of its rows were rejected
     ├── LedgerError (3)             the ledger cannot be read or written
-    │   ├── ChangedJobError (2)     the mapping has changed since rows were sent
-    │   ├── UnprovenSourceError (2) a ledger of version 0.1 knows its rows by position only
-    │   ├── IncompleteLedgerError (2)  a ledger without its -wal file
+    │   ├── ChangedJobError (2)     rows were sent under another mapping, and differ now
+    │   ├── UnprovenSourceError (2) a ledger of version 0.1 has only positions of a source
+    │   ├── IncompleteLedgerError (2)  the -wal file of the ledger is missing
     │   └── LockedError (5)         another run holds the lock
-    ├── DeliveryError (3)           Miso could not be reached or did not answer in time
-    │   └── KeyRefusedError (4)     401 or 403
-    ├── WorkerError (3)             a worker process ended unexpectedly
-    ├── OutputError (3)             standard output cannot be written
+    ├── DeliveryError (3)           Miso cannot be reached, or did not give a usable answer
+    │   └── KeyRefusedError (4)     Miso answered 401 or 403
+    ├── WorkerError (3)             a worker process ended too early
+    ├── OutputError (3)             a result cannot be written
     ├── SandboxError (2)            the mock server cannot start
     ├── AccountingError (1)         the numbers do not add up
-    └── InterruptedRunError (130, 143, 129)   a signal
+    └── InterruptedRunError (130, 143, 129)   a signal stopped the run
 
-Messages say what happened, where, and what to do next. No message may contain the API key, a URL
+Messages say what happened, where, and what to do next. They must not contain the API key, a URL
 with a query, or a visitor's address.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # as in `typing`, which is slow to import
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than all of this
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 class MisoUploadError(Exception):
-    """An error that the user can act on; the message says how."""
+    """An error that the user can fix; the message says how."""
 
     exit_code = 2
 
@@ -49,14 +49,14 @@ class ConfigurationError(MisoUploadError):
 
 
 class TargetError(ConfigurationError):
-    """The key does not belong to the target; nothing was sent."""
+    """The key does not belong to the target. Nothing was sent."""
 
 
 class NewKeyError(TargetError):
-    """A key is new to a known server, and no target is named.
+    """A key is new, the server has targets, and the options name none of them.
 
     Attributes:
-        names: The targets of that server whose key may have been rotated.
+        names: The targets of that server, whose key may have been rotated.
     """
 
     def __init__(self, message: str, *, names: Sequence[str]) -> None:
@@ -73,7 +73,7 @@ class NoColumnError(MappingError):
 
 
 class SchemaError(ConfigurationError):
-    """A schema file is not JSON, not a schema, or not in the shape that miso-upload reads."""
+    """A schema file is not JSON, not a schema, or not in the form that miso-upload supports."""
 
 
 class SourceError(MisoUploadError):
@@ -90,7 +90,7 @@ class UnreadableSourceError(SourceError):
     """The operating system refuses to read an input."""
 
     def beside_others(self) -> UnreadableSourceError:
-        """Return the error of an input that the user did not name: it does not stop the others."""
+        """Return this error with exit code 3, because other inputs of the run can be read."""
         self.exit_code = 3
         return self
 
@@ -102,7 +102,7 @@ class GoneSourceError(UnreadableSourceError):
 
 
 class UnreachableSourceError(SourceError):
-    """A remote input could not be reached or its download broke off; retry later."""
+    """A remote input cannot be reached, or its connection was lost; a later run may succeed."""
 
     exit_code = 3
 
@@ -122,31 +122,31 @@ class LedgerError(MisoUploadError):
 
 
 class ChangedJobError(LedgerError):
-    """The mapping or schema has changed since rows of a source were sent."""
+    """Rows were sent under another mapping or schema, and would make different records now."""
 
     exit_code = 2
 
 
 class UnprovenSourceError(LedgerError):
-    """A ledger without content keys cannot tell which rows of a source Miso has."""
+    """A ledger without content keys has a source, but nothing proves which rows Miso has."""
 
     exit_code = 2
 
 
 class IncompleteLedgerError(LedgerError):
-    """A ledger has lost its -wal file, or was copied during a run."""
+    """A ledger was copied during a run, or its -wal file is lost."""
 
     exit_code = 2
 
 
 class LockedError(LedgerError):
-    """Another run uses the same ledger."""
+    """Another run is using the same ledger."""
 
     exit_code = 5
 
 
 class DeliveryError(MisoUploadError):
-    """Miso could not be reached, or did not answer in a way that lets the run continue."""
+    """Miso cannot be reached, or did not give an answer with which the run can continue."""
 
     exit_code = 3
 
@@ -158,13 +158,13 @@ class KeyRefusedError(DeliveryError):
 
 
 class WorkerError(MisoUploadError):
-    """A worker process could not be started, or ended unexpectedly."""
+    """A worker process could not be started, or ended before it finished its work."""
 
     exit_code = 3
 
 
 class OutputError(MisoUploadError):
-    """A result cannot be written to standard output; its reader gets only part of it."""
+    """A result cannot be written completely to standard output."""
 
     exit_code = 3
 
@@ -174,7 +174,7 @@ class SandboxError(MisoUploadError):
 
 
 class AccountingError(MisoUploadError):
-    """Rows read and rows accounted for differ: an internal error of miso-upload."""
+    """Rows read and rows accounted for differ, which is an internal error."""
 
     exit_code = 1
 

@@ -73,7 +73,7 @@ class Job:
             of_rows: Whether the run had rows that no rule skipped.
         """
         advice = [*self._unused_rules(findings), *self._unused_skips(findings)] if of_rows else []
-        if not findings.unrouted.visits:
+        if not findings.unmatched_paths.visits:
             return advice
         # Imported late, because most runs have nothing to suggest.
         from miso_upload.drafting.routes import routes_advice  # noqa: PLC0415

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from miso_upload.ledger import Ledger
     from miso_upload.ledger.options import ResumeOptions
     from miso_upload.records import Batch, Leftover
-    from miso_upload.records.keyed import Keyed
+    from miso_upload.records.keyed_records import KeyedRecords
 
 
 class LookupResult(Protocol):
@@ -40,15 +40,15 @@ class LookupResult(Protocol):
 class KeyReader(Protocol):
     """Looks up the records of one scan; each copy is found only once."""
 
-    def shared(self, days: Iterable[int]) -> set[int]:
+    def shared_days(self, days: Iterable[int]) -> set[int]:
         """Return which of some days other scans may have records of."""
 
-    def look_up(self, sent: Keyed, indices: Iterable[int] | None = None) -> LookupResult:
+    def look_up(self, sent: KeyedRecords, indices: Iterable[int] | None = None) -> LookupResult:
         """Look up all records of a batch, or those at `indices`."""
 
 
 def reader_of(
-    ledger: Ledger, options: ResumeOptions, key: str, scan: int = 0, met: Keyed | None = None
+    ledger: Ledger, options: ResumeOptions, key: str, scan: int = 0, met: KeyedRecords | None = None
 ) -> tuple[KeyReader, Callable[[int], str]]:
     """Return a reader for the records of a source, and a function that names the source of a scan.
 
@@ -95,7 +95,7 @@ class Selector:
     def on_known_days(self, batch: Batch) -> int:
         """Return how many records of a batch are on days that other scans may have records of."""
         days = batch.keyed.days
-        known = {day for reader, _ in self._readers for day in reader.shared(days) if day >= 0}
+        known = {day for reader, _ in self._readers for day in reader.shared_days(days) if day >= 0}
         return sum(day in known for day in days)
 
     def select(

@@ -246,7 +246,7 @@ def _odd(summary: Summary) -> Iterator[str]:
         yield "\nWarnings:"
         for text, tally in list(found.warnings.items())[:_MOST_LISTED]:
             yield f"{_INDENT}{tally.count:>9,}  {printable(text)}"
-            location = f"{tally.place}{tally.line}"
+            location = f"{tally.line_prefix}{tally.line}"
             yield f"{_INDENT}{'':>9}  e.g. {location}: {printable(tally.example)}"
     if found.skipped:
         yield "\nSkipped:"
