@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from miso_upload import Settings, check
 from miso_upload.errors import ConfigurationError
-from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.job import Job
 from miso_upload.records import Block, Reason
 from miso_upload.sources.formats.delimited import Delimited
 from miso_upload.sources.formats.dialect import Dialect
@@ -64,7 +64,7 @@ class Source:
 
 def batch_of(settings, rows, data):
     lines = data.count(b"\n")
-    return Recipe(settings).transform(Source(rows))(Block(1, 0, len(data), 1, lines, data))
+    return Job(settings).transform(Source(rows))(Block(1, 0, len(data), 1, lines, data))
 
 
 def lines_of(rows):
@@ -473,7 +473,7 @@ def test_every_row_is_accounted_for_and_rejected_ones_are_unchanged(write):
 
 def test_the_transform_is_part_of_the_recipe_by_its_text(write):
     def recipe(text, name="my_map.py"):
-        return Recipe(Settings.of(inputs=(), transform=write(text, name))).text(Source(JSONL))
+        return Job(Settings.of(inputs=(), transform=write(text, name))).fingerprint(Source(JSONL))
 
     first = recipe("def transform(row): return row\n")
 
