@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miso_upload.delivery import Rehearsal
+from miso_upload.delivery import DryRunDeliverer
 from miso_upload.delivery.answers import Answer
 from miso_upload.errors import (
     DamagedSourceError,
     DeliveryError,
     GoneSourceError,
     InterruptedRunError,
-    JunkError,
     KeyRefusedError,
     LedgerError,
+    RejectRateError,
 )
 from miso_upload.ledger import Ledger
 from miso_upload.ledger.rejects_file import RejectsFile
@@ -26,7 +26,7 @@ from miso_upload.pipeline.interrupt import StopSignal
 from miso_upload.records import Batch, Receipt
 from miso_upload.records.totals import Totals
 from tests.helpers.desk import Crash, Desk, Loses, Moments, Mortal, ids, prepare, rows
-from tests.helpers.doubles import Posts, record
+from tests.helpers.doubles import ScriptedClient, record
 
 
 @pytest.fixture
@@ -148,7 +148,9 @@ def test_a_source_without_rows_is_recognised_in_no_other(desk, name, text):
 
 
 def test_a_dry_run_says_what_would_be_sent(desk):
-    summary = desk.run(desk.write("a.jsonl", rows(12)), delivers=Rehearsal(2**20), dry_run=True)
+    summary = desk.run(
+        desk.write("a.jsonl", rows(12)), delivers=DryRunDeliverer(2**20), dry_run=True
+    )
 
     assert desk.miso.requests == []
     assert summary.totals == Totals(rows=12, pending=12)
@@ -235,7 +237,7 @@ def test_what_is_skipped_is_given_up_for_good(desk):
 
 def test_a_refused_key_stops_the_run_and_the_next_one_goes_on(desk):
     name = desk.write("a.jsonl", rows(23))
-    refusing = Desk(desk.path, Posts(desk.miso._judge, then=Answer(401)))
+    refusing = Desk(desk.path, ScriptedClient(desk.miso._judge, then=Answer(401)))
     refusing.miso.sizes = desk.miso.sizes = [0]
 
     first = refusing.run(name)
@@ -249,7 +251,7 @@ def test_a_refused_key_stops_the_run_and_the_next_one_goes_on(desk):
 
 def test_a_server_that_will_not_answer_stops_the_run_with_the_position_kept(desk):
     name = desk.write("a.jsonl", rows(23))
-    busy = Desk(desk.path, Posts(then=Answer(503)))
+    busy = Desk(desk.path, ScriptedClient(then=Answer(503)))
 
     first = busy.run(name, concurrency=3)
     desk.run(name)
@@ -300,7 +302,7 @@ def test_a_stop_before_the_start_sends_nothing(desk):
 
 
 def test_what_does_not_end_in_time_is_left_as_unknown(desk, monkeypatch):
-    monkeypatch.setattr("miso_upload.pipeline.loop._PATIENCE", 0.05)
+    monkeypatch.setattr("miso_upload.pipeline.loop._SECONDS_TO_FINISH", 0.05)
     never = threading.Event()
     name = desk.write("a.jsonl", rows(5))
     stop = StopSignal()
@@ -407,7 +409,7 @@ def test_a_first_block_without_a_good_row_stops_the_run_before_anything_is_remem
 
     summary = desk.run(name)
 
-    assert isinstance(summary.stopped_by, JunkError)
+    assert isinstance(summary.stopped_by, RejectRateError)
     assert str(summary.stopped_by) == golden
     assert summary.totals == Totals()
     assert desk.rejected() == []
@@ -437,7 +439,7 @@ def mixed(good, bad):
 def test_too_many_rejections_stop_the_run(desk, golden):
     summary = desk.run(desk.write("a.jsonl", mixed(4, 1)), rows=1000)
 
-    assert isinstance(summary.stopped_by, JunkError)
+    assert isinstance(summary.stopped_by, RejectRateError)
     assert str(summary.stopped_by) == golden
     assert summary.totals == Totals(rows=9000, accepted=7200, rejected=1800)
 
@@ -447,7 +449,7 @@ def test_rejections_by_miso_count_too(desk):
 
     summary = desk.run(desk.write("a.jsonl", rows(12_000)), rows=1000)
 
-    assert isinstance(summary.stopped_by, JunkError)
+    assert isinstance(summary.stopped_by, RejectRateError)
 
 
 @pytest.mark.parametrize(("good", "most"), [(20, 0.1), (1, 0.6), (4, 1)])
@@ -461,7 +463,7 @@ def test_as_many_rejections_as_the_user_allows_are_no_reason_to_stop(desk, good,
 def test_a_dry_run_goes_on_and_says_that_an_upload_would_stop(desk, golden):
     summary = desk.run(
         desk.write("a.jsonl", [{"visitor": "v"}] * 12),
-        delivers=Rehearsal(2**20),
+        delivers=DryRunDeliverer(2**20),
         dry_run=True,
     )
 

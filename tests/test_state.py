@@ -50,7 +50,7 @@ class Desk:
 
     def server_takes(self, key):
         """Let the server know another key from now on."""
-        self.sandbox._desk._key = key.encode()
+        self.sandbox._endpoint._key = key.encode()
 
     def environment(self, key):
         """Return the environment of the program."""

@@ -3,12 +3,12 @@ import tomllib
 
 import pytest
 
-from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.job import Job
 from miso_upload.pipeline.settings import Settings
 from miso_upload.sources.formats.access_log.layout import reader_of
 from miso_upload.sources.formats.access_log.notation import layout_of
-from tests.cli.test_options import invoke
 from tests.helpers.access_log_lines import COMBINED, IIS
+from tests.helpers.commands import invoke
 from tests.helpers.paths import ROOT
 from tests.helpers.rows import counts_in
 
@@ -80,7 +80,9 @@ def test_init_and_preview_read_a_log_as_it_is_described(log):
 
 
 def test_a_layout_is_part_of_the_recipe():
-    texts = {Recipe(Settings.of(inputs=(), log_format=each)).text for each in (None, "%h", "%a")}
+    texts = {
+        Job(Settings.of(inputs=(), log_format=each)).fingerprint for each in (None, "%h", "%a")
+    }
 
     assert len(texts) == 3
 

@@ -44,7 +44,7 @@ def ledger(case):
     return path
 
 
-def test_a_second_run_ends_at_once_and_can_look_at_the_first(case, sandbox, golden):
+def test_a_second_run_ends_at_once_and_status_still_works(case, sandbox, golden):
     sandbox.faults = Faults(latency=60)
     with start(case, sandbox):
         while not case.arrived():
@@ -60,7 +60,7 @@ def test_a_second_run_ends_at_once_and_can_look_at_the_first(case, sandbox, gold
     case.must_be_whole()
 
 
-def test_of_many_runs_at_once_one_sends(case, sandbox):
+def test_only_one_of_many_parallel_runs_sends(case, sandbox):
     sandbox.faults = Faults(latency=0.3)
     with ExitStack() as stack:
         runs = [stack.enter_context(start(case, sandbox)) for _ in range(4)]
@@ -75,7 +75,7 @@ def test_of_many_runs_at_once_one_sends(case, sandbox):
     case.must_be_whole()
 
 
-def test_another_writer_of_the_ledger_is_waited_for(case):
+def test_a_run_waits_for_another_writer_of_the_ledger(case):
     case.rows(4)
     case.upload()
     case.rows(12)
@@ -93,7 +93,7 @@ def test_another_writer_of_the_ledger_is_waited_for(case):
     case.must_be_whole()
 
 
-def test_another_writer_who_does_not_let_go_is_told_before_anything_is_sent(case, golden):
+def test_a_writer_that_keeps_the_ledger_locked_is_reported_before_anything_is_sent(case, golden):
     case.rows(4)
     case.upload()
     case.rows(12)
@@ -110,7 +110,7 @@ def test_another_writer_who_does_not_let_go_is_told_before_anything_is_sent(case
     case.must_be_whole()
 
 
-def test_another_writer_who_comes_in_between_costs_nothing_but_a_second_sending(case, golden):
+def test_a_writer_that_interrupts_a_run_causes_only_counted_duplicates(case, golden):
     """What was sent cannot be noted: the next run sends it again, and counts it."""
     script = (
         f"path = next(Path({str(case.state)!r}).glob('*.ledger')); import builtins, sqlite3; "

@@ -129,7 +129,7 @@ def test_killed_and_then_the_files_are_uploaded_in_another_order(step, moment, s
 
 @parametrize_moments
 @pytest.mark.parametrize("step", ["continue_scan", "intend", "settle"])
-def test_killed_in_the_run_that_goes_on_with_a_file_that_has_grown_over_others(step, moment, shops):
+def test_killed_while_resuming_a_file_that_has_grown_to_include_others(step, moment, shops):
     """What is new in it is in part what another file has."""
 
     def upload_and_grow(shop):
@@ -143,7 +143,7 @@ def test_killed_in_the_run_that_goes_on_with_a_file_that_has_grown_over_others(s
 
 @parametrize_moments
 @pytest.mark.parametrize("step", ["begin_scan", "intend", "settle"])
-def test_killed_in_the_run_that_reads_a_shifted_window(step, moment, shops):
+def test_killed_while_reading_a_shifted_window(step, moment, shops):
     """The file has lost its first rows and has new ones, as a rolling export has each night."""
 
     def upload_and_shift(shop):

@@ -47,7 +47,7 @@ from miso_upload.pipeline import loop
 from miso_upload.report import summary
 
 summary._LONG = 0.0
-loop._PATIENCE = 0.1
+loop._SECONDS_TO_FINISH = 0.1
 """
 
 
@@ -118,7 +118,7 @@ def finish(case):
         ("click", signal.SIGHUP),
     ],
 )
-def test_a_signal_while_the_program_is_loaded_ends_it_without_a_word(
+def test_a_signal_during_start_up_ends_the_program_silently(
     module, number, case, sandbox, environ, tmp_path
 ):
     (tmp_path / "knocks").mkdir()
@@ -137,7 +137,7 @@ def test_a_signal_while_the_program_is_loaded_ends_it_without_a_word(
 
 
 @pytest.mark.parametrize("number", STOPS)
-def test_a_signal_lets_what_is_under_way_finish(number, case, start, golden):
+def test_a_signal_lets_requests_in_flight_finish(number, case, start, golden):
     process = start(latency=0.5)
 
     process.send_signal(number)
@@ -154,7 +154,7 @@ def test_a_signal_lets_what_is_under_way_finish(number, case, start, golden):
 
 
 @pytest.mark.parametrize("number", STOPS)
-def test_a_second_signal_ends_it_at_once(number, case, start, golden):
+def test_a_second_signal_ends_the_run_at_once(number, case, start, golden):
     process = start(latency=60)
 
     process.send_signal(number)
@@ -169,9 +169,7 @@ def test_a_second_signal_ends_it_at_once(number, case, start, golden):
     assert case.status()["duplicates"] == 3
 
 
-def test_a_long_run_that_is_stopped_before_the_first_answer_has_its_report(
-    case, sandbox, environ, golden
-):
+def test_a_run_stopped_before_the_first_answer_writes_its_report(case, sandbox, environ, golden):
     sandbox.faults = Faults(latency=60)
     report = case.place / "report.json"
     with started_program(
@@ -234,7 +232,7 @@ def test_a_closed_or_full_stream_changes_nothing_about_the_upload(
 
 
 @pytest.mark.parametrize("args", [["schema"], ["rejects", "history.jsonl"], ["--help"]])
-def test_a_result_that_finds_no_room_is_no_success(args, case, environ, golden):
+def test_a_result_that_cannot_be_written_is_an_error(args, case, environ, golden):
     case.upload()
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -297,7 +295,7 @@ class Terminal:
 
 
 @pytest.mark.parametrize(("ignore", "code"), [((), 129), ((signal.SIGHUP,), 1)])
-def test_a_terminal_that_goes_away(ignore, code, case, sandbox, environ):
+def test_a_closed_terminal(ignore, code, case, sandbox, environ):
     """It stops in good order, or goes on where SIGHUP is ignored, as under nohup."""
     sandbox.faults = Faults(latency=0.3)
     report = case.place / "report.json"
@@ -314,7 +312,7 @@ def test_a_terminal_that_goes_away(ignore, code, case, sandbox, environ):
     sandbox.faults = Faults()
     finish(case)
     assert max(case.arrived().values()) == 1
-    assert sorted(case.set_aside()) == list(BAD)
+    assert sorted(case.rejected_rows()) == list(BAD)
 
 
 def test_ctrl_c_at_the_prompt_for_the_key_leaves_the_terminal_as_it_was(case, sandbox, environ):
@@ -339,13 +337,13 @@ def asked(case, sandbox, environ):
     case.upload()
     case.rows(ROWS)
     environ["MISO_API_KEY"] = "a-new-key"
-    sandbox._desk._key = b"a-new-key"
+    sandbox._endpoint._key = b"a-new-key"
     terminal = Terminal(command(case, sandbox), environ)
     yield terminal, terminal.until(b"known or new")
     terminal.close()
 
 
-def test_at_a_terminal_a_new_key_is_asked_about(asked, case):
+def test_a_new_key_is_asked_about_at_a_terminal(asked, case):
     terminal, shown = asked
     (name,) = re.findall(rb"rotated key of (key-\w+)", shown)
 
@@ -357,7 +355,7 @@ def test_at_a_terminal_a_new_key_is_asked_about(asked, case):
     assert max(case.arrived().values()) == 1
 
 
-def test_at_a_terminal_a_new_name_is_asked_about_twice(asked, case):
+def test_a_new_target_name_is_confirmed_at_a_terminal(asked, case):
     terminal, _ = asked
 
     os.write(terminal.screen, b"staging\n")
@@ -369,7 +367,7 @@ def test_at_a_terminal_a_new_name_is_asked_about_twice(asked, case):
 
 
 @pytest.mark.parametrize(("keys", "code"), [(b"\n", 2), (b"\x03", 130)])
-def test_a_question_about_a_new_key_can_be_left(asked, case, keys, code):
+def test_a_question_about_a_new_key_can_be_cancelled(asked, case, keys, code):
     terminal, _ = asked
 
     assert terminal.press(keys) == code

@@ -1,4 +1,4 @@
-"""A history, a double of Miso, and the program that is killed on the way from one to the other."""
+"""A history, a mock server, and a program that is killed during its upload."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Case:
             if name == self.name
         )
 
-    def set_aside(self):
+    def rejected_rows(self):
         """Return the numbers of the rows in the rejects file."""
         if not self.rejects.exists():
             return []
@@ -109,7 +109,7 @@ class Case:
         assert sum(count > 1 for count in arrived.values()) <= totals["duplicates"]
         assert (totals["rows"], totals["accepted"]) == (ROWS, len(GOOD))
         assert (totals["unknown"], totals["pending"]) == (0, 0)
-        assert sorted(self.set_aside()) == list(BAD)
+        assert sorted(self.rejected_rows()) == list(BAD)
         self.must_be_private()
 
     def must_be_private(self):

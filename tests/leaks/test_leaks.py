@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from miso_upload.delivery.client import _THE_KEY as THE_KEY
+from miso_upload.delivery.client import _REDACTED_KEY as THE_KEY
 from miso_upload.values.redaction import HIDDEN as AN_ADDRESS
 from tests.helpers.rows import counts_in, row
 from tests.helpers.servers import SUCCESS, Server
