@@ -15,18 +15,12 @@ import time
 
 import pytest
 
-from miso_upload.sandbox import Faults, Sandbox
+from miso_upload.sandbox import Faults
+from tests.cli.conftest import KEY
 from tests.helpers.processes import started_program
 from tests.helpers.rows import counts_in, row, write_rows
 
 pytestmark = pytest.mark.usefixtures("sandbox")
-KEY = "key-that-must-not-be-seen"
-
-
-@pytest.fixture
-def sandbox():
-    with Sandbox(key=KEY) as running:
-        yield running
 
 
 @pytest.fixture

@@ -4,12 +4,11 @@ import json
 import re
 
 import pytest
-from click.testing import CliRunner
 
 from miso_upload import Settings, upload
-from miso_upload.cli.commands import program
 from miso_upload.sandbox import Sandbox
 from miso_upload.transform.identity import anonymous_id
+from tests.helpers.commands import invoke
 from tests.helpers.paths import ROOT
 from tests.helpers.rows import counts_in, write_rows
 
@@ -31,10 +30,6 @@ def mapping(tmp_path):
         return str(path)
 
     return write
-
-
-def invoke(*args, **kwargs):
-    return CliRunner().invoke(program, [str(arg) for arg in args], **kwargs)
 
 
 def tried(*args, preset="web-log", **kwargs):
