@@ -1,6 +1,6 @@
 """Writes the table of modules in docs/architecture.md from the first sentences of their docstrings.
 
-Run `python tests/module_table.py` after adding or moving a module; the suite compares.
+Run `python -m tests.helpers.module_table` after adding or moving a module; the suite compares.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ EXCEPTIONS = {
     ("unzip", "miso_upload/sources/codecs/zip"),
     ("unzip", "tests/sources/__snapshots__/"),
     # What must not be written has to be named here.
-    ("", "tests/plain_words.py"),
+    ("", "tests/helpers/plain_words.py"),
     ("", "Plurals agree:"),
     # Vocabularies of data.
     ("", "miso_upload/drafting/vocabulary.py"),
