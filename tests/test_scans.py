@@ -283,7 +283,7 @@ def test_a_touched_file_is_compared_and_continued(desk):
     assert scan.stamp != before.stamp
 
 
-# -- files that grow, move and are compressed -------------------------------------------------------
+# -- files that grow, move and are compressed ------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.jsonl.gz"])
