@@ -61,7 +61,7 @@ class Machine:
 
     def use_key(self, key):
         """Let the service and the server have this key."""
-        self.sandbox._desk._key = key.encode()
+        self.sandbox._endpoint._key = key.encode()
         self.key.write_text(key)
         (self.key.parent / "miso-key").write_text(key)
 

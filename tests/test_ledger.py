@@ -859,7 +859,7 @@ class Runs(RuleBasedStateMachine):
         self.ledger.begin_run("1.0")
         self.scan = begin(self.ledger)
         self.spans = []
-        self.under_way = {}
+        self.in_flight = {}
         self.duplicates = 0
 
     def teardown(self):
@@ -908,7 +908,7 @@ class Runs(RuleBasedStateMachine):
             self._settle(place, sent, leftover, selection, Receipt())
             return
         self.ledger.intend(self.scan, sent, selection)
-        self.under_way[place] = (sent, leftover, selection)
+        self.in_flight[place] = (sent, leftover, selection)
         if leftover is None:
             for line in range(1, self.ROWS + 1):
                 self.spans[place][line] = "unknown" if line in sent.lines else "pending"
@@ -932,12 +932,12 @@ class Runs(RuleBasedStateMachine):
         sent = self._batch(data, place)
         self._send(place, sent, None, self._select(data, sent, None))
 
-    @precondition(lambda self: self.under_way)
+    @precondition(lambda self: self.in_flight)
     @rule(data=st.data())
     def answer(self, data):
         """Let some delivery come to its end, whichever way."""
-        place = data.draw(st.sampled_from(sorted(self.under_way)))
-        sent, leftover, selection = self.under_way.pop(place)
+        place = data.draw(st.sampled_from(sorted(self.in_flight)))
+        sent, leftover, selection = self.in_flight.pop(place)
         indices = range(len(sent.lines)) if selection.fresh is None else selection.fresh
         ends = {
             sent.lines[index]: data.draw(
@@ -959,7 +959,7 @@ class Runs(RuleBasedStateMachine):
         self._settle(place, sent, leftover, selection, receipt, abandon=data.draw(st.booleans()))
         self.spans[place].update(ends)
 
-    @precondition(lambda self: not self.under_way)
+    @precondition(lambda self: not self.in_flight)
     @rule(data=st.data(), hold=st.booleans())
     def take_up_what_is_left(self, data, hold):
         """Send again what an earlier run left, with the same mapping or another."""
@@ -974,12 +974,12 @@ class Runs(RuleBasedStateMachine):
         self.ledger.close()
         self.ledger = Ledger(self.file)
         self.ledger.begin_run("1.0")
-        for place, (_, leftover, _) in self.under_way.items():
+        for place, (_, leftover, _) in self.in_flight.items():
             if leftover is None:
                 for line, fate in self.spans[place].items():
                     if fate in ("already_sent", "changed"):
                         self.spans[place][line] = "unknown"
-        self.under_way.clear()
+        self.in_flight.clear()
 
     def _settle(self, place, sent, leftover, selection, receipt, *, abandon=False):
         settle(self.ledger, self.scan, sent, receipt, leftover, selection, abandon_unknown=abandon)

@@ -50,7 +50,7 @@ class Desk:
 
     def server_takes(self, key):
         """Let the server know another key from now on."""
-        self.sandbox._desk._key = key.encode()
+        self.sandbox._endpoint._key = key.encode()
 
     def command(self, *args):
         """Return the command line of the program."""

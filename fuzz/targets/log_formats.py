@@ -1,10 +1,10 @@
-"""Descriptions of logs in the notation of nginx and Apache, and lines that are read by them."""
+"""Log formats in the notation of nginx and Apache, and lines of such logs."""
 
 from __future__ import annotations
 
 from fuzz.properties import must, must_be_harmless, only_our_errors
 from miso_upload.records import Reason
-from miso_upload.sources.formats.access_log.diagnosis import what_is_wrong
+from miso_upload.sources.formats.access_log.diagnosis import mismatch
 from miso_upload.sources.formats.access_log.layout import pieces_of, reader_of
 from miso_upload.sources.formats.access_log.notation import layout_of
 from miso_upload.values.json import encode
@@ -30,7 +30,7 @@ TOKENS = (
 
 
 def one_input(data: bytes) -> None:
-    """Take the first line for a description, and the others for lines of that log."""
+    """Read the first line as a log format, and the others as lines of that log."""
     notation, *lines = data.decode(errors="surrogateescape").split("\n")
     with only_our_errors():
         layout = layout_of(notation)
@@ -39,7 +39,7 @@ def one_input(data: bytes) -> None:
         for line in lines:
             found = read(line)
             if found is None:
-                found = what_is_wrong([pieces], line)
+                found = mismatch([pieces], line)
             if isinstance(found, Reason):
                 must_be_harmless(found.text)
                 continue

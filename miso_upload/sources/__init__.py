@@ -1,4 +1,4 @@
-"""Sources: inputs opened, decompressed, decoded, recognised by content, cut into blocks."""
+"""Opens inputs, decompresses and decodes them, detects their format, and cuts them into blocks."""
 
 from __future__ import annotations
 

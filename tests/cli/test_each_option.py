@@ -151,12 +151,11 @@ def test_a_number_out_of_range_is_refused_the_same_way_wherever_it_is_given(
         PARTS[PART_OF[name]](**{name: -1})
     with pytest.raises(ConfigurationError, match=rf"job.toml: \[options\] {name}: {expected}"):
         parsed("-m", "job.toml")
-    with pytest.raises(click.BadParameter, match=expected):
+    with pytest.raises(ConfigurationError, match=f"{option.flag}: {expected}"):
         parsed(f"{option.flag}=-1")
     monkeypatch.setenv(option.variable, "-1")
-    with pytest.raises(click.BadParameter) as refused:
+    with pytest.raises(ConfigurationError, match=rf"{option.flag} \({option.variable}\): "):
         parsed()
-    assert option.variable in refused.value.format_message()
 
 
 def test_an_option_that_does_not_exist_is_named_with_the_one_that_is_meant():

@@ -6,7 +6,7 @@ from conftest import ROOT, counts_in
 from formats.access_log.specimens import COMBINED, IIS
 
 from cli.test_options import invoke
-from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.job import Job
 from miso_upload.pipeline.settings import Settings
 from miso_upload.sources.formats.access_log.layout import reader_of
 from miso_upload.sources.formats.access_log.notation import layout_of
@@ -79,7 +79,9 @@ def test_init_and_preview_read_a_log_as_it_is_described(log):
 
 
 def test_a_layout_is_part_of_the_recipe():
-    texts = {Recipe(Settings.of(inputs=(), log_format=each)).text for each in (None, "%h", "%a")}
+    texts = {
+        Job(Settings.of(inputs=(), log_format=each)).fingerprint for each in (None, "%h", "%a")
+    }
 
     assert len(texts) == 3
 

@@ -49,7 +49,7 @@ from miso_upload.pipeline import loop
 from miso_upload.report import summary
 
 summary._LONG = 0.0
-loop._PATIENCE = 0.1
+loop._SECONDS_TO_FINISH = 0.1
 main()
 """
 
@@ -337,7 +337,7 @@ def asked(case, sandbox, environ):
     case.upload()
     case.rows(ROWS)
     environ["MISO_API_KEY"] = "a-new-key"
-    sandbox._desk._key = b"a-new-key"
+    sandbox._endpoint._key = b"a-new-key"
     terminal = Terminal(command(case, sandbox), environ)
     yield terminal, terminal.until(b"known or new")
     terminal.close()

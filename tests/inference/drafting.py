@@ -1,4 +1,4 @@
-"""Drafts for tests: from rows to what the mapping file says, and to the records it makes."""
+"""Drafts mappings in tests, and applies them to rows."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def table(**columns):
     return [dict(zip(names, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
-def said(found):
-    """Return what a draft says of each attribute, with a rule of a column alone as its name."""
+def rules(found):
+    """Return the rules of a draft by attribute; a rule of only a column is its name."""
     return {
         guess.attribute: guess.rule["column"] if set(guess.rule) == {"column"} else guess.rule
         for guess in found.guesses
@@ -30,10 +30,10 @@ def said(found):
 
 
 def mapper(found, columns=None, zone="UTC"):
-    """Return the mapper that the written file makes; fails where the file is not right."""
+    """Return the mapper of the written mapping file; fails if the file is not valid."""
     text = mapping_text(found.in_zone(zone), "history.csv", "mapping.toml")
     file = parse_mapping("mapping.toml", text)
-    assert {named.attribute for named in file.rules} == set(said(found))
+    assert {named.attribute for named in file.rules} == set(rules(found))
     plan = MappingSpec(file.rules, file.skips, file.routing)
     return Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), columns)
 

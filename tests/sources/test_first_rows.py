@@ -1,4 +1,4 @@
-"""The first rows of a source, without taking anything from it."""
+"""The first rows of a source can be read without consuming it."""
 
 import pytest
 
@@ -17,7 +17,7 @@ ROW = {"a": "1"}
         ("h.jsonl", "", []),
     ],
 )
-def test_the_rows_at_the_beginning_can_be_had_before_any_block(tmp_path, name, text, rows):
+def test_first_rows_do_not_consume_the_source(tmp_path, name, text, rows):
     path = tmp_path / name
     path.write_text(text)
 

@@ -1,4 +1,4 @@
-"""How the rows of a delimited file are written: its dialect, its columns, and where rows start."""
+"""Detects the dialect, the columns and the first row of a delimited file."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 def detect_cells(
     name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: ReadingOptions
 ) -> tuple[Format, int]:
-    """Return the format of a source of cells and the offset at which its first row starts.
+    """Return the format of a delimited source and the offset of its first row.
 
     Args:
         name: The source's name, for messages.
-        peek: Returns so many bytes of its beginning, fewer only where there are no more.
-        start: Where its text begins.
+        peek: Returns this many bytes of the beginning, or all bytes if there are fewer.
+        start: The offset of the text.
         chosen: `csv` or `tsv`.
-        wanted: What the user says of it.
+        wanted: The user's options.
 
     Raises:
-        ConfigurationError: The header or the way that cells are written cannot be used.
+        ConfigurationError: The header or the dialect cannot be used.
     """
     dialect = _dialect(peek(LOOKED_AT), start, chosen, wanted)
     columns, row_bytes = wanted.names, wanted.max_row_bytes
@@ -53,43 +53,52 @@ def detect_cells(
 
 
 def _dialect(head: bytes, start: int, chosen: str, wanted: ReadingOptions) -> Dialect:
-    """Return how rows are written: what the user says of it, and else what the beginning tells."""
+    """Return the dialect by the user's options, or as detected in the beginning."""
     quote = "" if wanted.quote == NO_QUOTE else wanted.quote or QUOTE
     delimiter = wanted.delimiter or ("\t" if chosen == "tsv" else None)
     body = head[start:]
     dialect = Dialect(
         delimiter or likely_delimiter(body, len(wanted.names or ()), quote),
         quote,
-        # An escape that is the quote itself is the doubling that is read anyway.
+        # A quote that escapes itself is a doubled quote, which is always read.
         wanted.escape if wanted.escape and wanted.escape != quote else "",
         decided=wanted.quote is not None,
     )
     _check_dialect(dialect)
     if dialect.decided or dialect.delimiter != "\t":
         return dialect
-    # A row that is cut off says nothing.
+    # An incomplete last row proves nothing.
     sample = body[: body.rfind(b"\n") + 1] if len(head) == LOOKED_AT else body
     return dialect if quotes_cells(sample, dialect) else replace(dialect, quote="")
 
 
 def _check_dialect(dialect: Dialect) -> None:
     if dialect.delimiter in ("\r", "\n", dialect.quote):
-        raise ConfigurationError(f"--delimiter {quoted(dialect.delimiter)}: cannot separate cells")
+        raise ConfigurationError(
+            f"--delimiter {quoted(dialect.delimiter)}: a delimiter cannot be a line break or the "
+            "quote; choose another character"
+        )
     if dialect.quote in ("\r", "\n"):
-        raise ConfigurationError(f"--quote {quoted(dialect.quote)}: cannot quote cells")
+        raise ConfigurationError(
+            f"--quote {quoted(dialect.quote)}: a quote cannot be a line break; choose another "
+            "character"
+        )
     if dialect.escape in ("\r", "\n", dialect.delimiter):
-        raise ConfigurationError(f"--escape {quoted(dialect.escape)}: cannot escape quotes")
+        raise ConfigurationError(
+            f"--escape {quoted(dialect.escape)}: an escape cannot be a line break or the "
+            "delimiter; choose another character"
+        )
 
 
 def _under_header(
     name: str, start: int, dialect: Dialect, row_bytes: int, first: _FirstRow
 ) -> tuple[Format, int]:
     columns, size = first("header")
-    repeated = _name_met_twice(columns)
-    if repeated:
+    duplicate = _duplicate(columns)
+    if duplicate:
         raise ConfigurationError(
-            f"{name}: the header names the column {quoted(repeated)} more than once; rename one of "
-            "them"
+            f"{name}: the header contains the column {quoted(duplicate)} more than once; rename "
+            "one of them"
         )
     return Delimited(dialect, tuple(columns), row_bytes), start + size
 
@@ -97,12 +106,12 @@ def _under_header(
 def _under_names(
     columns: tuple[str, ...], start: int, dialect: Dialect, row_bytes: int, first: _FirstRow
 ) -> tuple[Format, int]:
-    """A first row that says no more than the names is the header that was thought missing."""
+    """Return a format with given names; a first row equal to the names is skipped as a header."""
     found = Delimited(dialect, columns, row_bytes, shape="the {} of --columns")
     try:
         cells, size = first("first row")
     except ConfigurationError:
-        return found, start  # It is a bad row like any other.
+        return found, start  # The bad row is rejected later, like any other.
     same = len(cells) == len(columns) and all(
         name in ("", cell) for name, cell in zip(columns, cells, strict=True)
     )
@@ -122,12 +131,12 @@ def _first_row(
                 check_quotes(about, data[start : start + found[1]], dialect)
             return found
     raise ConfigurationError(
-        f"{name}: the {what} does not end within {row_bytes:,} bytes (--max-row-bytes), or a "
-        "quote in it is never closed"
+        f"{name}: the {what} is longer than {row_bytes:,} bytes, or contains a quote that is never "
+        "closed. Possible fix: a larger --max-row-bytes, or --quote none"
     )
 
 
-def _name_met_twice(columns: Iterable[str]) -> str | None:
-    """Return a column that is named more than once, if one is."""
+def _duplicate(columns: Iterable[str]) -> str | None:
+    """Return a column that occurs more than once, if any."""
     counts = Counter(column for column in columns if column)
     return next((column for column, count in counts.items() if count > 1), None)

@@ -1,4 +1,4 @@
-"""Choosing a row format: by what the user says, then by name, then by content."""
+"""Chooses the row format of a source by the user's options, its name, and its content."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _BY_SUFFIX = {
 def detect_format(
     name: str, peek: Callable[[int], bytes], wanted: ReadingOptions
 ) -> tuple[Format, int]:
-    """Return the format of a source and the offset at which its first row starts.
+    """Return the format of a source and the offset of its first row.
 
     Args:
-        name: The source's name, of which the endings are looked at.
-        peek: Returns so many bytes of its beginning, fewer only where there are no more.
-        wanted: What the user says of it.
+        name: The source's name, whose suffixes are considered.
+        peek: Returns this many bytes of the beginning, or all bytes if there are fewer.
+        wanted: The user's options.
 
     Raises:
-        ConfigurationError: The format cannot be told, the input is of another kind than any that is
-            read, or the header cannot be used.
+        ConfigurationError: The format cannot be detected or is not supported, or the header cannot
+            be used.
     """
     head = peek(LOOKED_AT)
     start = len(BOM) if head.startswith(BOM) else 0
@@ -55,24 +55,25 @@ def detect_format(
     chosen = named or _by_content(body)
     if chosen is None:
         raise ConfigurationError(
-            f"{name}: cannot tell the format; say --format {'|'.join(FORMAT_NAMES)}"
+            f"{name}: the format cannot be detected; name it with --format, as one of "
+            f"{', '.join(FORMAT_NAMES)}"
         )
     if chosen in ("json", "jsonl"):
         return _json(name, peek, start, chosen, wanted)
     if not body:
         return JsonLines(wanted.max_row_bytes), start
-    # The formats are imported when they are met, so that no run waits for the others.
+    # A format is imported only when it is needed, so that no run waits for the others.
     from miso_upload.sources.formats.cell_detection import detect_cells  # noqa: PLC0415
 
     return detect_cells(name, peek, start, chosen, wanted)
 
 
 def _named(name: str, wanted: ReadingOptions) -> str | None:
-    """Return the format that the user says, in one way or another, or that the name tells."""
+    """Return the format by the user's options or by the name of the source."""
     if wanted.log_format is not None:
         if wanted.format not in (None, "log"):
             raise ConfigurationError(
-                f"--log-format goes with --format log, and not with {wanted.format}"
+                f"--log-format cannot be used with --format {wanted.format}; use --format log"
             )
         return "log"
     return wanted.format or _by_name(name) or ("csv" if wanted.names is not None else None)
@@ -85,8 +86,8 @@ def _json(
     body = head[start:].lstrip()
     if wanted.names is not None and body:
         raise ConfigurationError(
-            f"{name}: is {chosen.upper()}, whose rows name their columns; --columns and "
-            "--no-header are for CSV and TSV (--format csv, if it is)"
+            f"{name}: --columns and --no-header cannot be used with {chosen.upper()}, whose rows "
+            "name their columns. Possible fix: --format csv"
         )
     if wanted.format != "jsonl" and body.startswith(b"{"):
         _refuse_wrapper(name, body, whole=len(head) < LOOKED_AT)
@@ -105,12 +106,12 @@ def _by_name(name: str) -> str | None:
 
 
 def _looks_like_json(body: bytes) -> bool:
-    # A line that begins with a date in brackets is one of a log.
+    # A line that begins with a date in brackets belongs to a log.
     return body.startswith(b"{") or (body.startswith(b"[") and log_kind(body) is None)
 
 
 def _by_content(body: bytes) -> str | None:
-    # What is empty has no rows, whatever its format.
+    # An empty input has no rows in any format.
     if not body or body.startswith((b"{", b"[")):
         return "json"
     first = body.split(b"\n", 1)[0]
@@ -118,7 +119,7 @@ def _by_content(body: bytes) -> str | None:
 
 
 def _array(peek: Callable[[int], bytes], start: int, row_bytes: int) -> tuple[Format, int] | None:
-    """Tell a top-level array from lines of JSON, whose first line may be an array too."""
+    """Return a top-level array; None for JSON lines, whose first line can be an array too."""
     data = peek(LOOKED_AT)
     if b"\n" not in data[start:]:
         data = peek(start + row_bytes)
@@ -138,7 +139,7 @@ def _array(peek: Callable[[int], bytes], start: int, row_bytes: int) -> tuple[Fo
 def _access_log(
     name: str, head: bytes, start: int, wanted: ReadingOptions, *, asked: bool
 ) -> tuple[Format, int] | None:
-    """Return the format of an access log; None where it is none, and nobody said that it is."""
+    """Return the format of an access log; None if it is not one and `asked` is False."""
     from miso_upload.sources.formats.access_log import recognise  # noqa: PLC0415
 
     data = head[start:]
@@ -148,40 +149,47 @@ def _access_log(
         return found.rows, start + found.size
     kind = log_kind(data)
     if kind is not None:
-        raise ConfigurationError(f"{name}: looks like {kind}; name the access log")
+        raise ConfigurationError(
+            f"{name}: this looks like {kind}, which contains no requests; upload the access log "
+            "instead"
+        )
     if asked and found.is_log:
         return found.rows, start + found.size
     if not asked:
         return None
     if log_format is not None:
         raise ConfigurationError(
-            f"{name}: no line at its beginning is as --log-format says; {found.reason.text} "
-            f"(line {found.line})"
+            f"{name}: no line at the beginning matches --log-format. Line {found.line}: "
+            f"{found.reason.text}. Correct --log-format"
         )
     raise ConfigurationError(
-        f"{name}: no line at its beginning is of an access log that is known; if it is one all the "
-        "same, describe its lines with --log-format"
+        f"{name}: no line at the beginning is of a known access log. If the file is an access log, "
+        "describe its lines with --log-format"
     )
 
 
 def _refuse_binary(name: str, head: bytes, *, sure: bool) -> None:
-    """Refuse what is no text.
+    """Refuse an input that is not text.
 
-    Where somebody says what it is, the beginning alone decides: a row may hold a NUL.
+    Args:
+        name: The source's name.
+        head: The beginning.
+        sure: The user or the name gives the format, so that a NUL may be part of a row.
     """
     kind = binary_kind(head, sure=sure)
     if kind is not None:
         raise ConfigurationError(
-            f"{name}: is {kind}, which is not read; give its rows as text (jsonl, json, csv, tsv)"
+            f"{name}: the input is {kind}. miso-upload reads text; export the rows as jsonl, json, "
+            "csv or tsv"
         )
 
 
 def _refuse_wrapper(name: str, body: bytes, *, whole: bool) -> None:
-    """Refuse a single object that holds the records in an array."""
+    """Refuse a single object that contains the records in an array."""
     key = wrapper(body, whole=whole)
     if key is not None:
         raise ConfigurationError(
-            f'{name}: is one JSON object that holds the records in its array "{key}"; give the '
-            f"array itself, as 'jq .{key} FILE' prints it. If each line is a record all the same, "
-            "say --format jsonl"
+            f'{name}: the input is one JSON object with the records in its array "{key}"; upload '
+            f"the array itself: jq .{key} FILE | miso-upload -. If each line is a record, use "
+            "--format jsonl"
         )

@@ -1,4 +1,4 @@
-"""JSON Lines: one JSON value a line."""
+"""Reads JSON Lines: one JSON value on each line."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class JsonLines(NamedTuple):
         return cut_lines(data, limits, tail)
 
     def directive(self, data: bytes) -> bytes:  # noqa: ARG002 -- as the protocol wants it
-        """See `Format.directive`: every row says all itself."""
+        """See `Format.directive`: there are none."""
         return b""
 
     def ends_well(self, rest: bytes) -> bool:
-        """See `Format.ends_well`: nothing marks the end."""
+        """See `Format.ends_well`: there is no end marker."""
         return not rest
 
-    def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:  # noqa: ARG002 -- lines decide
+    def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:  # noqa: ARG002 -- each line is a row
         """See `Format.slices`."""
         texts = block.data.split(b"\n")
         if not texts[-1]:

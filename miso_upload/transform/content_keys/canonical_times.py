@@ -13,7 +13,7 @@ from miso_upload.transform.content_keys.canonical import instant_of
 from miso_upload.values.regular_times import DATE, EPOCH_ORDINAL
 
 if TYPE_CHECKING:
-    from miso_upload.values.regular_times import Alike, Timestamps
+    from miso_upload.values.regular_times import Timestamps, Uniform
 
 _SECOND = slice(len("0000-00-00T00:00:00"))
 _MINUTE = slice(len("0000-00-00T00:00"))
@@ -35,10 +35,10 @@ class Times(NamedTuple):
 
 def times_of(timestamps: Timestamps) -> Times:
     """Return the instants of records, given their timestamps."""
-    texts, alike = timestamps
-    if alike is not None:
+    texts, uniform = timestamps
+    if uniform is not None:
         try:
-            return _in_utc(texts, alike) if alike.zone == "Z" else _at_offset(texts, alike)
+            return _in_utc(texts, uniform) if uniform.zone == "Z" else _at_offset(texts, uniform)
         except OverflowError:
             pass  # one of them is outside of the years 1 to 9999
     return _times(texts)
@@ -56,23 +56,23 @@ def _times(texts: list[Any]) -> Times:
     return Times(days, changed)
 
 
-def _in_utc(texts: list[str], alike: Alike) -> Times:
+def _in_utc(texts: list[str], uniform: Uniform) -> Times:
     """Return the instants of timestamps in UTC, most of which are canonical."""
-    digits = alike.clock - _SECOND.stop - _POINT
+    digits = uniform.clock - _SECOND.stop - _POINT
     changed = {}
     if digits == _MILLISECONDS:
         whole = ".000Z"
         if whole in "".join(texts):
             changed = {i: text[_SECOND] + "Z" for i, text in enumerate(texts) if whole in text}
     elif digits > 0:
-        fraction = slice(_SECOND.stop + _POINT, alike.clock)
+        fraction = slice(_SECOND.stop + _POINT, uniform.clock)
         changed = {
             i: f"{text[_SECOND]}{_milliseconds(text[fraction])}Z" for i, text in enumerate(texts)
         }
-    return Times(_days(texts, alike.days), changed)
+    return Times(_days(texts, uniform.days), changed)
 
 
-def _at_offset(texts: list[str], alike: Alike) -> Times:
+def _at_offset(texts: list[str], uniform: Uniform) -> Times:
     """Return the instants of timestamps with the same offset from UTC.
 
     Raises:
@@ -80,11 +80,11 @@ def _at_offset(texts: list[str], alike: Alike) -> Times:
     """
     # An offset is a whole number of minutes, so the seconds stay the same.
     minutes = {
-        minute: _minute_in_utc(minute, alike.zone) for minute in {text[_MINUTE] for text in texts}
+        minute: _minute_in_utc(minute, uniform.zone) for minute in {text[_MINUTE] for text in texts}
     }
     days = {minute: utc.toordinal() - EPOCH_ORDINAL for minute, utc in minutes.items()}
     shown = {minute: utc.isoformat(timespec="minutes") for minute, utc in minutes.items()}
-    rest = slice(_MINUTE.stop, alike.clock)
+    rest = slice(_MINUTE.stop, uniform.clock)
     ends = _in_milliseconds([text[rest] for text in texts])
     changed = {
         i: f"{shown[text[_MINUTE]]}{end}Z"
