@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miso_upload.sources import Source, first_rows
+from miso_upload.sources import Source
+from miso_upload.sources.first_rows import first_rows
 from miso_upload.sources.formats import padding
 from miso_upload.sources.formats.padding import size_with_padding, without_padding
 
