@@ -46,9 +46,9 @@ sys.meta_path.insert(0, Knocks())
 LONG_RUN_WITH_SHORT_PATIENCE = """
 from miso_upload.__main__ import main
 from miso_upload.pipeline import loop
-from miso_upload.report import summary
+from miso_upload.report import text
 
-summary._LONG = 0.0
+text._LONG = 0.0
 loop._PATIENCE = 0.1
 main()
 """
