@@ -1,4 +1,4 @@
-"""What Miso, or something in its place, answers: statuses and bodies, 422 above all."""
+"""Answers of Miso or a proxy: statuses and bodies, above all of a 422."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COUNT = 3
 
 
 def one_input(data: bytes) -> None:
-    """Take the first byte for a status, and the rest for a body."""
+    """Read the first byte as a status, and the rest as a body."""
     try:
         body = decode(data[1:])
     except JSONDecodeError:

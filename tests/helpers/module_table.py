@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "miso_upload"
 PAGE = ROOT / "docs" / "architecture.md"
 START, END = "<!-- modules -->\n", "<!-- end of modules -->\n"

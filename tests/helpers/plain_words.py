@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 NEVER = {
     r"\b(which|that|what) (became|becomes|become) nothing\b|\b(became|becomes|become) nothing\b": (
