@@ -53,6 +53,7 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
+	$(BIN)/python -m tests.helpers.plain_words
 	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory types
 	$(BIN)/python -m fuzz

@@ -96,13 +96,13 @@ def test_only_what_was_added_is_sent(upload, history, sandbox):
     assert users(sandbox) == everyone(51)
 
 
-def test_a_file_that_was_renamed_and_packed_is_known_again(upload, history, sandbox, golden):
+def test_a_file_that_was_renamed_and_compressed_is_known_again(upload, history, sandbox, golden):
     upload(history)
-    packed = history.with_name("history.1.jsonl.gz")
-    packed.write_bytes(gzip.compress(history.read_bytes()))
+    compressed = history.with_name("history.1.jsonl.gz")
+    compressed.write_bytes(gzip.compress(history.read_bytes()))
     history.unlink()
 
-    done = upload(packed)
+    done = upload(compressed)
 
     assert done.returncode == 0
     assert done.stderr == golden

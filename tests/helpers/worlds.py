@@ -219,7 +219,7 @@ class _Client:
 
 
 class _Pool:
-    """Stands in for the threads: what is under way is done, and is finished, when it is drawn."""
+    """Stands in for the threads: what is in flight is done, and is finished, when it is drawn."""
 
     world = None
 

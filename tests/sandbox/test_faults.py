@@ -151,7 +151,7 @@ def test_faults_change_while_the_sandbox_runs(sandbox):
     assert (first, second, third) == (200, 500, 200)
 
 
-def test_a_fault_is_told_to_whoever_listens():
+def test_listeners_hear_of_each_fault():
     heard = []
     with Sandbox(
         faults=Faults(script=("ok", "503", "drop-after")),
