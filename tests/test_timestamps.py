@@ -324,7 +324,7 @@ def test_times_just_outside_a_clock_change_are_unambiguous(zone, local, expected
         ("Australia/Lord_Howe", "2024-04-07 01:59:59", "2024-04-06T14:59:59Z"),
     ],
 )
-def test_of_a_local_time_that_comes_twice_the_earlier_is_taken(zone, local, expected, golden):
+def test_the_earlier_of_two_ambiguous_local_times_is_used(zone, local, expected, golden):
     reading = TimestampReader(zone).read(local)
 
     assert (reading.text, reading.problem) == (expected, None)
@@ -342,7 +342,7 @@ def test_of_a_local_time_that_comes_twice_the_earlier_is_taken(zone, local, expe
         ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00Z"),
     ],
 )
-def test_a_local_time_that_never_came_is_moved_forward(zone, local, expected, golden):
+def test_a_skipped_local_time_is_moved_forward(zone, local, expected, golden):
     reading = TimestampReader(zone).read(local)
 
     assert (reading.text, reading.problem) == (expected, None)

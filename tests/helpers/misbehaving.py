@@ -114,7 +114,7 @@ class Misbehaving:
     Attributes:
         held: The records that it has taken, in order.
         heard: The requests, in order.
-        peak: The most requests that were under way at once.
+        peak: The most requests that were in flight at once.
     """
 
     def __init__(self, *script, then=OK, port=0, tls=None):
@@ -146,7 +146,7 @@ class Misbehaving:
 
     @property
     def numbers(self):
-        """The numbers of the rows that it has taken, in order; see `conftest.row`."""
+        """The numbers of the rows that it has taken, in order; see `rows.row`."""
         return [int(record["user_id"].removeprefix("user-")) for record in self.held]
 
     @property
