@@ -261,7 +261,7 @@ def test_a_rehearsal_needs_no_server_and_shows_what_arrived(run, history, golden
     assert done.stdout == golden
 
 
-def test_an_input_without_valid_rows_stops_before_anything_is_sent(upload, tmp_path, sandbox, golden):
+def test_an_input_without_valid_rows_stops_the_upload(upload, tmp_path, sandbox, golden):
     junk = write_rows(tmp_path / "junk.jsonl", [{"event": "view"}] * 30)
 
     done = upload(junk)
