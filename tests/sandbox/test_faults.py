@@ -133,7 +133,7 @@ def test_a_wrong_key_meets_no_fault(sandbox):
     assert post(sandbox, GOOD, key="wrong").status_code == 401
 
 
-def test_a_scripted_fault_befalls_its_request_only():
+def test_a_scripted_fault_affects_only_its_request():
     with Sandbox(faults=Faults(script=("503", "ok", "502-after"))) as sandbox:
         answers = [post(sandbox, GOOD).status_code for _ in range(4)]
 
