@@ -16,7 +16,7 @@ TESTS ?= tests
 
 help:
 	@echo "make demo     upload the sample data to a mock server"
-	@echo "make test     run the whole suite"
+	@echo "make test     run the whole suite; JOBS=1 uses one process, TESTS='tests/cli' limits it"
 	@echo "make golden   update the expected texts of the tests, or of TESTS='tests/cli' only"
 	@echo "make check    formatting, lint, spelling, imports and types, and a short run of the fuzzer"
 	@echo "make coverage run the suite and fail if less than $(COVERAGE_GATE)% is covered"
@@ -44,7 +44,7 @@ demo: .venv/installed
 		--map revenue=total --map timestamp=ordered_at --timezone Europe/Berlin || test $$? = 1
 
 test: .venv/installed .venv-clients/installed
-	MISO_UPLOAD_CLIENTS_PYTHON=$(CURDIR)/.venv-clients/bin/python $(BIN)/pytest
+	MISO_UPLOAD_CLIENTS_PYTHON=$(CURDIR)/.venv-clients/bin/python $(BIN)/pytest $(PYTEST_JOBS) $(TESTS)
 
 golden: .venv/installed
 	$(BIN)/pytest --quiet --snapshot-update $(TESTS)
@@ -103,7 +103,7 @@ docs: .venv-docs/installed
 	@echo "The site is in build/site: open build/site/index.html"
 
 docs-examples: .venv/installed
-	$(BIN)/python tests/doc_pages.py $(PAGES)
+	$(BIN)/python -m tests.helpers.doc_pages $(PAGES)
 
 fuzz: .venv/installed
 	$(BIN)/python -m fuzz --seconds 240

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(ROOT))
 
-from faults.misbehaving import OK, Misbehaving, Say  # noqa: E402 -- found through the path above
+from tests.helpers.misbehaving import OK, Misbehaving, Say  # noqa: E402 -- found through the path above
 
 CAPACITIES = (8, 2, 12, 4)
 SERVICE_SECONDS = 0.1

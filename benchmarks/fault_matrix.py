@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(ROOT))
 
-from certificates import self_signed  # noqa: E402 -- found through the path above
-from conftest import row, write_rows  # noqa: E402
-from faults import misbehaving  # noqa: E402
-from faults.misbehaving import OK, Do, Misbehaving, Say, dripping, hang, tear_down  # noqa: E402
+from tests.helpers import misbehaving  # noqa: E402
+from tests.helpers.certificates import self_signed  # noqa: E402 -- found through the path above
+from tests.helpers.misbehaving import OK, Do, Misbehaving, Say, dripping, hang, tear_down  # noqa: E402
+from tests.helpers.rows import row, write_rows  # noqa: E402
 
 ROWS, ROWS_IN_A_REQUEST, BAD = 4_000, 1_000, 1_500
 KEY = "sentinel-key-0123456789"

@@ -17,9 +17,10 @@ from collections import Counter
 from contextlib import contextmanager
 
 import pytest
-from conftest import row, write_rows
 
 from miso_upload.sandbox import Faults, Sandbox
+from tests.helpers.processes import run_program, started_program
+from tests.helpers.rows import row, write_rows
 
 
 def people(tag, count, start=0):
@@ -43,14 +44,11 @@ class Miso:
 
     def upload(self, *args, code=0, key=None, server=None):
         """Run the command, check its exit code and that the numbers add up; return the report."""
-        done = subprocess.run(
-            [
-                sys.executable, "-m", "miso_upload", *map(str, args), "--json",
-                "--server", server or self.sandbox.url,
-            ],
-            cwd=self.folder, capture_output=True, text=True, timeout=120, check=False,
+        done = run_program(
+            *(*args, "--json", "--server", server or self.sandbox.url),
+            cwd=self.folder,
             env={**os.environ, "MISO_API_KEY": key or self.sandbox.key},
-        )  # fmt: skip
+        )
         assert code is None or done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         if not done.stdout.strip():
@@ -389,19 +387,15 @@ def test_overlapping_inputs_arrive_once_or_counted_after_any_number_of_kills(mis
         miso.write("c.jsonl", B[:300] + A[::3]),
     ]
     for _ in range(6):
-        process = subprocess.Popen(
-            [
-                sys.executable, "-m", "miso_upload", *map(str, names), "--chunk-size", "40",
-                "--server", miso.sandbox.url,
-            ],
+        with started_program(
+            *(*names, "--chunk-size", 40, "--server", miso.sandbox.url),
             env={**os.environ, "MISO_API_KEY": miso.sandbox.key},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        wanted = miso.arrived()[1] + draw.randrange(100, 500)
-        while process.poll() is None and miso.arrived()[1] < wanted:
-            time.sleep(0.02)
-        process.kill()
-        process.wait()
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            wanted = miso.arrived()[1] + draw.randrange(100, 500)
+            while process.poll() is None and miso.arrived()[1] < wanted:
+                time.sleep(0.02)
     report = miso.upload(*names, "--chunk-size", "40", code=None)
 
     found = miso.found()

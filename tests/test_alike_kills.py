@@ -19,9 +19,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import row, started, write_rows
 
 from miso_upload.sandbox import Sandbox
+from tests.helpers.processes import started_program
+from tests.helpers.rows import row, write_rows
 
 ROUNDS = int(os.environ.pop("MISO_UPLOAD_KILLS", "0")) or 5
 ROWS = 1_500
@@ -80,10 +81,10 @@ class Files:
 
 def run(files, sandbox, records_until_killed=None):
     """Run the program, and kill it when so many more records are at Miso; return its exit code."""
-    command = [sys.executable, "-m", "miso_upload", *files.all(), "--server", sandbox.url]
-    command += ["--chunk-size", "20", "--format", "jsonl"]
-    with started(
-        command,
+    options = ("--server", sandbox.url, "--chunk-size", "20", "--format", "jsonl")
+    with started_program(
+        *files.all(),
+        *options,
         env={**os.environ, "MISO_API_KEY": sandbox.key},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -8,9 +8,9 @@ from collections import Counter
 from configparser import RawConfigParser
 
 import pytest
-from conftest import ROOT
 
 from miso_upload.sandbox import Sandbox
+from tests.helpers.paths import ROOT
 
 PAGE = (ROOT / "docs" / "cron.md").read_text(encoding="utf-8")
 FILES = ROOT / "docs" / "cron"

@@ -10,11 +10,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
-from delivery.doubles import batch, batch_of, record
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from old_ledgers import write_old_ledger
 
 from miso_upload.errors import LedgerError
 from miso_upload.ledger import Ledger, Settlement
@@ -32,6 +30,8 @@ from miso_upload.records import (
     Stamp,
 )
 from miso_upload.records.totals import Totals
+from tests.helpers.doubles import batch, batch_of, record
+from tests.helpers.old_ledgers import write_old_ledger
 
 ALL = Selection()
 HERE = SourceIdentity("/data/history.jsonl", Stamp("1:2", "100:5:5"), b"head", b"preamble")

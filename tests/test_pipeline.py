@@ -6,8 +6,6 @@ from collections import Counter
 from dataclasses import fields
 
 import pytest
-from delivery.doubles import ScriptedClient, record
-from desk import Crash, Desk, Loses, Moments, Mortal, ids, prepare, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +25,8 @@ from miso_upload.ledger.rejects_file import RejectsFile
 from miso_upload.pipeline.interrupt import StopSignal
 from miso_upload.records import Batch, Receipt
 from miso_upload.records.totals import Totals
+from tests.helpers.desk import Crash, Desk, Loses, Moments, Mortal, ids, prepare, rows
+from tests.helpers.doubles import ScriptedClient, record
 
 
 @pytest.fixture

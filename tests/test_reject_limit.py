@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from delivery.doubles import batch_of, record
 
 from miso_upload.errors import RejectRateError
 from miso_upload.pipeline.reject_limit import RejectRateLimit
 from miso_upload.records import Reason, Rejection
 from miso_upload.report.summary import Summary
+from tests.helpers.doubles import batch_of, record
 
 NO_TYPE = (Reason("type", "is missing"),)
 REES46 = {"event_time": "2019-10-01 00:00:00 UTC", "event_type": "view", "product_id": "1",

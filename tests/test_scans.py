@@ -9,24 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from delivery.doubles import Miso, record
-from desk import (
-    LOST,
-    SECRET,
-    Crash,
-    Desk,
-    Loses,
-    Moments,
-    Mortal,
-    dated,
-    ids,
-    prepare,
-    preparing,
-    rows,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from old_ledgers import write_old_ledger
 
 from miso_upload.errors import (
     ChangedJobError,
@@ -40,6 +24,22 @@ from miso_upload.records.totals import Totals
 from miso_upload.sources import fingerprint
 from miso_upload.sources.watching import WatchedInput
 from miso_upload.transform.content_keys.keys import ContentKeys
+from tests.helpers.desk import (
+    LOST,
+    SECRET,
+    Crash,
+    Desk,
+    Loses,
+    Moments,
+    Mortal,
+    dated,
+    ids,
+    prepare,
+    preparing,
+    rows,
+)
+from tests.helpers.doubles import Miso, record
+from tests.helpers.old_ledgers import write_old_ledger
 
 LARGE = 400
 """So many rows have a beginning that sources are looked for by."""

@@ -8,7 +8,6 @@ from decimal import Decimal
 from enum import StrEnum
 
 import pytest
-from conftest import ROOT, row, write_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +20,8 @@ from miso_upload.sources.formats.dialect import Dialect
 from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.transform.hook import UserCode, read_user_code
 from miso_upload.values.json import decode_joined, encode
+from tests.helpers.paths import ROOT
+from tests.helpers.rows import row, write_rows
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from array import array
 
 import pytest
-from conftest import row
-from generators import damaged_records, json_values, records
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +26,8 @@ from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.hashing import hashes
 from miso_upload.values.json import decode, decode_joined, encode
 from miso_upload.values.timestamps import TimestampReader
+from tests.helpers.generators import damaged_records, json_values, records
+from tests.helpers.rows import row
 
 SECRET = bytes(range(32))
 SCHEMA = shipped_schema()

@@ -16,7 +16,6 @@ from urllib.parse import quote
 import pytest
 import requests
 import responses
-from certificates import self_signed
 
 from miso_upload import __version__
 from miso_upload.delivery import Client, Target
@@ -24,6 +23,7 @@ from miso_upload.delivery import client as client_module
 from miso_upload.delivery.client import MAX_RETRY_AFTER, NotSentError, UnknownOutcomeError
 from miso_upload.errors import ConfigurationError
 from miso_upload.sandbox import Faults, Sandbox
+from tests.helpers.certificates import self_signed
 
 KEY = "sentinel key/+&?"
 QUOTED_KEY = "sentinel+key%2F%2B%26%3F"

@@ -12,8 +12,17 @@ from miso_upload.delivery.answers import Answer
 from miso_upload.delivery.client import NotSentError, UnknownOutcomeError
 from miso_upload.errors import DeliveryError, KeyRefusedError
 from miso_upload.records import Selection
-
-from .doubles import OK, Miso, NoWait, ScriptedClient, batch, batch_of, deliverer, lines_of, record
+from tests.helpers.doubles import (
+    OK,
+    Miso,
+    NoWait,
+    ScriptedClient,
+    batch,
+    batch_of,
+    deliverer,
+    lines_of,
+    record,
+)
 
 LOST = UnknownOutcomeError("the connection was lost")
 NOT_SENT = NotSentError("cannot connect")

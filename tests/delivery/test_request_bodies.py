@@ -4,8 +4,7 @@ from hypothesis import strategies as st
 
 from miso_upload.delivery.request_bodies import ENVELOPE_BYTES, RequestBody
 from miso_upload.values.json import decode, encode
-
-from .doubles import batch_of, record
+from tests.helpers.doubles import batch_of, record
 
 RECORDS = st.lists(
     st.dictionaries(

@@ -5,12 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from conftest import row, write_rows
 
 from miso_upload.sandbox import Faults, Sandbox
-
-from .conftest import KEY, ROWS
-from .misbehaving import OK, Do, Say, pouring
+from tests.faults.conftest import KEY, ROWS
+from tests.helpers.misbehaving import OK, Do, Say, pouring
+from tests.helpers.rows import row, write_rows
 
 TROUBLE = Say(200, {"errors": True, "message": "None of the records were inserted."})
 GIGABYTE = 2**30

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from .misbehaving import OK, Say
+from tests.helpers.misbehaving import OK, Say
 
 PAGE = "<html><body><h1>Service Unavailable</h1></body></html>"
 BUSY = {

@@ -8,10 +8,7 @@ import sys
 
 import pytest
 
-from . import steps
-
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
-nursery, sandbox, case = steps.nursery, steps.sandbox, steps.case
 
 ROWS = 1_300
 PAD = "x" * 2_000

@@ -6,13 +6,9 @@ import ast
 import sys
 
 import pytest
-from conftest import ROOT
 
 from miso_upload.sandbox import Faults
-
-from . import steps
-
-nursery, sandbox, case = steps.nursery, steps.sandbox, steps.case
+from tests.helpers.paths import ROOT
 
 WALL = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today"}
 MAY_ASK = {

@@ -11,13 +11,11 @@ from collections import Counter
 from contextlib import closing
 
 import pytest
-from conftest import row
 
-from . import steps
-from .steps import BAD, GOOD
+from tests.helpers.crashes import BAD, GOOD
+from tests.helpers.rows import row
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
-nursery, sandbox, cases, case = steps.nursery, steps.sandbox, steps.cases, steps.case
 
 COMPRESSED = "history.jsonl.gz"
 MANY = 3_000

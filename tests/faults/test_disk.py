@@ -10,11 +10,9 @@ import sys
 
 import pytest
 
-from . import steps
-from .steps import BAD
+from tests.helpers.crashes import BAD
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
-nursery, sandbox, cases, case = steps.nursery, steps.sandbox, steps.cases, steps.case
 
 
 class Disk:

@@ -7,10 +7,11 @@ import sys
 import time
 
 import pytest
-from conftest import row, started
 
-from .conftest import KEY
-from .misbehaving import OK, Say
+from tests.faults.conftest import KEY
+from tests.helpers.misbehaving import OK, Say
+from tests.helpers.processes import started_program
+from tests.helpers.rows import row
 
 REFUSALS = {
     "401": Say(401, {"message": "invalid api key."}),
@@ -75,11 +76,8 @@ def test_after_a_refused_key_only_requests_in_flight_are_sent(job, serve):
 def test_a_stopped_run_does_not_wait_for_standard_input(serve, answer):
     """In a process of its own, whose input says no more and does not end."""
     server = serve(then=answer)
-    with started(
-        [
-            *(sys.executable, "-m", "miso_upload", "-", "--format", "jsonl"),
-            *("--server", server.url, "--chunk-size", "100"),
-        ],
+    with started_program(
+        *("-", "--format", "jsonl", "--server", server.url, "--chunk-size", 100),
         env={**os.environ, "MISO_API_KEY": KEY},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

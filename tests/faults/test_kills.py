@@ -7,17 +7,13 @@ import sys
 
 import pytest
 
-from . import steps
-from .steps import BAD, GOOD, MANY, ROWS
+from tests.helpers.crashes import BAD, GOOD, MANY, ROWS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
 
 LEDGER = "miso_upload.ledger:Ledger"
 REJECTS = "miso_upload.ledger.rejects_file:RejectsFile"
 CLIENT = "miso_upload.delivery.client:Client"
-
-
-nursery, sandbox, cases = steps.nursery, steps.sandbox, steps.cases
 
 
 def kill_at_every(step, moment, cases, *options, before=lambda case: None):

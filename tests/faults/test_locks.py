@@ -11,15 +11,12 @@ import time
 from contextlib import ExitStack, closing
 
 import pytest
-from conftest import ROOT, started
 
 from miso_upload.sandbox import Faults
-
-from . import steps
-from .steps import GOOD
+from tests.helpers.crashes import GOOD
+from tests.helpers.processes import started_program
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
-nursery, sandbox, case = steps.nursery, steps.sandbox, steps.case
 
 IMPATIENT = (
     "import sqlite3; connect = sqlite3.connect; "
@@ -28,13 +25,18 @@ IMPATIENT = (
 
 
 def start(case, sandbox, *options):
-    return started(
-        [sys.executable, "-m", "miso_upload", case.history, "--server", sandbox.url,
-         "--chunk-size", "3", "--max-reject-rate", "1", *options],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "MISO_API_KEY": sandbox.key,
-             "MISO_UPLOAD_STATE_DIR": str(case.state)},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    options = ("--chunk-size", 3, "--max-reject-rate", 1, *options)
+    return started_program(
+        *(case.history, "--server", sandbox.url, *options),
+        env={
+            **os.environ,
+            "MISO_API_KEY": sandbox.key,
+            "MISO_UPLOAD_STATE_DIR": str(case.state),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def ledger(case):
@@ -122,7 +124,8 @@ def test_a_writer_that_interrupts_a_run_causes_only_counted_duplicates(case, gol
     )  # fmt: skip
 
     assert done.code == 3
-    assert done.err == golden
+    # Whether a request is in flight at that time is left to chance.
+    assert done.err.replace("stopping: finishing requests in flight\n", "") == golden
     assert case.status()["unknown"] > 0
     assert case.upload().code == 1
     case.must_be_whole()

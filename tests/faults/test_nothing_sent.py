@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from .conftest import KEY
-from .misbehaving import Do, Say
+from tests.faults.conftest import KEY
+from tests.helpers.misbehaving import Do, Say
 
 UNUSED_NAME = "miso.test"
 

@@ -5,8 +5,7 @@ import math
 import pytest
 
 from miso_upload.delivery.answer_history import REPEATS_NEEDED, REPEATS_ONCE_CONFIRMED
-
-from .misbehaving import OK, Say
+from tests.helpers.misbehaving import OK, Say
 
 MESSAGE = "None of the records were inserted because at least one of them is invalid."
 NAMED = {

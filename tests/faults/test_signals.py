@@ -15,12 +15,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, counts_in, started
 
 from miso_upload.sandbox import Faults
-
-from . import steps
-from .steps import BAD, GOOD, ROWS
+from tests.helpers.crashes import BAD, GOOD, ROWS
+from tests.helpers.paths import ROOT
+from tests.helpers.processes import COMMAND, started_program
+from tests.helpers.rows import counts_in
 
 if sys.platform == "win32":
     pytest.skip("signals and terminals are those of POSIX", allow_module_level=True)
@@ -28,7 +28,6 @@ if sys.platform == "win32":
 import pty
 import termios
 
-nursery, sandbox, case = steps.nursery, steps.sandbox, steps.case
 STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 KNOCKS = """
@@ -44,13 +43,11 @@ sys.meta_path.insert(0, Knocks())
 
 
 LONG_RUN_WITH_SHORT_PATIENCE = """
-from miso_upload.__main__ import main
 from miso_upload.pipeline import loop
-from miso_upload.report import summary
+from miso_upload.report import text
 
-summary._LONG = 0.0
+text._LONG = 0.0
 loop._SECONDS_TO_FINISH = 0.1
-main()
 """
 
 
@@ -59,15 +56,18 @@ def environ(case, sandbox, monkeypatch):
     """Return the environment of a process of its own that uploads the history."""
     return {
         **os.environ,
-        "PYTHONPATH": str(ROOT),
         "MISO_API_KEY": sandbox.key,
         "MISO_UPLOAD_STATE_DIR": str(case.place / "state"),
     }
 
 
-def command(case, sandbox, *options):
+def arguments(case, sandbox, *options):
     options = ("--chunk-size", "3", "--concurrency", "1", "--max-reject-rate", "1", *options)
-    return [sys.executable, "-m", "miso_upload", case.history, "--server", sandbox.url, *options]
+    return [str(case.history), "--server", sandbox.url, *options]
+
+
+def command(case, sandbox, *options):
+    return [*COMMAND, *arguments(case, sandbox, *options)]
 
 
 @pytest.fixture
@@ -78,8 +78,8 @@ def start(case, sandbox, environ):
     def start_it(latency):
         sandbox.faults = Faults(latency=latency)
         process = stack.enter_context(
-            started(
-                command(case, sandbox),
+            started_program(
+                *arguments(case, sandbox),
                 env=environ,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -123,7 +123,7 @@ def test_a_signal_during_start_up_ends_the_program_silently(
 ):
     (tmp_path / "knocks").mkdir()
     (tmp_path / "knocks" / "sitecustomize.py").write_text(KNOCKS)
-    environ["PYTHONPATH"] += f"{os.pathsep}{tmp_path / 'knocks'}"
+    environ["PYTHONPATH"] = os.pathsep.join((str(ROOT), str(tmp_path / "knocks")))
     environ |= {"KNOCK_AT": module, "KNOCK_WITH": str(int(number))}
 
     done = subprocess.run(
@@ -172,9 +172,9 @@ def test_a_second_signal_ends_the_run_at_once(number, case, start, golden):
 def test_a_run_stopped_before_the_first_answer_writes_its_report(case, sandbox, environ, golden):
     sandbox.faults = Faults(latency=60)
     report = case.place / "report.json"
-    arguments = command(case, sandbox, "--report", report)[3:]
-    with started(
-        [sys.executable, "-c", LONG_RUN_WITH_SHORT_PATIENCE, *arguments],
+    with started_program(
+        *arguments(case, sandbox, "--report", report),
+        prelude=LONG_RUN_WITH_SHORT_PATIENCE,
         env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         while not case.arrived():

@@ -6,9 +6,9 @@ Each of them happens in two ways that look the same from here: Miso took the rec
 import json
 
 import pytest
-from conftest import counts_in
 
-from .misbehaving import OK, Do, Say, dripping, hang, hang_up, pouring, tear_down
+from tests.helpers.misbehaving import OK, Do, Say, dripping, hang, hang_up, pouring, tear_down
+from tests.helpers.rows import counts_in
 
 PAGE = "<html><body><h1>Sign in to the network</h1></body></html>"
 GATEWAY = "<html><head><title>502 Bad Gateway</title></head></html>"

@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import row, write_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leaks.servers import Server
 from miso_upload import summary_text
 from miso_upload.cli import output
 from miso_upload.cli.commands import program
@@ -30,6 +28,8 @@ from miso_upload.records.totals import Totals
 from miso_upload.report.progress import ProgressBar, ProgressJson, ProgressLines
 from miso_upload.report.summary import SourceSummary, Summary
 from miso_upload.values.display import harmless
+from tests.helpers.rows import row, write_rows
+from tests.helpers.servers import Server
 
 FORGED = "miso-upload: all is well"
 PIECES = (

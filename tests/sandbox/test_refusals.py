@@ -5,8 +5,7 @@ import pytest
 from miso_upload.sandbox.refusals import RefusalReporter
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.transform.validation import RecordValidator
-
-from .talk import BAD, GOOD
+from tests.helpers.requests_to_sandbox import BAD, GOOD
 
 
 @pytest.fixture(scope="module")

@@ -146,7 +146,7 @@ class Misbehaving:
 
     @property
     def numbers(self):
-        """The numbers of the rows that it has taken, in order; see `conftest.row`."""
+        """The numbers of the rows that it has taken, in order; see `rows.row`."""
         return [int(record["user_id"].removeprefix("user-")) for record in self.held]
 
     @property

@@ -17,8 +17,20 @@ from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 
-from old_ledgers import write_old_ledger
-from worlds import (
+from miso_upload import Settings, upload
+from miso_upload.errors import (
+    ChangedJobError,
+    DeliveryError,
+    InterruptedRunError,
+    UnprovenSourceError,
+)
+from miso_upload.ledger import Ledger
+from miso_upload.ledger.content_keys.layout import Limits
+from miso_upload.ledger.line_ranges import to_ranges
+from miso_upload.pipeline.forget import forget, found_to_forget
+from miso_upload.sources import ReadingOptions
+from tests.helpers.old_ledgers import write_old_ledger
+from tests.helpers.worlds import (
     MARKS,
     NUMBER,
     SECOND,
@@ -34,19 +46,6 @@ from worlds import (
     stand_ins,
     standard_input,
 )
-
-from miso_upload import Settings, upload
-from miso_upload.errors import (
-    ChangedJobError,
-    DeliveryError,
-    InterruptedRunError,
-    UnprovenSourceError,
-)
-from miso_upload.ledger import Ledger
-from miso_upload.ledger.content_keys.layout import Limits
-from miso_upload.ledger.line_ranges import to_ranges
-from miso_upload.pipeline.forget import forget, found_to_forget
-from miso_upload.sources import ReadingOptions
 
 
 class History:
