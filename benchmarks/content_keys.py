@@ -56,10 +56,10 @@ def prepared(folder: Path, rows: int) -> Iterator[tuple[str, Path, Settings]]:
 def seconds(work: Callable[[Block], Batch], blocks: list[Block]) -> float:
     """Return the CPU time for transforming all blocks."""
     gc.collect()
-    begun = process_time()
+    started = process_time()
     for block in blocks:
         work(block)
-    return process_time() - begun
+    return process_time() - started
 
 
 def main(rows: int = 60_000, repeats: int = 9) -> None:

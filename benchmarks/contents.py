@@ -60,10 +60,10 @@ class Clock:
         start = 0
         while batch := list(islice(numbers, SPAN)):
             sent = KeyedRecords(array("Q", map(key_of, batch)), array("i", map(day_of, batch)))
-            begun = time.process_time()
+            started = time.process_time()
             known = reader.look_up(sent)
             looked = time.process_time()
-            self.look_up += looked - begun
+            self.look_up += looked - started
             self.records += len(batch)
             self.known += len(known.already_sent)
             start += 1
@@ -150,9 +150,9 @@ def nightly(args, path):
         store.db.close()
 
     yield f"building a ledger of {args.ledger:,}", big, build
-    begun = time.perf_counter()
+    started = time.perf_counter()
     open_reader(open_store(big), 5)
-    print(f"opening it takes {(time.perf_counter() - begun) * 1e3:.1f} ms")
+    print(f"opening it takes {(time.perf_counter() - started) * 1e3:.1f} ms")
     for i in range(5):
         yield "W3 a night on an empty ledger", path, night(path.with_name(f"empty{i}"))
         copy = path.with_name(f"copy{i}")

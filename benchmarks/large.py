@@ -79,7 +79,7 @@ def upload(
     command += ["--state-dir", str(state), *more]
     environment = {**os.environ, "MISO_API_KEY": "key", "PYTHONPATH": str(ROOT)}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    began, most = time.monotonic(), 0.0
+    started, most = time.monotonic(), 0.0
     with subprocess.Popen(command, env=environment) as process:
         while process.poll() is None:
             most = max(most, megabytes_of(process.pid))
@@ -90,10 +90,10 @@ def upload(
         sys.exit(f"{path.name}: exit code {process.returncode}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
-        "seconds": time.monotonic() - began,
+        "seconds": time.monotonic() - started,
         "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
         "megabytes": most,
-        "first": (server.first or began) - began,
+        "first": (server.first or started) - started,
         "requests": server.requests,
     }
 

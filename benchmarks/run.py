@@ -80,7 +80,7 @@ def measure(work: Work, folder: Path) -> None:
     state.mkdir()
     command = [part.format(state=state) for part in work.command]
     environment = {**os.environ, "MISO_API_KEY": "key", "PYTHONPATH": str(ROOT)}
-    began = time.perf_counter()
+    started = time.perf_counter()
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, cwd=folder
     ) as process:
@@ -88,7 +88,7 @@ def measure(work: Work, folder: Path) -> None:
         while process.poll() is None:
             most = max(most, megabytes_of(process.pid))
             time.sleep(0.01)
-        work.seconds.append(time.perf_counter() - began)
+        work.seconds.append(time.perf_counter() - started)
         if process.returncode not in work.codes:
             raise SystemExit(
                 f"{work.name}: exit code {process.returncode}\n{process.stderr.read().decode()}"

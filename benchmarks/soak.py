@@ -71,14 +71,14 @@ def is_bad(number):
 
 def record(file, number):
     """Return a row; some rows are bad."""
-    moment = number * 7919 + file * 104_729
-    month, day, hour = moment % 12 + 1, moment % 28 + 1, moment % 24
+    seed = number * 7919 + file * 104_729
+    month, day, hour = seed % 12 + 1, seed % 28 + 1, seed % 24
     bad = is_bad(number)
     return {
         "type": ("product_detail_page_view", "add_to_cart", "like")[number % 3],
         "timestamp": f"2024-{13 if bad else month:02}-{day:02}T{hour:02}:{number % 60:02}:00Z",
         "user_id": f"{file}-{number}",
-        "product_ids": [f"sku-{moment % 5000}"],
+        "product_ids": [f"sku-{seed % 5000}"],
     }
 
 
@@ -150,7 +150,7 @@ def upload(paths, url, folder, options, kill_after):
     ]  # fmt: skip
     life = Life(paths)
     with (folder / "upload.log").open("a") as log:
-        began = time.monotonic()
+        started = time.monotonic()
         process = subprocess.Popen(
             command,
             stdout=log,
@@ -159,7 +159,7 @@ def upload(paths, url, folder, options, kill_after):
         )
         try:
             while process.poll() is None:
-                lived = time.monotonic() - began
+                lived = time.monotonic() - started
                 if kill_after is not None and lived >= kill_after:
                     process.kill()
                 if kib := memory_of(process):
@@ -191,9 +191,9 @@ def soak(folder, options):
                     grown = True
                     for path, file in zip(paths, numbers, strict=True):
                         grow(path, file)
-                moment = draw.uniform(0.2, 1.4) * options.kill_every
+                kill_after = draw.uniform(0.2, 1.4) * options.kill_every
                 over = time.monotonic() >= ends
-                lives.append(upload(paths, url, folder, options, None if over else moment))
+                lives.append(upload(paths, url, folder, options, None if over else kill_after))
                 if lives[-1].code not in EXPECTED:
                     sys.exit((folder / "upload.log").read_text()[-2000:])
             shutil.rmtree(inputs)
@@ -241,7 +241,7 @@ def ledger_of(folder):
     return totals
 
 
-def judge(folder, lives, files):
+def compare_accounts(folder, lives, files):
     """Compare the three accounts; return the lines of the summary, and the claims that failed."""
     found, requests = compare(folder, files)
     totals = ledger_of(folder)
@@ -306,7 +306,7 @@ def main():
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         lives, files = soak(folder, options)
-        lines, wrong = judge(folder, lives, files)
+        lines, wrong = compare_accounts(folder, lives, files)
     print("\n".join(lines))
     sys.exit(1 if wrong else 0)
 

@@ -209,7 +209,7 @@ def check_batch(batch: Batch, read: int) -> None:
     must(batch.rows == accounted, f"{batch.rows} rows are {accounted}")
     records = decode_joined(batch.slices)
     must(len(records) == len(batch.lines), "each record has its line")
-    must(validator().accepts(records), "what is sent is judged")
+    must(validator().accepts(records), "what is sent is valid")
     # A control character is six bytes of JSON; derived ids and a context add some hundreds.
     must(batch.size <= 12 * read + 1_000 * batch.rows, f"{batch.size} bytes came of {read}")
     for rejection in batch.rejections:

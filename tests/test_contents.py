@@ -141,12 +141,12 @@ class _Histories(RuleBasedStateMachine):
         self.deliver(data, scan, self.last_start, [records[i] for i in new])
 
     @rule(data=st.data())
-    def read_what_may_be_known(self, data):
+    def read_known_records(self, data):
         scan = data.draw(st.sampled_from(self.scans))
         self.look_up(scan, self.records(data))
 
     @rule(data=st.data())
-    def look_some_up_again(self, data):
+    def repeat_lookups(self, data):
         scan = data.draw(st.sampled_from(self.scans))
         records = self.records(data)
         new = self.look_up(scan, records)
@@ -197,7 +197,7 @@ class _Histories(RuleBasedStateMachine):
 
     @precondition(lambda self: self.doubtful_spans())
     @rule(data=st.data())
-    def send_a_leftover_again(self, data):
+    def resend_a_leftover(self, data):
         scan, start = data.draw(st.sampled_from(self.doubtful_spans()))
         left = [
             each[2]

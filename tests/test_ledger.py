@@ -83,7 +83,7 @@ def settle(ledger, scan, sent, receipt, leftover=None, selection=ALL, **options)
     return new
 
 
-def leaving_out(sent, *indices, **more):
+def already_sent_selection(sent, *indices, **more):
     """Select all records of a batch but those at some indices, which Miso has."""
     fresh = [index for index in range(len(sent.lines)) if index not in indices]
     return Selection(fresh, already_sent=dict.fromkeys(indices, "other.jsonl"), **more)
@@ -263,12 +263,12 @@ def test_sources_are_counted_separately(ledger, scan):
     assert [each.name for each in ledger.scans.all()] == ["history.jsonl", "other.jsonl"]
 
 
-# -- what other scans have sent --------------------------------------------------------------------
+# -- records of other scans ------------------------------------------------------------------------
 
 
 def test_records_that_miso_has_are_counted_as_already_sent(ledger, scan):
     sent = batch(5)
-    selection = leaving_out(sent, 0, 3)
+    selection = already_sent_selection(sent, 0, 3)
     ledger.intend(scan, sent, selection)
 
     settle(ledger, scan, sent, Receipt(accepted=3), selection=selection)
@@ -332,7 +332,7 @@ def test_pending_records_count_for_the_inputs_that_follow_in_a_dry_run(ledger, s
 
 def test_keys_shared_with_other_scans_are_stored(ledger, scan):
     sent = batch(5)
-    settle(ledger, scan, sent, Receipt(accepted=3), selection=leaving_out(sent, 0, 3))
+    settle(ledger, scan, sent, Receipt(accepted=3), selection=already_sent_selection(sent, 0, 3))
 
     assert ledger.shared_keys(scan) == sent.keyed.pick([0, 3])
 
@@ -341,7 +341,7 @@ def test_more_than_4096_shared_keys_are_not_stored(ledger, scan):
     assert MAX_SHARED_KEYS == 4096
     for number, count in enumerate((4096, 1)):
         sent = batch(count, start=100_000 * number)
-        selection = leaving_out(sent, *range(count))
+        selection = already_sent_selection(sent, *range(count))
         known = ledger.shared_keys(scan)
         settle(ledger, scan, sent, Receipt(), selection=selection)
 
@@ -354,7 +354,7 @@ def test_a_span_with_already_sent_records_is_reset_after_a_crash(reopen, bad):
     ledger = reopen()
     scan = begin(ledger)
     sent = batch_of([record(n) for n in range(5)], rejections=bad)
-    ledger.intend(scan, sent, leaving_out(sent, 0, 3))
+    ledger.intend(scan, sent, already_sent_selection(sent, 0, 3))
     assert ledger.totals(scan) == Totals(rows=5 + len(bad), already_sent=2, unknown=3,
                                          pending=len(bad))  # fmt: skip
 
@@ -509,7 +509,7 @@ def test_a_job_under_which_miso_accepted_a_row_is_proven(ledger, scan):
     assert not ledger.has_proven("no job")
 
 
-# -- which scans an input may continue -------------------------------------------------------------
+# -- candidates ------------------------------------------------------------------------------------
 
 ELSEWHERE = SourceIdentity("/other/path", Stamp("9:9", None), b"other head", b"")
 
@@ -840,14 +840,14 @@ def test_a_ledger_that_cannot_be_opened_leaves_nothing_open(path, recwarn):
     assert [warning for warning in recwarn if warning.category is ResourceWarning] == []
 
 
-# -- whatever happens ------------------------------------------------------------------------------
+# -- any order of events ---------------------------------------------------------------------------
 
 
 class Runs(RuleBasedStateMachine):
     """Any order of intents, settlements and crashes, with any receipt and any mapping.
 
-    The model knows of each row of each span where it is: `accepted`, `rejected`, `skipped`,
-    `unknown` or `pending`, and which were rejected when.
+    The model has the outcome of each row of each span: `accepted`, `already_sent`, `changed`,
+    `rejected`, `skipped`, `unknown` or `pending`.
     """
 
     ROWS = 8
@@ -869,104 +869,110 @@ class Runs(RuleBasedStateMachine):
             file.unlink()
         self.file.parent.rmdir()
 
-    def _batch(self, data, place):
-        """Return the batch of a span under some mapping."""
-        fates = data.draw(
+    def _batch(self, data, span_index):
+        """Return the batch of a span under a random mapping."""
+        outcomes = data.draw(
             st.lists(
                 st.sampled_from(["record", "record", "record", "rejected", "skipped"]),
                 min_size=self.ROWS,
                 max_size=self.ROWS,
             )
         )
-        lines = [line for line, fate in enumerate(fates, 1) if fate == "record"]
+        lines = [line for line, outcome in enumerate(outcomes, 1) if outcome == "record"]
         rejections = tuple(
-            rejection(line) for line, fate in enumerate(fates, 1) if fate == "rejected"
+            rejection(line) for line, outcome in enumerate(outcomes, 1) if outcome == "rejected"
         )
         made = batch_of([record(line) for line in lines], lines=lines, rejections=rejections)
-        return replace(made, start=100 * place, rows=self.ROWS, skipped=fates.count("skipped"))
-
-    def _select(self, data, sent, leftover):
-        """Return which records are sent, as if other scans had some of them."""
-        meant = _meant(leftover, sent)
-        fates = {"send": [], "already_sent": [], "changed": [], "held": []}
-        for index, line in enumerate(sent.lines):
-            if line in meant:
-                fate = st.sampled_from(["send", "send", "send", "already_sent", "changed", "held"])
-                fates[data.draw(fate)].append(index)
-        if len(fates["send"]) == self.ROWS:
-            return ALL
-        return Selection(
-            fates["send"],
-            held=fates["held"],
-            already_sent=dict.fromkeys(fates["already_sent"], "other.jsonl"),
-            changed=dict.fromkeys(fates["changed"], "other.jsonl"),
+        return replace(
+            made, start=100 * span_index, rows=self.ROWS, skipped=outcomes.count("skipped")
         )
 
-    def _send(self, place, sent, leftover, selection):
-        """Note an intent, or settle at once what nothing is sent of."""
+    def _select(self, data, sent, leftover):
+        """Return a selection as if other scans had sent some of the records."""
+        rows_to_send = _rows_to_send(leftover, sent)
+        outcomes = {"send": [], "already_sent": [], "changed": [], "held": []}
+        for i, line in enumerate(sent.lines):
+            if line in rows_to_send:
+                outcome = st.sampled_from(
+                    ["send", "send", "send", "already_sent", "changed", "held"]
+                )
+                outcomes[data.draw(outcome)].append(i)
+        if len(outcomes["send"]) == self.ROWS:
+            return ALL
+        return Selection(
+            outcomes["send"],
+            held=outcomes["held"],
+            already_sent=dict.fromkeys(outcomes["already_sent"], "other.jsonl"),
+            changed=dict.fromkeys(outcomes["changed"], "other.jsonl"),
+        )
+
+    def _send(self, span_index, sent, leftover, selection):
+        """Note an intent, or settle at once if nothing is sent."""
         if not selection.sends(sent):
-            self._settle(place, sent, leftover, selection, Receipt())
+            self._settle(span_index, sent, leftover, selection, Receipt())
             return
         self.ledger.intend(self.scan, sent, selection)
-        self.in_flight[place] = (sent, leftover, selection)
+        self.in_flight[span_index] = (sent, leftover, selection)
         if leftover is None:
             for line in range(1, self.ROWS + 1):
-                self.spans[place][line] = "unknown" if line in sent.lines else "pending"
-            self._note_left_out(place, sent, selection)
+                self.spans[span_index][line] = "unknown" if line in sent.lines else "pending"
+            self._note_already_sent(span_index, sent, selection)
         elif not leftover.everything:
-            for line, fate in self.spans[place].items():
-                if fate == "pending":
-                    self.spans[place][line] = "unknown"
+            for line, outcome in self.spans[span_index].items():
+                if outcome == "pending":
+                    self.spans[span_index][line] = "unknown"
 
-    def _note_left_out(self, place, sent, selection):
-        for fate in ("already_sent", "changed"):
-            for index in getattr(selection, fate):
-                self.spans[place][sent.lines[index]] = fate
+    def _note_already_sent(self, span_index, sent, selection):
+        for outcome in ("already_sent", "changed"):
+            for i in getattr(selection, outcome):
+                self.spans[span_index][sent.lines[i]] = outcome
 
     @precondition(lambda self: len(self.spans) < 6)
     @rule(data=st.data())
-    def go_on(self, data):
+    def resume(self, data):
         """Send the next span."""
-        place = len(self.spans)
+        span_index = len(self.spans)
         self.spans.append({})
-        sent = self._batch(data, place)
-        self._send(place, sent, None, self._select(data, sent, None))
+        sent = self._batch(data, span_index)
+        self._send(span_index, sent, None, self._select(data, sent, None))
 
     @precondition(lambda self: self.in_flight)
     @rule(data=st.data())
     def answer(self, data):
-        """Let some delivery come to its end, whichever way."""
-        place = data.draw(st.sampled_from(sorted(self.in_flight)))
-        sent, leftover, selection = self.in_flight.pop(place)
+        """Settle a delivery with random outcomes."""
+        span_index = data.draw(st.sampled_from(sorted(self.in_flight)))
+        sent, leftover, selection = self.in_flight.pop(span_index)
         indices = range(len(sent.lines)) if selection.fresh is None else selection.fresh
-        ends = {
-            sent.lines[index]: data.draw(
+        outcomes = {
+            sent.lines[i]: data.draw(
                 st.sampled_from(["accepted", "accepted", "rejected", "unknown", "pending"])
             )
-            for index in indices
+            for i in indices
         }
-        accepted = [line for line, end in ends.items() if end == "accepted"]
+        accepted = [line for line, outcome in outcomes.items() if outcome == "accepted"]
         receipt = Receipt(
             accepted=len(accepted),
             rejections=tuple(
-                rejection(n, by="miso") for n, end in ends.items() if end == "rejected"
+                rejection(n, by="miso") for n, outcome in outcomes.items() if outcome == "rejected"
             ),
-            unknown=tuple(line for line, end in ends.items() if end == "unknown"),
-            pending=tuple(line for line, end in ends.items() if end == "pending"),
+            unknown=tuple(line for line, outcome in outcomes.items() if outcome == "unknown"),
+            pending=tuple(line for line, outcome in outcomes.items() if outcome == "pending"),
             possible_duplicates=data.draw(st.integers(0, len(accepted))),
         )
         self.duplicates += receipt.possible_duplicates
-        self._settle(place, sent, leftover, selection, receipt, abandon=data.draw(st.booleans()))
-        self.spans[place].update(ends)
+        self._settle(
+            span_index, sent, leftover, selection, receipt, abandon=data.draw(st.booleans())
+        )
+        self.spans[span_index].update(outcomes)
 
     @precondition(lambda self: not self.in_flight)
     @rule(data=st.data(), hold=st.booleans())
-    def take_up_what_is_left(self, data, hold):
-        """Send again what an earlier run left, with the same mapping or another."""
+    def resend_leftovers(self, data, hold):
+        """Resend the leftovers of earlier runs, with the same mapping or another."""
         for span in self.ledger.unfinished(self.scan, hold_unknown=hold):
-            place = span.start // 100
-            sent = self._batch(data, place)
-            self._send(place, sent, span.leftover, self._select(data, sent, span.leftover))
+            span_index = span.start // 100
+            sent = self._batch(data, span_index)
+            self._send(span_index, sent, span.leftover, self._select(data, sent, span.leftover))
 
     @rule()
     def crash(self):
@@ -974,55 +980,55 @@ class Runs(RuleBasedStateMachine):
         self.ledger.close()
         self.ledger = Ledger(self.file)
         self.ledger.begin_run("1.0")
-        for place, (_, leftover, _) in self.in_flight.items():
+        for span_index, (_, leftover, _) in self.in_flight.items():
             if leftover is None:
-                for line, fate in self.spans[place].items():
-                    if fate in ("already_sent", "changed"):
-                        self.spans[place][line] = "unknown"
+                for line, outcome in self.spans[span_index].items():
+                    if outcome in ("already_sent", "changed"):
+                        self.spans[span_index][line] = "unknown"
         self.in_flight.clear()
 
-    def _settle(self, place, sent, leftover, selection, receipt, *, abandon=False):
+    def _settle(self, span_index, sent, leftover, selection, receipt, *, abandon=False):
         settle(self.ledger, self.scan, sent, receipt, leftover, selection, abandon_unknown=abandon)
         rejected = {each.line for each in sent.rejections}
-        for line in _meant(leftover, sent):
+        for line in _rows_to_send(leftover, sent):
             if line not in sent.lines:
-                self.spans[place][line] = "rejected" if line in rejected else "skipped"
-        self._note_left_out(place, sent, selection)
-        for index in selection.held:
-            self.spans[place][sent.lines[index]] = "unknown"
+                self.spans[span_index][line] = "rejected" if line in rejected else "skipped"
+        self._note_already_sent(span_index, sent, selection)
+        for i in selection.held:
+            self.spans[span_index][sent.lines[i]] = "unknown"
 
     @invariant()
-    def each_row_is_where_the_model_has_it(self):
-        """The equation holds, and each term of it is right."""
-        fates = Counter(fate for span in self.spans for fate in span.values())
-        fates["already_sent"] += fates["changed"]
+    def rows_match_the_model(self):
+        """The totals balance, and equal those of the model."""
+        outcomes = Counter(outcome for span in self.spans for outcome in span.values())
+        outcomes["already_sent"] += outcomes["changed"]
         totals = self.ledger.totals(self.scan)
 
         assert totals.balanced
         assert totals == Totals(
-            rows=self.ROWS * len(self.spans), duplicates=self.duplicates, **fates
+            rows=self.ROWS * len(self.spans), duplicates=self.duplicates, **outcomes
         )
 
     @invariant()
-    def each_rejection_is_there_once(self):
-        """Neither lost nor doubled."""
+    def rejections_are_stored_once(self):
+        """No rejection is lost or duplicated."""
         kept = Counter(each.line for each in self.ledger.rejections(self.scan))
         expected = Counter(
-            line for span in self.spans for line, fate in span.items() if fate == "rejected"
+            line for span in self.spans for line, outcome in span.items() if outcome == "rejected"
         )
 
         assert kept == expected
 
     @invariant()
-    def each_record_that_others_have_is_kept_once(self):
-        """So that a further copy of it can be told from the one that Miso has."""
+    def shared_keys_are_stored_once(self):
+        """A further copy can be distinguished from the copy that Miso has."""
         kept = self.ledger.shared_keys(self.scan)
 
         assert kept is not None
         assert len(kept.keys) == self.ledger.totals(self.scan).already_sent
 
 
-def _meant(leftover, sent):
+def _rows_to_send(leftover, sent):
     if leftover is None or leftover.everything:
         return set(range(1, sent.rows + 1))
     return leftover.unknown | leftover.pending

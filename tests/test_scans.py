@@ -435,7 +435,7 @@ def test_an_earlier_export_is_known_after_the_later_one(desk, count):
     assert summary.exit_code == 0
 
 
-# -- files that are not what they were -------------------------------------------------------------
+# -- rewritten files -------------------------------------------------------------------------------
 
 
 def edited(some):
@@ -654,7 +654,7 @@ def test_a_lost_copy_in_flight_makes_the_other_copy_doubtful(desk):
     assert desk.held() == ids(5)
 
 
-# -- what is sent although Miso may have it --------------------------------------------------------
+# -- records resent on request ---------------------------------------------------------------------
 
 
 def test_already_sent_records_are_sent_if_the_user_says_so(desk):
@@ -1058,7 +1058,7 @@ def test_a_damaged_input_is_a_problem_unless_another_has_all_its_records(desk, o
     assert summary.totals.balanced
 
 
-# -- whatever the inputs are -----------------------------------------------------------------------
+# -- any inputs ------------------------------------------------------------------------------------
 
 
 def counted_duplicates(desk):

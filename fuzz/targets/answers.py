@@ -35,9 +35,9 @@ def one_input(data: bytes) -> None:
         body = None
     status = _STATUSES[data[0] % len(_STATUSES)] if data else 500
     location = data[-9:].decode(errors="replace")
-    judged = classify_answer(Answer(status, body, location=location))
-    must_be_harmless(judged.message)
-    for lines in (judged.lines, body):
+    classified = classify_answer(Answer(status, body, location=location))
+    must_be_harmless(classified.message)
+    for lines in (classified.lines, body):
         for index, reasons in read_refusal(lines, _COUNT).items():
             must(0 <= index < _COUNT, "a reason is about a record that was sent")
             for reason in reasons:

@@ -31,7 +31,7 @@ class ProgressCounter(Listener):
     """Counts rows, chunks and bytes; subclasses show the counts."""
 
     def __init__(self) -> None:
-        self.began = time.monotonic()
+        self.started_at = time.monotonic()
         self.rows = self.accepted = self.rejected = self.unknown = 0
         self.chunks = self.bytes_sent = self.in_flight = 0
         self.total_bytes: int | None = None
@@ -47,7 +47,7 @@ class ProgressCounter(Listener):
     @property
     def rows_per_second(self) -> float:
         """Return the average rate since the start."""
-        return self.rows / max(time.monotonic() - self.began, 0.001)
+        return self.rows / max(time.monotonic() - self.started_at, 0.001)
 
     def started(self, inputs: Sequence[tuple[str, int | None]]) -> None:
         """See `Listener`."""
@@ -88,7 +88,7 @@ class ProgressLines(ProgressCounter):
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__()
         self._stream = stream or sys.stderr
-        self._next = self.began + SECONDS_BETWEEN_LINES
+        self._next = self.started_at + SECONDS_BETWEEN_LINES
         self._lock = Lock()
         self._gone = False
 

@@ -514,7 +514,7 @@ def test_sending_and_reading_each_have_the_full_timeout():
     assert answer.status == 200
 
 
-# -- nobody knows ----------------------------------------------------------------------------------
+# -- unknown outcomes ------------------------------------------------------------------------------
 
 
 def test_an_answer_timeout_is_unknown(golden):
@@ -690,7 +690,7 @@ def tls(tmp_path_factory):
     return self_signed(tmp_path_factory.mktemp("tls"))
 
 
-# -- proxies and other surroundings ----------------------------------------------------------------
+# -- proxies and environment -----------------------------------------------------------------------
 
 
 def test_a_proxy_of_the_environment_is_used(monkeypatch):
@@ -847,7 +847,7 @@ def test_the_http_library_never_sees_the_key(monkeypatch):
     assert "sentinel" not in "".join(seen)
 
 
-# -- where it may go -------------------------------------------------------------------------------
+# -- allowed servers -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

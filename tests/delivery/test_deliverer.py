@@ -418,7 +418,7 @@ def test_a_permanent_error_ends_the_run_and_leaves_records_pending(answer):
     assert isinstance(receipt.stop, DeliveryError)
 
 
-# -- a 200 that says errors, and names no record ---------------------------------------------------
+# -- 200 with errors and no named record -----------------------------------------------------------
 
 TROUBLE = Answer(200, {"errors": True, "message": "None were inserted."})
 
@@ -456,7 +456,7 @@ def test_a_persistent_error_for_every_record_rejects_none():
     assert TROUBLE.body["message"] in str(receipt.stop)
 
 
-# -- trying again ----------------------------------------------------------------------------------
+# -- retries ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("again", [BUSY, Answer(429), NOT_SENT])
@@ -564,7 +564,7 @@ def test_a_stop_ends_a_wait_and_leaves_the_rest_for_the_next_run():
     assert receipt.stop is None
 
 
-# -- outcomes that nobody knows --------------------------------------------------------------------
+# -- unknown outcomes ------------------------------------------------------------------------------
 
 UNKNOWN = [
     LOST,
@@ -731,7 +731,7 @@ def test_doubtful_records_are_not_sent_if_the_user_says_so(policy):
     assert list(receipt.unknown) == [2, 3]
 
 
-# -- whatever happens ------------------------------------------------------------------------------
+# -- any sequence of answers -----------------------------------------------------------------------
 
 INDEXES = st.integers(0, 40)
 LINES = st.lists(

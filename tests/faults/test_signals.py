@@ -44,9 +44,9 @@ sys.meta_path.insert(0, Knocks())
 
 LONG_RUN_WITH_SHORT_PATIENCE = """
 from miso_upload.pipeline import loop
-from miso_upload.report import summary
+from miso_upload.report import text
 
-summary._LONG = 0.0
+text._LONG = 0.0
 loop._SECONDS_TO_FINISH = 0.1
 """
 
