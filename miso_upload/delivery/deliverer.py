@@ -380,4 +380,4 @@ def _too_many_refusals(result: RequestResult, refusals: int) -> DeliveryError:
 
 
 def _larger_than(max_bytes: int) -> Reason:
-    return Reason("the record", f"is larger than a request may be ({max_bytes:,} bytes)")
+    return Reason("the record", f"is larger than the limit for a request ({max_bytes:,} bytes)")
