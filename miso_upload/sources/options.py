@@ -78,14 +78,14 @@ class ReadingOptions(Part, group="Input"):
         metavar="CHAR", reader=_escape, default_text="none",
     )  # fmt: skip
     columns: tuple[str, ...] = option(
-        (), "Give the columns of files without a header these names, in order; - ignores a column.",
+        (), "Name the columns of files without a header, in order; - ignores a column.",
         metavar="NAME,...", reader=_column_names, repeated=False, default_text="the header",
     )  # fmt: skip
     no_header: bool = option(
         False, "Read files without a header, and name their columns 1, 2, 3 and so on."
     )
     growing: bool = option(
-        False, "Leave an incomplete last row for the next run, because it may still be written."
+        False, "Leave an incomplete last row for the next run, because it may still grow."
     )
     settle_after: float = option(
         600.0, "With --growing, treat a file as complete after SECONDS without a change.",
