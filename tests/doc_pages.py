@@ -143,7 +143,7 @@ def _prepared_for_inputs(home: Path) -> Iterator[dict[str, str]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
     import zstandard
-    from sources.remote_places import s3_server
+    from sources.remote_servers import s3_server
 
     history = (ROOT / "sample_data" / "history.jsonl").read_bytes()
     lines = history.splitlines(keepends=True)
