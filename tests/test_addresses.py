@@ -2,7 +2,6 @@ import pickle
 from ipaddress import ip_address, ip_network
 
 import pytest
-from generators import spellings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from miso_upload.values.addresses import (
     proxies,
     truncated_ip,
 )
+from tests.helpers.generators import spellings
 
 NOT_ADDRESSES = [
     "", " ", "-", "unknown", "localhost", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.04",

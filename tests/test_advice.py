@@ -1,8 +1,8 @@
 import pytest
-from conftest import row
 
 from miso_upload.records import Findings
 from miso_upload.transform.warnings import survey
+from tests.helpers.rows import row
 
 
 def warnings(*records):

@@ -17,9 +17,10 @@ from collections import Counter
 from contextlib import contextmanager
 
 import pytest
-from conftest import row, write_rows
 
 from miso_upload.sandbox import Faults, Sandbox
+from tests.helpers.processes import run_program, started_program
+from tests.helpers.rows import row, write_rows
 
 
 def people(tag, count, start=0):
@@ -43,14 +44,11 @@ class Miso:
 
     def upload(self, *args, code=0, key=None, server=None):
         """Run the command, check its exit code and that the numbers add up; return the report."""
-        done = subprocess.run(
-            [
-                sys.executable, "-m", "miso_upload", *map(str, args), "--json",
-                "--server", server or self.sandbox.url,
-            ],
-            cwd=self.folder, capture_output=True, text=True, timeout=120, check=False,
+        done = run_program(
+            *(*args, "--json", "--server", server or self.sandbox.url),
+            cwd=self.folder,
             env={**os.environ, "MISO_API_KEY": key or self.sandbox.key},
-        )  # fmt: skip
+        )
         assert code is None or done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         if not done.stdout.strip():
@@ -90,7 +88,7 @@ def counts(report):
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["one command", "one after the other"])
-def test_two_inputs_with_the_same_beginning_both_arrive_the_second_is_shorter(miso, at_once):
+def test_two_inputs_with_the_same_start_both_arrive_if_the_second_is_shorter(miso, at_once):
     names = miso.write("a.jsonl", HEAD + A), miso.write("b.jsonl", HEAD + B)
 
     reports = [miso.upload(*names)] if at_once else [miso.upload(name) for name in names]
@@ -102,7 +100,7 @@ def test_two_inputs_with_the_same_beginning_both_arrive_the_second_is_shorter(mi
     assert origin == (str(names[0]), 1000)
 
 
-def test_two_inputs_with_the_same_beginning_both_arrive_the_second_is_longer(miso):
+def test_two_inputs_with_the_same_start_both_arrive_if_the_second_is_longer(miso):
     miso.upload(miso.write("a.jsonl", HEAD + B))
 
     report = miso.upload(miso.write("b.jsonl", HEAD + A))
@@ -124,7 +122,7 @@ def test_tiny_inputs_that_are_parts_of_each_other_all_arrive(miso):
     assert counts(report) == {"rows": 15, "accepted": 13, "already_sent": 2}
 
 
-def test_a_dump_without_some_rows_and_with_others_sends_the_others(miso):
+def test_a_dump_with_removed_and_added_rows_sends_the_added_ones(miso):
     names = miso.write("d1.jsonl", A), miso.write("d2.jsonl", A[:300] + A[350:2000] + B[:40])
 
     report = miso.upload(*names)
@@ -142,7 +140,7 @@ def test_overlapping_exports_are_sent_once_and_counted(miso):
     assert counts(report) == {"rows": 1000, "accepted": 500, "already_sent": 500}
 
 
-def test_a_rolling_window_under_one_name_sends_what_is_new_each_night(miso):
+def test_a_rolling_window_under_one_name_sends_its_new_rows_each_night(miso):
     reports = [
         miso.upload(miso.write("week.jsonl", A[first : first + 700])) for first in (0, 100, 200)
     ]
@@ -153,7 +151,7 @@ def test_a_rolling_window_under_one_name_sends_what_is_new_each_night(miso):
     assert [each["accepted_at_target"] for each in reports] == [700, 800, 900]
 
 
-def test_rows_corrected_in_the_middle_of_a_file_are_sent_and_no_others(miso):
+def test_only_the_corrected_rows_of_a_file_are_sent(miso):
     bad = [row(n, type="nope") for n in range(10)]
     fixed = people("corrected", 10)
     first = miso.upload(miso.write("h.jsonl", A[:1200] + bad + A[1210:]), code=1)
@@ -178,7 +176,7 @@ def test_copies_within_one_file_are_all_sent_and_those_of_another_are_not(miso):
 # -- what used to lose or double rows --------------------------------------------------------------
 
 
-def test_a_cut_off_archive_of_another_source_with_the_same_beginning_arrives(miso):
+def test_a_truncated_archive_of_another_source_with_the_same_start_arrives(miso):
     whole = miso.write("a.jsonl", HEAD + A)
     text = "".join(json.dumps(each) + "\n" for each in HEAD + B)
     cut = miso.folder / "b.jsonl.gz"
@@ -196,7 +194,7 @@ def test_a_cut_off_archive_of_another_source_with_the_same_beginning_arrives(mis
     assert miso.arrived() == (5500, 5500)
 
 
-def test_a_new_first_row_known_ones_and_new_ones_are_told_apart(miso):
+def test_known_and_new_rows_after_a_new_first_row_are_distinguished(miso):
     miso.upload(miso.write("a.jsonl", A))
 
     report = miso.upload(miso.write("b.jsonl", B[:1] + A[:256] + B[1:300]))
@@ -205,7 +203,7 @@ def test_a_new_first_row_known_ones_and_new_ones_are_told_apart(miso):
     assert miso.arrived() == (2800, 2800)
 
 
-def test_equal_beginnings_and_ends_do_not_hide_another_middle(miso):
+def test_equal_starts_and_ends_do_not_hide_a_changed_middle(miso):
     end = people("end", 1000)
     miso.upload(miso.write("a.jsonl", HEAD + A + end), "--chunk-size", "500")
 
@@ -265,7 +263,7 @@ def test_a_cell_that_begins_with_an_unclosed_quote_swallows_no_line(miso):
     assert miso.arrived()[1] == totals["accepted"]
 
 
-def test_the_last_row_without_a_newline_of_a_growing_file_is_counted_and_sent_in_the_end(miso):
+def test_an_incomplete_last_row_of_a_growing_file_is_sent_later(miso):
     log = miso.write("a.jsonl", A[:10])
     log.write_text(log.read_text().rstrip("\n"))
 
@@ -286,7 +284,7 @@ def test_the_last_row_without_a_newline_of_a_growing_file_is_counted_and_sent_in
 @pytest.mark.parametrize(
     "fault", ["500-after", "503-after", "408-after", "502-after", "drop-after"]
 )
-def test_rows_that_were_stored_without_a_good_answer_are_sent_again_and_counted(tmp_path, fault):
+def test_rows_stored_without_a_usable_answer_are_resent_and_counted(tmp_path, fault):
     with serving(tmp_path, faults=Faults(script=("ok", fault))) as miso:
         report = miso.upload(
             miso.write("a.jsonl", A[:500]), "--chunk-size", "100", "--concurrency", "1"
@@ -297,7 +295,7 @@ def test_rows_that_were_stored_without_a_good_answer_are_sent_again_and_counted(
 
 
 @pytest.mark.parametrize("fault", ["500-after", "503-after", "408-after", "drop-after"])
-def test_rows_that_were_stored_without_a_good_answer_are_held_if_the_user_wants_it(tmp_path, fault):
+def test_rows_stored_without_a_usable_answer_are_held_if_the_user_says_so(tmp_path, fault):
     with serving(tmp_path, faults=Faults(script=("ok", fault))) as miso:
         report = miso.upload(
             miso.write("a.jsonl", A[:500]), "--chunk-size", "100", "--on-unknown", "hold", code=1
@@ -312,7 +310,7 @@ def test_rows_that_were_stored_without_a_good_answer_are_held_if_the_user_wants_
 # -- what the user may want otherwise --------------------------------------------------------------
 
 
-def test_a_dry_run_with_the_key_says_what_would_be_sent_and_sends_nothing(miso):
+def test_a_dry_run_with_a_key_reports_what_would_be_sent(miso):
     miso.upload(miso.write("a.jsonl", A[:1000]))
     names = miso.write("b.jsonl", A[500:1500]), miso.write("c.jsonl", A[1000:1600])
 
@@ -331,7 +329,7 @@ def test_lines_of_two_servers_in_the_same_minute_are_sent_under_two_series(miso)
     assert miso.arrived() == (100, 200)
 
 
-def test_what_miso_has_is_sent_again_if_the_user_wants_it(miso):
+def test_records_that_miso_has_are_resent_if_the_user_says_so(miso):
     miso.upload(miso.write("a.jsonl", A[:100]))
 
     report = miso.upload(miso.write("b.jsonl", A[:100]), "--already-sent", "send")
@@ -340,7 +338,7 @@ def test_what_miso_has_is_sent_again_if_the_user_wants_it(miso):
     assert miso.arrived() == (100, 200)
 
 
-def test_a_changed_order_is_counted_and_sent_only_if_the_user_wants_it(miso):
+def test_a_changed_order_is_counted_and_sent_only_if_the_user_says_so(miso):
     (miso.folder / "my.toml").write_text('[rows]\nkey = ["order"]\n')
     orders = [row(n, type="checkout", order=n, revenue=10.5, quantities=[1]) for n in range(20)]
     miso.upload(miso.write("orders.jsonl", orders), "-m", "my.toml")
@@ -366,7 +364,7 @@ def test_a_mapping_that_changes_records_stops_the_run_until_the_user_decides(mis
     assert miso.arrived() == (600, 600)
 
 
-def test_a_mapping_that_changes_no_record_goes_on(miso):
+def test_a_mapping_that_changes_no_record_continues(miso):
     name = miso.write("a.jsonl", A[:300])
     miso.upload(name)
     miso.write("a.jsonl", A[:310])
@@ -380,7 +378,7 @@ def test_a_mapping_that_changes_no_record_goes_on(miso):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a matter of POSIX")
-def test_overlapping_inputs_arrive_once_or_counted_however_often_the_run_is_killed(miso):
+def test_overlapping_inputs_arrive_once_or_counted_after_any_number_of_kills(miso):
     draw = random.Random(7)
     bad = [row(n, type="nope") for n in range(50)]
     names = [
@@ -389,19 +387,15 @@ def test_overlapping_inputs_arrive_once_or_counted_however_often_the_run_is_kill
         miso.write("c.jsonl", B[:300] + A[::3]),
     ]
     for _ in range(6):
-        process = subprocess.Popen(
-            [
-                sys.executable, "-m", "miso_upload", *map(str, names), "--chunk-size", "40",
-                "--server", miso.sandbox.url,
-            ],
+        with started_program(
+            *(*names, "--chunk-size", 40, "--server", miso.sandbox.url),
             env={**os.environ, "MISO_API_KEY": miso.sandbox.key},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        wanted = miso.arrived()[1] + draw.randrange(100, 500)
-        while process.poll() is None and miso.arrived()[1] < wanted:
-            time.sleep(0.02)
-        process.kill()
-        process.wait()
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            wanted = miso.arrived()[1] + draw.randrange(100, 500)
+            while process.poll() is None and miso.arrived()[1] < wanted:
+                time.sleep(0.02)
     report = miso.upload(*names, "--chunk-size", "40", code=None)
 
     found = miso.found()

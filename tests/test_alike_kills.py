@@ -19,9 +19,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import row, started, write_rows
 
 from miso_upload.sandbox import Sandbox
+from tests.helpers.processes import started_program
+from tests.helpers.rows import row, write_rows
 
 ROUNDS = int(os.environ.pop("MISO_UPLOAD_KILLS", "0")) or 5
 ROWS = 1_500
@@ -50,7 +51,7 @@ class Files:
         return numbers + self.draw.choices(numbers, k=20)
 
     def write(self, name, numbers):
-        """Write a file anew."""
+        """Write a file again."""
         write_rows(self.folder / f"{name}.jsonl", map(row, numbers))
         self.most |= Counter(numbers)
 
@@ -80,10 +81,10 @@ class Files:
 
 def run(files, sandbox, records_until_killed=None):
     """Run the program, and kill it when so many more records are at Miso; return its exit code."""
-    command = [sys.executable, "-m", "miso_upload", *files.all(), "--server", sandbox.url]
-    command += ["--chunk-size", "20", "--format", "jsonl"]
-    with started(
-        command,
+    options = ("--server", sandbox.url, "--chunk-size", "20", "--format", "jsonl")
+    with started_program(
+        *files.all(),
+        *options,
         env={**os.environ, "MISO_API_KEY": sandbox.key},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -106,7 +107,7 @@ def suspects(folder):
     """Return the numbers in spans of which the ledger says that Miso may have them twice."""
     found = set()
     for ledger in (folder / "state").glob("*.ledger"):
-        # Whoever closes it last takes its -wal away, without which it counts as incomplete.
+        # The last connection removes the -wal, without which the ledger counts as incomplete.
         with closing(sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True)) as db:
             spans = db.execute(
                 "SELECT sources.key, first_line, line_count FROM spans "
@@ -118,7 +119,7 @@ def suspects(folder):
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_changing_files_arrive_once_or_counted_however_often_the_run_is_killed(seed, tmp_path):
+def test_changing_files_arrive_once_or_counted_after_any_number_of_kills(seed, tmp_path):
     draw = random.Random(seed)
     folder = tmp_path / "files"
     files = Files(folder, draw)

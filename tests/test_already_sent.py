@@ -1,30 +1,11 @@
 """With `--already-sent send`, records that another source has are sent, once from each source."""
 
-from collections import Counter
-
 import pytest
-from conftest import row, write_rows
 
-from miso_upload import Settings, check, upload
+from miso_upload import check, upload
 from miso_upload.sandbox import Sandbox
-
-
-class Desk:
-    """A directory with inputs, its own ledgers and a server."""
-
-    def __init__(self, place, sandbox):
-        self.place, self.sandbox = place, sandbox
-
-    def settings(self, *names, **options):
-        """Return the settings of an upload from these files."""
-        return Settings.of(
-            inputs=tuple(str(self.place / name) for name in names), server=self.sandbox.url,
-            api_key=self.sandbox.key, state_dir=self.place / "state", **options,
-        )  # fmt: skip
-
-    def copies(self):
-        """Return how many users have how many records."""
-        return Counter(Counter(each["user_id"] for each in self.sandbox.records()).values())
+from tests.helpers.rows import row, write_rows
+from tests.helpers.uploads import Uploads
 
 
 @pytest.fixture
@@ -32,7 +13,7 @@ def desk(tmp_path):
     with Sandbox(key="key") as sandbox:
         write_rows(tmp_path / "one.jsonl", map(row, range(10)))
         write_rows(tmp_path / "two.jsonl", map(row, range(5, 15)))
-        yield Desk(tmp_path, sandbox)
+        yield Uploads(tmp_path, sandbox)
 
 
 def test_what_was_left_out_can_be_sent_later_and_nothing_else(desk):

@@ -6,9 +6,9 @@ import ast
 import re
 
 import pytest
-from module_table import PAGE, modules, with_table
 
 from miso_upload import errors
+from tests.helpers.module_table import PAGE, modules, with_table
 
 MOST_LINES = 410
 

@@ -8,11 +8,11 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from certificates import signed_by_private_authority
-from conftest import counts_in, row
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.values.certificates import VARIABLES, Authorities, trusted_authorities
+from tests.helpers.certificates import signed_by_private_authority
+from tests.helpers.rows import counts_in, row
 
 pytest.importorskip("obstore")
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from histories import play, shortest, steps_of
-from worlds import World, stand_ins
 
 from miso_upload import Settings, upload
+from tests.helpers.histories import play, shortest, steps_of
+from tests.helpers.worlds import World, stand_ins
 
 HISTORIES = int(os.environ.pop("MISO_UPLOAD_HISTORIES", "0")) or 300
 FIRST = int(os.environ.pop("MISO_UPLOAD_SEED", "0"))

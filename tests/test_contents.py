@@ -141,12 +141,12 @@ class _Histories(RuleBasedStateMachine):
         self.deliver(data, scan, self.last_start, [records[i] for i in new])
 
     @rule(data=st.data())
-    def read_what_may_be_known(self, data):
+    def read_known_records(self, data):
         scan = data.draw(st.sampled_from(self.scans))
         self.look_up(scan, self.records(data))
 
     @rule(data=st.data())
-    def look_some_up_again(self, data):
+    def repeat_lookups(self, data):
         scan = data.draw(st.sampled_from(self.scans))
         records = self.records(data)
         new = self.look_up(scan, records)
@@ -197,7 +197,7 @@ class _Histories(RuleBasedStateMachine):
 
     @precondition(lambda self: self.doubtful_spans())
     @rule(data=st.data())
-    def send_a_leftover_again(self, data):
+    def resend_a_leftover(self, data):
         scan, start = data.draw(st.sampled_from(self.doubtful_spans()))
         left = [
             each[2]
@@ -298,13 +298,13 @@ def test_a_record_that_another_scan_sent_is_already_sent(store):
     assert known == ({0: 1}, {}, {})
 
 
-def test_a_scan_never_meets_its_own_records(store):
+def test_a_scan_never_finds_its_own_records(store):
     send(store, 1, plain(7, 7))
 
     assert open_reader(store, 1).look_up(plain(7, 7)) == ({}, {}, {})
 
 
-def test_as_many_copies_are_left_out_as_others_sent(store):
+def test_as_many_copies_are_already_sent_as_others_sent(store):
     send(store, 1, plain(7, 7))
     send(store, 2, plain(7))
 
@@ -341,7 +341,7 @@ def test_records_in_flight_are_unknown_until_they_are_settled(store):
     assert reader.look_up(plain(7), indices=[0]).already_sent == {0: 1}
 
 
-def test_a_run_that_died_leaves_what_it_noted_unknown(store, database, tmp_path):
+def test_records_noted_by_a_killed_run_are_unknown(store, database, tmp_path):
     note(store, 1, plain(7))
     database.close()
 
@@ -351,7 +351,7 @@ def test_a_run_that_died_leaves_what_it_noted_unknown(store, database, tmp_path)
     again.close()
 
 
-def test_rejected_records_are_free_and_unknown_ones_stay_unknown(store):
+def test_rejected_records_are_removed_and_unknown_ones_stay_unknown(store):
     note(store, 1, plain(7, 8, 9))
     with store.db.transaction():
         store.settle_partly(1, 0, accepted=plain(7), unknown=plain(8))
@@ -359,7 +359,7 @@ def test_rejected_records_are_free_and_unknown_ones_stay_unknown(store):
     assert open_reader(store, 2).look_up(plain(7, 8, 9)) == ({0: 1}, {1: 1}, {})
 
 
-def test_a_leftover_that_is_sent_again_counts_once(store):
+def test_a_resent_leftover_counts_once(store):
     note(store, 1, plain(7, 8, 9))
     with store.db.transaction():
         store.settle_partly(1, 0, accepted=plain(7), unknown=plain(8))
@@ -379,7 +379,7 @@ def test_unknown_records_of_a_leftover_that_are_held_stay_unknown(store):
     assert open_reader(store, 2).look_up(plain(7, 8)) == ({1: 1}, {0: 1}, {})
 
 
-def test_what_a_forgotten_scan_sent_counts_for_nothing_and_its_space_is_used_again(store):
+def test_records_of_a_forgotten_scan_are_ignored_and_their_space_is_reused(store):
     send(store, 1, plain(7))
     reader = open_reader(store, 2)
     with store.db.transaction():
@@ -433,7 +433,7 @@ def test_an_older_version_of_a_natural_key_is_already_sent(store):
 
 
 @pytest.mark.parametrize("scans", [1, 2])
-def test_a_day_that_is_tidied_while_it_is_read_keeps_what_is_used_up(database, scans):
+def test_merging_a_day_during_reading_keeps_used_copies(database, scans):
     store = ContentStore(database, EAGER)
     reader = open_reader(store, 9)
     told = 0
@@ -445,7 +445,7 @@ def test_a_day_that_is_tidied_while_it_is_read_keeps_what_is_used_up(database, s
     assert store.db.rows("SELECT * FROM sent_runs")
 
 
-def test_records_of_many_days_are_sorted_by_day_when_there_are_many(database):
+def test_many_records_of_mixed_days_are_split_by_day(database):
     store = ContentStore(database, EAGER)
     for start in range(4):
         send(store, 1, plain(*range(10 * start, 10 * start + 10)), start)
@@ -454,7 +454,7 @@ def test_records_of_many_days_are_sorted_by_day_when_there_are_many(database):
     assert len(open_reader(store, 2).look_up(plain(*range(50))).already_sent) == 40
 
 
-def test_only_days_of_other_scans_are_shared(store):
+def test_shared_days_are_days_of_other_scans(store):
     send(store, 1, plain(7))
     send(store, 2, plain(8))
 
@@ -463,7 +463,7 @@ def test_only_days_of_other_scans_are_shared(store):
     assert shared == {day_of(key_of(7))}
 
 
-def test_a_mirror_remembers_what_a_dry_run_would_send_and_the_ledger_does_not(store):
+def test_a_mirror_notes_records_of_a_dry_run_without_changing_the_ledger(store):
     send(store, 1, plain(7))
     mirror = ContentMirror(store.db)
     send(mirror, 2, plain(8))
@@ -477,7 +477,7 @@ SENDER = """
 import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
-from test_contents import EAGER, ContentStore, open_database, open_reader, plain, send
+from tests.test_contents import EAGER, ContentStore, open_database, open_reader, plain, send
 
 store = ContentStore(open_database(Path({ledger!r})), EAGER)
 scan = {scan}
@@ -489,7 +489,7 @@ for start in range(10_000):
 """
 
 
-def test_nothing_that_was_settled_is_lost_when_a_run_is_killed(tmp_path):
+def test_a_killed_run_loses_no_settled_record(tmp_path):
     ledger = tmp_path / "ledger"
     open_database(ledger).close()
     sent = Counter()

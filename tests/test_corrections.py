@@ -5,10 +5,11 @@ import shutil
 
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT, row, write_rows
 
 from miso_upload.cli.commands import program
 from miso_upload.sandbox import Sandbox
+from tests.helpers.paths import ROOT
+from tests.helpers.rows import row, write_rows
 
 LOG = '192.0.2.1 - - [10/Oct/2023:13:55:{:02} -0700] "GET /{} HTTP/1.1" 200 1 "-" "Browser/1.0"'
 ROUTES = '[[routes]]\nmatch = "/**"\ntype = "home_page_view"\n'

@@ -17,9 +17,10 @@ from collections import Counter
 from contextlib import closing
 
 import pytest
-from conftest import row, started, write_rows
 
 from miso_upload.sandbox import Sandbox
+from tests.helpers.processes import started_program
+from tests.helpers.rows import row, write_rows
 
 KILLS = 10
 ROWS = int(os.environ.pop("MISO_UPLOAD_CRASH_ROWS", "0")) or 30_000
@@ -37,13 +38,13 @@ def history(tmp_path):
 
 def kill_and_rerun(histories, sandbox, draw, *options, between=lambda killed: None):
     """Run the upload again and again, killing it at a random moment of each of the first runs."""
-    command = [sys.executable, "-m", "miso_upload", *map(str, histories), "--server", sandbox.url]
-    command += ["--chunk-size", str(max(ROWS // 100, 100)), "--json", *map(str, options)]
+    options = ("--chunk-size", max(ROWS // 100, 100), "--json", *options)
     killed = 0
     while True:
         between(killed)
-        with started(
-            command,
+        with started_program(
+            *histories,
+            *("--server", sandbox.url, *options),
             env={**os.environ, "MISO_API_KEY": sandbox.key},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

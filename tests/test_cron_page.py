@@ -8,9 +8,9 @@ from collections import Counter
 from configparser import RawConfigParser
 
 import pytest
-from conftest import ROOT
 
 from miso_upload.sandbox import Sandbox
+from tests.helpers.paths import ROOT
 
 PAGE = (ROOT / "docs" / "cron.md").read_text(encoding="utf-8")
 FILES = ROOT / "docs" / "cron"
@@ -61,7 +61,7 @@ class Machine:
 
     def use_key(self, key):
         """Let the service and the server have this key."""
-        self.sandbox._desk._key = key.encode()
+        self.sandbox._endpoint._key = key.encode()
         self.key.write_text(key)
         (self.key.parent / "miso-key").write_text(key)
 

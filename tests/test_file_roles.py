@@ -8,7 +8,6 @@ import sys
 
 import pytest
 from click.testing import CliRunner
-from conftest import row, write_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from miso_upload.errors import ConfigurationError
 from miso_upload.pipeline.file_conflicts import FileUse, refuse_shared_files
 from miso_upload.values import file_identity
 from miso_upload.values.file_identity import identity_of
+from tests.helpers.rows import row, write_rows
 
 SERVER = ("--server", "http://127.0.0.1:9", "--max-attempts", "1")
 CASES = {

@@ -10,7 +10,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, counts_in, row
+
+from tests.helpers.paths import ROOT
+from tests.helpers.rows import counts_in, row
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="memory is measured as POSIX has it"

@@ -4,7 +4,8 @@ import re
 import tomllib
 
 import pytest
-from conftest import ROOT
+
+from tests.helpers.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MINOR = r"3\.\d+"

@@ -2,7 +2,6 @@ import json
 import pickle
 
 import pytest
-from generators import spellings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +9,7 @@ from miso_upload.errors import ConfigurationError
 from miso_upload.transform.identity import IdentityOutcome, IdentityPolicy, anonymous_id
 from miso_upload.transform.options import IdentityOptions
 from miso_upload.values.addresses import canonical_ip
+from tests.helpers.generators import spellings
 
 CHROME = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "

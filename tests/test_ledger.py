@@ -10,11 +10,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
-from delivery.doubles import batch, batch_of, record
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from old_ledgers import write_old_ledger
 
 from miso_upload.errors import LedgerError
 from miso_upload.ledger import Ledger, Settlement
@@ -32,6 +30,8 @@ from miso_upload.records import (
     Stamp,
 )
 from miso_upload.records.totals import Totals
+from tests.helpers.doubles import batch, batch_of, record
+from tests.helpers.old_ledgers import write_old_ledger
 
 ALL = Selection()
 HERE = SourceIdentity("/data/history.jsonl", Stamp("1:2", "100:5:5"), b"head", b"preamble")
@@ -83,7 +83,7 @@ def settle(ledger, scan, sent, receipt, leftover=None, selection=ALL, **options)
     return new
 
 
-def leaving_out(sent, *indices, **more):
+def already_sent_selection(sent, *indices, **more):
     """Select all records of a batch but those at some indices, which Miso has."""
     fresh = [index for index in range(len(sent.lines)) if index not in indices]
     return Selection(fresh, already_sent=dict.fromkeys(indices, "other.jsonl"), **more)
@@ -100,7 +100,7 @@ def states(ledger, scan, *, hold_unknown=False):
 # -- spans -----------------------------------------------------------------------------------------
 
 
-def test_what_was_accepted_is_settled(ledger, scan):
+def test_an_accepted_batch_is_settled(ledger, scan):
     sent = batch(10)
     ledger.intend(scan, sent, ALL)
 
@@ -111,7 +111,7 @@ def test_what_was_accepted_is_settled(ledger, scan):
     assert ledger.last_span(scan).end == sent.end
 
 
-def test_rejections_of_both_judges_are_counted_and_kept(ledger, scan):
+def test_rejections_by_schema_and_miso_are_counted_and_kept(ledger, scan):
     sent = batch_of([record(1), record(3)], lines=[1, 3], rejections=(rejection(2),))
     ledger.intend(scan, sent, ALL)
 
@@ -125,7 +125,7 @@ def test_rejections_of_both_judges_are_counted_and_kept(ledger, scan):
     assert [span.start for span in ledger.spans_with_rejections(scan)] == [0]
 
 
-def test_a_span_that_nothing_was_sent_of_is_settled_without_an_intent(ledger, scan):
+def test_a_span_without_sent_records_is_settled_without_an_intent(ledger, scan):
     settle(ledger, scan, batch_of([], lines=[], rejections=(rejection(1),)), Receipt())
 
     assert ledger.totals(scan) == Totals(rows=1, rejected=1)
@@ -141,7 +141,7 @@ def test_an_intent_counts_as_unknown_from_the_start(ledger, scan):
     assert ledger.open_unknown(scan) == 2
 
 
-def test_what_a_crash_leaves_as_an_intent_is_unknown_to_the_next_run(reopen):
+def test_an_intent_left_by_a_crash_is_unknown_to_the_next_run(reopen):
     ledger = reopen()
     scan = begin(ledger, "history.jsonl")
     ledger.intend(scan, batch(5), ALL)
@@ -159,7 +159,7 @@ def test_an_intent_of_the_same_run_is_not_unfinished(ledger, scan):
     assert states(ledger, scan) == []
 
 
-def test_which_records_are_unknown_or_pending_is_kept(ledger, scan):
+def test_unknown_and_pending_lines_are_stored(ledger, scan):
     ledger.intend(scan, batch(9), ALL)
 
     settle(ledger, scan, batch(9), Receipt(accepted=5, unknown=(2, 3, 4), pending=(9,)))
@@ -169,7 +169,7 @@ def test_which_records_are_unknown_or_pending_is_kept(ledger, scan):
     assert ledger.totals(scan) == Totals(rows=9, accepted=5, unknown=3, pending=1)
 
 
-def test_a_leftover_is_added_to_what_was_accepted_before(ledger, scan):
+def test_a_leftovers_counts_are_added_to_the_span(ledger, scan):
     ledger.intend(scan, batch(9), ALL)
     settle(ledger, scan, batch(9), Receipt(accepted=5, unknown=(2, 3), pending=(8, 9)))
     (span,) = ledger.unfinished(scan, hold_unknown=False)
@@ -181,7 +181,7 @@ def test_a_leftover_is_added_to_what_was_accepted_before(ledger, scan):
     assert states(ledger, scan) == []
 
 
-def test_a_crash_while_a_leftover_is_sent_makes_all_of_it_unknown_and_nothing_else(reopen):
+def test_a_crash_while_sending_a_leftover_makes_only_the_leftover_unknown(reopen):
     ledger = reopen()
     scan = begin(ledger, "history.jsonl")
     settle(ledger, scan, batch(9), Receipt(accepted=6, unknown=(2,), pending=(8, 9)))
@@ -194,7 +194,7 @@ def test_a_crash_while_a_leftover_is_sent_makes_all_of_it_unknown_and_nothing_el
     assert ledger.totals(scan) == Totals(rows=9, accepted=6, unknown=3)
 
 
-def test_held_unknown_records_need_no_work_but_to_find_out_which_they_are(reopen):
+def test_held_unknown_records_need_work_only_after_a_crash(reopen):
     ledger = reopen()
     scan = begin(ledger, "history.jsonl")
     ledger.intend(scan, batch(3), ALL)
@@ -207,7 +207,7 @@ def test_held_unknown_records_need_no_work_but_to_find_out_which_they_are(reopen
     assert ledger.open_unknown(scan) == 6
 
 
-def test_abandoned_records_stay_unknown_and_wait_for_nobody(ledger, scan):
+def test_abandoned_records_stay_unknown_and_are_finished(ledger, scan):
     receipt = Receipt(accepted=1, unknown=(1, 2))
 
     settle(ledger, scan, batch(3), receipt, abandon_unknown=True)
@@ -217,13 +217,13 @@ def test_abandoned_records_stay_unknown_and_wait_for_nobody(ledger, scan):
     assert ledger.totals(scan) == Totals(rows=3, accepted=1, unknown=2)
 
 
-def test_abandoning_does_not_forget_what_is_pending(ledger, scan):
+def test_abandoning_keeps_pending_records(ledger, scan):
     settle(ledger, scan, batch(3), Receipt(unknown=(1, 2), pending=(3,)), abandon_unknown=True)
 
     assert states(ledger, scan) == [(0, "pending")]
 
 
-def test_rejections_of_a_span_that_is_sent_again_are_not_doubled(ledger, scan):
+def test_rejections_of_a_resent_span_are_stored_once(ledger, scan):
     sent = batch_of([record(1), record(2)], lines=[1, 2], rejections=(rejection(3),))
     settle(ledger, scan, sent, Receipt(accepted=1, pending=(2,)))
     leftover = Leftover(pending=frozenset({2}))
@@ -234,7 +234,7 @@ def test_rejections_of_a_span_that_is_sent_again_are_not_doubled(ledger, scan):
     assert ledger.totals(scan) == Totals(rows=3, accepted=1, rejected=2)
 
 
-def test_a_changed_mapping_may_reject_or_skip_what_was_left_over(ledger, scan):
+def test_a_changed_mapping_may_reject_or_skip_a_leftover(ledger, scan):
     settle(ledger, scan, batch(4), Receipt(accepted=1, pending=(2, 3, 4)))
     now = batch_of([record(1), record(2)], lines=[1, 2], rejections=(rejection(3),))
 
@@ -243,7 +243,7 @@ def test_a_changed_mapping_may_reject_or_skip_what_was_left_over(ledger, scan):
     assert ledger.totals(scan) == Totals(rows=4, accepted=2, rejected=1, skipped=1)
 
 
-def test_a_span_sent_whole_after_a_crash_counts_its_rows_as_they_are_now(reopen):
+def test_a_span_resent_after_a_crash_replaces_its_counts(reopen):
     ledger = reopen()
     scan = begin(ledger, "history.csv")
     ledger.intend(scan, batch(3), ALL)
@@ -254,7 +254,7 @@ def test_a_span_sent_whole_after_a_crash_counts_its_rows_as_they_are_now(reopen)
     assert ledger.totals(scan) == Totals(rows=4, accepted=4)
 
 
-def test_sources_do_not_mix(ledger, scan):
+def test_sources_are_counted_separately(ledger, scan):
     other = begin(ledger, "other.jsonl")
 
     settle(ledger, other, batch(5), Receipt(accepted=5))
@@ -263,12 +263,12 @@ def test_sources_do_not_mix(ledger, scan):
     assert [each.name for each in ledger.scans.all()] == ["history.jsonl", "other.jsonl"]
 
 
-# -- what other scans have sent --------------------------------------------------------------------
+# -- records of other scans ------------------------------------------------------------------------
 
 
-def test_records_that_are_left_out_are_counted_as_already_sent(ledger, scan):
+def test_records_that_miso_has_are_counted_as_already_sent(ledger, scan):
     sent = batch(5)
-    selection = leaving_out(sent, 0, 3)
+    selection = already_sent_selection(sent, 0, 3)
     ledger.intend(scan, sent, selection)
 
     settle(ledger, scan, sent, Receipt(accepted=3), selection=selection)
@@ -285,7 +285,7 @@ def test_records_of_a_known_key_with_other_content_are_counted_as_changed_too(le
     assert ledger.totals(scan) == Totals(rows=5, accepted=2, already_sent=3, changed=2)
 
 
-def test_held_records_are_unknown_and_are_remembered_by_line(ledger, scan):
+def test_held_records_are_unknown_and_stored_by_line(ledger, scan):
     selection = Selection([0, 1, 2], held=[3, 4])
 
     settle(ledger, scan, batch(5), Receipt(accepted=3), selection=selection)
@@ -296,7 +296,7 @@ def test_held_records_are_unknown_and_are_remembered_by_line(ledger, scan):
     assert ledger.unfinished(scan, hold_unknown=True) == []
 
 
-def test_what_one_scan_sent_another_finds_as_already_sent(ledger, scan):
+def test_a_scan_finds_records_of_another_scan_as_already_sent(ledger, scan):
     sent = batch(5)
     ledger.intend(scan, sent, ALL)
     other = begin(ledger, "other.jsonl")
@@ -308,7 +308,7 @@ def test_what_one_scan_sent_another_finds_as_already_sent(ledger, scan):
     assert ledger.scans.name_of(scan.id) == "history.jsonl"
 
 
-def test_what_was_rejected_or_is_pending_other_scans_do_not_find(ledger, scan):
+def test_rejected_and_pending_records_are_not_found_by_other_scans(ledger, scan):
     sent = batch(6)
     ledger.intend(scan, sent, ALL)
     receipt = Receipt(accepted=2, rejections=(rejection(3, "miso"),), unknown=(4,), pending=(5, 6))
@@ -330,18 +330,18 @@ def test_pending_records_count_for_the_inputs_that_follow_in_a_dry_run(ledger, s
     assert ledger.totals(scan) == Totals(rows=3, pending=3)
 
 
-def test_records_that_a_scan_has_in_common_with_others_are_kept_with_it(ledger, scan):
+def test_keys_shared_with_other_scans_are_stored(ledger, scan):
     sent = batch(5)
-    settle(ledger, scan, sent, Receipt(accepted=3), selection=leaving_out(sent, 0, 3))
+    settle(ledger, scan, sent, Receipt(accepted=3), selection=already_sent_selection(sent, 0, 3))
 
     assert ledger.shared_keys(scan) == sent.keyed.pick([0, 3])
 
 
-def test_more_of_them_than_4096_are_not_kept_and_are_not_known_then(ledger, scan):
+def test_more_than_4096_shared_keys_are_not_stored(ledger, scan):
     assert MAX_SHARED_KEYS == 4096
     for number, count in enumerate((4096, 1)):
         sent = batch(count, start=100_000 * number)
-        selection = leaving_out(sent, *range(count))
+        selection = already_sent_selection(sent, *range(count))
         known = ledger.shared_keys(scan)
         settle(ledger, scan, sent, Receipt(), selection=selection)
 
@@ -350,11 +350,11 @@ def test_more_of_them_than_4096_are_not_kept_and_are_not_known_then(ledger, scan
 
 
 @pytest.mark.parametrize("bad", [(), (rejection(9),)], ids=["all good", "one rejected"])
-def test_a_span_of_which_some_was_already_sent_is_whole_after_a_crash(reopen, bad):
+def test_a_span_with_already_sent_records_is_reset_after_a_crash(reopen, bad):
     ledger = reopen()
     scan = begin(ledger)
     sent = batch_of([record(n) for n in range(5)], rejections=bad)
-    ledger.intend(scan, sent, leaving_out(sent, 0, 3))
+    ledger.intend(scan, sent, already_sent_selection(sent, 0, 3))
     assert ledger.totals(scan) == Totals(rows=5 + len(bad), already_sent=2, unknown=3,
                                          pending=len(bad))  # fmt: skip
 
@@ -393,13 +393,13 @@ def test_a_scan_that_is_being_read_is_not_complete(ledger, scan):
     assert ledger.last_span(found).end == batch(5).end
 
 
-def test_a_scan_that_came_to_the_end_of_its_input_is_complete(ledger, scan):
+def test_a_scan_that_reached_the_end_of_its_input_is_complete(ledger, scan):
     ledger.complete(scan)
 
     assert ledger.scans.of(scan.id).complete
 
 
-def test_an_interrupted_scan_is_found_as_it_was_by_the_next_run(reopen):
+def test_the_next_run_finds_an_interrupted_scan(reopen):
     ledger = reopen()
     scan = begin(ledger)
     settle(ledger, scan, batch(5), Receipt(accepted=5))
@@ -409,7 +409,7 @@ def test_an_interrupted_scan_is_found_as_it_was_by_the_next_run(reopen):
     assert (found.id, found.complete) == (scan.id, False)
 
 
-def test_a_scan_that_is_continued_is_read_again_under_its_name_and_state_of_now(ledger, scan):
+def test_a_continued_scan_gets_its_new_name_and_state(ledger, scan):
     settle(ledger, scan, batch(5), Receipt(accepted=5))
     ledger.complete(scan)
     now = SourceIdentity("/data/history.jsonl.1", Stamp("1:2", "200:6:6"), None, b"another")
@@ -422,7 +422,7 @@ def test_a_scan_that_is_continued_is_read_again_under_its_name_and_state_of_now(
     assert ledger.totals(found) == Totals(rows=5, accepted=5)
 
 
-def test_a_superseded_scan_keeps_what_it_sent_but_no_positions(ledger, scan):
+def test_a_superseded_scan_keeps_its_totals_but_no_positions(ledger, scan):
     sent = batch_of([record(1), record(2)], lines=[1, 2], rejections=(rejection(3),))
     ledger.intend(scan, sent, ALL)
     settle(ledger, scan, sent, Receipt(accepted=2))
@@ -437,7 +437,7 @@ def test_a_superseded_scan_keeps_what_it_sent_but_no_positions(ledger, scan):
     assert found.already_sent == {0: scan.id, 1: scan.id}
 
 
-def test_the_total_of_possible_duplicates_of_a_target_never_falls(ledger, scan):
+def test_the_total_of_possible_duplicates_never_decreases(ledger, scan):
     settle(ledger, scan, batch(5), Receipt(accepted=5, possible_duplicates=2))
 
     begin(ledger)
@@ -445,7 +445,7 @@ def test_the_total_of_possible_duplicates_of_a_target_never_falls(ledger, scan):
     assert ledger.duplicates_total() == 2
 
 
-def test_the_accepted_total_of_a_target_never_falls(ledger, scan):
+def test_the_total_of_accepted_rows_never_decreases(ledger, scan):
     settle(ledger, scan, batch(5), Receipt(accepted=5))
     totals = [ledger.accepted_total()]
 
@@ -465,7 +465,7 @@ def test_a_scan_that_has_read_nothing_can_be_dropped(ledger, scan):
     assert ledger.scans.all() == []
 
 
-def test_a_restart_forgets_all_but_how_much_miso_had(ledger, scan):
+def test_a_restart_keeps_only_the_number_of_accepted_rows(ledger, scan):
     sent = batch_of([record(1), record(2)], lines=[1, 2], rejections=(rejection(3),))
     ledger.intend(scan, sent, ALL)
     settle(ledger, scan, sent, Receipt(accepted=2))
@@ -483,7 +483,7 @@ def test_a_restart_forgets_all_but_how_much_miso_had(ledger, scan):
     assert (found.already_sent, found.unknown) == ({}, {})
 
 
-def test_rows_that_are_forgotten_are_counted_once(ledger, scan):
+def test_forgotten_rows_are_counted_once(ledger, scan):
     settle(ledger, scan, batch(5), Receipt(accepted=5))
     first = ledger.forget([scan], restart=True)
     again = begin(ledger)
@@ -509,7 +509,7 @@ def test_a_job_under_which_miso_accepted_a_row_is_proven(ledger, scan):
     assert not ledger.has_proven("no job")
 
 
-# -- which scans an input may continue -------------------------------------------------------------
+# -- candidates ------------------------------------------------------------------------------------
 
 ELSEWHERE = SourceIdentity("/other/path", Stamp("9:9", None), b"other head", b"")
 
@@ -521,7 +521,7 @@ def test_an_input_may_continue_a_scan_of_its_file_path_or_beginning(ledger, scan
     assert ledger.scans.candidates(identity, "other", b"") == [scan]
 
 
-def test_an_input_that_shares_nothing_with_a_scan_continues_it_by_no_means(ledger, scan):
+def test_an_input_that_shares_nothing_with_a_scan_is_no_candidate(ledger, scan):
     identity = ELSEWHERE._replace(preamble=scan.preamble)
 
     assert ledger.scans.candidates(identity, scan.name, b"") == []
@@ -533,7 +533,7 @@ def test_an_input_without_stamp_and_head_is_found_by_its_path(ledger, scan):
     assert ledger.scans.candidates(identity, "other", b"") == [scan]
 
 
-def test_the_scan_of_the_same_file_is_the_likeliest(ledger):
+def test_the_scan_of_the_same_file_comes_first(ledger):
     of_path = begin(ledger, "a.jsonl", stamp=Stamp("1:1", None), head=b"1")
     of_head = begin(ledger, "b.jsonl", stamp=Stamp("2:2", None), head=b"2")
     of_file = begin(ledger, "c.jsonl", stamp=Stamp("3:3", None), head=b"3")
@@ -542,7 +542,7 @@ def test_the_scan_of_the_same_file_is_the_likeliest(ledger):
     assert ledger.scans.candidates(identity, "a", b"") == [of_file, of_head, of_path]
 
 
-def test_a_superseded_scan_is_continued_by_nothing(ledger, scan):
+def test_a_superseded_scan_is_no_candidate(ledger, scan):
     again = begin(ledger, stamp=Stamp("5:5", None), head=b"new head")
 
     assert ledger.scans.candidates(HERE, "history.jsonl", b"") == [again]
@@ -602,7 +602,7 @@ def dumped(path):
         return [db.execute("PRAGMA user_version").fetchone(), *db.iterdump()]
 
 
-def test_the_old_file_is_kept_and_can_be_used_by_the_old_version(old):
+def test_migration_keeps_a_copy_for_the_old_version(old):
     before = dumped(old)
 
     Ledger(old).close()
@@ -612,7 +612,7 @@ def test_the_old_file_is_kept_and_can_be_used_by_the_old_version(old):
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
 
-def test_a_ledger_is_brought_up_to_date_once(old):
+def test_a_ledger_is_migrated_once(old):
     Ledger(old).close()
     kept = old.with_name(old.name + KEPT_SUFFIX)
     kept.write_bytes(b"untouched")
@@ -622,7 +622,7 @@ def test_a_ledger_is_brought_up_to_date_once(old):
     assert kept.read_bytes() == b"untouched"
 
 
-def test_a_ledger_stays_as_it_was_where_no_copy_can_be_kept(old, golden):
+def test_a_ledger_is_not_migrated_if_its_copy_cannot_be_written(old, golden):
     old.with_name(old.name + KEPT_SUFFIX).mkdir()
     before = old.read_bytes()
 
@@ -633,14 +633,14 @@ def test_a_ledger_stays_as_it_was_where_no_copy_can_be_kept(old, golden):
     assert old.read_bytes() == before
 
 
-def test_a_ledger_of_version_0_1_cannot_say_what_miso_has_in_a_dry_run(old):
+def test_a_dry_run_cannot_use_a_ledger_of_version_0_1(old):
     before = old.read_bytes()
 
     assert Ledger.to_read(old) is None
     assert old.read_bytes() == before
 
 
-def test_an_old_source_is_looked_for_by_name_and_by_beginning(old):
+def test_a_source_of_version_0_1_is_found_by_name_and_by_start(old):
     with closing(Ledger(old)) as ledger:
         first, second = ledger.scans.all()
         identity = ELSEWHERE._replace(head=None)
@@ -653,7 +653,7 @@ def test_an_old_source_is_looked_for_by_name_and_by_beginning(old):
         assert candidates("renamed", LINES[:-1]) == []
 
 
-def test_content_keys_of_an_old_span_are_filled_in_but_for_what_miso_does_not_have(old):
+def test_content_keys_of_a_span_of_version_0_1_are_added_for_sent_records(old):
     made = batch_of([record(n) for n in range(26, 31)], lines=range(26, 31))
     with closing(Ledger(old)) as ledger:
         ledger.begin_run("1.0")
@@ -671,7 +671,7 @@ def test_content_keys_of_an_old_span_are_filled_in_but_for_what_miso_does_not_ha
 # -- the rejects file ------------------------------------------------------------------------------
 
 
-def test_of_a_rejects_file_what_a_dead_run_did_not_commit_does_not_stay(reopen, tmp_path):
+def test_uncommitted_rejects_of_a_killed_run_are_not_kept(reopen, tmp_path):
     ledger, rejects = reopen(), tmp_path / "rejects"
     scan = begin(ledger, "history.jsonl")
 
@@ -680,7 +680,7 @@ def test_of_a_rejects_file_what_a_dead_run_did_not_commit_does_not_stay(reopen, 
     assert reopen().rejects_length(rejects) == 120
 
 
-def test_of_a_rejects_file_all_stays_after_a_run_that_came_to_its_end(reopen, tmp_path):
+def test_all_rejects_are_kept_after_a_run_that_ended(reopen, tmp_path):
     """Somebody else may have added to it since: the upload to another target, say."""
     ledger, rejects = reopen(), tmp_path / "rejects"
     scan = begin(ledger, "history.jsonl")
@@ -712,7 +712,7 @@ def test_only_the_owner_may_read_it(ledger, scan, path):
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_what_it_says_of_its_target_is_kept_from_the_first_run(path):
+def test_the_label_of_a_ledger_comes_from_its_first_run(path):
     Ledger(path, {"server": "https://api.test"}).close()
     ledger = Ledger(path, {"server": "another"})
 
@@ -731,7 +731,7 @@ def test_a_ledger_without_a_file_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_newer_version_is_left_alone(path, ledger, golden):
+def test_a_ledger_of_a_newer_version_is_refused(path, ledger, golden):
     ledger.close()
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
@@ -748,7 +748,7 @@ def test_a_newer_version_is_left_alone(path, ledger, golden):
 @pytest.mark.parametrize(
     "content", [b"not a database" * 500, b"SQLite format 3\0" + b"\xff" * 5000]
 )
-def test_a_damaged_file_is_said_with_a_way_out_and_left_alone(path, content, golden):
+def test_a_damaged_ledger_is_reported_with_a_remedy_and_not_changed(path, content, golden):
     path.parent.mkdir()
     path.write_bytes(content)
 
@@ -759,7 +759,7 @@ def test_a_damaged_file_is_said_with_a_way_out_and_left_alone(path, content, gol
     assert path.read_bytes() == content
 
 
-def test_a_damaged_page_is_said_where_it_is_met(path, ledger, scan, golden):
+def test_a_damaged_page_is_reported_when_it_is_read(path, ledger, scan, golden):
     for start in range(0, 50_000, 100):
         settle(ledger, scan, batch(10, start=start), Receipt(accepted=10))
     ledger.close()
@@ -776,7 +776,7 @@ def test_a_damaged_page_is_said_where_it_is_met(path, ledger, scan, golden):
     assert str(caught.value) == golden
 
 
-def test_a_state_directory_that_is_a_file_is_said(tmp_path, golden):
+def test_a_state_directory_that_is_a_file_is_reported(tmp_path, golden):
     (tmp_path / "state").touch()
 
     with pytest.raises(LedgerError) as caught:
@@ -785,7 +785,7 @@ def test_a_state_directory_that_is_a_file_is_said(tmp_path, golden):
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
-def test_a_directory_that_cannot_be_written_is_said(path, monkeypatch, number):
+def test_an_unwritable_state_directory_is_reported(path, monkeypatch, number):
     def refuse(*_args, **_options):
         raise OSError(number, os.strerror(number))
 
@@ -801,7 +801,7 @@ def fill(ledger):
     ledger._db.row(f"PRAGMA max_page_count = {pages}")
 
 
-def test_a_full_disk_is_said_and_leaves_nothing_half_done(path, reopen, golden):
+def test_a_full_disk_is_reported_and_changes_nothing(path, reopen, golden):
     ledger = reopen()
     scan = begin(ledger, "history.jsonl")
     sent = batch_of([record(1)], lines=[1], rejections=tuple(map(rejection, range(2, 2000))))
@@ -816,7 +816,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_done(path, reopen, golden):
     assert list(ledger.rejections(scan)) == []
 
 
-def test_a_ledger_goes_on_once_there_is_space_again(reopen):
+def test_a_ledger_works_again_once_there_is_space(reopen):
     ledger = reopen()
     scan = begin(ledger, "history.jsonl")
     sent = batch_of([record(1)], lines=[1], rejections=tuple(map(rejection, range(2, 2000))))
@@ -840,14 +840,14 @@ def test_a_ledger_that_cannot_be_opened_leaves_nothing_open(path, recwarn):
     assert [warning for warning in recwarn if warning.category is ResourceWarning] == []
 
 
-# -- whatever happens ------------------------------------------------------------------------------
+# -- any order of events ---------------------------------------------------------------------------
 
 
 class Runs(RuleBasedStateMachine):
     """Any order of intents, settlements and crashes, with any receipt and any mapping.
 
-    The model knows of each row of each span where it is: `accepted`, `rejected`, `skipped`,
-    `unknown` or `pending`, and which were rejected when.
+    The model has the outcome of each row of each span: `accepted`, `already_sent`, `changed`,
+    `rejected`, `skipped`, `unknown` or `pending`.
     """
 
     ROWS = 8
@@ -859,7 +859,7 @@ class Runs(RuleBasedStateMachine):
         self.ledger.begin_run("1.0")
         self.scan = begin(self.ledger)
         self.spans = []
-        self.under_way = {}
+        self.in_flight = {}
         self.duplicates = 0
 
     def teardown(self):
@@ -869,160 +869,166 @@ class Runs(RuleBasedStateMachine):
             file.unlink()
         self.file.parent.rmdir()
 
-    def _batch(self, data, place):
-        """Return the batch of a span under some mapping."""
-        fates = data.draw(
+    def _batch(self, data, span_index):
+        """Return the batch of a span under a random mapping."""
+        outcomes = data.draw(
             st.lists(
                 st.sampled_from(["record", "record", "record", "rejected", "skipped"]),
                 min_size=self.ROWS,
                 max_size=self.ROWS,
             )
         )
-        lines = [line for line, fate in enumerate(fates, 1) if fate == "record"]
+        lines = [line for line, outcome in enumerate(outcomes, 1) if outcome == "record"]
         rejections = tuple(
-            rejection(line) for line, fate in enumerate(fates, 1) if fate == "rejected"
+            rejection(line) for line, outcome in enumerate(outcomes, 1) if outcome == "rejected"
         )
         made = batch_of([record(line) for line in lines], lines=lines, rejections=rejections)
-        return replace(made, start=100 * place, rows=self.ROWS, skipped=fates.count("skipped"))
-
-    def _select(self, data, sent, leftover):
-        """Return which records are sent, as if other scans had some of them."""
-        meant = _meant(leftover, sent)
-        fates = {"send": [], "already_sent": [], "changed": [], "held": []}
-        for index, line in enumerate(sent.lines):
-            if line in meant:
-                fate = st.sampled_from(["send", "send", "send", "already_sent", "changed", "held"])
-                fates[data.draw(fate)].append(index)
-        if len(fates["send"]) == self.ROWS:
-            return ALL
-        return Selection(
-            fates["send"],
-            held=fates["held"],
-            already_sent=dict.fromkeys(fates["already_sent"], "other.jsonl"),
-            changed=dict.fromkeys(fates["changed"], "other.jsonl"),
+        return replace(
+            made, start=100 * span_index, rows=self.ROWS, skipped=outcomes.count("skipped")
         )
 
-    def _send(self, place, sent, leftover, selection):
-        """Note an intent, or settle at once what nothing is sent of."""
+    def _select(self, data, sent, leftover):
+        """Return a selection as if other scans had sent some of the records."""
+        rows_to_send = _rows_to_send(leftover, sent)
+        outcomes = {"send": [], "already_sent": [], "changed": [], "held": []}
+        for i, line in enumerate(sent.lines):
+            if line in rows_to_send:
+                outcome = st.sampled_from(
+                    ["send", "send", "send", "already_sent", "changed", "held"]
+                )
+                outcomes[data.draw(outcome)].append(i)
+        if len(outcomes["send"]) == self.ROWS:
+            return ALL
+        return Selection(
+            outcomes["send"],
+            held=outcomes["held"],
+            already_sent=dict.fromkeys(outcomes["already_sent"], "other.jsonl"),
+            changed=dict.fromkeys(outcomes["changed"], "other.jsonl"),
+        )
+
+    def _send(self, span_index, sent, leftover, selection):
+        """Note an intent, or settle at once if nothing is sent."""
         if not selection.sends(sent):
-            self._settle(place, sent, leftover, selection, Receipt())
+            self._settle(span_index, sent, leftover, selection, Receipt())
             return
         self.ledger.intend(self.scan, sent, selection)
-        self.under_way[place] = (sent, leftover, selection)
+        self.in_flight[span_index] = (sent, leftover, selection)
         if leftover is None:
             for line in range(1, self.ROWS + 1):
-                self.spans[place][line] = "unknown" if line in sent.lines else "pending"
-            self._note_left_out(place, sent, selection)
+                self.spans[span_index][line] = "unknown" if line in sent.lines else "pending"
+            self._note_already_sent(span_index, sent, selection)
         elif not leftover.everything:
-            for line, fate in self.spans[place].items():
-                if fate == "pending":
-                    self.spans[place][line] = "unknown"
+            for line, outcome in self.spans[span_index].items():
+                if outcome == "pending":
+                    self.spans[span_index][line] = "unknown"
 
-    def _note_left_out(self, place, sent, selection):
-        for fate in ("already_sent", "changed"):
-            for index in getattr(selection, fate):
-                self.spans[place][sent.lines[index]] = fate
+    def _note_already_sent(self, span_index, sent, selection):
+        for outcome in ("already_sent", "changed"):
+            for i in getattr(selection, outcome):
+                self.spans[span_index][sent.lines[i]] = outcome
 
     @precondition(lambda self: len(self.spans) < 6)
     @rule(data=st.data())
-    def go_on(self, data):
+    def resume(self, data):
         """Send the next span."""
-        place = len(self.spans)
+        span_index = len(self.spans)
         self.spans.append({})
-        sent = self._batch(data, place)
-        self._send(place, sent, None, self._select(data, sent, None))
+        sent = self._batch(data, span_index)
+        self._send(span_index, sent, None, self._select(data, sent, None))
 
-    @precondition(lambda self: self.under_way)
+    @precondition(lambda self: self.in_flight)
     @rule(data=st.data())
     def answer(self, data):
-        """Let some delivery come to its end, whichever way."""
-        place = data.draw(st.sampled_from(sorted(self.under_way)))
-        sent, leftover, selection = self.under_way.pop(place)
+        """Settle a delivery with random outcomes."""
+        span_index = data.draw(st.sampled_from(sorted(self.in_flight)))
+        sent, leftover, selection = self.in_flight.pop(span_index)
         indices = range(len(sent.lines)) if selection.fresh is None else selection.fresh
-        ends = {
-            sent.lines[index]: data.draw(
+        outcomes = {
+            sent.lines[i]: data.draw(
                 st.sampled_from(["accepted", "accepted", "rejected", "unknown", "pending"])
             )
-            for index in indices
+            for i in indices
         }
-        accepted = [line for line, end in ends.items() if end == "accepted"]
+        accepted = [line for line, outcome in outcomes.items() if outcome == "accepted"]
         receipt = Receipt(
             accepted=len(accepted),
             rejections=tuple(
-                rejection(n, by="miso") for n, end in ends.items() if end == "rejected"
+                rejection(n, by="miso") for n, outcome in outcomes.items() if outcome == "rejected"
             ),
-            unknown=tuple(line for line, end in ends.items() if end == "unknown"),
-            pending=tuple(line for line, end in ends.items() if end == "pending"),
+            unknown=tuple(line for line, outcome in outcomes.items() if outcome == "unknown"),
+            pending=tuple(line for line, outcome in outcomes.items() if outcome == "pending"),
             possible_duplicates=data.draw(st.integers(0, len(accepted))),
         )
         self.duplicates += receipt.possible_duplicates
-        self._settle(place, sent, leftover, selection, receipt, abandon=data.draw(st.booleans()))
-        self.spans[place].update(ends)
+        self._settle(
+            span_index, sent, leftover, selection, receipt, abandon=data.draw(st.booleans())
+        )
+        self.spans[span_index].update(outcomes)
 
-    @precondition(lambda self: not self.under_way)
+    @precondition(lambda self: not self.in_flight)
     @rule(data=st.data(), hold=st.booleans())
-    def take_up_what_is_left(self, data, hold):
-        """Send again what an earlier run left, with the same mapping or another."""
+    def resend_leftovers(self, data, hold):
+        """Resend the leftovers of earlier runs, with the same mapping or another."""
         for span in self.ledger.unfinished(self.scan, hold_unknown=hold):
-            place = span.start // 100
-            sent = self._batch(data, place)
-            self._send(place, sent, span.leftover, self._select(data, sent, span.leftover))
+            span_index = span.start // 100
+            sent = self._batch(data, span_index)
+            self._send(span_index, sent, span.leftover, self._select(data, sent, span.leftover))
 
     @rule()
     def crash(self):
-        """Open the ledger anew, as the run after a crash does."""
+        """Open the ledger again, as the run after a crash does."""
         self.ledger.close()
         self.ledger = Ledger(self.file)
         self.ledger.begin_run("1.0")
-        for place, (_, leftover, _) in self.under_way.items():
+        for span_index, (_, leftover, _) in self.in_flight.items():
             if leftover is None:
-                for line, fate in self.spans[place].items():
-                    if fate in ("already_sent", "changed"):
-                        self.spans[place][line] = "unknown"
-        self.under_way.clear()
+                for line, outcome in self.spans[span_index].items():
+                    if outcome in ("already_sent", "changed"):
+                        self.spans[span_index][line] = "unknown"
+        self.in_flight.clear()
 
-    def _settle(self, place, sent, leftover, selection, receipt, *, abandon=False):
+    def _settle(self, span_index, sent, leftover, selection, receipt, *, abandon=False):
         settle(self.ledger, self.scan, sent, receipt, leftover, selection, abandon_unknown=abandon)
         rejected = {each.line for each in sent.rejections}
-        for line in _meant(leftover, sent):
+        for line in _rows_to_send(leftover, sent):
             if line not in sent.lines:
-                self.spans[place][line] = "rejected" if line in rejected else "skipped"
-        self._note_left_out(place, sent, selection)
-        for index in selection.held:
-            self.spans[place][sent.lines[index]] = "unknown"
+                self.spans[span_index][line] = "rejected" if line in rejected else "skipped"
+        self._note_already_sent(span_index, sent, selection)
+        for i in selection.held:
+            self.spans[span_index][sent.lines[i]] = "unknown"
 
     @invariant()
-    def each_row_is_where_the_model_has_it(self):
-        """The equation holds, and each term of it is right."""
-        fates = Counter(fate for span in self.spans for fate in span.values())
-        fates["already_sent"] += fates["changed"]
+    def rows_match_the_model(self):
+        """The totals balance, and equal those of the model."""
+        outcomes = Counter(outcome for span in self.spans for outcome in span.values())
+        outcomes["already_sent"] += outcomes["changed"]
         totals = self.ledger.totals(self.scan)
 
         assert totals.balanced
         assert totals == Totals(
-            rows=self.ROWS * len(self.spans), duplicates=self.duplicates, **fates
+            rows=self.ROWS * len(self.spans), duplicates=self.duplicates, **outcomes
         )
 
     @invariant()
-    def each_rejection_is_there_once(self):
-        """Neither lost nor doubled."""
+    def rejections_are_stored_once(self):
+        """No rejection is lost or duplicated."""
         kept = Counter(each.line for each in self.ledger.rejections(self.scan))
         expected = Counter(
-            line for span in self.spans for line, fate in span.items() if fate == "rejected"
+            line for span in self.spans for line, outcome in span.items() if outcome == "rejected"
         )
 
         assert kept == expected
 
     @invariant()
-    def each_record_that_others_have_is_kept_once(self):
-        """So that a further copy of it can be told from the one that Miso has."""
+    def shared_keys_are_stored_once(self):
+        """A further copy can be distinguished from the copy that Miso has."""
         kept = self.ledger.shared_keys(self.scan)
 
         assert kept is not None
         assert len(kept.keys) == self.ledger.totals(self.scan).already_sent
 
 
-def _meant(leftover, sent):
+def _rows_to_send(leftover, sent):
     if leftover is None or leftover.everything:
         return set(range(1, sent.rows + 1))
     return leftover.unknown | leftover.pending

@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-from conftest import ROOT
 
 from miso_upload.records import Findings
 from miso_upload.transform.identity import IdentityPolicy
@@ -12,6 +11,7 @@ from miso_upload.transform.mapping import Mapped, Mapper, MappingSpec, Skipped, 
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.timestamps import TimestampReader
+from tests.helpers.paths import ROOT
 
 PAGE = (ROOT / "docs" / "mapping.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(

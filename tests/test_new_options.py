@@ -1,11 +1,11 @@
 """What is said before records go to Miso that other options make of events that it has."""
 
 import pytest
-from conftest import row, write_rows
 
 from miso_upload import Settings, check, upload
 from miso_upload.report.listener import Listener
 from miso_upload.sandbox import Sandbox
+from tests.helpers.rows import row, write_rows
 
 
 class Notes(Listener):

@@ -14,7 +14,9 @@ import venv
 import zipfile
 
 import pytest
-from conftest import ROOT, counts_in, row, write_rows
+
+from tests.helpers.paths import ROOT
+from tests.helpers.rows import counts_in, row, write_rows
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="paths are those of POSIX")
 

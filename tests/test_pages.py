@@ -4,10 +4,10 @@ import ast
 import re
 import shutil
 
-import cli_reference
-import doc_pages
 import pytest
-from conftest import ROOT
+
+from tests.helpers import cli_reference, doc_pages
+from tests.helpers.paths import ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\((?!https?:|mailto:)([^)\s#]*)(#[^)\s]*)?\)")

@@ -6,8 +6,6 @@ from collections import Counter
 from dataclasses import fields
 
 import pytest
-from delivery.doubles import ScriptedClient, record
-from desk import Crash, Desk, Loses, Moments, Mortal, ids, prepare, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,15 +16,17 @@ from miso_upload.errors import (
     DeliveryError,
     GoneSourceError,
     InterruptedRunError,
-    JunkError,
     KeyRefusedError,
     LedgerError,
+    RejectRateError,
 )
 from miso_upload.ledger import Ledger
 from miso_upload.ledger.rejects_file import RejectsFile
 from miso_upload.pipeline.interrupt import StopSignal
 from miso_upload.records import Batch, Receipt
 from miso_upload.records.totals import Totals
+from tests.helpers.desk import Crash, Desk, Loses, Moments, Mortal, ids, prepare, rows
+from tests.helpers.doubles import ScriptedClient, record
 
 
 @pytest.fixture
@@ -302,7 +302,7 @@ def test_a_stop_before_the_start_sends_nothing(desk):
 
 
 def test_what_does_not_end_in_time_is_left_as_unknown(desk, monkeypatch):
-    monkeypatch.setattr("miso_upload.pipeline.loop._PATIENCE", 0.05)
+    monkeypatch.setattr("miso_upload.pipeline.loop._SECONDS_TO_FINISH", 0.05)
     never = threading.Event()
     name = desk.write("a.jsonl", rows(5))
     stop = StopSignal()
@@ -409,7 +409,7 @@ def test_a_first_block_without_a_good_row_stops_the_run_before_anything_is_remem
 
     summary = desk.run(name)
 
-    assert isinstance(summary.stopped_by, JunkError)
+    assert isinstance(summary.stopped_by, RejectRateError)
     assert str(summary.stopped_by) == golden
     assert summary.totals == Totals()
     assert desk.rejected() == []
@@ -439,7 +439,7 @@ def mixed(good, bad):
 def test_too_many_rejections_stop_the_run(desk, golden):
     summary = desk.run(desk.write("a.jsonl", mixed(4, 1)), rows=1000)
 
-    assert isinstance(summary.stopped_by, JunkError)
+    assert isinstance(summary.stopped_by, RejectRateError)
     assert str(summary.stopped_by) == golden
     assert summary.totals == Totals(rows=9000, accepted=7200, rejected=1800)
 
@@ -449,7 +449,7 @@ def test_rejections_by_miso_count_too(desk):
 
     summary = desk.run(desk.write("a.jsonl", rows(12_000)), rows=1000)
 
-    assert isinstance(summary.stopped_by, JunkError)
+    assert isinstance(summary.stopped_by, RejectRateError)
 
 
 @pytest.mark.parametrize(("good", "most"), [(20, 0.1), (1, 0.6), (4, 1)])

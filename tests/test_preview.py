@@ -2,7 +2,6 @@ import json
 from unicodedata import category
 
 import pytest
-from conftest import row, write_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +9,7 @@ from miso_upload.pipeline.preview import Shown, preview_text, rows_of, transform
 from miso_upload.sources import ReadingOptions, Source
 from miso_upload.transform.mapping import parse_mapping
 from miso_upload.transform.schema.schema import shipped_schema
+from tests.helpers.rows import row, write_rows
 
 MAPPING = '[[skip]]\nname = "tests"\ncolumn = "user_id"\nin = ["tester"]'
 

@@ -5,11 +5,11 @@ import shutil
 from importlib import import_module
 
 import pytest
-from conftest import ROOT
 
 from miso_upload.sandbox import Sandbox
 from miso_upload.transform.identity import anonymous_id
 from miso_upload.values.addresses import canonical_ip
+from tests.helpers.paths import ROOT
 
 
 def text_of(page):

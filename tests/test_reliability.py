@@ -2,7 +2,7 @@
 
 import re
 
-from conftest import ROOT
+from tests.helpers.paths import ROOT
 
 PAGE = ROOT / "docs" / "reliability.md"
 LINK = re.compile(r"\[`(test_\w+)`\]\(\.\./(tests/[\w/]+\.py)\)")

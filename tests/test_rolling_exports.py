@@ -15,10 +15,10 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import started
-from rotating import Site
 
 from miso_upload.sandbox import Sandbox
+from tests.helpers.processes import started_program
+from tests.helpers.rotating import Site
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 WINDOW = 7
@@ -112,17 +112,16 @@ class Exports:
         return draft.replace(path)
 
     def command(self, path, *more):
-        """Return the command line of every night."""
+        """Return the arguments of every night."""
         return [
-            *(sys.executable, "-m", "miso_upload", str(path), "--mapping", str(self.mapping)),
-            *("--server", self.sandbox.url, "--chunk-size", "20", "--max-reject-rate", "0.2"),
-            *("--report", str(self.report), *more),
+            *(path, "--mapping", self.mapping, "--server", self.sandbox.url),
+            *("--chunk-size", 20, "--max-reject-rate", 0.2, "--report", self.report, *more),
         ]
 
     def start(self, path, *more):
         """Start the upload of an export."""
-        return started(
-            self.command(path, *more),
+        return started_program(
+            *self.command(path, *more),
             env={**os.environ, "MISO_API_KEY": self.sandbox.key},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

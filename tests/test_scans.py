@@ -9,24 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from delivery.doubles import Miso, record
-from desk import (
-    LOST,
-    SECRET,
-    Crash,
-    Desk,
-    Loses,
-    Moments,
-    Mortal,
-    dated,
-    ids,
-    prepare,
-    preparing,
-    rows,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from old_ledgers import write_old_ledger
 
 from miso_upload.errors import (
     ChangedJobError,
@@ -40,6 +24,22 @@ from miso_upload.records.totals import Totals
 from miso_upload.sources import fingerprint
 from miso_upload.sources.watching import WatchedInput
 from miso_upload.transform.content_keys.keys import ContentKeys
+from tests.helpers.desk import (
+    LOST,
+    SECRET,
+    Crash,
+    Desk,
+    Loses,
+    Moments,
+    Mortal,
+    dated,
+    ids,
+    prepare,
+    preparing,
+    rows,
+)
+from tests.helpers.doubles import Miso, record
+from tests.helpers.old_ledgers import write_old_ledger
 
 LARGE = 400
 """So many rows have a beginning that sources are looked for by."""
@@ -103,7 +103,7 @@ def rename(name, to):
     return str(Path(name).rename(to))
 
 
-def pack(name, to):
+def compress(name, to):
     """Compress a file, as logrotate does: the plain one is gone."""
     Path(to).write_bytes(gzip.compress(Path(name).read_bytes()))
     Path(name).unlink()
@@ -113,7 +113,7 @@ def pack(name, to):
 # -- the states of a scan --------------------------------------------------------------------------
 
 
-def test_a_source_that_is_read_to_its_end_is_a_complete_scan(desk):
+def test_a_source_read_to_its_end_is_a_complete_scan(desk):
     name = desk.write("a.jsonl", rows(7))
 
     desk.run(name)
@@ -136,7 +136,7 @@ def test_a_scan_that_is_being_read_is_not_complete(desk):
     assert [scan.complete for scan in seen] == [False]
 
 
-def test_an_interrupted_scan_goes_on_where_it_stopped(desk):
+def test_an_interrupted_scan_is_resumed(desk):
     name = desk.write("a.jsonl", rows(23))
     desk.run(name, stop=stop_after(desk, 2))
     (before,) = desk.scans()
@@ -152,7 +152,7 @@ def test_an_interrupted_scan_goes_on_where_it_stopped(desk):
     assert desk.held() == ids(23)
 
 
-def test_a_complete_scan_goes_on_with_what_was_added(desk):
+def test_a_complete_scan_resumes_with_added_rows(desk):
     name = desk.write("a.jsonl", rows(10))
     desk.run(name)
     (before,) = desk.scans()
@@ -166,7 +166,7 @@ def test_a_complete_scan_goes_on_with_what_was_added(desk):
     assert desk.held() == ids(13)
 
 
-def test_a_source_that_is_not_what_it_was_is_a_new_scan_and_the_old_one_is_superseded(desk):
+def test_a_changed_source_gets_a_new_scan_that_supersedes_the_old_one(desk):
     name = desk.write("a.jsonl", rows(10))
     desk.run(name)
     (before,) = desk.scans()
@@ -181,7 +181,7 @@ def test_a_source_that_is_not_what_it_was_is_a_new_scan_and_the_old_one_is_super
     assert desk.held() == ids(13)
 
 
-def test_a_superseded_scan_is_not_gone_back_to(desk):
+def test_a_superseded_scan_is_not_resumed(desk):
     """The window moves on, and back again."""
     name = desk.write("a.jsonl", rows(10))
     desk.run(name)
@@ -200,7 +200,7 @@ def test_a_superseded_scan_is_not_gone_back_to(desk):
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.csv", "a.json"])
 @pytest.mark.usefixtures("settled")
-def test_of_an_unchanged_file_no_more_than_the_beginning_is_read(desk, read_bytes, name):
+def test_only_the_start_of_an_unchanged_file_is_read(desk, read_bytes, name):
     name = desk.write(name, [record(os.urandom(500).hex()) for _ in range(5000)])
     desk.run(name, rows=10_000)
     (before,) = desk.scans()
@@ -217,7 +217,7 @@ def test_of_an_unchanged_file_no_more_than_the_beginning_is_read(desk, read_byte
 
 
 @pytest.mark.usefixtures("settled")
-def test_an_unchanged_file_with_something_left_sends_that(desk):
+def test_an_unchanged_file_sends_its_leftover(desk):
     desk.miso = Loses(2)
     name = desk.write("a.jsonl", rows(12))
     desk.run(name, on_unknown="hold")
@@ -230,7 +230,7 @@ def test_an_unchanged_file_with_something_left_sends_that(desk):
 
 
 @pytest.mark.usefixtures("settled")
-def test_an_unchanged_file_that_was_not_read_to_its_end_goes_on(desk):
+def test_an_unchanged_file_that_was_read_in_part_is_resumed(desk):
     name = desk.write("a.jsonl", rows(23))
     desk.run(name, stop=stop_after(desk, 2))
 
@@ -238,7 +238,7 @@ def test_an_unchanged_file_that_was_not_read_to_its_end_goes_on(desk):
     assert desk.held() == ids(23)
 
 
-def test_a_file_that_changed_within_two_seconds_is_not_trusted_but_compared(desk, read_bytes):
+def test_a_file_changed_within_two_seconds_is_compared(desk, read_bytes):
     name = desk.write("a.jsonl", [record(n, noise=os.urandom(500).hex()) for n in range(3000)])
     desk.run(name, rows=1000)
     (scan,) = desk.scans()
@@ -283,11 +283,11 @@ def test_a_touched_file_is_compared_and_continued(desk):
     assert scan.stamp != before.stamp
 
 
-# -- files that grow, move and are packed ----------------------------------------------------------
+# -- files that grow, move and are compressed ------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.jsonl.gz"])
-def test_of_a_file_that_has_grown_only_what_was_added_is_parsed(desk, name):
+def test_only_the_added_rows_of_a_grown_file_are_parsed(desk, name):
     name = desk.write(name, rows(LARGE))
     desk.run(name, rows=100)
     desk.write(Path(name).name, rows(LARGE + 7))
@@ -313,23 +313,23 @@ def test_a_renamed_file_continues_under_its_new_name(desk):
     assert any(name in note and new in note for note in desk.notes)
 
 
-def test_a_file_that_was_packed_continues(desk):
+def test_a_compressed_file_continues_its_scan(desk):
     name = desk.write("a.jsonl", rows(LARGE))
     desk.run(name, rows=100)
     seen = []
 
-    summary = desk.run(pack(name, desk.path / "a.jsonl.1.gz"), rows=100, prepare=watched(seen))
+    summary = desk.run(compress(name, desk.path / "a.jsonl.1.gz"), rows=100, prepare=watched(seen))
 
     assert (len(desk.scans()), seen) == (1, [])
     assert summary.totals == Totals(rows=LARGE, accepted=LARGE)
     assert desk.held() == ids(LARGE)
 
 
-def test_a_small_file_that_was_packed_is_known_by_its_content(desk):
+def test_a_small_compressed_file_is_recognized_by_its_content(desk):
     name = desk.write("a.jsonl", rows(7))
     desk.run(name)
 
-    summary = desk.run(pack(name, desk.path / "a.jsonl.1.gz"))
+    summary = desk.run(compress(name, desk.path / "a.jsonl.1.gz"))
 
     assert summary.totals.accepted + summary.totals.already_sent == 7
     assert (summary.exit_code, desk.held()) == (0, ids(7))
@@ -345,7 +345,7 @@ def test_a_rotated_log_and_its_successor_are_sent_once(desk, count):
     desk.write("a.jsonl", rows(count, start=10_000))
 
     first = desk.run(old, name, rows=100)
-    older = pack(old, desk.path / "a.jsonl.2.gz")
+    older = compress(old, desk.path / "a.jsonl.2.gz")
     old = rename(name, old)
     desk.write("a.jsonl", rows(count, start=20_000))
     second = desk.run(older, old, name, rows=100)
@@ -374,7 +374,7 @@ def test_a_log_rotated_by_copytruncate_is_sent_once(desk, count, grows):
     assert [each.exit_code for each in summaries] == [0, 0]
 
 
-def test_another_file_with_a_known_inode_is_a_source_of_its_own(desk):
+def test_another_file_with_a_reused_inode_is_a_new_source(desk):
     """The file system gives the inode of a deleted file to the next one."""
     name = desk.write("a.jsonl", rows(LARGE))
     desk.run(name, rows=100)
@@ -387,7 +387,7 @@ def test_another_file_with_a_known_inode_is_a_source_of_its_own(desk):
     assert desk.held() == ids(LARGE) + ids(LARGE, start=1000)
 
 
-def test_a_copy_of_a_file_that_is_still_there_is_a_source_of_its_own(desk):
+def test_a_copy_of_an_existing_file_is_a_new_source(desk):
     names = desk.write("a.jsonl", rows(LARGE)), desk.write("b.jsonl.gz", rows(LARGE))
 
     summary = desk.run(*names, rows=100)
@@ -413,9 +413,7 @@ def test_a_copy_that_was_read_once_is_not_read_again(desk):
 
 @pytest.mark.parametrize("count", [12, 4000])
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "json"])
-def test_an_export_that_holds_an_earlier_one_is_sent_once_however_often_both_are_named(
-    desk, count, kind
-):
+def test_an_export_that_contains_an_earlier_one_is_sent_once(desk, count, kind):
     names = desk.write(f"a.{kind}", rows(count)), desk.write(f"b.{kind}", rows(count + 7))
 
     runs = [desk.run(*names, rows=1000) for _ in range(3)]
@@ -426,7 +424,7 @@ def test_an_export_that_holds_an_earlier_one_is_sent_once_however_often_both_are
 
 
 @pytest.mark.parametrize("count", [12, 4000])
-def test_an_earlier_export_is_known_after_the_later_one_was_named_alone(desk, count):
+def test_an_earlier_export_is_known_after_the_later_one(desk, count):
     first, second = desk.write("a.jsonl", rows(count)), desk.write("b.jsonl", rows(count + 7))
     desk.run(first, rows=1000)
     desk.run(second, rows=1000)
@@ -437,7 +435,7 @@ def test_an_earlier_export_is_known_after_the_later_one_was_named_alone(desk, co
     assert summary.exit_code == 0
 
 
-# -- files that are not what they were -------------------------------------------------------------
+# -- rewritten files -------------------------------------------------------------------------------
 
 
 def edited(some):
@@ -468,7 +466,7 @@ def emptied(some):
     "change", [edited, with_a_new_first_row, shorter, shifted, without_some, emptied]
 )
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "json", "jsonl.gz"])
-def test_of_a_rewritten_file_exactly_the_new_records_are_sent(desk, change, kind):
+def test_a_rewritten_file_sends_exactly_its_new_records(desk, change, kind):
     before = rows(3000)
     now = change(before)
     name = desk.write(f"a.{kind}", before)
@@ -487,7 +485,7 @@ def test_of_a_rewritten_file_exactly_the_new_records_are_sent(desk, change, kind
     assert summary.accepted_at_target == 3000 + accepted
 
 
-def test_a_rewritten_file_with_something_left_sends_that_again_and_counts_it(desk):
+def test_a_rewritten_file_resends_and_counts_its_leftover(desk):
     desk.miso = Loses(3)
     name = desk.write("a.jsonl", rows(4000))
     desk.run(name, rows=1000, on_unknown="hold")
@@ -533,7 +531,7 @@ def test_all_copies_within_one_source_are_sent(desk):
     assert summary.totals == Totals(rows=12, accepted=12)
 
 
-def test_of_more_copies_than_others_have_the_further_ones_are_sent(desk):
+def test_copies_beyond_those_of_others_are_sent(desk):
     desk.run(desk.write("a.jsonl", [record(1)] * 3))
 
     summary = desk.run(desk.write("b.jsonl", [record(1)] * 8))
@@ -542,7 +540,7 @@ def test_of_more_copies_than_others_have_the_further_ones_are_sent(desk):
     assert desk.held() == {"u1": 8}
 
 
-def test_a_further_copy_in_a_file_that_has_grown_is_sent(desk):
+def test_a_further_copy_in_a_grown_file_is_sent(desk):
     """What it had in common with the other file was met already."""
     desk.run(desk.write("a.jsonl", rows(3)))
     name = desk.write("b.jsonl", rows(3))
@@ -557,7 +555,7 @@ def test_a_further_copy_in_a_file_that_has_grown_is_sent(desk):
     assert desk.held() == ids(3) + Counter(["u1"])
 
 
-def test_a_scan_with_more_than_4096_records_of_others_is_read_from_its_beginning(desk):
+def test_a_scan_with_more_than_4096_shared_records_is_read_from_the_start(desk):
     desk.run(desk.write("a.jsonl", rows(4500)), rows=1000)
     name = desk.write("b.jsonl", [record(90_000), *rows(4500)])
     desk.run(name, rows=1000)
@@ -571,8 +569,8 @@ def test_a_scan_with_more_than_4096_records_of_others_is_read_from_its_beginning
     assert desk.held() == ids(4500) + Counter(["u90000", "u90001", "u1"])
 
 
-def test_a_record_that_is_in_flight_from_another_source_is_settled_first(desk):
-    """Both blocks could be under way at once."""
+def test_a_copy_in_flight_from_another_source_is_settled_first(desk):
+    """Both blocks could be in flight at once."""
     both = threading.Event()
 
     def slow(records):
@@ -610,7 +608,7 @@ def test_a_record_that_miso_refused_from_another_source_is_sent(desk):
 # -- copies whose outcome is unknown ---------------------------------------------------------------
 
 
-def test_records_that_may_be_at_miso_from_another_source_are_held_too(desk):
+def test_unknown_records_of_another_source_are_held(desk):
     desk.miso = Loses(1)
     first, second = desk.write("a.jsonl", rows(5)), desk.write("b.jsonl", rows(8))
     desk.run(first, on_unknown="hold")
@@ -622,7 +620,7 @@ def test_records_that_may_be_at_miso_from_another_source_are_held_too(desk):
     assert desk.held() == ids(8)
 
 
-def test_records_that_may_be_at_miso_from_another_source_are_sent_again_and_counted(desk):
+def test_unknown_records_of_another_source_are_resent_and_counted(desk):
     desk.miso = Loses(1)
     first, second = desk.write("a.jsonl", rows(5)), desk.write("b.jsonl", rows(8))
     desk.run(first, on_unknown="hold")
@@ -646,7 +644,7 @@ def test_held_records_are_sent_once_the_user_decides(desk):
     assert (summary.exit_code, desk.held()) == (0, ids(8) + ids(5))
 
 
-def test_a_copy_in_flight_that_is_lost_makes_the_other_doubtful(desk):
+def test_a_lost_copy_in_flight_makes_the_other_copy_doubtful(desk):
     desk.miso = Loses(1)
     names = desk.write("a.jsonl", rows(5)), desk.write("b.jsonl", rows(5))
 
@@ -656,10 +654,10 @@ def test_a_copy_in_flight_that_is_lost_makes_the_other_doubtful(desk):
     assert desk.held() == ids(5)
 
 
-# -- what is sent although Miso may have it --------------------------------------------------------
+# -- records resent on request ---------------------------------------------------------------------
 
 
-def test_already_sent_records_are_sent_if_the_user_wants_it(desk):
+def test_already_sent_records_are_sent_if_the_user_says_so(desk):
     names = desk.write("a.jsonl", rows(5)), desk.write("b.jsonl", rows(7))
 
     summary = desk.run(*names, already_sent="send")
@@ -668,7 +666,7 @@ def test_already_sent_records_are_sent_if_the_user_wants_it(desk):
     assert desk.held() == ids(7) + ids(5)
 
 
-def test_records_of_another_series_are_others(desk):
+def test_records_of_another_series_are_different(desk):
     """Two servers wrote the same line in the same minute."""
     names = desk.write("a.jsonl", rows(5)), desk.write("b.jsonl", rows(5))
 
@@ -687,7 +685,7 @@ def orders(*amounts):
     return [{**record(n), "order": n, "revenue": each} for n, each in enumerate(amounts)]
 
 
-def test_an_order_that_has_changed_is_counted_and_not_sent(desk):
+def test_a_changed_order_is_counted_and_not_sent(desk):
     desk.run(desk.write("a.jsonl", orders(10, 20, 30)), prepare=ORDERS)
 
     summary = desk.run(desk.write("b.jsonl", orders(10, 25, 30, 40)), prepare=ORDERS)
@@ -696,7 +694,7 @@ def test_an_order_that_has_changed_is_counted_and_not_sent(desk):
     assert [each["revenue"] for each in desk.miso.held] == [10, 20, 30, 40]
 
 
-def test_an_order_that_has_changed_is_sent_if_the_user_wants_it(desk):
+def test_a_changed_order_is_sent_if_the_user_says_so(desk):
     name = desk.write("a.jsonl", orders(10, 20, 30))
     desk.run(name, prepare=ORDERS)
     desk.write("a.jsonl", orders(10, 25, 30))
@@ -708,7 +706,7 @@ def test_an_order_that_has_changed_is_sent_if_the_user_wants_it(desk):
     assert [each["revenue"] for each in desk.miso.held] == [10, 20, 30, 25]
 
 
-def test_a_changed_order_that_was_left_out_is_sent_once_the_user_decides(desk):
+def test_a_left_out_changed_order_is_sent_once_the_user_decides(desk):
     name = desk.write("a.jsonl", orders(10, 20, 30))
     desk.run(name, prepare=ORDERS)
     desk.write("a.jsonl", orders(10, 25, 30))
@@ -732,7 +730,7 @@ DEARER = preparing(change=dearer)
 FIRST, SECOND = "--map=user_id=customer\n--timezone=UTC", "--map=user_id=visitor\n--timezone=UTC"
 
 
-def test_a_mapping_by_which_records_come_out_differently_stops_the_run(desk, golden):
+def test_a_mapping_that_changes_sent_records_stops_the_run(desk, golden):
     name = desk.write("a.jsonl", dated(7))
     desk.run(name, job=FIRST)
     desk.write("a.jsonl", dated(12))
@@ -749,7 +747,7 @@ def test_a_mapping_by_which_records_come_out_differently_stops_the_run(desk, gol
     assert desk.stored() == before
 
 
-def test_a_change_that_makes_no_difference_goes_on(desk):
+def test_a_mapping_change_without_effect_continues(desk):
     name = desk.write("a.jsonl", dated(7))
     desk.run(name, job=FIRST)
     desk.write("a.jsonl", dated(12))
@@ -762,7 +760,7 @@ def test_a_change_that_makes_no_difference_goes_on(desk):
     assert desk.held() == ids(12)
 
 
-def test_a_changed_mapping_sends_what_comes_out_differently(desk):
+def test_a_changed_mapping_sends_changed_records(desk):
     name = desk.write("a.jsonl", dated(7))
     desk.run(name, job=FIRST)
     some = preparing(change=lambda each: dearer(each) if each["user_id"] > "u4" else each)
@@ -773,7 +771,7 @@ def test_a_changed_mapping_sends_what_comes_out_differently(desk):
     assert desk.held() == ids(7) + ids(3, start=5)
 
 
-def test_a_changed_mapping_may_continue_behind_what_was_read(desk):
+def test_a_changed_mapping_may_continue_after_the_last_span(desk):
     name = desk.write("a.jsonl", [*dated(7), {"visitor": "v"}])
     desk.run(name, job=FIRST)
     desk.write("a.jsonl", [*dated(7), {"visitor": "v"}, *dated(5, start=8)])
@@ -833,7 +831,7 @@ def test_records_without_a_day_are_compared_too(desk):
     assert summary.totals == Totals(rows=7, already_sent=7)
 
 
-def test_a_source_of_which_miso_has_nothing_is_read_again_under_another_mapping(desk, golden):
+def test_a_source_without_accepted_records_is_read_again_under_another_mapping(desk, golden):
     name = desk.write("a.jsonl", dated(7))
     first = desk.run(name, job=FIRST, prepare=preparing(id_column="visitor"), max_reject_rate=1)
 
@@ -845,7 +843,7 @@ def test_a_source_of_which_miso_has_nothing_is_read_again_under_another_mapping(
     assert desk.notes == golden
 
 
-def test_records_that_may_be_at_miso_are_compared_too(desk):
+def test_unknown_records_are_compared_too(desk):
     name = desk.write("a.jsonl", dated(7))
     desk.miso.script += [LOST] * 2
     desk.run(name, job=FIRST, on_unknown="hold")
@@ -857,7 +855,7 @@ def test_records_that_may_be_at_miso_are_compared_too(desk):
     assert summary.totals == Totals(rows=7, accepted=7, duplicates=7)
 
 
-def test_a_source_that_nothing_was_read_of_may_have_any_mapping(desk):
+def test_an_unread_source_may_have_any_mapping(desk):
     name = desk.write("a.jsonl", dated(7))
     stop = StopSignal()
     stop.set()
@@ -874,13 +872,13 @@ def test_another_source_may_have_another_mapping(desk):
     assert (summary.exit_code, desk.held()) == (0, ids(14))
 
 
-def test_changed_options_are_named_with_what_they_were(golden):
+def test_changed_options_are_reported_with_their_old_values(golden):
     changes = changed_options("--map=a=b\n--timezone=UTC", "--map=a=c\n--strict=yes")
 
     assert changes == golden
 
 
-def test_what_a_job_knows_by_its_content_is_told_in_words():
+def test_job_parts_known_by_checksum_are_reported_in_words():
     before = "--mapping=20bd51e197c0\n--transform=aa\nidentity=missing ip 0 -"
     now = "--mapping=832421ec4f63\n--schema=bb\nidentity=always ip 0 -"
 
@@ -893,7 +891,7 @@ def test_what_a_job_knows_by_its_content_is_told_in_words():
 # -- restarting ------------------------------------------------------------------------------------
 
 
-def test_a_restart_sends_all_again_and_says_what_miso_had(desk, golden):
+def test_a_restart_resends_all_and_reports_what_miso_had(desk, golden):
     name = desk.write("a.jsonl", rows(7))
     desk.run(name, job=FIRST)
 
@@ -906,7 +904,7 @@ def test_a_restart_sends_all_again_and_says_what_miso_had(desk, golden):
     assert desk.notes == golden
 
 
-def test_a_restart_of_one_of_two_copies_sends_all_of_it_whatever_the_other_has(desk):
+def test_a_restart_of_one_of_two_copies_resends_all_of_it(desk):
     names = desk.write("a.jsonl", rows(7)), desk.write("b.jsonl", [*rows(7), record(8)])
     desk.run(*names)
 
@@ -933,7 +931,7 @@ def test_a_restart_of_a_file_that_changed_forgets_all_its_versions(desk):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
-def test_a_pipe_is_always_read_from_its_beginning_and_content_decides(desk):
+def test_a_pipe_is_read_from_the_start_and_deduplicated_by_content(desk):
     path = desk.path / "pipe.jsonl"
     os.mkfifo(path)
     text = "".join(f'{{"user_id":"u{n}"}}\n' for n in range(1, 8))
@@ -956,7 +954,7 @@ def test_a_pipe_is_always_read_from_its_beginning_and_content_decides(desk):
 # -- dry runs --------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_says_what_would_be_sent_and_what_miso_has(desk):
+def test_a_dry_run_reports_what_would_be_sent_and_what_miso_has(desk):
     desk.run(desk.write("a.jsonl", rows(7)))
     before = desk.stored()
 
@@ -967,7 +965,7 @@ def test_a_dry_run_says_what_would_be_sent_and_what_miso_has(desk):
     assert (desk.stored(), desk.held()) == (before, ids(7))
 
 
-def test_a_dry_run_of_what_was_sent_would_send_nothing(desk):
+def test_a_dry_run_of_sent_records_would_send_nothing(desk):
     name = desk.write("a.jsonl", rows(7))
     desk.run(name)
 
@@ -984,7 +982,7 @@ def test_a_dry_run_counts_no_copy_twice(desk):
     assert upload.totals == Totals(rows=16, already_sent=7, accepted=9)
 
 
-def test_a_dry_run_forecasts_further_copies_as_an_upload_sends_them(desk):
+def test_a_dry_run_forecasts_further_copies_like_an_upload(desk):
     desk.run(desk.write("a.jsonl", [record(1)] * 3))
     names = desk.write("b.jsonl", [record(1)] * 5), desk.write("c.jsonl", [record(1)] * 4)
 
@@ -1009,7 +1007,7 @@ def damaged(desk, name, some):
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_a_damaged_input_beside_its_whole_is_no_problem(desk, is_first):
+def test_a_damaged_input_beside_its_undamaged_copy_is_no_problem(desk, is_first):
     names = damaged(desk, "a.jsonl.gz", rows(1000)), desk.write("b.jsonl", rows(1000))
 
     for _ in range(3):
@@ -1020,7 +1018,7 @@ def test_a_damaged_input_beside_its_whole_is_no_problem(desk, is_first):
     assert desk.held() == ids(1000)
 
 
-def test_a_damaged_input_with_many_records_beside_its_whole_is_never_a_problem(desk):
+def test_a_large_damaged_input_beside_its_undamaged_copy_is_no_problem(desk):
     names = desk.write("b.jsonl", rows(6000)), damaged(desk, "a.jsonl.gz", rows(6000))
 
     codes = [desk.run(*order, rows=1000).exit_code for order in (names, names, names[::-1])]
@@ -1028,7 +1026,7 @@ def test_a_damaged_input_with_many_records_beside_its_whole_is_never_a_problem(d
     assert (codes, desk.held()) == ([0, 0, 0], ids(6000))
 
 
-def test_a_damaged_input_that_changes_is_a_problem_again(desk):
+def test_a_changed_damaged_input_is_a_problem_again(desk):
     names = damaged(desk, "a.jsonl.gz", rows(1000)), desk.write("b.jsonl", rows(1000))
     desk.run(*names, rows=100)
     damaged(desk, "a.jsonl.gz", rows(1000, start=5))
@@ -1050,7 +1048,7 @@ def test_a_damaged_input_without_any_good_row_is_a_problem(desk):
 
 
 @pytest.mark.parametrize("other", [rows(5, start=5000), rows(100), rows(1000, start=2)])
-def test_a_damaged_input_is_a_problem_where_no_other_has_all_its_records(desk, other):
+def test_a_damaged_input_is_a_problem_unless_another_has_all_its_records(desk, other):
     names = damaged(desk, "a.jsonl.gz", rows(1000)), desk.write("b.jsonl", other)
 
     summary = desk.run(*names, rows=100)
@@ -1060,7 +1058,7 @@ def test_a_damaged_input_is_a_problem_where_no_other_has_all_its_records(desk, o
     assert summary.totals.balanced
 
 
-# -- whatever the inputs are -----------------------------------------------------------------------
+# -- any inputs ------------------------------------------------------------------------------------
 
 
 def counted_duplicates(desk):
@@ -1081,7 +1079,7 @@ STRETCH = st.lists(st.integers(1, 12), max_size=14)
     deaths=st.lists(st.integers(1, 30), max_size=4),
     concurrency=st.sampled_from([0, 2]),
 )
-def test_every_distinct_row_arrives_and_none_more_often_than_some_input_has_it(
+def test_every_distinct_row_arrives_and_no_more_often_than_in_any_input(
     tmp_path_factory, histories, lost, deaths, concurrency
 ):
     """Files that share, contain and contradict each other, over several runs that may die."""
@@ -1119,7 +1117,7 @@ def known_before(desk, name, spans, job=FIRST):
     write_old_ledger(desk.ledger, [(name, Path(name).read_bytes(), spans)], recipe=job)
 
 
-def test_a_source_of_an_old_ledger_that_is_what_it_was_gets_its_keys(desk):
+def test_an_unchanged_source_of_an_old_ledger_gets_content_keys(desk):
     name = desk.write("a.jsonl", rows(10))
     known_before(desk, name, [(5, {}), (5, {})])
 
@@ -1132,7 +1130,7 @@ def test_a_source_of_an_old_ledger_that_is_what_it_was_gets_its_keys(desk):
     assert desk.held() == ids(2, start=11)
 
 
-def test_a_source_of_an_old_ledger_goes_on_with_what_was_added(desk):
+def test_a_source_of_an_old_ledger_resumes_with_added_rows(desk):
     name = desk.write("a.jsonl", rows(10))
     known_before(desk, name, [(5, {}), (5, {})])
     desk.write("a.jsonl", rows(17))
@@ -1143,11 +1141,11 @@ def test_a_source_of_an_old_ledger_goes_on_with_what_was_added(desk):
     assert desk.held() == ids(7, start=11)
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_source_of_an_old_ledger_is_found_under_another_name(desk, packed):
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_source_of_an_old_ledger_is_found_under_another_name(desk, compressed):
     name = desk.write("a.jsonl", rows(10))
     known_before(desk, name, [(5, {}), (5, {})])
-    new = pack(name, f"{name}.1.gz") if packed else rename(name, f"{name}.1")
+    new = compress(name, f"{name}.1.gz") if compressed else rename(name, f"{name}.1")
 
     summary = desk.run(new, job=FIRST)
 
@@ -1155,7 +1153,7 @@ def test_a_source_of_an_old_ledger_is_found_under_another_name(desk, packed):
     assert desk.held() == {}
 
 
-def test_what_an_old_ledger_has_left_is_sent(desk):
+def test_a_leftover_of_an_old_ledger_is_sent(desk):
     name = desk.write("a.jsonl", rows(10))
     left = {"state": "pending", "accepted": 2, "unknown": 1, "pending": 2,
             "unknown_lines": "8", "pending_lines": "9-10"}  # fmt: skip
@@ -1169,7 +1167,7 @@ def test_what_an_old_ledger_has_left_is_sent(desk):
     assert desk.held() == ids(3, start=8)
 
 
-def test_an_interrupted_source_of_an_old_ledger_goes_on(desk):
+def test_an_interrupted_source_of_an_old_ledger_is_resumed(desk):
     name = desk.write("a.jsonl", rows(10))
     known_before(desk, name, [(5, {})])
 
@@ -1177,7 +1175,7 @@ def test_an_interrupted_source_of_an_old_ledger_goes_on(desk):
     assert desk.held() == ids(5, start=6)
 
 
-def test_keys_of_an_old_source_are_filled_in_by_the_next_run_where_one_was_stopped(desk):
+def test_adding_keys_to_an_old_source_is_resumed_after_a_stop(desk):
     name = desk.write("a.jsonl", rows(20))
     known_before(desk, name, [(5, {})])
     desk.run(name, job=FIRST, stop=stop_after(desk, 1))
@@ -1191,7 +1189,7 @@ def test_keys_of_an_old_source_are_filled_in_by_the_next_run_where_one_was_stopp
 
 
 @pytest.mark.parametrize("change", [edited, shorter, shifted])
-def test_a_source_of_an_old_ledger_that_is_not_proven_stops_the_run(desk, change):
+def test_an_unproven_source_of_an_old_ledger_stops_the_run(desk, change):
     name = desk.write("a.jsonl", rows(3000))
     known_before(desk, name, [(1000, {})] * 3)
     desk.write("a.jsonl", change(rows(3000)))
@@ -1216,7 +1214,7 @@ def test_an_unproven_source_of_an_old_ledger_can_be_restarted(desk):
     assert desk.run(name, job=FIRST).exit_code == 0
 
 
-def test_an_unproven_source_of_which_miso_has_nothing_is_read_again(desk):
+def test_an_unproven_source_without_accepted_records_is_read_again(desk):
     name = desk.write("a.jsonl", rows(10))
     known_before(desk, name, [(10, {"accepted": 0, "pending": 10, "state": "pending",
                                     "pending_lines": "1-10"})])  # fmt: skip

@@ -6,7 +6,6 @@ from pathlib import Path
 import jsonschema
 import jsonschema_rs
 import pytest
-from generators import TYPES, damaged_records, records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from miso_upload.transform.schema.schema import (
     shipped_schema,
     shipped_schema_text,
 )
+from tests.helpers.generators import TYPES, damaged_records, records
 
 FACTS = json.loads((Path(__file__).parent / "contract" / "interactions.json").read_text())
 GROUPS = {

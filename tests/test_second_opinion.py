@@ -7,13 +7,13 @@ from datetime import datetime
 
 import jsonschema
 import pytest
-from conftest import ROOT, SHARED_DATA
-from generators import IDS, TYPES, damaged_records, records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.transform.validation import RecordValidator
+from tests.helpers.generators import IDS, TYPES, damaged_records, records
+from tests.helpers.paths import ROOT, SHARED_DATA
 
 JUDGE = RecordValidator(shipped_schema())
 SECOND = {

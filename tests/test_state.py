@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +14,6 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, row, write_rows
 
 from miso_upload import Settings
 from miso_upload.errors import IncompleteLedgerError, LockedError, NewKeyError
@@ -25,6 +23,8 @@ from miso_upload.ledger.secret import FILE_NAME
 from miso_upload.ledger.state_directory import existing_ledger, ledger_paths, open_target
 from miso_upload.ledger.targets import key_fingerprint, ledger_name, server_identity
 from miso_upload.sandbox import Faults, Sandbox
+from tests.helpers.processes import run_program, started_program
+from tests.helpers.rows import row, write_rows
 
 KEY = "sandbox"
 
@@ -50,23 +50,17 @@ class Desk:
 
     def server_takes(self, key):
         """Let the server know another key from now on."""
-        self.sandbox._desk._key = key.encode()
-
-    def command(self, *args):
-        """Return the command line of the program."""
-        return [sys.executable, "-m", "miso_upload", *map(str, args)]
+        self.sandbox._endpoint._key = key.encode()
 
     def environment(self, key):
         """Return the environment of the program."""
-        return {**os.environ, "MISO_API_KEY": key, "PYTHONPATH": str(ROOT),
-                "MISO_UPLOAD_STATE_DIR": str(self.state)}  # fmt: skip
+        return {**os.environ, "MISO_API_KEY": key, "MISO_UPLOAD_STATE_DIR": str(self.state)}
 
     def run(self, *args, key=KEY, code=0):
         """Run the program to its end, with this exit code."""
-        done = subprocess.run(
-            self.command(*args), env=self.environment(key), capture_output=True, text=True,
-            check=False, timeout=120, cwd=self.place, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        done = run_program(
+            *args, env=self.environment(key), cwd=self.place, stdin=subprocess.DEVNULL
+        )
         assert done.returncode == code, done
         assert "Traceback" not in done.stderr
         return done
@@ -78,14 +72,14 @@ class Desk:
     def killed(self, *options):
         """Kill an upload whose first chunk has arrived and whose others are in flight."""
         self.sandbox.faults = Faults(latency=60)
-        process = subprocess.Popen(
-            self.command(self.history, "--server", self.sandbox.url, "--chunk-size", 1, *options),
-            env=self.environment(KEY), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        while not list(self.sandbox.records()):
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        with started_program(
+            *(self.history, "--server", self.sandbox.url, "--chunk-size", 1, *options),
+            env=self.environment(KEY),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ):
+            while not list(self.sandbox.records()):
+                time.sleep(0.01)
         self.sandbox.faults = Faults()
 
     @property
@@ -332,15 +326,21 @@ def test_of_first_runs_at_once_under_two_names_one_makes_the_ledger(desk):
     """With one key: one of them finds the target of the other."""
     commands = [[], ["--target", "production"]] * 3
     desk.sandbox.faults = Faults(latency=0.5)
-    runs = [
-        subprocess.Popen(
-            desk.command(desk.history, "--server", desk.sandbox.url, *options),
-            env=desk.environment(KEY), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            text=True, stdin=subprocess.DEVNULL,
-        )
-        for options in commands
-    ]  # fmt: skip
-    ends = [(run.communicate()[1], run.returncode) for run in runs]
+    with ExitStack() as stack:
+        runs = [
+            stack.enter_context(
+                started_program(
+                    *(desk.history, "--server", desk.sandbox.url, *options),
+                    env=desk.environment(KEY),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for options in commands
+        ]
+        ends = [(run.communicate()[1], run.returncode) for run in runs]
 
     assert {code for _, code in ends} <= {0, 5}, ends
     assert desk.arrived() == users(1, 2, 3)
@@ -556,10 +556,9 @@ def test_a_damaged_export_is_noticed_wherever_it_is_damaged(desk, exported):
         damaged[place] ^= 0xFF
         exported.write_bytes(damaged)
 
-        done = subprocess.run(
-            desk.command("ledger", "import", exported, "--state-dir", there),
-            env=desk.environment(KEY), capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = run_program(
+            *("ledger", "import", exported, "--state-dir", there), env=desk.environment(KEY)
+        )
 
         assert "Traceback" not in done.stderr
         assert (done.returncode, ledger_paths(there)) in ((2, []), (0, ledger_paths(there)))

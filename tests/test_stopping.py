@@ -7,9 +7,10 @@ import time
 from contextlib import suppress
 
 import pytest
-from conftest import ROOT, started
 
 from miso_upload.pipeline.interrupt import StopReading, StopSignal
+from tests.helpers.paths import ROOT
+from tests.helpers.processes import started
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are a matter of POSIX")
 

@@ -1,8 +1,6 @@
 import pickle
 
 import pytest
-from conftest import row
-from generators import damaged_records, records
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +15,8 @@ from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.json import decode, decode_joined, encode
 from miso_upload.values.timestamps import TimestampReader
+from tests.helpers.generators import damaged_records, records
+from tests.helpers.rows import row
 
 SCHEMA = shipped_schema()
 JUDGE = RecordValidator(SCHEMA)

@@ -3,12 +3,13 @@
 import json
 
 import pytest
-from conftest import row, write_rows
 
 from miso_upload import Settings, check, upload
 from miso_upload.errors import MisoUploadError
 from miso_upload.report.listener import Listener
 from miso_upload.sandbox import Sandbox, parse_faults
+from tests.helpers.rows import row, write_rows
+from tests.helpers.uploads import Uploads
 
 NEW = {"set": ('context.custom_context={"v":2}',)}
 
@@ -21,27 +22,10 @@ class Notes(Listener):
         self.texts.append(text)
 
 
-class Desk:
-    def __init__(self, place, sandbox):
-        self.place, self.sandbox = place, sandbox
-
-    def settings(self, *names, **options):
-        return Settings.of(
-            inputs=tuple(str(self.place / name) for name in names), server=self.sandbox.url,
-            api_key=self.sandbox.key, state_dir=self.place / "state", max_reject_rate=1, **options,
-        )  # fmt: skip
-
-    def upload(self, *names, **options):
-        return upload(self.settings(*names, **options))
-
-    def held(self):
-        return sorted(each["user_id"] for each in self.sandbox.records())
-
-
 @pytest.fixture
 def desk(tmp_path):
     with Sandbox(key="key") as sandbox:
-        yield Desk(tmp_path, sandbox)
+        yield Uploads(tmp_path, sandbox)
 
 
 def test_an_edited_input_that_was_continued_under_another_mapping_stops(desk):

@@ -8,19 +8,20 @@ from decimal import Decimal
 from enum import StrEnum
 
 import pytest
-from conftest import ROOT, row, write_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
 from miso_upload import Settings, check
 from miso_upload.errors import ConfigurationError
-from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.job import Job
 from miso_upload.records import Block, Reason
 from miso_upload.sources.formats.delimited import Delimited
 from miso_upload.sources.formats.dialect import Dialect
 from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.transform.hook import UserCode, read_user_code
 from miso_upload.values.json import decode_joined, encode
+from tests.helpers.paths import ROOT
+from tests.helpers.rows import row, write_rows
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ class Source:
 
 def batch_of(settings, rows, data):
     lines = data.count(b"\n")
-    return Recipe(settings).transform(Source(rows))(Block(1, 0, len(data), 1, lines, data))
+    return Job(settings).transform(Source(rows))(Block(1, 0, len(data), 1, lines, data))
 
 
 def lines_of(rows):
@@ -473,7 +474,7 @@ def test_every_row_is_accounted_for_and_rejected_ones_are_unchanged(write):
 
 def test_the_transform_is_part_of_the_recipe_by_its_text(write):
     def recipe(text, name="my_map.py"):
-        return Recipe(Settings.of(inputs=(), transform=write(text, name))).text(Source(JSONL))
+        return Job(Settings.of(inputs=(), transform=write(text, name))).fingerprint(Source(JSONL))
 
     first = recipe("def transform(row): return row\n")
 

@@ -3,7 +3,6 @@ import pickle
 from unicodedata import category
 
 import pytest
-from generators import TYPES, damaged_records, json_values, records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +10,7 @@ from miso_upload.errors import SchemaError
 from miso_upload.transform.schema.schema import load_schema, shipped_schema
 from miso_upload.transform.validation import _REFUSED, MOST_REASONS, RecordValidator
 from miso_upload.values.json import decode, encode
+from tests.helpers.generators import TYPES, damaged_records, json_values, records
 
 VALIDATOR = RecordValidator(shipped_schema())
 LENIENT = RecordValidator(shipped_schema(), needs_timestamp=False, needs_id=False)

@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-from conftest import ROOT
 
 from miso_upload.records import Findings
 from miso_upload.transform.identity import IdentityPolicy, anonymous_id
@@ -23,6 +22,7 @@ from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.addresses import canonical_ip, network_address
 from miso_upload.values.timestamps import TimestampReader
+from tests.helpers.paths import ROOT
 
 PAGE = (ROOT / "docs" / "web-logs.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```toml\n(.*?)```\n```json\n(.*?)```\n```json\n(.*?)```", PAGE, re.DOTALL)

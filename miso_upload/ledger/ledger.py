@@ -238,7 +238,7 @@ class Ledger:
 
         Returns:
             None if there were too many to store. The scan then cannot be resumed by position,
-            because a further copy of a record could not be told from the copy that Miso has.
+            because a further copy of a record could not be distinguished from the copy at Miso.
         """
         return self._spans.shared_keys(scan.id)
 

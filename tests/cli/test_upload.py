@@ -14,18 +14,13 @@ import threading
 import time
 
 import pytest
-from conftest import counts_in, row, started, write_rows
 
-from miso_upload.sandbox import Faults, Sandbox
+from miso_upload.sandbox import Faults
+from tests.cli.conftest import KEY
+from tests.helpers.processes import started_program
+from tests.helpers.rows import counts_in, row, write_rows
 
 pytestmark = pytest.mark.usefixtures("sandbox")
-KEY = "key-that-must-not-be-seen"
-
-
-@pytest.fixture
-def sandbox():
-    with Sandbox(key=KEY) as running:
-        yield running
 
 
 @pytest.fixture
@@ -148,8 +143,8 @@ def wait_until_read(pipe):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
 def test_a_signal_ends_the_wait_for_an_input_that_says_nothing(sandbox, monkeypatch, golden):
     monkeypatch.setenv("MISO_API_KEY", KEY)
-    with started(
-        [sys.executable, "-m", "miso_upload", "-", "--server", sandbox.url],
+    with started_program(
+        *("-", "--server", sandbox.url),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as waiting:  # fmt: skip
         waiting.stdin.write(" ")
@@ -290,8 +285,8 @@ def test_too_many_rejections_stop_the_run_and_say_what_most_had_in_common(
 
 def test_a_second_run_at_the_same_time_is_exit_code_5(upload, history, sandbox, golden):
     sandbox.faults = Faults(latency=3.0)
-    with started(
-        [sys.executable, "-m", "miso_upload", history, "--server", sandbox.url],
+    with started_program(
+        *(history, "--server", sandbox.url),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ):  # fmt: skip
         while sandbox.counts()["records"] < 50:
@@ -310,9 +305,8 @@ def test_a_signal_lets_what_is_under_way_finish_and_keeps_the_position(
 ):
     history = write_rows(tmp_path / "h.jsonl", [row(n) for n in range(1, 1_001)])
     sandbox.faults = Faults(latency=0.3)
-    with started(
-        [sys.executable, "-m", "miso_upload", history, "--server", sandbox.url,
-         "--chunk-size", "50"],
+    with started_program(
+        *(history, "--server", sandbox.url, "--chunk-size", "50"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as running:  # fmt: skip
         while not sandbox.counts()["requests"]:

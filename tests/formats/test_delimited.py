@@ -11,9 +11,8 @@ from miso_upload.errors import ConfigurationError
 from miso_upload.records import Block
 from miso_upload.sources.formats import detect_format
 from miso_upload.sources.options import ReadingOptions
-
-from .csv_by_character import Rules, rows_of
-from .reading import CUTS, PIECES, assert_complete, read, texts_of, unpadded
+from tests.helpers.csv_by_character import Rules, rows_of
+from tests.helpers.reading import CUTS, PIECES, assert_complete, read, texts_of, unpadded
 
 HEADER = b"a,b\n"
 FRAGMENTS = (
@@ -339,21 +338,21 @@ def test_the_csv_spectrum_suite_is_read_as_documented(shared_data):
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(b'"' + b"1,2\n" * 2**17, id="a quote that is never closed"),
-        pytest.param(b'"x\n' * 2**17, id="quotes that are closed a line later"),
-        pytest.param(b'"""\n' * 2**17, id="quotes in quotes"),
-        pytest.param(b'""' * 2**18 + b"\n", id="one line of quotes"),
-        pytest.param(b'"1","2"\n' * 2**17, id="good rows"),
-        pytest.param(b"1\r2\n" * 2**16, id="carriage returns"),
+        pytest.param(b'"' + b"1,2\n" * 2**16, id="a quote that is never closed"),
+        pytest.param(b'"x\n' * 2**16, id="quotes that are closed a line later"),
+        pytest.param(b'"""\n' * 2**16, id="quotes in quotes"),
+        pytest.param(b'""' * 2**17 + b"\n", id="one line of quotes"),
+        pytest.param(b'"1","2"\n' * 2**16, id="good rows"),
+        pytest.param(b"1\r2\n" * 2**15, id="carriage returns"),
     ],
 )
 @pytest.mark.cpu_time
 def test_quotes_take_linear_time(data):
     started = time.process_time()
 
-    read_csv(HEADER + data, row_bytes=2**19)
+    read_csv(HEADER + data, row_bytes=2**18)
 
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 2.5
 
 
 @pytest.mark.parametrize("columns", [(), ("a", "b")], ids=["of the first row", "of the options"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .reading import CUTS, PIECES, assert_complete, read, texts_of, unpadded
+from tests.helpers.reading import CUTS, PIECES, assert_complete, read, texts_of, unpadded
 
 FRAGMENTS = (
     b'{"a":1}', b'{"a":[{"x":1}', b'{"y":2}]}', b"{},{}", b"[", b"]", b"{", b"}", b",", b",", b",",

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miso_upload.values.json import decode
-
-from .reading import CUTS, PIECES, assert_complete, read, read_file, texts_of, unpadded
+from tests.helpers.reading import CUTS, PIECES, assert_complete, read, read_file, texts_of, unpadded
 
 BROKEN = (
     b'{"a":[{"x":1}', b'{"y":2}]}', b"{},{}", b"{}", b"[", b"]", b"{", b"}", b",", b'"', b"\\",

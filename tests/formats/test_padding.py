@@ -1,5 +1,6 @@
 """NULs at the start of lines are not part of any row, however many there are."""
 
+import itertools
 import json
 
 import pytest
@@ -10,8 +11,7 @@ from miso_upload.sources import Source
 from miso_upload.sources.first_rows import first_rows
 from miso_upload.sources.formats import padding
 from miso_upload.sources.formats.padding import size_with_padding, without_padding
-
-from .reading import (
+from tests.helpers.reading import (
     CUTS,
     PIECES,
     assert_complete,
@@ -36,8 +36,14 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-@pytest.mark.parametrize("size", [1, 500, 70_000, 3_000_000])
-@pytest.mark.parametrize("where", ["first", "last", "every"])
+@pytest.mark.parametrize(
+    ("size", "where"),
+    [
+        *itertools.product([1, 500, 70_000], ["first", "last", "every"]),
+        (3_000_000, "every"),  # more than a block, also before the first row
+        (3_000_000, "last"),
+    ],
+)
 def test_rows_are_read_the_same_as_without_nuls(tmp_path, name, size, where):
     text, nuls = TEXTS[name], b"\0" * size
     padded = {

@@ -5,8 +5,7 @@ import pytest
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.sources.formats.unsupported import binary_kind, log_kind, wrapper
-
-from .reading import read, read_file
+from tests.helpers.reading import read, read_file
 
 NGINX_ERROR = (
     '2023/10/10 13:55:36 [error] 1234#0: *5 open() "/srv/x" failed (2: No such file), client: '

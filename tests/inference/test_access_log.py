@@ -4,7 +4,6 @@ import re
 import tomllib
 
 import pytest
-from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from miso_upload.transform.mapping import parse_mapping
 from miso_upload.transform.mapping.router import NO_ROUTES
 from miso_upload.transform.mapping.routes import compile_route, split_url
 from miso_upload.transform.schema.schema import shipped_schema
+from tests.helpers.paths import ROOT
 
 
 def site(*urls):

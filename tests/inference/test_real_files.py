@@ -1,12 +1,13 @@
 """Mappings are drafted for real files, and applied to their rows."""
 
+import functools
 import re
 
 import pytest
 
-from inference.drafting import draft_of_file, mapper, rules
 from miso_upload import Settings, check
 from miso_upload.drafting import mapping_text
+from tests.helpers.drafting import draft_of_file, mapper, rules
 
 SNOWPLOW = "_com_snowplowanalytics_snowplow_ecommerce_"
 REES46 = {
@@ -128,9 +129,14 @@ LOCAL_TIMES = {
 }
 
 
+@functools.cache
+def draft_of(path):
+    return draft_of_file(path)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_the_draft_of_a_real_file(name, shared_data):
-    found = draft_of_file(shared_data / name)
+    found = draft_of(shared_data / name)
 
     expected, unsure, _ = FILES[name]
     assert rules(found) == expected
@@ -143,7 +149,7 @@ def test_the_draft_of_a_real_file(name, shared_data):
 def test_the_records_of_a_real_file(name, shared_data, tmp_path):
     path = shared_data / name
     mapping = tmp_path / "mapping.toml"
-    mapping.write_text(mapping_text(draft_of_file(path).in_zone("UTC"), name, "m"), "utf-8")
+    mapping.write_text(mapping_text(draft_of(path).in_zone("UTC"), name, "m"), "utf-8")
 
     totals = check(Settings.of(inputs=(str(path),), mapping=str(mapping))).totals
 
@@ -156,4 +162,4 @@ def test_any_real_file_yields_a_valid_mapping_file(shared_data):
     for folder in ("ecommerce", "media", "analytics"):
         for path in sorted((shared_data / folder).iterdir()):
             if path.name.removesuffix(".gz").endswith((".csv", ".json", ".ndjson")):
-                mapper(draft_of_file(path))
+                mapper(draft_of(path))

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.drafting import draft, mapper, record, rules, table
 from miso_upload.records import Findings
 from miso_upload.transform.mapping import Mapped, Skipped
+from tests.helpers.drafting import draft, mapper, record, rules, table
 
 TIMES = ["2024-05-01T10:00:00Z", "2024-05-02T10:00:00Z", "2024-05-03T10:00:00Z"]
 THREE = ["a1", "b2", "a1"]

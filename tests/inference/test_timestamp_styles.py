@@ -1,7 +1,7 @@
 import pytest
 
-from inference.drafting import draft, record, rules, table
 from miso_upload.drafting.timestamp_styles import clock_format, timestamp_style
+from tests.helpers.drafting import draft, record, rules, table
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@ import tomllib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.drafting import draft, table
 from miso_upload.drafting import Draft, Guess, LeftOut, mapping_text
 from miso_upload.transform.mapping import parse_mapping
+from tests.helpers.drafting import draft, table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 

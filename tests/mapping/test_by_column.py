@@ -5,7 +5,6 @@ import json
 import random
 
 import pytest
-from conftest import outcomes_of
 
 from miso_upload.records import Findings
 from miso_upload.transform.identity import IdentityPolicy
@@ -15,6 +14,7 @@ from miso_upload.transform.mapping.spec import MappingSpec
 from miso_upload.transform.options import IdentityOptions
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
+from tests.helpers.mapped import outcomes_of
 
 SCHEMA = shipped_schema()
 MAPPINGS = [

@@ -4,8 +4,6 @@ import json
 import pickle
 
 import pytest
-from conftest import outcomes_of
-from generators import records
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -21,6 +19,8 @@ from miso_upload.transform.mapping import (
 )
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
+from tests.helpers.generators import records
+from tests.helpers.mapped import outcomes_of
 
 VIEW = {
     "type": "product_detail_page_view",

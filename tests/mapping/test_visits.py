@@ -1,7 +1,6 @@
 """What a preset says of the rows of a log, and what a mapping file over it changes."""
 
 import pytest
-from conftest import row
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.records import Findings
@@ -21,6 +20,7 @@ from miso_upload.transform.mapping.router import NO_ROUTES
 from miso_upload.transform.options import IdentityOptions
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
+from tests.helpers.rows import row
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 ROUTES = '[[routes]]\nmatch = "/p/{product_ids}"\ntype = "product_detail_page_view"\n'

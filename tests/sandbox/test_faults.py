@@ -7,8 +7,7 @@ import requests
 from miso_upload.errors import ConfigurationError
 from miso_upload.sandbox import Faults, Sandbox, parse_faults
 from miso_upload.sandbox.faults import FaultDraw
-
-from .talk import BAD, GOOD, PATH, connect, post, send
+from tests.helpers.requests_to_sandbox import BAD, GOOD, PATH, connect, post, send
 
 
 @pytest.mark.parametrize("status", [401, 403, 408, 413, 429, 500, 502, 503, 504])

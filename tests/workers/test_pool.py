@@ -12,7 +12,7 @@ import pytest
 
 from miso_upload.errors import ChangedSourceError, WorkerError
 from miso_upload.pipeline.interrupt import StopSignal
-from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.job import Job
 from miso_upload.pipeline.settings import Settings
 from miso_upload.pipeline.workers import InProcess, worker_count
 from miso_upload.pipeline.workers.pool import WorkerPool
@@ -38,7 +38,7 @@ def pool():
 
 def opened(path, rows=7):
     source = Source(str(path), ReadingOptions(chunk_size=rows))
-    transform = Recipe(Settings.of(inputs=(str(path),), dry_run=True)).transform(source)
+    transform = Job(Settings.of(inputs=(str(path),), dry_run=True)).transform(source)
     return source, transform
 
 

@@ -1,10 +1,9 @@
 import pytest
 
-from formats.reading import read
 from miso_upload.sources.formats.access_log.known import known_layouts
 from miso_upload.sources.formats.access_log.layout import reader_of
-
-from .specimens import AGENT, COMBINED, COMMON, LINES, ROW, S3, VISIT, WHEN
+from tests.helpers.access_log_lines import AGENT, COMBINED, COMMON, LINES, ROW, S3, VISIT, WHEN
+from tests.helpers.reading import read
 
 NAMES = list(LINES)
 

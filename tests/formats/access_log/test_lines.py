@@ -2,11 +2,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from formats.reading import CUTS, PIECES, assert_complete, read, texts_of, unpadded
 from miso_upload.records import Block
 from miso_upload.sources.formats.access_log import AccessLog
-
-from .specimens import ALB, COMBINED, COMMON, ELB, IIS, S3, WHEN
+from tests.helpers.access_log_lines import ALB, COMBINED, COMMON, ELB, IIS, S3, WHEN
+from tests.helpers.reading import CUTS, PIECES, assert_complete, read, texts_of, unpadded
 
 FIELDS = b"#Fields: date time c-ip cs-uri-stem\n"
 COLUMNS = b"2023-10-10 20:55:36 192.0.2.1 /a\n"

@@ -1,12 +1,11 @@
 import pytest
 
-from formats.reading import read
 from miso_upload.errors import ConfigurationError
 from miso_upload.sources.formats.access_log.diagnosis import mismatch
 from miso_upload.sources.formats.access_log.layout import pieces_of, reader_of
 from miso_upload.sources.formats.access_log.notation import layout_of
-
-from .specimens import AGENT, COMBINED, ROW, VISIT, WHEN
+from tests.helpers.access_log_lines import AGENT, COMBINED, ROW, VISIT, WHEN
+from tests.helpers.reading import read
 
 NGINX = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '

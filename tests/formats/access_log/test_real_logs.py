@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from formats.reading import read_file
 from miso_upload.transform.identity import anonymous_id
+from tests.helpers.reading import read_file
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 import pytest
 
-from formats.reading import read
-
-from .specimens import CLOUDFRONT, CLOUDFRONT_ROW, COMBINED, IIS, IIS_ROW, VISIT
+from tests.helpers.access_log_lines import CLOUDFRONT, CLOUDFRONT_ROW, COMBINED, IIS, IIS_ROW, VISIT
+from tests.helpers.reading import read
 
 FIELDS = "#Fields: date time c-ip cs-uri-stem\n"
 LINE = "2023-10-10 20:55:36 192.0.2.1 /a\n"

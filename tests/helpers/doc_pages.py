@@ -4,7 +4,7 @@ On a page, a `console` block is a terminal session: each line that starts with `
 lines below it are what it prints. A block with `title="NAME"` is a file of that name, which the
 sessions below it can use. All blocks of a page run in one directory, in the order of the page.
 
-`python tests/doc_pages.py` writes what the sessions print now into the pages, and the options of
+`python -m tests.helpers.doc_pages` writes what the sessions print now into the pages, and the options of
 all commands into the reference; the suite compares.
 """
 
@@ -23,14 +23,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cli_reference
-
 from miso_upload.sandbox import Sandbox
+from tests.helpers import cli_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(
     r"^```(?P<kind>\w+)(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
@@ -143,7 +142,8 @@ def _prepared_for_inputs(home: Path) -> Iterator[dict[str, str]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
     import zstandard
-    from sources.remote_servers import s3_server
+
+    from tests.helpers.remote_servers import s3_server
 
     history = (ROOT / "sample_data" / "history.jsonl").read_bytes()
     lines = history.splitlines(keepends=True)

@@ -114,7 +114,7 @@ class Misbehaving:
     Attributes:
         held: The records that it has taken, in order.
         heard: The requests, in order.
-        peak: The most requests that were under way at once.
+        peak: The most requests that were in flight at once.
     """
 
     def __init__(self, *script, then=OK, port=0, tls=None):
@@ -123,7 +123,7 @@ class Misbehaving:
         self.held = []
         self.heard = []
         self.peak = 0
-        self.under_way = 0
+        self.in_flight = 0
         self._tls = tls
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -146,7 +146,7 @@ class Misbehaving:
 
     @property
     def numbers(self):
-        """The numbers of the rows that it has taken, in order; see `conftest.row`."""
+        """The numbers of the rows that it has taken, in order; see `rows.row`."""
         return [int(record["user_id"].removeprefix("user-")) for record in self.held]
 
     @property
@@ -200,8 +200,8 @@ class Misbehaving:
 
     def _answer(self, connection, request):
         with self._lock:
-            self.under_way += 1
-            self.peak = max(self.peak, self.under_way)
+            self.in_flight += 1
+            self.peak = max(self.peak, self.in_flight)
             self.heard.append(request)
             step = self.script.pop(0) if self.script else self.then
         try:
@@ -212,7 +212,7 @@ class Misbehaving:
                     self.held += request.records
         finally:
             with self._lock:
-                self.under_way -= 1
+                self.in_flight -= 1
         step(connection, self._over)
 
 

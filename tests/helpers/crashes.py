@@ -1,19 +1,15 @@
-"""A history, a double of Miso, and the program that is killed on the way from one to the other."""
+"""A history, a mock server, and a program that is killed during its upload."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-from conftest import ROOT, row, write_rows
-
-from miso_upload.sandbox import Sandbox
+from tests.helpers.processes import run_program
+from tests.helpers.rows import row, write_rows
 
 MANY = 200
 ROWS = 12
@@ -29,71 +25,6 @@ class Ended(NamedTuple):
     err: str
 
 
-class Nursery:
-    """Runs the program again and again without loading it each time; see `nursery.py`."""
-
-    def __init__(self, place):
-        self._place = place
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("nursery.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-
-    def run(self, *args, cwd, environ, **death):
-        """Run it to its end, whoever brings it about."""
-        out, err = self._place / "out", self._place / "err"
-        job = {
-            "args": [*map(str, args)],
-            "cwd": str(cwd),
-            "environ": environ,
-            "out": str(out),
-            "err": str(err),
-            **death,
-        }
-        self._process.stdin.write(json.dumps(job) + "\n")
-        self._process.stdin.flush()
-        code = int(self._process.stdout.readline())
-        ended = Ended(code, out.read_text(), err.read_text())
-        assert "Traceback" not in ended.err, ended.err
-        return ended
-
-    def close(self):
-        """End it."""
-        self._process.stdin.close()
-        self._process.wait(30)
-        self._process.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def nursery(tmp_path_factory):
-    """Return what runs the program."""
-    running = Nursery(tmp_path_factory.mktemp("nursery"))
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def sandbox():
-    """Return a double of Miso."""
-    with Sandbox() as running:
-        yield running
-
-
-@pytest.fixture
-def cases(tmp_path, nursery, sandbox):
-    """Return histories of their own, one after the other."""
-    return (Case(f"case{n}", tmp_path / f"case{n}", nursery, sandbox) for n in range(1, MANY))
-
-
-@pytest.fixture
-def case(tmp_path, nursery, sandbox):
-    """Return one history."""
-    return Case("case", tmp_path / "case", nursery, sandbox)
-
-
 class Case:
     """Twelve rows in chunks of three, two of them bad, and an upload of them that may die.
 
@@ -102,8 +33,8 @@ class Case:
         place: The directory of its files, its ledger included.
     """
 
-    def __init__(self, name, place, nursery, sandbox):
-        self.name, self.place, self._nursery, self._sandbox = name, place, nursery, sandbox
+    def __init__(self, name, place, sandbox):
+        self.name, self.place, self._sandbox = name, place, sandbox
         self.place.mkdir(exist_ok=True)
         self.state = place / "state"
         self.history = place / "history.jsonl"
@@ -126,11 +57,19 @@ class Case:
 
     def run(self, *args, **death):
         """Run the program."""
-        environ = {
-            "MISO_API_KEY": self._sandbox.key,
-            "MISO_UPLOAD_STATE_DIR": str(self.state),
-        }
-        return self._nursery.run(*args, cwd=self.place, environ=environ, **death)
+        done = run_program(
+            *args,
+            cwd=self.place,
+            env={
+                **os.environ,
+                "MISO_API_KEY": self._sandbox.key,
+                "MISO_UPLOAD_STATE_DIR": str(self.state),
+            },
+            stdin=subprocess.DEVNULL,
+            **death,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Ended(done.returncode, done.stdout, done.stderr)
 
     def upload(self, *options, **death):
         """Upload the history."""
@@ -155,7 +94,7 @@ class Case:
             if name == self.name
         )
 
-    def set_aside(self):
+    def rejected_rows(self):
         """Return the numbers of the rows in the rejects file."""
         if not self.rejects.exists():
             return []
@@ -170,7 +109,7 @@ class Case:
         assert sum(count > 1 for count in arrived.values()) <= totals["duplicates"]
         assert (totals["rows"], totals["accepted"]) == (ROWS, len(GOOD))
         assert (totals["unknown"], totals["pending"]) == (0, 0)
-        assert sorted(self.set_aside()) == list(BAD)
+        assert sorted(self.rejected_rows()) == list(BAD)
         self.must_be_private()
 
     def must_be_private(self):

@@ -1,6 +1,6 @@
 """Writes the table of modules in docs/architecture.md from the first sentences of their docstrings.
 
-Run `python tests/module_table.py` after adding or moving a module; the suite compares.
+Run `python -m tests.helpers.module_table` after adding or moving a module; the suite compares.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "miso_upload"
 PAGE = ROOT / "docs" / "architecture.md"
 START, END = "<!-- modules -->\n", "<!-- end of modules -->\n"

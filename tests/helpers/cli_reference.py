@@ -10,7 +10,7 @@ import click
 
 from miso_upload.cli.commands import program
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference" / "cli.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 _INTRODUCTION = """\
 # Command line
 

@@ -7,10 +7,10 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from formats.reading import Pieces
 
 from miso_upload.errors import SourceError
 from miso_upload.sources.stream import ByteStream
+from tests.helpers.reading import Pieces
 
 
 def from_stdin(data, sizes=(2**20,), encoding=None):

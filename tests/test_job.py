@@ -6,22 +6,22 @@ import pytest
 
 from miso_upload import Settings
 from miso_upload.errors import ConfigurationError, MappingError
-from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.job import Job
 from miso_upload.sources import ReadingOptions, Source
 from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.transform.mapping import bots
 
 PLAIN = SimpleNamespace(format=JsonLines(row_bytes=2**20))
 LOG = SimpleNamespace(format=JsonLines(row_bytes=2**20, preset="web-log"))
-"""Sources, as far as a recipe looks at them."""
+"""Sources, as far as a job looks at them."""
 
 
-def recipe(**options):
-    return Recipe(Settings.of(inputs=("x",), **options))
+def job(**options):
+    return Job(Settings.of(inputs=("x",), **options))
 
 
 def text(source, **options):
-    return recipe(**options).text(source)
+    return job(**options).fingerprint(source)
 
 
 def test_a_format_brings_its_preset_where_none_is_named():
@@ -38,9 +38,9 @@ def test_what_a_format_brings_lies_under_the_mapping_file(tmp_path):
     mapping.write_text('[[routes]]\nmatch = "/"\ntype = "home_page_view"\n')
     block = LOG.format
 
-    both = recipe(mapping=str(mapping))
+    both = job(mapping=str(mapping))
 
-    assert both.text(LOG) not in (both.text(PLAIN), text(LOG))
+    assert both.fingerprint(LOG) not in (both.fingerprint(PLAIN), text(LOG))
     assert block.preset == "web-log"
 
 
@@ -77,7 +77,7 @@ def keys_of(tmp_path, line, **options):
     """Return the content keys of a file with one line."""
     table = tmp_path / "h.jsonl"
     table.write_text(f"{line}\n")
-    made = Recipe(Settings.of(inputs=("x",), **options), b"a secret")
+    made = Job(Settings.of(inputs=("x",), **options), b"a secret")
     with Source(str(table), ReadingOptions()) as source:
         (block,) = source.blocks(source.body_start, source.body_line)
         return list(made.transform(source)(block).keys)
@@ -102,7 +102,7 @@ def test_without_a_secret_there_are_no_keys(tmp_path):
     table.write_text(f"{LINE}\n")
     with Source(str(table), ReadingOptions()) as source:
         (block,) = source.blocks(source.body_start, source.body_line)
-        batch = recipe().transform(source)(block)
+        batch = job().transform(source)(block)
 
     assert (len(batch.lines), len(batch.keys)) == (1, 0)
 
@@ -134,7 +134,7 @@ def test_a_skip_of_another_source_may_be_kept_here():
 )
 def test_what_cannot_be_meant_is_said_at_once(options, golden):
     with pytest.raises(ConfigurationError) as caught:
-        recipe(**options)
+        job(**options)
     assert str(caught.value) == golden
 
 
@@ -154,14 +154,14 @@ def test_a_mapping_file_that_names_no_type_there_is_is_refused(
     (tmp_path / "my.toml").write_text(written)
 
     with pytest.raises(MappingError) as caught:
-        recipe(mapping="my.toml")
+        job(mapping="my.toml")
     assert str(caught.value) == golden
 
 
 @pytest.mark.parametrize("options", [{}, {"map": ("type=event",)}], ids=["always", "by default"])
 def test_an_option_that_names_no_type_there_is_is_refused(options, golden):
     with pytest.raises(MappingError) as caught:
-        recipe(set=("type=rating",), **options)
+        job(set=("type=rating",), **options)
     assert str(caught.value) == golden
 
 
@@ -169,7 +169,7 @@ def test_values_that_stand_for_no_record_are_no_types(tmp_path):
     mapping = tmp_path / "my.toml"
     mapping.write_text('[attributes]\ntype = { column = "e", values = { a = "search", b = "" } }')
 
-    assert recipe(mapping=str(mapping))
+    assert job(mapping=str(mapping))
 
 
 @pytest.mark.parametrize(
@@ -191,5 +191,5 @@ def test_a_column_that_is_missing_is_told_with_those_that_are_there(
         Source(str(table), ReadingOptions(**options)) as source,
         pytest.raises(MappingError) as caught,
     ):
-        recipe(map=("user_id=x",), **options).transform(source)
+        job(map=("user_id=x",), **options).transform(source)
     assert str(caught.value) == golden

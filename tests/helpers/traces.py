@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-from conftest import ROOT, started
+from tests.helpers.paths import ROOT
+from tests.helpers.processes import started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,6 @@ from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
 
-from delivery.doubles import Miso, deliverer, record
-
 from miso_upload.delivery import Backoff, DryRunDeliverer
 from miso_upload.delivery.client import UnknownOutcomeError
 from miso_upload.ledger import Ledger
@@ -29,6 +27,7 @@ from miso_upload.sources import ReadingOptions, Source
 from miso_upload.transform.content_keys.keys import ContentKeys
 from miso_upload.values.hashing import checksum
 from miso_upload.values.json import encode, encode_joined
+from tests.helpers.doubles import Miso, deliverer, record
 
 LOST = UnknownOutcomeError("the connection was lost")
 NO_ID = (Reason("user_id", "is missing"),)

@@ -17,8 +17,20 @@ from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 
-from old_ledgers import write_old_ledger
-from worlds import (
+from miso_upload import Settings, upload
+from miso_upload.errors import (
+    ChangedJobError,
+    DeliveryError,
+    InterruptedRunError,
+    UnprovenSourceError,
+)
+from miso_upload.ledger import Ledger
+from miso_upload.ledger.content_keys.layout import Limits
+from miso_upload.ledger.line_ranges import to_ranges
+from miso_upload.pipeline.forget import forget, found_to_forget
+from miso_upload.sources import ReadingOptions
+from tests.helpers.old_ledgers import write_old_ledger
+from tests.helpers.worlds import (
     MARKS,
     NUMBER,
     SECOND,
@@ -34,19 +46,6 @@ from worlds import (
     stand_ins,
     standard_input,
 )
-
-from miso_upload import Settings, upload
-from miso_upload.errors import (
-    ChangedJobError,
-    DeliveryError,
-    InterruptedRunError,
-    UnprovenSourceError,
-)
-from miso_upload.ledger import Ledger
-from miso_upload.ledger.content_keys.layout import Limits
-from miso_upload.ledger.line_ranges import to_ranges
-from miso_upload.pipeline.forget import forget, found_to_forget
-from miso_upload.sources import ReadingOptions
 
 
 class History:
@@ -97,11 +96,11 @@ class History:
     def _plain(self):
         return [path for path in self.files() if path.suffix != ".gz"]
 
-    def _write(self, path, data, draw, *, anew=False):
-        """Write a file in its place, or a new one that takes its place; draw its time."""
+    def _write(self, path, data, draw, *, replaces=False):
+        """Write a file in place, or replace it by a new one; draw its time."""
         before = path.stat() if path.exists() else None
         self.world.clock += int(draw.choice((0, 0.3, 1, 3, 10)) * SECOND)
-        if anew:
+        if replaces:
             new = path.with_name("new")
             new.write_bytes(data)
             new.rename(path)
@@ -136,7 +135,7 @@ class History:
                     other[:cut], other + other, other[:cut] + lines + other[cut:],
                 )
             )  # fmt: skip
-        self._write(path, self._text(draw, lines), draw, anew=draw.random() < 0.5)
+        self._write(path, self._text(draw, lines), draw, replaces=draw.random() < 0.5)
         return path.name
 
     def _read(self, path):
@@ -178,7 +177,7 @@ class History:
             case 6:
                 spelling = draw.randrange(3)
                 lines = [self._again(line, spelling) for line in lines]
-        self._write(path, self._text(draw, lines), draw, anew=draw.random() < 0.3)
+        self._write(path, self._text(draw, lines), draw, replaces=draw.random() < 0.3)
         return path.name
 
     def step_sneak(self, draw):
@@ -223,7 +222,7 @@ class History:
             rotated.rename(older)
             self._moved(older)
             if draw.random() < 0.4:
-                self._pack(older, draw)
+                self._compress(older, draw)
         if draw.random() < 0.3:  # copytruncate
             shutil.copyfile(path, rotated)
             self.world.touch(rotated)
@@ -234,15 +233,15 @@ class History:
             if draw.random() < 0.8:
                 self._write(path, self._text(draw, self._lines(draw)), draw)
         if draw.random() < 0.3:
-            self._pack(rotated, draw)
+            self._compress(rotated, draw)
         return path.name
 
     def _moved(self, path):
         self.world.touch(path)
 
-    def _pack(self, path, draw):
-        packed = path.with_name(path.name + ".gz")
-        self._write(packed, gzip.compress(path.read_bytes(), mtime=0), draw)
+    def _compress(self, path, draw):
+        compressed = path.with_name(path.name + ".gz")
+        self._write(compressed, gzip.compress(path.read_bytes(), mtime=0), draw)
         path.unlink()
 
     def step_copy(self, draw):
@@ -257,7 +256,7 @@ class History:
         )
         match kind:
             case 0:
-                self._write(new, path.read_bytes(), draw, anew=True)
+                self._write(new, path.read_bytes(), draw, replaces=True)
             case 1 if not new.exists():
                 new.hardlink_to(path)
                 self._moved(path)
@@ -430,7 +429,7 @@ class History:
             self.asked.update(self._most_of_all())
 
     def _growth(self, draw, files):
-        """Return what happens while a request is under way: now and then a file grows."""
+        """Return what happens while a request is in flight: now and then a file grows."""
         plain = [path for path in files if path.suffix != ".gz"]
         rate = draw.choice((0, 0, 0.1)) if plain else 0
         own = Random(draw.random())
