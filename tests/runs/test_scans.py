@@ -52,7 +52,7 @@ def desk(tmp_path):
 @pytest.fixture
 def settled(monkeypatch):
     """Let files be as old as it takes for their times to be trusted."""
-    monkeypatch.setattr(fingerprint, "_RACY_NS", -(10**18))
+    monkeypatch.setattr(checksums, "_RACY_NS", -(10**18))
 
 
 @pytest.fixture
