@@ -27,7 +27,7 @@ from miso_upload.ledger.database import Database
 from miso_upload.pipeline import loop as pipeline
 from miso_upload.pipeline import run as assembly
 from miso_upload.pipeline.interrupt import StopSignal
-from miso_upload.sources import watching
+from miso_upload.sources import checksums, watching
 from miso_upload.transform import validation
 
 MARKS = {
