@@ -96,13 +96,13 @@ def test_only_what_was_added_is_sent(upload, history, sandbox):
     assert users(sandbox) == everyone(51)
 
 
-def test_a_file_that_was_renamed_and_packed_is_known_again(upload, history, sandbox, golden):
+def test_a_renamed_and_compressed_file_is_recognised(upload, history, sandbox, golden):
     upload(history)
-    packed = history.with_name("history.1.jsonl.gz")
-    packed.write_bytes(gzip.compress(history.read_bytes()))
+    compressed = history.with_name("history.1.jsonl.gz")
+    compressed.write_bytes(gzip.compress(history.read_bytes()))
     history.unlink()
 
-    done = upload(packed)
+    done = upload(compressed)
 
     assert done.returncode == 0
     assert done.stderr == golden
@@ -261,7 +261,7 @@ def test_a_rehearsal_needs_no_server_and_shows_what_arrived(run, history, golden
     assert done.stdout == golden
 
 
-def test_junk_is_stopped_before_anything_is_sent(upload, tmp_path, sandbox, golden):
+def test_an_input_without_valid_rows_stops_the_upload(upload, tmp_path, sandbox, golden):
     junk = write_rows(tmp_path / "junk.jsonl", [{"event": "view"}] * 30)
 
     done = upload(junk)
@@ -300,7 +300,7 @@ def test_a_second_run_at_the_same_time_is_exit_code_5(upload, history, sandbox, 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_lets_what_is_under_way_finish_and_keeps_the_position(
+def test_a_signal_lets_requests_in_flight_finish_and_saves_progress(
     number, code, upload, tmp_path, sandbox, golden
 ):
     history = write_rows(tmp_path / "h.jsonl", [row(n) for n in range(1, 1_001)])

@@ -27,7 +27,7 @@ from miso_upload.ledger.database import Database
 from miso_upload.pipeline import loop as pipeline
 from miso_upload.pipeline import run as assembly
 from miso_upload.pipeline.interrupt import StopSignal
-from miso_upload.sources import fingerprint, watching
+from miso_upload.sources import watching
 from miso_upload.transform import validation
 
 MARKS = {
@@ -219,7 +219,7 @@ class _Client:
 
 
 class _Pool:
-    """Stands in for the threads: what is under way is done, and is finished, when it is drawn."""
+    """Stands in for the threads: what is in flight is done, and is finished, when it is drawn."""
 
     world = None
 

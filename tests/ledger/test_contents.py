@@ -477,7 +477,7 @@ SENDER = """
 import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
-from tests.test_contents import EAGER, ContentStore, open_database, open_reader, plain, send
+from tests.ledger.test_contents import EAGER, ContentStore, open_database, open_reader, plain, send
 
 store = ContentStore(open_database(Path({ledger!r})), EAGER)
 scan = {scan}

@@ -1,6 +1,6 @@
 """The program is killed at random moments, and rerun until it is through.
 
-`MISO_UPLOAD_CRASH_ROWS=1000000 pytest tests/test_crash.py` does it with a million rows.
+`MISO_UPLOAD_CRASH_ROWS=1000000 pytest tests/runs/test_crash.py` does it with a million rows.
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ from miso_upload.ledger import Ledger
 from miso_upload.pipeline.interrupt import StopSignal
 from miso_upload.pipeline.job_changes import changed_options
 from miso_upload.records.totals import Totals
-from miso_upload.sources import fingerprint
 from miso_upload.sources.watching import WatchedInput
 from miso_upload.transform.content_keys.keys import ContentKeys
 from tests.helpers.desk import (

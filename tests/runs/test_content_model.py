@@ -1,7 +1,7 @@
 """A plain model of what Miso must have, beside the real upload, over random histories.
 
-`MISO_UPLOAD_HISTORIES=20000 pytest tests/test_content_model.py` plays many more, which no run has
-played before if `MISO_UPLOAD_SEED` is another number.
+`MISO_UPLOAD_HISTORIES=20000 pytest tests/runs/test_content_model.py` plays many more, which no run
+has played before if `MISO_UPLOAD_SEED` is another number.
 """
 
 from __future__ import annotations
