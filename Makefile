@@ -10,7 +10,7 @@ COVERAGE_GATE := 92
 # What `make test-pythons`, `make coverage` and `make golden` run.
 TESTS ?= tests
 
-.PHONY: demo test golden test-pythons coverage check types lint-config bench docs docs-examples fuzz format \
+.PHONY: demo test golden test-pythons coverage check types tables lint-config bench docs docs-examples fuzz format \
 	wheel clean help
 .DEFAULT_GOAL := help
 
@@ -27,6 +27,7 @@ help:
 	@echo "make docs-examples  run what the pages show, and write its output and the CLI reference"
 	@echo "make fuzz     a long run: minutes for each part that reads input"
 	@echo "make format   put the formatting right"
+	@echo "make tables   derive the tables of the shipped schema again, after a change of it"
 	@echo "make bench    measure ratios against a short script and other tools; takes minutes"
 	@echo "make wheel    build the wheel and the source archive into dist/"
 	@echo "make clean    remove the environments and all that was built"
@@ -106,6 +107,10 @@ docs-examples: .venv/installed
 
 fuzz: .venv/installed
 	$(BIN)/python -m fuzz --seconds 240
+
+# What a start would otherwise derive from the schema each time; a test compares the file.
+tables: .venv/installed
+	$(BIN)/python -m miso_upload.transform.schema.tables
 
 format: .venv/installed
 	$(BIN)/ruff format .

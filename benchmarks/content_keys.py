@@ -36,13 +36,21 @@ def prepared(folder: Path, rows: int) -> Iterator[tuple[str, Path, Settings]]:
     mapping.write_text(inputs.MAPPING)
     routes = folder / "routes.toml"
     routes.write_text(inputs.ROUTES)
-    yield "jsonl", inputs.write_jsonl(folder / "a.jsonl", rows), Settings(inputs=())
+    yield "jsonl", inputs.write_jsonl(folder / "a.jsonl", rows), Settings.of(inputs=())
     offset = folder / "offset.jsonl"
     text = (folder / "a.jsonl").read_text().replace('Z", "user_id"', '+01:00", "user_id"')
     offset.write_text(text)
-    yield "jsonl, +01:00", offset, Settings(inputs=())
-    yield "csv", inputs.write_csv(folder / "b.csv", rows), Settings(inputs=(), mapping=str(mapping))
-    yield "log", inputs.write_log(folder / "c.log", rows), Settings(inputs=(), mapping=str(routes))
+    yield "jsonl, +01:00", offset, Settings.of(inputs=())
+    yield (
+        "csv",
+        inputs.write_csv(folder / "b.csv", rows),
+        Settings.of(inputs=(), mapping=str(mapping)),
+    )
+    yield (
+        "log",
+        inputs.write_log(folder / "c.log", rows),
+        Settings.of(inputs=(), mapping=str(routes)),
+    )
 
 
 def seconds(work: Callable[[Block], Batch], blocks: list[Block]) -> float:

@@ -20,10 +20,10 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from miso_upload.ledger.content_keys.layout import Keyed
 from miso_upload.ledger.content_keys.reader import open_reader
 from miso_upload.ledger.content_keys.store import SCHEMA, ContentStore
 from miso_upload.ledger.database import Database
+from miso_upload.records.keyed import Keyed
 
 SPAN = 10_000
 FIRST_DAY = 19_000
@@ -31,7 +31,7 @@ FIRST_DAY = 19_000
 
 def open_store(path: Path) -> ContentStore:
     """Open a ledger, a new one if there is none."""
-    database = Database(path, {})
+    database = Database(path)
     with database.transaction():
         if not database.row("SELECT 1 FROM sqlite_master WHERE name = 'sent_parts'"):
             for statement in SCHEMA.split(";"):

@@ -7,7 +7,7 @@ import sys
 import unicodedata
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import cycle
 from types import SimpleNamespace
@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 from miso_upload.errors import DamagedSourceError, MisoUploadError
 from miso_upload.pipeline.job import Recipe
 from miso_upload.pipeline.settings import Settings
-from miso_upload.sources import ReadingOptions, Source, source, stream
-from miso_upload.sources.formats import Limits
+from miso_upload.sources import Source, source, stream
 from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import MOST_REASONS, Judge
+from miso_upload.transform.validation import MOST_REASONS, RecordValidator
 from miso_upload.values.display import quoted
 from miso_upload.values.json import decode_joined
 
@@ -108,10 +107,11 @@ def check_source(data: bytes, settings: Settings) -> None:
     """
     dice = zlib.crc32(data)
     row_bytes = _LONGEST_ROW if dice % 2 else 40
-    whole = _read(data, settings, Limits(row_bytes=row_bytes), [2**20])
-    limits = Limits(_ROWS[dice % 4], row_bytes, _BLOCKS[dice // 4 % 4])
+    reading = settings.reading.but(max_row_bytes=row_bytes)
+    small = replace(reading, chunk_size=_ROWS[dice % 4], block_bytes=_BLOCKS[dice // 4 % 4])
+    whole = _read(data, replace(settings, reading=reading), [2**20])
     pieces = [_SIZES[dice // 16 % 5], _SIZES[dice // 80 % 5]]
-    cut = _read(data, settings, limits, pieces)
+    cut = _read(data, replace(settings, reading=small), pieces)
     if isinstance(whole, str) or isinstance(cut, str):
         must(whole == cut, "an input is refused however its bytes come")
         return
@@ -127,28 +127,19 @@ def records_of(found: Found) -> list[Any]:
     return [record for batch in found.batches for record in decode_joined(batch.slices)]
 
 
-def _read(data: bytes, settings: Settings, limits: Limits, pieces: list[int]) -> Found | str:
+def _read(data: bytes, settings: Settings, pieces: list[int]) -> Found | str:
     """Return what a source says, or the error of ours that refuses it."""
     try:
         with _standard_input(Pieces(data, pieces), small=min(pieces) < _LONGEST_ROW):
-            return _read_source(settings, limits)
+            return _read_source(settings)
     except MisoUploadError as error:
         must_be_harmless(str(error))
         return str(error)
 
 
-def _read_source(settings: Settings, limits: Limits) -> Found:
-    options = ReadingOptions(
-        format=settings.format,
-        log_format=settings.log_format,
-        delimiter=settings.delimiter,
-        quote=settings.quote,
-        escape=settings.escape,
-        columns=settings.columns,
-        limits=limits,
-    )
+def _read_source(settings: Settings) -> Found:
     found = Found()
-    with Source("-", options) as opened:
+    with Source("-", settings.reading) as opened:
         transform = _transform(settings, opened)
         try:
             for block in opened.blocks(opened.body_start, opened.body_line):
@@ -193,7 +184,7 @@ _transforms: dict[object, Callable[[Block], Batch]] = {}
 
 def _transform(settings: Settings, opened: Source) -> Callable[[Block], Batch]:
     """Return what makes records of rows; it takes longer to make than most inputs do."""
-    key = settings.format, settings.log_format, opened.format
+    key = settings.reading.format, settings.reading.log_format, opened.format
     if key not in _transforms:
         if len(_transforms) > _MOST_TRANSFORMS:
             _transforms.clear()
@@ -202,9 +193,9 @@ def _transform(settings: Settings, opened: Source) -> Callable[[Block], Batch]:
 
 
 @cache
-def judge() -> Judge:
+def validator() -> RecordValidator:
     """Return who decides what may be sent."""
-    return Judge(shipped_schema())
+    return RecordValidator(shipped_schema())
 
 
 def check_batch(batch: Batch, read: int) -> None:
@@ -218,7 +209,7 @@ def check_batch(batch: Batch, read: int) -> None:
     must(batch.rows == accounted, f"{batch.rows} rows are {accounted}")
     records = decode_joined(batch.slices)
     must(len(records) == len(batch.lines), "each record has its line")
-    must(judge().accepts(records), "what is sent is judged")
+    must(validator().accepts(records), "what is sent is judged")
     # A control character is six bytes of JSON; derived ids and a context add some hundreds.
     must(batch.size <= 12 * read + 1_000 * batch.rows, f"{batch.size} bytes came of {read}")
     for rejection in batch.rejections:

@@ -1,8 +1,8 @@
 """Upload months of interaction history to Miso: validated, resumable, accounted for row by row.
 
-from miso_upload import Settings, upload
+from miso_upload import upload
 
-summary = upload(Settings(inputs=("history.jsonl",), api_key=key))
+summary = upload("history.jsonl", api_key=key)
 assert summary.balanced and summary.exit_code == 0
 """
 
@@ -17,10 +17,22 @@ if TYPE_CHECKING:
     from miso_upload.pipeline.interrupt import StopSignal
     from miso_upload.pipeline.run import check, upload
     from miso_upload.pipeline.settings import Settings
+    from miso_upload.report.json import summary_json
     from miso_upload.report.listener import Listener
     from miso_upload.report.summary import Summary
+    from miso_upload.report.text import summary_text
 
-__all__ = ["Listener", "Settings", "StopSignal", "Summary", "__version__", "check", "upload"]
+__all__ = [
+    "Listener",
+    "Settings",
+    "StopSignal",
+    "Summary",
+    "__version__",
+    "check",
+    "summary_json",
+    "summary_text",
+    "upload",
+]
 
 _MODULES = {
     "Listener": "report.listener",
@@ -28,6 +40,8 @@ _MODULES = {
     "StopSignal": "pipeline.interrupt",
     "Summary": "report.summary",
     "check": "pipeline.run",
+    "summary_json": "report.json",
+    "summary_text": "report.text",
     "upload": "pipeline.run",
 }
 

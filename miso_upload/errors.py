@@ -5,6 +5,7 @@
     │   ├── TargetError             a key that is not one of the target's
     │   │   └── NewKeyError         the same, and no target is named
     │   ├── MappingError            an attribute or a column that does not exist
+    │   │   └── NoColumnError       a column that the header does not have
     │   └── SchemaError             a schema file that cannot be used
     ├── SourceError (2)             an input that cannot be opened or read
     │   ├── DamagedSourceError (3)  broken in the middle; the rows before were delivered
@@ -65,6 +66,10 @@ class NewKeyError(TargetError):
 
 class MappingError(ConfigurationError):
     """A mapping names an attribute or a column that does not exist."""
+
+
+class NoColumnError(MappingError):
+    """A mapping names a column that the header does not have."""
 
 
 class SchemaError(ConfigurationError):
@@ -159,13 +164,13 @@ class WorkerError(MisoUploadError):
 
 
 class OutputError(MisoUploadError):
-    """A result cannot be written to standard output; whoever reads it gets only a part."""
+    """A result cannot be written to standard output; its reader gets only a part."""
 
     exit_code = 3
 
 
 class SandboxError(MisoUploadError):
-    """The local double cannot start."""
+    """The mock server cannot start."""
 
 
 class AccountingError(MisoUploadError):

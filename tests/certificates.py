@@ -1,4 +1,4 @@
-"""Certificates that nobody else has reason to trust."""
+"""Creates self-signed certificates, and certificates of a private authority."""
 
 import shutil
 import ssl
@@ -7,10 +7,10 @@ import subprocess
 import pytest
 
 
-def self_signed(place):
+def self_signed(directory):
     """Return a server's side of TLS for localhost, and the file with the certificate to trust."""
     _skip_without_openssl()
-    key, certificate = place / "key", place / "certificate"
+    key, certificate = directory / "key", directory / "certificate"
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
@@ -25,26 +25,30 @@ def self_signed(place):
     return context, certificate
 
 
-def signed_by_private_authority(place):
+def signed_by_private_authority(directory):
     """Return a server's side of TLS for localhost, and the file with its authority to trust."""
     _skip_without_openssl()
-    authority, request, leaf = place / "authority.pem", place / "request", place / "leaf.pem"
-    names = place / "names"
+    authority, request, leaf = (
+        directory / "authority.pem",
+        directory / "request",
+        directory / "leaf.pem",
+    )
+    names = directory / "names"
     names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
     for command in (
         ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=private",
-         "-keyout", place / "authority.key", "-out", authority),
+         "-keyout", directory / "authority.key", "-out", authority),
         ("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost",
-         "-keyout", place / "leaf.key", "-out", request),
-        ("x509", "-req", "-in", request, "-CA", authority, "-CAkey", place / "authority.key",
+         "-keyout", directory / "leaf.key", "-out", request),
+        ("x509", "-req", "-in", request, "-CA", authority, "-CAkey", directory / "authority.key",
          "-set_serial", "2", "-days", "2", "-extfile", names, "-out", leaf),
     ):  # fmt: skip
         subprocess.run(["openssl", *map(str, command)], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(leaf, place / "leaf.key")
+    context.load_cert_chain(leaf, directory / "leaf.key")
     return context, authority
 
 
 def _skip_without_openssl():
     if shutil.which("openssl") is None:
-        pytest.skip("a certificate has to be made, and there is no openssl")
+        pytest.skip("openssl is not installed, so no certificate can be made")

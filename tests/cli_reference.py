@@ -70,7 +70,7 @@ def _section(command: click.Command, context: click.Context, shared: set[tuple[s
         if _record(param, context) in shared:
             also.append(f"`{max(param.opts, key=len)}`")
         else:
-            groups.setdefault(getattr(param, "heading", "Other"), []).append(param)
+            groups.setdefault(getattr(param, "group", "Other"), []).append(param)
     groups["Other"] = groups.pop("Other", [])
     for heading, params in groups.items():
         if params:

@@ -120,8 +120,8 @@ def write_rows(path, rows):
 
 
 def outcomes_of(mapped):
-    """Return what `Mapper.apply` would have returned of each row that was mapped with others."""
+    """Return what `Mapper.map_row` would have returned of each row that was mapped with others."""
     return [
-        mapped.lost[place] if place in mapped.lost else Mapped(record, derived)
-        for place, (record, derived) in enumerate(zip(mapped.records, mapped.derived, strict=True))
+        mapped.not_mapped[i] if i in mapped.not_mapped else Mapped(record, derived)
+        for i, (record, derived) in enumerate(zip(mapped.records, mapped.derived, strict=True))
     ]

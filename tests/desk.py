@@ -20,15 +20,12 @@ from miso_upload.ledger.rejects_file import RejectsFile
 from miso_upload.pipeline.interfaces import Input, Stages
 from miso_upload.pipeline.interrupt import StopSignal
 from miso_upload.pipeline.loop import Pipeline
-from miso_upload.pipeline.loop_options import PipelineOptions
-from miso_upload.pipeline.resume import ResumeOptions
-from miso_upload.pipeline.selection import SelectingOptions
+from miso_upload.pipeline.settings import Settings
 from miso_upload.pipeline.workers import InProcess
 from miso_upload.records import Batch, Reason, Rejection
 from miso_upload.report.listener import Listener
 from miso_upload.report.summary import Summary
 from miso_upload.sources import ReadingOptions, Source
-from miso_upload.sources.formats import Limits
 from miso_upload.transform.content_keys.keys import ContentKeys
 from miso_upload.values.hashing import checksum
 from miso_upload.values.json import encode, encode_joined
@@ -205,11 +202,12 @@ class Desk:
         policy = options.pop("on_unknown", "resend")
         delivers = options.pop("delivers", None)
         reading = ReadingOptions(
-            limits=Limits(rows=options.pop("rows", 5), row_bytes=options.pop("row_bytes", 2**20))
+            chunk_size=options.pop("rows", 5), max_row_bytes=options.pop("row_bytes", 2**20)
         )
+        in_flight = options.pop("concurrency", 0)
         transform, job = options.pop("prepare", prepare), options.pop("job", "")
         stop = stop or StopSignal()
-        mode = "dry-run" if options.get("forecasts") else "upload"
+        mode = "dry-run" if options.get("dry_run") else "upload"
         summary = Summary(mode, "api.test", datetime.now(UTC))
         listener = Hears()
         known = options.pop("known", None)
@@ -223,8 +221,8 @@ class Desk:
             )
             Pipeline(
                 wrap(ledger),
-                Stages(InProcess(), wrap(delivers), known),
-                _options(policy, **options),
+                Stages(InProcess(), wrap(delivers), known, in_flight),
+                Settings.of(on_unknown=policy, **options),
                 stop=stop,
                 listener=listener,
                 summary=summary,
@@ -242,9 +240,7 @@ class Desk:
         """Run as a dry run does, which looks up what Miso has; return the summary."""
         known = Ledger.to_read(self.ledger) if self.ledger.exists() else None
         try:
-            return self.run(
-                *names, delivers=Rehearsal(2**20), forecasts=True, known=known, **options
-            )
+            return self.run(*names, delivers=Rehearsal(2**20), dry_run=True, known=known, **options)
         finally:
             if known is not None:
                 known.close()
@@ -279,25 +275,6 @@ class Desk:
                 ledger._db.rows("SELECT scan_id, start, end, state, accepted FROM spans"),
                 ledger._db.rows("SELECT scan, day, start, unknown, keys FROM sent_parts"),
             ]
-
-
-def _options(policy, **options):
-    options.setdefault("concurrency", 0)
-    send_changed = options.pop("changed", "leave-out") == "send"
-    resume = ResumeOptions(
-        restart=options.pop("restart", False),
-        changed_mapping=options.pop("changed_mapping", "stop"),
-        hold_unknown=policy == "hold",
-        send_changed=send_changed,
-    )
-    selecting = SelectingOptions(
-        send_already_sent=options.pop("already_sent", "leave-out") == "send",
-        send_changed=send_changed,
-        hold_unknown=policy == "hold",
-    )
-    return PipelineOptions(
-        resume=resume, selecting=selecting, abandon_unknown=policy == "skip", **options
-    )
 
 
 def rows(count, start=1):

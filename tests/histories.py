@@ -360,13 +360,13 @@ class History:
         world.is_dead, world.unsettled, world.lost = False, [], False
         world.stop = Stop()
         inputs = [str(path) for path in files] + (["-"] if text is not None else [])
-        settings = Settings(
+        settings = Settings.of(
             inputs=tuple(inputs), api_key="k" * 20, server=SERVER, state_dir=world.state,
             chunk_size=draw.choice((1, 2, 3, 5, 100)), concurrency=draw.choice((1, 2, 3)),
             workers=0, max_reject_rate=1.0, format="jsonl", series=self.series, max_attempts=3,
             retry_for=1e9, set=(f"miso_id={MARKS[self.mark]}",) if self.mark else (), **options,
         )  # fmt: skip
-        least = self._expect(files, text, growing=settings.growing)
+        least = self._expect(files, text, growing=settings.reading.growing)
         before = self._expect(files, text)
         self._allow(before, options)
         world.during = self._growth(draw, files) if grows else lambda: None
@@ -376,7 +376,7 @@ class History:
         summary = None
         stored_before = world.stored.copy()
         said = f"{[path.name for path in files]} {options} {vars(faults)} mark={self.mark!r}"
-        said += f" chunk={settings.chunk_size} {text} series={self.series!r}"
+        said += f" chunk={settings.reading.chunk_size} {text} series={self.series!r}"
         self.log.append(("begin", said))
         with stand_ins(world), standard_input(text):
             try:
@@ -450,16 +450,18 @@ class History:
 
     def _forecast(self, settings, text):
         with stand_ins(self.world), standard_input(text):
-            from dataclasses import replace
-
             faults, self.world.faults = self.world.faults, no_faults()
             before = self.world.stored.copy()
-            summary = upload(replace(settings, dry_run=True, restart=False, remember=False))
+            summary = upload(settings.but(dry_run=True, restart=False, remember=False))
             assert self.world.stored == before, "a dry run sent something"
             self.world.faults, self.world.ticks = faults, 0
-        if settings.restart or settings.remember or settings.on_unknown != "resend":
+        if (
+            settings.resume.restart
+            or settings.resume.remember
+            or settings.delivery.on_unknown != "resend"
+        ):
             return None
-        if settings.already_sent == "send":
+        if settings.resume.already_sent == "send":
             return None  # it does not know what position spares
         return summary
 

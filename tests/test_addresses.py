@@ -15,7 +15,7 @@ from miso_upload.values.addresses import (
     truncated_ip,
 )
 
-JUNK = [
+NOT_ADDRESSES = [
     "", " ", "-", "unknown", "localhost", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.04",
     "1.2.3.4/24", "1.2.3.4:", "1.2.3.4:http", "1.2.3.4:123456", "1.2.3.4%eth0", "16909060",
     "0x01020304", "\u0661.2.3.4", "1.2.3.4\x00", "[::1", "::1]", "[]", ":::", "1::2::3", "::g",
@@ -44,17 +44,17 @@ addresses = st.ip_addresses()
         ("::", "::"),
     ],
 )
-def test_an_address_has_one_spelling(text, expected):
+def test_an_address_has_one_canonical_form(text, expected):
     assert canonical_ip(text) == expected
 
 
-@pytest.mark.parametrize("text", JUNK)
-def test_what_is_no_address_has_no_spelling(text):
+@pytest.mark.parametrize("text", NOT_ADDRESSES)
+def test_text_that_is_not_an_address_has_no_canonical_form(text):
     assert canonical_ip(text) is None
 
 
 @given(addresses.flatmap(lambda address: st.sampled_from(spellings(address))))
-def test_the_spelling_of_the_spelling_is_the_same(text):
+def test_the_canonical_form_is_stable(text):
     canonical = canonical_ip(text)
 
     assert canonical is not None
@@ -109,12 +109,12 @@ def test_only_ipv4_is_truncated(address, expected):
         ("203.0.113.42" + ", 10.0.0.1" * 50, 50, "203.0.113.42"),
     ],
 )
-def test_the_client_stands_left_of_the_trusted_proxies(forwarded, trusted_proxies, expected):
+def test_the_client_is_the_entry_left_of_the_trusted_proxies(forwarded, trusted_proxies, expected):
     assert client_address(forwarded, None, trusted_proxies) == expected
 
 
 @given(st.text() | st.text('for="[:1.]";, =', max_size=30), st.integers(0, 5))
-def test_any_forwarded_text_has_a_client_or_none(forwarded, trusted_proxies):
+def test_any_forwarded_list_has_a_client_or_none(forwarded, trusted_proxies):
     client = client_address(forwarded, None, trusted_proxies)
 
     assert client is None or canonical_ip(client) == client
@@ -123,7 +123,7 @@ def test_any_forwarded_text_has_a_client_or_none(forwarded, trusted_proxies):
 @pytest.mark.parametrize(
     ("ip", "forwarded_for", "trusted", "expected"),
     [
-        # Nobody is trusted: whom the one that connected spoke for is not believed.
+        # No proxy is trusted, so `forwarded_for` is ignored.
         ("10.0.0.1", "203.0.113.42", 0, "10.0.0.1"),
         ("10.0.0.1", "203.0.113.42", 1, "203.0.113.42"),
         ("10.0.0.1", "198.51.100.7, 203.0.113.42", 1, "203.0.113.42"),
@@ -138,7 +138,7 @@ def test_any_forwarded_text_has_a_client_or_none(forwarded, trusted_proxies):
         ("10.0.0.1", "unknown", 1, None),
         ("10.0.0.1", "203.0.113.42", "10.0.0.0/8", "203.0.113.42"),
         ("10.0.0.1", "198.51.100.7, 203.0.113.42, 10.9.9.9", "10.0.0.0/8", "203.0.113.42"),
-        # Who connected past the proxies is the client, whatever he says.
+        # A client that bypassed the proxies cannot forge its address.
         ("198.51.100.7", "203.0.113.42", "10.0.0.0/8", "198.51.100.7"),
         ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.0/8", "10.0.0.3"),
         ("10.0.0.1", "203.0.113.42, unknown", "10.0.0.0/8", None),
@@ -147,18 +147,18 @@ def test_any_forwarded_text_has_a_client_or_none(forwarded, trusted_proxies):
         ("::ffff:10.0.0.1", "203.0.113.42", "10.0.0.0/8", "203.0.113.42"),
     ],
 )
-def test_the_client_is_found_from_the_one_that_connected(ip, forwarded_for, trusted, expected):
+def test_the_client_is_found_from_the_connecting_address(ip, forwarded_for, trusted, expected):
     assert client_address(ip, forwarded_for, proxies(trusted)) == expected
 
 
 OWN = ip_network("10.0.0.0/8")
-anybody = st.ip_addresses(v=4).filter(lambda address: address not in OWN)
-own = st.ip_addresses(v=4, network=OWN)
+outside = st.ip_addresses(v=4).filter(lambda address: address not in OWN)
+inside = st.ip_addresses(v=4, network=OWN)
 
 
-@given(st.lists(anybody | own), anybody, st.lists(own, min_size=1, max_size=5))
-def test_whatever_a_client_says_of_itself_the_first_that_is_not_trusted_counts(said, client, hops):
-    chain = [*said, client, *hops]
+@given(st.lists(outside | inside), outside, st.lists(inside, min_size=1, max_size=5))
+def test_a_client_cannot_forge_its_address(forged, client, hops):
+    chain = [*forged, client, *hops]
     forwarded_for = ", ".join(map(str, chain[:-1]))
 
     found = client_address(str(chain[-1]), forwarded_for, proxies("10.0.0.0/8"))
@@ -172,21 +172,21 @@ def test_whatever_a_client_says_of_itself_the_first_that_is_not_trusted_counts(s
     st.none() | st.text() | st.text("10.,: ", max_size=40),
     st.sampled_from([0, 2, "1.0.0.0/8", "::/0,0.0.0.0/0"]),
 )
-def test_any_text_of_a_proxy_has_a_client_or_none(ip, forwarded_for, trusted):
+def test_any_text_from_a_proxy_has_a_client_or_none(ip, forwarded_for, trusted):
     client = client_address(ip, forwarded_for, proxies(trusted))
 
     assert client is None or canonical_ip(client) == client
 
 
-# What --trusted-proxies may say
+# Values of --trusted-proxies
 
 
-@pytest.mark.parametrize("said", [0, 3, "3", " 3 "])
-def test_a_number_of_proxies_is_one(said):
-    assert proxies(said) == int(said)
+@pytest.mark.parametrize("option", [0, 3, "3", " 3 "])
+def test_trusted_proxies_can_be_a_number(option):
+    assert proxies(option) == int(option)
 
 
-def test_networks_are_the_same_in_any_order_and_cross_a_process_boundary():
+def test_networks_are_equal_in_any_order_and_can_be_pickled():
     networks = proxies("2001:db8::/32, 10.0.0.0/8,192.0.2.9")
 
     assert networks == proxies("192.0.2.9/32,10.0.0.0/8,2001:db8::/32,10.0.0.0/8")
@@ -194,14 +194,14 @@ def test_networks_are_the_same_in_any_order_and_cross_a_process_boundary():
 
 
 @pytest.mark.parametrize(
-    "said", [-1, "-1", "", ",", "lb", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8,x", "1.5"]
+    "option", [-1, "-1", "", ",", "lb", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8,x", "1.5"]
 )
-def test_what_is_neither_a_number_nor_a_network_is_refused(said):
+def test_trusted_proxies_must_be_a_number_or_networks(option):
     with pytest.raises(ConfigurationError, match="--trusted-proxies"):
-        proxies(said)
+        proxies(option)
 
 
-# Networks of IPv6
+# IPv6 networks
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_what_is_neither_a_number_nor_a_network_is_refused(said):
         ("203.0.113.42", 64, "203.0.113.42"),
     ],
 )
-def test_an_address_of_ipv6_is_known_by_its_network(address, prefix, expected):
+def test_an_ipv6_address_is_truncated_to_its_network(address, prefix, expected):
     assert network_address(address, prefix) == expected
 
 

@@ -17,7 +17,7 @@ class Desk:
 
     def settings(self, *names, **options):
         """Return the settings of an upload from these files."""
-        return Settings(
+        return Settings.of(
             inputs=tuple(str(self.place / name) for name in names), server=self.sandbox.url,
             api_key=self.sandbox.key, state_dir=self.place / "state", **options,
         )  # fmt: skip

@@ -41,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def private(tmp_path_factory):
-    """Return the address of a TLS server, and the file with the authority that vouches for it."""
+    """Return the URL of a TLS server, and the file of the authority that signed it."""
     context, authority = signed_by_private_authority(tmp_path_factory.mktemp("tls"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
@@ -56,7 +56,7 @@ def private(tmp_path_factory):
 
 @pytest.fixture
 def upload(private, run, tmp_path):
-    """Upload a history from the server to the server, with variables of the environment."""
+    """Return a function that uploads a history from the server to the server."""
     url, _ = private
     others = {name: value for name, value in os.environ.items() if name not in VARIABLES}
 
@@ -72,7 +72,7 @@ def upload(private, run, tmp_path):
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_an_authority_is_trusted_for_the_input_and_for_the_upload(variable, private, upload):
+def test_an_authority_is_trusted_for_inputs_and_uploads(variable, private, upload):
     done = upload(**{variable: private[1]})
 
     assert done.returncode == 0, done
@@ -109,22 +109,22 @@ def test_a_file_that_is_not_there_is_named_with_its_variable(upload, tmp_path, g
     assert "Traceback" not in done.stderr
 
 
-def test_a_directory_stands_for_the_certificates_in_it(private, tmp_path):
+def test_a_directory_of_certificates_is_accepted(private, tmp_path):
     text = private[1].read_bytes()
     (tmp_path / "a.pem").write_bytes(text)
-    (tmp_path / "README").write_text("what these are")
+    (tmp_path / "README").write_text("about these files")
     (tmp_path / "more").mkdir()
 
     assert Authorities("SSL_CERT_FILE", str(tmp_path)).text() == text
 
 
 @pytest.mark.parametrize("path", ["nul\0byte", "x" * 5000, "/dev/null"])
-def test_any_path_that_holds_no_certificates_is_a_mistake_in_the_settings(path):
+def test_a_path_without_certificates_is_a_configuration_error(path):
     with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE"):
         Authorities("REQUESTS_CA_BUNDLE", path).text()
 
 
-def test_nothing_is_named_where_no_variable_is_set(monkeypatch):
+def test_there_are_no_authorities_without_a_variable(monkeypatch):
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
 

@@ -19,7 +19,7 @@ def run(tmp_path):
 
         def upload_from(path):
             return upload(
-                Settings(
+                Settings.of(
                     inputs=(str(path),), server=sandbox.url, api_key="key",
                     state_dir=tmp_path / "state",
                 )

@@ -91,7 +91,7 @@ def test_a_known_key_with_other_content_is_counted_and_sent_only_if_wanted(seed)
             file = folder / f"{number}.jsonl"
             file.write_text("".join(json.dumps(order(*row)) + "\n" for row in rows))
             changed = draw.choice(("leave-out", "leave-out", "send"))
-            settings = Settings(
+            settings = Settings.of(
                 inputs=(str(file),), api_key="k" * 20, server="http://localhost:1", workers=0,
                 state_dir=folder / "state", mapping=str(mapping), changed=changed,
                 chunk_size=draw.choice((1, 3, 100)),
@@ -110,4 +110,4 @@ def test_the_python_interface_is_two_names():
     from miso_upload import Settings, upload
 
     assert callable(upload)
-    assert Settings(inputs=("a.jsonl",)).already_sent == "leave-out"
+    assert Settings.of("a.jsonl").resume.already_sent == "leave-out"

@@ -123,11 +123,6 @@ class _Histories(RuleBasedStateMachine):
         assert len(told) == sum(map(len, known))
         return [i for i in range(len(records)) if i not in known.already_sent]
 
-    def mark(self, scan, start, was, now):
-        for each in list(self.sent):
-            if each[:2] == (scan, start) and each[3] in was:
-                self.sent[(*each[:3], now)] += self.sent.pop(each)
-
     def records(self, data):
         numbers = st.integers(0, self.spread)
         natural = data.draw(st.booleans(), "natural")
@@ -212,14 +207,6 @@ class _Histories(RuleBasedStateMachine):
         ]
         chosen = data.draw(st.lists(st.sampled_from(range(len(left))), unique=True))
         self.deliver(data, scan, start, [left[i] for i in chosen])
-
-    @precondition(lambda self: self.doubtful_spans())
-    @rule(data=st.data())
-    def give_up_on_unknown_records(self, data):
-        scan, start = data.draw(st.sampled_from(self.doubtful_spans()))
-        with self.database.transaction():
-            self.store.accept_unknown(scan, start)
-        self.mark(scan, start, {"unknown"}, "accepted")
 
     @rule()
     def kill(self):
@@ -392,14 +379,6 @@ def test_unknown_records_of_a_leftover_that_are_held_stay_unknown(store):
     assert open_reader(store, 2).look_up(plain(7, 8)) == ({1: 1}, {0: 1}, {})
 
 
-def test_unknown_records_can_be_taken_for_accepted(store):
-    note(store, 1, plain(7))
-    with store.db.transaction():
-        store.accept_unknown(1, 0)
-
-    assert open_reader(store, 2).look_up(plain(7)).already_sent == {0: 1}
-
-
 def test_what_a_forgotten_scan_sent_counts_for_nothing_and_its_space_is_used_again(store):
     send(store, 1, plain(7))
     reader = open_reader(store, 2)
@@ -489,7 +468,7 @@ def test_a_mirror_remembers_what_a_dry_run_would_send_and_the_ledger_does_not(st
     mirror = ContentMirror(store.db)
     send(mirror, 2, plain(8))
 
-    assert mirror.reader(3).look_up(plain(7, 8)).already_sent == {0: 1, 1: 2}
+    assert open_reader(mirror, 3).look_up(plain(7, 8)).already_sent == {0: 1, 1: 2}
     assert open_reader(store, 3).look_up(plain(7, 8)).already_sent == {0: 1}
     mirror.close()
 
@@ -498,7 +477,7 @@ SENDER = """
 import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
-from test_contents import EAGER, ContentStore, open_database, plain, send
+from test_contents import EAGER, ContentStore, open_database, open_reader, plain, send
 
 store = ContentStore(open_database(Path({ledger!r})), EAGER)
 scan = {scan}
@@ -523,7 +502,7 @@ def test_nothing_that_was_settled_is_lost_when_a_run_is_killed(tmp_path):
         sent.update(n for start in settled for n in range(100 * start, 100 * start + 9))
 
     database = open_database(ledger)
-    known = ContentStore(database, EAGER).reader(9).look_up(plain(*sent.elements()))
+    known = open_reader(ContentStore(database, EAGER), 9).look_up(plain(*sent.elements()))
     database.close()
 
     assert len(known.already_sent) == sent.total()

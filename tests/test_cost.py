@@ -23,9 +23,9 @@ from miso_upload.sources.formats.dialect import Dialect
 from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.transform.block import Transform
 from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapper, MappingPlan, laid_over, parse_mapping, read_preset
+from miso_upload.transform.mapping import Mapper, MappingSpec, overlaid, parse_mapping, read_preset
 from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.timestamps import TimestampReader
 
 ROWS = 5_120
@@ -58,10 +58,10 @@ type = "search"
 def transform_of(rows, *, mapping="", columns=None, preset=None):
     said = parse_mapping("mapping.toml", mapping)
     if preset:
-        said = laid_over(said, read_preset(preset))
-    plan = MappingPlan(said.rules, said.skips, said.routing, said.ignored)
+        said = overlaid(said, read_preset(preset))
+    plan = MappingSpec(said.rules, said.skips, said.routing, said.ignored)
     mapper = Mapper(plan, SCHEMA, TimestampReader(), IdentityPolicy(), columns)
-    return Transform(rows, mapper, Judge(SCHEMA))
+    return Transform(rows, mapper, RecordValidator(SCHEMA))
 
 
 def calls_per_row(rows, data, **said):

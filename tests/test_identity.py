@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.transform.identity import IdentityOutcome, IdentityPolicy, anonymous_id
+from miso_upload.transform.options import IdentityOptions
 from miso_upload.values.addresses import canonical_ip
 
 CHROME = (
@@ -81,7 +82,12 @@ def test_ids_are_as_published(visitor, expected):
 @pytest.mark.parametrize(("visitor", "expected"), VECTORS)
 def test_records_get_the_ids_that_are_published(visitor, expected):
     address, user_agent, salt = visitor
-    policy = IdentityPolicy(source="ip" if user_agent is None else "ip+user-agent", salt=salt)
+    policy = IdentityPolicy(
+        IdentityOptions(
+            anonymous_id_from="ip" if user_agent is None else "ip+user-agent",
+            anonymous_id_salt=salt,
+        )
+    )
     record = {}
 
     policy.apply(record, address, user_agent)
@@ -91,7 +97,7 @@ def test_records_get_the_ids_that_are_published(visitor, expected):
 
 @given(addresses, st.text(), st.binary())
 def test_every_spelling_of_an_address_gives_the_same_id(address, user_agent, salt):
-    policy = IdentityPolicy(salt=salt)
+    policy = IdentityPolicy(IdentityOptions(anonymous_id_salt=salt))
     records = [{} for _ in spellings(address)]
 
     for record, text in zip(records, spellings(address), strict=True):
@@ -151,7 +157,9 @@ def test_a_record_with_an_id_keeps_it_and_gets_no_other(ids):
 def test_always_replaces_the_id_that_was_given():
     record = {"user_id": "u", "anonymous_id": "a"}
 
-    outcome = IdentityPolicy(derive="always").apply(record, "203.0.113.42", CHROME)
+    outcome = IdentityPolicy(IdentityOptions(derive_anonymous_id="always")).apply(
+        record, "203.0.113.42", CHROME
+    )
 
     assert outcome == IdentityOutcome(derived=True)
     assert (record["user_id"], record["anonymous_id"]) == ("u", VECTORS[0][1])
@@ -160,7 +168,9 @@ def test_always_replaces_the_id_that_was_given():
 def test_always_keeps_the_id_that_was_given_where_there_is_no_address():
     record = {"anonymous_id": "a"}
 
-    outcome = IdentityPolicy(derive="always").apply(record, "unknown", CHROME)
+    outcome = IdentityPolicy(IdentityOptions(derive_anonymous_id="always")).apply(
+        record, "unknown", CHROME
+    )
 
     assert outcome == IdentityOutcome(derived=False)
     assert record["anonymous_id"] == "a"
@@ -169,7 +179,9 @@ def test_always_keeps_the_id_that_was_given_where_there_is_no_address():
 def test_never_fills_the_context_alone():
     record = {}
 
-    outcome = IdentityPolicy(derive="never").apply(record, "203.0.113.42", CHROME)
+    outcome = IdentityPolicy(IdentityOptions(derive_anonymous_id="never")).apply(
+        record, "203.0.113.42", CHROME
+    )
 
     assert outcome == IdentityOutcome(derived=False)
     assert record == {"context": {"truncated_ip": "203.0.113.0", "user_agent": CHROME}}
@@ -226,7 +238,7 @@ def test_a_row_without_an_address_is_no_problem_of_the_address(ip):
 @pytest.mark.parametrize("derive", ["missing", "always"])
 @pytest.mark.parametrize("ip", ["unknown", "203.0.113", "for=_hidden"])
 def test_an_address_that_is_none_is_a_problem_where_it_is_needed(derive, ip, golden):
-    outcome = IdentityPolicy(derive=derive).apply({}, ip, CHROME)
+    outcome = IdentityPolicy(IdentityOptions(derive_anonymous_id=derive)).apply({}, ip, CHROME)
 
     assert outcome.derived is False
     assert outcome.problem == golden
@@ -235,13 +247,20 @@ def test_an_address_that_is_none_is_a_problem_where_it_is_needed(derive, ip, gol
 @pytest.mark.parametrize("derive", ["missing", "always", "never"])
 @pytest.mark.parametrize("ids", [{"user_id": "u"}, {"anonymous_id": "a"}])
 def test_an_address_that_is_none_is_no_problem_where_there_is_an_id(derive, ids):
-    assert IdentityPolicy(derive=derive).apply(ids, "unknown", CHROME).problem is None
+    assert (
+        IdentityPolicy(IdentityOptions(derive_anonymous_id=derive))
+        .apply(ids, "unknown", CHROME)
+        .problem
+        is None
+    )
 
 
 def test_the_client_of_a_forwarded_list_is_the_visitor():
     record = {}
 
-    IdentityPolicy(trusted_proxies=1).apply(record, "203.0.113.42, 10.0.0.1", CHROME)
+    IdentityPolicy(IdentityOptions(trusted_proxies=1)).apply(
+        record, "203.0.113.42, 10.0.0.1", CHROME
+    )
 
     assert record["anonymous_id"] == VECTORS[0][1]
     assert record["context"]["truncated_ip"] == "203.0.113.0"
@@ -257,7 +276,7 @@ def test_the_address_itself_is_never_in_a_record(address, user_agent, derive, id
     for text in spellings(address):
         record = dict(ids)
 
-        IdentityPolicy(derive=derive).apply(record, text, user_agent)
+        IdentityPolicy(IdentityOptions(derive_anonymous_id=derive)).apply(record, text, user_agent)
 
         values = [value for key, value in record.items() if key != "context"]
         values += record.get("context", {}).values()
@@ -270,17 +289,17 @@ def test_the_address_itself_is_never_in_a_record(address, user_agent, derive, id
 
 def test_a_negative_number_of_proxies_is_refused():
     with pytest.raises(ConfigurationError, match="--trusted-proxies"):
-        IdentityPolicy(trusted_proxies=-1)
+        IdentityPolicy(IdentityOptions(trusted_proxies=-1))
 
 
 @pytest.mark.parametrize("prefix", [0, -1, 129])
 def test_a_prefix_that_ipv6_does_not_have_is_refused(prefix):
     with pytest.raises(ConfigurationError, match="--ipv6-prefix"):
-        IdentityPolicy(ipv6_prefix=prefix)
+        IdentityPolicy(IdentityOptions(ipv6_prefix=prefix))
 
 
 def test_the_salt_is_neither_shown_nor_in_the_fingerprint():
-    policy = IdentityPolicy(salt=SALT)
+    policy = IdentityPolicy(IdentityOptions(anonymous_id_salt=SALT))
 
     assert SALT.decode() not in repr(policy)
     assert SALT.decode() not in policy.fingerprint()
@@ -289,7 +308,7 @@ def test_the_salt_is_neither_shown_nor_in_the_fingerprint():
 
 def test_the_id_of_an_ipv6_address_can_be_that_of_its_network():
     # printf '%s\n%s' 2001:db8:1:2:: Browser/1.0 | sha256sum
-    policy = IdentityPolicy(ipv6_prefix=64)
+    policy = IdentityPolicy(IdentityOptions(ipv6_prefix=64))
     records = [{}, {}, {}]
 
     for record, host in zip(records, ("3:4:5:6", "a:b:c:d", ":"), strict=True):
@@ -303,7 +322,7 @@ def test_the_id_of_an_ipv6_address_can_be_that_of_its_network():
 def test_a_prefix_of_ipv6_leaves_ipv4_alone():
     record = {}
 
-    IdentityPolicy(ipv6_prefix=64).apply(record, "203.0.113.42", CHROME)
+    IdentityPolicy(IdentityOptions(ipv6_prefix=64)).apply(record, "203.0.113.42", CHROME)
 
     assert record["anonymous_id"] == VECTORS[0][1]
 
@@ -311,7 +330,7 @@ def test_a_prefix_of_ipv6_leaves_ipv4_alone():
 def test_the_client_behind_a_proxy_is_the_visitor():
     record = {}
 
-    IdentityPolicy(trusted_proxies="10.0.0.0/8").apply(
+    IdentityPolicy(IdentityOptions(trusted_proxies="10.0.0.0/8")).apply(
         record, "10.0.0.1", CHROME, "203.0.113.42, 10.0.0.2"
     )
 
@@ -319,7 +338,7 @@ def test_the_client_behind_a_proxy_is_the_visitor():
 
 
 def test_a_client_that_its_proxy_hides_is_a_problem_where_an_id_is_needed(golden):
-    policy = IdentityPolicy(trusted_proxies=1)
+    policy = IdentityPolicy(IdentityOptions(trusted_proxies=1))
 
     outcome = policy.apply({}, None, CHROME, "unknown, 10.0.0.1")
 
@@ -329,16 +348,16 @@ def test_a_client_that_its_proxy_hides_is_a_problem_where_an_id_is_needed(golden
 
 def test_policies_that_differ_have_different_fingerprints():
     policies = [
-        IdentityPolicy(trusted_proxies="10.0.0.0/8"),
-        IdentityPolicy(trusted_proxies="10.0.0.0/9"),
-        IdentityPolicy(ipv6_prefix=64),
-        IdentityPolicy(ipv6_prefix=56),
+        IdentityPolicy(IdentityOptions(trusted_proxies="10.0.0.0/8")),
+        IdentityPolicy(IdentityOptions(trusted_proxies="10.0.0.0/9")),
+        IdentityPolicy(IdentityOptions(ipv6_prefix=64)),
+        IdentityPolicy(IdentityOptions(ipv6_prefix=56)),
         IdentityPolicy(),
-        IdentityPolicy(derive="always"),
-        IdentityPolicy(source="ip"),
-        IdentityPolicy(trusted_proxies=1),
-        IdentityPolicy(salt=SALT),
-        IdentityPolicy(salt=SALT + b"!"),
+        IdentityPolicy(IdentityOptions(derive_anonymous_id="always")),
+        IdentityPolicy(IdentityOptions(anonymous_id_from="ip")),
+        IdentityPolicy(IdentityOptions(trusted_proxies=1)),
+        IdentityPolicy(IdentityOptions(anonymous_id_salt=SALT)),
+        IdentityPolicy(IdentityOptions(anonymous_id_salt=SALT + b"!")),
     ]
 
     assert len({policy.fingerprint() for policy in policies}) == len(policies)
@@ -347,15 +366,17 @@ def test_policies_that_differ_have_different_fingerprints():
 def test_a_fingerprint_is_the_same_for_years():
     """The ledger of a run that was stopped knows it."""
     assert IdentityPolicy().fingerprint() == "missing ip+user-agent 0 -"
-    assert IdentityPolicy(salt=SALT).fingerprint() == (
+    assert IdentityPolicy(IdentityOptions(anonymous_id_salt=SALT)).fingerprint() == (
         "missing ip+user-agent 0 0ff8a64157839f24df97eb03f3f795a224101c3fa8d36d18c2be50c593ab6639"
     )
     assert IdentityPolicy(
-        trusted_proxies="192.0.2.1, 10.0.0.0/8", ipv6_prefix=64
+        IdentityOptions(trusted_proxies="192.0.2.1, 10.0.0.0/8", ipv6_prefix=64)
     ).fingerprint() == ("missing ip+user-agent 10.0.0.0/8,192.0.2.1/32 - /64")
 
 
 def test_a_policy_crosses_a_process_boundary():
-    policy = IdentityPolicy(salt=SALT, trusted_proxies="10.0.0.0/8", ipv6_prefix=64)
+    policy = IdentityPolicy(
+        IdentityOptions(anonymous_id_salt=SALT, trusted_proxies="10.0.0.0/8", ipv6_prefix=64)
+    )
 
-    assert pickle.loads(pickle.dumps(policy)) == policy
+    assert pickle.loads(pickle.dumps(policy)).options == policy.options

@@ -19,6 +19,7 @@ from old_ledgers import write_old_ledger
 from miso_upload.errors import LedgerError
 from miso_upload.ledger import Ledger, Settlement
 from miso_upload.ledger import database as database_module
+from miso_upload.ledger.content_keys.reader import open_reader
 from miso_upload.ledger.ledger import MOST_MET
 from miso_upload.ledger.migration import KEPT_SUFFIX, old_digest
 from miso_upload.records import Identity, Leftover, Reason, Receipt, Rejection, Selection, Stamp
@@ -291,7 +292,7 @@ def test_what_one_scan_sent_another_finds_as_already_sent(ledger, scan):
     sent = batch(5)
     ledger.intend(scan, sent, ALL)
     other = begin(ledger, "other.jsonl")
-    reader = ledger.contents.reader(other.id)
+    reader = open_reader(ledger.contents, other.id)
 
     assert reader.look_up(sent.keyed).unknown == dict.fromkeys(range(5), scan.id)
     settle(ledger, scan, sent, Receipt(accepted=5))
@@ -306,7 +307,7 @@ def test_what_was_rejected_or_is_pending_other_scans_do_not_find(ledger, scan):
 
     settle(ledger, scan, sent, receipt)
 
-    found = ledger.contents.reader(begin(ledger, "other.jsonl").id).look_up(sent.keyed)
+    found = open_reader(ledger.contents, begin(ledger, "other.jsonl").id).look_up(sent.keyed)
     assert (set(found.already_sent), set(found.unknown)) == ({0, 1}, {3})
 
 
@@ -316,7 +317,7 @@ def test_pending_records_count_for_the_inputs_that_follow_in_a_dry_run(ledger, s
 
     settle(ledger, scan, sent, Receipt(pending=(1, 2, 3)), forecasts=True)
 
-    found = ledger.contents.reader(begin(ledger, "other.jsonl").id).look_up(sent.keyed)
+    found = open_reader(ledger.contents, begin(ledger, "other.jsonl").id).look_up(sent.keyed)
     assert len(found.already_sent) == 3
     assert ledger.totals(scan) == Totals(rows=3, pending=3)
 
@@ -424,7 +425,7 @@ def test_a_superseded_scan_keeps_what_it_sent_but_no_positions(ledger, scan):
     assert again.source_id == scan.source_id
     assert ledger.scans.all() == [again]
     assert (ledger.spans(scan), list(ledger.rejections(scan))) == ([], [])
-    found = ledger.contents.reader(again.id).look_up(sent.keyed)
+    found = open_reader(ledger.contents, again.id).look_up(sent.keyed)
     assert found.already_sent == {0: scan.id, 1: scan.id}
 
 
@@ -470,7 +471,7 @@ def test_a_restart_forgets_all_but_how_much_miso_had(ledger, scan):
     assert accepted == 3
     assert (again.superseded, again.job) == (3, "another job")
     assert (ledger.totals(again), ledger.last_span(again)) == (Totals(), None)
-    found = ledger.contents.reader(again.id).look_up(sent.keyed)
+    found = open_reader(ledger.contents, again.id).look_up(sent.keyed)
     assert (found.already_sent, found.unknown) == ({}, {})
 
 
@@ -652,7 +653,7 @@ def test_content_keys_of_an_old_span_are_filled_in_but_for_what_miso_does_not_ha
         span = ledger.spans(first)[-1]
         ledger.remember_keys(first, replace(made, start=span.start), span)
         ledger.fill_in(first)
-        found = ledger.contents.reader(begin(ledger, "new.jsonl").id).look_up(made.keyed)
+        found = open_reader(ledger.contents, begin(ledger, "new.jsonl").id).look_up(made.keyed)
 
         assert (set(found.already_sent), set(found.unknown)) == ({3, 4}, {0})
         assert not ledger.scans.of(first.id).keyless

@@ -8,9 +8,9 @@ from conftest import ROOT
 
 from miso_upload.records import Findings
 from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapped, Mapper, MappingPlan, Skipped, parse_mapping
+from miso_upload.transform.mapping import Mapped, Mapper, MappingSpec, Skipped, parse_mapping
 from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.timestamps import TimestampReader
 
 PAGE = (ROOT / "docs" / "mapping.md").read_text(encoding="utf-8")
@@ -24,17 +24,17 @@ EXAMPLES = re.findall(
 @pytest.mark.parametrize(("title", "text", "row", "expected"), EXAMPLES)
 def test_an_example_becomes_what_the_page_says(title, text, row, expected):
     file = parse_mapping("docs/mapping.md", text)
-    plan = MappingPlan(file.rules, file.skips, file.routing, file.ignored)
+    plan = MappingSpec(file.rules, file.skips, file.routing, file.ignored)
     mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), None)
 
-    found = mapper.apply(json.loads(row), 1, Findings())
+    found = mapper.map_row(json.loads(row), 1, Findings())
 
     if isinstance(found, Skipped):
         assert f"skipped: {found.rule}" == json.loads(expected)
     else:
         assert isinstance(found, Mapped), found
         assert found.record == json.loads(expected)
-        assert Judge(shipped_schema()).reasons(found.record) == ()
+        assert RecordValidator(shipped_schema()).reasons(found.record) == ()
 
 
 def test_no_example_is_overlooked():

@@ -27,7 +27,7 @@ def settings(tmp_path):
         write_rows(tmp_path / "tuesday.jsonl", map(row, range(100, 300)))
 
         def make(name, **options):
-            return Settings(
+            return Settings.of(
                 inputs=(str(tmp_path / name),), server=sandbox.url, api_key="key",
                 state_dir=tmp_path / "state", **options,
             )  # fmt: skip

@@ -223,7 +223,7 @@ class Desk:
         usual = {"growing": True, "format": "jsonl", "chunk_size": 7}
         options = {**usual, "state_dir": self.place / "state", **options}
         summary = upload(
-            Settings(
+            Settings.of(
                 inputs=tuple(map(str, inputs)),
                 api_key="a-key",
                 **options,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import email
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
+import zipfile
 
 import pytest
 from conftest import ROOT, counts_in, row, write_rows
@@ -105,11 +108,37 @@ def test_the_shipped_schema_is_found_in_the_tree(tmp_path):
     assert b"urn:miso-upload:interactions" in done.stdout
 
 
+def test_the_web_server_of_the_sandbox_comes_with_the_extra_only(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (each for each in archive.namelist() if each.endswith("/METADATA"))
+        metadata = email.message_from_bytes(archive.read(name))
+    needed = metadata.get_all("Requires-Dist")
+    of_extra = {each for each in needed if "extra == 'sandbox'" in each}
+    always = {re.match(r"[\w-]+", each)[0] for each in needed if "extra ==" not in each}
+
+    assert {re.match(r"[\w-]+", each)[0] for each in of_extra} == {"starlette", "uvicorn"}
+    assert "sandbox" in metadata.get_all("Provides-Extra")
+    assert {"click", "jsonschema", "orjson", "requests", "rich"} <= always
+    assert always.isdisjoint({"starlette", "uvicorn", "httptools", "h11"})
+
+
+def test_the_tables_of_the_schema_are_used_in_a_wheel(clean_program, tmp_path):
+    code = "from miso_upload.transform.schema.schema import *; print(bool(shipped_schema().tables))"
+
+    assert output_of(clean_program.with_name("python"), "-c", code, cwd=tmp_path) == "True\n"
+
+
 def test_the_wheel_is_typed_and_licensed(wheel):
     listed = subprocess.run(
         [sys.executable, "-m", "zipfile", "-l", str(wheel)],
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
 
-    assert all(name in listed for name in ("py.typed", "licenses/LICENSE", "schemas/interactions"))
+    needed = (
+        "py.typed",
+        "licenses/LICENSE",
+        "schemas/interactions",
+        "transform/schema/tables.json",
+    )
+    assert all(name in listed for name in needed)
     assert "tests/" not in listed

@@ -148,7 +148,7 @@ def test_a_source_without_rows_is_recognised_in_no_other(desk, name, text):
 
 
 def test_a_dry_run_says_what_would_be_sent(desk):
-    summary = desk.run(desk.write("a.jsonl", rows(12)), delivers=Rehearsal(2**20), forecasts=True)
+    summary = desk.run(desk.write("a.jsonl", rows(12)), delivers=Rehearsal(2**20), dry_run=True)
 
     assert desk.miso.requests == []
     assert summary.totals == Totals(rows=12, pending=12)
@@ -299,7 +299,8 @@ def test_a_stop_before_the_start_sends_nothing(desk):
     assert summary.exit_code == 130
 
 
-def test_what_does_not_end_in_time_is_left_as_unknown(desk):
+def test_what_does_not_end_in_time_is_left_as_unknown(desk, monkeypatch):
+    monkeypatch.setattr("miso_upload.pipeline.loop._PATIENCE", 0.05)
     never = threading.Event()
     name = desk.write("a.jsonl", rows(5))
     stop = StopSignal()
@@ -310,7 +311,7 @@ def test_what_does_not_end_in_time_is_left_as_unknown(desk):
             never.wait(30)
             return Receipt(accepted=len(batch.lines))
 
-    first = desk.run(name, stop=stop, delivers=Hangs(), concurrency=1, patience=0.05)
+    first = desk.run(name, stop=stop, delivers=Hangs(), concurrency=1)
     never.set()
     second = desk.run(name)
 
@@ -461,7 +462,7 @@ def test_a_dry_run_goes_on_and_says_that_an_upload_would_stop(desk, golden):
     summary = desk.run(
         desk.write("a.jsonl", [{"visitor": "v"}] * 12),
         delivers=Rehearsal(2**20),
-        stops_on_junk=False,
+        dry_run=True,
     )
 
     (advice,) = summary.advice

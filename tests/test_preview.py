@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from miso_upload.pipeline.preview import Shown, preview_text, rows_of, transform_of
 from miso_upload.sources import ReadingOptions, Source
-from miso_upload.sources.formats import Limits
 from miso_upload.transform.mapping import parse_mapping
 from miso_upload.transform.schema.schema import shipped_schema
 
@@ -21,7 +20,7 @@ def shown(tmp_path):
 
     def look(rows, at_once=1):
         path = write_rows(tmp_path / "h.jsonl", rows)
-        with Source(str(path), ReadingOptions(limits=Limits(rows=at_once))) as source:
+        with Source(str(path), ReadingOptions(chunk_size=at_once)) as source:
             transform = transform_of(parse_mapping("m", MAPPING), shipped_schema(), source.format)
             return [
                 each

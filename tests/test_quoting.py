@@ -8,11 +8,11 @@ from miso_upload.values.display import (
     MOST_PRINTED,
     counted,
     harmless,
-    has_address,
     one_line,
     printable,
     quoted,
 )
+from miso_upload.values.redaction import has_address
 
 
 @pytest.mark.parametrize(

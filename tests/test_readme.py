@@ -7,7 +7,6 @@ from importlib import import_module
 import pytest
 from conftest import ROOT
 
-from miso_upload.pipeline import settings as settings_module
 from miso_upload.sandbox import Sandbox
 from miso_upload.transform.identity import anonymous_id
 from miso_upload.values.addresses import canonical_ip
@@ -22,7 +21,7 @@ def test_the_example_from_python_runs(tmp_path, monkeypatch, capsys):
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(settings_module, "user_state_path", lambda _: tmp_path / "state")
+    monkeypatch.setattr("platformdirs.user_state_path", lambda _: tmp_path / "state")
 
     with Sandbox(key="sandbox") as sandbox:
         exec(example.replace("http://127.0.0.1:8642", sandbox.url), {})

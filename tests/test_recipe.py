@@ -17,7 +17,7 @@ LOG = SimpleNamespace(format=JsonLines(row_bytes=2**20, preset="web-log"))
 
 
 def recipe(**options):
-    return Recipe(Settings(inputs=("x",), **options))
+    return Recipe(Settings.of(inputs=("x",), **options))
 
 
 def text(source, **options):
@@ -77,7 +77,7 @@ def keys_of(tmp_path, line, **options):
     """Return the content keys of a file with one line."""
     table = tmp_path / "h.jsonl"
     table.write_text(f"{line}\n")
-    made = Recipe(Settings(inputs=("x",), **options), b"a secret")
+    made = Recipe(Settings.of(inputs=("x",), **options), b"a secret")
     with Source(str(table), ReadingOptions()) as source:
         (block,) = source.blocks(source.body_start, source.body_line)
         return list(made.transform(source)(block).keys)

@@ -61,7 +61,7 @@ def test_what_is_judged_again_begins_a_new_file(path, open_file):
     open_file(ours=True).add("a.jsonl", [rejection(1)])
 
     again = open_file(sys.maxsize, ours=True)
-    again.begin_anew("a.jsonl")
+    again.restart("a.jsonl")
     assert not path.exists()
     again.add("a.jsonl", [rejection(2)])
 
@@ -73,7 +73,7 @@ def test_a_file_that_is_replaced_keeps_the_mode_that_the_user_gave_it(path, open
     path.chmod(0o640)
 
     again = open_file(sys.maxsize, ours=True)
-    again.begin_anew("a.jsonl")
+    again.restart("a.jsonl")
     again.add("a.jsonl", [rejection(2)])
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
@@ -86,7 +86,7 @@ def test_a_file_that_holds_more_than_what_is_judged_again_is_kept(path, open_fil
     open_file(ours=True).add(others, [rejection(1)])
 
     again = open_file(sys.maxsize, ours=ours)
-    again.begin_anew("a.jsonl")
+    again.restart("a.jsonl")
     again.add("a.jsonl", [rejection(2)])
 
     assert lines_in(path) == [1, 2]

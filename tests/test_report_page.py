@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 import pytest
 from conftest import ROOT
 
+from miso_upload import summary_json
 from miso_upload.pipeline.status import Status
 from miso_upload.records.totals import Totals
 from miso_upload.report.modes import UPLOAD
 from miso_upload.report.summary import SourceSummary, Summary
 
 PAGE = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
-REPORT = Summary(UPLOAD, None, datetime.now(UTC), sources=[SourceSummary("a")]).as_json()
+REPORT = summary_json(Summary(UPLOAD, None, datetime.now(UTC), sources=[SourceSummary("a")]))
 STATUS = Status("a", "b", "c", "d", Totals(), 0, 0).as_json()
 
 

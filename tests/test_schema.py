@@ -303,7 +303,7 @@ def test_the_plainest_schema_will_do(load):
 
 
 def vars_of(found):
-    return {name: getattr(found, name) for name in found.__dataclass_fields__}
+    return found._asdict()
 
 
 def test_attributes_are_collected_through_references_and_all_of(load):

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 
-JUDGE = Judge(shipped_schema())
+JUDGE = RecordValidator(shipped_schema())
 SECOND = {
     name: jsonschema.Draft202012Validator(
         shipped_schema().type_schema(name),

@@ -185,18 +185,19 @@ def test_a_new_target_may_stay_in_the_command(desk):
 
 
 def settings(tmp_path, key=KEY, **options):
-    return Settings(inputs=(), api_key=key, state_dir=tmp_path / "state", **options)
+    given = Settings.of(api_key=key, state_dir=tmp_path / "state", **options)
+    return given.resume, given.delivery.server, given.delivery.api_key
 
 
 def opened(given, ask=None):
     with ExitStack() as stack:
-        return open_target(given, stack, ask)
+        return open_target(*given, stack, ask)
 
 
 def sent_with(given):
     """Note that Miso has something of a target."""
     opened(given)
-    path = existing_ledger(given)
+    path = existing_ledger(*given)
     with closing(sqlite3.connect(path)) as db:
         db.execute(
             "INSERT INTO spans (scan_id, start, end, first_line, line_count, checksum, state, rows,"
@@ -229,17 +230,17 @@ def test_who_gives_no_answer_stops_the_run(tmp_path):
 
 
 def test_to_look_for_a_ledger_makes_none_and_refuses_nothing(tmp_path):
-    for given in ({}, {"target": "a", "new_target": "b"}, {"server": "nonsense"}, {"target": "a"}):
-        assert existing_ledger(settings(tmp_path, **given)) is None
+    for given in ({}, {"server": "nonsense"}, {"target": "a"}):
+        assert existing_ledger(*settings(tmp_path, **given)) is None
     assert not (tmp_path / "state").exists()
 
     path = sent_with(settings(tmp_path))
 
     (tmp_path / "state" / "odd.ledger").write_text("not a ledger")
     for given in ({}, {"target": "named-now"}):
-        assert existing_ledger(settings(tmp_path, **given)) == path
-    assert existing_ledger(settings(tmp_path, key="")) is None
-    assert existing_ledger(settings(tmp_path, key="another")) is None
+        assert existing_ledger(*settings(tmp_path, **given)) == path
+    assert existing_ledger(*settings(tmp_path, key="")) is None
+    assert existing_ledger(*settings(tmp_path, key="another")) is None
 
 
 # -- version 0.1 -----------------------------------------------------------------------------------
@@ -593,6 +594,6 @@ def test_a_key_keeps_its_one_target_when_a_ledger_is_imported(desk, exported, go
 
 def test_two_runs_have_one_lock(tmp_path):
     with ExitStack() as stack:
-        open_target(settings(tmp_path), stack)
+        open_target(*settings(tmp_path), stack)
         with pytest.raises(LockedError):
             opened(settings(tmp_path))

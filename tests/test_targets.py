@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError, NewKeyError, TargetError
+from miso_upload.ledger.options import ResumeOptions
 from miso_upload.ledger.targets import (
     KnownTarget,
     Wanted,
@@ -111,7 +112,7 @@ def test_a_file_name_is_short_and_plain(server, name):
 
 
 def test_a_name_is_one_in_both_ways_that_unicode_has_to_write_it():
-    assert Wanted(SERVER, A, "caf\u00e9").name == Wanted(SERVER, A, " cafe\u0301 ").name
+    assert ResumeOptions.of(target="caf\u00e9") == ResumeOptions.of(target=" cafe\u0301 ")
 
 
 def test_a_fingerprint_is_that_of_version_0_1():
@@ -133,7 +134,7 @@ def test_a_fingerprint_is_that_of_version_0_1():
 )
 def test_options_that_contradict_each_other_are_refused(options, golden):
     with pytest.raises(ConfigurationError) as caught:
-        Wanted(SERVER, A, **options)
+        ResumeOptions.of(**options)
     assert str(caught.value) == golden
 
 

@@ -11,22 +11,22 @@ from miso_upload.records import Block, Reason
 from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.transform.block import Transform
 from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapper, MappingPlan
+from miso_upload.transform.mapping import Mapper, MappingSpec
 from miso_upload.transform.mapping.conditions import Condition
 from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.json import decode, decode_joined, encode
 from miso_upload.values.timestamps import TimestampReader
 
 SCHEMA = shipped_schema()
-JUDGE = Judge(SCHEMA)
+JUDGE = RecordValidator(SCHEMA)
 NEVER = Condition("never", "a column that there is not", empty=False)
 """Skips nothing, but needs every row looked at."""
 FORMAT = JsonLines(row_bytes=2**20)
 
 
 def transform(*skips, **said):
-    plan = MappingPlan(skips=skips, **said)
+    plan = MappingSpec(skips=skips, **said)
     mapper = Mapper(plan, SCHEMA, TimestampReader(), IdentityPolicy(), None)
     return Transform(FORMAT, mapper, JUDGE)
 
@@ -41,7 +41,7 @@ def sent(batch):
     return decode_joined(batch.slices)
 
 
-def test_good_rows_become_records_in_order_with_their_lines():
+def test_valid_rows_are_mapped_in_order_with_their_lines():
     rows = [row(number) for number in range(1_000)]
 
     batch = transform()(block(rows, first_line=7))
@@ -51,7 +51,7 @@ def test_good_rows_become_records_in_order_with_their_lines():
     assert (batch.rows, batch.rejections, sum(batch.counts)) == (1_000, (), 1_000)
 
 
-def test_a_bad_row_costs_itself_and_nothing_else(golden):
+def test_an_invalid_row_rejects_only_itself(golden):
     rows = [row(number) for number in range(600)]
     rows[300] = {**rows[300], "timestamp": "2025-13-01"}
 
@@ -77,18 +77,18 @@ def test_a_bad_row_costs_itself_and_nothing_else(golden):
         ({"user_id": ""}, False),
     ],
 )
-def test_a_row_would_be_a_record_by_its_type_timestamp_and_id(changed, expected):
+def test_type_timestamp_and_id_make_a_row_a_record(changed, expected):
     assert transform().is_record({**row(1), **changed}) is expected
 
 
-def test_a_row_that_a_rule_leaves_out_would_be_counted_as_a_record_is():
+def test_a_skipped_row_counts_as_a_record():
     skip = Condition("all", "type", empty=False)
 
     assert transform(skip).is_record({**row(1), "timestamp": "yesterday"})
     assert not transform(skip).is_record("no object")
 
 
-def test_a_rejected_row_is_kept_as_it_was_read_and_not_as_it_was_mapped():
+def test_a_rejected_row_is_kept_as_it_was_read():
     read = {"type": "like", "ip": "203.0.113.42", "note": None}
 
     (rejection,) = transform()(block([read])).rejections
@@ -97,7 +97,7 @@ def test_a_rejected_row_is_kept_as_it_was_read_and_not_as_it_was_mapped():
 
 
 @given(st.lists(records() | damaged_records(), max_size=30))
-def test_a_slice_that_is_trusted_says_the_same_as_one_that_is_looked_at_row_by_row(rows):
+def test_a_slice_gives_the_same_batch_as_its_rows_one_by_one(rows):
     trusting = transform()(block(rows))
     looking = transform(NEVER)(block(rows))
 
@@ -117,7 +117,7 @@ def test_whatever_the_bytes_every_row_is_accounted_for(texts):
 
 
 @given(st.lists(records(), min_size=1, max_size=20))
-def test_what_is_sent_is_what_was_judged(rows):
+def test_the_records_sent_are_those_validated(rows):
     batch = transform()(block(rows))
 
     body = decode(Part(batch.slices, batch.lines, batch.counts).body())
@@ -139,13 +139,13 @@ def test_no_address_of_a_context_is_ever_sent():
     assert sent(transform()(block(rows))) == [row(1, context={"truncated_ip": "203.0.113.0"})]
 
 
-def test_repeated_keys_are_sent_as_they_were_judged():
+def test_repeated_keys_are_sent_as_validated():
     text = encode(row(1))[:-1] + b',"type":"like"}'
 
     assert sent(transform()(block([text])))[0]["type"] == "like"
 
 
-def test_text_that_says_null_is_sent_as_it_is():
+def test_text_that_looks_like_null_is_sent_unchanged():
     rows = [row(1, product_ids=['":null'])]
 
     assert sent(transform()(block(rows))) == rows
@@ -167,7 +167,7 @@ def test_text_that_says_null_is_sent_as_it_is():
         b"\xff\xfe",
     ],
 )
-def test_a_hostile_row_is_a_rejection_and_its_neighbours_are_sent(text):
+def test_a_hostile_row_is_rejected_and_its_neighbours_are_sent(text):
     batch = transform()(block([row(1), text, row(3)]))
 
     assert list(batch.lines) == [1, 3]
@@ -192,7 +192,7 @@ def test_a_skipped_row_is_counted_by_the_rule_that_skipped_it():
     assert batch.findings.skipped == {"bots": 1}
 
 
-def test_findings_tell_what_the_records_were():
+def test_findings_count_the_records():
     rows = [
         {"type": "like", "timestamp": "2024-05-02T00:00:00Z", "ip": "203.0.113.42"},
         {**row(2), "timestamp": "2024-05-01T23:30:00-02:00"},
@@ -231,7 +231,7 @@ def visit(second, **changes):
     }
 
 
-def test_a_visitor_of_too_many_rows_a_minute_is_a_bot():
+def test_a_visitor_over_the_bot_rate_is_skipped():
     busy = [visit(second) for second in range(4)]
     others = [visit(60), visit(1, ip="203.0.113.43"), visit(2, user_agent="Browser/2.0")]
 
@@ -241,11 +241,11 @@ def test_a_visitor_of_too_many_rows_a_minute_is_a_bot():
     assert list(batch.findings.skipped.values()) == [4]
 
 
-def test_a_visitor_of_as_many_rows_as_are_allowed_is_none():
+def test_a_visitor_at_the_bot_rate_is_not_skipped():
     assert transform(bot_rate=4)(block([visit(second) for second in range(4)])).skipped == 0
 
 
-def test_rows_that_are_skipped_anyway_make_nobody_a_bot():
+def test_skipped_rows_make_no_visitor_a_bot():
     pages = Condition("assets", "user_id", like=("asset",))
     rows = [visit(second, user_id="asset") for second in range(9)]
 

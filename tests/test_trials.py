@@ -26,7 +26,7 @@ class Desk:
         self.place, self.sandbox = place, sandbox
 
     def settings(self, *names, **options):
-        return Settings(
+        return Settings.of(
             inputs=tuple(str(self.place / name) for name in names), server=self.sandbox.url,
             api_key=self.sandbox.key, state_dir=self.place / "state", max_reject_rate=1, **options,
         )  # fmt: skip
@@ -89,7 +89,7 @@ def test_rows_that_were_given_up_are_never_said_to_be_at_miso(desk, on_unknown, 
     state = {"api_key": "key", "state_dir": desk.place / "state"}
     with Sandbox(key="key", faults=parse_faults(["drop:1"])) as broken:
         given_up = upload(
-            Settings(
+            Settings.of(
                 inputs=(str(desk.place / "a.jsonl"),), server=broken.url, on_unknown="skip", **state
             )
         )
@@ -98,7 +98,7 @@ def test_rows_that_were_given_up_are_never_said_to_be_at_miso(desk, on_unknown, 
 
     with Sandbox(key="key", port=port) as mended:
         again = upload(
-            Settings(
+            Settings.of(
                 inputs=(str(desk.place / "b.jsonl"),), server=mended.url, on_unknown=on_unknown,
                 **state,
             )
@@ -125,7 +125,7 @@ def test_the_working_directory_is_an_input_or_an_error_and_no_defect(
 ):
     write_rows(desk.place / "a.jsonl", map(row, range(3)))
     monkeypatch.chdir(desk.place)
-    settings = Settings(
+    settings = Settings.of(
         inputs=(name,), server=desk.sandbox.url, api_key="key", state_dir=desk.place / "s" / "t"
     )
 
@@ -197,7 +197,7 @@ def test_a_dry_run_for_a_target_that_no_ledger_knows_says_that_it_is_blind(
     notes = Notes()
 
     check(
-        Settings(
+        Settings.of(
             inputs=(str(desk.place / "a.jsonl"),), server=desk.sandbox.url,
             state_dir=desk.place / "state", **options,
         ),

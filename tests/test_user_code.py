@@ -77,7 +77,7 @@ JSONL = JsonLines(2**20)
 # -- what the function does ------------------------------------------------------------------------
 
 
-def test_what_it_returns_takes_the_place_of_the_row(apply):
+def test_the_returned_row_replaces_the_row(apply):
     assert apply("return {'user_id': row['id']}", {"id": "a"}, {"id": "b"}) == [
         {"user_id": "a"},
         {"user_id": "b"},
@@ -88,7 +88,7 @@ def test_the_row_may_be_changed_and_returned(apply):
     assert apply("row['n'] = row.pop('id') + 1\nreturn row") == [{"n": 2}]
 
 
-def test_none_leaves_the_row_out(apply):
+def test_none_skips_the_row(apply):
     assert apply("return None") == [None]
 
 
@@ -98,14 +98,14 @@ def test_what_is_printed_goes_to_stderr(apply, capsys):
     assert capsys.readouterr() == ("", "looked {'id': 1}\nagain")
 
 
-def test_a_row_that_is_no_object_is_not_handed_over(apply, golden):
+def test_a_row_that_is_no_object_is_not_passed_to_the_function(apply, golden):
     (found,) = apply("raise AssertionError", [1, 2])
 
     assert found.text == golden
 
 
 @pytest.mark.parametrize("value", ["[row]", "'text'", "True"])
-def test_anything_but_a_dict_or_none_is_a_problem(apply, value, golden):
+def test_a_returned_value_other_than_a_dict_or_none_rejects_the_row(apply, value, golden):
     (found,) = apply(f"return {value}")
 
     assert found.text == golden
@@ -114,14 +114,14 @@ def test_anything_but_a_dict_or_none_is_a_problem(apply, value, golden):
 # -- what goes wrong in it -------------------------------------------------------------------------
 
 
-def test_an_exception_is_told_by_type_message_and_line(apply, golden):
+def test_an_exception_is_reported_by_type_message_and_line(apply, golden):
     (found,) = apply("price = row['price']\nreturn {'revenue': float(price)}", {"price": "n/a"})
 
     assert found.text == golden
     assert found.group == golden
 
 
-def test_an_exception_of_what_the_file_imports_is_told_with_the_line_that_called_it(write, golden):
+def test_an_exception_of_an_imported_module_is_reported_with_the_calling_line(write, golden):
     write("def tidy(row):\n    return row['nothing']\n", "tidying_1.py")
     name = write("from tidying_1 import tidy\n\ndef transform(row):\n    return tidy(row)\n")
 
@@ -141,7 +141,7 @@ def test_an_exception_shows_no_address(apply, address, golden):
     assert "2001" not in found.text
 
 
-def test_an_exception_cannot_act_on_a_terminal_or_fill_the_screen(apply):
+def test_the_message_of_an_exception_is_escaped_and_cut(apply):
     (found,) = apply("raise ValueError('\\x1b[2J\\n' + 'x' * 10_000)")
 
     assert found.text.isprintable()
@@ -158,13 +158,13 @@ def test_an_exception_cannot_act_on_a_terminal_or_fill_the_screen(apply):
         ("class Odd(Exception):\n    def __str__(self): return 1 / 0\nraise Odd", "Odd"),
     ],
 )
-def test_whatever_is_raised_costs_the_row_and_nothing_else(apply, code, kind):
+def test_any_exception_rejects_only_the_row(apply, code, kind):
     found = apply(code, {"id": 1}, {"id": 2})
 
     assert [each.about.split()[-1] for each in found] == [kind, kind]
 
 
-def test_ctrl_c_is_not_taken_for_a_problem_of_the_row(apply):
+def test_ctrl_c_is_no_problem_of_the_row(apply):
     with pytest.raises(KeyboardInterrupt):
         apply("raise KeyboardInterrupt")
 
@@ -195,7 +195,7 @@ class Chatty(dict):
         (-(2**63), -(2**63)),
     ],
 )
-def test_dates_and_subclasses_become_what_json_has_for_them(value, plain):
+def test_dates_and_subclasses_are_converted_to_json_values(value, plain):
     found = returning(value)
 
     assert found == {"x": plain}
@@ -216,7 +216,7 @@ def test_dates_and_subclasses_become_what_json_has_for_them(value, plain):
         {1: "x"},
     ],
 )
-def test_other_values_are_a_problem_that_names_their_place(value, golden):
+def test_other_values_are_reported_with_their_path(value, golden):
     assert returning(value).text == golden
     nested = returning([{"y": value}])
     assert nested.text == golden
@@ -236,11 +236,11 @@ def loop():
 
 
 @pytest.mark.parametrize("value", [nest(300), nest(50_000), loop(), "half \ud800", {"\udfff": 1}])
-def test_values_that_cannot_be_written_are_a_problem(value):
+def test_values_that_cannot_be_encoded_are_a_problem(value):
     assert isinstance(returning(value), Reason)
 
 
-def test_a_class_that_breaks_when_looked_at_is_a_problem(golden):
+def test_a_value_that_raises_when_read_is_a_problem(golden):
     class Broken(dict):
         def items(self):
             raise ValueError("203.0.113.42")
@@ -285,7 +285,7 @@ def test_whatever_is_returned_is_json_or_a_problem(value):
         "def transform(row): yield row\n",
     ],
 )
-def test_a_file_that_cannot_be_used_is_told_with_its_line(write, text, golden):
+def test_an_unusable_file_is_reported_with_its_line(write, text, golden):
     with pytest.raises(ConfigurationError) as caught:
         read_user_code(write(text))
 
@@ -299,7 +299,7 @@ def test_a_file_with_a_nul_cannot_be_used(write):
 
 
 @pytest.mark.parametrize("name", ["missing.py", ".", "a\0b"])
-def test_a_file_that_cannot_be_read_is_told_with_its_option(name, golden):
+def test_an_unreadable_file_is_reported_with_its_option(name, golden):
     with pytest.raises(ConfigurationError) as caught:
         read_user_code(name)
     assert str(caught.value) == golden
@@ -315,11 +315,11 @@ def test_a_file_that_cannot_be_read_is_told_with_its_option(name, golden):
         "# coding: latin-1\ntransform = lambda row: row",
     ],
 )
-def test_whatever_can_be_called_with_a_row_will_do(write, text):
+def test_any_callable_that_takes_a_row_works(write, text):
     assert read_user_code(write(text)).apply([{"a": 1}]) == [{"a": 1}]
 
 
-def test_what_lies_beside_the_file_can_be_imported_also_later(write):
+def test_modules_beside_the_file_can_be_imported_later_too(write):
     write("NAME = 'first'\n", "beside_1.py")
     write("NAME = 'second'\n", "beside_2.py")
     code = read_user_code(
@@ -332,13 +332,13 @@ def test_what_lies_beside_the_file_can_be_imported_also_later(write):
     assert code.apply([{}]) == [{"x": "firstsecond"}]
 
 
-def test_what_lies_beside_the_file_takes_the_place_of_no_module_once_it_is_loaded(write, tmp_path):
+def test_modules_beside_the_file_replace_no_others_after_loading(write, tmp_path):
     read_user_code(write("def transform(row): return row\n"))
 
     assert sys.path.index(str(tmp_path)) == len(sys.path) - 1
 
 
-def test_the_file_may_be_called_like_a_module(write):
+def test_the_file_may_have_the_name_of_a_module(write):
     import decimal
 
     code = read_user_code(write("def transform(row): return {}\n", "decimal.py"))
@@ -347,7 +347,7 @@ def test_the_file_may_be_called_like_a_module(write):
     assert sys.modules["decimal"] is decimal
 
 
-def test_the_file_is_no_program_and_knows_where_it_is(write, tmp_path):
+def test_the_file_is_not_main_and_has_its_path(write, tmp_path):
     code = read_user_code(
         write(
             "if __name__ == '__main__':\n    raise SystemExit\n"
@@ -377,7 +377,7 @@ def test_what_is_printed_while_it_loads_goes_to_stderr(write, capsys):
     assert capsys.readouterr() == ("", "loading\n")
 
 
-def test_another_process_runs_the_same_text_whatever_the_file_holds_by_now(write, tmp_path):
+def test_another_process_runs_the_same_text_after_the_file_changed(write, tmp_path):
     write("NAME = 'beside'\n", "beside_3.py")
     code = read_user_code(
         write("from beside_3 import NAME\ndef transform(row): return {'x': NAME}\n")
@@ -406,11 +406,11 @@ def test_many_blocks_run_the_file_once(write, capsys):
 # -- in a transform --------------------------------------------------------------------------------
 
 
-def test_a_full_record_maps_by_itself(write):
+def test_a_full_record_is_mapped_automatically(write):
     name = write("def transform(row):\n    return {**row, 'type': 'like'}\n")
     rows = [row(number, type="seen") for number in range(600)]
 
-    batch = batch_of(Settings(inputs=(), transform=name), JSONL, lines_of(rows))
+    batch = batch_of(Settings.of(inputs=(), transform=name), JSONL, lines_of(rows))
 
     assert decode_joined(batch.slices) == [{**each, "type": "like"} for each in rows]
     assert list(batch.lines) == list(range(1, 601))
@@ -418,7 +418,7 @@ def test_a_full_record_maps_by_itself(write):
 
 def test_a_mapping_applies_to_what_is_returned(write):
     name = write("def transform(row):\n    return {**row, 'who': row['id'].strip()}\n")
-    settings = Settings(inputs=(), transform=name, map=("user_id=who",), set=("type=like",))
+    settings = Settings.of(inputs=(), transform=name, map=("user_id=who",), set=("type=like",))
     rows = [{"id": " u ", "timestamp": "2024-05-01T10:00:00Z", "product_ids": ["a"]}]
 
     batch = batch_of(settings, JSONL, lines_of(rows))
@@ -426,12 +426,12 @@ def test_a_mapping_applies_to_what_is_returned(write):
     assert [each["user_id"] for each in decode_joined(batch.slices)] == ["u"]
 
 
-def test_cells_are_still_cells_after_it_and_columns_may_be_new(write):
+def test_returned_cells_are_converted_and_columns_may_be_new(write):
     name = write("def transform(row):\n    row['product_ids'] = row.pop('sku')\n    return row\n")
     csv = Delimited(Dialect(","), ("type", "timestamp", "user_id", "sku", "revenue"), 2**20)
 
     batch = batch_of(
-        Settings(inputs=(), transform=name, list_separator=" ", map=("rating=new",)),
+        Settings.of(inputs=(), transform=name, list_separator=" ", map=("rating=new",)),
         csv,
         b"checkout,2024-05-01T10:00:00Z,u,a b,9.5\nlike,2024-05-01T10:00:00Z,u,a,\n",
     )
@@ -440,7 +440,7 @@ def test_cells_are_still_cells_after_it_and_columns_may_be_new(write):
     assert decode_joined(batch.slices)[0]["revenue"] == 9.5
 
 
-def test_every_row_is_accounted_for_and_rejected_ones_are_as_they_were_read(write):
+def test_every_row_is_accounted_for_and_rejected_ones_are_unchanged(write):
     name = write(
         "def transform(row):\n"
         "    kind = row.pop('kind')\n"
@@ -454,7 +454,7 @@ def test_every_row_is_accounted_for_and_rejected_ones_are_as_they_were_read(writ
     rows = [row(n, kind=kind, context={"locale": "de"}) for n, kind in enumerate(kinds)]
     data = lines_of(rows) + b"broken\n[1]\n"
 
-    batch = batch_of(Settings(inputs=(), transform=name), JSONL, data)
+    batch = batch_of(Settings.of(inputs=(), transform=name), JSONL, data)
 
     assert (batch.rows, len(batch.lines), batch.skipped, len(batch.rejections)) == (
         702, 200, 200, 302,
@@ -473,7 +473,7 @@ def test_every_row_is_accounted_for_and_rejected_ones_are_as_they_were_read(writ
 
 def test_the_transform_is_part_of_the_recipe_by_its_text(write):
     def recipe(text, name="my_map.py"):
-        return Recipe(Settings(inputs=(), transform=write(text, name))).text(Source(JSONL))
+        return Recipe(Settings.of(inputs=(), transform=write(text, name))).text(Source(JSONL))
 
     first = recipe("def transform(row): return row\n")
 
@@ -482,11 +482,11 @@ def test_the_transform_is_part_of_the_recipe_by_its_text(write):
     assert "--transform=" in first
 
 
-def test_a_dry_run_counts_what_it_leaves_out(write, tmp_path):
+def test_a_dry_run_counts_rows_that_the_function_skips(write, tmp_path):
     name = write("def transform(row):\n    return row if row['user_id'] != 'user-2' else None\n")
     history = write_rows(tmp_path / "h.jsonl", [row(1), row(2), row(3)])
 
-    summary = check(Settings(inputs=(str(history),), transform=name))
+    summary = check(Settings.of(inputs=(str(history),), transform=name))
 
     assert (summary.totals.rows, summary.totals.pending, summary.totals.skipped) == (3, 2, 1)
 
@@ -502,7 +502,7 @@ def test_a_mapping_file_can_name_it(run, write, tmp_path):
     assert "hello" in done.stderr
 
 
-def test_preview_shows_what_it_makes_and_what_it_leaves_out(run, write, tmp_path, golden):
+def test_preview_shows_returned_and_skipped_rows(run, write, tmp_path, golden):
     name = write("def transform(row):\n    return None if row['n'] else {**row, 'type': 'like'}\n")
     write_rows(tmp_path / "h.jsonl", [row(1, n=0), row(2, n=1)])
 
@@ -511,7 +511,7 @@ def test_preview_shows_what_it_makes_and_what_it_leaves_out(run, write, tmp_path
     assert shown == golden
 
 
-def test_nothing_is_sent_where_it_cannot_be_loaded(run, write, tmp_path, golden):
+def test_nothing_is_sent_if_the_file_cannot_be_loaded(run, write, tmp_path, golden):
     write_rows(tmp_path / "h.jsonl", [row(1)])
 
     done = run("h.jsonl", "--transform", write("def transform(row:\n"), "--sandbox")

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from miso_upload.errors import SchemaError
 from miso_upload.transform.schema.schema import load_schema, shipped_schema
-from miso_upload.transform.validation import _REFUSED, MOST_REASONS, Judge
+from miso_upload.transform.validation import _REFUSED, MOST_REASONS, RecordValidator
 from miso_upload.values.json import decode, encode
 
-JUDGE = Judge(shipped_schema())
-LENIENT = Judge(shipped_schema(), needs_timestamp=False, needs_id=False)
+VALIDATOR = RecordValidator(shipped_schema())
+LENIENT = RecordValidator(shipped_schema(), needs_timestamp=False, needs_id=False)
 
 
 def record(type_name="read", **attributes):
@@ -30,8 +30,8 @@ def without(name, **attributes):
     return {key: value for key, value in record(**attributes).items() if key != name}
 
 
-def texts(judged, judge=JUDGE):
-    return [reason.text for reason in judge.reasons(judged)]
+def texts(candidate, validator=VALIDATOR):
+    return [reason.text for reason in validator.reasons(candidate)]
 
 
 def acts_on_a_terminal(text):
@@ -43,32 +43,32 @@ def acts_on_a_terminal(text):
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(records(), max_size=3))
-def test_good_records_are_accepted(slice_):
-    assert JUDGE.accepts(slice_)
+def test_valid_records_are_accepted(slice_):
+    assert VALIDATOR.accepts(slice_)
 
 
 @pytest.mark.parametrize("type_name", TYPES)
 @settings(max_examples=5, deadline=None)
 @given(data=st.data())
-def test_good_records_of_every_type_are_accepted(type_name, data):
+def test_valid_records_of_every_type_are_accepted(type_name, data):
     good = data.draw(records(type_name))
 
-    assert JUDGE.reasons(good) == ()
-    assert JUDGE.accepts(decode(encode([good])))
+    assert VALIDATOR.reasons(good) == ()
+    assert VALIDATOR.accepts(decode(encode([good])))
 
 
-def test_one_bad_record_spoils_a_slice():
-    assert not JUDGE.accepts([record(), record(duration="5"), record()])
+def test_one_invalid_record_makes_a_slice_invalid():
+    assert not VALIDATOR.accepts([record(), record(duration="5"), record()])
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(damaged_records(), json_values))
-def test_a_record_is_accepted_exactly_where_nothing_speaks_against_it(judged):
+def test_a_record_is_accepted_exactly_if_it_has_no_reasons(candidate):
     """And what speaks against it is always known, not only that something does."""
-    for judge in (JUDGE, LENIENT):
-        reasons = judge.reasons(judged)
+    for validator in (VALIDATOR, LENIENT):
+        reasons = validator.reasons(candidate)
 
-        assert judge.accepts([judged]) is (reasons == ())
+        assert validator.accepts([candidate]) is (reasons == ())
         assert _REFUSED not in reasons
         assert not any(acts_on_a_terminal(reason.text) for reason in reasons)
 
@@ -97,7 +97,7 @@ def test_nothing_makes_it_raise(value):
     for _ in range(2000):
         nested = [nested]
 
-    for judged in (
+    for candidate in (
         value,
         nested,
         {"type": value},
@@ -110,21 +110,21 @@ def test_nothing_makes_it_raise(value):
         record(unknown=value),
         {**record(), **(value if isinstance(value, dict) else {})},
     ):
-        for judge in (JUDGE, LENIENT):
-            assert judge.accepts([judged]) is (judge.reasons(judged) == ())
+        for validator in (VALIDATOR, LENIENT):
+            assert validator.accepts([candidate]) is (validator.reasons(candidate) == ())
 
 
-def test_numbers_that_json_has_no_words_for_are_refused(golden):
+def test_numbers_that_json_does_not_have_are_refused(golden):
     for number in (float("nan"), float("inf"), float("-inf")):
         assert texts(record(duration=number)) == golden
 
 
-def test_without_needs_the_schema_alone_decides():
+def test_without_conditions_the_schema_alone_decides():
     assert LENIENT.accepts([{"type": "read"}, {"type": "read", "user_id": ""}])
 
 
-def test_a_judge_crosses_a_process_boundary():
-    strict, lenient = pickle.loads(pickle.dumps((JUDGE, LENIENT)))
+def test_a_validator_can_be_pickled():
+    strict, lenient = pickle.loads(pickle.dumps((VALIDATOR, LENIENT)))
 
     assert not strict.accepts([{"type": "read"}])
     assert lenient.accepts([{"type": "read"}])
@@ -134,7 +134,7 @@ def test_a_judge_crosses_a_process_boundary():
 
 
 @pytest.mark.parametrize(
-    "judged",
+    "candidate",
     [
         None,
         [1, 2],
@@ -181,12 +181,12 @@ def test_a_judge_crosses_a_process_boundary():
     ],
     ids=str,
 )  # fmt: skip
-def test_reasons_are_told_in_words(judged, golden):
-    assert texts(judged) == golden
+def test_reasons_are_written_for_people(candidate, golden):
+    assert texts(candidate) == golden
 
 
-def test_all_reasons_are_told_in_the_order_of_the_attributes(golden):
-    judged = {
+def test_reasons_are_in_the_order_of_the_attributes(golden):
+    candidate = {
         "nope": 1,
         "context": 1,
         "revenue": "a",
@@ -195,16 +195,16 @@ def test_all_reasons_are_told_in_the_order_of_the_attributes(golden):
         "type": "checkout",
     }
 
-    assert texts(judged) == golden
+    assert texts(candidate) == golden
 
 
-def test_the_group_leaves_the_value_out(golden):
-    (reason,) = JUDGE.reasons(record("raed"))
+def test_the_group_of_a_reason_has_no_value(golden):
+    (reason,) = VALIDATOR.reasons(record("raed"))
 
     assert reason.group == golden
 
 
-def test_a_record_has_no_more_reasons_than_a_person_reads(golden):
+def test_the_reasons_of_a_record_are_bounded(golden):
     reasons = texts(record(product_ids=list(range(1000))))
 
     assert len(reasons) == MOST_REASONS
@@ -228,13 +228,13 @@ def test_a_record_has_no_more_reasons_than_a_person_reads(golden):
     ids=str,
 )
 def test_an_address_is_never_shown(value, golden):
-    (reason,) = JUDGE.reasons(record(product_ids=[{"at": value}]))
+    (reason,) = VALIDATOR.reasons(record(product_ids=[{"at": value}]))
 
     assert reason == golden
 
 
 @pytest.mark.parametrize(
-    "judged",
+    "candidate",
     [
         record(context={"truncated_ip": "203.0.113"}),
         record(context={"truncated_ip": 3405803783}),
@@ -245,12 +245,12 @@ def test_an_address_is_never_shown(value, golden):
     ],
     ids=str,
 )  # fmt: skip
-def test_what_is_named_an_address_is_not_shown_either(judged, golden):
-    assert texts(judged) == golden
+def test_a_value_named_like_an_address_is_not_shown(candidate, golden):
+    assert texts(candidate) == golden
 
 
 def test_a_long_value_is_cut():
-    (reason,) = JUDGE.reasons(record(duration="x" * 1000))
+    (reason,) = VALIDATOR.reasons(record(duration="x" * 1000))
 
     assert len(reason.shown) == 40
     assert reason.shown.endswith("…")
@@ -258,8 +258,8 @@ def test_a_long_value_is_cut():
 
 @pytest.mark.parametrize("evil", ["\x1b[31m", "\x9b31m", "\x7f", "\u202e", "\u200b", "\u2028"])
 def test_nothing_that_acts_on_a_terminal_is_shown(evil):
-    for judged in (record(evil), record(duration=evil), record(**{evil: 1})):
-        for text in texts(judged):
+    for candidate in (record(evil), record(duration=evil), record(**{evil: 1})):
+        for text in texts(candidate):
             assert evil not in text
             assert f"\\u{ord(evil[0]):04x}" in text
 
@@ -268,16 +268,16 @@ def test_nothing_that_acts_on_a_terminal_is_shown(evil):
 
 
 @pytest.fixture
-def judge_of(tmp_path):
-    """Return a judge by a schema with one type, `a`, and one attribute, `x`."""
+def validator_of(tmp_path):
+    """Return a validator by a schema with one type, `a`, and one attribute, `x`."""
 
-    def judge_of(definition, **root):
+    def validator_of(definition, **root):
         path = tmp_path / "my.json"
         branch = {"properties": {"type": {"const": "a"}, "x": definition}}
         path.write_text(json.dumps({"oneOf": [branch], **root}))
-        return Judge(load_schema(path), needs_timestamp=False, needs_id=False)
+        return RecordValidator(load_schema(path), needs_timestamp=False, needs_id=False)
 
-    return judge_of
+    return validator_of
 
 
 @pytest.mark.parametrize(
@@ -306,37 +306,37 @@ def judge_of(tmp_path):
     ],
     ids=str,
 )  # fmt: skip
-def test_other_keywords_are_told_in_the_words_of_the_library(judge_of, definition, value, golden):
-    judge = judge_of(definition)
+def test_other_keywords_use_the_messages_of_the_library(validator_of, definition, value, golden):
+    validator = validator_of(definition)
 
-    assert texts({"type": "a", "x": value}, judge) == golden
-    assert not judge.accepts([{"type": "a", "x": value}])
-
-
-def test_what_the_root_says_holds_for_every_type(judge_of, golden):
-    judge = judge_of({}, required=["x"], maxProperties=2)
-
-    assert judge.accepts([{"type": "a", "x": 1}])
-    assert texts({"type": "a"}, judge) == golden
-    assert texts({"type": "a", "x": 1, "y": 2}, judge) == golden
+    assert texts({"type": "a", "x": value}, validator) == golden
+    assert not validator.accepts([{"type": "a", "x": value}])
 
 
-def test_a_record_without_a_type_is_refused_even_where_the_schema_lets_it_pass(judge_of, golden):
-    judge = judge_of({})
+def test_keywords_of_the_root_apply_to_every_type(validator_of, golden):
+    validator = validator_of({}, required=["x"], maxProperties=2)
 
-    assert not judge.accepts([{"x": 1}])
-    assert not judge.accepts([5])
-    assert texts({"x": 1}, judge) == golden
+    assert validator.accepts([{"type": "a", "x": 1}])
+    assert texts({"type": "a"}, validator) == golden
+    assert texts({"type": "a", "x": 1, "y": 2}, validator) == golden
 
 
-def test_a_schema_that_cannot_be_compiled_says_so(judge_of, golden):
+def test_a_record_without_a_type_is_refused_even_if_the_schema_allows_it(validator_of, golden):
+    validator = validator_of({})
+
+    assert not validator.accepts([{"x": 1}])
+    assert not validator.accepts([5])
+    assert texts({"x": 1}, validator) == golden
+
+
+def test_a_schema_that_cannot_be_compiled_is_an_error(validator_of, golden):
     with pytest.raises(SchemaError) as caught:
-        judge_of({"pattern": "["})
+        validator_of({"pattern": "["})
 
     assert str(caught.value) == golden
 
 
-def test_a_list_of_millions_of_wrong_items_is_told_by_the_first_of_them(golden):
-    reasons = JUDGE.reasons(record(product_ids=["p"] * 2_000_000 + [1] * 1_000_000))
+def test_a_list_of_millions_of_wrong_items_is_reported_by_the_first(golden):
+    reasons = VALIDATOR.reasons(record(product_ids=["p"] * 2_000_000 + [1] * 1_000_000))
 
     assert [reason.text for reason in reasons] == golden

@@ -11,15 +11,16 @@ from miso_upload.transform.identity import IdentityPolicy, anonymous_id
 from miso_upload.transform.mapping import (
     Mapped,
     Mapper,
-    MappingPlan,
+    MappingSpec,
     Skipped,
-    laid_over,
+    overlaid,
     parse_mapping,
     read_preset,
     without_skips,
 )
+from miso_upload.transform.options import IdentityOptions
 from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.addresses import canonical_ip, network_address
 from miso_upload.values.timestamps import TimestampReader
 
@@ -33,19 +34,19 @@ IDS = re.findall(
 @pytest.mark.parametrize(("text", "row", "expected"), EXAMPLES)
 def test_an_example_becomes_what_the_page_says(text, row, expected):
     file = parse_mapping("docs/web-logs.md", text)
-    file = laid_over(file, read_preset(file.options["preset"]))
+    file = overlaid(file, read_preset(file.options["preset"]))
     file = without_skips(file, file.options.get("keep", ()))
-    plan = MappingPlan(file.rules, file.skips, file.routing, file.ignored)
+    plan = MappingSpec(file.rules, file.skips, file.routing, file.ignored)
     mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), None)
 
-    found = mapper.apply(json.loads(row), 1, Findings())
+    found = mapper.map_row(json.loads(row), 1, Findings())
 
     if isinstance(found, Skipped):
         assert f"skipped: {found.rule}" == json.loads(expected)
     else:
         assert isinstance(found, Mapped), found
         assert found.record == json.loads(expected)
-        assert Judge(shipped_schema()).reasons(found.record) == ()
+        assert RecordValidator(shipped_schema()).reasons(found.record) == ()
 
 
 @pytest.mark.parametrize(("ip", "agent", "prefix", "salt", "published"), IDS)
@@ -53,7 +54,9 @@ def test_the_published_ids_are_the_ones_that_are_made(ip, agent, prefix, salt, p
     salt = salt.strip().strip("`").encode()
     record = {}
 
-    IdentityPolicy(ipv6_prefix=int(prefix), salt=salt).apply(record, ip, agent)
+    IdentityPolicy(IdentityOptions(ipv6_prefix=int(prefix), anonymous_id_salt=salt)).apply(
+        record, ip, agent
+    )
 
     network = network_address(canonical_ip(ip), int(prefix))
     assert record["anonymous_id"] == published == anonymous_id(network, agent, salt=salt)

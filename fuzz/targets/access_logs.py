@@ -29,9 +29,9 @@ TOKENS = (
     b"\\u00e9", b"#Fields:", b"#", b" 200 ", b"192.0.2.1, ", b"a:b:1, ", b"[2001:db8::1]:80", b"%25",
     b"+", b"++", b"HTTP/1.1", b"\xff", b"\t", b"date time", b"60",
 )  # fmt: skip
-_SETTINGS = Settings(inputs=("-",), format="log")
+_SETTINGS = Settings.of(inputs=("-",), format="log")
 _LOG_FORMAT = '%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"%*'
-_DESCRIBED = Settings(inputs=("-",), log_format=_LOG_FORMAT)
+_DESCRIBED = Settings.of(inputs=("-",), log_format=_LOG_FORMAT)
 
 
 def one_input(data: bytes) -> None:

@@ -12,7 +12,8 @@ from miso_upload.values.addresses import (
     proxies,
     truncated_ip,
 )
-from miso_upload.values.display import has_address, printable, quoted
+from miso_upload.values.display import printable, quoted
+from miso_upload.values.redaction import has_address
 
 SPECIMENS = (
     b"192.0.2.1",

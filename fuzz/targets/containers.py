@@ -12,7 +12,7 @@ import zstandard
 
 from fuzz.properties import Pieces, must, must_be_harmless
 from miso_upload.sources.codecs.base import READ_BYTES, ContainerError
-from miso_upload.sources.containers import HEAD_BYTES, Peeked, unpacked
+from miso_upload.sources.containers import HEAD_BYTES, PeekedReader, decompressed
 
 _TEXT = b'{"type":"like"}\n' * 20
 
@@ -61,7 +61,7 @@ def one_input(data: bytes) -> None:
     whole = _read(data, [2**20], seekable=True)
     if not data.startswith((b"PK", b"PAR1")):
         pieces = _read(data, [1, 7, 300], seekable=False)
-        # What a decompressor had unpacked in the call that found damage is lost.
+        # What a decompressor had decompressed in the call that found damage is lost.
         shorter, longer = sorted((whole[0], pieces[0]), key=len)
         must(longer.startswith(shorter), "it is the same in pieces")
         must(shorter == longer or whole[1], "nothing is lost without a word")
@@ -71,10 +71,10 @@ def one_input(data: bytes) -> None:
 def _read(data: bytes, sizes: list[int], *, seekable: bool) -> tuple[bytes, str]:
     """Return what comes out, and what ends it."""
     sought = io.BufferedReader(io.BytesIO(data)) if seekable else None  # type: ignore[arg-type]
-    peeked = Peeked(io.BufferedReader(Pieces(data, sizes)), HEAD_BYTES)
+    peeked = PeekedReader(io.BufferedReader(Pieces(data, sizes)), HEAD_BYTES)
     out = b""
     try:
-        found = unpacked(peeked, peeked.head, sought, "FILE")
+        found = decompressed(peeked, peeked.head, sought, "FILE")
         while len(out) < _ENOUGH and (more := found.file.read1(READ_BYTES)):
             must(len(more) <= 2 * READ_BYTES, "it comes in small pieces")
             out += more

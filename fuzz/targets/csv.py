@@ -34,7 +34,7 @@ _DIALECTS = (
     {"quote": "'", "delimiter": ";"},
 )
 _SETTINGS = tuple(
-    Settings(inputs=("-",), timezone="Europe/Berlin", **{"format": "csv", **each})
+    Settings.of(inputs=("-",), timezone="Europe/Berlin", **{"format": "csv", **each})
     for each in _DIALECTS
 )
 
@@ -42,6 +42,8 @@ _SETTINGS = tuple(
 def one_input(data: bytes) -> None:
     """Read any bytes under a header, or under one of their own, in a dialect that they decide."""
     settings = _SETTINGS[zlib.crc32(data[:64]) % len(_SETTINGS)]
-    mark = (settings.delimiter or ("\t" if settings.format == "tsv" else ",")).encode()
+    mark = (
+        settings.reading.delimiter or ("\t" if settings.reading.format == "tsv" else ",")
+    ).encode()
     header = b"" if data.startswith(b"\n") else _HEADER.replace(b",", mark)
     check_source(header + data, settings)

@@ -21,7 +21,7 @@ TOKENS = (
     b"[", b"]", b"{", b"}", b",", b'"', b"\\", b'\\"', b"[[[[[[[[", b"]]]]]]]]", b'{"a":', b"},{",
     _GOOD, b" \n", b"null", b"\xff", b'"],"',
 )  # fmt: skip
-_SETTINGS = Settings(inputs=("-",), format="json")
+_SETTINGS = Settings.of(inputs=("-",), format="json")
 
 
 def one_input(data: bytes) -> None:

@@ -24,7 +24,7 @@ TOKENS = (
     b'"product_ids":["p"]', b'"quantities":', b'"miso_id":', b"null", b"true", b"1e999", b"\\ud800",
     b"\r\n", b"\n\n", b"},{", b"]}",
 )  # fmt: skip
-_SETTINGS = Settings(inputs=("-",), format="jsonl")
+_SETTINGS = Settings.of(inputs=("-",), format="jsonl")
 
 
 def one_input(data: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fuzz.properties import must, must_be_harmless, only_our_errors
 from miso_upload.records import Reason
-from miso_upload.sources.formats.access_log.diagnosis import what_is_wrong
+from miso_upload.sources.formats.access_log.diagnosis import mismatch
 from miso_upload.sources.formats.access_log.layout import pieces_of, reader_of
 from miso_upload.sources.formats.access_log.notation import layout_of
 from miso_upload.values.json import encode
@@ -39,7 +39,7 @@ def one_input(data: bytes) -> None:
         for line in lines:
             found = read(line)
             if found is None:
-                found = what_is_wrong([pieces], line)
+                found = mismatch([pieces], line)
             if isinstance(found, Reason):
                 must_be_harmless(found.text)
                 continue

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fuzz.properties import check_batch, judge, must, only_our_errors
+from fuzz.properties import check_batch, must, only_our_errors, validator
 from miso_upload.records import Block
 from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.transform.block import Transform
 from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapper, MappingPlan
+from miso_upload.transform.mapping import Mapper, MappingSpec
 from miso_upload.transform.mapping.file import parse_mapping
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
@@ -55,11 +55,11 @@ def one_input(data: bytes) -> None:
         must(
             file.fingerprint == parse_mapping("other.toml", text).fingerprint, "its name is not it"
         )
-        plan = MappingPlan(file.rules, file.skips, file.routing, file.ignored, bot_rate=3)
+        plan = MappingSpec(file.rules, file.skips, file.routing, file.ignored, bot_rate=3)
         for columns in (None, ("a", "t", "url", "n", "l", "d", "o")):
             mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), columns)
             lines = _ROWS.count(b"\n")
             block = Block(1, 0, len(_ROWS), 1, lines, _ROWS)
-            batch = Transform(JsonLines(2**20), mapper, judge())(block)
+            batch = Transform(JsonLines(2**20), mapper, validator())(block)
             must(batch.rows == lines - 1, "every row counts")
             check_batch(batch, len(_ROWS) + lines * len(data))

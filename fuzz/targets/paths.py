@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fuzz.properties import only_our_errors
 from miso_upload.transform.mapping.conditions import Condition, compile_condition
-from miso_upload.transform.mapping.paths import ABSENT, first_step, reacher
+from miso_upload.transform.mapping.paths import ABSENT, first_step, getter
 from miso_upload.transform.mapping.rules import Rule, compile_rule
 from miso_upload.transform.schema.schema import Kind
 from miso_upload.values.json import JSONDecodeError, decode
@@ -40,7 +40,7 @@ def one_input(data: bytes) -> None:
         row = {"a": row}
     with only_our_errors():
         first_step(path)
-        if reacher(path)(row) is ABSENT:
+        if getter(path)(row) is ABSENT:
             pass
         for rule in (Rule(template=path), Rule(columns=(path,), base=(path,), cookie=path)):
             compiled = compile_rule(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuzz.properties import judge, must, must_be_harmless, only_our_errors
+from fuzz.properties import must, must_be_harmless, only_our_errors, validator
 from miso_upload.values.json import JSONDecodeError, decode
 from miso_upload.values.timestamps import TimestampReader, parse_rfc3339
 
@@ -53,7 +53,7 @@ def _check(reader: TimestampReader, value: object) -> None:
     if reading.problem is not None:
         must_be_harmless(reading.problem, 200)
         return
-    must(judge().accepts([{**_RECORD, "timestamp": reading.text}]), "what is read is accepted")
+    must(validator().accepts([{**_RECORD, "timestamp": reading.text}]), "what is read is accepted")
     must(len(reading.text or "") <= 120, "a moment is short")
     again = TimestampReader().read(reading.text)
     must(again.text == reading.text, "what was read is read the same")

@@ -1,31 +1,21 @@
-"""What an upload asks at the terminal, and the key that it then need not ask for."""
+"""What commands ask at the terminal."""
 
 from __future__ import annotations
 
+import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from miso_upload.cli.framework import ask_at_terminal, say, say_error
-from miso_upload.cli.secrets import KEY, read_secret
-from miso_upload.errors import ConfigurationError
+import click
+
+from miso_upload.cli.output import say, say_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from miso_upload.errors import NewKeyError
     from miso_upload.ledger.state_directory import AskForTarget
     from miso_upload.pipeline.settings import Settings
-
-
-def read_key(file: Path | None, *, needed: bool) -> str:
-    """Return the API key; a dry run only looks up its ledger with it, and does without."""
-    try:
-        return read_secret("--api-key-file", file, KEY)
-    except ConfigurationError:
-        if needed:
-            raise
-        return ""
 
 
 def can_ask(inputs: Sequence[str]) -> bool:
@@ -50,3 +40,52 @@ def ask_for_target(settings: Settings, leave: Callable[[], None]) -> AskForTarge
         return name if answer.lower() in ("y", "yes") else None
 
     return ask
+
+
+def confirm(question: str, *, nothing: str) -> None:
+    """Ask a question; end the program unless the answer is yes.
+
+    Args:
+        question: It.
+        nothing: What was not done then, such as "noted".
+    """
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
+        say_error(
+            f"nothing was {nothing}, because there is no terminal to ask at. Add --yes to go on "
+            "without being asked"
+        )
+        raise click.exceptions.Exit(2)
+    if ask_at_terminal(f"{question} (yes/no)").lower() not in ("y", "yes"):
+        say(f"Nothing was {nothing}.")
+        raise click.exceptions.Exit(0)
+
+
+def ask_for_secret(prompt: str) -> str:
+    """Ask at the terminal for what it is not to show.
+
+    Raises:
+        click.Abort: Ctrl-C; the terminal shows again what is typed.
+    """
+    return _ask(prompt, hide_input=True)
+
+
+def ask_at_terminal(prompt: str) -> str:
+    """Ask at the terminal; the answer may be empty.
+
+    Raises:
+        click.Abort: Ctrl-C.
+    """
+    return _ask(prompt, default="", show_default=False).strip()
+
+
+def _ask(prompt: str, **options: Any) -> str:
+    from miso_upload.values.display import one_line
+
+    before = signal.getsignal(signal.SIGINT)
+    # Any other handler would leave the terminal as it is, or go on waiting.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        answer: str = click.prompt(one_line(prompt), err=True, **options)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return answer

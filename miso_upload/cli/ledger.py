@@ -6,27 +6,47 @@ from pathlib import Path
 
 import click
 
-from miso_upload.cli.framework import CONTEXT, HeadedCommand, say
-from miso_upload.cli.upload import state_option
+from miso_upload.cli.groups import CONTEXT, GroupedCommand
+from miso_upload.cli.options import state_dir_of, state_option
+from miso_upload.cli.output import say
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.group("ledger", context_settings=CONTEXT)
+_EXPORT = """\b
+Example:
+  miso-upload ledger export production.tar --target production
+"""
+_IMPORT = """\b
+Example:
+  miso-upload ledger import production.tar
+"""
+_REPAIR = """\b
+Example:
+  miso-upload ledger repair ~/.local/state/miso-upload/production.ledger
+"""
+
+
+@click.group("ledger", context_settings=CONTEXT, epilog=_EXPORT)
 def ledger_command() -> None:
     """Move the ledger of a target to another machine, or repair a copy of one."""
 
 
-@ledger_command.command("export", cls=HeadedCommand, context_settings=CONTEXT)
-@click.argument("file", type=_FILE)
-@click.option("--target", metavar="NAME", help="The target, if there are several.")
-@click.option("--server", metavar="URL", help="Its server, if there are several.")
-@state_option
+@ledger_command.command(
+    "export", cls=GroupedCommand, context_settings=CONTEXT, epilog=_EXPORT,
+    params=[click.Argument(["file"], type=_FILE, required=True), *state_option()],
+)  # fmt: skip
+@click.option(
+    "--target", metavar="NAME", help="Export the ledger of this target.  [default: the only one]"
+)
+@click.option(
+    "--server", metavar="URL", help="Export a ledger of this server.  [default: the only one]"
+)
 def _export(*, file: Path, target: str | None, server: str | None, state_dir: Path | None) -> None:
     """Write a ledger and its secret to a new FILE (tar) that the owner alone can read."""
     from miso_upload.ledger.archive import export_ledger
 
-    done = export_ledger(_state_dir(state_dir), file, target=target, server=server)
+    done = export_ledger(state_dir_of(state_dir), file, target=target, server=server)
     say(f"Exported the ledger of {done.name} at {done.server} to {file}.")
     if done.secret:
         say(
@@ -36,15 +56,20 @@ def _export(*, file: Path, target: str | None, server: str | None, state_dir: Pa
     say("From now on, upload to this target from one of the two machines only.")
 
 
-@ledger_command.command("import", cls=HeadedCommand, context_settings=CONTEXT)
-@click.argument("file", type=_FILE)
-@click.option("--replace", is_flag=True, help="Replace another ledger of the same target.")
-@state_option
+@ledger_command.command(
+    "import", cls=GroupedCommand, context_settings=CONTEXT, epilog=_IMPORT,
+    params=[click.Argument(["file"], type=_FILE, required=True), *state_option()],
+)  # fmt: skip
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Replace another ledger of the same target, which is kept under another name.",
+)
 def _import(*, file: Path, replace: bool, state_dir: Path | None) -> None:
     """Put an exported ledger, with its secret, into the state directory."""
     from miso_upload.ledger.archive import import_ledger
 
-    directory = _state_dir(state_dir)
+    directory = state_dir_of(state_dir)
     done = import_ledger(directory, file, replace=replace)
     if done.replaced is not None:
         say(f"The ledger that was there before is now {done.replaced}.")
@@ -52,8 +77,10 @@ def _import(*, file: Path, replace: bool, state_dir: Path | None) -> None:
     say(f"{what} the ledger of {done.name} at {done.server} in {directory}.")
 
 
-@ledger_command.command("repair", cls=HeadedCommand, context_settings=CONTEXT)
-@click.argument("file", type=_FILE)
+@ledger_command.command(
+    "repair", cls=GroupedCommand, context_settings=CONTEXT, epilog=_REPAIR,
+    params=[click.Argument(["file"], type=_FILE, required=True)],
+)  # fmt: skip
 def _repair(*, file: Path) -> None:
     """Use the ledger FILE although its -wal is lost; rows may be sent twice."""
     from miso_upload.ledger.archive import repair
@@ -62,9 +89,3 @@ def _repair(*, file: Path) -> None:
         say(f"{file} is used as it is; what its lost -wal held may be sent again.")
     else:
         say(f"{file} needs no repair.")
-
-
-def _state_dir(given: Path | None) -> Path:
-    from miso_upload.pipeline.settings import Settings
-
-    return given or Settings(inputs=()).state_dir

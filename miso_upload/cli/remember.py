@@ -1,29 +1,20 @@
-"""The commands `remember` and `forget`: change what the ledger knows, without sending anything."""
+"""The command `remember`: note records as sent, without sending them."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from miso_upload.cli.asking import can_ask
-from miso_upload.cli.framework import CONTEXT, HeadedCommand, ask_at_terminal, say, say_error
-from miso_upload.cli.reading import reading_options
-from miso_upload.cli.upload import (
-    choose_listener,
-    conclude,
-    run_upload,
-    settings_from,
-    state_option,
-    upload_command,
-)
+from miso_upload.cli.asking import can_ask, confirm
+from miso_upload.cli.groups import CONTEXT, GroupedCommand
+from miso_upload.cli.output import conclude, say
+from miso_upload.cli.run import run_upload, settings_from
+from miso_upload.cli.upload import upload_command
 from miso_upload.errors import ConfigurationError, NewKeyError
 
 if TYPE_CHECKING:
-    from miso_upload.pipeline.forget import Found
     from miso_upload.pipeline.settings import Settings
 
 _NOT_FOR_REMEMBER = {
@@ -36,7 +27,6 @@ _NO_TARGET = (
     "nothing says which target has the records: name a known one with --target NAME "
     "('miso-upload status' lists them), or give its API key (MISO_API_KEY or --api-key-file)"
 )
-_NEXT = "The next upload sends these records again, unless other sources have them."
 _EXAMPLES = """\b
 Examples:
   miso-upload remember history.jsonl -m shop.toml     show, ask, and note
@@ -45,17 +35,10 @@ Examples:
 """
 
 
-def _options_of_upload() -> list[click.Parameter]:
-    return [each for each in upload_command.params if each.name not in _NOT_FOR_REMEMBER]
-
-
 @click.command(
-    "remember",
-    cls=HeadedCommand,
-    context_settings=CONTEXT,
-    params=_options_of_upload(),
-    epilog=_EXAMPLES,
-)
+    "remember", cls=GroupedCommand, context_settings=CONTEXT, epilog=_EXAMPLES,
+    params=[each for each in upload_command.params if each.name not in _NOT_FOR_REMEMBER],
+)  # fmt: skip
 @click.option("--yes", is_flag=True, help="Note the records without asking first.")
 def remember_command(*, yes: bool, **options: Any) -> None:
     """Note the records of FILE as sent, without sending them.
@@ -64,28 +47,27 @@ def remember_command(*, yes: bool, **options: Any) -> None:
     mapped and validated with the same options as for an upload. Later uploads leave their records
     out as already sent. Rejected rows are not noted. 'miso-upload forget FILE' takes it back.
     """
-    settings = settings_from({**options, "remember": True, "dry_run": False, "sandbox": False})
+    settings = settings_from({**options, "remember": True})
     target = _shown_target(settings)
     if not yes:
         _refuse_what_is_read_once(settings.inputs)
         _ask_with_preview(settings, target)
-    done = run_upload(settings, choose_listener(quiet=False, as_json=False))
-    conclude(done)
+    done = run_upload(settings)
+    conclude(done, settings.output)
     raise click.exceptions.Exit(done.exit_code)
 
 
 def _ask_with_preview(settings: Settings, target: str) -> None:
     """Show what would be noted, and ask whether it is to be; end the program if it is not."""
-    preview = replace(settings, dry_run=True)
-    forecast = run_upload(preview, choose_listener(quiet=False, as_json=False))
-    conclude(forecast)
+    forecast = run_upload(settings.but(dry_run=True))
+    conclude(forecast, settings.output)
     records = forecast.totals.pending
     if forecast.stopped_by is not None or not records:
         if forecast.stopped_by is None:
             say("There is nothing to note.")
         raise click.exceptions.Exit(forecast.exit_code)
     what = f"{records:,} records" if records > 1 else "this record"
-    _confirm(f"Note {what} as sent to {target}, without sending anything?", nothing="noted")
+    confirm(f"Note {what} as sent to {target}, without sending anything?", nothing="noted")
 
 
 def _shown_target(settings: Settings) -> str:
@@ -96,10 +78,10 @@ def _shown_target(settings: Settings) -> str:
     """
     from miso_upload.ledger.state_directory import shown_target
 
-    if not (settings.api_key or settings.target):
+    if not (settings.delivery.api_key or settings.resume.target):
         raise ConfigurationError(_NO_TARGET)
     try:
-        return shown_target(settings)
+        return shown_target(settings.resume, settings.delivery.server, settings.delivery.api_key)
     except NewKeyError:
         if can_ask(settings.inputs):
             return "the target that you name next"
@@ -113,60 +95,3 @@ def _refuse_what_is_read_once(inputs: tuple[str, ...]) -> None:
                 f"{name}: can be read only once, so it cannot be shown before it is noted. Nothing "
                 "was noted. Add --yes to note its records without being asked"
             )
-
-
-@click.command("forget", cls=HeadedCommand, context_settings=CONTEXT)
-@click.argument("files", metavar="FILE...", nargs=-1, type=click.Path(), required=True)
-@reading_options
-@state_option
-@click.option("--target", metavar="NAME", help="Forget them at this target only.")
-@click.option("--yes", is_flag=True, help="Forget without asking first.")
-def forget_command(
-    *,
-    files: tuple[str, ...],
-    state_dir: Path | None,
-    target: str | None,
-    yes: bool,
-    **options: Any,
-) -> None:
-    """Forget what was sent or noted from FILE, so that the next upload sends its records.
-
-    FILE may be gone: 'miso-upload status' lists the names. Nothing is removed from Miso. Records
-    that Miso has are there twice after the next upload, unless other sources have them too.
-    """
-    from miso_upload.pipeline.forget import forget, found_to_forget
-    from miso_upload.pipeline.settings import Settings
-    from miso_upload.sources import ReadingOptions
-    from miso_upload.values.display import counted
-
-    directory = state_dir or Settings(inputs=()).state_dir
-    found = found_to_forget(directory, files, ReadingOptions(**options), target)
-    for each in found:
-        say(_about(each))
-    if not yes:
-        _confirm("Forget this?", nothing="forgotten")
-    say(f"Forgot {counted(forget(found), 'source')}. " + _NEXT)
-
-
-def _about(found: Found) -> str:
-    from miso_upload.values.display import one_line
-
-    totals = found.totals
-    known = totals.accepted + totals.already_sent
-    which = f"{totals.accepted:,} accepted from it, {totals.already_sent:,} already sent or noted"
-    return (
-        one_line(f"{found.name}  ->  {found.server} ({found.target})")
-        + f"\n  Miso has {known:,} of its {totals.rows:,} rows: {which}"
-    )
-
-
-def _confirm(question: str, *, nothing: str) -> None:
-    if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
-        say_error(
-            f"nothing was {nothing}, because there is no terminal to ask at. Add --yes to go on "
-            "without being asked"
-        )
-        raise click.exceptions.Exit(2)
-    if ask_at_terminal(f"{question} (yes/no)").lower() not in ("y", "yes"):
-        say(f"Nothing was {nothing}.")
-        raise click.exceptions.Exit(0)

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 KEY, SALT = "MISO_API_KEY", "MISO_ANONYMOUS_ID_SALT"
 
 
-def read_secret(option: str, path: Path | None, variable: str) -> str:
+def read_secret(option: str, file: str | None, variable: str) -> str:
     """Return what a file holds, or else a variable.
 
     Raises:
         ConfigurationError: The file cannot be read.
     """
-    if path is None:
+    if file is None:
         return os.environ.get(variable, "").strip()
     try:
-        return path.read_text(encoding="utf-8").strip()
+        with open(file, encoding="utf-8") as held:  # noqa: PTH123 -- pathlib takes long to import
+            return held.read().strip()
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or "not UTF-8"
         # The name is not repeated: it may be the secret itself, given in the wrong place.

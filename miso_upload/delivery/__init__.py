@@ -1,16 +1,21 @@
 """Delivery: a batch's records to Miso, and what became of each of them."""
 
-from miso_upload.delivery.answers import UNPROVEN
-from miso_upload.delivery.client import Client, Target
-from miso_upload.delivery.deliverer import Deliverer, DeliveryOptions
-from miso_upload.delivery.pool import DeliveryPool
-from miso_upload.delivery.rehearsal import Rehearsal
-from miso_upload.delivery.remembering import Remembering
-from miso_upload.delivery.retry import Backoff, Pace
-from miso_upload.delivery.throttle import Throttle
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as in `typing`
+if TYPE_CHECKING:
+    from typing import Any
+
+    from miso_upload.delivery.client import Client, Target
+    from miso_upload.delivery.deliverer import Deliverer
+    from miso_upload.delivery.options import DeliveryOptions
+    from miso_upload.delivery.pool import DeliveryPool
+    from miso_upload.delivery.rehearsal import Rehearsal
+    from miso_upload.delivery.remembering import Remembering
+    from miso_upload.delivery.retry import Backoff, Pace
+    from miso_upload.delivery.throttle import Throttle
 
 __all__ = [
-    "UNPROVEN",
     "Backoff",
     "Client",
     "Deliverer",
@@ -22,3 +27,25 @@ __all__ = [
     "Target",
     "Throttle",
 ]
+
+_MODULES = {
+    "Backoff": "retry",
+    "Client": "client",
+    "Deliverer": "deliverer",
+    "DeliveryOptions": "options",
+    "DeliveryPool": "pool",
+    "Pace": "retry",
+    "Rehearsal": "rehearsal",
+    "Remembering": "remembering",
+    "Target": "client",
+    "Throttle": "throttle",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 -- whatever the name stands for
+    """Import what is asked for: the help needs no more than the options."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

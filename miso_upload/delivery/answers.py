@@ -8,11 +8,11 @@ behind them breaks, which may be after it has stored the records.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from miso_upload.delivery.options import UNPROVEN
 from miso_upload.records.unknown_outcomes import FOREIGN_ANSWER
 from miso_upload.values.display import printable
 
@@ -38,8 +38,7 @@ class Verdict(Enum):
     """None was stored, and the request as such was refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One HTTP answer: its status, its body as JSON (None if it is none), a hint when to return."""
 
     status: int
@@ -48,8 +47,7 @@ class Answer:
     location: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """A verdict, a sentence for the user, and what the answer said about single records.
 
     Attributes:
@@ -74,9 +72,6 @@ _KEY_HINT = (
     "the Playground is read-only"
 )
 _OVERLOAD = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-_SERVER_ERRORS = range(500, 600)
-UNPROVEN = {HTTPStatus.REQUEST_TIMEOUT.value, *_SERVER_ERRORS}
-"""Statuses that prove nothing, unless the user says that they mean "not stored"."""
 _SAID_BY_MISO = {"message", "errors"}
 """Miso's JSON has one of these at least, where a login page's or a proxy's need not."""
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from miso_upload.delivery.answers import Answer, Judgement, Verdict, judge_answer
 from miso_upload.delivery.client import NotSentError, UnknownOutcomeError
@@ -25,10 +24,9 @@ from miso_upload.records.unknown_outcomes import LOST_ANSWER
 from miso_upload.values.display import counted
 
 if TYPE_CHECKING:
+    from miso_upload.delivery.options import DeliveryOptions
     from miso_upload.delivery.parts import Part
     from miso_upload.records import Batch, Receipt, Selection
-
-OnUnknown = Literal["resend", "hold", "skip"]
 
 
 class Posts(Protocol):
@@ -62,29 +60,6 @@ class Listens(Protocol):
         """Take note that a request is sent again in `seconds`."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryOptions:
-    """How batches are delivered.
-
-    Attributes:
-        most_bytes: The largest request body.
-        on_unknown: What to do where nobody can tell what became of a request.
-        most_unknown: How many such requests in a row stop the run where they are not sent again.
-        not_stored: Statuses that prove that nothing was stored, beyond those that always do.
-        backoff: When to try again.
-        most_refusals: How many requests of one batch may be refused before the run stops, bad
-            records sent alone not counted; it bounds the search for those that Miso does not name.
-            No good record is ever rejected for it.
-    """
-
-    most_bytes: int = 8 * 2**20
-    on_unknown: OnUnknown = "resend"
-    most_unknown: int = 8
-    not_stored: frozenset[int] = frozenset()
-    backoff: Backoff = field(default_factory=Backoff)
-    most_refusals: int = 500
-
-
 class Deliverer:
     """Delivers batches; may be called from several threads at once.
 
@@ -92,10 +67,21 @@ class Deliverer:
         client: Sends a request.
         options: How.
         stop: When set, nothing more is sent and no wait goes on.
-        pace: Bounds the requests a second of all threads together.
-        throttle: Bounds the requests under way, fewer where Miso is busy.
+        throttle: Bounds the requests in flight, fewer where Miso is busy.
+        backoff: When to try again; None for what the options say.
         listener: Is told of waits.
+
+    Attributes:
+        pace: Bounds the requests a second of all threads together.
+        most_unknown: How many requests in a row with an unknown outcome stop the run, if they are
+            not sent again.
+        most_refusals: How many requests of one batch may be refused before the run stops, bad
+            records sent alone not counted; it bounds the search for those that Miso does not name.
+            No good record is ever rejected for it.
     """
+
+    most_unknown = 8
+    most_refusals = 500
 
     def __init__(
         self,
@@ -103,23 +89,23 @@ class Deliverer:
         options: DeliveryOptions,
         stop: Stops,
         *,
-        pace: Pace | None = None,
         throttle: Throttle | None = None,
+        backoff: Backoff | None = None,
         listener: Listens | None = None,
     ) -> None:
+        self.pace = Pace(options.max_requests_per_second)
         self._client = client
         self._options = options
+        self._not_stored = frozenset(options.not_stored)
         self._stop = stop
-        self._pace = pace or Pace(None)
-        self._throttle = throttle or Throttle(_NO_BOUND)
+        self._throttle = throttle or Throttle(options.concurrency)
+        self._backoff = backoff or Backoff(options.max_attempts, patience=options.retry_for)
         self._listener = listener
-        # Lowered for all when Miso answers 413, so that it has to be told only once.
-        self._most_bytes = options.most_bytes
-        self._evidence = Evidence()
-        self._unknown_in_a_row = 0
+        # All that threads share beside it: the pace and the throttle, which have locks as well.
+        self._evidence = Evidence(options.max_chunk_bytes)
 
     def deliver(self, batch: Batch, selection: Selection | None = None) -> Receipt:
-        """Send the records of `batch` and return what became of them. Never raises on an answer.
+        """Send the records of `batch` and return their outcomes. Never raises on an answer.
 
         Args:
             batch: What to send.
@@ -131,13 +117,13 @@ class Deliverer:
         while todo or work.suspects:
             others_first = todo and len(work.suspects) < _MOST_SUSPECTS
             part = todo.popleft() if others_first else work.suspects.popleft()
-            most_bytes = max(self._most_bytes, self._evidence.largest)
+            most_bytes = self._evidence.most_bytes
             if self._stop.is_set() or self._is_left(part, work):
                 work.leave(part)
             elif part.size > most_bytes and len(part) > 1:
                 todo.extendleft(reversed(list(part.fitting(most_bytes))))
-            elif part.size > self._options.most_bytes:
-                work.reject_all(part, _larger_than(self._options.most_bytes))
+            elif part.size > self._options.max_chunk_bytes:
+                work.reject_all(part, _larger_than(self._options.max_chunk_bytes))
             else:
                 todo.extendleft(reversed(self._settle(part, self._send(part, work), work)))
         if work.exhausted is not None:
@@ -165,10 +151,10 @@ class Deliverer:
                 return judgement
             accused = self._evidence.accuses(judgement, part)
             if accused and part.accused is None:
-                return replace(judgement, standing="deferred")
+                return judgement._replace(standing="deferred")
             if accused and tries.in_a_row >= self._evidence.needed(judgement.verdict):
                 self._evidence.confirm(judgement.verdict)
-                return replace(judgement, standing="confirmed")
+                return judgement._replace(standing="confirmed")
             wait = self._wait(judgement, tries, accused=accused)
             if wait is None:
                 return self._gave_up(judgement, part, tries)
@@ -189,7 +175,7 @@ class Deliverer:
 
     def _wait(self, judgement: Judgement, tries: Tries, *, accused: bool) -> float | None:
         """Return the seconds until the same request is sent again, or None to give up."""
-        backoff = self._options.backoff
+        backoff = self._backoff
         if not accused:
             return backoff.wait(tries.attempts, tries.waited, judgement.retry_after)
         if tries.attempts >= 2 * MANY:
@@ -199,11 +185,11 @@ class Deliverer:
         return backoff.pause(min(tries.attempts, _MOST_DOUBLINGS_FOR_A_RECORD))
 
     def _turn(self) -> int | None:
-        """Wait for a place among the requests under way; None where the run was stopped instead."""
+        """Wait for a place among the requests in flight; None where the run was stopped instead."""
         while not self._stop.is_set():
             wait, place = self._throttle.turn()
             if not wait:
-                if not self._stop.wait(self._pace.turn()):
+                if not self._stop.wait(self.pace.turn()):
                     return place
                 self._throttle.done(place, went_well=False)
             else:
@@ -215,7 +201,7 @@ class Deliverer:
         pause = judgement.retry_after
         if judgement.overload and not self._sends_again(judgement):
             # Nobody waits to send this request again, so the next one waits in its place.
-            pause = max(pause or 0.0, self._options.backoff.pause(self._unknown_in_a_row + 1))
+            pause = max(pause or 0.0, self._backoff.pause(self._evidence.unknown_in_a_row + 1))
         fewer = self._throttle.done(
             place,
             went_well=judgement.verdict in _DEALT_WITH,
@@ -231,7 +217,7 @@ class Deliverer:
         work.requests += 1
         work.bytes_sent += len(body)
         try:
-            return judge_answer(self._client.post(body), self._options.not_stored)
+            return judge_answer(self._client.post(body), self._not_stored)
         except NotSentError as error:
             return Judgement(Verdict.BUSY, str(error))
         except UnknownOutcomeError as error:
@@ -241,10 +227,10 @@ class Deliverer:
         """Account for `part` as far as the judgement goes; return what must be sent again."""
         verdict = judgement.verdict
         if verdict is not Verdict.UNKNOWN:
-            self._unknown_in_a_row = 0
+            self._evidence.count_known()
         if len(part) > 1 and verdict in _ABOUT_RECORDS and judgement.standing != "final":
             work.refusals += 1
-            if work.refusals > self._options.most_refusals:
+            if work.refusals > self.most_refusals:
                 work.leave(part)
                 work.exhausted = _too_many_refusals(judgement, work.refusals)
                 return []
@@ -274,7 +260,7 @@ class Deliverer:
         return list(part.halves())
 
     def _gave_up(self, judgement: Judgement, part: Part, tries: Tries) -> Judgement:
-        wait, most = judgement.retry_after, self._options.backoff.patience
+        wait, most = judgement.retry_after, self._backoff.patience
         message = judgement.message
         if wait is not None:
             message += f". Miso asks to wait {wait:,.0f} s"
@@ -286,7 +272,7 @@ class Deliverer:
                 ". Nobody knows whether Miso has stored them: rerun the same command to send them "
                 "again, or add --on-unknown skip to leave them out"
             )
-        return replace(judgement, message=message, standing="final")
+        return judgement._replace(message=message, standing="final")
 
     def _goes_on_without(self, verdict: Verdict) -> bool:
         """Return whether a request without a result is left as it is, and no error ends the run.
@@ -295,8 +281,7 @@ class Deliverer:
         all of the history unknown.
         """
         if verdict is Verdict.UNKNOWN:
-            self._unknown_in_a_row += 1
-            few = self._unknown_in_a_row < self._options.most_unknown
+            few = self._evidence.count_unknown() < self.most_unknown
             if self._options.on_unknown != "resend" and few:
                 return True
         return verdict is not Verdict.FAILED and self._stop.is_set()
@@ -304,7 +289,7 @@ class Deliverer:
     def _last_words(self, judgement: Judgement) -> str:
         if self._sends_again(judgement):
             return judgement.message
-        requests = counted(self._unknown_in_a_row, "request")
+        requests = counted(self._evidence.unknown_in_a_row, "request")
         return f"{judgement.message}. The outcome of {requests} in a row is unknown"
 
     def _end(self, error: DeliveryError, work: Work, part: Part | None = None) -> None:
@@ -331,7 +316,7 @@ class Deliverer:
 
     def _split(self, part: Part, judgement: Judgement) -> list[Part]:
         halves = part.halves()
-        self._most_bytes = min(self._most_bytes, max(half.size for half in halves))
+        self._evidence.send_less(max(half.size for half in halves))
         if self._listener is not None:
             self._listener.waiting(0, f"{judgement.message}; sending smaller requests")
         return list(halves)
@@ -351,7 +336,6 @@ class Deliverer:
         return [rest] if len(rest) else []
 
 
-_NO_BOUND = 1_000_000
 _MOST_DOUBLINGS_FOR_A_RECORD = 3
 _MOST_SUSPECTS = 50
 """If Miso takes nothing at all, the first of them shows it."""

@@ -25,34 +25,64 @@ FEW = 3
 
 
 class Evidence:
-    """The evidence of one run, shared by all threads that send."""
+    """The evidence of one run, shared by all threads that send; each method takes its lock.
 
-    def __init__(self) -> None:
+    Args:
+        most_bytes: The largest body that is sent, until Miso refuses one as too large.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
         self._lock = Lock()
+        self._most_bytes = most_bytes
         self._largest = 0
         self._mark = 0
+        self._unknown_in_a_row = 0
         self._confirmed: set[Verdict] = set()
         self._disproved: set[Verdict] = set()
 
     @property
     def mark(self) -> int:
         """Return how many requests were accepted; later, more than this means others since."""
-        return self._mark
+        with self._lock:
+            return self._mark
 
     @property
-    def largest(self) -> int:
-        """Return the bytes of the largest body that was accepted."""
-        return self._largest
+    def most_bytes(self) -> int:
+        """Return how large a body may be that is sent; one that was accepted may come again."""
+        with self._lock:
+            return max(self._most_bytes, self._largest)
+
+    def send_less(self, most_bytes: int) -> None:
+        """Send no larger bodies from now on: Miso has to refuse one as too large only once."""
+        with self._lock:
+            self._most_bytes = min(self._most_bytes, most_bytes)
+
+    @property
+    def unknown_in_a_row(self) -> int:
+        """Return how many requests in a row came to an unknown end."""
+        with self._lock:
+            return self._unknown_in_a_row
+
+    def count_unknown(self) -> int:
+        """Count a request with an unknown outcome; return how many there are in a row now."""
+        with self._lock:
+            self._unknown_in_a_row += 1
+            return self._unknown_in_a_row
+
+    def count_known(self) -> None:
+        """Note a request with a known outcome, which ends a row of unknown ones."""
+        with self._lock:
+            self._unknown_in_a_row = 0
 
     def learn(self, verdict: Verdict, size: int, before: Collection[Verdict]) -> None:
         """Note the answer to a body of `size` bytes, and those that it had before."""
-        if verdict is Verdict.ACCEPTED:
-            with self._lock:
+        with self._lock:
+            if verdict is Verdict.ACCEPTED:
                 self._mark += 1
                 self._largest = max(self._largest, size)
                 self._disproved.update(before)
-        elif verdict is Verdict.TOO_LARGE and size <= self._largest:
-            self._disproved.add(verdict)
+            elif verdict is Verdict.TOO_LARGE and size <= self._largest:
+                self._disproved.add(verdict)
 
     def may_pass(self, judgement: Judgement, part: Part) -> bool:
         """Return whether the very same request may be accepted another time."""
@@ -60,8 +90,8 @@ class Evidence:
             case Verdict.BUSY | Verdict.UNKNOWN:
                 return True
             case Verdict.FAILED:
-                return self._mark > 0
-            case Verdict.TOO_LARGE if part.size <= self._largest:
+                return self.mark > 0
+            case Verdict.TOO_LARGE if self._was_accepted(part.size):
                 return True
         return self.accuses(judgement, part)
 
@@ -76,15 +106,23 @@ class Evidence:
             case Verdict.TROUBLED:
                 return True
             case Verdict.TOO_LARGE:
-                return part.size > self._largest
+                return not self._was_accepted(part.size)
             case Verdict.REFUSED:
                 return not read_refusal(judgement.lines, 1)
         return False
 
     def confirm(self, verdict: Verdict) -> None:
         """Note that an answer was repeated as often as was needed."""
-        self._confirmed.add(verdict)
+        with self._lock:
+            self._confirmed.add(verdict)
 
     def needed(self, verdict: Verdict) -> int:
         """Return how many times in a row an answer must come before a record is rejected for it."""
-        return FEW if verdict in self._confirmed - self._disproved else MANY
+        with self._lock:
+            proved_right = verdict in self._confirmed and verdict not in self._disproved
+        return FEW if proved_right else MANY
+
+    def _was_accepted(self, size: int) -> bool:
+        """Return whether a body of that size, or a larger one, was accepted."""
+        with self._lock:
+            return size <= self._largest

@@ -18,6 +18,7 @@ class DeliveryPool(Generic[Job]):
     """Runs deliveries in threads and hands back each job with its receipt.
 
     The threads are daemons, so a request that does not end cannot keep the program from ending.
+    They share two queues with the caller; everything else is for the caller alone.
 
     Args:
         concurrency: How many deliveries run at once; 0 runs each one at once, in the caller.
@@ -27,39 +28,39 @@ class DeliveryPool(Generic[Job]):
         self._concurrency = concurrency
         self._todo: SimpleQueue[tuple[Job, Callable[[], Receipt]] | None] = SimpleQueue()
         self._done: SimpleQueue[tuple[Job, Receipt | BaseException]] = SimpleQueue()
-        self._under_way = 0
+        self._in_flight = 0
         self._threads = 0
 
     def __len__(self) -> int:
-        """Return how many deliveries are under way or were not fetched yet."""
-        return self._under_way
+        """Return how many deliveries are in flight or were not fetched yet."""
+        return self._in_flight
 
     @property
     def full(self) -> bool:
         """Whether another delivery would have to wait for a thread."""
-        return self._under_way >= max(self._concurrency, 1)
+        return self._in_flight >= max(self._concurrency, 1)
 
     def start(self, job: Job, deliver: Callable[[], Receipt]) -> None:
         """Run `deliver`; the caller looks at `full` first."""
-        self._under_way += 1
+        self._in_flight += 1
         if not self._concurrency:
             self._run(job, deliver)
             return
-        if self._threads < min(self._under_way, self._concurrency):
+        if self._threads < min(self._in_flight, self._concurrency):
             self._threads += 1
             Thread(target=self._work, name=f"delivery-{self._threads}", daemon=True).start()
         self._todo.put((job, deliver))
 
     def finished(self, timeout: float = 0.0) -> Iterator[tuple[Job, Receipt]]:
         """Yield what has finished, waiting up to `timeout` seconds for the first of them."""
-        while self._under_way:
+        while self._in_flight:
             try:
                 job, result = (
                     self._done.get(timeout=timeout) if timeout else self._done.get_nowait()
                 )
             except Empty:
                 return
-            self._under_way -= 1
+            self._in_flight -= 1
             timeout = 0.0
             if isinstance(result, BaseException):
                 raise result

@@ -6,7 +6,7 @@ import random
 import time
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +17,7 @@ _MOST_DOUBLINGS = 64
 """Beyond these any bound is long passed, and a float power would overflow some day."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(NamedTuple):
     """Exponential waits with full jitter, within bounds; never shorter than Miso asks for.
 
     Attributes:
@@ -33,7 +32,7 @@ class Backoff:
     base: float = 0.5
     longest: float = 60.0
     patience: float = 600.0
-    draw: Callable[[], float] = field(default=random.random, repr=False)
+    draw: Callable[[], float] = random.random
 
     def wait(self, attempt: int, waited: float, retry_after: float | None) -> float | None:
         """Return the seconds to wait after attempt number `attempt` (from 1), or None to give up.

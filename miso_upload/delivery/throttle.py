@@ -1,4 +1,4 @@
-"""How many requests may be under way: fewer at once when Miso is busy, slowly more again after.
+"""How many requests may be in flight: fewer at once when Miso is busy, slowly more again after.
 
 The policy is additive increase and multiplicative decrease, as in TCP, with a memory of where it
 went wrong: just below the number that was refused last it stays for a while before it tries that
@@ -27,7 +27,7 @@ _UNTIL_A_PLACE_IS_FREE = 0.02
 
 
 class Throttle:
-    """The places for requests under way, shared by all threads that send.
+    """The places for requests in flight, shared by all threads that send.
 
     Each request takes a place with `turn`, and gives it back with `done`. When one is told to wait,
     all wait: what one thread has learned, the others need not be told again.
@@ -42,15 +42,16 @@ class Throttle:
         self._clock = clock
         self._places = float(most)
         self._edge = float("inf")
-        self._under_way = 0
+        self._in_flight = 0
         self._cuts = 0
         self._pause_ends = clock()
         self._lock = Lock()
 
     @property
     def places(self) -> int:
-        """How many requests may be under way now."""
-        return int(self._places)
+        """How many requests may be in flight now."""
+        with self._lock:
+            return int(self._places)
 
     def turn(self) -> tuple[float, int]:
         """Take a place if there is one.
@@ -63,9 +64,9 @@ class Throttle:
             pause = self._pause_ends - self._clock()
             if pause > 0:
                 return pause, self._cuts
-            if self._under_way >= self.places:
+            if self._in_flight >= int(self._places):
                 return _UNTIL_A_PLACE_IS_FREE, self._cuts
-            self._under_way += 1
+            self._in_flight += 1
             return 0.0, self._cuts
 
     def done(
@@ -83,8 +84,8 @@ class Throttle:
             Whether there are fewer places from now on.
         """
         with self._lock:
-            full = self._under_way >= self.places
-            self._under_way -= 1
+            full = self._in_flight >= int(self._places)
+            self._in_flight -= 1
             if pause is not None:
                 self._pause_ends = max(self._pause_ends, self._clock() + pause)
             if busy:
@@ -94,16 +95,16 @@ class Throttle:
             return False
 
     def _cut(self, number: int) -> bool:
-        # Requests that were under way together are refused together, and that is one piece of news.
+        # Requests that were in flight together are refused together, and that is one piece of news.
         if number != self._cuts:
             return False
         self._cuts += 1
-        before = self.places
+        before = int(self._places)
         # The number refused last, refused again, is nothing new: the one below it serves.
         left = before - 1 if before >= self._edge else self._places * _CUT
         self._edge = max(before, 2.0)
         self._places = max(left, 1.0)
-        return self.places < before
+        return int(self._places) < before
 
     def _grow(self) -> None:
         """Add a place after each place was used once; just below the edge, after many requests."""

@@ -1,6 +1,6 @@
-"""Inference: from a sample of rows to a draft of a mapping file, for a person to read.
+"""Drafts a mapping file from a sample of rows, for a person to review.
 
-Nothing is guessed while an upload runs; this room guesses once, and says where it does not know.
+An upload never guesses. A draft is guessed once, and marks its guesses as unsure.
 """
 
 from miso_upload.drafting.draft import Draft, Guess, LeftOut

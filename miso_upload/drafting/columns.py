@@ -1,7 +1,7 @@
-"""What stands in a sample of rows: every column and path that a mapping could name, with values.
+"""Collects the columns and paths in a sample of rows that a mapping can name, with their values.
 
-Paths go through nested objects, lists of objects (`items[].sku`) and JSON text in cells, exactly as
-far as the mapping engine reaches.
+Paths lead through nested objects, lists of objects (`items[].sku`) and JSON text in cells, as far
+as the mapping engine can follow them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MOST_DEPTH = 6
 _LONGEST_JSON = 65_536
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]")
 _GENERIC = frozenset({"id", "ids", "sku", "code", "key", "name", "url", "title", "type"})
-"""Last steps of a path that say little without the step before."""
+"""Last steps of a path that mean little without the step before."""
 
 
 @dataclass(slots=True)
@@ -31,12 +31,12 @@ class _Found:
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """One column or path, and what it holds in the sample.
+    """A column or path with its values in the sample.
 
     Attributes:
-        path: How a mapping names it.
-        values: For each row that has something there, the row's number and the value.
-        rows: How many rows the sample has.
+        path: The path in a mapping.
+        values: The index and the value of each row that has a value.
+        rows: The number of rows in the sample.
     """
 
     path: str
@@ -50,9 +50,9 @@ class Column:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Return what it can be called, run together: `productDetails.product.id` is `productid`.
+        """Return its names without separators: `productDetails.product.id` is `productid`.
 
-        The fuller name comes first.
+        The longer name comes first.
         """
         own = "".join(self.words)
         parent = words_of(self.path.removesuffix("[]").rpartition(".")[0])
@@ -64,22 +64,22 @@ class Column:
 
     @property
     def in_list(self) -> bool:
-        """Whether it is reached through a list, so that a row has several values."""
+        """Whether its path leads through a list, so that a row has several values."""
         return "[]" in self.path
 
     @property
     def top(self) -> str:
-        """Return the path up to the list of objects that it stands in."""
+        """Return the path of the list of objects that contains it."""
         return self.path.rpartition("[]")[0]
 
     @cached_property
     def scalars(self) -> list[Any]:
-        """Return its values, those in lists one by one."""
+        """Return its values, with lists flattened."""
         return [item for _, value in self.values for item in _items(value)]
 
     @cached_property
     def texts(self) -> list[str]:
-        """Return its values as text; what is neither text nor a number is not among them."""
+        """Return its texts and numbers as text, without other values."""
         return [
             value if isinstance(value, str) else str(value)
             for value in self.scalars
@@ -88,7 +88,7 @@ class Column:
 
     @cached_property
     def distinct(self) -> list[str]:
-        """Return its different values, in order."""
+        """Return its distinct values, in order."""
         return list(dict.fromkeys(self.texts))
 
     @property
@@ -98,7 +98,7 @@ class Column:
 
     @property
     def is_plain(self) -> bool:
-        """Whether every value is text or a whole number, which text attributes can take."""
+        """Whether every value is text or an integer, as text attributes accept."""
         return all(
             isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
             for value in self.scalars
@@ -106,17 +106,17 @@ class Column:
 
     @property
     def filled(self) -> float:
-        """Return the share of rows that have something there."""
+        """Return the share of rows that have a value."""
         return len(self.values) / self.rows if self.rows else 0.0
 
     def share(self, holds: Iterable[bool]) -> float:
-        """Return the share of true values; 0 where there are none."""
+        """Return the share of true values; 0 if there are no values."""
         found = list(holds)
         return sum(found) / len(found) if found else 0.0
 
 
 def only_items(columns: Iterable[Column]) -> list[Column]:
-    """Return the columns that stand in lists of never more than one object, as single values."""
+    """Return the columns in lists that never have more than one object, as single values."""
     return [
         Column(
             column.path.replace("[]", "[0]"), [(row, items[0]) for row, items in column.values
@@ -134,9 +134,9 @@ def words_of(name: str) -> tuple[str, ...]:
 
 
 def columns_of(rows: Sequence[object]) -> list[Column]:
-    """Return the columns and paths of the rows, in the order in which they are first seen.
+    """Return the columns and paths of the rows, in the order of their first occurrence.
 
-    A path at which there is never more than an empty text or a null is among them, without values.
+    A path whose values are all empty texts or nulls is included without values.
     """
     found: dict[str, _Found] = {}
     for number, row in enumerate(rows):
@@ -148,7 +148,7 @@ def columns_of(rows: Sequence[object]) -> list[Column]:
 
 
 def _collect(path: str, value: Any, number: int, found: dict[str, _Found], depth: int) -> None:  # noqa: ANN401 -- any JSON
-    value = _opened(value)
+    value = _parsed(value)
     if isinstance(value, dict) and value and depth < _MOST_DEPTH:
         if depth == 0 and not _can_be_step(path):
             return
@@ -185,15 +185,15 @@ def _collect_list(
         if inner not in found and len(found) < MOST_COLUMNS:
             found[inner] = _Found()
         if inner in found and each.values:
-            # With nulls in their places, though the mapping engine leaves them out: where there are
-            # some, a list of quantities no longer goes with its products.
+            # Nulls are kept here, although the mapping engine drops them: they show that a list of
+            # quantities would not align with its products.
             direct = present.get(inner)
             nested = [value for _, value in each.values]
             found[inner].values.append((number, nested if direct is None else direct))
 
 
-def _opened(value: Any) -> Any:  # noqa: ANN401
-    """Return what JSON text in a cell says, and any other value as it is."""
+def _parsed(value: Any) -> Any:  # noqa: ANN401
+    """Return the value of JSON text in a cell, and any other value unchanged."""
     if not isinstance(value, str) or len(value) > _LONGEST_JSON:
         return value
     text = value.strip()
@@ -202,10 +202,10 @@ def _opened(value: Any) -> Any:  # noqa: ANN401
     ):
         return value
     try:
-        opened = decode(value)
+        parsed = decode(value)
     except JSONDecodeError:
         return value
-    return opened if isinstance(opened, dict | list) else value
+    return parsed if isinstance(parsed, dict | list) else value
 
 
 def _items(value: Any) -> Iterator[Any]:  # noqa: ANN401
@@ -221,7 +221,7 @@ def _can_be_step(name: str) -> bool:
 
 
 def _is_text(name: str) -> bool:
-    """Whether the name can stand in a file: half a character cannot."""
+    """Return whether the name can be written to a file, which lone surrogates cannot."""
     try:
         name.encode()
     except UnicodeEncodeError:

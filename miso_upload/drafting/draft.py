@@ -1,4 +1,4 @@
-"""What was found in a sample, as plain data: rules with their reasons, and what was left out."""
+"""Defines a draft as data: guessed rules with their reasons, and unmapped columns."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """One attribute, and where its value seems to come from.
+    """An attribute, and the likely source of its value.
 
     Attributes:
         attribute: The attribute of Miso, or `ip` or `user_agent`.
-        rule: What a mapping file says of it.
-        found: What speaks for it, for a comment.
-        unsure: What speaks against it, with the alternative; nothing where it is plain.
-        needs_zone: Its times name no zone, and the user has to.
+        rule: The rule in the mapping file.
+        found: The evidence for it, for a comment.
+        unsure: Doubts, with alternatives; empty if the guess is clear.
+        needs_zone: Whether its times have no zone, so that the user must name it.
     """
 
     attribute: str
@@ -27,7 +27,7 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A column that becomes nothing: an example of its values, safe to show, and why."""
+    """An unmapped column, with an example value that is safe to show, and the reason."""
 
     path: str
     example: str
@@ -39,10 +39,10 @@ class RouteGuess(NamedTuple):
 
     Attributes:
         match: The pattern.
-        type: What its pages seem to be.
-        visits: How many visits fit it.
-        unsure: What speaks against it; nothing where the names are plain.
-        example: A path that fits it, safe to show; nothing where none was kept.
+        type: The likely type of its pages.
+        visits: The number of visits that match.
+        unsure: A doubt; empty if the names are clear.
+        example: A matching path that is safe to show; empty if none was kept.
     """
 
     match: str
@@ -54,7 +54,7 @@ class RouteGuess(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A rule that only the user can decide on, and why; it is written as a comment."""
+    """A rule that only the user can decide on, with the reason; it is written as a comment."""
 
     attribute: str
     rule: dict[str, Any]
@@ -63,18 +63,18 @@ class Offer:
 
 @dataclass(slots=True)
 class Draft:
-    """What a mapping file will say.
+    """The contents of a mapping file.
 
     Attributes:
-        rows: How many rows the sample had.
+        rows: The number of rows in the sample.
         guesses: The attributes.
-        skips: Rows to leave out, as a mapping file says it, each with a comment.
+        skips: The `[[skip]]` tables, each with a comment.
         offers: Rules that the user may want.
-        routes: What pages seem to be, by their paths.
-        other_pages: Paths that suggest nothing, with how often each was visited.
-        left_out: Columns that become nothing.
-        missing: What every record should have and nothing was found for, as sentences.
-        unknown_events: Names of events that the table leaves out, with how often each was seen.
+        routes: The likely types of pages, by their paths.
+        other_pages: Paths without a suggestion, with their numbers of visits.
+        left_out: Unmapped columns.
+        missing: Sentences about required attributes without a column.
+        unknown_events: Names of events without a type, with their numbers of rows.
         options: Options that are needed to read the file.
     """
 
@@ -96,7 +96,7 @@ class Draft:
 
     @property
     def unsure(self) -> int:
-        """Return how many attributes are guesses that the user should look at; routes all are."""
+        """Return the number of attributes that the user should check, besides the routes."""
         return sum(bool(guess.unsure) or guess.needs_zone for guess in self.guesses)
 
     def of(self, attribute: str) -> Guess | None:
@@ -104,7 +104,7 @@ class Draft:
         return next((guess for guess in self.guesses if guess.attribute == attribute), None)
 
     def in_zone(self, zone: str) -> Draft:
-        """Return the draft with the zone filled in wherever times name none."""
+        """Return the draft with the zone filled in for all times without a zone."""
         guesses = [
             replace(guess, rule={**guess.rule, "timezone": zone}, needs_zone=False)
             if guess.needs_zone

@@ -1,4 +1,4 @@
-"""Who did it and what it was about: users, visitors, products."""
+"""Finds the columns with the ids of users, visitors and products."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.drafting import vocabulary as known
-from miso_upload.drafting.choosing import instead, plain, ranked, such_as
+from miso_upload.drafting.column_choice import alternatives, for_example, plain, ranked
 from miso_upload.drafting.draft import Guess
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _OTHERS = frozenset({
     "seller", "parent", "referrer", "refr", "previous", "vendor", "merchant", "brand", "category",
     "employee", "staff", "author", "creator", "page", "app", "tenant", "store", "shop",
 })  # fmt: skip
-"""Words in the names of ids of something else."""
+"""Words in the names of other ids."""
 _FLOAT = re.compile(r"\d+\.0+")
 _RANDOM = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}|[0-9a-fA-F]{32,64}")
 _SEPARATORS = (",", ";", "|", " ")
@@ -39,23 +39,23 @@ def user_guess(column: Column) -> Guess:
     """Return the guess that a column is the user's id."""
     unsure = []
     if any("@" in text for text in column.distinct):
-        unsure.append("these are e-mail addresses; better send the id of an account, or a hash.")
+        unsure.append("these are e-mail addresses; prefer the id of an account, or a hash.")
     if any(_FLOAT.fullmatch(text) for text in column.distinct):
         example = next(text for text in column.distinct if _FLOAT.fullmatch(text))
         unsure.append(
-            f"ids such as {example} are numbers that some program wrote with a fraction; they are "
-            "sent as they stand here, so see that your user records have the same."
+            f"ids such as {example} are numbers that a program wrote with a fraction. They are "
+            "sent unchanged; make sure that your user records have the same ids."
         )
     if column.filled < 1:
         none = column.rows - len(column.values)
-        unsure.append(f"{none:,} of {column.rows:,} rows have none.")
-    return Guess("user_id", {"column": column.path}, such_as(column), tuple(unsure))
+        unsure.append(f"{none:,} of {column.rows:,} rows have no value.")
+    return Guess("user_id", {"column": column.path}, for_example(column), tuple(unsure))
 
 
 def visitor_guess(columns: Sequence[Column], *, user_always: bool) -> Guess | None:
-    """Return the guess for who it was while nobody was signed in.
+    """Return the guess for the id of a visitor who is not signed in.
 
-    A session is not a visitor: it is only taken where rows have no user.
+    A session is not a visitor. It is used only if some rows have no user.
     """
     usable = plain(columns)
     found = ranked(usable, known.VISITOR)
@@ -66,26 +66,27 @@ def visitor_guess(columns: Sequence[Column], *, user_always: bool) -> Guess | No
     column = rest[0]
     unsure = []
     if column in sessions:
-        unsure.append("a session is shorter than a visitor: visits of one person stay apart.")
+        unsure.append("this is a session, so several visits of one person are not connected.")
     if column.filled < 1:
-        unsure.append(f"{column.rows - len(column.values):,} of {column.rows:,} rows have none.")
-    unsure += instead("anonymous_id", rest[1:])
-    return Guess("anonymous_id", {"column": column.path}, such_as(column), tuple(unsure))
+        none = column.rows - len(column.values)
+        unsure.append(f"{none:,} of {column.rows:,} rows have no value.")
+    unsure += alternatives("anonymous_id", rest[1:])
+    return Guess("anonymous_id", {"column": column.path}, for_example(column), tuple(unsure))
 
 
-def anybody(columns: Sequence[Column]) -> Guess | None:
-    """Return the guess for a visitor by values alone: random ids that come back."""
+def visitor_by_values(columns: Sequence[Column]) -> Guess | None:
+    """Return the guess for a visitor by values only: random ids that recur."""
     for column in plain(columns):
         repeated = len(column.distinct) / max(1, len(column.values))
         random = column.share(_RANDOM.fullmatch(text) is not None for text in column.distinct)
         if random > _MOST_REPEATED and 0 < repeated < _MOST_REPEATED:
-            unsure = "only its values speak for it: random ids, of which some come back."
-            return Guess("anonymous_id", {"column": column.path}, such_as(column), (unsure,))
+            unsure = "this is guessed from the values only: random ids, some of which recur."
+            return Guess("anonymous_id", {"column": column.path}, for_example(column), (unsure,))
     return None
 
 
 def product_guess(columns: Sequence[Column], *, wanted: bool) -> Guess | None:
-    """Return the guess for the products, be they one or several in a row."""
+    """Return the guess for the products, one or several in a row."""
     if not wanted:
         return None
     found = [column for column in ranked(columns, known.PRODUCT, endings=True) if _usable(column)]
@@ -94,7 +95,7 @@ def product_guess(columns: Sequence[Column], *, wanted: bool) -> Guess | None:
         found = [column for column in columns if _may_be_product(column)]
         if not found:
             return None
-        unsure.append("only the form of its values speaks for it.")
+        unsure.append("this is guessed from the form of the values only.")
     column = found[0]
     rule: dict[str, Any] = {"column": column.path}
     separator = None if column.in_list or column.has_lists else separator_of(column)
@@ -102,13 +103,15 @@ def product_guess(columns: Sequence[Column], *, wanted: bool) -> Guess | None:
         rule["split"] = separator
         unsure.append(f"cells are split at {separator!r}.")
     if any(_FLOAT.fullmatch(text) for text in column.distinct):
-        unsure.append("ids that end in .0 are sent so; see that the catalog has the same.")
-    unsure += instead("product_ids", [each for each in found[1:] if not _same(each, column)])
-    return Guess("product_ids", rule, such_as(column), tuple(unsure))
+        unsure.append(
+            "ids that end in .0 are sent unchanged; make sure that your catalog has them."
+        )
+    unsure += alternatives("product_ids", [each for each in found[1:] if not _same(each, column)])
+    return Guess("product_ids", rule, for_example(column), tuple(unsure))
 
 
 def separator_of(column: Column) -> str | None:
-    """Return what separates the values of a list in a cell; None where cells hold one value."""
+    """Return the separator of the values in a cell; None if cells contain one value."""
     texts = [text for text in column.distinct if not text.startswith("[")]
     for separator in _SEPARATORS:
         several = [text for text in texts if separator in text.strip()]
@@ -132,14 +135,14 @@ def _usable(column: Column) -> bool:
 
 
 def _may_be_product(column: Column) -> bool:
-    """Whether a column that is not called so holds ids of things: codes that come back."""
+    """Return whether a column without a known name contains ids of things: codes that recur."""
     if not _usable(column) or known.rank(column.names, (*known.ORDER, *known.SESSION)) is not None:
         return False
     if not {"id", "code", "number", "key"} & set(column.words[-1:]):
         return False
     repeated = len(column.distinct) / max(1, len(column.texts))
-    comes_back = len(column.distinct) > 1 and repeated < _MOST_REPEATED
-    return comes_back and column.filled > _MOST_REPEATED
+    recurs = len(column.distinct) > 1 and repeated < _MOST_REPEATED
+    return recurs and column.filled > _MOST_REPEATED
 
 
 def _same(one: Column, other: Column) -> bool:

@@ -1,11 +1,11 @@
-"""How many, for how much, and how good."""
+"""Finds the columns of quantities, revenues and ratings."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.drafting import vocabulary as known
-from miso_upload.drafting.choosing import best_of, instead, ranked, such_as
+from miso_upload.drafting.column_choice import alternatives, best_of, for_example, ranked
 from miso_upload.drafting.draft import Guess
 from miso_upload.drafting.ids import separator_of
 from miso_upload.transform.mapping.cells import CellError, to_number
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 _ENOUGH = 0.9
 _BEST = 5.0
-"""The best rating that Miso takes."""
+"""The highest rating that Miso accepts."""
 _SCALES = (10.0, 20.0, 100.0)
 
 
 def quantity_guess(
     columns: Sequence[Column], product: Guess | None
 ) -> tuple[Guess | None, tuple[dict[str, Any], str] | None]:
-    """Return the guess for how many of each product, and the rows to skip because of it."""
+    """Return the guess for the quantity of each product, and the rows to skip because of it."""
     path = product.rule["column"] if product else ""
     top = path.rpartition("[]")[0]
     for column in ranked(columns, known.QUANTITY):
@@ -38,13 +38,13 @@ def quantity_guess(
         numbers = _numbers(parts)
         if len(numbers) < _ENOUGH * max(1, len(parts)):
             continue
-        guess = Guess("quantities", rule, such_as(column))
+        guess = Guess("quantities", rule, for_example(column))
         if min(numbers) >= 0 or column.in_list or "split" in rule:
             return guess, None
         below = sum(number < 0 for number in numbers)
         why = (
-            f"{below:,} of {column.rows:,} rows have a negative {column.path}: taken for returns "
-            "or cancellations, which are no purchases."
+            f"{below:,} of {column.rows:,} rows have a negative {column.path}. They seem to be "
+            "returns or cancellations, which are not purchases."
         )
         return guess, ({"name": "negative quantity", "column": column.path, "below": 0}, why)
     return None, None
@@ -53,26 +53,26 @@ def quantity_guess(
 def revenue_guess(
     columns: Sequence[Column], currencies: Column | None, *, has_quantity: bool
 ) -> Guess | None:
-    """Return the guess for what an order brought in."""
+    """Return the guess for the revenue of an order."""
     found = [column for column in ranked(columns, known.REVENUE) if _is_number(column)]
     unsure: list[str] = []
     if found:
         column = found[0]
-        unsure += instead("revenue", found[1:])
+        unsure += alternatives("revenue", found[1:])
     else:
         price = best_of(columns, known.PRICE)
         if price is None or has_quantity or not _is_number(price):
             return None
         column = price
-        unsure.append("this is the price of one product; it is the revenue if one was bought.")
+        unsure.append("this is the price of one product, and the revenue only if one was bought.")
     if currencies is not None and len(currencies.distinct) > 1:
         named = ", ".join(currencies.distinct[:5])
-        unsure.append(f"there are several currencies ({named}), and Miso adds them up as one.")
-    return Guess("revenue", {"column": column.path}, such_as(column), tuple(unsure))
+        unsure.append(f"there are several currencies ({named}), but Miso adds amounts as if equal.")
+    return Guess("revenue", {"column": column.path}, for_example(column), tuple(unsure))
 
 
 def rating_guess(columns: Sequence[Column]) -> Guess | None:
-    """Return the guess for a rating, brought to Miso's scale from 0 to 5."""
+    """Return the guess for a rating, scaled to Miso's range from 0 to 5."""
     for column in ranked(columns, known.RATING):
         numbers = _numbers(column.texts)
         if not _is_number(column):
@@ -83,12 +83,15 @@ def rating_guess(columns: Sequence[Column]) -> Guess | None:
         if most > _BEST:
             scale = next((each for each in _SCALES if most <= each), most)
             rule["scale"] = _BEST / scale
-            unsure.append(f"the best in the sample is {most:g}, so 0 to {scale:g} became 0 to 5.")
+            unsure.append(
+                f"the highest value in the sample is {most:g}, so 0 to {scale:g} is scaled to "
+                "0 to 5."
+            )
         if least < 0:
             rule["min"] = 0
-            unsure.append("negative ratings are rejected; perhaps they stand for none.")
-        said = f"from {least:g} to {most:g} in the sample"
-        return Guess("rating", rule, said, tuple(unsure))
+            unsure.append("negative ratings are rejected; they may mean that there is no rating.")
+        comment = f"from {least:g} to {most:g} in the sample"
+        return Guess("rating", rule, comment, tuple(unsure))
     return None
 
 

@@ -1,4 +1,4 @@
-"""Where it happened and from where: addresses, browsers, pages."""
+"""Finds the columns of IP addresses, user agents and pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from miso_upload.drafting import vocabulary as known
-from miso_upload.drafting.choosing import plain, ranked, such_as
+from miso_upload.drafting.column_choice import for_example, plain, ranked
 from miso_upload.drafting.draft import Guess
 from miso_upload.values.addresses import client_address
 
@@ -23,7 +23,7 @@ _SERVERS = frozenset({"server", "host", "origin", "elb", "lb", "edge", "local", 
 
 
 def ip_guess(columns: Sequence[Column]) -> Guess | None:
-    """Return the guess for the visitor's address."""
+    """Return the guess for the visitor's IP address."""
     usable = [column for column in plain(columns) if not _SERVERS & set(column.words)]
     named = ranked(usable, known.IP)
     for column in (*named, *(each for each in usable if each not in named)):
@@ -33,8 +33,10 @@ def ip_guess(columns: Sequence[Column]) -> Guess | None:
         ):
             unsure: tuple[str, ...] = ()
             if column not in named:
-                unsure = ("only its values speak for it; it may be a server's address.",)
-            found = "makes an anonymous_id where a row has no id; it is not sent itself"
+                unsure = (
+                    "this is guessed from the values only; it may be the address of a server.",
+                )
+            found = "an anonymous_id is derived from it for rows without an id; it is not sent"
             return Guess("ip", {"column": column.path}, found, unsure)
     return None
 
@@ -51,9 +53,9 @@ def browser_guess(columns: Sequence[Column]) -> Guess | None:
 
 
 def page_guesses(columns: Sequence[Column]) -> list[Guess]:
-    """Return the guesses for the page, the one before, and its title.
+    """Return the guesses for the URL, the referrer and the title of the page.
 
-    Miso wants a page to have a URL, so nothing else of it is proposed where that is missing.
+    Miso requires a URL for a page, so there are no guesses without it.
     """
     usable = plain(columns)
     urls = [column for column in ranked(usable, known.URL) if _is_url(column)]
@@ -62,18 +64,18 @@ def page_guesses(columns: Sequence[Column]) -> list[Guess]:
     whole = [column for column in urls if _share_of_urls(column, _WHOLE_URL) >= _MOST]
     url = (whole or urls)[0]
     unsure = [] if whole else [
-        'these are paths; with { template = "https://shop.example{' + url.path + '}" } they become '
-        "URLs."
+        'these are paths; { template = "https://shop.example{' + url.path + '}" } makes URLs of '
+        "them."
     ]  # fmt: skip
-    guesses = [Guess("context.page.url", {"column": url.path}, such_as(url), tuple(unsure))]
-    there = {row for row, _ in url.values}
+    guesses = [Guess("context.page.url", {"column": url.path}, for_example(url), tuple(unsure))]
+    with_url = {row for row, _ in url.values}
     for attribute, names in (
         ("context.page.referrer", known.REFERRER),
         ("context.page.title", known.TITLE),
     ):
         for column in ranked(usable, names):
-            if column is not url and there.issuperset(row for row, _ in column.values):
-                guesses.append(Guess(attribute, {"column": column.path}, such_as(column)))
+            if column is not url and with_url.issuperset(row for row, _ in column.values):
+                guesses.append(Guess(attribute, {"column": column.path}, for_example(column)))
                 break
     return guesses
 

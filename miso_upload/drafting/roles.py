@@ -1,89 +1,89 @@
-"""Which column is what: from names and values to a draft, each guess with its reason."""
+"""Guesses the attribute of each column by its name and values, and builds the draft."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.drafting import vocabulary as known
-from miso_upload.drafting.choosing import best_of, such_as
+from miso_upload.drafting.access_log import draft_of_log, is_log
+from miso_upload.drafting.column_choice import best_of, for_example
 from miso_upload.drafting.columns import Column, columns_of, only_items
 from miso_upload.drafting.draft import Draft, Guess
-from miso_upload.drafting.events import events_of, only_kind
+from miso_upload.drafting.events import events_of, unknown_event_column
 from miso_upload.drafting.ids import (
-    anybody,
     product_guess,
     user_column,
     user_guess,
+    visitor_by_values,
     visitor_guess,
 )
-from miso_upload.drafting.moments import moment_guess
 from miso_upload.drafting.numbers import quantity_guess, rating_guess, revenue_guess
 from miso_upload.drafting.pages import browser_guess, ip_guess, page_guesses
-from miso_upload.drafting.unmapped import leftovers
-from miso_upload.drafting.visits import draft_of_log, is_log
-from miso_upload.values.display import quoted
+from miso_upload.drafting.timestamp_columns import timestamp_guess
+from miso_upload.drafting.unmapped import unmapped_columns
+from miso_upload.values.display import counted, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from miso_upload.transform.schema.schema import Schema
 
-_LOOKED_AT = 2_000
+_SAMPLED = 2_000
 
 
 def infer(rows: Sequence[object], schema: Schema, options: dict[str, Any] | None = None) -> Draft:
-    """Return a draft of the mapping for rows such as these; no rows make this raise.
+    """Return a draft of the mapping for rows like these; never raises.
 
     Args:
-        rows: A sample, from the beginning of a source.
-        schema: Which attributes the types have.
+        rows: A sample from the beginning of a source.
+        schema: The types and their attributes.
         options: Options that are needed to read the file.
     """
     if is_log(rows):
         return draft_of_log(rows, schema, dict(options or {}))
-    columns = columns_of(rows[:: max(1, len(rows) // _LOOKED_AT)])
+    columns = columns_of(rows[:: max(1, len(rows) // _SAMPLED)])
     draft = Draft(len(rows), options=dict(options or {}))
     seen = _Seen(columns, draft)
     types = _kinds(seen, rows)
     draft.guesses.sort(key=lambda guess: guess.attribute != "type")
     allowed = frozenset().union(*(schema.allowed(name) for name in types if name in schema.types))
-    moment = moment_guess(columns)
-    if moment is None:
+    timestamp = timestamp_guess(columns)
+    if timestamp is None:
         draft.missing.append(
-            "no column looks like the time of the event; a row without a timestamp is rejected."
+            "no column looks like the time of the event. Rows without a timestamp are rejected."
         )
-    seen.add(moment)
+    seen.add(timestamp)
     _people(seen)
     product = product_guess(seen.left, wanted="product_ids" in allowed)
     seen.add(product)
     if product is None and "product_ids" in allowed:
         draft.missing.append(
-            "no column looks like the id of a product; name it as product_ids if there is one."
+            "no column looks like the id of a product. If there is one, map it to product_ids."
         )
     _amounts(seen, product, allowed)
     if "search" in allowed:
         words = best_of(seen.left, known.KEYWORDS)
         if words is not None and words.is_plain and not words.has_lists:
-            seen.add(Guess("search.keywords", {"column": words.path}, such_as(words)))
+            seen.add(Guess("search.keywords", {"column": words.path}, for_example(words)))
     for guess in page_guesses(seen.left):
         seen.add(guess)
     for attribute, names in known.PLAIN.items():
         column = best_of(seen.left, names)
         if column is not None and column.is_plain and not column.has_lists:
             seen.add(Guess(attribute, {"column": column.path}))
-    draft.left_out = leftovers(seen.left, draft, schema)
+    draft.left_out = unmapped_columns(seen.left, draft, schema)
     return draft
 
 
 class _Seen:
-    """Which columns are not used yet."""
+    """Tracks the columns that are not mapped yet."""
 
     def __init__(self, columns: Sequence[Column], draft: Draft) -> None:
         self.left = [column for column in columns if column.values]
         self.draft = draft
 
     def add(self, guess: Guess | None) -> None:
-        """Take a guess, and its columns out of what is left."""
+        """Add a guess, and remove its columns from those left."""
         if guess is None:
             return
         self.draft.guesses.append(guess)
@@ -94,24 +94,25 @@ class _Seen:
 
 
 def _kinds(seen: _Seen, rows: Sequence[object]) -> list[str]:
-    """Find what the rows are, and return the types that records will have."""
+    """Guess the type of the rows, and return the types that records will have."""
     events = events_of(seen.left, rows)
     if events is not None:
         seen.add(events.guess())
         seen.draft.unknown_events = events.unknown
         if events.nameless:
             skip = {"name": "no event", "column": events.column.path, "empty": True}
-            why = f"{events.nameless:,} rows of the sample have no event there."
+            why = f"{counted(events.nameless, 'row')} in the sample without an event."
             seen.draft.skips.append((skip, why))
         return list(dict.fromkeys(events.types.values()))
     type_name, why = _looks_like(seen.left)
-    unsure = [f"every row is taken for this type, because {why}."]
-    column = only_kind(seen.left)
+    unsure = [f"all rows get this type, because {why}."]
+    column = unknown_event_column(seen.left)
     if column is not None:
         names = ", ".join(quoted(name) for name in column.distinct[:8])
         unsure.append(
-            f"{column.path} names events, but none that is known here ({names}). Give each a type: "
-            f'column = "{column.path}" in place of value, and a table [attributes.type.values].'
+            f"{column.path} seems to contain event names, but none is known ({names}). To give "
+            f'each a type, replace value by column = "{column.path}" and add a table '
+            "[attributes.type.values]."
         )
     seen.add(Guess("type", {"value": type_name}, "", tuple(unsure)))
     return [type_name]
@@ -122,19 +123,19 @@ def _looks_like(columns: Sequence[Column]) -> tuple[str, str]:
         column = best_of(columns, names)
         return None if column is None else column.path
 
-    # "score" and "grade" alone are too common to say what a row is.
+    # "score" and "grade" are too common to determine the type of a row.
     if (rating := has(known.RATING[:-2])) is not None:
         return "rate", f"there is a rating ({rating})"
     if (order := has(known.ORDER)) is not None:
-        return "checkout", f"rows name an order ({order})"
+        return "checkout", f"rows have an order ({order})"
     if has(known.PRODUCT) is None and (words := has(known.KEYWORDS)) is not None:
-        return "search", f"there are words that were searched for ({words}) and no products"
+        return "search", f"rows have search keywords ({words}) and no products"
     if (paid := has(known.REVENUE) or has(known.QUANTITY)) is not None:
-        return "checkout", f"rows name what was bought or paid ({paid})"
+        return "checkout", f"rows have an amount or a quantity ({paid})"
     for type_name, names in known.MEDIA.items():
         if (thing := has(names)) is not None:
             return type_name, f"rows are about something to {type_name} ({thing})"
-    return "product_detail_page_view", "no column says what happened"
+    return "product_detail_page_view", "no column shows what happened"
 
 
 def _people(seen: _Seen) -> None:
@@ -147,12 +148,12 @@ def _people(seen: _Seen) -> None:
     visitor = visitor_guess(seen.left, user_always=always)
     seen.add(visitor)
     if user is None and visitor is None and address is None:
-        guess = anybody(seen.left)
+        guess = visitor_by_values(seen.left)
         seen.add(guess)
         if guess is None:
             seen.draft.missing.append(
-                "no column looks like the id of a user or a visitor, and none like an address to "
-                "make one of; a row of nobody is rejected."
+                "no column looks like the id of a user or a visitor, or like an IP address to "
+                "derive one from. Rows without an identity are rejected."
             )
 
 

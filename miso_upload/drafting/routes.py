@@ -1,4 +1,4 @@
-"""Which routes the paths of a site suggest, for a person to look at."""
+"""Suggests routes from the paths of a site, for a person to review."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from miso_upload.drafting.writing import route_lines
 from miso_upload.records.unmatched_paths import ANY
 from miso_upload.transform.mapping.router import NO_ROUTES
 from miso_upload.transform.mapping.routes import compile_route, split_url
-from miso_upload.values.display import has_address, printable
+from miso_upload.values.display import counted, printable
+from miso_upload.values.redaction import has_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,18 +32,18 @@ _MANY_UNFIT = 0.1
 _MANY_FEEDS = 0.2
 _HOME = frozenset({"", "index.html", "index.htm", "index.php", "home", "default.aspx"})
 _SAFE = "/-._~!$&'()+,:=@"
-"""What stands in a path as it is; `{`, `}` and `*` mean something in a pattern."""
+"""Characters that need no encoding in a pattern; `{`, `}` and `*` have a special meaning."""
 
 
 class Suggestions(NamedTuple):
-    """Routes, and the pages that suggest none: their paths, with how often each was visited."""
+    """Routes, and the paths of the pages without a suggestion, with their numbers of visits."""
 
     routes: list[RouteGuess]
     others: list[tuple[str, int]]
 
 
 def suggested_routes(pages: SiteMap) -> Suggestions:
-    """Return what the most visited pages suggest."""
+    """Return the routes that the most visited pages suggest."""
     found: dict[str, RouteGuess] = {}
     rest: list[tuple[str, int]] = []
     for shape in pages.shapes(SECTIONS):
@@ -56,38 +57,38 @@ def suggested_routes(pages: SiteMap) -> Suggestions:
         if visits > 0:
             rest.append((_pattern(shape.steps), visits))
     routes = sorted(found.values(), key=lambda route: -route.visits)[:_MOST_SUGGESTED]
-    # The first that fits counts, so those that ask for more must stand before the others.
+    # The first route that matches counts, so more specific routes come first.
     routes.sort(key=lambda route: ("?" not in route.match, route.match.count(ANY)))
     compiled = [compile_route(route.match) for route in routes]
     others = []
     for path, visits in rest:
         parts = split_url(path)
-        fits = (parts is not None and route.fit(*parts) is not None for route in compiled)
-        place = next((place for place, does in enumerate(fits) if does), None)
-        if place is None:
+        matches = (parts is not None and route.fit(*parts) is not None for route in compiled)
+        index = next((i for i, does in enumerate(matches) if does), None)
+        if index is None:
             others.append((path, visits))
         else:
-            routes[place] = routes[place]._replace(visits=routes[place].visits + visits)
-    return Suggestions(_looked_at(routes, pages), others)
+            routes[index] = routes[index]._replace(visits=routes[index].visits + visits)
+    return Suggestions(_with_examples(routes, pages), others)
 
 
-def _looked_at(routes: list[RouteGuess], pages: SiteMap) -> list[RouteGuess]:
-    """Return routes with an example each, unsure where many of their pages are feeds."""
+def _with_examples(routes: list[RouteGuess], pages: SiteMap) -> list[RouteGuess]:
+    """Return routes with examples; those with many feeds among their pages are unsure."""
     compiled = [compile_route(route.match) for route in routes]
     examples: list[tuple[int, str]] = [(0, "")] * len(routes)
     feeds = [0] * len(routes)
     for steps, page in pages.paths():
         path = _pattern(steps)
         parts = split_url(path)
-        for place, route in enumerate(compiled):
+        for i, route in enumerate(compiled):
             words = [name for name, _, _ in route.query]
             if parts is None or not route.fits_path(parts[0]):
                 continue
             visits = min([page.visits, *(page.parameters[word] for word in words)])
-            own = routes[place].match.partition("?")[0]
-            if visits > examples[place][0] and ANY not in path and path != own:
-                examples[place] = (visits, printable(path))
-            feeds[place] += min(visits, _visits_of_feeds(steps, page))
+            own = routes[i].match.partition("?")[0]
+            if visits > examples[i][0] and ANY not in path and path != own:
+                examples[i] = (visits, printable(path))
+            feeds[i] += min(visits, _visits_of_feeds(steps, page))
     return [
         route._replace(example=example, unsure=_unsure(route, feed))
         for route, (_, example), feed in zip(routes, examples, feeds, strict=True)
@@ -95,7 +96,7 @@ def _looked_at(routes: list[RouteGuess], pages: SiteMap) -> list[RouteGuess]:
 
 
 def _visits_of_feeds(steps: tuple[str, ...], page: Page) -> int:
-    """Return how many visits of a page seem to have asked for a form of it for machines."""
+    """Return how many visits of a page seem to be requests for a feed."""
     if steps and steps[-1].lower() in FEED_STEPS:
         return page.visits
     return sum(
@@ -106,12 +107,13 @@ def _visits_of_feeds(steps: tuple[str, ...], page: Page) -> int:
 def _unsure(route: RouteGuess, feeds: int) -> str:
     if feeds < _MANY_FEEDS * route.visits:
         return route.unsure
-    said = f"{feeds:,} of them look like feeds (rss, atom), which are read by machines"
-    return f"{route.unsure}; {said}" if route.unsure else said
+    verb = "looks like a request" if feeds == 1 else "look like requests"
+    doubt = f"{feeds:,} of them {verb} for a feed (RSS, Atom), which machines read"
+    return f"{route.unsure}; {doubt}" if route.unsure else doubt
 
 
 def routes_advice(findings: Findings) -> list[str]:
-    """Return what to say of visits that no route fits; nothing where they are few."""
+    """Return advice about visits that match no route; empty if they are few."""
     pages = findings.unrouted
     visits = pages.visits
     if not visits:
@@ -121,13 +123,13 @@ def routes_advice(findings: Findings) -> list[str]:
             return []
         listed = [f"{shape.visits:>11,}  {_shown(shape.steps)}" for shape in
                   pages.shapes(SECTIONS)[:_MOST_LISTED]]  # fmt: skip
-        return [f"\n{visits:,} visits fit no route; these pages most of all:", *listed]
+        return [f"\n{counted(visits, 'visit')} matched no route. The most visited pages:", *listed]
     found = suggested_routes(pages)
-    how_many = "1 visit is" if visits == 1 else f"{visits:,} visits are"
-    advice = [f"\n{how_many} skipped, because no route says what the pages of the site are."]
+    skipped = counted(visits, "visit")
+    advice = [f"\nmiso-upload skipped {skipped}, because no routes describe the site's pages."]
     if found.routes:
         advice += [
-            "Their paths suggest these. Look at each, and put what is right into a mapping file:",
+            "Their paths suggest these routes. Check them, and add them to a mapping file:",
             "",
             *route_lines(found.routes),
         ]
@@ -135,7 +137,7 @@ def routes_advice(findings: Findings) -> list[str]:
         shown = ", ".join(f"{path} {count:,}" for path, count in found.others[:_MOST_LISTED])
         more = len(found.others) - _MOST_LISTED
         shown += f", and {more:,} more" if more > 0 else ""
-        advice += ["", f"Other pages, of which nothing is known: {shown}"]
+        advice += ["", f"Other pages, without a suggestion: {shown}"]
     return advice
 
 
@@ -151,7 +153,7 @@ def _guesses(shape: Shape) -> Iterator[RouteGuess]:
         searches = min(shape.parameters[word], rest)
         match = f"{path}?{quote(word, safe='')}={{search.keywords}}"
         plain = word.lower() not in DOUBTFUL_PARAMETERS or "search" in path.lower()
-        unsure = "" if plain else f"{word} may be another parameter than words of a search"
+        unsure = "" if plain else f"the parameter {word} may not contain search keywords"
         yield RouteGuess(match, "search", searches, unsure)
         rest -= searches
     if rest <= 0:
@@ -164,13 +166,13 @@ def _guesses(shape: Shape) -> Iterator[RouteGuess]:
         type_name, attribute = SECTIONS.get(section.lower(), ("product_detail_page_view", None))
         unsure = ""
         if attribute is None:
-            unsure = f"behind {printable(section)} stand many names; are they products?"
+            unsure = f"many names follow {printable(section)}; are they products?"
         match = f"{_pattern(shape.steps[:-1])}/{{{attribute or 'product_ids'}}}{last[1:]}"
         yield RouteGuess(match, type_name, rest, unsure)
 
 
 def _pattern(steps: tuple[str, ...]) -> str:
-    """Return the pattern of a path, in which places stand for any step."""
+    """Return the pattern of a path, with placeholders for variable steps."""
     return "/" + "/".join(step if step.startswith(ANY) else _literal(step) for step in steps)
 
 

@@ -1,4 +1,4 @@
-"""Taking the sample: the first block of a source."""
+"""Reads the sample of a draft: the first block of a source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def draft_of(
     """Return a draft of the mapping for a source, and the block that it was made from.
 
     Raises:
-        SourceError: There is no row to look at.
+        SourceError: The block has no rows.
     """
     for block in source.blocks(source.body_start, source.body_line):
         rows = [] if block.fault else [row for part in source.format.slices(block)
@@ -29,5 +29,6 @@ def draft_of(
             return infer(rows, schema, options), block
         break
     raise SourceError(
-        f"{source.name}: has no rows at its beginning that a mapping could be made of"
+        f"{source.name}: there are no rows at the beginning to draft a mapping from; name a file "
+        "with rows"
     )

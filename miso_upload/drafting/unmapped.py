@@ -1,11 +1,11 @@
-"""What becomes nothing, and why."""
+"""Lists the unmapped columns with reasons."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from miso_upload.drafting import vocabulary as known
-from miso_upload.drafting.choosing import PRIVATE, example_of
+from miso_upload.drafting.column_choice import PRIVATE, example_of
 from miso_upload.drafting.draft import LeftOut
 
 if TYPE_CHECKING:
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from miso_upload.transform.schema.schema import Schema
 
 _REASONS = (
-    (known.ORDER, "records have no id of an order; its lines stay apart"),
+    (known.ORDER, "records have no order id, so each line of an order is a record of its own"),
     (known.CURRENCY, "records have no currency"),
-    (known.PRICE, "the price of one, and revenue is that of an order"),
-    (known.SESSION, "a session; rows have better ids"),
-    (known.IP, "called like an address, but its values are none"),
-    (known.EMAIL, "an address of a person"),
+    (known.PRICE, "a unit price; revenue is the amount of the order"),
+    (known.SESSION, "a session id; the rows have better ids"),
+    (known.IP, "named like an IP address, but its values are not addresses"),
+    (known.EMAIL, "a person's e-mail address"),
 )
 
 
-def leftovers(columns: Sequence[Column], draft: Draft, schema: Schema) -> list[LeftOut]:
+def unmapped_columns(columns: Sequence[Column], draft: Draft, schema: Schema) -> list[LeftOut]:
     """Return the columns that no rule reads."""
     taken = {guess.attribute for guess in draft.guesses}
     left = []
@@ -34,7 +34,7 @@ def leftovers(columns: Sequence[Column], draft: Draft, schema: Schema) -> list[L
             continue
         itself = column.path not in taken and schema.attribute(column.path) is not None
         if itself:
-            reason = "not left out: it is called like an attribute, and becomes it"
+            reason = "mapped automatically, because it is named after an attribute"
         else:
             reason = _reason(column, taken)
         example = PRIVATE if column.names[0] in known.IP else example_of(column)
@@ -49,5 +49,5 @@ def _reason(column: Column, taken: set[str]) -> str:
                 return ""
             return reason
     if column.in_list and known.rank(column.names, (*known.REVENUE, *known.QUANTITY)) is not None:
-        return "in a list, which a single number cannot be taken from"
+        return "a list of values, but the attribute is a single number"
     return ""

@@ -1,7 +1,7 @@
-"""What things are called in the exports of shops and of analytics systems.
+"""Lists the usual column names in the exports of shops and of analytics systems.
 
-Names are written without case and marks (`CustomerID`, `customer_id` and `customer-id` are all
-`customerid`); of several columns, the one whose name stands further to the front is preferred.
+Names are in lower case and without separators (`CustomerID`, `customer_id` and `customer-id` are
+all `customerid`). Of several columns, the one whose name comes first in a list is preferred.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ OTHER_TIME_WORDS = frozenset({
     "upload", "closed", "cancelled", "canceled", "refr", "first", "last", "previous", "approved",
     "estimated", "limit", "end", "release", "signup", "registration",
 })  # fmt: skip
-"""Words of times at which something else happened."""
+"""Words in the names of the times of other events."""
 EVENT = (
     "eventtype", "eventname", "event", "action", "interactiontype", "behaviortype", "behaviourtype",
     "activitytype", "actiontype", "useraction", "activity", "behavior", "behaviour", "interaction",
@@ -96,7 +96,7 @@ MEDIA = {
     "watch": ("movieid", "videoid", "animeid", "showid"),
     "read": ("articleid", "storyid", "postid", "bookid"),
 }
-"""What is done with things of such names, where nothing else says it."""
+"""The type of rows with ids of these names, if nothing else determines it."""
 RATING = ("rating", "stars", "overall", "userrating", "reviewrating", "reviewscore", "ratingvalue",
           "bookrating", "score", "grade")  # fmt: skip
 KEYWORDS = (
@@ -112,19 +112,19 @@ PLAIN = {
     "context.campaign.term": ("utmterm", "mktterm"),
     "context.campaign.content": ("utmcontent", "mktcontent"),
 }
-"""Attributes that are known by the name alone."""
+"""Attributes that are recognised by name only."""
 PERSONAL_WORDS = frozenset({
     "name", "firstname", "lastname", "fullname", "email", "mail", "phone", "mobile", "address",
     "street", "postcode", "zip", "zipcode", "postal", "birth", "birthday", "dob", "password",
     "ip", "token", "secret", "latitude", "longitude", "lat", "lon", "ipaddress", "gender",
 })  # fmt: skip
-"""Words of columns whose values are not repeated in the mapping file."""
+"""Words in the names of columns whose values are not shown in the mapping file."""
 
 THING_WORDS = frozenset({
     "product", "item", "event", "category", "brand", "campaign", "region", "city", "page", "action",
     "tracker", "country", "continent",
 })  # fmt: skip
-"""Words that say that a name is not a person's."""
+"""Words that show that a name is not a person's."""
 
 _EVENTS = {
     "product_detail_page_view": (
@@ -192,13 +192,13 @@ def _compact(text: str) -> str:
 EVENT_TYPES = {
     _compact(name): type_name for type_name, names in _EVENTS.items() for name in names.split("|")
 } | {_compact(type_name): type_name for type_name in _EVENTS}
-"""Names of events, run together, and the type of Miso that each is."""
+"""Miso's types by the names of events without separators."""
 PAGE_EVENTS = frozenset(map(_compact, _PAGES.split("|")))
-"""Names for the view of any page, be it a product's or not."""
+"""Names of the view of any page, of a product or not."""
 
 
 def event_type(name: str) -> str | None:
-    """Return the type of Miso that an event's name stands for; None if that is not known."""
+    """Return Miso's type for an event's name; None if the name is unknown."""
     compact = _compact(name)
     if compact in PAGE_EVENTS:
         return "product_detail_page_view"
@@ -206,9 +206,9 @@ def event_type(name: str) -> str | None:
 
 
 def rank(names: tuple[str, ...], known: tuple[str, ...]) -> int | None:
-    """Return how far to the front of `known` one of `names` stands; None if none does."""
-    places = [known.index(name) for name in names if name in known]
-    return min(places, default=None)
+    """Return the first index in `known` of one of `names`; None if none is in it."""
+    indices = [known.index(name) for name in names if name in known]
+    return min(indices, default=None)
 
 
 SEARCH_PARAMETERS = frozenset({
@@ -216,15 +216,15 @@ SEARCH_PARAMETERS = frozenset({
     "search_term", "term", "searchtext", "text", "w", "kw", "suche", "suchbegriff", "recherche",
     "buscar", "busqueda", "phrase",
 })  # fmt: skip
-"""Parameters of a URL that hold what somebody searched for."""
+"""URL parameters that contain search keywords."""
 FEED_PARAMETERS = frozenset({"atom", "feed", "flav", "format", "rss"})
-"""Parameters by which a page is asked for in a form for machines."""
+"""URL parameters that request a feed."""
 FEED_STEPS = frozenset({"feed", "rss", "atom", "feed.xml", "rss.xml", "atom.xml"})
-"""The same as the end of a path."""
+"""Last steps of a path that request a feed."""
 DOUBTFUL_PARAMETERS = frozenset({"s", "w", "kw", "text", "term"})
-"""Those among them that other things are called too."""
+"""Search parameters that other sites use for other purposes."""
 
-_BEHIND = {
+_SECTIONS = {
     ("product_detail_page_view", "product_ids"): (
         "product products p pd pdp dp item items sku detail details produkt produkte prod goods "
         "listing listings buy artikel produit produits producto productos gp"
@@ -247,5 +247,5 @@ _BEHIND = {
         "promo promos promotion promotions deal deals offer offers"
     ),
 }  # fmt: skip
-SECTIONS = {word: kind for kind, words in _BEHIND.items() for word in words.split()}
-"""Steps of a path, and what stands behind them: the type of the page, and the attribute."""
+SECTIONS = {word: kind for kind, words in _SECTIONS.items() for word in words.split()}
+"""The type of the page and the attribute of the next step, by a step of a path."""

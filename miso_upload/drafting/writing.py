@@ -1,4 +1,4 @@
-"""A draft as the text of a mapping file: TOML, and as comments what was found and is unsure."""
+"""Writes a draft as a mapping file in TOML, with evidence and doubts as comments."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def mapping_text(draft: Draft, source: str, target: str) -> str:
     """Return the text of a mapping file.
 
     Args:
-        draft: What it says.
-        source: The name of the file that it was made from.
-        target: The name under which it will be kept.
+        draft: The draft.
+        source: The name of the sampled file.
+        target: The name of the mapping file.
     """
     source, target = one_line(source), one_line(target)
     lines = [
         f"# A draft by 'miso-upload init', from {counted(draft.rows, 'row')} of {source}.",
-        "# What is marked UNSURE is a guess: read it, and change what is wrong. Then look at",
+        "# Lines marked UNSURE are guesses: check them, and correct those that are wrong. Then run",
         f"#   miso-upload {source} -m {target} --dry-run",
         *(line for problem in draft.missing for line in ("#", *_comment(f"MISSING: {problem}"))),
         "",
@@ -45,12 +45,12 @@ def mapping_text(draft: Draft, source: str, target: str) -> str:
     for guess in draft.guesses:
         if not _is_table(guess):
             rule = guess.rule
-            said = rule["column"] if set(rule) == {"column"} else rule
-            lines += [*_comments(guess), _pair(guess.attribute, said)]
+            value = rule["column"] if set(rule) == {"column"} else rule
+            lines += [*_comments(guess), _pair(guess.attribute, value)]
     for offer in draft.offers:
         rule = offer.rule
-        said = rule["column"] if set(rule) == {"column"} else rule
-        lines += [*_comment(offer.why), f"# {_pair(offer.attribute, said)}"]
+        value = rule["column"] if set(rule) == {"column"} else rule
+        lines += [*_comment(offer.why), f"# {_pair(offer.attribute, value)}"]
     for guess in tables:
         lines += ["", *_table(guess, draft)]
     for skip, why in draft.skips:
@@ -60,11 +60,11 @@ def mapping_text(draft: Draft, source: str, target: str) -> str:
 
 
 def route_lines(routes: Sequence[RouteGuess]) -> list[str]:
-    """Return routes as a mapping file has them, each with how many visits speak for it."""
+    """Return the `[[routes]]` tables of a mapping file, each with its number of visits."""
     lines: list[str] = []
     for route in routes:
         visits = counted(route.visits, "visit")
-        visits += f", such as {route.example}" if route.example else ""
+        visits += f", for example {route.example}" if route.example else ""
         lines += _comment(f"UNSURE: {visits}; {route.unsure}" if route.unsure else visits)
         lines += ["[[routes]]", _pair("match", route.match), _pair("type", route.type), ""]
     return lines[:-1]
@@ -89,8 +89,8 @@ def _table(guess: Guess, draft: Draft) -> Iterator[str]:
             yield _pair(name, value)
     if guess.needs_zone:
         yield from _comment(
-            "UNSURE: the times name no zone, and until you do, their rows are rejected. Whose "
-            "clock wrote them? Fill it in, and take the # away:"
+            "UNSURE: the times have no time zone, so their rows are rejected until you name it. "
+            "Fill in the zone of the clock that wrote them, and remove the #:"
         )
         yield f'# timezone = "{_PLACEHOLDER}"'
     if "values" in guess.rule:
@@ -98,22 +98,24 @@ def _table(guess: Guess, draft: Draft) -> Iterator[str]:
         yield f"[attributes.{_key(guess.attribute)}.values]"
         yield from (_pair(*pair) for pair in guess.rule["values"].items())
         if draft.unknown_events:
-            yield from _comment("Not known, so rows of these are skipped; give them a type or not:")
+            yield from _comment(
+                "These events are unknown, so their rows are skipped. To keep them, add a type:"
+            )
             for name, count in draft.unknown_events[:_MOST_LISTED]:
-                # Cut or masked names would be wrong keys, so these are only told.
+                # A shortened or redacted name would be a wrong key, so it is only shown.
                 shown = _string(name)
                 key = shown if printable(name) == name else quoted(name)
-                yield f'# {key} = ""   # {count:,} rows of the sample'
+                yield f'# {key} = ""   # {counted(count, "row")} in the sample'
 
 
 def _routes(draft: Draft) -> Iterator[str]:
     if draft.routes:
         yield ""
-        yield "# UNSURE: what the pages are is guessed from their paths. Look at some of each."
+        yield "# UNSURE: the types of pages are guessed from their paths. Check some of each."
         yield from route_lines(draft.routes)
     if draft.other_pages:
         yield ""
-        yield "# Pages that no route fits, so that visits to them are skipped:"
+        yield "# No route matches these pages, so visits to them are skipped:"
         yield from (
             f"#   {count:>9,}  {path}" for path, count in draft.other_pages[:_MOST_PAGES_LISTED]
         )
@@ -123,8 +125,8 @@ def _left_out(draft: Draft) -> Iterator[str]:
     if not draft.left_out:
         return
     yield ""
-    yield "# Left out, with an example of what is there. To keep one for the record, say"
-    yield '#   "context.custom_context.NAME" = "COLUMN"   under [attributes].'
+    yield "# Unmapped columns, with an example of each. To keep one, add this under [attributes]:"
+    yield '#   "context.custom_context.NAME" = "COLUMN"'
     shown = draft.left_out[:_MOST_LISTED]
     width = min(36, max(len(printable(each.path)) for each in shown))
     for each in shown:
@@ -149,7 +151,7 @@ def _key(name: str) -> str:
     return name if _BARE.fullmatch(name) else _string(name)
 
 
-def _value(value: Any) -> str:  # noqa: ANN401 -- what TOML can say
+def _value(value: Any) -> str:  # noqa: ANN401 -- any TOML value
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):

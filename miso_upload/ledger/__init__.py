@@ -12,10 +12,16 @@ have been sent: its records count as unknown from the start, and the next run fi
 Spans of a source are without gaps, so whatever lies behind the last of them was never sent.
 """
 
-from miso_upload.ledger.copying import copy_ledger, move_ledger, repair_ledger
-from miso_upload.ledger.entries import LedgerSpan, Scan, Settlement
-from miso_upload.ledger.labels import KEYS, SECRET, Label, read_label
-from miso_upload.ledger.ledger import Ledger
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as in `typing`
+if TYPE_CHECKING:
+    from typing import Any
+
+    from miso_upload.ledger.copying import copy_ledger, move_ledger, repair_ledger
+    from miso_upload.ledger.entries import LedgerSpan, Scan, Settlement
+    from miso_upload.ledger.labels import KEYS, SECRET, Label, read_label
+    from miso_upload.ledger.ledger import Ledger
 
 __all__ = [
     "KEYS",
@@ -30,3 +36,26 @@ __all__ = [
     "read_label",
     "repair_ledger",
 ]
+
+_MODULES = {
+    "KEYS": "labels",
+    "Label": "labels",
+    "Ledger": "ledger",
+    "LedgerSpan": "entries",
+    "SECRET": "labels",
+    "Scan": "entries",
+    "Settlement": "entries",
+    "copy_ledger": "copying",
+    "move_ledger": "copying",
+    "read_label": "labels",
+    "repair_ledger": "copying",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 -- whatever the name stands for
+    """Import what is asked for: the help needs no more than the options."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -10,7 +10,8 @@ from pathlib import Path
 from miso_upload.errors import IncompleteLedgerError, LedgerError
 from miso_upload.ledger.database import RUN_AT_WORK, incomplete
 
-_UNMARK = "DELETE FROM about WHERE name = ?"
+_MARK = {"name": RUN_AT_WORK}
+_UNMARK = "DELETE FROM about WHERE name = :name"
 
 
 def copy_ledger(source: Path, to: Path) -> None:
@@ -63,7 +64,7 @@ def repair_ledger(path: Path) -> bool:
     needed = False
     try:
         with closing(_connect(path)) as db:
-            needed = db.execute(_UNMARK, (RUN_AT_WORK,)).rowcount > 0
+            needed = db.execute(_UNMARK, _MARK).rowcount > 0
             db.commit()
     except sqlite3.Error as error:
         raise LedgerError(f"the ledger {path} cannot be used: {error}") from None
@@ -74,10 +75,10 @@ def _settle(path: Path) -> None:
     """Write what a killed run left in the `-wal` into the file, and note that no run is at work."""
     had_wal = Path(f"{path}-wal").exists()
     with closing(_connect(path)) as db:
-        marked = db.execute("SELECT 1 FROM about WHERE name = ?", (RUN_AT_WORK,)).fetchone()
+        marked = db.execute("SELECT 1 FROM about WHERE name = :name", _MARK).fetchone()
         if marked and not had_wal:
             raise IncompleteLedgerError(incomplete(path))
-        db.execute(_UNMARK, (RUN_AT_WORK,))
+        db.execute(_UNMARK, _MARK)
         db.commit()
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -13,6 +13,9 @@ from miso_upload.errors import IncompleteLedgerError, LedgerError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    Value = str | bytes | float | None
+    """What a parameter of a statement may be; `float` stands for integers too."""
+
 RUN_AT_WORK = "run_at_work"
 """A name in `about`, there from the beginning of a run to its end.
 
@@ -77,7 +80,9 @@ class Database:
             raise IncompleteLedgerError(incomplete(self.path))
         marked = {**about, RUN_AT_WORK: "yes"}
         with self.transaction():
-            self.change_many("INSERT OR REPLACE INTO about VALUES (?, ?)", marked.items())
+            self.change_many(
+                "INSERT OR REPLACE INTO about VALUES (:name, :value)", named_about(marked)
+            )
         self._at_work = self._had_wal = True
         self.rows("PRAGMA wal_checkpoint(FULL)")
 
@@ -86,7 +91,7 @@ class Database:
         for _ in range(2):
             with suppress(LedgerError):
                 with self.transaction():
-                    self.change("DELETE FROM about WHERE name = ?", (RUN_AT_WORK,))
+                    self.change("DELETE FROM about WHERE name = :name", name=RUN_AT_WORK)
                 self._at_work = False
             with suppress(LedgerError):
                 # Which makes room for a second try, too, on a disk that is full.
@@ -97,40 +102,53 @@ class Database:
     def _is_marked(self) -> bool:
         """Whether a run is at work, or one was killed."""
         with suppress(LedgerError):
-            return bool(self.row("SELECT 1 FROM about WHERE name = ?", (RUN_AT_WORK,)))
+            return bool(self.row("SELECT 1 FROM about WHERE name = :name", name=RUN_AT_WORK))
         return self._at_work
 
-    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        """Return the rows that a query finds."""
+    def rows(self, statement: str, /, **values: Value) -> list[Any]:
+        """Return the rows that a query finds; each method takes its parameters by name."""
         try:
             return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise self._failure(error) from None
 
-    def row(self, statement: str, values: Sequence[Any] = ()) -> Any:  # noqa: ANN401 -- or None
+    def row(self, statement: str, /, **values: Value) -> Any:  # noqa: ANN401 -- or None
         """Return the first row that a query finds; None if there is none."""
         try:
             return self._db.execute(statement, values).fetchone()
         except sqlite3.Error as error:
             raise self._failure(error) from None
 
-    def each(self, statement: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+    def listed(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        """Return the rows that a query for a list of values finds, such as `IN (?, ?)`."""
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._failure(error) from None
+
+    def each(self, statement: str, /, **values: Value) -> Iterator[Any]:
         """Yield the rows that a query finds, without holding them all."""
         try:
             yield from self._db.execute(statement, values)
         except sqlite3.Error as error:
             raise self._failure(error) from None
 
-    def change(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> int:
+    def change(self, statement: str, /, **values: Value) -> int:
         """Change something within a transaction; return the id of a row that was added."""
         return self._db.execute(statement, values).lastrowid or 0
 
-    def added(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> bool:
+    def added(self, statement: str, /, **values: Value) -> bool:
         """Insert a row within a transaction; return whether there was none like it."""
         return self._db.execute(statement, values).rowcount > 0
 
-    def change_many(self, statement: str, values: Iterable[Sequence[Any]]) -> None:
-        """Change the same for each of `values`, within a transaction."""
+    def change_many(
+        self, statement: str, values: Iterable[Mapping[str, Any]] | Iterable[Sequence[Any]]
+    ) -> None:
+        """Change the same for each of `values`, within a transaction.
+
+        Each is a mapping of parameters by name. Rows in the order of the table's columns
+        may be tuples, where they are many: to name the values of each would only take time.
+        """
         self._db.executemany(statement, values)
 
     @contextmanager
@@ -171,6 +189,11 @@ class Database:
             "permissions and run the same command again; a ledger that is damaged beyond "
             "reading can be moved away, but then rows that Miso has would be sent again"
         )
+
+
+def named_about(about: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the rows of the table `about`, as parameters by name."""
+    return [{"name": name, "value": value} for name, value in about.items()]
 
 
 def incomplete(path: Path) -> str:

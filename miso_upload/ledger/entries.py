@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.records import Span, Stamp
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from miso_upload.records import Batch, Leftover, Receipt, Rejection, Selection
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(NamedTuple):
     """One pass over a source from its beginning, continued across runs by position.
 
     A source that is read from its beginning again is a new scan, and then this is its last one.
@@ -63,8 +62,7 @@ class LedgerSpan(Span):
         return self.first_line + self.line_count
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """The outcome of a batch, ready to be noted.
 
     Attributes:

@@ -95,7 +95,9 @@ class Ledger:
         """Note that a run starts, and that what an earlier one was about to send may be sent."""
         with self._db.transaction():
             self._run_id = self._db.change(
-                "INSERT INTO runs (started_at, version) VALUES (?, ?)", (now(), version)
+                "INSERT INTO runs (started_at, version) VALUES (:now, :version)",
+                now=now(),
+                version=version,
             )
             self._spans.reopen_intended()
 
@@ -103,8 +105,10 @@ class Ledger:
         """Note how the run ended."""
         with self._db.transaction():
             self._db.change(
-                "UPDATE runs SET ended_at = ?, exit_code = ? WHERE id = ?",
-                (now(), exit_code, self._run_id),
+                "UPDATE runs SET ended_at = :now, exit_code = :exit_code WHERE id = :run",
+                now=now(),
+                exit_code=exit_code,
+                run=self._run_id,
             )
 
     # -- scans -------------------------------------------------------------------------------------
@@ -134,26 +138,32 @@ class Ledger:
         """
         with self._db.transaction():
             self._db.change(
-                "UPDATE scans SET complete = 1, compressed = ? WHERE id = ?", (compressed, scan.id)
+                "UPDATE scans SET complete = 1, compressed = :compressed WHERE id = :scan",
+                compressed=compressed,
+                scan=scan.id,
             )
 
     def note_covered(self, scan: Scan, by: Scan) -> None:
         """Note that another scan has all records of a scan, whose input is damaged."""
         with self._db.transaction():
-            self._db.change("UPDATE scans SET covered_by = ? WHERE id = ?", (by.id, scan.id))
+            self._db.change(
+                "UPDATE scans SET covered_by = :other WHERE id = :scan", other=by.id, scan=scan.id
+            )
 
     def is_covered(self, scan: Scan, by: Scan) -> bool:
         """Return whether that was noted."""
         found = self._db.row(
-            "SELECT 1 FROM scans WHERE id = ? AND covered_by = ?", (scan.id, by.id)
+            "SELECT 1 FROM scans WHERE id = :scan AND covered_by = :other",
+            scan=scan.id,
+            other=by.id,
         )
         return found is not None
 
     def fill_in(self, scan: Scan) -> None:
         """Note that all records of a scan of version 0.1 have content keys now."""
         with self._db.transaction():
-            self._db.change("UPDATE scans SET keyless = 0 WHERE id = ?", (scan.id,))
-            self._db.change("DELETE FROM old_heads WHERE scan_id = ?", (scan.id,))
+            self._db.change("UPDATE scans SET keyless = 0 WHERE id = :scan", scan=scan.id)
+            self._db.change("DELETE FROM old_heads WHERE scan_id = :scan", scan=scan.id)
 
     def forget(self, scans: Iterable[Scan], *, restart: bool = False) -> int:
         """Forget all that was sent from the sources of `scans`; return how many rows Miso took.
@@ -169,21 +179,26 @@ class Ledger:
             for source_id in {scan.source_id for scan in scans}:
                 accepted = 0
                 for (scan_id,) in self._db.rows(
-                    "SELECT id FROM scans WHERE source_id = ? AND NOT forgotten", (source_id,)
+                    "SELECT id FROM scans WHERE source_id = :source AND NOT forgotten",
+                    source=source_id,
                 ):
                     self.contents.forget(scan_id)
                     self.scans.retire(scan_id)
                     (each,) = self._db.row(
-                        "SELECT accepted_before FROM scans WHERE id = ?", (scan_id,)
+                        "SELECT accepted_before FROM scans WHERE id = :scan", scan=scan_id
                     )
                     accepted += each
-                self._db.change("UPDATE scans SET forgotten = 1 WHERE source_id = ?", (source_id,))
                 self._db.change(
-                    "UPDATE sources SET superseded = superseded + ? WHERE id = ?"
-                    if restart
-                    else "DELETE FROM sources WHERE ? >= 0 AND id = ?",
-                    (accepted, source_id),
+                    "UPDATE scans SET forgotten = 1 WHERE source_id = :source", source=source_id
                 )
+                if restart:
+                    self._db.change(
+                        "UPDATE sources SET superseded = superseded + :accepted WHERE id = :source",
+                        accepted=accepted,
+                        source=source_id,
+                    )
+                else:
+                    self._db.change("DELETE FROM sources WHERE id = :source", source=source_id)
                 forgotten += accepted
         return forgotten
 
@@ -192,15 +207,15 @@ class Ledger:
         with self._db.transaction():
             for scan in scans:
                 self.scans.retire(scan.id)
-                self._db.change("UPDATE scans SET keyless = 0 WHERE id = ?", (scan.id,))
-                self._db.change("DELETE FROM old_heads WHERE scan_id = ?", (scan.id,))
-                self._db.change("DELETE FROM sources WHERE scan_id = ?", (scan.id,))
+                self._db.change("UPDATE scans SET keyless = 0 WHERE id = :scan", scan=scan.id)
+                self._db.change("DELETE FROM old_heads WHERE scan_id = :scan", scan=scan.id)
+                self._db.change("DELETE FROM sources WHERE scan_id = :scan", scan=scan.id)
 
     def drop_empty(self, scan: Scan) -> None:
         """Drop a scan that has read nothing."""
         with self._db.transaction():
-            self._db.change("DELETE FROM scans WHERE id = ?", (scan.id,))
-            self._db.change("DELETE FROM sources WHERE scan_id = ?", (scan.id,))
+            self._db.change("DELETE FROM scans WHERE id = :scan", scan=scan.id)
+            self._db.change("DELETE FROM sources WHERE scan_id = :scan", scan=scan.id)
 
     def has_proven(self, job: str) -> bool:
         """Whether Miso has accepted a row of any source that was read under a job fingerprint."""
@@ -208,8 +223,8 @@ class Ledger:
             return True
         found = self._db.row(
             "SELECT 1 FROM jobs JOIN scans ON job_id = jobs.id JOIN spans ON scan_id = scans.id "
-            "WHERE text = ? AND accepted + already_sent > 0 LIMIT 1",
-            (job,),
+            "WHERE text = :job AND accepted + already_sent > 0 LIMIT 1",
+            job=job,
         )
         if found is not None:
             self._proven.add(job)
@@ -297,8 +312,10 @@ class Ledger:
         meant = [(index, line) for index, line in known if line not in lost | left.pending]
         with self._db.transaction():
             self._db.change(
-                "UPDATE spans SET checksum = ? WHERE scan_id = ? AND start = ?",
-                (batch.checksum, scan.id, batch.start),
+                "UPDATE spans SET checksum = :checksum WHERE scan_id = :scan AND start = :start",
+                checksum=batch.checksum,
+                scan=scan.id,
+                start=batch.start,
             )
             self.contents.settle_partly(
                 scan.id,
@@ -325,8 +342,8 @@ class Ledger:
         """Return how many records wait for a decision whether they are sent again."""
         (count,) = self._db.row(
             "SELECT coalesce(sum(unknown), 0) FROM spans "
-            "WHERE scan_id = ? AND state != 'abandoned'",
-            (scan.id,),
+            "WHERE scan_id = :scan AND state != 'abandoned'",
+            scan=scan.id,
         )
         return int(count)
 

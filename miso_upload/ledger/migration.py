@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import LedgerError
-from miso_upload.values.hashing import checksum
+from miso_upload.values.hashing import checksum, is_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,11 +50,15 @@ def old_digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()[:16]
 
 
-def is_old_or_new_checksum(data: bytes, expected: bytes) -> bool:
-    """Return whether a checksum is of `data`, as any version made it.
+def checksum_test(*, keyless: bool) -> Callable[[bytes, bytes], bool]:
+    """Return what tests whether a checksum is of some bytes, for the spans of a scan.
 
-    A source of version 0.1 has both kinds while its content keys are filled in.
+    A keyless scan, of version 0.1, has both kinds of checksums until its content keys are there.
     """
+    return _is_old_or_new_checksum if keyless else is_checksum
+
+
+def _is_old_or_new_checksum(data: bytes, expected: bytes) -> bool:
     return expected in (checksum(data), old_digest(data))
 
 

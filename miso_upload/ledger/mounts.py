@@ -50,12 +50,13 @@ NETWORK_TYPES = frozenset(
     )
 )
 """Types in which another machine can have the same files open, or stands behind them."""
-_NETWORK_FUSE = re.compile(
+# Compiled where they are needed, which on most machines they are not.
+_NETWORK_FUSE = (
     r"fuse\.(sshfs|s3fs|gcsfuse|goofys|mount-s3|mountpoint-s3|blobfuse2?|rclone|curlftpfs|davfs2?|"
     r"ceph|ceph-fuse|glusterfs|juicefs|seaweedfs|smbnetfs|cvmfs2?|moosefs|mfs|lizardfs|nfs.*)"
 )
-_OCTAL = re.compile(r"\\([0-7]{3})")
-_MOUNT_LINE = re.compile(r"^.* on (/.*) \((\w+)")
+_OCTAL = r"\\([0-7]{3})"
+_MOUNT_LINE = r"^.* on (/.*) \((\w+)"
 
 
 class Mount(NamedTuple):
@@ -69,7 +70,9 @@ class Mount(NamedTuple):
         """Whether it is one of a network."""
         if self.type == "9p" and self.point == "/":
             return False  # a container's own root, in gVisor and some virtual machines
-        return self.type in NETWORK_TYPES or _NETWORK_FUSE.fullmatch(self.type) is not None
+        if self.type in NETWORK_TYPES:
+            return True
+        return self.type.startswith("fuse.") and re.fullmatch(_NETWORK_FUSE, self.type) is not None
 
 
 def read_mountinfo(text: str) -> list[Mount]:
@@ -85,7 +88,7 @@ def read_mountinfo(text: str) -> list[Mount]:
 
 def read_mount_output(text: str) -> list[Mount]:
     """Return the mounts that `mount` prints on macOS and the BSDs."""
-    found = filter(None, map(_MOUNT_LINE.match, text.splitlines()))
+    found = filter(None, (re.match(_MOUNT_LINE, line) for line in text.splitlines()))
     return [Mount(match[1], match[2]) for match in found]
 
 
@@ -128,4 +131,6 @@ def _mounts() -> list[Mount]:
 
 
 def _unescaped(text: str) -> str:
-    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
+    if "\\" not in text:
+        return text
+    return re.sub(_OCTAL, lambda match: chr(int(match[1], 8)), text)

@@ -25,9 +25,15 @@ class Rejections:
     def add(self, scan_id: int, start: int, rejections: Iterable[Rejection]) -> None:
         """Note rejections in the span that begins at `start`."""
         self._db.change_many(
-            "INSERT INTO rejections VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO rejections VALUES (:scan, :start, :line, :by, :reasons)",
             [
-                (scan_id, start, found.line, found.by, _reasons_text(found.reasons))
+                {
+                    "scan": scan_id,
+                    "start": start,
+                    "line": found.line,
+                    "by": found.by,
+                    "reasons": _reasons_text(found.reasons),
+                }
                 for found in rejections
             ],
         )
@@ -37,15 +43,17 @@ class Rejections:
         return {
             line
             for (line,) in self._db.rows(
-                "SELECT line FROM rejections WHERE scan_id = ? AND start = ?", (scan_id, start)
+                "SELECT line FROM rejections WHERE scan_id = :scan AND start = :start",
+                scan=scan_id,
+                start=start,
             )
         }
 
     def of(self, scan_id: int) -> Iterator[Rejection]:
         """Yield the rejections of a scan by line, without their rows."""
         for line, by, reasons in self._db.each(
-            "SELECT line, by, reasons FROM rejections WHERE scan_id = ? ORDER BY start, line",
-            (scan_id,),
+            "SELECT line, by, reasons FROM rejections WHERE scan_id = :scan ORDER BY start, line",
+            scan=scan_id,
         ):
             yield Rejection(line, _reasons(reasons), None, by=by)
 
@@ -53,8 +61,8 @@ class Rejections:
         """Return how many bytes of a rejects file are to stay; None if it is not known here."""
         row = self._db.row(
             "SELECT length, ended_at FROM rejects_files LEFT JOIN runs ON id = run_id "
-            "WHERE path = ?",
-            (stored_path(path),),
+            "WHERE path = :path",
+            path=stored_path(path),
         )
         if row is None:
             return None
@@ -64,13 +72,15 @@ class Rejections:
     def note_file(self, path: Path, length: int, run_id: int) -> None:
         """Note how long a rejects file is."""
         self._db.change(
-            "INSERT OR REPLACE INTO rejects_files VALUES (?, ?, ?)",
-            (stored_path(path), length, run_id),
+            "INSERT OR REPLACE INTO rejects_files VALUES (:path, :length, :run)",
+            path=stored_path(path),
+            length=length,
+            run=run_id,
         )
 
     def forget_file(self, path: Path) -> None:
         """Forget a rejects file."""
-        self._db.change("DELETE FROM rejects_files WHERE path = ?", (stored_path(path),))
+        self._db.change("DELETE FROM rejects_files WHERE path = :path", path=stored_path(path))
 
 
 def _reasons_text(reasons: Iterable[Reason]) -> str:

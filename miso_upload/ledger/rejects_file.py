@@ -1,4 +1,4 @@
-"""The rejects file: every row that was set aside, with where it stood and why, once.
+"""The rejects file: every rejected row, with its place and the reasons, once.
 
 A line is JSON: `{"source", "line", "by", "reasons", "row"}`, or the same without the row, which may
 hold a visitor's address. Control characters are written as escapes. The ledger knows how long the
@@ -75,8 +75,8 @@ class RejectsFile:
                 os.ftruncate(self._file, known)
             return os.lseek(self._file, 0, os.SEEK_END)
 
-    def begin_anew(self, source: str) -> None:
-        """Take the file away, since what stands in it is about to be read and judged again.
+    def restart(self, source: str) -> None:
+        """Remove the file, since the rows in it are about to be read and validated again.
 
         A file that the user named stays, as does one with lines of another source or of this run.
         """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from miso_upload.ledger.database import Database
+    from miso_upload.ledger.database import Database, Value
     from miso_upload.records import Identity
 
 _SCAN = (
@@ -46,11 +46,11 @@ class Scans:
 
     def of(self, scan_id: int) -> Scan:
         """Return a scan by its id."""
-        return _scan(self._db.row(f"SELECT {_SCAN} {_FROM} WHERE scans.id = ?", (scan_id,)))
+        return _scan(self._db.row(f"SELECT {_SCAN} {_FROM} WHERE scans.id = :scan", scan=scan_id))
 
     def all(self) -> list[Scan]:
         """Return the last scan of every source, in the order in which they were first seen."""
-        return self._found("ORDER BY sources.id", ())
+        return self._found("ORDER BY sources.id")
 
     def candidates(self, identity: Identity, name: str, beginning: bytes) -> list[Scan]:
         """Return the scans that an input may continue, the likeliest first.
@@ -71,26 +71,26 @@ class Scans:
 
     def of_key(self, key: str) -> list[Scan]:
         """Return the scans of the sources at a path or URL, the latest first."""
-        return self._found("WHERE sources.key = ? ORDER BY scans.id DESC", (stored(key),))
+        return self._found("WHERE sources.key = :key ORDER BY scans.id DESC", key=stored(key))
 
     def of_other_sources(self, key: str) -> frozenset[int]:
         """Return the ids of all scans but those of the source at a path or URL."""
         rows = self._db.rows(
             "SELECT scans.id FROM scans LEFT JOIN sources ON sources.id = source_id "
-            "WHERE sources.key IS NOT ?",
-            (stored(key),),
+            "WHERE sources.key IS NOT :key",
+            key=stored(key),
         )
         return frozenset(scan_id for (scan_id,) in rows)
 
     def before_run(self, run_id: int) -> frozenset[int]:
         """Return the ids of all scans that earlier runs began."""
-        rows = self._db.rows("SELECT id FROM scans WHERE run_id != ?", (run_id,))
+        rows = self._db.rows("SELECT id FROM scans WHERE run_id != :run", run=run_id)
         return frozenset(scan_id for (scan_id,) in rows)
 
     def job_before(self, job: str) -> str | None:
         """Return the latest other job fingerprint, if no scan has had this one; else None."""
         known = self._db.row(
-            "SELECT 1 FROM jobs JOIN scans ON job_id = jobs.id WHERE text = ? LIMIT 1", (job,)
+            "SELECT 1 FROM jobs JOIN scans ON job_id = jobs.id WHERE text = :job LIMIT 1", job=job
         )
         if known:
             return None
@@ -101,35 +101,37 @@ class Scans:
 
     def name_of(self, scan_id: int) -> str:
         """Return the name of the source that a scan was of, also if it was superseded since."""
-        row = self._db.row("SELECT name FROM scans WHERE id = ?", (scan_id,))
+        row = self._db.row("SELECT name FROM scans WHERE id = :scan", scan=scan_id)
         return named(row[0]) if row else "a source that is forgotten"
 
     def begin(self, identity: Identity, name: str, job: str, run_id: int) -> int:
         """Enter a new scan; it is the last one of the source at this path from now on."""
         before = self._db.rows(
-            "SELECT id, scan_id FROM sources WHERE key = ? ORDER BY id DESC",
-            (stored(identity.key),),
+            "SELECT id, scan_id FROM sources WHERE key = :key ORDER BY id DESC",
+            key=stored(identity.key),
         )
         for source_id, scan_id in before:
             self.retire(scan_id)
             if source_id != before[0][0]:
                 # It lay here before it was renamed to what is gone now.
-                self._db.change("DELETE FROM sources WHERE id = ?", (source_id,))
+                self._db.change("DELETE FROM sources WHERE id = :source", source=source_id)
         source_id = before[0][0] if before else self._db.change(
-            "INSERT INTO sources (key, scan_id, seen_at) VALUES (?, 0, ?)",
-            (stored(identity.key), now()),
+            "INSERT INTO sources (key, scan_id, seen_at) VALUES (:key, 0, :now)",
+            key=stored(identity.key), now=now(),
         )  # fmt: skip
         stamp = identity.stamp
         scan_id = self._db.change(
             "INSERT INTO scans (source_id, name, job_id, file, state, head, preamble, run_id) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                source_id, stored(name), self._job(job), stamp and stamp.file,
-                stamp and stamp.state, identity.head, identity.preamble, run_id,
-            ),
+            "VALUES (:source, :name, :job, :file, :state, :head, :preamble, :run)",
+            source=source_id, name=stored(name), job=self._job(job), file=stamp and stamp.file,
+            state=stamp and stamp.state, head=identity.head, preamble=identity.preamble,
+            run=run_id,
         )  # fmt: skip
         self._db.change(
-            "UPDATE sources SET scan_id = ?, seen_at = ? WHERE id = ?", (scan_id, now(), source_id)
+            "UPDATE sources SET scan_id = :scan, seen_at = :now WHERE id = :source",
+            scan=scan_id,
+            now=now(),
+            source=source_id,
         )
         return scan_id
 
@@ -137,17 +139,17 @@ class Scans:
         """Note that an input is proven to continue a scan: its name, job and state now."""
         stamp, job_id = identity.stamp, self._job(job)
         self._db.change(
-            "UPDATE scans SET name = ?, mixed = mixed OR job_id != ?, job_id = ?, file = ?, "
-            "state = ?, head = coalesce(?, head), "
-            "preamble = coalesce(preamble, ?), complete = 0 WHERE id = ?",
-            (
-                stored(name), job_id, job_id, stamp and stamp.file, stamp and stamp.state,
-                identity.head, identity.preamble, scan.id,
-            ),
+            "UPDATE scans SET name = :name, mixed = mixed OR job_id != :job, job_id = :job, "
+            "file = :file, state = :state, head = coalesce(:head, head), "
+            "preamble = coalesce(preamble, :preamble), complete = 0 WHERE id = :scan",
+            name=stored(name), job=job_id, file=stamp and stamp.file, state=stamp and stamp.state,
+            head=identity.head, preamble=identity.preamble, scan=scan.id,
         )  # fmt: skip
         self._db.change(
-            "UPDATE sources SET key = ?, seen_at = ? WHERE id = ?",
-            (stored(identity.key), now(), scan.source_id),
+            "UPDATE sources SET key = :key, seen_at = :now WHERE id = :source",
+            key=stored(identity.key),
+            now=now(),
+            source=scan.source_id,
         )
 
     def retire(self, scan_id: int) -> None:
@@ -158,11 +160,11 @@ class Scans:
             "(SELECT coalesce(sum(accepted), 0) FROM spans WHERE scan_id = scans.id), "
             "duplicates_before = duplicates_before + "
             "(SELECT coalesce(sum(duplicates), 0) FROM spans WHERE scan_id = scans.id) "
-            "WHERE id = ?",
-            (scan_id,),
+            "WHERE id = :scan",
+            scan=scan_id,
         )
         for table in ("spans", "rejections", "met"):
-            self._db.change(f"DELETE FROM {table} WHERE scan_id = ?", (scan_id,))
+            self._db.change(f"DELETE FROM {table} WHERE scan_id = :scan", scan=scan_id)
 
     @property
     def has_keyless(self) -> bool:
@@ -173,28 +175,30 @@ class Scans:
         return self._has_keyless
 
     def _job(self, text: str) -> int:
-        self._db.change("INSERT OR IGNORE INTO jobs (text) VALUES (?)", (text,))
-        return int(self._db.row("SELECT id FROM jobs WHERE text = ?", (text,))[0])
+        self._db.change("INSERT OR IGNORE INTO jobs (text) VALUES (:job)", job=text)
+        return int(self._db.row("SELECT id FROM jobs WHERE text = :job", job=text)[0])
 
     def _by(self, column: str, value: str | bytes) -> Iterator[tuple[int, Scan]]:
-        for scan in self._found(f"WHERE {column} = ? ORDER BY scans.id DESC LIMIT 3", (value,)):
+        latest = f"WHERE {column} = :value ORDER BY scans.id DESC LIMIT 3"
+        for scan in self._found(latest, value=value):
             yield scan.id, scan
 
-    def _found(self, where: str, values: Sequence[Any]) -> list[Scan]:
-        return list(map(_scan, self._db.rows(f"SELECT {_SCAN} {_FROM} {where}", values)))
+    def _found(self, where: str, /, **values: Value) -> list[Scan]:
+        return list(map(_scan, self._db.rows(f"SELECT {_SCAN} {_FROM} {where}", **values)))
 
     def _beginning_alike(self, beginning: bytes) -> list[Scan]:
         """Return the sources of version 0.1 with the longest beginning that the input has too."""
         lengths = self._db.rows(
-            "SELECT DISTINCT length FROM old_heads WHERE length BETWEEN 1 AND ? "
+            "SELECT DISTINCT length FROM old_heads WHERE length BETWEEN 1 AND :longest "
             "ORDER BY length DESC",
-            (len(beginning),),
+            longest=len(beginning),
         )
         for (length,) in lengths:
             found = self._found(
                 "WHERE keyless = 1 AND scans.id IN "
-                "(SELECT scan_id FROM old_heads WHERE length = ? AND digest = ?)",
-                (length, old_digest(beginning[:length])),
+                "(SELECT scan_id FROM old_heads WHERE length = :length AND digest = :digest)",
+                length=length,
+                digest=old_digest(beginning[:length]),
             )
             if found:
                 return found

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from miso_upload.errors import LedgerError
 from miso_upload.ledger.content_keys import store as contents
+from miso_upload.ledger.database import named_about
 from miso_upload.ledger.migration import migrate
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def prepare(db: Database, about: Mapping[str, str]) -> None:
     if version == 0:
         with db.transaction():
             _create(db)
-            db.change_many("INSERT INTO about VALUES (?, ?)", about.items())
+            db.change_many("INSERT INTO about VALUES (:name, :value)", named_about(about))
     elif version == _VERSION_WITHOUT_CONTENT_KEYS:
         migrate(db, _create)
 

@@ -42,12 +42,14 @@ class Spans:
 
     def of(self, scan_id: int, where: str) -> list[LedgerSpan]:
         """Return the spans of a scan that a clause of SQL selects and orders."""
-        rows = self._db.rows(f"SELECT {_SPAN} FROM spans WHERE scan_id = ? {where}", (scan_id,))
+        rows = self._db.rows(
+            f"SELECT {_SPAN} FROM spans WHERE scan_id = :scan {where}", scan=scan_id
+        )
         return list(map(_span, rows))
 
     def totals(self, scan_id: int) -> Totals:
         """Return the outcomes of all rows of a scan."""
-        row = self._db.row(f"SELECT {_TOTALS} FROM spans WHERE scan_id = ?", (scan_id,))
+        row = self._db.row(f"SELECT {_TOTALS} FROM spans WHERE scan_id = :scan", scan=scan_id)
         return Totals(*row)
 
     def enter(self, scan_id: int, batch: Batch, selection: Selection, run_id: int) -> bool:
@@ -56,12 +58,12 @@ class Spans:
         return self._db.added(
             "INSERT INTO spans (scan_id, start, end, first_line, line_count, checksum, state, "
             "rows, already_sent, changed, unknown, pending, run_id, changed_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, 'intended', ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (
-                scan_id, batch.start, batch.end, batch.first_line, batch.line_count, batch.checksum,
-                batch.rows, left_out, len(selection.changed), records - left_out,
-                batch.rows - records, run_id, now(),
-            ),
+            "VALUES (:scan, :start, :end, :first_line, :line_count, :checksum, 'intended', :rows, "
+            ":already_sent, :changed, :unknown, :pending, :run, :now) ON CONFLICT DO NOTHING",
+            scan=scan_id, start=batch.start, end=batch.end, first_line=batch.first_line,
+            line_count=batch.line_count, checksum=batch.checksum, rows=batch.rows,
+            already_sent=left_out, changed=len(selection.changed), unknown=records - left_out,
+            pending=batch.rows - records, run=run_id, now=now(),
         )  # fmt: skip
 
     def reopen_intended(self) -> None:
@@ -76,24 +78,28 @@ class Spans:
         )
         self._db.change(
             "UPDATE spans SET state = 'unknown', unknown = unknown + already_sent, "
-            "already_sent = 0, changed = 0, changed_at = ? WHERE state = 'intended'",
-            (now(),),
+            "already_sent = 0, changed = 0, changed_at = :now WHERE state = 'intended'",
+            now=now(),
         )
 
     def reopen(self, scan_id: int, batch: Batch) -> None:
         """Count what is pending in a known span as unknown, because it is about to be sent."""
         known = self._db.row(
             "SELECT unknown_lines, pending_lines FROM spans "
-            "WHERE scan_id = ? AND start = ? AND state = 'pending'",
-            (scan_id, batch.start),
+            "WHERE scan_id = :scan AND start = :start AND state = 'pending'",
+            scan=scan_id,
+            start=batch.start,
         )
         if known:
             lines = to_ranges(sorted(_lines(known[0]) | _lines(known[1])))
             self._db.change(
                 "UPDATE spans SET state = 'unknown', unknown = unknown + pending, pending = 0, "
-                "unknown_lines = ?, pending_lines = NULL, changed_at = ? "
-                "WHERE scan_id = ? AND start = ?",
-                (lines, now(), scan_id, batch.start),
+                "unknown_lines = :lines, pending_lines = NULL, changed_at = :now "
+                "WHERE scan_id = :scan AND start = :start",
+                lines=lines,
+                now=now(),
+                scan=scan_id,
+                start=batch.start,
             )
 
     def count(self, scan_id: int, settlement: Settlement, run_id: int) -> None:
@@ -104,17 +110,14 @@ class Spans:
         unknown, remembered = settlement.unknown_lines, settlement.remembered
         self._db.change(
             _COUNTED,
-            {
-                "state": settlement.state, "kept": kept, "rows": 0 if kept else batch.rows,
-                "accepted": receipt.accepted - remembered,
-                "already_sent": selection.left_out + remembered, "remembered": remembered,
-                "skipped": settlement.skipped, "rejected": len(settlement.rejections),
-                "changed": len(selection.changed), "unknown": len(unknown),
-                "pending": len(receipt.pending), "duplicates": receipt.possible_duplicates,
-                "unknown_lines": to_ranges(unknown),
-                "pending_lines": to_ranges(receipt.pending),
-                "run": run_id, "now": now(), "scan": scan_id, "start": batch.start,
-            },
+            state=settlement.state, kept=kept, rows=0 if kept else batch.rows,
+            accepted=receipt.accepted - remembered,
+            already_sent=selection.left_out + remembered, remembered=remembered,
+            skipped=settlement.skipped, rejected=len(settlement.rejections),
+            changed=len(selection.changed), unknown=len(unknown), pending=len(receipt.pending),
+            duplicates=receipt.possible_duplicates, unknown_lines=to_ranges(unknown),
+            pending_lines=to_ranges(receipt.pending), run=run_id, now=now(), scan=scan_id,
+            start=batch.start,
         )  # fmt: skip
 
     def note_met(self, scan_id: int, batch: Batch, selection: Selection) -> None:
@@ -122,21 +125,25 @@ class Spans:
         if not selection.left_out:
             return
         (kept,) = self._db.row(
-            "SELECT coalesce(sum(length(keys)), 0) / 8 FROM met WHERE scan_id = ?", (scan_id,)
+            "SELECT coalesce(sum(length(keys)), 0) / 8 FROM met WHERE scan_id = :scan", scan=scan_id
         )
         if kept + selection.left_out <= MOST_MET:
             known = batch.keyed.pick(sorted({*selection.already_sent, *selection.changed}))
+            keys, days, contents = known.to_bytes()
             self._db.change(
-                "INSERT INTO met VALUES (?, ?, ?, ?, ?)", (scan_id, batch.start, *known.to_bytes())
-            )
+                "INSERT INTO met VALUES (:scan, :start, :keys, :days, :contents)",
+                scan=scan_id, start=batch.start, keys=keys, days=days, contents=contents,
+            )  # fmt: skip
 
     def met(self, scan_id: int) -> Keyed | None:
         """Return what `note_met` has kept of a scan; None if that is not all."""
-        rows = self._db.rows("SELECT keys, days, contents FROM met WHERE scan_id = ?", (scan_id,))
+        rows = self._db.rows(
+            "SELECT keys, days, contents FROM met WHERE scan_id = :scan", scan=scan_id
+        )
         found = Keyed.joined(Keyed.from_bytes(*row) for row in rows)
         (met,) = self._db.row(
-            "SELECT coalesce(sum(already_sent - remembered), 0) FROM spans WHERE scan_id = ?",
-            (scan_id,),
+            "SELECT coalesce(sum(already_sent - remembered), 0) FROM spans WHERE scan_id = :scan",
+            scan=scan_id,
         )
         return found if len(found.keys) == met else None
 

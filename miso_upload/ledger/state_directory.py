@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.errors import ConfigurationError, LedgerError, NewKeyError
 from miso_upload.ledger import KEYS, SECRET, Label, Ledger, move_ledger, read_label
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-    from miso_upload.pipeline.settings import Settings
+    from miso_upload.ledger.options import ResumeOptions
 
     AskForTarget = Callable[[NewKeyError], str | None]
     """Returns the target whose key was rotated, or the name of a new target; None to stop."""
@@ -43,8 +42,7 @@ _PATIENCE = 60.0
 """Seconds that a run waits while others choose their targets, which takes milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenTarget:
+class OpenTarget(NamedTuple):
     """The target of a run, with its ledger open and locked.
 
     Attributes:
@@ -58,12 +56,18 @@ class OpenTarget:
 
 
 def open_target(
-    settings: Settings, stack: ExitStack, ask: AskForTarget | None = None
+    options: ResumeOptions,
+    server: str,
+    api_key: str,
+    stack: ExitStack,
+    ask: AskForTarget | None = None,
 ) -> OpenTarget:
-    """Find, lock and open the ledger of the target that the settings mean; note its key.
+    """Find, lock and open the ledger of the target that a run means; note its key.
 
     Args:
-        settings: Server, key, and the options about targets.
+        options: Where the ledgers are, and which target is named.
+        server: The URL of the server.
+        api_key: Its key; empty for none.
         stack: Closes the ledger and releases the lock.
         ask: Is called where a new key may be that of a known target or of a new one.
 
@@ -74,70 +78,66 @@ def open_target(
         LedgerError: A ledger cannot be read.
         IncompleteLedgerError: The ledger is a copy without its `-wal`.
     """
-    refuse_network(settings.state_dir)
-    wanted = _wanted(settings)
+    refuse_network(options.state_dir)
     try:
-        return _open(settings, wanted, stack)
+        return _open(options, server, api_key, stack)
     except NewKeyError as error:
         name = ask(error) if ask is not None else None
         if not name:
             raise
         known = name in error.names
-    answered = (
-        replace(wanted, target=name, rotated_key=True)
-        if known
-        else replace(wanted, new_target=name)
-    )
-    return _open(settings, answered, stack)
+    answer = {"target": name, "rotated_key": True} if known else {"new_target": name}
+    return _open(options.but(**answer), server, api_key, stack)
 
 
-def shown_target(settings: Settings) -> str:
+def shown_target(options: ResumeOptions, server: str, api_key: str) -> str:
     """Return what the target is called that a run would use, with its server.
 
     Raises:
-        ConfigurationError: The options contradict each other.
         TargetError: The key is not one of the target's.
         LedgerError: A ledger cannot be read.
     """
-    wanted = _wanted(settings)
-    choice = choose_target(wanted, known_targets(settings.state_dir))
+    wanted = _wanted(options, server, api_key)
+    choice = choose_target(wanted, known_targets(options.state_dir))
     return f"{choice.name} at {shown_server(wanted.server)}"
 
 
-def existing_ledger(settings: Settings) -> Path | None:
-    """Return the ledger of the target that the settings mean; None if there is none.
+def existing_ledger(options: ResumeOptions, server: str, api_key: str) -> Path | None:
+    """Return the ledger of the target that a run means; None if there is none.
 
     For runs that send nothing: it creates, locks and refuses nothing. An empty API key is none.
     """
     with suppress(ConfigurationError):
-        known = known_targets(settings.state_dir, skip_unreadable=True)
-        found = find_target(_wanted(settings), known)
-        return settings.state_dir / found.ledger if found else None
+        known = known_targets(options.state_dir, skip_unreadable=True)
+        found = find_target(_wanted(options, server, api_key), known)
+        return options.state_dir / found.ledger if found else None
     return None
 
 
-def forecasts_blindly(settings: Settings) -> bool:
+def forecasts_blindly(options: ResumeOptions, server: str, api_key: str) -> bool:
     """Return whether a dry run has a key or target that no ledger knows, although others do.
 
     An upload would stop or ask then; what Miso has cannot be forecast.
     """
-    wanted = _wanted(settings)
+    wanted = _wanted(options, server, api_key)
     if not (wanted.key or wanted.target or wanted.new_target):
         return False
-    known = known_targets(settings.state_dir, skip_unreadable=True)
-    return existing_ledger(settings) is None and any(each.server == wanted.server for each in known)
+    known = known_targets(options.state_dir, skip_unreadable=True)
+    return existing_ledger(options, server, api_key) is None and any(
+        each.server == wanted.server for each in known
+    )
 
 
-def ledger_file(settings: Settings) -> Path:
+def ledger_file(options: ResumeOptions, server: str, api_key: str) -> Path:
     """Return where the ledger of the target is, or would be if it was made now.
 
     Raises:
         ConfigurationError: The server is no address.
     """
-    wanted = _wanted(settings)
-    name = wanted.new_target or wanted.target or f"key-{wanted.key}"
-    made = settings.state_dir / ledger_name(wanted.server, name)
-    return existing_ledger(settings) or made
+    wanted = _wanted(options, server, api_key)
+    name = wanted.name or f"key-{wanted.key}"
+    made = options.state_dir / ledger_name(wanted.server, name)
+    return existing_ledger(options, server, api_key) or made
 
 
 def ledger_paths(state_dir: Path) -> list[Path]:
@@ -250,28 +250,29 @@ def check_secret(state_dir: Path, ledger: Ledger, secret: bytes) -> None:
         )
 
 
-def _wanted(settings: Settings) -> Wanted:
+def _wanted(options: ResumeOptions, server: str, api_key: str) -> Wanted:
     return Wanted(
-        server_identity(settings.server),
-        key_fingerprint(settings.api_key) if settings.api_key else "",
-        settings.target,
-        settings.new_target,
-        settings.rotated_key,
+        server_identity(server),
+        key_fingerprint(api_key) if api_key else "",
+        options.target,
+        options.new_target,
+        options.rotated_key,
     )
 
 
-def _open(settings: Settings, wanted: Wanted, stack: ExitStack) -> OpenTarget:
-    with lock_targets(settings.state_dir):
-        known = known_targets(settings.state_dir)
+def _open(options: ResumeOptions, server: str, api_key: str, stack: ExitStack) -> OpenTarget:
+    wanted = _wanted(options, server, api_key)
+    with lock_targets(options.state_dir):
+        known = known_targets(options.state_dir)
         choice = choose_target(wanted, known)
-        path = _ledger_file(settings.state_dir, wanted.server, choice, stack)
-        ledger = Ledger(path, {"server": settings.server, "target": choice.name})
+        path = _ledger_file(options.state_dir, wanted.server, choice, stack)
+        ledger = Ledger(path, {"server": server, "target": choice.name})
         stack.callback(ledger.close)
         about = {"target": choice.name, KEYS: encode(sorted(choice.keys)).decode()}
-        secret = read_secret(settings.state_dir)
-        check_secret(settings.state_dir, ledger, secret)
+        secret = read_secret(options.state_dir)
+        check_secret(options.state_dir, ledger, secret)
         ledger.begin_work({**about, SECRET: secret_fingerprint(secret)})
-    notes = [choice.note, _first(settings, wanted, choice), _others(wanted, choice, known)]
+    notes = [choice.note, _first(options, wanted, choice), _others(wanted, choice, known)]
     return OpenTarget(choice.name, ledger, tuple(filter(None, notes)))
 
 
@@ -290,13 +291,13 @@ def _ledger_file(directory: Path, server: str, choice: Choice, stack: ExitStack)
     return path
 
 
-def _first(settings: Settings, wanted: Wanted, choice: Choice) -> str:
+def _first(options: ResumeOptions, wanted: Wanted, choice: Choice) -> str:
     server = shown_server(wanted.server)
     to = f"{choice.name} at {server}" if wanted.name else f"{server} with this key"
-    if settings.remember:
+    if options.remember:
         return "" if choice.known else f"No ledger of {to} exists yet; this run makes it."
     if choice.known is None:
-        return f"First upload to {to}: no ledger exists yet in {settings.state_dir}."
+        return f"First upload to {to}: no ledger exists yet in {options.state_dir}."
     if not choice.known.sent:
         return f"First upload to {to}: nothing was sent to it before."
     return ""

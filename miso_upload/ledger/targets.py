@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
-import unicodedata
-from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from miso_upload.errors import ConfigurationError, NewKeyError, TargetError
@@ -112,8 +110,7 @@ def ledger_name(server: str, name: str) -> str:
     return f"{slug[:_MOST_SLUG]}-{digest}{LEDGER_SUFFIX}"
 
 
-@dataclass(frozen=True, slots=True)
-class KnownTarget:
+class KnownTarget(NamedTuple):
     """A target of which a ledger exists.
 
     Attributes:
@@ -140,12 +137,15 @@ class KnownTarget:
         return self.name if self.named else f"{self.name} (without a name of its own)"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What the options and the key say about the target.
 
-    Raises:
-        ConfigurationError: The options contradict each other.
+    Attributes:
+        server: As `server_identity` spells it.
+        key: The fingerprint of the key; empty without a key.
+        target: The name of a known target.
+        new_target: The name of a new one.
+        rotated_key: Whether the key is another one of the known target.
     """
 
     server: str
@@ -154,35 +154,13 @@ class Wanted:
     new_target: str | None = None
     rotated_key: bool = False
 
-    def __post_init__(self) -> None:
-        for option in ("target", "new_target"):
-            name = getattr(self, option)
-            if name is not None:
-                object.__setattr__(self, option, _checked(option.replace("_", "-"), name))
-        if self.target and self.new_target:
-            raise ConfigurationError("--target and --new-target exclude each other; choose one")
-        if self.rotated_key and not self.target:
-            raise ConfigurationError(
-                "--rotated-key: name the target that the key is for with --target NAME; "
-                "'miso-upload status' lists the targets"
-            )
-
     @property
     def name(self) -> str | None:
         """Return the name that the user gave."""
         return self.target or self.new_target
 
 
-def _checked(option: str, name: str) -> str:
-    # One name in both ways that Unicode has to write it is one target.
-    name = unicodedata.normalize("NFC", name.strip())
-    if not name:
-        raise ConfigurationError(f"--{option}: give a name, as in --{option} production")
-    return name
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """The target of a run.
 
     Attributes:
@@ -333,7 +311,7 @@ def _named_now(owner: KnownTarget, name: str, keys: frozenset[str]) -> Choice:
         f"The target {owner.name} at {shown_server(owner.server)} is called {name} from now on; "
         "its ledger is kept."
     )
-    return Choice(name, keys, replace(owner), note)
+    return Choice(name, keys, owner._replace(), note)
 
 
 def _belongs_to(owner: KnownTarget, name: str) -> TargetError:

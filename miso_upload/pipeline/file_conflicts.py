@@ -61,7 +61,7 @@ def files_of(settings: Settings, inputs: Iterable[str]) -> Iterator[FileUse]:
         if not is_remote(name):
             yield FileUse("an input", name, remedy="leave out the input")
     yield from own_files_of(settings)
-    if settings.rejects is None and settings.lasting:
+    if settings.output.rejects is None and settings.persistent:
         for name in filter(_is_file_name, names):
             path = str(rejects_path(shown_name(name)))
             yield FileUse("the rejects file", path, written=True, remedy=_CORRECTED)
@@ -75,18 +75,18 @@ def _is_file_name(name: str) -> bool:
 def own_files_of(settings: Settings) -> Iterator[FileUse]:
     """Yield the files that options name; none of them is an input."""
     named = (
-        ("the mapping file", settings.mapping),
-        ("--transform", settings.transform),
-        ("--schema", settings.schema),
-        ("--api-key-file", settings.api_key_file),
-        ("--anonymous-id-salt-file", settings.anonymous_id_salt_file),
+        ("the mapping file", settings.mapping.mapping),
+        ("--transform", settings.mapping.transform),
+        ("--schema", settings.validation.schema),
+        ("--api-key-file", settings.delivery.api_key_file),
+        ("--anonymous-id-salt-file", settings.identity.anonymous_id_salt_file),
     )
     yield from (FileUse(role, str(path)) for role, path in named if path)
-    if settings.rejects:
-        yield FileUse("--rejects", settings.rejects, written=True, remedy=_CORRECTED)
-    if settings.report:
+    if settings.output.rejects:
+        yield FileUse("--rejects", settings.output.rejects, written=True, remedy=_CORRECTED)
+    if settings.output.report:
         remedy = "name another file with --report"
-        yield FileUse("--report", settings.report, written=True, remedy=remedy)
+        yield FileUse("--report", settings.output.report, written=True, remedy=remedy)
 
 
 def _identity_of(use: FileUse) -> Identity | None:

@@ -5,7 +5,6 @@ One stage makes batches of blocks, the other sends them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from miso_upload.sources import Source
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """One input and how its rows become records.
 
     Attributes:
@@ -63,8 +61,10 @@ class Stages(NamedTuple):
         transforms: Makes batches of blocks.
         deliverer: Sends batches.
         known: A ledger that only says which records Miso has, for a run that sends nothing.
+        in_flight: Deliveries at once; 0 delivers each batch before the next is read.
     """
 
     transforms: Transforms
     deliverer: Delivers
     known: Ledger | None = None
+    in_flight: int = 0

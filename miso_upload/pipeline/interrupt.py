@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 _WAKING: signal.Signals | None = getattr(signal, "SIGURG", None)
-"""Ignored by whoever does not ask for it, so one that comes late does no harm; Windows has none."""
+"""Ignored by programs that do not ask for it, so a late one does no harm; Windows has none."""
 _SECONDS_BETWEEN_WAKINGS = 0.1
 
 
@@ -25,6 +25,9 @@ class StopReading(BaseException):
 
 class StopSignal:
     """Says to stop, and which signal said so; like a `threading.Event` that a signal may set.
+
+    Any thread may set it and ask for it. Only the main thread, where signal handlers run, writes
+    the other attributes; the rest read them.
 
     An Event's lock is not reentrant, so a signal handler that sets one can wait forever for the
     very code that it interrupted.

@@ -8,37 +8,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from miso_upload.errors import MappingError
-from miso_upload.sources import first_rows
+from miso_upload.errors import NoColumnError
+from miso_upload.sources.first_rows import first_rows
 from miso_upload.transform.block import Transform
 from miso_upload.transform.content_keys.keys import ContentKeys
-from miso_upload.transform.hook import read_user_code
 from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import (
     LOOKS_LIKE_DATA,
     Mapper,
     MappingFile,
-    MappingPlan,
+    MappingSpec,
     check_key,
     check_types,
     columns_in_words,
     columns_without,
-    laid_over,
     looks_like_data,
-    read_mapping_file,
+    overlaid,
     read_preset,
     rules_of_options,
     without_skips,
 )
 from miso_upload.transform.mapping.paths import first_step
 from miso_upload.transform.schema.schema import SHIPPED, schema_of
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.timestamps import TimestampReader
 
 if TYPE_CHECKING:
     from miso_upload.pipeline.settings import Settings
     from miso_upload.records import Findings
     from miso_upload.sources import Source
+    from miso_upload.transform.hook import UserCode
     from miso_upload.transform.schema.schema import Schema
 
 
@@ -47,30 +46,25 @@ class Recipe:
 
     def __init__(self, settings: Settings, secret: bytes | None = None) -> None:
         self._secret = secret
-        self.schema: Schema = schema_of(settings.schema)
+        mapping, validation = settings.mapping, settings.validation
+        self.schema: Schema = schema_of(validation.schema)
         self._settings = settings
-        self._timestamps = TimestampReader(settings.timezone, settings.timestamp_format)
-        self._identity = IdentityPolicy(
-            derive=settings.derive_anonymous_id,
-            source=settings.anonymous_id_from,
-            salt=settings.anonymous_id_salt,
-            trusted_proxies=settings.trusted_proxies,
-            ipv6_prefix=settings.ipv6_prefix,
-        )
-        self._mapping = read_mapping_file(settings.mapping) if settings.mapping else MappingFile("")
-        self._options = rules_of_options(settings.map, settings.set)
+        self._timestamps = TimestampReader(mapping.timezone, mapping.timestamp_format)
+        self._identity = IdentityPolicy(settings.identity)
+        self._mapping = _mapping_of(mapping.mapping)
+        self._options = rules_of_options(mapping.map, mapping.set)
         said = (*self._mapping.rules, *self._options)
         check_types(said, self._mapping.routing, self.schema.types)
-        self._judge = Judge(
+        self._validator = RecordValidator(
             self.schema,
-            needs_timestamp="timestamp" not in settings.allow_missing,
-            needs_id="id" not in settings.allow_missing,
+            needs_timestamp="timestamp" not in validation.allow_missing,
+            needs_id="id" not in validation.allow_missing,
         )
-        self._code = read_user_code(settings.transform) if settings.transform else None
+        self._code = _code_of(mapping.transform)
         self._mappings: dict[str | None, MappingFile] = {}
         self._unmet: set[str] | None = None
         """The columns of the user's skips that were not met at the beginning of any source."""
-        self._mapping_under(settings.preset)
+        self._mapping_under(mapping.preset)
 
     def advice(self, findings: Findings, *, of_rows: bool) -> list[str]:
         """Return what the rows of a run suggest to change in the mapping, as sentences and TOML.
@@ -89,30 +83,31 @@ class Recipe:
 
     def text(self, source: Source) -> str:
         """Return what is equal for two runs that make equal records of equal rows of `source`."""
-        settings, mapping = self._settings, self._mapping_for(source)
+        settings, file = self._settings, self._mapping_for(source)
+        reading, mapping = settings.reading, settings.mapping
         # Chunk size is no part of it: spans are remembered as they were cut.
         parts = {
-            "--mapping": mapping.fingerprint,
-            "--map": ", ".join(sorted(settings.map)),
-            "--set": ", ".join(sorted(settings.set)),
+            "--mapping": file.fingerprint,
+            "--map": ", ".join(sorted(mapping.map)),
+            "--set": ", ".join(sorted(mapping.set)),
             "--transform": self._code.fingerprint if self._code else "",
-            "--list-separator": settings.list_separator or "",
-            "--timestamp-format": ", ".join(settings.timestamp_format),
-            "--timezone": settings.timezone or "",
+            "--list-separator": mapping.list_separator or "",
+            "--timestamp-format": ", ".join(mapping.timestamp_format),
+            "--timezone": mapping.timezone or "",
             "--schema": self.schema.fingerprint,
-            "--allow-missing": ", ".join(sorted(settings.allow_missing)),
+            "--allow-missing": ", ".join(sorted(settings.validation.allow_missing)),
             "identity": self._identity.fingerprint(),
-            "--bot-rate": str(settings.bot_rate or ""),
-            "--format": settings.format or "",
-            "--log-format": settings.log_format or "",
-            "--encoding": settings.encoding or "",
-            "--delimiter": settings.delimiter or "",
-            "--quote": settings.quote or "",
-            "--escape": settings.escape or "",
-            "--columns": ", ".join(settings.columns),
-            "--no-header": "yes" if settings.no_header else "",
-            "--series": settings.series,
-            "[rows] key": str(list(mapping.key)) if mapping.key else "",
+            "--bot-rate": str(mapping.bot_rate or ""),
+            "--format": reading.format or "",
+            "--log-format": reading.log_format or "",
+            "--encoding": reading.encoding or "",
+            "--delimiter": reading.delimiter or "",
+            "--quote": reading.quote or "",
+            "--escape": reading.escape or "",
+            "--columns": ", ".join(reading.columns),
+            "--no-header": "yes" if reading.no_header else "",
+            "--series": mapping.series,
+            "[rows] key": str(list(file.key)) if file.key else "",
         }
         return "\n".join(f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value)
 
@@ -122,17 +117,17 @@ class Recipe:
         Raises:
             MappingError: The mapping names a column that the source does not have.
         """
-        settings, mapping = self._settings, self._mapping_for(source)
+        options, mapping = self._settings.mapping, self._mapping_for(source)
         self._look_for_columns_of_skips(source)
         own = {rule.attribute for rule in self._options}
-        plan = MappingPlan(
+        plan = MappingSpec(
             rules=(*(rule for rule in mapping.rules if rule.attribute not in own), *self._options),
             skips=mapping.skips,
-            bot_rate=settings.bot_rate or 0,
+            bot_rate=options.bot_rate or 0,
             routing=mapping.routing,
             ignored=(*mapping.ignored, *mapping.key, *map(first_step, mapping.key)),
-            list_separator=settings.list_separator,
-            strict=settings.strict,
+            list_separator=options.list_separator,
+            strict=options.strict,
         )
         rows, code = source.format, self._code
         # Which names the user's code returns is not known before it has run.
@@ -143,37 +138,37 @@ class Recipe:
                 rows.columns is not None,
             )  # fmt: skip
             check_key(mapping, columns)
-        except MappingError as error:
-            raise MappingError(f"{error}{self._about_header(columns, str(error))}") from None
-        return Transform(rows, mapper, self._judge, code, self._content_keys(mapping.key))
+        except NoColumnError as error:
+            raise NoColumnError(f"{error}{self._about_header(columns)}") from None
+        return Transform(rows, mapper, self._validator, code, self._content_keys(mapping.key))
 
     def _content_keys(self, columns: tuple[str, ...]) -> ContentKeys | None:
         if self._secret is None:
             return None
         return ContentKeys(
             self._secret,
-            self._settings.series,
+            self._settings.mapping.series,
             columns,
             shipped_schema=self.schema.fingerprint == SHIPPED,
         )
 
-    def _about_header(self, columns: tuple[str, ...] | None, problem: str) -> str:
+    def _about_header(self, columns: tuple[str, ...] | None) -> str:
         """Return what to add to a complaint about a column that the header does not have."""
-        if columns is None or "has no column" not in problem:
+        if columns is None:
             return ""
-        is_header = not (self._settings.no_header or self._settings.columns)
-        hint = f"; {LOOKS_LIKE_DATA}" if is_header and looks_like_data(columns) else ""
-        return f"; it has {columns_in_words(columns)}{hint}"
+        is_header = not (self._settings.reading.no_header or self._settings.reading.columns)
+        hint = f", and {LOOKS_LIKE_DATA}" if is_header and looks_like_data(columns) else ""
+        return f". It has {columns_in_words(columns)}{hint}"
 
     def _mapping_for(self, source: Source) -> MappingFile:
-        """Return the user's mapping, laid over the preset that was named or that the format has."""
-        return self._mapping_under(self._settings.preset or source.format.preset)
+        """Return the user's mapping, merged over the named preset or that of the format."""
+        return self._mapping_under(self._settings.mapping.preset or source.format.preset)
 
     def _mapping_under(self, preset: str | None) -> MappingFile:
         if preset not in self._mappings:
             lower = read_preset(preset) if preset else MappingFile("")
-            whole = laid_over(self._mapping, lower)
-            self._mappings[preset] = without_skips(whole, self._settings.keep)
+            whole = overlaid(self._mapping, lower)
+            self._mappings[preset] = without_skips(whole, self._settings.mapping.keep)
         return self._mappings[preset]
 
     def _look_for_columns_of_skips(self, source: Source) -> None:
@@ -200,5 +195,21 @@ class Recipe:
         return [
             f"{named.origin}: no row has {' or '.join(named.rule.reads)}; check the name"
             for named in rules
-            if named.rule.reads and named.attribute not in findings.fetched
+            if named.rule.reads and named.attribute not in findings.filled_by_rules
         ]
+
+
+def _mapping_of(path: str | None) -> MappingFile:
+    if not path:
+        return MappingFile("")
+    from miso_upload.transform.mapping import read_mapping_file  # noqa: PLC0415 -- most have none
+
+    return read_mapping_file(path)
+
+
+def _code_of(path: str | None) -> UserCode | None:
+    if not path:
+        return None
+    from miso_upload.transform.hook import read_user_code  # noqa: PLC0415 -- few have any
+
+    return read_user_code(path)

@@ -21,18 +21,17 @@ from miso_upload.errors import (
     SourceError,
 )
 from miso_upload.ledger import Settlement
-from miso_upload.ledger.migration import is_old_or_new_checksum
+from miso_upload.ledger.migration import checksum_test
 from miso_upload.pipeline.comparison import compare
 from miso_upload.pipeline.interrupt import StopReading
-from miso_upload.pipeline.loop_options import reader_of
-from miso_upload.pipeline.open_source import OpenSource, made_good
 from miso_upload.pipeline.reject_limit import JunkGuard
-from miso_upload.pipeline.resume import Comparison, Resumer, would_stop
-from miso_upload.pipeline.selection import Selector
+from miso_upload.pipeline.resume import Comparison, Resumer, SourceToRead, would_stop
+from miso_upload.pipeline.selection import Selector, reader_of
+from miso_upload.pipeline.source_run import SourceRun, made_good
+from miso_upload.pipeline.summary_counts import count_origins, count_rejections
 from miso_upload.pipeline.timing import Stopwatch
 from miso_upload.records import Receipt, Selection
 from miso_upload.report.summary import NOTING, READING, TRANSFORMING, WAITING, SourceSummary
-from miso_upload.values.hashing import is_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,8 +40,8 @@ if TYPE_CHECKING:
     from miso_upload.ledger import Ledger
     from miso_upload.pipeline.interfaces import Input, Stages
     from miso_upload.pipeline.interrupt import StopSignal
-    from miso_upload.pipeline.loop_options import PipelineOptions
     from miso_upload.pipeline.resume import Start
+    from miso_upload.pipeline.settings import Settings
     from miso_upload.records import Batch, Block, Leftover, Rejection
     from miso_upload.report.listener import Listener
     from miso_upload.report.summary import Summary
@@ -52,7 +51,7 @@ if TYPE_CHECKING:
 class _Job(NamedTuple):
     """A batch on its way, and whose it is."""
 
-    at: OpenSource
+    at: SourceRun
     batch: Batch
     leftover: Leftover | None
     selection: Selection
@@ -64,7 +63,7 @@ class Pipeline:
     Args:
         ledger: Knows what was done and is told what is done.
         stages: Do what is to be done with blocks and batches.
-        options: How.
+        settings: How.
         stop: Set when nothing more should be sent.
         listener: Is told how it goes.
         summary: Is filled with what the run comes to.
@@ -74,23 +73,27 @@ class Pipeline:
         self,
         ledger: Ledger,
         stages: Stages,
-        options: PipelineOptions,
+        settings: Settings,
         *,
         stop: StopSignal,
         listener: Listener,
         summary: Summary,
     ) -> None:
         self._ledger = ledger
-        self._resumer = Resumer(ledger, options.resume, listener, stages.known)
+        self._resumer = Resumer(
+            ledger, settings.resume, listener, known=stages.known,
+            hold_unknown=settings.delivery.on_unknown == "hold",
+        )  # fmt: skip
         self._stages = stages
-        self._options = options
+        self._settings = settings
+        self._resends_unknown = settings.delivery.on_unknown == "resend"
         self._stop = stop
         self._listener = listener
         self._summary = summary
-        self._pool: DeliveryPool[_Job] = DeliveryPool(options.concurrency)
+        self._pool: DeliveryPool[_Job] = DeliveryPool(stages.in_flight)
         self._guard = JunkGuard(
-            options.max_reject_rate, summary, stops=options.stops_on_junk,
-            suggests_preset=options.suggests_preset,
+            settings.validation.max_reject_rate, summary, stops=not settings.validation.dry_run,
+            suggests_preset=settings.mapping.preset is None and settings.mapping.mapping is None,
         )  # fmt: skip
         self._watch = Stopwatch()
 
@@ -101,7 +104,7 @@ class Pipeline:
             LedgerError: The ledger cannot be used, so that nothing can be said for certain.
         """
         started = time.monotonic()
-        sources: list[OpenSource] = []
+        sources: list[SourceRun] = []
         try:
             for each in inputs:
                 self._work_through(each, sources)
@@ -126,22 +129,22 @@ class Pipeline:
         self._summary.seconds = time.monotonic() - started
         self._summary.seconds_by_activity = dict(self._watch.seconds)
 
-    def _sum_up(self, sources: Sequence[OpenSource]) -> None:
+    def _sum_up(self, sources: Sequence[SourceRun]) -> None:
         for source in sources:
             source.summary.totals = self._ledger.totals(source.scan)
             source.summary.open_unknown = self._ledger.open_unknown(source.scan)
-            if source.is_new and self._ledger.last_span(source.scan) is None:
+            if source.start.is_new and self._ledger.last_span(source.scan) is None:
                 self._ledger.drop_empty(source.scan)
-        for damaged, whole in made_good(sources, self._ledger):
+        for _, damage, whole in made_good(sources, self._ledger):
             if whole is None:
-                self._summary.problems += filter(None, [damaged.damage])
+                self._summary.problems.append(damage)
                 continue
             self._listener.noted(
-                f"{damaged.damage}. All records before the damage are in {whole.summary.name}, "
+                f"{damage}. All records before the damage are in {whole.summary.name}, "
                 "which is whole, so nothing is missing."
             )
 
-    def _work_through(self, each: Input, sources: list[OpenSource]) -> None:
+    def _work_through(self, each: Input, sources: list[SourceRun]) -> None:
         try:
             with self._stop.reading():
                 opened = each.open()
@@ -155,7 +158,7 @@ class Pipeline:
             # The other inputs have done nothing wrong.
             self._summary.problems.append(error)
 
-    def _upload(self, each: Input, source: Source, sources: list[OpenSource]) -> None:
+    def _upload(self, each: Input, source: Source, sources: list[SourceRun]) -> None:
         if not source.has_rows:
             self._summary.sources.append(SourceSummary(each.name, waiting=source.waiting))
             if source.waiting is None:
@@ -165,43 +168,43 @@ class Pipeline:
         transform = each.prepare(source)
         with self._stop.reading():
             known = self._stages.known or self._ledger
-            compare_until = partial(self._compare, source, transform, known)
-            start = self._resumer.start(source, each.name, job, compare_until)
-            if known is not self._ledger and self._options.resume.changed_mapping == "stop":
-                why = would_stop(known, source, each.name, job, compare_until)
+            compare = partial(self._compare, source, transform, known)
+            to_read = SourceToRead(source, each.name, job, compare)
+            start = self._resumer.start(to_read)
+            if known is not self._ledger and self._settings.resume.on_changed_mapping == "stop":
+                why = would_stop(known, to_read)
                 self._summary.advice += [f"An upload would stop: {why}"] if why else []
         at = self._take_up(each, source, start, job)
         sources.append(at)
         if start.unchanged:
-            at.selector.close()
-            at.whole = True
+            at.complete()
+            at.close()
             return
         try:
-            self._upload_rows(each, source, at, start, transform)
+            self._upload_rows(each, source, at, transform)
         except DamagedSourceError as error:
-            at.damage = error
+            at.damaged(error)
         else:
-            at.whole = not self._stop.is_set()
-            if at.whole and source.waiting is None:
+            if not self._stop.is_set():
+                at.complete()
+            if at.is_complete and source.waiting is None:
                 self._ledger.complete(at.scan, source.compressed_checksum)
         finally:
-            at.selector.close()
+            at.close()
 
     def _upload_rows(
         self,
         each: Input,
         source: Source,
-        at: OpenSource,
-        start: Start,
+        at: SourceRun,
         transform: Callable[[Block], Batch],
     ) -> None:
         rows = at.summary.before.rows
-        blocks = self._watch.over(self._blocks(source, start), READING)
+        blocks = self._watch.over(self._blocks(source, at.start), READING)
         made = self._stages.transforms.run(transform, blocks, source.path)
         for batch, leftover in self._watch.over(made, TRANSFORMING):
             self._listener.reading(each.name, source.raw_position)
-            if batch.start in at.without_keys:
-                span = at.without_keys.pop(batch.start)
+            if (span := at.take_span_without_keys(batch)) is not None:
                 if span.checksum != batch.checksum:  # or an earlier run came as far as here
                     self._ledger.remember_keys(at.scan, batch, span)
                 if leftover is None:
@@ -221,30 +224,26 @@ class Pipeline:
 
     # -- where to begin ----------------------------------------------------------------------------
 
-    def _take_up(self, each: Input, source: Source, start: Start, job: str) -> OpenSource:
+    def _take_up(self, each: Input, source: Source, start: Start, job: str) -> SourceRun:
         scan = start.scan
         before = self._ledger.totals(scan)
         if start.is_new and each.rejects is not None:
             # All of its rows are validated again.
-            each.rejects.begin_anew(each.name)
+            each.rejects.restart(each.name)
         summary = SourceSummary(each.name, before=before, superseded=scan.superseded)
         self._summary.sources.append(summary)
         key = source.identity.key
-        options = self._options
+        options = self._settings.resume
         readers = [reader_of(self._ledger, options, key, scan.id, start.met)]
         if (known := self._stages.known) is not None:
             readers.insert(0, reader_of(known, options, key))
-        return OpenSource(
-            scan=scan,
-            rejects=each.rejects,
-            shown=f"{each.name}:" if source.format.by_line else f"{each.name}:item ",
-            summary=summary,
-            proven=before.rows > before.rejected + before.skipped,
-            is_new=start.is_new,
+        return SourceRun(
+            start=start,
             job=job,
-            selector=Selector(readers, self._options.selecting),
-            new_options=start.new_options,
-            without_keys={span.start: span for span in start.without_keys},
+            prefix=f"{each.name}:" if source.format.by_line else f"{each.name}:item ",
+            summary=summary,
+            rejects=each.rejects,
+            selector=Selector(readers, options, hold_unknown=not self._resends_unknown),
         )
 
     def _compare(
@@ -253,33 +252,33 @@ class Pipeline:
         if not source.can_reopen:
             return Comparison(0, 0)  # its rows would be gone
         blocks = self._stop.interruptible(source.blocks(source.body_start, source.body_line))
-        keeps_changed = not self._options.selecting.send_changed
+        keeps_changed = not self._settings.resume.sends_changed
         return compare(blocks, transform, until, ledger, keeps_changed=keeps_changed)
 
     def _blocks(self, source: Source, start: Start) -> Iterator[tuple[Block, Leftover | None]]:
         """Yield the blocks with work left, and then everything behind the last known span."""
         leftovers = {span.start: span for span in start.leftovers}
-        is_sum = is_old_or_new_checksum if start.without_keys else is_checksum
+        is_sum = checksum_test(keyless=bool(start.without_keys))
         for known in start.without_keys or start.leftovers:
             with self._stop.reading():
-                block = source.again(known, is_sum)
+                block = source.reread(known, is_sum)
             yield block, leftovers[known.start].leftover if known.start in leftovers else None
         for block in self._stop.interruptible(source.blocks(start.offset, start.line)):
             yield block, None
 
-    def _check(self, at: OpenSource, batch: Batch, leftover: Leftover | None) -> None:
+    def _check(self, at: SourceRun, batch: Batch, leftover: Leftover | None) -> None:
         """Stop before junk is loaded."""
         self._listener.transformed(batch)
-        at.proven = at.proven or bool(batch.lines)
+        at.count_records(batch)
         if leftover is None:
             self._guard.count(batch.rows, len(batch.rejections), batch.skipped)
         trusted = at.proven or self._ledger.has_proven(at.job)
-        name, shown = at.summary.name, at.shown
-        self._guard.look_at(batch, name, shown, proven=at.proven, trusted=trusted)
+        name, prefix = at.summary.name, at.prefix
+        self._guard.look_at(batch, name, prefix, proven=at.proven, trusted=trusted)
 
     # -- sending and settling ----------------------------------------------------------------------
 
-    def _send(self, at: OpenSource, batch: Batch, leftover: Leftover | None) -> None:
+    def _send(self, at: SourceRun, batch: Batch, leftover: Leftover | None) -> None:
         """Start the delivery of a batch as soon as there is room, settling others meanwhile."""
         while self._pool.full and not self._stop.is_set():
             with self._watch.on(WAITING):
@@ -287,16 +286,15 @@ class Pipeline:
         if self._stop.is_set():
             return
         if leftover is None or leftover.everything:
-            self._summary.findings.add(batch.findings, at.shown)
-        if batch.contents is not None and not at.has_begun:
+            self._summary.findings.add(batch.findings, at.prefix)
+        if at.begin_sending() and batch.contents is not None:
             # Another version of one of its rows may be in flight from the source before.
             self._settle_all()
-        at.has_begun = True
         with self._watch.on(NOTING):
             selection = at.selector.select(batch, leftover, self._settle_all)
         if self._stop.is_set():
             return
-        at.summary.note_origins(batch, selection)
+        count_origins(at.summary, batch, selection)
         if (doubt := at.doubt_about(batch, selection)) is not None:
             self._listener.noted(doubt)
         job = _Job(at, batch, leftover, selection)
@@ -343,9 +341,9 @@ class Pipeline:
             receipt=receipt,
             leftover=job.leftover,
             rejections=new,
-            abandon_unknown=self._options.abandon_unknown,
-            forecasts=self._options.forecasts,
-            remembers=self._options.remembers,
+            abandon_unknown=self._settings.delivery.on_unknown == "skip",
+            forecasts=self._settings.validation.dry_run,
+            remembers=self._settings.resume.remember and not self._settings.validation.dry_run,
             rejects_file=rejects_file,
         )
         try:
@@ -357,9 +355,9 @@ class Pipeline:
         if job.leftover is None:
             self._guard.count(0, len(receipt.rejections))
 
-    def _reject(self, at: OpenSource, new: Sequence[Rejection]) -> tuple[Path, int] | None:
+    def _reject(self, at: SourceRun, new: Sequence[Rejection]) -> tuple[Path, int] | None:
         """Count and write rejections; return the rejects file and how long it is now."""
-        self._summary.reject(new, at.shown)
+        count_rejections(self._summary, new, at.prefix)
         if at.rejects is None:
             return None
         try:
@@ -381,11 +379,11 @@ class Pipeline:
         self._stop.set()
 
     def _drain(self) -> None:
-        """Let what is under way finish, for a while; what does not stays an intent."""
+        """Let what is in flight finish, for a while; what does not finish stays an intent."""
         if self._stop.is_set() and len(self._pool):
             signalled = self._stop.signal_number is not None
             again = " (once more Ctrl-C to leave at once)" if signalled else ""
-            self._listener.stopping(f"finishing what is under way{again}")
+            self._listener.stopping(f"finishing requests in flight{again}")
         deadline: float | None = None
         while len(self._pool) and (deadline is None or time.monotonic() < deadline):
             try:
@@ -394,12 +392,16 @@ class Pipeline:
             except MisoUploadError as error:
                 self._note_stop(error)
             if deadline is None and self._stop.is_set():
-                deadline = time.monotonic() + self._options.patience
+                deadline = time.monotonic() + _PATIENCE
         if self._stop.is_set() and self._summary.stopped_by is None:
+            kept = _PROGRESS_KEPT if self._settings.persistent else ""
             self._summary.stopped_by = InterruptedRunError(
-                f"stopped by a signal{self._options.after_signal}",
+                f"stopped by a signal{kept}",
                 signal_number=self._stop.signal_number or signal.SIGINT,
             )
 
 
 _NOTHING = Receipt()
+_PATIENCE = 30.0
+"""Seconds that an interrupted run waits for its deliveries."""
+_PROGRESS_KEPT = "; the position is kept: run the same command again"

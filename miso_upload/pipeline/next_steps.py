@@ -25,23 +25,23 @@ def conclude(settings: Settings, summary: Summary) -> None:
 
 
 def _advice(settings: Settings, summary: Summary) -> Iterator[str]:
-    if summary.totals.pending and settings.lasting:
+    if summary.totals.pending and settings.persistent:
         yield _still_to_send(summary)
-    if settings.already_sent == "leave-out" and not settings.remember:
+    if settings.resume.already_sent == "leave-out" and not settings.resume.remember:
         yield from shared_records(summary.sources)
     for source in summary.sources:
         if source.waiting:
             yield f"{source.name}: {source.waiting.as_text()}"
     held = sum(source.open_unknown for source in summary.sources)
-    if held and settings.on_unknown == "hold":
+    if held and settings.delivery.on_unknown == "hold":
         yield (
             f"{counted(held, 'record is', 'records are')} held, because nobody knows whether Miso "
             "has them: --on-unknown resend sends them again, --on-unknown skip gives them up"
         )
-        yield from summary.outcomes.advice(settings.not_stored)
+        yield from summary.outcomes.advice(settings.delivery.not_stored)
     now = summary.totals - summary.before
     files = any(source.rejects_file for source in summary.sources)
-    if now.rejected and settings.lasting and not files:
+    if now.rejected and settings.persistent and not files:
         yield "'miso-upload rejects FILE' prints the rejected rows"
 
 

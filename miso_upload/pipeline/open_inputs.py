@@ -13,8 +13,7 @@ from miso_upload.errors import (
     UnreadableSourceError,
 )
 from miso_upload.records.incomplete_row import SETTLE_BEHIND_NEWER
-from miso_upload.sources import ReadingOptions, Source, first_time, in_rotation_order, superseded
-from miso_upload.sources.formats import Limits
+from miso_upload.sources import Source
 from miso_upload.values.input_names import shown_name
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from miso_upload.pipeline.settings import Settings
     from miso_upload.report.listener import Listener
+    from miso_upload.sources import ReadingOptions
 
 
 class Opened(NamedTuple):
@@ -59,8 +59,8 @@ def open_inputs(
     """
     if not names:
         raise SourceError("nothing to upload; name a file, a pattern, or - for standard input")
-    options = _reading(settings)
-    key = settings.api_key.encode()
+    options = settings.reading
+    key = settings.delivery.api_key.encode()
     opened: dict[str, _Reopening] = {}
     times: dict[str, datetime | None] = {}
     unread: list[MisoUploadError] = []
@@ -81,21 +81,38 @@ def open_inputs(
             continue
         for remark in _remarks(source, options):
             listener.noted(f"{source.name}: {remark}")
-        times[name] = first_time(source.beginning)
+        times[name] = _first_time(source) if len(names) > 1 else None
         empty.update([] if source.beginning else [name])
-        left_alone.update([name] if source.left_alone(SETTLE_BEHIND_NEWER) else [])
+        left_alone.update([name] if source.is_settled(SETTLE_BEHIND_NEWER) else [])
         if source.can_reopen:
             source.close()
         again = partial(Source, name) if source.can_reopen else partial(_same, source)
         opened[name] = _Reopening(source.name, source.size, again)
-    order = in_rotation_order(times)
-    finished = superseded(order, empty) & left_alone
+    order, newer_follows = _in_order(times, empty)
+    finished = newer_follows & left_alone
     return [
         opened[name].with_options(
             replace(options, growing=options.growing and name not in finished)
         )
         for name in order
     ], unread
+
+
+def _first_time(source: Source) -> datetime | None:
+    # Imported where there are several inputs: one alone has no order.
+    from miso_upload.sources.rotation import first_time  # noqa: PLC0415
+
+    return first_time(source.beginning)
+
+
+def _in_order(times: dict[str, datetime | None], empty: set[str]) -> tuple[list[str], set[str]]:
+    """Return the inputs in rotation order, and those that a newer file of their log follows."""
+    if len(times) <= 1:
+        return list(times), set()
+    from miso_upload.sources.rotation import in_rotation_order, superseded  # noqa: PLC0415
+
+    order = in_rotation_order(times)
+    return order, superseded(order, empty)
 
 
 def _remarks(source: Source, options: ReadingOptions) -> Iterator[str]:
@@ -116,23 +133,6 @@ def _open(
             raise
         unread.append(error.beside_others())
         return None
-
-
-def _reading(settings: Settings) -> ReadingOptions:
-    return ReadingOptions(
-        format=settings.format,
-        log_format=settings.log_format,
-        encoding=settings.encoding,
-        delimiter=settings.delimiter,
-        quote=settings.quote,
-        escape=settings.escape,
-        columns=settings.columns,
-        no_header=settings.no_header,
-        growing=settings.growing,
-        settle_after=settings.settle_after,
-        allow_insecure_http=settings.allow_insecure_http,
-        limits=Limits(rows=settings.chunk_size, row_bytes=settings.max_row_bytes),
-    )
 
 
 class _Reopening(NamedTuple):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.transform.block import Transform
 from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapper, MappingPlan, laid_over, read_preset
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.mapping import Mapper, MappingSpec, overlaid, read_preset
+from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.display import counted, printable
 from miso_upload.values.json import JSONEncodeError, decode_joined, encode
 from miso_upload.values.timestamps import TimestampReader
@@ -68,10 +68,10 @@ def transform_of(mapping: MappingFile, schema: Schema, rows: Format) -> Transfor
     """
     preset = mapping.options.get("preset") or rows.preset
     if preset:
-        mapping = laid_over(mapping, read_preset(preset))
-    plan = MappingPlan(mapping.rules, mapping.skips, mapping.routing, mapping.ignored)
+        mapping = overlaid(mapping, read_preset(preset))
+    plan = MappingSpec(mapping.rules, mapping.skips, mapping.routing, mapping.ignored)
     mapper = Mapper(plan, schema, TimestampReader(), IdentityPolicy(), rows.columns)
-    return Transform(rows, mapper, Judge(schema))
+    return Transform(rows, mapper, RecordValidator(schema))
 
 
 def rows_of(block: Block, rows: Format, transform: Transform) -> list[Shown]:

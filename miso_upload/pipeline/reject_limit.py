@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import JunkError
-from miso_upload.transform.mapping import fitting_preset
+from miso_upload.pipeline.summary_counts import count_rejections
+from miso_upload.transform.mapping import detect_preset
 from miso_upload.values.display import counted
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class JunkGuard:
             self._summary.advice.append(f"An upload would stop: {what}.{hint} {_WAYS_OUT}")
             self._has_warned = True
             return
-        self._summary.reject(batch.rejections, place)
+        count_rejections(self._summary, batch.rejections, place)
         group, tally = self._summary.most_common_reasons()[0]
         raise JunkError(
             f"{name}: stopped, because {what}. {counted(tally.count, 'time')}: {group} "
@@ -103,7 +104,7 @@ class JunkGuard:
     def _hint(self, batch: Batch) -> str:
         if not self._suggests_preset:
             return ""
-        preset = fitting_preset([rejection.row for rejection in batch.rejections])
+        preset = detect_preset([rejection.row for rejection in batch.rejections])
         if preset is None:
             return ""
         return f" These are the columns of the preset {preset}: try --preset {preset}."

@@ -8,46 +8,22 @@ proven is read from its beginning as a new scan, and content keys tell which rec
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.errors import ChangedJobError, SourceError, UnprovenSourceError
-from miso_upload.ledger.migration import is_old_or_new_checksum
+from miso_upload.ledger.migration import checksum_test
 from miso_upload.pipeline.job_changes import changed_job, changed_options
 from miso_upload.sources.fingerprint import still_has
 from miso_upload.values.display import counted
-from miso_upload.values.hashing import is_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from miso_upload.ledger import Ledger, LedgerSpan, Scan
+    from miso_upload.ledger.options import ResumeOptions
     from miso_upload.records.keyed import Keyed
     from miso_upload.report.listener import Listener
     from miso_upload.sources import Source
-
-
-@dataclass(frozen=True, slots=True)
-class ResumeOptions:
-    """How sources are resumed.
-
-    Attributes:
-        restart: Forget what was sent from the source, and send all of it.
-        changed_mapping: What to do where rows of the source were sent under other options: stop,
-            send the records that come out differently, or continue behind what was read.
-        hold_unknown: Records with an unknown outcome are not sent again.
-        send_changed: Records that have changed since they were sent are sent now; a source of which
-            some were left out before is read again for them.
-        remember: Miso has all records of the source, whatever is proven.
-        send_already_sent: Records that Miso has from other sources are sent; a source of which some
-            were left out before is read again for them.
-    """
-
-    restart: bool = False
-    changed_mapping: Literal["stop", "send", "continue"] = "stop"
-    hold_unknown: bool = False
-    send_changed: bool = False
-    remember: bool = False
-    send_already_sent: bool = False
 
 
 @dataclass(slots=True)
@@ -89,6 +65,22 @@ class Comparison(NamedTuple):
     known: int
 
 
+class SourceToRead(NamedTuple):
+    """A source that is about to be read, and what says where to begin.
+
+    Attributes:
+        source: The opened input.
+        name: Its name, as the user wrote it.
+        job: The job fingerprint of now.
+        compare: Maps the rows before a line, and compares the records with the ledger.
+    """
+
+    source: Source
+    name: str
+    job: str
+    compare: Callable[[int], Comparison]
+
+
 class Resumer:
     """Finds out where to begin, for one source after the other.
 
@@ -97,6 +89,7 @@ class Resumer:
         options: How.
         listener: Is told what the user should know.
         known: The ledger that a dry run forecasts by; nothing is resumed from it.
+        hold_unknown: Records with an unknown outcome are not sent again.
     """
 
     def __init__(
@@ -104,30 +97,26 @@ class Resumer:
         ledger: Ledger,
         options: ResumeOptions,
         listener: Listener,
+        *,
         known: Ledger | None = None,
+        hold_unknown: bool = False,
     ) -> None:
         self._ledger = ledger
         self._known = known
         self._options = options
+        self._hold_unknown = hold_unknown
         self._listener = listener
         self._taken: set[int] = set()
         self._jobs_before: dict[str, str | None] = {}
 
-    def start(
-        self, source: Source, name: str, job: str, compare: Callable[[int], Comparison]
-    ) -> Start:
+    def start(self, each: SourceToRead) -> Start:
         """Return where to begin with a source.
-
-        Args:
-            source: It.
-            name: As the user wrote it.
-            job: The job fingerprint of now.
-            compare: Maps the rows before a line, and compares the records with the ledger.
 
         Raises:
             ChangedJobError: Its rows were sent under other options, and it is not said what to do.
             UnprovenSourceError: A ledger of version 0.1 knows it, and nothing proves which rows.
         """
+        source, name, job, _ = each
         candidates = [
             scan
             for scan in self._ledger.scans.candidates(source.identity, name, source.beginning)
@@ -135,13 +124,13 @@ class Resumer:
         ]
         proven = self._proven(source, candidates)
         if self._options.restart:
-            start = self._restarted(source, name, job, candidates, proven)
+            start = self._restarted(each, candidates, proven)
         elif proven is None:
-            start = self._from_beginning(source, name, job, candidates, compare)
+            start = self._from_beginning(each, candidates)
         elif proven.job != job:
-            start = self._under_another_job(source, name, job, proven, compare)
+            start = self._under_another_job(each, proven)
         else:
-            start = self._continued(source, name, job, proven, compare)
+            start = self._continued(each, proven)
         self._taken.add(start.scan.id)
         return start
 
@@ -163,32 +152,26 @@ class Resumer:
                 continue  # it is damaged before the end of what was read
         return None
 
-    def _continued(
-        self,
-        source: Source,
-        name: str,
-        job: str,
-        scan: Scan,
-        compare: Callable[[int], Comparison],
-    ) -> Start:
+    def _continued(self, each: SourceToRead, scan: Scan) -> Start:
+        source, name, job, _ = each
         ledger = self._ledger
-        leftovers = ledger.unfinished(scan, hold_unknown=self._options.hold_unknown)
+        leftovers = ledger.unfinished(scan, hold_unknown=self._hold_unknown)
         same = _is_unchanged(source, scan) or _has_same_bytes(source, scan)
         unchanged = same and scan.complete and not leftovers
         totals = ledger.totals(scan)
-        if self._options.send_changed and totals.changed:
-            return self._new(source, name, job)
-        if self._options.send_already_sent and totals.already_sent:
+        if self._options.changed == "send" and totals.changed:
+            return self._new(each)
+        if self._options.already_sent == "send" and totals.already_sent:
             # Some may have been left out because another source has them.
-            return self._new(source, name, job)
-        if scan.mixed and self._options.changed_mapping == "send":
-            return self._new(source, name, job)
+            return self._new(each)
+        if scan.mixed and self._options.on_changed_mapping == "send":
+            return self._new(each)
         met, last = ledger.met(scan), ledger.last_span(scan)
         # Without content keys, reading it from the beginning would send all of it again.
         if not (unchanged or scan.keyless) and (met is None or _goes_on_in_row(source, last)):
             if scan.mixed:
-                self._compare(name, scan, job, compare(_ALL), proven=False)
-            return self._new(source, name, job)
+                self._compare(each, scan, _ALL, proven=False)
+            return self._new(each)
         if scan.name != name:
             self._listener.noted(f"{name}: continues what was read as {scan.name}")
         without_keys = ledger.spans(scan) if scan.keyless else []
@@ -204,7 +187,8 @@ class Resumer:
             without_keys=without_keys, met=met, unchanged=unchanged,
         )  # fmt: skip
 
-    def _new(self, source: Source, name: str, job: str) -> Start:
+    def _new(self, each: SourceToRead) -> Start:
+        source, name, job, _ = each
         if job not in self._jobs_before:
             self._jobs_before[job] = (self._known or self._ledger).scans.job_before(job)
         before = self._jobs_before[job]
@@ -214,14 +198,8 @@ class Resumer:
             new_options=changed_options(before, job) if before is not None else "",
         )  # fmt: skip
 
-    def _from_beginning(
-        self,
-        source: Source,
-        name: str,
-        job: str,
-        candidates: Sequence[Scan],
-        compare: Callable[[int], Comparison],
-    ) -> Start:
+    def _from_beginning(self, each: SourceToRead, candidates: Sequence[Scan]) -> Start:
+        source, name, job, _ = each
         keyless = [scan for scan in candidates if scan.keyless]
         for scan in keyless:
             totals = self._ledger.totals(scan)
@@ -230,17 +208,11 @@ class Resumer:
         self._ledger.give_up_keyless(keyless)
         before = self._ledger.scans.of_key(source.identity.key)
         if before and _differs(before[0], job) and _is_at_miso(self._ledger, before[0]):
-            self._compare(name, before[0], job, compare(_ALL), proven=False)
-        return self._new(source, name, job)
+            self._compare(each, before[0], _ALL, proven=False)
+        return self._new(each)
 
-    def _under_another_job(
-        self,
-        source: Source,
-        name: str,
-        job: str,
-        scan: Scan,
-        compare: Callable[[int], Comparison],
-    ) -> Start:
+    def _under_another_job(self, each: SourceToRead, scan: Scan) -> Start:
+        name, job = each.name, each.job
         totals = self._ledger.totals(scan)
         if not _is_at_miso(self._ledger, scan) and not totals.pending:
             if totals.rows:
@@ -248,39 +220,33 @@ class Resumer:
                     f"{name}: Miso has none of its rows, so it is read again under the options of "
                     f"now ({totals.rejected:,} rejected and {totals.skipped:,} skipped before)"
                 )
-            return self._new(source, name, job)
-        if self._options.changed_mapping == "continue":
+            return self._new(each)
+        if self._options.on_changed_mapping == "continue":
             self._listener.noted(
                 f"{name}: continues under other options than before; the outcomes of "
                 f"{counted(totals.rows - totals.pending - totals.unknown, 'row')} stay as they are "
                 f"({totals.accepted:,} accepted, {totals.rejected:,} rejected, "
                 f"{totals.skipped:,} skipped)"
             )
-            return self._continued(source, name, job, scan, compare)
-        if scan.keyless and self._options.changed_mapping == "stop":
+            return self._continued(each, scan)
+        if scan.keyless and self._options.on_changed_mapping == "stop":
             raise ChangedJobError(changed_job(name, scan, job, totals.rows))
         last = self._ledger.last_span(scan)
-        self._compare(name, scan, job, compare(last.next_line if last else 0))
-        return self._new(source, name, job)
+        self._compare(each, scan, last.next_line if last else 0)
+        return self._new(each)
 
-    def _compare(
-        self, name: str, scan: Scan, job: str, comparison: Comparison, *, proven: bool = True
-    ) -> None:
+    def _compare(self, each: SourceToRead, scan: Scan, until: int, *, proven: bool = True) -> None:
         """Stop where records come out differently, unless the user wants them to be sent."""
-        compared, known = comparison
-        if known < compared and self._options.changed_mapping != "send":
+        compared, known = each.compare(until)
+        if known < compared and self._options.on_changed_mapping != "send":
             raise ChangedJobError(
-                changed_job(name, scan, job, compared, known, can_continue=proven)
+                changed_job(each.name, scan, each.job, compared, known, can_continue=proven)
             )
 
     def _restarted(
-        self,
-        source: Source,
-        name: str,
-        job: str,
-        candidates: Sequence[Scan],
-        proven: Scan | None,
+        self, each: SourceToRead, candidates: Sequence[Scan], proven: Scan | None
     ) -> Start:
+        source, name = each.source, each.name
         here = {scan.id for scan in self._ledger.scans.of_key(source.identity.key)}
         scans = [
             scan for scan in candidates if scan is proven or scan.id in here or scan.name == name
@@ -291,21 +257,17 @@ class Resumer:
                 f"{name}: restarts; {counted(accepted, 'row')} that Miso has accepted from it "
                 "will be sent again"
             )
-        return self._new(source, name, job)
+        return self._new(each)
 
 
-def would_stop(
-    known: Ledger, source: Source, name: str, job: str, compare: Callable[[int], Comparison]
-) -> str | None:
+def would_stop(known: Ledger, each: SourceToRead) -> str | None:
     """Return why an upload would stop, in a dry run, because rows come out differently now.
 
     Args:
         known: The ledger of the target.
-        source: The source.
-        name: As the user wrote it.
-        job: The job fingerprint of now.
-        compare: Maps the rows before a line, and compares the records with that ledger.
+        each: The source; its records are compared with that ledger.
     """
+    source, name, job, compare = each
     scans = known.scans.of_key(source.identity.key)
     if not scans or not _differs(scans[0], job) or not _is_at_miso(known, scans[0]):
         return None
@@ -336,7 +298,7 @@ def _is_unchanged(source: Source, scan: Scan) -> bool:
 
 def _has_same_bytes(source: Source, scan: Scan) -> bool:
     """Return whether the compressed bytes prove that it is what the scan has read to its end."""
-    return scan.compressed is not None and source.is_compressed_as(scan.compressed)
+    return scan.compressed is not None and source.has_compressed_checksum(scan.compressed)
 
 
 def _is_of_another_file(source: Source, scan: Scan) -> bool:
@@ -352,12 +314,12 @@ def _is_of_another_file(source: Source, scan: Scan) -> bool:
 def _has_all(source: Source, scan: Scan, spans: Sequence[LedgerSpan]) -> bool:
     if not spans or (scan.preamble or source.identity.preamble) != source.identity.preamble:
         return False
-    return source.has(spans, is_old_or_new_checksum if scan.keyless else is_checksum)
+    return source.has_spans(spans, checksum_test(keyless=scan.keyless))
 
 
 def _goes_on_in_row(source: Source, last: LedgerSpan | None) -> bool:
     """Return whether the last row that was read was not finished then, and is now perhaps."""
-    return last is not None and source.can_reopen and source.goes_on_in_row(last.end)
+    return last is not None and source.can_reopen and source.is_inside_row(last.end)
 
 
 def _differs(scan: Scan, job: str) -> bool:

@@ -7,27 +7,20 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from miso_upload.delivery import (
-    UNPROVEN,
-    Backoff,
     Client,
     Deliverer,
-    DeliveryOptions,
-    Pace,
     Rehearsal,
     Remembering,
     Target,
-    Throttle,
 )
-from miso_upload.errors import ConfigurationError, InterruptedRunError
+from miso_upload.errors import ConfigurationError, InterruptedRunError, LedgerError
 from miso_upload.ledger import Ledger
 from miso_upload.ledger.rejects_file import RejectsFile, rejects_path
 from miso_upload.ledger.secret import FILE_NAME, SECRET_BYTES
@@ -45,15 +38,11 @@ from miso_upload.pipeline.interfaces import Input, Stages
 from miso_upload.pipeline.interrupt import StopReading, StopSignal
 from miso_upload.pipeline.job import Recipe
 from miso_upload.pipeline.loop import Pipeline
-from miso_upload.pipeline.loop_options import PipelineOptions
 from miso_upload.pipeline.next_steps import conclude
 from miso_upload.pipeline.open_inputs import open_inputs
-from miso_upload.pipeline.resume import ResumeOptions
-from miso_upload.pipeline.selection import SelectingOptions
-from miso_upload.pipeline.settings import MOST_ROWS, Settings
-from miso_upload.pipeline.workers import InProcess, WorkerPool, worker_count
+from miso_upload.pipeline.settings import Settings
+from miso_upload.pipeline.workers import transforms_of, worker_count
 from miso_upload.report import modes
-from miso_upload.report.file import write_report
 from miso_upload.report.listener import Listener
 from miso_upload.report.summary import Summary
 from miso_upload.sources import expand_inputs
@@ -62,18 +51,18 @@ from miso_upload.values.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from miso_upload.ledger.options import ResumeOptions
     from miso_upload.ledger.state_directory import AskForTarget
     from miso_upload.pipeline.interfaces import Delivers
 
-_AFTER_SIGNAL = "; the position is kept: run the same command again"
-
 
 def upload(
-    settings: Settings,
+    settings: Settings | str | Iterable[str],
     listener: Listener | None = None,
     *,
     stop: StopSignal | None = None,
     ask: AskForTarget | None = None,
+    **options: Any,  # noqa: ANN401 -- any option's value
 ) -> Summary:
     """Upload the inputs to Miso, from wherever the last run left them, and return the summary.
 
@@ -81,11 +70,12 @@ def upload(
     the account of what was done until then.
 
     Args:
-        settings: What to do.
+        settings: What to do; or the inputs, with `options` as `Settings.of` takes them.
         listener: Is told how it goes.
         stop: Set it from another thread to stop in good order.
         ask: Is called with a `NewKeyError` where a new key may be that of a known target or of a
             new one; returns the target's name, or None to raise it.
+        options: Options that differ from the settings.
 
     Raises:
         ConfigurationError: The settings contradict each other or cannot be used.
@@ -97,19 +87,15 @@ def upload(
     """
     listener = listener or Listener()
     stop = stop or StopSignal()
+    settings = _settings(settings, options)
     _check(settings)
-    _check_statuses(settings)
     refuse_shared_files(_files(settings, settings.inputs))
     with ExitStack() as stack:
         arrived = None
-        if settings.sandbox:
+        if settings.validation.sandbox:
             settings, arrived = _with_sandbox(settings, stack)
-        known = _known_ledger(settings, stack)
-        if settings.dry_run and forecasts_blindly(settings):
-            listener.noted(
-                "No ledger knows this key or target, but there are ledgers of this server. An "
-                "upload would stop or ask which target is meant; what Miso has is not known here."
-            )
+        known = _known_ledger(settings, stack, listener)
+        dry_run = settings.validation.dry_run
         recipe = Recipe(settings, _secret(settings, known))
         try:
             with stop.reading():
@@ -128,22 +114,22 @@ def upload(
             for each in opened
         ]
         ledger.begin_run(__version__)
-        workers = worker_count(settings.workers, (each.size for each in opened))
-        transforms = InProcess() if not workers else WorkerPool(workers, stop)
+        workers = worker_count(settings.mapping.workers, (each.size for each in opened))
+        transforms = transforms_of(workers, stop)
         stack.callback(transforms.close)
         summary = Summary(
             mode=_mode(settings),
-            host=None if settings.dry_run else _host(settings),
+            host=None if dry_run else _host(settings),
             started_at=datetime.now(UTC),
             groups={name: each.group for name, each in recipe.schema.types.items()},
             workers=workers,
-            concurrency=settings.concurrency,
+            concurrency=settings.delivery.concurrency,
             problems=gone,
         )
         pipeline = Pipeline(
             ledger,
-            Stages(transforms, deliverer, known),
-            _pipeline_options(settings),
+            Stages(transforms, deliverer, known, 0 if dry_run else settings.delivery.concurrency),
+            settings,
             stop=stop,
             listener=listener,
             summary=summary,
@@ -155,49 +141,58 @@ def upload(
         summary.advice += recipe.advice(summary.findings, of_rows=of_rows)
         conclude(settings, summary)
         ledger.end_run(summary.exit_code)
-        if settings.report is not None:
-            write_report(settings.report, summary)
+        _write_report(settings, summary)
         listener.finished(summary)
     return summary
 
 
 def check(
-    settings: Settings, listener: Listener | None = None, *, stop: StopSignal | None = None
+    settings: Settings | str | Iterable[str],
+    listener: Listener | None = None,
+    *,
+    stop: StopSignal | None = None,
+    **options: Any,  # noqa: ANN401 -- any option's value
 ) -> Summary:
     """Do everything that `upload` does but send: no key is needed, and nothing is remembered.
+
+    Args:
+        settings: What to do; or the inputs, with `options` as `Settings.of` takes them.
+        listener: Is told how it goes.
+        stop: Set it from another thread to stop in good order.
+        options: Options that differ from the settings.
 
     Raises:
         ConfigurationError: The settings contradict each other or cannot be used.
         SourceError: An input cannot be opened.
     """
-    return upload(replace(settings, dry_run=True), listener, stop=stop)
+    return upload(settings, listener, stop=stop, **{**options, "dry_run": True})
+
+
+def _settings(given: Settings | str | Iterable[str], options: dict[str, Any]) -> Settings:
+    return given.but(**options) if isinstance(given, Settings) else Settings.of(given, **options)
+
+
+def _write_report(settings: Settings, summary: Summary) -> None:
+    if settings.output.report is not None:
+        from miso_upload.report.file import write_report  # noqa: PLC0415 -- few runs write one
+
+        try:
+            write_report(settings.output.report, summary)
+        except LedgerError as error:
+            summary.problems.append(error)
 
 
 def _check(settings: Settings) -> None:
-    if not 1 <= settings.chunk_size <= MOST_ROWS:
-        raise ConfigurationError(f"--chunk-size: must be from 1 to {MOST_ROWS:,}")
-    if not 0 <= settings.max_reject_rate <= 1:
-        raise ConfigurationError("--max-reject-rate: must be from 0 to 1, as in 0.1 for 10%")
-    if sum((settings.dry_run, settings.server_dry_run, settings.sandbox)) > 1:
-        raise ConfigurationError(
-            "--dry-run, --server-dry-run and --sandbox exclude each other; choose one"
-        )
-    if settings.workers != "auto" and settings.workers < 0:
-        raise ConfigurationError("--workers: must be auto, 0 or more")
-    if settings.concurrency < 1:
-        raise ConfigurationError("--concurrency: must be 1 or more")
-    named = settings.remember and settings.target
-    if not (settings.dry_run or settings.sandbox or named or settings.api_key):
+    """Refuse what no part of the settings can know on its own."""
+    validation, report = settings.validation, settings.output.report
+    named = settings.resume.remember and settings.resume.target
+    if not (validation.dry_run or validation.sandbox or named or settings.delivery.api_key):
         raise ConfigurationError(
             "no API key: set MISO_API_KEY, or name a file with --api-key-file; "
             "--dry-run and --sandbox need none"
         )
-    if settings.report == "-":
-        raise ConfigurationError("--report -: names no file; --json prints the report on stdout")
-    if settings.report is not None and not _can_write(Path(settings.report)):
-        raise ConfigurationError(f"--report {settings.report}: cannot be written there")
-    if any(not "!" <= char <= "~" for char in settings.api_key):
-        raise ConfigurationError("the API key holds white space or is not plain ASCII; check it")
+    if report is not None and not _can_write(Path(report)):
+        raise ConfigurationError(f"--report {report}: cannot be written there")
 
 
 def _can_write(path: Path) -> bool:
@@ -213,7 +208,7 @@ def _inputs(settings: Settings, listener: Listener) -> list[str]:
     names, left_out = expand_inputs(
         settings.inputs,
         own=[each.path for each in own],
-        allow_insecure_http=settings.allow_insecure_http,
+        allow_insecure_http=settings.reading.allow_insecure_http,
     )
     for note in left_out:
         listener.noted(note)
@@ -232,10 +227,10 @@ def _ledger_files(settings: Settings) -> Iterator[FileUse]:
     made: list[Path] = []
     # A server whose address cannot be read is refused later, with what is wrong.
     with suppress(ConfigurationError):
-        path = ledger_file(settings)
+        path = ledger_file(*_target(settings))
         made = [path, *(path.with_name(path.name + end) for end in (".lock", "-wal", "-shm"))]
-    made.append(settings.state_dir / FILE_NAME)
-    for each in dict.fromkeys([*made, *own_files(settings.state_dir)]):
+    made.append(settings.resume.state_dir / FILE_NAME)
+    for each in dict.fromkeys([*made, *own_files(settings.resume.state_dir)]):
         yield FileUse("a file of the ledger", str(each), written=True)
 
 
@@ -254,69 +249,49 @@ class _Rejects:
             ConfigurationError: The file that the user named cannot be written.
         """
         settings = self._settings
-        if settings.rejects is None and not settings.lasting:
+        if settings.output.rejects is None and not settings.persistent:
             return None
-        path = Path(settings.rejects) if settings.rejects else rejects_path(name)
+        path = Path(settings.output.rejects) if settings.output.rejects else rejects_path(name)
         if path not in self._files:
             if not _can_write(path):
-                if settings.rejects is None:
+                if settings.output.rejects is None:
                     return None
-                raise ConfigurationError(f"--rejects {settings.rejects}: cannot be written")
-            ours = settings.rejects is None
-            if ours and settings.restart:
+                raise ConfigurationError(f"--rejects {settings.output.rejects}: cannot be written")
+            ours = settings.output.rejects is None
+            if ours and settings.resume.restart:
                 self._ledger.forget_rejects_file(path)
             known = self._ledger.rejects_length(path)
             self._files[path] = RejectsFile(
-                path, known, ours=ours, rows=not settings.rejects_without_rows
+                path, known, ours=ours, rows=not settings.output.rejects_without_rows
             )
         return self._files[path]
 
 
-def _check_statuses(settings: Settings) -> None:
-    if wrong := sorted(set(settings.not_stored) - UNPROVEN):
-        raise ConfigurationError(
-            f"--not-stored {wrong[0]}: must be 408 or from 500 to 599; every other status has one "
-            "meaning (see docs/reliability.md)"
-        )
-
-
 def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Delivers:
-    if settings.dry_run:
-        return Rehearsal(settings.max_chunk_bytes)
-    if settings.remember:
+    if settings.validation.dry_run:
+        return Rehearsal(settings.delivery.max_chunk_bytes)
+    if settings.resume.remember:
         return Remembering()
+    options = settings.delivery
     target = Target(
-        settings.server,
-        settings.api_key,
-        auth=settings.auth,
-        dry_run=settings.server_dry_run,
-        allow_insecure_http=settings.allow_insecure_http,
+        options.server,
+        options.api_key,
+        auth=options.auth,
+        dry_run=settings.validation.server_dry_run,
+        allow_insecure_http=settings.reading.allow_insecure_http,
     )
     client = Client(
-        target, connect_timeout=settings.connect_timeout, read_timeout=settings.read_timeout
+        target, connect_timeout=options.connect_timeout, read_timeout=options.read_timeout
     )
-    options = DeliveryOptions(
-        most_bytes=settings.max_chunk_bytes,
-        on_unknown=settings.on_unknown,
-        not_stored=frozenset(settings.not_stored),
-        backoff=Backoff(attempts=settings.max_attempts, patience=settings.retry_for),
-    )
-    return Deliverer(
-        client,
-        options,
-        stop,
-        pace=Pace(settings.max_requests_per_second),
-        throttle=Throttle(settings.concurrency),
-        listener=listener,
-    )
+    return Deliverer(client, options, stop, listener=listener)
 
 
 def _ledger(
     settings: Settings, stack: ExitStack, listener: Listener, ask: AskForTarget | None
 ) -> Ledger:
     """Open the ledger of the target and lock it; a run that leaves nothing behind has its own."""
-    if settings.lasting:
-        target = open_target(settings, stack, ask)
+    if settings.persistent:
+        target = open_target(*_target(settings), stack, ask)
         for note in target.notes:
             listener.noted(note)
         return target.ledger
@@ -325,9 +300,16 @@ def _ledger(
     return ledger
 
 
-def _known_ledger(settings: Settings, stack: ExitStack) -> Ledger | None:
+def _known_ledger(settings: Settings, stack: ExitStack, listener: Listener) -> Ledger | None:
     """Return the ledger in which a dry run looks up what Miso has, if there is one."""
-    path = existing_ledger(settings) if settings.dry_run else None
+    if not settings.validation.dry_run:
+        return None
+    if forecasts_blindly(*_target(settings)):
+        listener.noted(
+            "No ledger knows this key or target, but there are ledgers of this server. An "
+            "upload would stop or ask which target is meant; what Miso has is not known here."
+        )
+    path = existing_ledger(*_target(settings))
     ledger = Ledger.to_read(path) if path is not None else None
     if ledger is not None:
         stack.callback(ledger.close)
@@ -336,61 +318,42 @@ def _known_ledger(settings: Settings, stack: ExitStack) -> Ledger | None:
 
 def _secret(settings: Settings, known: Ledger | None) -> bytes:
     """Return what content keys are made with; of a run that remembers nothing it is random."""
-    if not settings.lasting and known is None:
+    if not settings.persistent and known is None:
         return os.urandom(SECRET_BYTES)
-    secret = content_secret(settings.state_dir)
+    secret = content_secret(settings.resume.state_dir)
     if known is not None:
-        check_secret(settings.state_dir, known, secret)
+        check_secret(settings.resume.state_dir, known, secret)
     return secret
+
+
+def _target(settings: Settings) -> tuple[ResumeOptions, str, str]:
+    """Return what says which target a run means."""
+    return settings.resume, settings.delivery.server, settings.delivery.api_key
 
 
 def _host(settings: Settings) -> str:
     """Return the host and port that records go to, without a name or password before them."""
-    return urlsplit(settings.server).netloc.rpartition("@")[2]
-
-
-def _pipeline_options(settings: Settings) -> PipelineOptions:
-    return PipelineOptions(
-        concurrency=0 if settings.dry_run else settings.concurrency,
-        max_reject_rate=settings.max_reject_rate,
-        stops_on_junk=not settings.dry_run,
-        suggests_preset=settings.preset is None and settings.mapping is None,
-        abandon_unknown=settings.on_unknown == "skip",
-        resume=ResumeOptions(
-            restart=settings.restart,
-            changed_mapping="send" if settings.remember else settings.changed_mapping,
-            hold_unknown=settings.on_unknown == "hold",
-            send_changed=settings.changed == "send",
-            remember=settings.remember,
-            send_already_sent=settings.already_sent == "send",
-        ),
-        selecting=SelectingOptions(
-            send_already_sent=settings.already_sent == "send" and not settings.remember,
-            send_changed=settings.changed == "send" or settings.remember,
-            hold_unknown=settings.on_unknown != "resend",
-        ),
-        forecasts=settings.dry_run,
-        remembers=settings.remember and not settings.dry_run,
-        after_signal=_AFTER_SIGNAL if settings.lasting else "",
-    )
+    return urlsplit(settings.delivery.server).netloc.rpartition("@")[2]
 
 
 def _with_sandbox(
     settings: Settings, stack: ExitStack
 ) -> tuple[Settings, Callable[[], dict[str, object]]]:
-    """Start a local double for this run, and return the settings that send to it."""
-    from miso_upload.sandbox import Sandbox  # noqa: PLC0415 -- only a rehearsal pays for a server
+    """Start a mock server for this run, and return the settings that send to it."""
+    import tempfile  # noqa: PLC0415 -- only a run with a mock server pays for it
+
+    from miso_upload.sandbox import Sandbox  # noqa: PLC0415
 
     store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="miso-upload-")))
     sandbox = stack.enter_context(Sandbox(store=store / "sandbox.sqlite"))
-    return replace(settings, server=sandbox.url, api_key=sandbox.key), sandbox.counts
+    return settings.but(server=sandbox.url, api_key=sandbox.key), sandbox.counts
 
 
 def _mode(settings: Settings) -> str:
-    if settings.dry_run:
-        return modes.REMEMBER_DRY_RUN if settings.remember else modes.DRY_RUN
-    if settings.server_dry_run:
+    if settings.validation.dry_run:
+        return modes.REMEMBER_DRY_RUN if settings.resume.remember else modes.DRY_RUN
+    if settings.validation.server_dry_run:
         return modes.SERVER_DRY_RUN
-    if settings.remember:
+    if settings.resume.remember:
         return modes.REMEMBER
-    return modes.SANDBOX if settings.sandbox else modes.UPLOAD
+    return modes.SANDBOX if settings.validation.sandbox else modes.UPLOAD

@@ -7,14 +7,16 @@ of this one, are counted as already sent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from miso_upload.ledger.content_keys.reader import open_reader
 from miso_upload.records import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from miso_upload.ledger import Ledger
+    from miso_upload.ledger.options import ResumeOptions
     from miso_upload.records import Batch, Leftover
     from miso_upload.records.keyed import Keyed
 
@@ -45,19 +47,24 @@ class Reads(Protocol):
         """Return what other scans have of the records of a batch, or of those at `indices`."""
 
 
-@dataclass(frozen=True, slots=True)
-class SelectingOptions:
-    """What is sent although Miso may have it.
+def reader_of(
+    ledger: Ledger, options: ResumeOptions, key: str, scan: int = 0, met: Keyed | None = None
+) -> tuple[Reads, Callable[[int], str]]:
+    """Return what looks the records of a source up in a ledger, and what names the finds.
 
-    Attributes:
-        send_already_sent: Records that Miso has from other sources.
-        send_changed: Records of which Miso has the natural key with other content.
-        hold_unknown: Records with a copy whose outcome is unknown are not sent.
+    Args:
+        ledger: Knows what was sent.
+        options: Say which scans count for nothing.
+        key: The path or URL of the source.
+        scan: Its scan; 0 if the ledger has none.
+        met: Records of the scan that were already sent when it was read before.
     """
-
-    send_already_sent: bool = False
-    send_changed: bool = False
-    hold_unknown: bool = False
+    ignored = frozenset[int]()
+    if options.restart:
+        ignored = ledger.sent_before()
+    elif options.sends_already_sent:
+        ignored = ledger.scans.of_other_sources(key)
+    return open_reader(ledger.contents, scan, met, ignored), ledger.scans.name_of
 
 
 class Selector:
@@ -65,14 +72,20 @@ class Selector:
 
     Args:
         readers: Each looks records up in a ledger, with a function that names a scan's source.
-        options: How.
+        options: Whether records are sent of which Miso has the natural key with other content.
+        hold_unknown: Do not send records with a copy whose outcome is unknown.
     """
 
     def __init__(
-        self, readers: Sequence[tuple[Reads, Callable[[int], str]]], options: SelectingOptions
+        self,
+        readers: Sequence[tuple[Reads, Callable[[int], str]]],
+        options: ResumeOptions,
+        *,
+        hold_unknown: bool = False,
     ) -> None:
         self._readers = readers
-        self._options = options
+        self._send_changed = options.sends_changed
+        self._hold_unknown = hold_unknown
         self._names: dict[tuple[int, int], str] = {}
 
     def close(self) -> None:
@@ -129,11 +142,10 @@ class Selector:
     def _selection(
         self, batch: Batch, leftover: Leftover | None, indices: Sequence[int] | None, known: _Found
     ) -> Selection:
-        options = self._options
         already_sent = known.already_sent
-        changed = {} if options.send_changed else known.changed
+        changed = {} if self._send_changed else known.changed
         doubtful = set(known.unknown) | _own_unknown(batch, leftover)
-        held = set(known.unknown) if options.hold_unknown else set()
+        held = set(known.unknown) if self._hold_unknown else set()
         if indices is None and not (already_sent or changed or doubtful):
             return Selection()
         fresh: list[int] = []
@@ -150,8 +162,7 @@ class Selector:
         return self._names[number, scan]
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(NamedTuple):
     already_sent: dict[int, str]
     unknown: dict[int, str]
     changed: dict[int, str]

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from miso_upload.errors import LedgerError, SourceError
 from miso_upload.ledger import Ledger
 from miso_upload.ledger.lock import Locked
-from miso_upload.ledger.migration import is_old_or_new_checksum
+from miso_upload.ledger.migration import checksum_test
 from miso_upload.ledger.rejects_file import rejection_line
 from miso_upload.ledger.state_directory import ledger_paths
 from miso_upload.records import Rejection
 from miso_upload.sources import Source
 from miso_upload.values.display import counted, one_line
-from miso_upload.values.hashing import is_checksum
 from miso_upload.values.input_names import STDIN, is_remote, shown_name
 from miso_upload.values.json import readable
 
@@ -201,7 +200,7 @@ def _rejected_rows(
 
 def _rows(source: Source, span: LedgerSpan) -> dict[int, tuple[Any, bytes | None]]:
     """Return the rows of a span as they are read now, each with its JSON text, by line."""
-    block = source.again(span)
+    block = source.reread(span)
     if not span.checksum:
         return {span.first_line: (block.data[:200].decode(errors="replace"), None)}
     parts = list(source.format.slices(block))
@@ -242,6 +241,4 @@ def _by_content(ledger: Ledger, name: str, options: ReadingOptions) -> list[Scan
 def _is_of(scan: Scan, source: Source, ledger: Ledger) -> bool:
     """Return whether a source has all that a scan has read."""
     spans = ledger.spans(scan)
-    return bool(spans) and source.has(
-        spans, is_old_or_new_checksum if scan.keyless else is_checksum
-    )
+    return bool(spans) and source.has_spans(spans, checksum_test(keyless=scan.keyless))

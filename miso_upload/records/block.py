@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from miso_upload.records.rejection import Reason
@@ -28,8 +28,7 @@ class Block:
     """The directive that is in force where it begins, in formats that have such (see `Format`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leftover:
+class Leftover(NamedTuple):
     """Which records of a block are still to be sent, by their lines.
 
     Attributes:

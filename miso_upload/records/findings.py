@@ -42,8 +42,8 @@ class Findings:
     """How many records carry `user_id`, `anonymous_id` (`anonymous_id derived` too), `neither`."""
     warnings: dict[str, Tally] = field(default_factory=dict)
     """Advice beyond the schema, by what it says."""
-    fetched: set[str] = field(default_factory=set)
-    """Attributes for which a column that the user named was found in some JSON row."""
+    filled_by_rules: set[str] = field(default_factory=set)
+    """Attributes that a rule of the user gave a value in some row."""
     unmapped: Counter[str] = field(default_factory=Counter)
     """Columns that became nothing, by name."""
     skipped: Counter[str] = field(default_factory=Counter)
@@ -75,7 +75,7 @@ class Findings:
         self.types.update(other.types)
         self.ids.update(other.ids)
         self.unmapped.update(other.unmapped)
-        self.fetched |= other.fetched
+        self.filled_by_rules |= other.filled_by_rules
         self.skipped.update(other.skipped)
         self.not_of_type.update(other.not_of_type)
         self.unrouted.add(other.unrouted)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import LedgerError
+from miso_upload.report.json import summary_json
 from miso_upload.values.file_identity import identity_of
 from miso_upload.values.json import encode_pretty
 
@@ -23,8 +24,12 @@ longer than names can be."""
 
 
 def write_report(path: str, summary: Summary) -> None:
-    """Write the report to a file, whole or not at all; what keeps it from that is a problem."""
-    text = encode_pretty(summary.as_json())
+    """Write the report to a file, whole or not at all.
+
+    Raises:
+        LedgerError: It cannot be written.
+    """
+    text = encode_pretty(summary_json(summary))
     try:
         file = Path(path).resolve()
         if identity_of(path) is None:
@@ -34,12 +39,10 @@ def write_report(path: str, summary: Summary) -> None:
         else:
             _replace(file, text)
     except OSError as error:
-        summary.problems.append(
-            LedgerError(
-                f"--report {path}: cannot be written ({error.strerror}); the upload is noted in "
-                "the ledger all the same ('miso-upload status')"
-            )
-        )
+        raise LedgerError(
+            f"--report {path}: cannot be written ({error.strerror}); the upload is noted in "
+            "the ledger all the same ('miso-upload status')"
+        ) from None
 
 
 def _replace(path: Path, text: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.records.totals import Totals
+from miso_upload.report.text import bottleneck
 from miso_upload.values.display import printable
 from miso_upload.values.json import readable
 
@@ -15,8 +16,8 @@ REPORT_VERSION = 1
 _MOST_PAGES = 100
 
 
-def json_of(summary: Summary) -> dict[str, Any]:
-    """Return a summary in the shape that `docs/report.md` describes."""
+def summary_json(summary: Summary) -> dict[str, Any]:
+    """Return the summary of a run in the shape that `docs/report.md` describes."""
     found = summary.findings
     report: dict[str, Any] = {
         "report_version": REPORT_VERSION,
@@ -29,7 +30,7 @@ def json_of(summary: Summary) -> dict[str, Any]:
         },
         "seconds_per_request": summary.seconds_per_request,
         "workers": summary.workers,
-        "bottleneck": summary.bottleneck,
+        "bottleneck": bottleneck(summary),
         "exit_code": summary.exit_code,
         "stopped_by": str(summary.stopped_by) if summary.stopped_by else None,
         "problems": [str(problem) for problem in summary.problems],
@@ -77,8 +78,8 @@ def json_of(summary: Summary) -> dict[str, Any]:
         ],
         "sandbox": summary.arrived,
     }
-    said: dict[str, Any] = readable(report)
-    return said
+    harmless: dict[str, Any] = readable(report)
+    return harmless
 
 
 def _totals(totals: Totals) -> dict[str, int]:

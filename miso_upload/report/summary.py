@@ -1,4 +1,4 @@
-"""What a run came to, as a value; `report_text` and `report_json` render it."""
+"""What a run did, as data: `report.text` and `report.json` render it, `pipeline` writes it."""
 
 from __future__ import annotations
 
@@ -7,37 +7,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.errors import KeyRefusedError
-from miso_upload.records import MOST_NAMES, Findings, Tally
+from miso_upload.records import Findings
 from miso_upload.records.totals import Totals
 from miso_upload.records.unknown_outcomes import UnknownOutcomes
-from miso_upload.report.json import json_of
 from miso_upload.report.modes import FORECASTS
-from miso_upload.report.text import text_of
-from miso_upload.values.display import counted, printable, without_addresses
+from miso_upload.values.redaction import without_addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from miso_upload.errors import MisoUploadError
-    from miso_upload.records import Batch, Rejection, Selection
+    from miso_upload.records import Tally
     from miso_upload.records.incomplete_row import WaitingRow
 
 READING, TRANSFORMING, WAITING, NOTING = "reading", "transforming", "waiting for Miso", "ledger"
-"""What a run spends its time on."""
-_LONG = 10.0
-"""Seconds from which on a person may want to know what they went into."""
-_ACTIVITIES = {
-    READING: "reading and unpacking",
-    TRANSFORMING: "making records of rows and judging them",
-    WAITING: "waiting for Miso",
-    NOTING: "the ledger and the rejects file",
-}
+"""What the main thread of a run spends its time on."""
 
 
 @dataclass(slots=True)
 class SourceSummary:
-    """What became of one input.
+    """The outcomes of one input.
 
     Attributes:
         name: As the user wrote it.
@@ -61,19 +50,10 @@ class SourceSummary:
     rejects_file: str | None = None
     waiting: WaitingRow | None = None
 
-    def note_origins(self, batch: Batch, selection: Selection) -> None:
-        """Count which sources Miso has records from that are not sent again."""
-        for found in (selection.already_sent, selection.changed):
-            if not found:
-                continue
-            self.already_sent_from.update(found.values())
-            for index, name in found.items():
-                self.first_already_sent.setdefault(name, batch.lines[index])
-
 
 @dataclass(slots=True)
 class Summary:
-    """What a run came to.
+    """The outcomes of a run, and the numbers that follow from them.
 
     Attributes:
         mode: The kind of run; see `modes`.
@@ -88,7 +68,7 @@ class Summary:
         seconds_by_activity: What of that its main thread spent on each activity.
         seconds_of_requests: How long all answers took together, waits before a repetition included.
         workers: How many processes transformed rows; 0 for none beside the program's own.
-        concurrency: How many requests could be under way at once.
+        concurrency: How many requests could be in flight at once.
         stopped_by: What ended the run before its end.
         problems: What was wrong with single inputs, while the others went on.
         advice: What the user may want to do next.
@@ -122,7 +102,7 @@ class Summary:
 
     @property
     def totals(self) -> Totals:
-        """Return what became of all rows of all inputs, over all runs."""
+        """Return the outcomes of all rows of all inputs, over all runs."""
         return sum((source.totals for source in self.sources), Totals())
 
     @property
@@ -151,39 +131,6 @@ class Summary:
         return round(self.seconds_of_requests / self.requests, 3) if self.requests else None
 
     @property
-    def bottleneck(self) -> str | None:
-        """Return what the run spent most of its time on, and what would help; None if it was short.
-
-        More requests at once are suggested only where Miso accepted records: where it answers
-        nothing, or nothing well, more of them would not help.
-        """
-        spent = self.seconds_by_activity
-        if self.seconds < _LONG or not spent:
-            return None
-        activity, seconds = max(spent.items(), key=lambda item: item[1])
-        what = f"{seconds / self.seconds:.0%} of the time went into {_ACTIVITIES[activity]}"
-        if activity == WAITING:
-            return f"{what}, {self._waiting()}"
-        if activity == TRANSFORMING:
-            return (
-                f"{what} ({counted(self.workers, 'worker')}); more --workers help where there are "
-                "processors"
-            )
-        return what
-
-    def _waiting(self) -> str:
-        """Return how Miso answered, after "waiting for Miso, "."""
-        average = self.seconds_per_request
-        if average is None:
-            return "which has not answered any request"
-        if self.totals.accepted <= self.before.accepted:
-            return "which accepted nothing in this run"
-        return (
-            f"which answered in {average:,.1f} s on average with "
-            f"{counted(self.concurrency, 'request')} at once; more --concurrency may help"
-        )
-
-    @property
     def was_turned_away(self) -> bool:
         """Whether the key was refused before anything was accepted: there is no more to tell."""
         refused = isinstance(self.stopped_by, KeyRefusedError)
@@ -202,18 +149,8 @@ class Summary:
         unknown = any(source.open_unknown for source in self.sources) or now.unknown > 0
         return 1 if now.rejected or unknown or not self.balanced else 0
 
-    def reject(self, rejections: Iterable[Rejection], place: str) -> None:
-        """Count rejections by their reasons."""
-        for rejection in rejections:
-            for reason in rejection.reasons:
-                group = reason.group
-                if group not in self.reasons and len(self.reasons) >= MOST_NAMES:
-                    group = "(other reasons)"
-                example = f"{place}{rejection.line}: {printable(reason.text)}"
-                self.reasons.setdefault(group, Tally()).add(rejection.line, example)
-
     def columns_left_out(self) -> Counter[str]:
-        """Return how many rows had each column that became nothing; addresses share one name."""
+        """Return how many rows had each unmapped column; addresses share one name."""
         columns: Counter[str] = Counter()
         for column, count in self.findings.unmapped.items():
             columns[without_addresses(column)] += count
@@ -222,11 +159,3 @@ class Summary:
     def most_common_reasons(self) -> list[tuple[str, Tally]]:
         """Return the reasons with their tallies, the most frequent first."""
         return sorted(self.reasons.items(), key=lambda item: -item[1].count)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the report in the shape that `docs/report.md` describes."""
-        return json_of(self)
-
-    def as_text(self) -> str:
-        """Return the summary in words."""
-        return text_of(self)

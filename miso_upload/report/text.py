@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from miso_upload.report.modes import REMEMBER, REMEMBER_DRY_RUN, SERVER_DRY_RUN, UPLOAD
+from miso_upload.report.summary import NOTING, READING, TRANSFORMING, WAITING
 from miso_upload.values.display import counted, one_line, printable
 
 if TYPE_CHECKING:
@@ -21,11 +22,53 @@ _INDENT = "  "
 _STDIN = "stdin"
 _ENOUGH_RECORDS = 100
 _NEARLY_ALL = 0.9
+_LONG = 10.0
+"""Seconds from which on a person may want to know what they went into."""
+_ACTIVITIES = {
+    READING: "reading and unpacking",
+    TRANSFORMING: "making records of rows and judging them",
+    WAITING: "waiting for Miso",
+    NOTING: "the ledger and the rejects file",
+}
 
 
-def text_of(summary: Summary) -> str:
-    """Return a summary in words."""
+def summary_text(summary: Summary) -> str:
+    """Return the summary of a run in words, for people."""
     return "\n".join(map(_on_one_line, _paragraphs(summary))).rstrip() + "\n"
+
+
+def bottleneck(summary: Summary) -> str | None:
+    """Return what the run spent most of its time on, and what would help; None if it was short.
+
+    More requests at once are suggested only where Miso accepted records: if it gives no answers, or
+    no good ones, more requests would not help.
+    """
+    spent = summary.seconds_by_activity
+    if summary.seconds < _LONG or not spent:
+        return None
+    activity, seconds = max(spent.items(), key=lambda item: item[1])
+    what = f"{seconds / summary.seconds:.0%} of the time went into {_ACTIVITIES[activity]}"
+    if activity == WAITING:
+        return f"{what}, {_waiting(summary)}"
+    if activity == TRANSFORMING:
+        return (
+            f"{what} ({counted(summary.workers, 'worker')}); more --workers help where there are "
+            "processors"
+        )
+    return what
+
+
+def _waiting(summary: Summary) -> str:
+    """Return how Miso answered, after "waiting for Miso, "."""
+    average = summary.seconds_per_request
+    if average is None:
+        return "which has not answered any request"
+    if summary.totals.accepted <= summary.before.accepted:
+        return "which accepted nothing in this run"
+    return (
+        f"which answered in {average:,.1f} s on average with "
+        f"{counted(summary.concurrency, 'request')} at once; more --concurrency may help"
+    )
 
 
 def _paragraphs(summary: Summary) -> Iterator[str]:
@@ -129,8 +172,8 @@ def _sent(summary: Summary) -> Iterator[str]:
         f"{_INDENT}{counted(summary.requests, 'request')}, {summary.bytes_sent:,} bytes, "
         f"{summary.seconds:,.1f} s" + (f", to {summary.host}" if summary.host else "")
     )
-    if summary.bottleneck:
-        yield f"{_INDENT}{summary.bottleneck}"
+    if (slowest := bottleneck(summary)) is not None:
+        yield f"{_INDENT}{slowest}"
     if summary.mode == SERVER_DRY_RUN:
         yield f"{_INDENT}a dry run: Miso validated the records and stored none"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from miso_upload.records import Reason
     from miso_upload.transform.schema.schema import Schema
-    from miso_upload.transform.validation import Judge
+    from miso_upload.transform.validation import RecordValidator
 
 _SLICE = 256
 """Judging a few hundred records at once is several times as fast as one by one or all at once."""
@@ -56,22 +56,22 @@ _JSON_TYPES = {
 class Critic:
     """Finds the records that Miso would refuse, and says so in its words."""
 
-    def __init__(self, schema: Schema, judge: Judge) -> None:
+    def __init__(self, schema: Schema, validator: RecordValidator) -> None:
         self._schema = schema
-        self._judge = judge
+        self._validator = validator
 
     def lines(self, records: Sequence[Any]) -> list[str]:
         """Return one line for each reason to refuse any of `records`; none means all are good."""
         return [
             self._line(index, record, reason)
             for index, record in self._suspects(records)
-            for reason in self._judge.reasons(record)
+            for reason in self._validator.reasons(record)
         ]
 
     def _suspects(self, records: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         for start in range(0, len(records), _SLICE):
             part = records[start : start + _SLICE]
-            if not self._judge.accepts(part):
+            if not self._validator.accepts(part):
                 yield from enumerate(part, start)
 
     def _line(self, index: int, record: object, reason: Reason) -> str:

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from miso_upload.errors import SandboxError
 from miso_upload.sandbox.app import DEFAULT_MAX_BODY_BYTES, EXTENSION, Desk, build_app
@@ -24,7 +24,7 @@ from miso_upload.sandbox.faults import FaultDraw, Faults
 from miso_upload.sandbox.refusals import Critic
 from miso_upload.sandbox.store import Store
 from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,7 +88,7 @@ class Sandbox:
         self._desk = Desk(
             self._key,
             self._store,
-            Critic(schema, Judge(schema, needs_timestamp=False, needs_id=False)),
+            Critic(schema, RecordValidator(schema, needs_timestamp=False, needs_id=False)),
             draw=FaultDraw(faults or Faults()),
             max_body_bytes=max_body_bytes,
         )
@@ -243,7 +243,7 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(0)
 
 
-class _Protocol(HttpToolsProtocol):
+class _Protocol(H11Protocol):
     """uvicorn's HTTP, without its log lines, and with a way for the application to hang up."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- uvicorn's own
@@ -251,10 +251,14 @@ class _Protocol(HttpToolsProtocol):
         self.access_log = False
         self.logger = self.access_logger = _SILENT
 
-    def on_message_begin(self) -> None:
-        """Add the extension to the scope of the request that begins."""
-        super().on_message_begin()
-        self.scope["extensions"] = {EXTENSION: {"cut": self.transport.abort}}
+    def handle_events(self) -> None:
+        """Add the extension to the scope of the request that begins, if one does.
+
+        The application is called after this returns, by the event loop.
+        """
+        super().handle_events()
+        if self.scope is not None:
+            self.scope["extensions"] = {EXTENSION: {"cut": self.transport.abort}}
 
 
 def _config(desk: Desk) -> uvicorn.Config:

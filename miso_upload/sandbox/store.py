@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from miso_upload.records import Record
 
 Outcome = Literal["stored", "checked", "refused"]
-"""What became of a request's records: kept, found good in a dry run, or not taken."""
+"""The outcome of a request's records: kept, found good in a dry run, or not taken."""
 
 _APPLICATION_ID = 0x6D69736F  # "miso", so that no other SQLite file is taken for a store
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -70,8 +70,8 @@ class ServedRequest:
     Attributes:
         path: The path and the flags that matter, never the query as it came.
         status: What was answered; None where the connection was cut.
-        outcome: What became of the records.
-        fault: Which fault befell it, if any.
+        outcome: The outcome of the records.
+        fault: Which fault happened to it, if any.
     """
 
     path: str
@@ -109,35 +109,36 @@ class Store:
         with self._lock, self._connection as transaction:
             request_id = transaction.execute(
                 "INSERT INTO requests (received_at, path, status, records, fault, outcome)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    _as_text(datetime.now(UTC)),
-                    request.path,
-                    request.status,
-                    len(records),
-                    request.fault,
-                    request.outcome,
-                ),
+                " VALUES (:received_at, :path, :status, :records, :fault, :outcome)",
+                {
+                    "received_at": _as_text(datetime.now(UTC)),
+                    "path": request.path,
+                    "status": request.status,
+                    "records": len(records),
+                    "fault": request.fault,
+                    "outcome": request.outcome,
+                },
             ).lastrowid
             transaction.executemany(
                 "INSERT INTO records"
                 " (request_id, position, type, user_id, anonymous_id, timestamp, body)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (:request, :position, :type, :user_id, :anonymous_id, :timestamp, :body)",
                 (
-                    (
-                        request_id,
-                        position,
-                        record["type"],
-                        record.get("user_id"),
-                        record.get("anonymous_id"),
-                        record.get("timestamp"),
-                        encode(record).decode(),
-                    )
+                    {
+                        "request": request_id,
+                        "position": position,
+                        "type": record["type"],
+                        "user_id": record.get("user_id"),
+                        "anonymous_id": record.get("anonymous_id"),
+                        "timestamp": record.get("timestamp"),
+                        "body": encode(record).decode(),
+                    }
                     for position, record in enumerate(records)
                 ),
             )
             transaction.executemany(
-                "INSERT INTO tallies VALUES (?, ?, ?, ?) ON CONFLICT (type) DO UPDATE SET"
+                "INSERT INTO tallies VALUES (:type, :records, :first, :last)"
+                " ON CONFLICT (type) DO UPDATE SET"
                 " records = records + excluded.records,"
                 " first_instant = min(ifnull(first_instant, excluded.first_instant),"
                 " ifnull(excluded.first_instant, first_instant)),"
@@ -185,7 +186,8 @@ class Store:
         while True:
             with self._lock:
                 rows = self._connection.execute(
-                    "SELECT id, body FROM records WHERE id > ? ORDER BY id LIMIT ?", (last, _PAGE)
+                    "SELECT id, body FROM records WHERE id > :last ORDER BY id LIMIT :most",
+                    {"last": last, "most": _PAGE},
                 ).fetchall()
             if not rows:
                 return
@@ -230,7 +232,7 @@ def _is_new(connection: sqlite3.Connection) -> bool:
     return False
 
 
-def _tallies(records: Sequence[Record]) -> list[tuple[str, int, int | None, int | None]]:
+def _tallies(records: Sequence[Record]) -> list[dict[str, str | int | None]]:
     """Return, for each type, how many records there are, and the first and the last instant."""
     numbers: Counter[str] = Counter()
     instants: dict[str, list[int]] = {}
@@ -240,12 +242,12 @@ def _tallies(records: Sequence[Record]) -> list[tuple[str, int, int | None, int 
         if (instant := _microseconds(record.get("timestamp"))) is not None:
             instants.setdefault(name, []).append(instant)
     return [
-        (
-            name,
-            number,
-            min(instants.get(name, ()), default=None),
-            max(instants.get(name, ()), default=None),
-        )
+        {
+            "type": name,
+            "records": number,
+            "first": min(instants.get(name, ()), default=None),
+            "last": max(instants.get(name, ()), default=None),
+        }
         for name, number in numbers.items()
     ]
 

@@ -1,4 +1,4 @@
-"""Containers, recognised by their first bytes and unpacked, one inside the other if need be."""
+"""Detects containers by their first bytes and decompresses them, also when they are nested."""
 
 from __future__ import annotations
 
@@ -6,45 +6,43 @@ import io
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.errors import SourceError
-from miso_upload.sources.codecs import gzip, xz, zstd
 from miso_upload.sources.codecs.base import ContainerError, DamageError
-from miso_upload.sources.codecs.zip import MAGICS as ZIP_MAGICS
-from miso_upload.sources.codecs.zip import Unzip
+from miso_upload.sources.codecs.magic import (
+    GZIP_MAGIC,
+    XZ_MAGIC,
+    ZIP_MAGICS,
+    is_bzip2,
+    is_zstd,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from miso_upload.sources.codecs.charset import Reads
+    from miso_upload.sources.codecs.charset import ByteReader
 
 HEAD_BYTES = 512
-"""How much of the beginning a container is told from: the header of a tar archive."""
-_DEEPEST = 3
+"""The bytes needed to detect a container: the size of a tar header."""
+_MOST_NESTED = 3
 
 _PARQUET = b"PAR1"
 _PARQUET_ENCRYPTED = b"PARE"
 _PARQUET_FIRST_FIELD = b"\x15"
-"""A page header begins with it in every Parquet file that holds rows; in no text does it."""
+"""The first byte of a page header in every Parquet file with rows. It does not occur in text."""
 
-_STREAMS: tuple[tuple[Callable[[bytes], bool], Callable[[Reads], Reads]], ...] = (
-    (lambda head: head.startswith(gzip.MAGIC), gzip.Gunzip),
-    (zstd.begins_zstd, zstd.Unzstd),
-    (lambda head: head.startswith(xz.XZ_MAGIC), xz.Unxz),
-    (xz.begins_bzip2, xz.Bunzip2),
-)
-# At which place, what stands there, what that is, and what prints its contents.
-_OTHERS = (
+# Offset, magic number, description, and the command that prints the contents.
+_UNSUPPORTED = (
     (257, b"ustar", "a tar archive", "tar -xOf"),
     (0, b"\x04\x22\x4d\x18", "an lz4 stream", "lz4 -dc"),
     (0, b"\x02\x21\x4c\x18", "an lz4 stream", "lz4 -dc"),
     (0, b"\x1f\x9d", "a stream of 'compress' (.Z)", "gzip -dc"),
-    (0, b"\x5d\x00\x00", "an lzma stream of the old kind", "xz --format=lzma -dc"),
+    (0, b"\x5d\x00\x00", "a legacy lzma stream", "xz --format=lzma -dc"),
     (0, b"LZIP\x01", "an lzip stream", "lzip -dc"),
     (0, b"\xff\x06\x00\x00sNaPpY", "a snappy stream", "snzip -dc"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x -so"),
     (0, b"Rar!\x1a\x07", "a rar archive", "unrar p -inul"),
     (0, b"SQLite format 3\0", "an SQLite database", None),
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old office document", None),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a legacy office document", None),
     (0, b"%PDF-", "a PDF document", None),
     (0, b"Obj\x01", "an Avro file", None),
     (0, b"ARROW1\0\0", "an Arrow file", None),
@@ -57,24 +55,24 @@ _OTHERS = (
 )
 
 
-class Unpacked(NamedTuple):
-    """What an input holds.
+class Contents(NamedTuple):
+    """The decompressed contents of an input.
 
     Attributes:
-        file: The contents, to be read forward.
-        packed: Whether they are anything but the bytes of the input themselves.
-        utf8: Whether they are UTF-8 for certain, because they were made here.
+        file: Reads the contents.
+        is_compressed: Whether the contents differ from the bytes of the input itself.
+        is_utf8: Whether the contents are certainly UTF-8, because this package generates them.
     """
 
-    file: Reads
-    packed: bool
-    utf8: bool = False
+    file: ByteReader
+    is_compressed: bool
+    is_utf8: bool = False
 
 
-class Peeked:
-    """Bytes of which the first were looked at already; an error on the way comes in its place."""
+class PeekedReader:
+    """Peeks at the first bytes; an error in them is raised when a read reaches its position."""
 
-    def __init__(self, file: Reads, size: int) -> None:
+    def __init__(self, file: ByteReader, size: int) -> None:
         self._file = file
         self._error: Exception | None = None
         self.head = b""
@@ -85,7 +83,7 @@ class Peeked:
             self._error = error
 
     def read1(self, size: int) -> bytes:
-        """See `Reads.read1`."""
+        """See `ByteReader.read1`."""
         if self.head:
             data, self.head = self.head[:size], self.head[size:]
             return data
@@ -94,44 +92,75 @@ class Peeked:
         return self._file.read1(size)
 
 
-def unpacked(
-    file: Reads, head: bytes, seekable: io.BufferedReader[Any] | None, quoted: str
-) -> Unpacked:
-    """Return the contents of an input: unpacked if it is a container, or as they are.
+def decompressed(
+    file: ByteReader, head: bytes, seekable: io.BufferedReader[Any] | None, quoted: str
+) -> Contents:
+    """Return the contents of an input, decompressed if it is a container.
 
     Args:
         file: The input, from its beginning.
-        head: Its first `HEAD_BYTES`, which `file` still holds, or all there are.
-        seekable: The same input, if it can be sought in.
-        quoted: What a command line calls it, for advice.
+        head: Its first `HEAD_BYTES`, or all bytes if there are fewer. `file` returns them too.
+        seekable: The same input, if it is seekable.
+        quoted: The input's name for suggested commands, quoted for a shell.
 
     Raises:
-        ContainerError: It cannot be unpacked here, or is damaged so that nothing can be read.
+        ContainerError: The container is not supported, or damaged from its beginning.
     """
-    for depth in range(_DEEPEST + 1):
+    for depth in range(_MOST_NESTED + 1):
         sought = seekable if depth == 0 else None
-        _refuse_others(head, quoted)
+        _refuse_unsupported(head, quoted)
         if _begins_parquet(head, sought):
             from miso_upload.sources.tables.parquet import ParquetLines  # noqa: PLC0415 -- an extra
 
             file = ParquetLines(_required(sought, "a Parquet file"))
-            return Unpacked(file, packed=True, utf8=True)
+            return Contents(file, is_compressed=True, is_utf8=True)
         if head.startswith(ZIP_MAGICS):
-            file = Unzip(_required(sought, "a zip archive"), quoted)
+            from miso_upload.sources.codecs.zip import ZipReader  # noqa: PLC0415 -- see `_reader_for`
+
+            file = ZipReader(_required(sought, "a zip archive"), quoted)
         else:
-            opens = next((opens for begins, opens in _STREAMS if begins(head)), None)
-            if opens is None:
-                return Unpacked(file, packed=depth > 0)
-            file = opens(file)
-        peeked = Peeked(file, HEAD_BYTES)
+            reader = _reader_for(head)
+            if reader is None:
+                return Contents(file, is_compressed=depth > 0)
+            file = reader(file)
+        peeked = PeekedReader(file, HEAD_BYTES)
         file, head = peeked, peeked.head
-    raise ContainerError("is compressed over and over; unpack it yourself first")
+    raise ContainerError(
+        f"the file is compressed more than {_MOST_NESTED} times; decompress it yourself first"
+    )
+
+
+def _reader_for(head: bytes) -> Callable[[ByteReader], ByteReader] | None:
+    """Return the reader of a stream that begins with `head`; None if it is not compressed.
+
+    A reader is imported only when it is needed, so that no run waits for unused libraries.
+    """
+    if head.startswith(GZIP_MAGIC):
+        from miso_upload.sources.codecs.gzip import GzipReader  # noqa: PLC0415
+
+        return GzipReader
+    if is_zstd(head):
+        from miso_upload.sources.codecs.zstd import ZstdReader  # noqa: PLC0415
+
+        return ZstdReader
+    if head.startswith(XZ_MAGIC):
+        from miso_upload.sources.codecs.xz import XzReader  # noqa: PLC0415
+
+        return XzReader
+    if is_bzip2(head):
+        from miso_upload.sources.codecs.xz import Bzip2Reader  # noqa: PLC0415
+
+        return Bzip2Reader
+    return None
 
 
 def _begins_parquet(head: bytes, seekable: io.BufferedReader[Any] | None) -> bool:
-    """Whether it is a Parquet file, and not a CSV file whose first column is called so."""
+    """Return whether it is a Parquet file, and not a CSV file whose first column is PAR1."""
     if head.startswith(_PARQUET_ENCRYPTED):
-        raise ContainerError("is an encrypted Parquet file, which is not read here")
+        raise ContainerError(
+            "this is an encrypted Parquet file, which miso-upload does not support; decrypt it "
+            "first"
+        )
     if not head.startswith(_PARQUET):
         return False
     certain = head[4:5] == _PARQUET_FIRST_FIELD
@@ -142,25 +171,28 @@ def _begins_parquet(head: bytes, seekable: io.BufferedReader[Any] | None) -> boo
     whole = size > 2 * len(_PARQUET) and seekable.read(len(_PARQUET)) == _PARQUET
     seekable.seek(0)
     if certain and not whole:
-        raise DamageError("Parquet file", "the index at its end is missing, as if it was cut off")
+        raise DamageError(
+            "Parquet file", "the index at its end is missing, so it was probably cut off"
+        )
     return whole
 
 
 def _required(seekable: io.BufferedReader[Any] | None, what: str) -> io.BufferedReader[Any]:
     if seekable is None:
         raise ContainerError(
-            f"is {what}, whose index stands at its end, so it cannot be read from a pipe, out of "
-            "another container or from a server that sends files whole only; save it as a file"
+            f"this is {what}. Its index is at its end, so miso-upload cannot read it from a pipe, "
+            "from inside another container, or from a server without range requests; save it as a "
+            "file"
         )
     return seekable
 
 
-def _refuse_others(head: bytes, quoted: str) -> None:
-    for place, magic, what, command in _OTHERS:
-        if head.startswith(magic, place):
+def _refuse_unsupported(head: bytes, quoted: str) -> None:
+    for offset, magic, what, command in _UNSUPPORTED:
+        if head.startswith(magic, offset):
             if command is None:
-                raise ContainerError(f"is {what}; export the rows as JSON Lines or CSV first")
+                raise ContainerError(f"this is {what}; export the rows as JSON Lines or CSV first")
             raise ContainerError(
-                f"is {what}, which is not read here; unpack it yourself, as in: "
+                f"this is {what}, which miso-upload does not support; pipe its contents instead: "
                 f"{command} {quoted} | miso-upload -"
             )

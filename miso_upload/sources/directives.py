@@ -1,8 +1,8 @@
-"""Which directive is in force at a place of a source, where its format has such.
+"""Finds the directive in force at an offset, for formats that have directives.
 
-Rows behind a directive are read as it says, up to the next one. Whoever reads forward sees them
-pass; whoever begins in the middle must know the last one before, so what lies before is read too,
-from the last place at which it was known.
+A directive determines how the rows after it are read, up to the next directive. A reader that
+starts in the middle needs the last directive before its offset, so the bytes before are read too,
+from the last offset at which the directive was known.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _READ_BYTES = 2**20
 
 
 class Directives:
-    """Knows which directive is in force at any place of a stream.
+    """Finds the directive in force at any offset of a stream.
 
     Args:
-        stream: Is read, and moved to the place that is asked about.
-        rows: Knows a directive when it sees one.
-        preamble: What stands before the first row.
-        row_bytes: No directive is longer than that.
-        offset: Where the preamble starts.
+        stream: The stream, which is read and moved to the requested offset.
+        rows: The format, which recognises directives.
+        preamble: The bytes before the first row.
+        row_bytes: The longest directive.
+        offset: The offset of the preamble.
     """
 
     def __init__(
@@ -43,9 +43,9 @@ class Directives:
         self._found = self._first
 
     def in_force_at(self, offset: int) -> bytes:
-        """Return the directive for the row at `offset`; nothing in formats that have none.
+        """Return the directive for the row at `offset`; empty in formats without directives.
 
-        Where something had to be read for that, the stream then stands at `offset`, or at its end.
+        If this had to read the stream, its position is then `offset`, or its end.
 
         Raises:
             SourceError: The stream cannot be read, or would have to be read twice and cannot be.
@@ -60,11 +60,11 @@ class Directives:
             data = self._stream.read(min(_READ_BYTES, offset - self._at))
             if not data:
                 break
-            self.saw(data)
+            self.scan(data)
         return self._found
 
-    def saw(self, data: bytes) -> None:
-        """Take note of what was read behind the place that was asked about last."""
+    def scan(self, data: bytes) -> None:
+        """Look for directives in the bytes that follow the last requested offset."""
         if not self._rows.has_directives:
             return
         self._at += len(data)
@@ -72,10 +72,10 @@ class Directives:
         if whole:
             self._found = self._rows.directive(self._line + data[:whole]) or self._found
             self._line = b""
-        # Of a line that is longer than any directive, so much is enough to know that it is.
+        # One byte more than the longest directive shows that a line is not a directive.
         self._line = (self._line + data[whole:])[: self._row_bytes + 1]
 
     def continued_by(self, rest: bytes) -> bytes:
-        """Return the directive in force behind the line whose second part begins `rest`."""
+        """Return the directive in force after the line whose second part starts `rest`."""
         line = self._line + rest.partition(b"\n")[0] + b"\n"
         return self._rows.directive(line) or self._found

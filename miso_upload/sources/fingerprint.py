@@ -1,7 +1,7 @@
-"""Checksums of a source's bytes, and how an unchanged file is recognised without reading it.
+"""Computes checksums of a source's bytes, and recognises an unchanged file without reading it.
 
-A checksum proves that bytes are what they were; it is no secret and hides nothing. What Miso has of
-a record is another question, which content keys answer.
+A checksum proves that bytes are unchanged. It is not a secret and hides nothing. Content keys, not
+checksums, tell which records Miso has.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import os
 
 HEAD_BYTES = 65_536
-"""How much of an input's beginning is held in memory while it is open."""
+"""The size of the beginning that an open input keeps in memory."""
 _HEAD_BYTES_COMPARED = 4_096
 _RACY_NS = 2 * 10**9
-"""A file that was written to so shortly before it was read may be written to again without a
-change of its times: two seconds is the coarsest clock of a file system in use (FAT)."""
+"""A file that was modified this recently may change again without a change of its timestamps: the
+coarsest clock of a file system in use, FAT's, ticks every two seconds."""
 
 
 def stamp_of(found: os.stat_result, now_ns: int | None = None) -> Stamp:
@@ -33,7 +33,7 @@ def stamp_of(found: os.stat_result, now_ns: int | None = None) -> Stamp:
 
 
 def still_has(path: str, stamp: Stamp) -> bool:
-    """Return whether the file that had a stamp is still at its path, and has not become shorter."""
+    """Return whether the path still names the file with this stamp, and the file has not shrunk."""
     try:
         found = Path(path).stat()
     except (OSError, ValueError):
@@ -44,7 +44,7 @@ def still_has(path: str, stamp: Stamp) -> bool:
 
 
 def file_checksum(path: str) -> str | None:
-    """Return size and checksum of a file as it is; None if it cannot be read."""
+    """Return the size and checksum of a file; None if it cannot be read."""
     found = RunningChecksum()
     try:
         with Path(path).open("rb", buffering=0) as file:
@@ -56,7 +56,7 @@ def file_checksum(path: str) -> str | None:
 
 
 def head_checksum(beginning: bytes) -> bytes | None:
-    """Return a checksum to look for sources that begin alike; None where there is too little."""
+    """Return a checksum to find sources with the same beginning; None if `beginning` is short."""
     if len(beginning) < _HEAD_BYTES_COMPARED:
         return None
     return checksum(beginning[:_HEAD_BYTES_COMPARED])

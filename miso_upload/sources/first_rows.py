@@ -1,4 +1,4 @@
-"""The first rows of a source, from what is at hand of it anyway."""
+"""Returns the first rows of a source from its buffered beginning."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ _MOST_ROWS = 200
 
 
 def first_rows(source: Source) -> list[Any]:
-    """Return rows of a source's beginning that can be read: some hundred, or none.
+    """Return up to some hundred readable rows from the beginning of a source.
 
-    Nothing is taken from the source, so that even a pipe may be asked.
+    This does not consume the source, so it works for a pipe too.
     """
     body = source.body_start - source.head_start
     before, data = source.beginning[:body], source.beginning[body:]
-    cut = source.format.cut(data, Limits(rows=_MOST_ROWS), Tail.WAITING) if data else None
+    cut = (
+        source.format.cut(data, Limits(_MOST_ROWS, len(data), len(data)), Tail.WAITING)
+        if data
+        else None
+    )
     if cut is None or cut.fault is not None or not cut.size:
         return []
     block = Block(

@@ -1,4 +1,4 @@
-"""From what the user wrote to the inputs that are meant."""
+"""Expands the names on the command line into inputs: patterns, directories and URLs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import SourceError
+from miso_upload.values.display import counted
 from miso_upload.values.file_identity import identity_of
 from miso_upload.values.input_names import REJECTS_SUFFIX, STDIN, is_remote, shown_name
 
@@ -20,26 +21,26 @@ if TYPE_CHECKING:
 def expand_inputs(
     names: Iterable[str], *, own: Collection[str] = (), allow_insecure_http: bool = False
 ) -> tuple[list[str], list[str]]:
-    """Return the inputs that `names` stand for, and what to say of files that are left out.
+    """Return the inputs that `names` mean, and notes on the files that were left out.
 
-    A name with `*`, `?` or `[` that is no file is a pattern. A directory stands for the files in it
-    that are not hidden, and not for those in directories below it. Both are taken in sorted order,
-    and each file once.
+    A name with `*`, `?` or `[` that is not a file is a pattern. A directory means its files,
+    without hidden ones and without subdirectories. Both are expanded in sorted order, and each file
+    is read once.
 
-    A pipe, a socket or a device is read only where it is named itself. A file that cannot be looked
-    at is an input all the same, so that opening it says why it cannot be read.
+    Pipes, sockets and devices are read only if they are named explicitly. A file whose metadata
+    cannot be read is an input nevertheless, so that opening it reports the reason.
 
-    A rejects file that a pattern like `*.jsonl` caught is not an input: it holds rows that were set
-    aside. A URL is expanded by the store that it names.
+    A rejects file that matches a pattern like `*.jsonl` is not an input, because it contains
+    rejected rows. A URL is expanded by its store.
 
     Args:
-        names: What the user wrote.
-        own: Files that the run itself reads or writes, which no pattern or directory means.
-        allow_insecure_http: A store may be asked unencrypted.
+        names: The names on the command line.
+        own: Files that the run itself reads or writes; patterns and directories exclude them.
+        allow_insecure_http: Whether a store may be listed over plain HTTP.
 
     Raises:
-        SourceError: A name is no file, or nothing stands behind a pattern or directory.
-        ConfigurationError: A name is a URL, and what reads those is not installed.
+        SourceError: A name is not a file, or a pattern or directory yields no file.
+        ConfigurationError: A name is a URL, and the package that reads URLs is not installed.
     """
     ours = {identity_of(path) for path in own} - {None}
     left_out: dict[str, None] = {}
@@ -49,16 +50,18 @@ def expand_inputs(
         left_out.update(dict.fromkeys(notes))
         for path in files:
             if path.endswith(REJECTS_SUFFIX):
-                left_out[f"{shown_name(path)}: left out, it is a rejects file of ours"] = None
+                left_out[f"{shown_name(path)}: left out, it is a rejects file of miso-upload"] = (
+                    None
+                )
             elif path != name and ours and identity_of(path) in ours:
-                left_out[f"{path}: left out, this run uses it for something else"] = None
+                left_out[f"{path}: left out, this run uses it for another purpose"] = None
             else:
                 inputs[path] = None
     return list(inputs), list(left_out)
 
 
 def _matches(name: str, allow_insecure_http: bool) -> tuple[list[str], list[str]]:  # noqa: FBT001
-    """Return the files that a name stands for, and what to say of others."""
+    """Return the files that a name means, and notes on the others."""
     if name == STDIN:
         return [name], []
     if is_remote(name):
@@ -78,25 +81,25 @@ def _matches(name: str, allow_insecure_http: bool) -> tuple[list[str], list[str]
 
 
 def _remote(name: str, allow_insecure_http: bool) -> list[str]:  # noqa: FBT001
-    from miso_upload.sources.remote.stores import names_like  # noqa: PLC0415 -- an extra, and slow
+    from miso_upload.sources.remote.stores import expand_url  # noqa: PLC0415 -- an extra, and slow
 
-    return names_like(name, allow_insecure_http=allow_insecure_http)
+    return expand_url(name, allow_insecure_http=allow_insecure_http)
 
 
 def _files_like(pattern: str) -> tuple[list[str], list[str]]:
     found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 -- keeps the names as written
     kinds = {path: _kind(path) for path in found}
     files = [path for path, kind in kinds.items() if kind == _FILE]
-    # To open a directory that cannot be listed says why its files are not read.
+    # Opening a directory that cannot be listed reports why its files are not read.
     files += _closed_directories(pattern)
-    notes = [_passed_over(path, kind) for path, kind in kinds.items() if kind not in _USUAL]
+    notes = [_left_out(path, kind) for path, kind in kinds.items() if kind not in _USUAL]
     if not files:
         raise SourceError("\n".join([f"{pattern}: no file matches this pattern", *notes]))
     return files, notes
 
 
 def _closed_directories(pattern: str) -> list[str]:
-    """Return the directories on the way to what a pattern means that cannot be looked into."""
+    """Return the directories that a pattern leads through and that cannot be listed."""
     closed: dict[str, None] = {}
     parts = Path(pattern).parts
     for depth in range(1, len(parts)):
@@ -118,25 +121,24 @@ def _files_in(directory: str) -> tuple[list[str], list[str]]:
         path = os.path.join(directory, name)  # noqa: PTH118 -- as it is written
         kind = _FILE if name.startswith(".") else _kind(path)
         if name.startswith("."):
-            left_out["hidden"] += 1
+            left_out["hidden file"] += 1
         elif kind == _FILE:
             files.append(path)
         elif kind == _DIRECTORY:
-            left_out["no file itself"] += 1
+            left_out["directory"] += 1
         else:
-            notes.append(_passed_over(path, kind))
+            notes.append(_left_out(path, kind))
     if not files:
         raise SourceError(
-            "\n".join([f"{directory}: is a directory without a file to read", *notes])
+            "\n".join([f"{directory}: the directory contains no readable file", *notes])
         )
-    why = " and ".join(
-        f"{count:,} that {_ARE[count > 1]} {what}" for what, count in left_out.items()
-    )
-    return files, [f"{directory}: left out {why}", *notes] if why else notes
+    counts = " and ".join(counted(count, what, _PLURALS[what]) for what, count in left_out.items())
+    return files, [f"{directory}: left out {counts}", *notes] if counts else notes
 
 
 _FILE, _DIRECTORY = "a file", "a directory"
 _USUAL = (_FILE, _DIRECTORY)
+_PLURALS = {"hidden file": "hidden files", "directory": "directories"}
 _KINDS = (
     (stat.S_ISREG, _FILE),
     (stat.S_ISDIR, _DIRECTORY),
@@ -148,18 +150,16 @@ _KINDS = (
 
 
 def _kind(path: str) -> str:
-    """Return what a path is; a file where that cannot be told, so that opening it says why."""
+    """Return what a path is; a file if that is unknown, so that opening it reports why."""
     try:
         mode = Path(path).stat().st_mode
     except (OSError, ValueError):
         return _FILE
-    return next((kind for fits, kind in _KINDS if fits(mode)), "no file")
+    return next((kind for fits, kind in _KINDS if fits(mode)), "not a file")
 
 
-def _passed_over(path: str, kind: str) -> str:
-    """Say why a pattern or directory does not mean what it matches: to open it may take forever."""
-    read = "; to read it, name it itself" if "pipe" in kind or "device" in kind else ""
-    return f"{path}: left out, it is {kind}{read}"
-
-
-_ARE = ("is", "are")
+def _left_out(path: str, kind: str) -> str:
+    """Return why a pattern or directory leaves out a path, whose opening might block forever."""
+    if "pipe" in kind or "device" in kind:
+        return f"{path}: left out, it is {kind}; to read it, name it explicitly"
+    return f"{path}: left out, it is {kind}"

@@ -1,4 +1,4 @@
-"""Where an input lies, and how its own bytes are come by: a file, standard input, an object."""
+"""Opens the raw bytes of an input: a local file, standard input, or a remote object."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ if TYPE_CHECKING:
     from miso_upload.records import Stamp
 
 
-class Place(Protocol):
-    """Where an input lies."""
+class InputLocation(Protocol):
+    """The location of an input."""
 
     shown: str
-    """What it is called where people see it."""
+    """The input's name in messages."""
     ours: bool
-    """Whether what `open` returned is to be closed."""
+    """Whether the file that `open` returned must be closed."""
     can_reopen: bool
-    """Whether the same bytes come again when it is opened again. Known once it was opened."""
+    """Whether opening the input again yields the same bytes. Known after `open`."""
 
     def open(self) -> IO[bytes]:
-        """Return the input's own bytes, without a buffer.
+        """Return the input's raw bytes as an unbuffered file.
 
         Raises:
-            SourceError: It cannot be opened.
+            SourceError: The input cannot be opened.
         """
 
     def size(self) -> int | None:
-        """Return how many bytes it has, or None if that is not known."""
+        """Return the size in bytes, or None if it is not known."""
 
     def stamp(self) -> Stamp | None:
-        """Return which object it is and in which version, once it was opened.
+        """Return the identity and version of an object, after `open`.
 
-        None where nothing but its bytes tells; local files tell it by their descriptor.
+        None if the location has no version. The stamp of a local file is taken from its descriptor.
         """
 
     def written_at(self) -> float | None:
-        """Return when what is no open file was last written, in seconds since 1970, if known."""
+        """Return when a remote object was last modified, in seconds since 1970, if known."""
 
 
 class LocalFile:
-    """A file, a pipe or a device by name."""
+    """A file, a pipe or a device, by name."""
 
     ours = True
 
@@ -55,13 +55,13 @@ class LocalFile:
         self.can_reopen = False
 
     def open(self) -> IO[bytes]:
-        """See `Place.open`."""
+        """See `InputLocation.open`."""
         try:
-            raw = Path(self.shown).open("rb", buffering=0)  # noqa: SIM115 -- whoever asks closes it
+            raw = Path(self.shown).open("rb", buffering=0)  # noqa: SIM115 -- the caller closes it
         except FileNotFoundError as error:
             raise GoneSourceError(
-                f"{unreadable(self.shown, error)}. If its log is being rotated, run the same "
-                "command again"
+                f"{unreadable(self.shown, error)}. If its log is being rotated, rerun the same "
+                "command"
             ) from None
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name
             raise unreadable(self.shown, error) from None
@@ -69,55 +69,55 @@ class LocalFile:
         return raw
 
     def size(self) -> int | None:
-        """See `Place.size`."""
+        """See `InputLocation.size`."""
         try:
             return Path(self.shown).stat().st_size or None
         except OSError:
             return None
 
     def stamp(self) -> Stamp | None:
-        """See `Place.stamp`."""
+        """See `InputLocation.stamp`."""
         return None
 
     def written_at(self) -> float | None:
-        """See `Place.written_at`."""
+        """See `InputLocation.written_at`."""
         return None
 
 
 class StandardInput:
-    """Standard input, without the buffer of Python's own, where that can be had."""
+    """Standard input, without Python's own buffer if possible."""
 
     ours = False
     can_reopen = False
     shown = shown_name(STDIN)
 
     def open(self) -> IO[bytes]:
-        """See `Place.open`."""
+        """See `InputLocation.open`."""
         buffer = getattr(sys.stdin, "buffer", None)
         raw = cast("IO[bytes] | None", getattr(buffer, "raw", buffer))
         if raw is None or raw.closed:
-            raise SourceError("stdin: is closed")
+            raise SourceError("stdin: standard input is closed; name a file, or pipe the rows in")
         return raw
 
     def size(self) -> int | None:
-        """See `Place.size`."""
+        """See `InputLocation.size`."""
         return None
 
     def stamp(self) -> Stamp | None:
-        """See `Place.stamp`."""
+        """See `InputLocation.stamp`."""
         return None
 
     def written_at(self) -> float | None:
-        """See `Place.written_at`."""
+        """See `InputLocation.written_at`."""
         return None
 
 
-def place_of(name: str, *, allow_insecure_http: bool = False) -> Place:
-    """Return the place that a name stands for.
+def location_of(name: str, *, allow_insecure_http: bool = False) -> InputLocation:
+    """Return the location that a name means.
 
     Raises:
-        SourceError: It is a URL that cannot be used.
-        ConfigurationError: It is a URL, and what reads those is not installed.
+        SourceError: The name is a URL that cannot be used.
+        ConfigurationError: The name is a URL, and the package that reads URLs is not installed.
     """
     if name == STDIN:
         return StandardInput()
@@ -129,6 +129,6 @@ def place_of(name: str, *, allow_insecure_http: bool = False) -> Place:
 
 
 def unreadable(shown: str, error: Exception) -> UnreadableSourceError:
-    """Return the error of an input that the operating system would not read."""
+    """Return the error for an input that the operating system cannot read."""
     reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
     return UnreadableSourceError(f"{shown}: cannot be read: {reason or type(error).__name__}")

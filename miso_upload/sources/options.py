@@ -1,65 +1,124 @@
-"""How inputs are read, and what is known of a stretch that was read before."""
+"""How inputs are read: the options, with their defaults."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.sources.formats import Limits, check_columns
+from miso_upload.values.option import Part, option
 
-SETTLE_AFTER = 600.0
-"""Seconds without a change after which a growing file counts as finished.
-
-Programs that buffer what they log may write the two halves of a line minutes apart.
-"""
+FormatName = Literal["jsonl", "json", "csv", "tsv", "log"]
+FORMAT_NAMES: tuple[FormatName, ...] = get_args(FormatName)
+NO_QUOTE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingOptions:
+def _one_character(given: object) -> str:
+    """Return a character; `tab` is one by name."""
+    text = "\t" if given in ("tab", "\\t") else given
+    if not isinstance(text, str) or len(text) != 1:
+        raise ValueError("must be one character ('\\t' or tab for a tab)")
+    return text
+
+
+def _quote(given: object) -> str:
+    if given != NO_QUOTE and not (isinstance(given, str) and len(given) == 1):
+        raise ValueError(f"must be one character, or {NO_QUOTE}")
+    return str(given)
+
+
+def _escape(given: object) -> str:
+    if not isinstance(given, str) or len(given) != 1:
+        raise ValueError("must be one character")
+    return given
+
+
+def _column_names(given: object) -> tuple[str, ...]:
+    """Return names that commas separate, or that a mapping file lists; `-` stands for no name."""
+    names = given.split(",") if isinstance(given, str) else given
+    if not isinstance(names, list | tuple) or not all(isinstance(each, str) for each in names):
+        raise ValueError("must be a list of names")
+    return tuple("" if each.strip() == "-" else each.strip() for each in names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions(Part, group="Input"):
     """How inputs are read.
 
     Attributes:
-        format: A name of `FORMAT_NAMES`; None means by name, then by content.
-        log_format: How lines of an access log are put together; None means as one that is known.
-        encoding: None means UTF-8, or what a byte order mark says.
-        delimiter: What separates cells; None means to find out.
-        quote: What stands around cells, `none` for nothing; None means to find out.
-        escape: What makes a quote or a delimiter a character like others; None means nothing.
-        columns: Names for the cells of files without a header; a cell without a name is left out.
-        no_header: There is no header: where `columns` names none, they are called 1, 2, and so on.
-        growing: The last row of an input may still be written: it waits unless its end is there.
-            Compressed inputs and Parquet count as finished.
-        settle_after: Nor is a file that was not written to for so many seconds.
-        allow_insecure_http: A URL may be read unencrypted from any host, not only from this one.
-        limits: How large blocks and rows may be.
+        block_bytes: Bytes in a block, at most, so that wide rows make smaller blocks; a single row
+            may be larger. It is no option.
 
     Raises:
-        ConfigurationError: The delimiter, the quote, the escape or the columns cannot be such.
+        ConfigurationError: An option has a value that it cannot have.
     """
 
-    format: str | None = None
-    log_format: str | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
-    quote: str | None = None
-    escape: str | None = None
-    columns: tuple[str, ...] = ()
-    no_header: bool = False
-    growing: bool = False
-    settle_after: float = SETTLE_AFTER
-    allow_insecure_http: bool = False
-    limits: Limits = field(default_factory=Limits)
+    format: FormatName | None = option(
+        None, "Read the inputs in this format.", choices=FORMAT_NAMES,
+        default_text="told by the name, else by the content",
+    )  # fmt: skip
+    log_format: str | None = option(
+        None, "Read access logs whose lines are written as TEXT, in the notation of nginx or "
+        "Apache.", metavar="TEXT", default_text="one of the common formats",
+    )  # fmt: skip
+    encoding: str | None = option(
+        None, "Decode the inputs from this character encoding.", metavar="NAME",
+        default_text="UTF-8, or what a byte order mark says",
+    )  # fmt: skip
+    delimiter: str | None = option(
+        None, "Split rows of CSV into cells at CHAR ('tab' for a tab).", metavar="CHAR",
+        reader=_one_character, default_text="told by the content",
+    )  # fmt: skip
+    quote: str | None = option(
+        None, "Read cells in CHAR as quoted; 'none' reads quotes as they are.",
+        metavar="CHAR|none", reader=_quote, default_text='", or none for TSV that does not use it',
+    )  # fmt: skip
+    escape: str | None = option(
+        None, "Read a quote or delimiter behind CHAR, such as '\\', as part of the cell.",
+        metavar="CHAR", reader=_escape, default_text="none",
+    )  # fmt: skip
+    columns: tuple[str, ...] = option(
+        (), "Give the columns of files without a header these names, in order; - ignores a column.",
+        metavar="NAME,...", reader=_column_names, repeated=False, default_text="the header",
+    )  # fmt: skip
+    no_header: bool = option(
+        False, "Read files without a header, whose columns are called 1, 2, 3 and so on."
+    )
+    growing: bool = option(
+        False, "Leave an incomplete last row for the next run, because it may still be written."
+    )
+    settle_after: float = option(
+        600.0, "With --growing, treat a file as complete after SECONDS without a change.",
+        metavar="SECONDS", minimum=0,
+    )  # fmt: skip
+    max_row_bytes: int = option(8 * 2**20, "Reject rows of more than N bytes.", metavar="N",
+                                minimum=1)  # fmt: skip
+
+    # A block of rows becomes a request, and an input may be a URL: reading has these options,
+    # and the help lists them where people look for them.
+    chunk_size: int = option(10_000, "Send up to N rows in a request.", metavar="N", minimum=1,
+                             maximum=10_000, group="Delivery")  # fmt: skip
+    allow_insecure_http: bool = option(
+        False, "Allow unencrypted http to any host, which shows the API key and the data to anyone "
+        "on the way.", group="Delivery",
+    )  # fmt: skip
+
+    block_bytes: int = 32 * 2**20
 
     def __post_init__(self) -> None:
-        if self.delimiter is not None and len(self.delimiter) != 1:
-            raise ConfigurationError("--delimiter: must be one character ('\\t' or tab for a tab)")
-        if self.quote not in (None, "none") and len(self.quote or "") != 1:
-            raise ConfigurationError("--quote: must be one character, or none")
-        if self.escape is not None and len(self.escape) != 1:
-            raise ConfigurationError("--escape: must be one character")
-        check_columns(self.columns)
+        """Check what no option can be on its own."""
+        super().__post_init__()
+        named: set[str] = set()
+        for column in filter(None, self.columns):
+            if column in named:
+                from miso_upload.values.display import quoted  # noqa: PLC0415 -- takes long
+
+                raise ConfigurationError(f"--columns names {quoted(column)} more than once")
+            named.add(column)
+        if self.columns and not named:
+            raise ConfigurationError("--columns names no column; --no-header calls them 1, 2, 3")
 
     @property
     def names(self) -> tuple[str, ...] | None:
-        """Return the columns as `detect_format` takes them: None where there is a header."""
+        """Return the names of the columns; empty to number them; None where there is a header."""
         return self.columns if self.columns or self.no_header else None

@@ -1,4 +1,4 @@
-"""Bytes of a file that another process reads again, instead of being sent them through a pipe."""
+"""Lets a worker process read a byte range of a file again instead of receiving it by a pipe."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from isal import isal_zlib
 from miso_upload.errors import ChangedSourceError
 
 
-class Place(NamedTuple):
-    """Where some bytes lie, and a checksum by which they are known."""
+class FileRange(NamedTuple):
+    """A byte range of a file, and its checksum."""
 
     path: str
     start: int
@@ -20,28 +20,28 @@ class Place(NamedTuple):
     checksum: int
 
 
-def place_of(path: str, start: int, data: bytes) -> Place:
-    """Return the place of `data`, which was read from the file at `path`, from offset `start`."""
-    return Place(path, start, len(data), isal_zlib.crc32(data))
+def range_of(path: str, start: int, data: bytes) -> FileRange:
+    """Return the range of `data`, which was read from the file at `path`, from offset `start`."""
+    return FileRange(path, start, len(data), isal_zlib.crc32(data))
 
 
-def read_again(place: Place) -> bytes:
-    """Return the bytes at a place.
+def read_range(file_range: FileRange) -> bytes:
+    """Return the bytes of a file's range.
 
     Raises:
-        ChangedSourceError: Other bytes are there now, or none.
+        ChangedSourceError: The bytes have changed, or are missing.
     """
     try:
-        with Path(place.path).open("rb", buffering=0) as file:
-            file.seek(place.start)
-            data = _read(file.fileno(), place.size)
+        with Path(file_range.path).open("rb", buffering=0) as file:
+            file.seek(file_range.start)
+            data = _read(file.fileno(), file_range.size)
     except OSError:
         data = b""
-    if len(data) == place.size and isal_zlib.crc32(data) == place.checksum:
+    if len(data) == file_range.size and isal_zlib.crc32(data) == file_range.checksum:
         return data
     raise ChangedSourceError(
-        f"{place.path}: was changed while it was read; see to it that nobody writes to its "
-        "beginning, and run the same command again"
+        f"{file_range.path}: the file was changed while it was read; make sure that no other "
+        "program rewrites it, and rerun the same command"
     )
 
 

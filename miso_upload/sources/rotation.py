@@ -1,15 +1,14 @@
-"""The files of a log that is rotated, in the order in which they were written.
+"""Sorts the files of a rotated log into the order in which they were written.
 
-    access.log.2.gz  access.log.1  access.log                    numbers that move
+    access.log.2.gz  access.log.1  access.log                    numbers that shift
     access.log-20260301.gz  access.log                           dates that stay
-    access-2026-03-01.log  access-2026-03-02.log                 a date in the midst of each name
+    access-2026-03-01.log  access-2026-03-02.log                 dates inside the names
 
-The files of one log are those whose names are the same without numbers, dates and endings of
-compression; of a URL, its query is no part. They are taken by the first time that stands in their
-first rows, however they were named on the command line, since a shell that expands `access.log*`
-puts the newest first. Where no time is found in a file, it stays where its name puts it: by its
-date, or by its number from the highest down, and the file that has neither last. Files that are not
-of one log keep their order.
+Files belong to one log if their names are equal without numbers, dates and compression suffixes,
+and without the query of a URL. They are sorted by the first timestamp in their first rows, whatever
+their order on the command line, because a shell that expands `access.log*` puts the newest first. A
+file without a timestamp keeps the position that its name gives: by its date, or by its number in
+descending order; a file with neither comes last. Files of different logs keep their order.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-_PACKED = re.compile(r"\.(?:gz|bz2|xz|lzma|zst|zip|lz4|Z)\Z", re.IGNORECASE)
+_COMPRESSED = re.compile(r"\.(?:gz|bz2|xz|lzma|zst|zip|lz4|Z)\Z", re.IGNORECASE)
 _NUMBER = re.compile(r"\.([0-9]{1,4})(?=\Z|\.[A-Za-z]{1,8}\Z)")
 _DATE = re.compile(
     r"(?<![0-9])[-._]?((?:19|20)[0-9]{2}([-._]?)(?:0[1-9]|1[0-2])\2(?:0[1-9]|[12][0-9]|3[01])"
@@ -48,10 +47,10 @@ _OTHERS = TimestampReader(zone="UTC")
 
 
 def in_rotation_order(times: Mapping[str, datetime | None]) -> list[str]:
-    """Return names of inputs with those of each log changing places until the oldest comes first.
+    """Return the names of inputs, with the files of each log sorted from oldest to newest.
 
     Args:
-        times: The `first_time` of each, in the order in which they were named.
+        times: The `first_time` of each input, in the order of the command line.
     """
     ranks = {name: _rank(name) for name in times}
     logs: defaultdict[str, list[str]] = defaultdict(list)
@@ -62,14 +61,14 @@ def in_rotation_order(times: Mapping[str, datetime | None]) -> list[str]:
 
 
 def superseded(names: Sequence[str], empty: Collection[str] = ()) -> set[str]:
-    """Return those of `names`, which are in rotation order, that a newer file of their log follows.
+    """Return the inputs that a newer file of the same log follows.
 
     Args:
-        names: Names of inputs.
-        empty: Those with nothing in them yet, so that the log may still go on in the one before.
+        names: Names of inputs in rotation order.
+        empty: The inputs that are still empty; their log may still be written to the file before.
     """
     newest = {_rank(name).log: name for name in names if name not in empty}
-    order = {name: place for place, name in enumerate(names)}
+    order = {name: index for index, name in enumerate(names)}
     return {
         name
         for name in names
@@ -78,22 +77,22 @@ def superseded(names: Sequence[str], empty: Collection[str] = ()) -> set[str]:
 
 
 def first_time(beginning: bytes) -> datetime | None:
-    """Return the first moment that the first lines of a log name; None if there is none.
+    """Return the first timestamp in the first lines of a log; None if there is none.
 
-    A time without a zone counts as UTC: it is compared with its like.
+    A time without a zone counts as UTC, because it is compared with others of the same log only.
     """
     for line in beginning.split(b"\n", _MOST_LINES)[:_MOST_LINES]:
         for found in _TIME.finditer(line.decode("latin-1")):
             reader = _CLF if found.lastgroup == "clf" else _OTHERS
             text = reader.read(found[found.lastgroup or 0].replace("\t", " ")).text
-            moment = parse_rfc3339(text) if text else None
-            if moment is not None:
-                return moment
+            timestamp = parse_rfc3339(text) if text else None
+            if timestamp is not None:
+                return timestamp
     return None
 
 
 class _Rank(NamedTuple):
-    """Where a name puts a file: with which log, and how old it is."""
+    """The log that a file name belongs to, and its age."""
 
     log: str
     is_current: bool
@@ -101,9 +100,9 @@ class _Rank(NamedTuple):
     number: int
 
 
-def _rank(of: str) -> _Rank:
-    place, name = os.path.split(shown_name(of))
-    name = _PACKED.sub("", name)
+def _rank(input_name: str) -> _Rank:
+    directory, name = os.path.split(shown_name(input_name))
+    name = _COMPRESSED.sub("", name)
     date, number = "", 0
     found = _DATE.search(name)
     if found:
@@ -111,14 +110,14 @@ def _rank(of: str) -> _Rank:
         name = name[: found.start()] + name[found.end() :]
     counted = _NUMBER.search(name)
     if counted:
-        # Beside a date, numbers count upwards.
+        # Numbers after a date count upwards.
         number = int(counted[1]) if found else -int(counted[1])
         name = name[: counted.start()] + name[counted.end() :]
-    return _Rank(os.path.join(place, name), not (found or counted), date, number)  # noqa: PTH118
+    return _Rank(os.path.join(directory, name), not (found or counted), date, number)  # noqa: PTH118
 
 
 def _by_time(names: list[str], times: Mapping[str, datetime | None]) -> list[str]:
-    """Order inputs by their times; one without a time keeps its place."""
-    known = {name: moment for name in names if (moment := times[name]) is not None}
+    """Sort inputs by their timestamps; an input without one keeps its position."""
+    known = {name: first for name in names if (first := times[name]) is not None}
     in_order = iter(sorted(known, key=known.__getitem__))
     return [next(in_order) if name in known else name for name in names]

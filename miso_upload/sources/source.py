@@ -1,8 +1,7 @@
-"""One input as a stream of blocks, from any place where a block may start."""
+"""Reads an input as a stream of blocks, from any offset where a block may start."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from miso_upload.errors import (
@@ -16,8 +15,9 @@ from miso_upload.records.incomplete_row import WaitingRow
 from miso_upload.sources.codecs.base import READ_BYTES
 from miso_upload.sources.directives import Directives
 from miso_upload.sources.fingerprint import HEAD_BYTES, head_checksum
-from miso_upload.sources.formats import Cut, Tail, Wanted, detect_format, padding
+from miso_upload.sources.formats import Cut, Limits, Tail, detect_format, padding
 from miso_upload.sources.formats.lines import LineEnd
+from miso_upload.sources.proof import has_spans
 from miso_upload.sources.stream import ByteStream
 from miso_upload.values.display import counted
 from miso_upload.values.hashing import checksum, is_checksum
@@ -30,69 +30,63 @@ if TYPE_CHECKING:
     from miso_upload.sources.options import ReadingOptions
 
 _FIRST_BYTES = 2**16
-"""How much is read before the first block is looked for."""
+"""How many bytes are read before the end of the first block is searched."""
 _SHOWN_BYTES = 200
-"""How much of a row that cannot be read is kept, to show it."""
+"""How many bytes of an unreadable row are kept to show it."""
 _CONTINUED = Reason(
     "the row",
-    "is the rest of one that was read while it was still being written (see --growing)",
+    "is the rest of a row that an earlier run read while it was being written (see --growing)",
 )
 
 _BLANK = b" \t\r\n\v\f\0"
-_CUT_OFF = "ends inside its array, as if it was cut off or a bracket is missing"
+_CUT_OFF = "the input ends inside its array, so it was cut off or a bracket is missing"
 
 
 class Source:
-    """One input, open for reading.
+    """An input that is open for reading.
+
+    Args:
+        name: The name on the command line.
+        options: The options for reading.
 
     Attributes:
-        beginning: Its first bytes, from `head_start` on.
-        head_start: How many NULs stand before its first line.
-        body_start: Where its first row starts, which stands in line `body_line`.
-        waiting: Its last row, if that may still be written; known once all blocks were read.
+        beginning: The first bytes from `head_start` on.
+        head_start: The number of NULs before the first line.
+        body_start: The offset of the first row.
+        body_line: The line of the first row.
+        waiting: The last row, if it may be incomplete; known after all blocks were read.
 
     Raises:
         SourceError: The input cannot be opened or read.
-        ConfigurationError: Its format cannot be told, or its header cannot be used.
+        ConfigurationError: The format cannot be detected, or the header cannot be used.
     """
 
     def __init__(self, name: str, options: ReadingOptions) -> None:
         self._options = options
+        self._limits = Limits(options.chunk_size, options.max_row_bytes, options.block_bytes)
         self._seq = 0
         self._stream = ByteStream(
             name, options.encoding, allow_insecure_http=options.allow_insecure_http
         )
         self.name = self._stream.shown
-        self._growing = options.growing and not self.left_alone(options.settle_after)
+        self._growing = options.growing and not self.is_settled(options.settle_after)
         self.waiting: WaitingRow | None = None
         self._padding = 0
         try:
-            self._look_at_beginning()
+            self._read_beginning()
         except BaseException:
             self.close()
             raise
 
-    def _look_at_beginning(self) -> None:
+    def _read_beginning(self) -> None:
         stream, options = self._stream, self._options
         self.head_start = stream.skip_nuls()
         head = stream.peek(HEAD_BYTES)
         peek = padding.PaddedPeek(stream.peek)
         try:
-            rows, size = detect_format(
-                self.name,
-                peek,
-                Wanted(
-                    format=options.format,
-                    delimiter=options.delimiter,
-                    quote=options.quote,
-                    escape=options.escape,
-                    columns=options.names,
-                    log_format=options.log_format,
-                    row_bytes=options.limits.row_bytes,
-                ),
-            )
+            rows, size = detect_format(self.name, peek, options)
         except ConfigurationError:
-            # What is wrong with a beginning that is cut off is that it is cut off.
+            # If the beginning is damaged, the damage is the reason why no format was detected.
             if stream.damage is not None:
                 raise stream.damage from None
             raise
@@ -102,7 +96,7 @@ class Source:
         before = stream.peek(size) if self.format.by_line else b""
         self.body_line = 1 + before.count(b"\n")
         self.beginning = head
-        self._certain = self._certain_bytes(head, size)
+        self._certain = self._complete_bytes(head, size)
         self.identity = Identity(
             stream.key, stream.stamp, head_checksum(head), checksum(stream.peek(size))
         )
@@ -111,15 +105,15 @@ class Source:
         if self._growing and not self.has_rows:
             self._wait(self.beginning[size:])
         self._directives = Directives(
-            stream, self.format, before, options.limits.row_bytes, self.head_start
+            stream, self.format, before, options.max_row_bytes, self.head_start
         )
 
-    def _certain_bytes(self, data: bytes, body: int) -> int:
-        """Return how much of the beginning is whole rows, and what stands before them."""
+    def _complete_bytes(self, data: bytes, body: int) -> int:
+        """Return how many bytes of the beginning are complete rows, or come before the rows."""
         if not (self._growing or self._stream.damage is not None) or len(data) == HEAD_BYTES:
             return len(data)
         rows = data[body:]
-        all_of_them = replace(self._options.limits, rows=HEAD_BYTES)
+        all_of_them = self._limits._replace(rows=HEAD_BYTES)
         cut = self.format.cut(rows, all_of_them, Tail.WAITING) if rows else None
         return body + (cut.size if cut else 0)
 
@@ -135,112 +129,93 @@ class Source:
 
     @property
     def size(self) -> int | None:
-        """Return the size of the input itself, in its own bytes, if known."""
+        """Return the size of the input in raw bytes, if known."""
         return self._stream.size
 
     @property
     def raw_position(self) -> int:
-        """Return how much of the input itself was read, in its own bytes."""
+        """Return how many raw bytes of the input were read."""
         return self._stream.raw_position
 
     @property
     def path(self) -> str | None:
-        """Return the file in which blocks stand at their offsets, if there is one."""
+        """Return the path of a file with the blocks at their offsets, if there is one."""
         return self._stream.path
 
-    def left_alone(self, seconds: float) -> bool:
-        """Whether it is compressed, which is done when a file is finished, or not written to."""
-        return self._stream.packed or self._stream.settled(seconds)
+    def is_settled(self, seconds: float) -> bool:
+        """Return whether the input is finished: compressed, or unmodified for `seconds`."""
+        return self._stream.is_compressed or self._stream.is_settled(seconds)
 
     @property
     def _grows(self) -> bool:
-        """Whether its last row may still be written: what is written to right now is not whole."""
+        """Whether the last row may be incomplete because the input is being written."""
         return self._growing or self._stream.grew
 
     @property
     def can_reopen(self) -> bool:
-        """Whether the same bytes come again when the input is opened again; not so with a pipe."""
+        """Whether opening the input again yields the same bytes; False for a pipe."""
         return self._stream.can_reopen
 
     @property
     def has_rows(self) -> bool:
-        """Whether there is a row for certain, whole or with more behind it."""
+        """Whether the input certainly contains a row, complete or with more bytes after it."""
         return (
             self.body_start - self.head_start < self._certain or len(self.beginning) == HEAD_BYTES
         )
 
     def notes(self) -> list[str]:
-        """Return what the user should know of the input, once it was read."""
+        """Return notes about the input for the user, after it was read."""
         notes = []
         if self._padding:
             notes.append(
-                f"passed over {counted(self._padding, 'NUL')} at the start of lines, as a crash, a "
-                "full disk or copytruncate leaves them"
+                f"miso-upload skipped {counted(self._padding, 'NUL')} at the start of lines; a "
+                "crash, a full disk or copytruncate may have left them"
             )
         if self.waiting is not None and not self._growing:
-            notes.append("is being written to: its last row waits for the next run")
-        elif happened := self._stream.what_befell():
+            notes.append("the file is being written; its last row is left for the next run")
+        elif happened := self._stream.what_happened():
             notes.append(happened)
         return notes
 
     @property
     def compressed_checksum(self) -> str | None:
-        """Return size and checksum of a compressed input, if all of its bytes were read."""
+        """Return the size and checksum of a compressed input, if all of its bytes were read."""
         return self._stream.compressed_checksum
 
-    def is_compressed_as(self, known: str) -> bool:
-        """Return whether this is a compressed file with the bytes of this size and checksum."""
-        return self._stream.is_compressed_as(known)
+    def has_compressed_checksum(self, known: str) -> bool:
+        """Return whether this is a compressed file of this size and checksum."""
+        return self._stream.has_compressed_checksum(known)
 
-    def has(
+    def has_spans(
         self, spans: Iterable[Span], is_sum: Callable[[bytes, bytes], bool] = is_checksum
     ) -> bool:
-        """Return whether the input still has each of `spans`, which follow each other, as it was.
+        """Return whether the input still has each of `spans` unchanged. See `proof.has_spans`."""
+        return has_spans(self._stream, spans, is_sum)
 
-        It is read from its beginning to the end of the last one, and not parsed. Of a row that
-        cannot be read no more is proven than that it is there.
+    def reread(self, span: Span, is_sum: Callable[[bytes, bytes], bool] = is_checksum) -> Block:
+        """Return the block of a span of an earlier run, to transform it again.
 
-        Args:
-            spans: Of an earlier run, in order.
-            is_sum: Says whether bytes have a checksum.
-        """
-        for span in spans:
-            size = span.end - span.start
-            if not self._stream.seek(span.start):
-                return False
-            if not span.checksum:
-                if not self._stream.seek(span.end):
-                    return False
-                continue
-            data = self._stream.read_exactly(size)
-            if len(data) < size or not is_sum(data, span.checksum):
-                return False
-        return True
-
-    def again(self, span: Span, is_sum: Callable[[bytes, bytes], bool] = is_checksum) -> Block:
-        """Return the block that `span` was, to be transformed again.
-
-        Only the beginning of a row that cannot be read comes again.
+        The block of an unreadable row contains only the beginning of the row.
 
         Args:
-            span: Of an earlier run.
-            is_sum: Says whether bytes have its checksum.
+            span: The span of an earlier run.
+            is_sum: Returns whether bytes have a checksum.
 
         Raises:
-            ChangedSourceError: The input has something else there, or nothing.
+            ChangedSourceError: The bytes of the span are changed or missing.
         """
         size = span.end - span.start
         if not span.checksum:
             size = min(size, _SHOWN_BYTES)
         header = self._directives.in_force_at(span.start)
         data = self._stream.read_exactly(size) if self._stream.seek(span.start) else b""
-        self._directives.saw(data)
+        self._directives.scan(data)
         if len(data) < size or (span.checksum and not is_sum(data, span.checksum)):
-            raise self._changed(f"bytes {span.start:,} to {span.end:,} are not what they were")
+            raise self._changed(f"bytes {span.start:,} to {span.end:,} have changed")
         return self._block(span.start, data, span.first_line, header=header)
 
-    def goes_on_in_row(self, offset: int) -> bool:
-        """Return whether the row before an offset had no end yet when it was read to there."""
+    def is_inside_row(self, offset: int) -> bool:
+        """Return whether a row that was read as complete continues after an offset."""
         if not self.format.by_line or offset <= self.body_start:
             return False
         before = self._move_to(offset)
@@ -248,16 +223,16 @@ class Source:
         return before not in (b"\n", padding.NUL) and bool(rest.partition(b"\n")[0].strip(_BLANK))
 
     def blocks(self, start: int, first_line: int) -> Iterator[Block]:
-        """Yield the blocks from offset `start`, which stands in line `first_line`, to the end.
+        """Yield the blocks from offset `start`, which is in line `first_line`, to the end.
 
         Raises:
             ChangedSourceError: The input ends before `start`.
-            SourceError: The input is damaged; every whole row before the damage was yielded.
+            SourceError: The input is damaged. All complete rows before the damage were yielded.
         """
         if start <= self.body_start:
             self._padding += self.head_start
         if not self.beginning and start <= self.body_start:
-            # If rows have come since, so has a header perhaps: they are for the next run.
+            # Rows that were written since may follow a header, so the next run reads them.
             return
         header = self._directives.in_force_at(start)
         before = self._move_to(start)
@@ -265,13 +240,13 @@ class Source:
         rest = self._stream.peek(HEAD_BYTES) if start > self.body_start else b""
         if not self.format.by_line:
             if before != b"," and rest.lstrip().startswith(b","):
-                # Where the last element stood, the comma that came since ends no other one.
+                # A comma that was written since then ends the last element, not another one.
                 first_line -= 1
         elif before not in (b"\n", padding.NUL) and rest.partition(b"\n")[0].strip(_BLANK):
-            # Had only the newline been missing, the row would have been whole.
+            # The earlier run read an incomplete row: more than its newline was missing.
             cut = Cut(0, fault=_CONTINUED, rest=LineEnd())
             header = self._directives.continued_by(rest)
-            block, data = self._set_aside(cut, b"", start, first_line)
+            block, data = self._reject(cut, b"", start, first_line)
             if block is None:
                 return
             yield block
@@ -292,14 +267,14 @@ class Source:
                 header = self.format.directive(block.data) or header
                 data = data[cut.size :]
             elif cut.size:
-                block, data = self._set_aside(cut, data, start, line)
+                block, data = self._reject(cut, data, start, line)
             else:
-                raise self._damaged(cut.fault.problem)
+                raise self._damaged(cut.fault.text)
             if block is None:
                 return
             yield block
             start, line = block.end, line + block.lines
-            # The next block is likely as large: look for its end only once it can be there.
+            # The next block is probably as large, so its end is searched only in enough bytes.
             wanted = max(_FIRST_BYTES, cut.size + cut.size // 8)
         if self._stream.damage is not None:
             raise self._stream.damage
@@ -308,21 +283,21 @@ class Source:
             raise self._damaged(_CUT_OFF)
 
     def _find_cut(self, data: bytes, tail: Tail, wanted: int) -> tuple[Cut | None, bytes, Tail]:
-        """Read on until the next block can be told; return it, all that is at hand, and its tail.
+        """Read until the next block is complete; return its cut, the buffered bytes and the tail.
 
-        There is no cut where there is no further block.
+        The cut is None if there is no further block.
         """
         while True:
             if tail is Tail.COMING and len(data) < wanted:
                 data, tail = self._fill(data, wanted)
-            cut = self.format.cut(data, self._options.limits, tail) if data else None
+            cut = self.format.cut(data, self._limits, tail) if data else None
             if cut is not None or tail is not Tail.COMING:
                 return cut, data, tail
-            # More by a share of it, so that looking at the same bytes again is no burden.
+            # The buffer grows by a constant factor, so that rescanning it stays cheap.
             wanted = len(data) + max(READ_BYTES, len(data) // 2)
 
     def _fill(self, data: bytes, wanted: int) -> tuple[bytes, Tail]:
-        """Read until `wanted` bytes are at hand; return them, and what follows."""
+        """Read until `wanted` bytes are buffered; return them and the tail."""
         parts, size = [data], len(data)
         tail = Tail.COMING
         while size < wanted:
@@ -338,12 +313,10 @@ class Source:
             size += len(more)
         return b"".join(parts), tail
 
-    def _set_aside(
-        self, cut: Cut, data: bytes, start: int, line: int
-    ) -> tuple[Block | None, bytes]:
-        """Read on to where a fault ends; return its block, and the bytes behind it.
+    def _reject(self, cut: Cut, data: bytes, start: int, line: int) -> tuple[Block | None, bytes]:
+        """Read to the end of an unreadable row; return its block and the bytes after it.
 
-        There is no block where the end may still be written.
+        The block is None if the end may still be written.
         """
         size, lines = cut.size, data.count(b"\n", 0, cut.size)
         shown, data = self._without_padding(data[:size]), data[size:]
@@ -368,7 +341,7 @@ class Source:
         return Block(self._seq, start, start + size, line, lines, shown, cut.fault), data
 
     def _wait(self, row: bytes, size: int = 0) -> None:
-        """Note that a last row waits, of which this much is at hand, and `size` bytes are there."""
+        """Record an incomplete last row: its buffered bytes, and its size if that is larger."""
         row = self._without_padding(row)
         settle = self._options.settle_after if self._growing else None
         self.waiting = WaitingRow(size or len(row), settle) if row.strip() else None
@@ -392,17 +365,17 @@ class Source:
         elif (stream.position != offset or not stream.last_byte) and not (
             stream.seek(offset - 1) and stream.read(1)
         ):
-            raise self._changed("it is shorter than it was")
+            raise self._changed("it has become shorter")
         return stream.last_byte
 
     def _changed(self, how: str) -> ChangedSourceError:
         return ChangedSourceError(
-            f"{self.name}: was changed while it was read ({how}). Rerun the same command; "
-            "records that Miso has are not sent again"
+            f"{self.name}: the input was changed while it was read ({how}). Rerun the same "
+            "command; records that Miso has are not sent again"
         )
 
     def _damaged(self, how: str) -> DamagedSourceError:
         return DamagedSourceError(
-            f"{self.name}: {how}; the rows before were read. Get the file again, whole, and run "
-            "the same command"
+            f"{self.name}: {how}. The rows before the end were read. Get an intact copy of the "
+            "file and rerun the same command"
         )

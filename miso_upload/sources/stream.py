@@ -1,7 +1,7 @@
-"""The bytes of an input, decompressed and in UTF-8, with a position that means the same every time.
+"""Reads the decompressed UTF-8 bytes of an input, with offsets that are stable across runs.
 
 Offsets count decoded bytes: the same row has the same offset in `history.jsonl` and in
-`history.jsonl.gz`. A plain UTF-8 file is sought in; any other input is read again up to the place.
+`history.jsonl.gz`. A plain UTF-8 file is seekable; any other input is read again up to the offset.
 """
 
 from __future__ import annotations
@@ -14,81 +14,82 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.errors import ChangedSourceError, DamagedSourceError, SourceError
 from miso_upload.sources.codecs.base import READ_BYTES, ContainerError, DamageError
-from miso_upload.sources.codecs.charset import Reads, Transcoder, encoding_by_mark, known_encoding
-from miso_upload.sources.containers import HEAD_BYTES, Peeked, unpacked
+from miso_upload.sources.codecs.charset import (
+    ByteReader,
+    Transcoder,
+    encoding_by_mark,
+    known_encoding,
+)
+from miso_upload.sources.containers import HEAD_BYTES, PeekedReader, decompressed
 from miso_upload.sources.fingerprint import file_checksum
-from miso_upload.sources.locations import place_of, unreadable
+from miso_upload.sources.locations import location_of, unreadable
 from miso_upload.sources.watching import WatchedInput
 from miso_upload.values.input_names import STDIN, is_remote
 
 if TYPE_CHECKING:
     from miso_upload.records import Stamp
 
-_MAYBE_GARBLED = (
-    "; the damage may begin earlier, so the last of these rows may be garbled, and sent where they "
-    "were valid"
-)
-
 
 class ByteStream:
-    """The decoded bytes of one input: read forward, and where it can be reopened, from any place.
+    """The decoded bytes of an input, read forward, or from any offset if it can be reopened.
 
     Args:
         name: A path, a URL, or `-` for standard input.
-        encoding: What the text is encoded in; None means UTF-8, or what a byte order mark says.
-        allow_insecure_http: Whether a URL may be read unencrypted from any host.
+        encoding: The encoding of the text; None means UTF-8, or that of a byte order mark.
+        allow_insecure_http: Whether a URL may be read over plain HTTP from any host.
 
     Raises:
         SourceError: The input cannot be opened.
-        ConfigurationError: There is no such encoding.
+        ConfigurationError: The encoding does not exist.
     """
 
     position: int
     last_byte: bytes
-    """The byte before `position`; none where it was not read on the way there."""
+    """The byte before `position`; empty if it was not read."""
     damage: SourceError | None
-    """Why the bytes end where they end, if they should not."""
-    packed: bool
-    """Whether they are anything but the bytes of the input itself, such as unpacked ones."""
-    _file: Reads
+    """Why the bytes end too early, if they do."""
+    is_compressed: bool
+    """Whether the decoded bytes differ from the raw bytes, as those of a compressed file do."""
+    _file: ByteReader
     _ahead: bytearray
     _seekable: io.BufferedReader[Any] | None
     _whole_checksum: str | None = None
-    """Of the whole file, once it was asked for: it takes a reading of all bytes."""
+    """The cached checksum of the whole file, which takes reading all of its bytes."""
 
     def __init__(
         self, name: str, encoding: str | None = None, *, allow_insecure_http: bool = False
     ) -> None:
         self._encoding = known_encoding(encoding)
-        self._place = place_of(name, allow_insecure_http=allow_insecure_http)
-        self.shown = self._place.shown
+        self._location = location_of(name, allow_insecure_http=allow_insecure_http)
+        self.shown = self._location.shown
         self._path = None if name == STDIN or is_remote(name) else name
         self._quoted = "FILE" if name == STDIN or is_remote(name) else shlex.quote(name)
         self._open()
 
     @property
     def can_reopen(self) -> bool:
-        """Whether the same bytes come again when the input is opened again: not so with a pipe."""
-        return self._place.can_reopen
+        """Whether opening the input again yields the same bytes; False for a pipe."""
+        return self._location.can_reopen
 
     @property
     def key(self) -> str:
-        """Return what it is called wherever the program is started: its absolute path, or URL."""
+        """Return the absolute path, or the URL without secrets."""
         return str(Path(self._path).absolute()) if self._path is not None else self.shown
 
     @property
     def stamp(self) -> Stamp | None:
-        """Return which file it is and the state in which it was opened; None of a pipe."""
+        """Return the file and its state when it was opened; None for a pipe."""
         return self._raw.stamp
 
     @property
     def compressed_checksum(self) -> str | None:
-        """Return size and checksum of a compressed file, if all of its bytes were read."""
-        return self._raw.checksum if self.packed else None
+        """Return the size and checksum of a compressed file, if all of its bytes were read."""
+        return self._raw.checksum if self.is_compressed else None
 
-    def is_compressed_as(self, known: str) -> bool:
-        """Return whether this is a compressed file with the bytes of this size and checksum."""
-        size = self._place.size() if self.packed and self._path is not None else None
+    def has_compressed_checksum(self, known: str) -> bool:
+        """Return whether this is a compressed file of this size and checksum."""
+        is_file = self.is_compressed and self._path is not None
+        size = self._location.size() if is_file else None
         if size is None or not known.startswith(f"{size}:"):
             return False
         if self._whole_checksum is None:
@@ -97,42 +98,42 @@ class ByteStream:
 
     @property
     def size(self) -> int | None:
-        """Return the size of the input itself, as it lies there, or None if that is not known."""
-        return self._place.size()
+        """Return the size of the input in raw bytes, or None if it is not known."""
+        return self._location.size()
 
     @property
     def path(self) -> str | None:
-        """Return the file whose bytes these are, at the same offsets; None if there is none."""
+        """Return the path of a file with these bytes at the same offsets; None if there is none."""
         return self._path if self._seekable is not None and self.can_reopen else None
 
     @property
     def raw_position(self) -> int:
-        """Return how much of the input itself was read, in its own bytes."""
+        """Return how many raw bytes of the input were read."""
         return self._raw.count
 
     @property
     def grew(self) -> bool:
-        """Whether the input was written to since it was opened, as far as was noticed."""
+        """Whether a read found that the input was modified since it was opened."""
         return self._raw.grew
 
-    def what_befell(self) -> str | None:
-        """Return what happened to the input while it was read, if anything."""
-        return self._raw.what_befell()
+    def what_happened(self) -> str | None:
+        """Return a note on what happened to the input while it was read, if anything."""
+        return self._raw.what_happened()
 
-    def settled(self, seconds: float) -> bool:
-        """Whether the input was not written to for so many seconds, as far as that is known."""
-        written = self._raw.written_at or self._place.written_at()
+    def is_settled(self, seconds: float) -> bool:
+        """Return whether the input is known to be unmodified for this many seconds."""
+        written = self._raw.written_at or self._location.written_at()
         return written is not None and time.time() - written >= seconds
 
     def skip_nuls(self) -> int:
-        """Move on to the first byte that is no NUL, and return how many were passed."""
+        """Skip NUL bytes, and return how many there were."""
         start = self.position
         while self.peek(1) == b"\0":
             self.read(len(self._ahead) - len(self._ahead.lstrip(b"\0")))
         return self.position - start
 
     def peek(self, size: int) -> bytes:
-        """Return the next `size` bytes without moving on, or all there are before end or damage."""
+        """Return the next `size` bytes without consuming them, or all before the end or damage."""
         while len(self._ahead) < size:
             data = self._next(READ_BYTES)
             if not data:
@@ -149,7 +150,7 @@ class ByteStream:
         """
         data = b"" if self._ahead else self._next(size)
         if self._ahead or len(data) > size:
-            # Text that is turned into UTF-8 may take more room than it did.
+            # Text may grow when it is converted to UTF-8.
             self._ahead += data
             data = bytes(self._ahead[:size])
             del self._ahead[:size]
@@ -161,7 +162,11 @@ class ByteStream:
         return data
 
     def read_exactly(self, size: int) -> bytes:
-        """Return the next `size` bytes, fewer at the end; raises as `read` does."""
+        """Return the next `size` bytes, or fewer at the end.
+
+        Raises:
+            SourceError: See `read`.
+        """
         parts = []
         while size > 0:
             part = self.read(min(size, READ_BYTES))
@@ -172,10 +177,10 @@ class ByteStream:
         return b"".join(parts)
 
     def seek(self, offset: int) -> bool:
-        """Move to `offset`; False where the stream ends before it.
+        """Move to `offset`; return False if the stream ends before it.
 
         Raises:
-            SourceError: The input would have to be read again and cannot be.
+            SourceError: The input would have to be read twice and cannot be.
         """
         if self._seekable is not None:
             try:
@@ -203,9 +208,9 @@ class ByteStream:
         self.damage = None
         self._ahead = bytearray()
         self._seekable = None
-        self._raw = WatchedInput(self._place)
+        self._raw = WatchedInput(self._location)
         try:
-            self._unpack(io.BufferedReader(self._raw, READ_BYTES))
+            self._decompress(io.BufferedReader(self._raw, READ_BYTES))
         except (ContainerError, OSError) as error:
             self.close()
             raise self._problem(error) from None
@@ -213,34 +218,36 @@ class ByteStream:
             self.close()
             raise
 
-    def _unpack(self, buffered: io.BufferedReader[Any]) -> None:
-        peeked = Peeked(buffered, HEAD_BYTES)
+    def _decompress(self, buffered: io.BufferedReader[Any]) -> None:
+        peeked = PeekedReader(buffered, HEAD_BYTES)
         head = peeked.head
-        # Standard input may have been read from before it came to us.
+        # Another program may have read from standard input before.
         from_start = self._raw.seekable() and self._raw.tell() == self._raw.count
         if from_start:
             buffered.seek(0)
-        packed = buffered if from_start else peeked
-        contents = unpacked(packed, head, buffered if from_start else None, self._quoted)
-        self._file, self.packed = contents.file, contents.packed
-        if contents.utf8:
+        raw = buffered if from_start else peeked
+        contents = decompressed(raw, head, buffered if from_start else None, self._quoted)
+        self._file, self.is_compressed = contents.file, contents.is_compressed
+        if contents.is_utf8:
             return
         encoding = self._encoding or encoding_by_mark(self.peek(4))
         if encoding is not None:
             self._file = Transcoder(_Prefixed(bytes(self._ahead), self._file), encoding)
             self._ahead.clear()
-        elif from_start and not contents.packed:
+        elif from_start and not contents.is_compressed:
             self._seekable = buffered
 
     def _reopen(self) -> None:
         if not self.can_reopen:
-            raise SourceError(f"{self.shown}: cannot be read twice; give the history as a file")
+            raise SourceError(
+                f"{self.shown}: the input cannot be read twice; save it as a file and name the file"
+            )
         before = self._raw.identity
         self.close()
         self._open()
         if self._raw.identity != before:
             raise ChangedSourceError(
-                f"{self.shown}: was replaced while it was read; run the same command again"
+                f"{self.shown}: the file was replaced while it was read; rerun the same command"
             )
 
     def _next(self, size: int) -> bytes:
@@ -249,8 +256,8 @@ class ByteStream:
                 return self._file.read1(size)
             except UnicodeError:
                 self.damage = SourceError(
-                    f"{self.shown}: cannot be read as {self._encoding}, for want of a byte order "
-                    "mark; say which order with --encoding, as in utf-16-le"
+                    f"{self.shown}: there is no byte order mark, so the byte order of "
+                    f"{self._encoding} is unknown; name it, as in --encoding utf-16-le"
                 )
             except SourceError as error:
                 self.damage = error
@@ -260,10 +267,15 @@ class ByteStream:
 
     def _problem(self, error: ContainerError | OSError) -> SourceError:
         if isinstance(error, DamageError):
+            if error.certain:
+                return DamagedSourceError(
+                    f"{self.shown}: {error}. The rows before the damage were read. Get an intact "
+                    "copy of the file and rerun the same command"
+                )
             return DamagedSourceError(
-                f"{self.shown}: {error}; the rows before the damage were read"
-                f"{'' if error.certain else _MAYBE_GARBLED}. Get the file again, whole, and run "
-                "the same command"
+                f"{self.shown}: {error}. The rows before the damage were read, but the damage may "
+                "begin earlier: the last of these rows may be garbled, and were sent if they were "
+                "valid. Get an intact copy of the file and rerun the same command"
             )
         if isinstance(error, ContainerError):
             return SourceError(f"{self.shown}: {error}")
@@ -271,9 +283,9 @@ class ByteStream:
 
 
 class _Prefixed:
-    """Bytes that were read already, and then the rest."""
+    """Returns a prefix that was read already, and then the rest."""
 
-    def __init__(self, prefix: bytes, rest: Reads) -> None:
+    def __init__(self, prefix: bytes, rest: ByteReader) -> None:
         self._prefix, self._rest = prefix, rest
 
     def read1(self, size: int) -> bytes:

@@ -1,12 +1,12 @@
-"""The bytes of an input as they lie on disk, and whether they stay what they were while we read.
+"""Reads the raw bytes of an input, and detects changes of the file during the read.
 
-A file can be written to between two reads. What was added behind is welcome. But where a file was
-emptied and filled again, the next bytes would continue a row that they have nothing to do with. So
-after each read that finds the file changed, the bytes just before it are read once more: if they
-are not what they were, or are not there, what was just read is not used.
+A file can change between two reads. Appended bytes are fine. But if the file was truncated and
+filled again, the next bytes would continue an unrelated row. So after each read that finds the
+file modified, the bytes just before it are read again: if they differ or are missing, the bytes
+just read are discarded.
 
-Not noticed is a change in the very moment of a read, or one that leaves those bytes alone: what was
-read is then whole rows as they were, or as they are.
+A change during a read, or one that keeps those bytes, is not detected. The rows are then whole
+rows of the old or of the new file.
 """
 
 from __future__ import annotations
@@ -25,94 +25,97 @@ from miso_upload.values.hashing import RunningChecksum
 
 if TYPE_CHECKING:
     from miso_upload.records import Stamp
-    from miso_upload.sources.locations import Place
+    from miso_upload.sources.locations import InputLocation
 
 _SEAM_BYTES = 2**16
-"""How much before a read is compared, and how much of the beginning."""
+"""How many bytes are compared: of those before a read, and of the beginning."""
 
 
 class WatchedInput(io.RawIOBase):
-    """A raw input that knows how many of its own bytes were read, and notices what befalls it.
+    """A raw input that counts the bytes read and detects changes of its file.
 
     Args:
-        place: Where it lies; it is opened here.
+        location: The input, which is opened here.
 
     Attributes:
-        count: How many of its own bytes were read, for the progress bar.
+        count: How many raw bytes were read, for the progress bar.
     """
 
     identity: tuple[int, int] | None = None
-    """Which file it is; None if it is none."""
+    """Device and inode; None if the input is not a file."""
     stamp: Stamp | None = None
-    """Which file it is, and its state when it was opened; None where that cannot be told."""
+    """The file and its state when it was opened; None if they are not known."""
 
-    def __init__(self, place: Place) -> None:
-        raw = place.open()
+    def __init__(self, location: InputLocation) -> None:
+        raw = location.open()
         self._raw = cast("io.RawIOBase", raw)
-        self._place = place
+        self._location = location
         self.count = 0
         self.is_file = False
-        with suppress(OSError):  # what stands in for standard input may be no file at all
+        with suppress(OSError):  # a replacement of standard input may have no descriptor
             state = os.fstat(raw.fileno())
             self.is_file = stat.S_ISREG(state.st_mode)
             self.identity = (state.st_dev, state.st_ino)
-            self._begun = self._seen = _written(state)
+            self._opened = self._seen = _written(state)
             if self.is_file:
                 self.stamp = stamp_of(state)
         if not self.is_file:
-            self.stamp = place.stamp()
+            self.stamp = location.stamp()
         self._sum = RunningChecksum()
         self._seams: dict[str, tuple[int, bytes]] = {}
 
     @property
     def written_at(self) -> float | None:
-        """When the file was last written to, as seconds since 1970; None if it is no file."""
+        """When the file was last modified, in seconds since 1970; None if it is not a file."""
         return os.fstat(self._raw.fileno()).st_mtime if self.is_file else None
 
     @property
     def checksum(self) -> str | None:
-        """Return size and checksum of the file, if all of it was read and it is what it was."""
+        """Return the size and checksum of the file if it was read whole and has not changed."""
         if not self.is_file:
             return None
         now = os.fstat(self._raw.fileno())
-        whole = now.st_size == self._sum.size and _written(now) == self._begun
+        whole = now.st_size == self._sum.size and _written(now) == self._opened
         return self._sum.text if whole else None
 
     @property
     def grew(self) -> bool:
-        """Whether the file was written to since it was opened, as far as a read has noticed."""
-        return self.is_file and self._seen != self._begun
+        """Whether a read found that the file was modified since it was opened."""
+        return self.is_file and self._seen != self._opened
 
-    def what_befell(self) -> str | None:
-        """Return what happened to the file while it was read, if anything, for the user to know."""
+    def what_happened(self) -> str | None:
+        """Return a note on what happened to the file while it was read, if anything."""
         if not self.is_file:
             return None
-        if self._place.can_reopen:
+        if self._location.can_reopen:
             try:
-                now = Path(self._place.shown).stat()
+                now = Path(self._location.shown).stat()
             except OSError:
-                return "was removed while it was read; what was read is what it was"
+                return "the file was removed while it was read; the rows are from the removed file"
             if (now.st_dev, now.st_ino) != self.identity:
                 return (
-                    "was replaced while it was read; what was read is the file that it was. Run "
-                    "the same command again for the one that it is now"
+                    "the file was replaced while it was read; the rows are from the old file. "
+                    "Rerun the same command to read the new one"
                 )
         now = os.fstat(self._raw.fileno())
         if now.st_size < self.count:
-            return "was cut while it was read; what was read is what it was"
-        if _written(now) != self._begun and now.st_size == self._begun[0]:
-            return "was written to while it was read; rows may be of before or after that"
+            return "the file was truncated while it was read; the rows are from before that"
+        if _written(now) != self._opened and now.st_size == self._opened[0]:
+            return (
+                "the file was modified while it was read; the rows may be from before or after "
+                "the change"
+            )
         return None
 
     def readable(self) -> bool:
-        """Return that it can be read."""
+        """See `io.IOBase.readable`."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Read some bytes into `buffer`, and return how many; 0 at the end.
 
         Raises:
-            ChangedSourceError: They do not continue what was read before.
+            ChangedSourceError: The bytes do not continue those read before.
         """
         while True:
             count = self._raw.readinto(buffer)
@@ -121,46 +124,46 @@ class WatchedInput(io.RawIOBase):
                     self._watch(buffer[:count])
                 self.count += count
                 return count
-            # Whoever shares a pipe with us may have made it non-blocking: nothing yet is no end.
+            # Another user of the pipe may have made it non-blocking: nothing yet is no end.
             select.select([self._raw], [], [])
 
     def seekable(self) -> bool:
-        """Return whether it can go to another place."""
+        """See `io.IOBase.seekable`."""
         return self._raw.seekable()
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to another place, and return it."""
+        """See `io.IOBase.seek`."""
         self._seams.pop("last", None)
         self.count = self._raw.seek(offset, whence)
         return self.count
 
     def tell(self) -> int:
-        """Return the place where it is."""
+        """See `io.IOBase.tell`."""
         return self._raw.tell()
 
     def close(self) -> None:
-        """Close it; standard input stays open."""
-        # Python closes what it throws away, also where the input could not be opened at all.
-        if "_place" in vars(self) and not self.closed and self._place.ours:
+        """Close the input; standard input stays open."""
+        # Python also calls this on discarding an object whose input could not be opened.
+        if "_location" in vars(self) and not self.closed and self._location.ours:
             self._raw.close()
         super().close()
 
     def _watch(self, data: memoryview) -> None:
-        """Compare what was read before, if the file has changed since; remember what came now.
+        """Compare earlier bytes if the file was modified, and remember the new ones.
 
         Raises:
-            ChangedSourceError: The file is not the one whose beginning was read.
+            ChangedSourceError: The earlier bytes are no longer in the file.
         """
         state = os.fstat(self._raw.fileno())
         end = self._raw.tell()
         if _written(state) != self._seen:
             self._seen = _written(state)
-            if state.st_size < end or not all(map(self._stands, self._seams.values())):
+            if state.st_size < end or not all(map(self._is_unchanged, self._seams.values())):
                 raise ChangedSourceError(
-                    f"{self._place.shown}: was truncated or rewritten while it was read; every "
-                    "whole row that was read before was taken, and nothing since. If it is a log "
-                    "that is copied and emptied, upload the copies; else put new rows into a file "
-                    "of their own"
+                    f"{self._location.shown}: the file was truncated or rewritten while it was "
+                    "read; miso-upload used the complete rows before the change and discarded the "
+                    "rest. If the file is a log that is rotated by copytruncate, upload the "
+                    "copies; otherwise write new rows to a new file"
                 )
         start = end - len(data)
         self._sum.add(start, data)
@@ -170,7 +173,7 @@ class WatchedInput(io.RawIOBase):
             if start == 0:
                 self._seams["first"] = (0, bytes(data[:_SEAM_BYTES]))
 
-    def _stands(self, seam: tuple[int, bytes]) -> bool:
+    def _is_unchanged(self, seam: tuple[int, bytes]) -> bool:
         start, data = seam
         here = self._raw.tell()
         self._raw.seek(start)

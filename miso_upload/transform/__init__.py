@@ -1,1 +1,1 @@
-"""From a block to a batch: parse, map, validate, encode, key."""
+"""Turns a block into a batch: parse, map, validate, encode, key."""

@@ -1,9 +1,9 @@
-"""Block in, Batch out: parse, map, judge, survey and encode, a slice of rows at a time.
+"""Turns a block into a batch: parse, map, validate, count and encode, a slice of rows at a time.
 
-The transform trusts a slice and looks closer only where it must: rows are parsed in one call,
-judged in one call and encoded in one call, and taken apart one by one only when a call fails, to
-find out which row and why. It is a pure function of the block, so it can run in any process. Where
-the user has code of their own, rows pass through it first, and what it makes of them is mapped.
+Each slice is parsed in one call, validated in one call and encoded in one call. Only if a call
+fails are the rows examined one by one, to find out which row failed and why. The transform is a
+pure function of the block, so it can run in any process. If the user has a function of their own,
+it changes the rows before they are mapped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection, RowFormat, Slice
-from miso_upload.transform.hook import RETURNED_NONE
 from miso_upload.transform.mapping import Mapped, MappedRows, Skipped, without_nulls
 from miso_upload.transform.warnings import survey
 from miso_upload.values.display import decoded_row
@@ -32,14 +31,14 @@ if TYPE_CHECKING:
     from miso_upload.transform.content_keys.keys import ContentKeys
     from miso_upload.transform.hook import UserCode
     from miso_upload.transform.mapping import Mapper
-    from miso_upload.transform.validation import Judge
+    from miso_upload.transform.validation import RecordValidator
 
 _NULL, _IP = re.compile(rb":null"), re.compile(rb'"ip":')
-"""How a null and an address look in compact JSON; text may look so too, which costs little."""
+"""A null and an address in compact JSON. Text may look the same, which only costs time."""
 _ESSENTIAL = {"", "the row", "type", "timestamp", "user_id", "anonymous_id", "ip"}
-"""What reasons are about that keep a row from being anybody's at any time."""
+"""If a reason is about one of these, the row has no visitor, no time or no type."""
 _MANY = 4
-"""Where one row in so many has to be mapped, all of them are."""
+"""If more than one row in this many has to be mapped, all rows are mapped."""
 
 
 class Transform:
@@ -47,37 +46,37 @@ class Transform:
 
     Args:
         rows: Parses the source's rows.
-        mapper: Turns a row into a record.
-        judge: Says whether Miso will take a record, and if not, why.
-        code: What the user does to a row before it is mapped, if anything.
-        keys: Makes the content keys of records, if there are to be any.
+        mapper: Maps rows to records.
+        validator: Validates records.
+        code: The user's own function, which changes rows before they are mapped.
+        keys: Makes the content keys of records; None for a batch without keys.
     """
 
     def __init__(
         self,
         rows: RowFormat,
         mapper: Mapper,
-        judge: Judge,
+        validator: RecordValidator,
         code: UserCode | None = None,
         keys: ContentKeys | None = None,
     ) -> None:
         self._format = rows
         self._mapper = mapper
-        self._judge = judge
+        self._validator = validator
         self._code = code
         self._keys = keys
 
     def __call__(self, block: Block) -> Batch:
-        """Return the records of `block`, ready to be sent, and what became of its other rows."""
-        work = _Work(as_they_are=self._mapper.leaves_records_alone)
+        """Return the records of `block`, ready to be sent, and the outcomes of its other rows."""
+        work = _Work(pass_through=self._mapper.passes_records_through)
         if block.fault is not None:
             fault = Rejection(block.first_line, (block.fault,), decoded_row(block.data))
             work.rejections.append(fault)
         else:
             parts = self._parts(block, work)
-            if self._mapper.looks_at_rates:
+            if self._mapper.has_bot_rate:
                 kept = list(parts)
-                work.busy = self._mapper.busy(row for part in kept for row in part.rows)
+                work.busy = self._mapper.busy_minutes(row for part in kept for row in part.rows)
                 parts = iter(kept)
             for part in parts:
                 self._take(part, work)
@@ -91,7 +90,7 @@ class Transform:
             end=block.end,
             first_line=block.first_line,
             line_count=block.lines,
-            # A fault's data is cut short, so there is nothing to know it again by.
+            # The data of a fault is cut short, so a checksum could not identify it.
             checksum=b"" if block.fault is not None else checksum(block.data),
             rows=work.rows + (block.fault is not None),
             lines=_compact(work.lines),
@@ -104,23 +103,23 @@ class Transform:
         )
 
     def is_record(self, row: object) -> bool:
-        """Return whether type, timestamp and id of what `row` becomes are good.
+        """Return whether the type, the timestamp and the id of the row's record are valid.
 
-        A row that a rule leaves out is one too: it is counted, and must not vanish.
+        A skipped row counts as a record too, because it has to be counted.
         """
         if self._code is not None:
             (row,) = self._code.apply([row])
             if row is None:
                 return True
-        outcome = self._mapper.apply(row, 0, Findings())
+        outcome = self._mapper.map_row(row, 0, Findings())
         if isinstance(outcome, Mapped):
-            return self._judge.has_essentials(without_nulls(outcome.record))
+            return self._validator.has_essentials(without_nulls(outcome.record))
         return isinstance(outcome, Skipped) or not any(
             reason.about.partition(".")[0] in _ESSENTIAL for reason in outcome
         )
 
     def _parts(self, block: Block, work: _Work) -> Iterator[Slice]:
-        """Yield the rows of a block as they are mapped: parsed, and changed by the user's code."""
+        """Yield the parsed rows of a block, after the user's function if there is one."""
         for part in self._format.slices(block, self.is_record):
             for reason, line in part.warnings:
                 work.findings.warn(reason, line)
@@ -131,46 +130,46 @@ class Transform:
     def _take(self, part: Slice, work: _Work) -> None:
         if not part.rows:
             return
-        if not (work.as_they_are and self._take_as_they_are(part, work)):
-            self._judge_and_encode(self._shape(part, range(len(part.rows)), work), work)
+        if not (work.pass_through and self._pass_through(part, work)):
+            self._validate_and_encode(self._map(part, range(len(part.rows)), work), work)
 
-    def _take_as_they_are(self, part: Slice, work: _Work) -> bool:
-        """Take rows that are good records already as they are, and look closer at the others only.
+    def _pass_through(self, part: Slice, work: _Work) -> bool:
+        """Take rows that are valid records unchanged, and map only the others.
 
         Returns:
-            Whether the slice is dealt with; if not, every row of it has to be looked at.
+            Whether the slice is done. If not, all of its rows have to be mapped.
         """
-        others = self._judge.refused(part.rows)
+        others = self._validator.invalid_indices(part.rows)
         if len(others) > len(part.rows) // _MANY:
-            # The rows of one source are much alike: the slices that follow are not even tried.
-            work.as_they_are = False
+            # The rows of a source are similar, so the following slices are not tried at all.
+            work.pass_through = False
             return False
         encoded = self._encoded(part.rows)
-        # The schema has no word on unknown keys of open objects.
+        # The schema does not restrict unknown keys of open objects.
         if encoded is None or encoded.may_have_null() or encoded.may_have_ip():
             return False
         if others:
-            self._judge_and_encode(self._shape(part, others, work), work)
+            self._validate_and_encode(self._map(part, others, work), work)
         else:
-            itself = _Shaped(part.rows, list(part.lines), part.rows, [False] * len(part.rows))
-            self._keep(itself, encoded, work)
+            rows = _MappedSlice(part.rows, list(part.lines), part.rows, [False] * len(part.rows))
+            self._keep(rows, encoded, work)
         return True
 
-    def _judge_and_encode(self, shaped: _Shaped, work: _Work) -> None:
-        shaped = self._judged(shaped, work)
-        encoded = self._encoded(shaped.records)
+    def _validate_and_encode(self, mapped: _MappedSlice, work: _Work) -> None:
+        mapped = self._valid(mapped, work)
+        encoded = self._encoded(mapped.records)
         if encoded is None:
-            shaped = _kept(shaped, list(map(_not_encodable, shaped.records)), work)
-            encoded = self._encoded(shaped.records)
+            mapped = _accepted(mapped, list(map(_not_encodable, mapped.records)), work)
+            encoded = self._encoded(mapped.records)
         if encoded is not None and encoded.may_have_null():
-            # Without its nulls, a record may lack what the schema wants.
-            shaped = self._judged(shaped._replace(records=_without_nulls(shaped)), work)
-            encoded = self._encoded(shaped.records)
-        if shaped.records and encoded is not None:
-            self._keep(shaped, encoded, work)
+            # Without its nulls, a record may lack a required attribute.
+            mapped = self._valid(mapped._replace(records=_without_nulls(mapped)), work)
+            encoded = self._encoded(mapped.records)
+        if mapped.records and encoded is not None:
+            self._keep(mapped, encoded, work)
 
     def _encoded(self, records: list[Record]) -> _Encoded | None:
-        """Return records as JSON, or None if one of them cannot be written."""
+        """Return records as JSON, or None if one of them cannot be encoded."""
         in_order = self._keys.encode(records) if self._keys is not None and records else None
         if in_order is not None:
             return _Encoded(in_order.joined(), in_order)
@@ -179,53 +178,54 @@ class Transform:
         except JSONEncodeError:
             return None
 
-    def _keep(self, shaped: _Shaped, encoded: _Encoded, work: _Work) -> None:
-        timestamps = timestamps_of(shaped.records)
-        survey(shaped.records, shaped.lines, work.findings, timestamps)
-        work.findings.ids["anonymous_id derived"] += sum(shaped.derived)
+    def _keep(self, mapped: _MappedSlice, encoded: _Encoded, work: _Work) -> None:
+        timestamps = timestamps_of(mapped.records)
+        survey(mapped.records, mapped.lines, work.findings, timestamps)
+        work.findings.ids["anonymous_id derived"] += sum(mapped.derived)
         work.encoded.append(encoded.text)
-        work.lines.append(shaped.lines)
+        work.lines.append(mapped.lines)
         if self._keys is not None:
-            keyed = self._keys.of(shaped.records, shaped.rows, encoded.in_order, timestamps)
-            work.note_keys(keyed, encoded.lengths(shaped.records))
+            keyed = self._keys.of(mapped.records, mapped.rows, encoded.in_order, timestamps)
+            work.note_keys(keyed, encoded.lengths(mapped.records))
 
-    def _judged(self, shaped: _Shaped, work: _Work) -> _Shaped:
-        """Return the records that are good, and set the others aside."""
-        refused = self._judge.refused(shaped.records)
-        if not refused:
-            return shaped
-        verdicts: list[tuple[Reason, ...]] = [()] * len(shaped.records)
-        for place in refused:
-            # What was mapped among others may only have been in need of a closer look.
-            again = self._mapper.apply(shaped.rows[place], 0, Findings())
-            if isinstance(again, Mapped):
-                shaped.records[place] = again.record
-            elif not isinstance(again, Skipped):
-                verdicts[place] = again
+    def _valid(self, mapped: _MappedSlice, work: _Work) -> _MappedSlice:
+        """Return the records that are valid, and reject the others."""
+        invalid = self._validator.invalid_indices(mapped.records)
+        if not invalid:
+            return mapped
+        reasons: list[tuple[Reason, ...]] = [()] * len(mapped.records)
+        for index in invalid:
+            # The fast path leaves nulls in records, so the exact path maps the row once more.
+            outcome = self._mapper.map_row(mapped.rows[index], 0, Findings())
+            if isinstance(outcome, Mapped):
+                mapped.records[index] = outcome.record
+            elif not isinstance(outcome, Skipped):
+                reasons[index] = outcome
                 continue
-            verdicts[place] = self._judge.reasons(shaped.records[place])
-        return _kept(shaped, verdicts, work)
+            reasons[index] = self._validator.reasons(mapped.records[index])
+        return _accepted(mapped, reasons, work)
 
-    def _shape(self, part: Slice, places: Sequence[int], work: _Work) -> _Shaped:
-        """Map the rows at `places`; the others are records as they are."""
-        some = [part.rows[place] for place in places], [part.lines[place] for place in places]
-        mapped = MappedRows.unmapped(part.rows)
-        mapped.put(places, self._mapper.apply_all(*some, work.findings, work.busy))
-        shaped = _Shaped(mapped.records, list(part.lines), part.rows, mapped.derived)
-        if not mapped.lost:
-            return shaped
-        for place, why in sorted(mapped.lost.items()):
-            if isinstance(why, Skipped):
-                work.skip(why.rule)
+    def _map(self, part: Slice, indices: Sequence[int], work: _Work) -> _MappedSlice:
+        """Map the rows at `indices`; every other row is its own record."""
+        some = [part.rows[index] for index in indices], [part.lines[index] for index in indices]
+        outcomes = MappedRows.before_mapping(part.rows)
+        outcomes.put(indices, self._mapper.map_rows(*some, work.findings, work.busy))
+        mapped = _MappedSlice(outcomes.records, list(part.lines), part.rows, outcomes.derived)
+        if not outcomes.not_mapped:
+            return mapped
+        for index, outcome in sorted(outcomes.not_mapped.items()):
+            if isinstance(outcome, Skipped):
+                work.skip(outcome.rule)
             else:
-                work.rejections.append(Rejection(part.lines[place], why or (), part.rows[place]))
-        return shaped.without(mapped.lost)
+                rejection = Rejection(part.lines[index], outcome or (), part.rows[index])
+                work.rejections.append(rejection)
+        return mapped.without(outcomes.not_mapped)
 
     def _as_read(self, block: Block, rejections: list[Rejection]) -> list[Rejection]:
-        """Return rejections with the rows as they stand in the block, and not as they were changed.
+        """Return rejections with the rows as they are in the block.
 
-        The user's code is given the very rows that were read; to parse those of a block with
-        rejections once more costs less than to copy all rows of all blocks.
+        The user's function may have changed the rows that it was given. Parsing the few blocks with
+        rejections again costs less than a copy of every row.
         """
         wanted = {rejection.line for rejection in rejections}
         read = {
@@ -241,9 +241,9 @@ class Transform:
 
 
 def with_texts(rows: RowFormat, block: Block, rejections: list[Rejection]) -> list[Rejection]:
-    """Return `rejections` with the texts of their rows, in formats where a row is JSON.
+    """Return `rejections` with the texts of their rows, for formats whose rows are JSON.
 
-    What could not be parsed is shown as text already.
+    A row that could not be parsed is text already.
     """
     parsed = {each.line for each in rejections if not isinstance(each.row, str)}
     texts = rows.texts(block, parsed) if parsed else {}
@@ -253,7 +253,9 @@ def with_texts(rows: RowFormat, block: Block, rejections: list[Rejection]) -> li
 
 
 def _changed(part: Slice, code: UserCode, work: _Work) -> Slice:
-    """Return what the user's code makes of rows; count those that it leaves out or fails on."""
+    """Return rows as the user's function returns them; note those that it skips or fails on."""
+    from miso_upload.transform.hook import RETURNED_NONE  # noqa: PLC0415 -- few runs have a hook
+
     rows: list[Any] = []
     lines: list[int] = []
     for made, line in zip(code.apply(part.rows), part.lines, strict=True):
@@ -267,38 +269,38 @@ def _changed(part: Slice, code: UserCode, work: _Work) -> Slice:
     return Slice(rows, lines)
 
 
-class _Shaped(NamedTuple):
-    """Records, the line of each, the row that each was, and whether its id was derived."""
+class _MappedSlice(NamedTuple):
+    """Records, each with its line, its row, and whether its `anonymous_id` was derived."""
 
     records: list[Record]
     lines: list[int]
     rows: list[Any]
     derived: list[bool]
 
-    def without(self, places: Container[int]) -> _Shaped:
-        """Return what is not at `places`."""
-        keep = [place not in places for place in range(len(self.records))]
-        return _Shaped(*(list(compress(column, keep)) for column in self))
+    def without(self, indices: Container[int]) -> _MappedSlice:
+        """Return all records but those at `indices`."""
+        keep = [index not in indices for index in range(len(self.records))]
+        return _MappedSlice(*(list(compress(column, keep)) for column in self))
 
 
-def _kept(shaped: _Shaped, verdicts: list[tuple[Reason, ...]], work: _Work) -> _Shaped:
-    """Return the records that no reason speaks against, and set the others aside."""
-    lost = {place: reasons for place, reasons in enumerate(verdicts) if reasons}
-    for place, reasons in lost.items():
-        work.rejections.append(Rejection(shaped.lines[place], reasons, shaped.rows[place]))
-    return shaped.without(lost)
+def _accepted(mapped: _MappedSlice, reasons: list[tuple[Reason, ...]], work: _Work) -> _MappedSlice:
+    """Return the records without a reason against them, and reject the others."""
+    rejected = {index: found for index, found in enumerate(reasons) if found}
+    for index, found in rejected.items():
+        work.rejections.append(Rejection(mapped.lines[index], found, mapped.rows[index]))
+    return mapped.without(rejected)
 
 
-def _without_nulls(shaped: _Shaped) -> list[Record]:
-    return [without_nulls(record) for record in shaped.records]
+def _without_nulls(mapped: _MappedSlice) -> list[Record]:
+    return [without_nulls(record) for record in mapped.records]
 
 
 class _Encoded(NamedTuple):
     """The JSON texts of records, joined by commas.
 
     Attributes:
-        text: What is sent.
-        in_order: The same, where the records are encoded with sorted keys.
+        text: The texts as they are sent.
+        in_order: The same texts one by one, if the records are encoded with sorted keys.
     """
 
     text: bytes
@@ -315,14 +317,14 @@ class _Encoded(NamedTuple):
         return _IP.search(self.text) is not None
 
     def lengths(self, records: list[Record]) -> Iterable[int]:
-        """Return how long the text of each record is."""
+        """Return the length of each record's text."""
         if self.in_order is not None:
             return list(map(len, self.in_order.lines))
         return [len(encode(record)) for record in records]
 
 
 def _not_encodable(record: Record) -> tuple[Reason, ...]:
-    """Return why a record that was read cannot be written again: its depth, or a huge integer."""
+    """Return why a record cannot be encoded: it is too deep, or holds a huge integer."""
     try:
         encode(record)
     except JSONEncodeError as error:
@@ -331,10 +333,10 @@ def _not_encodable(record: Record) -> tuple[Reason, ...]:
 
 
 class _Work:
-    """What a block has come to so far."""
+    """The batch of a block, as far as it is made."""
 
-    def __init__(self, *, as_they_are: bool) -> None:
-        self.as_they_are = as_they_are
+    def __init__(self, *, pass_through: bool) -> None:
+        self.pass_through = pass_through
         self.rows = self.skipped = 0
         self.lines: list[Sequence[int]] = []
         self.encoded: list[bytes] = []
@@ -347,7 +349,7 @@ class _Work:
         self._keyed.append((keyed, lengths))
 
     def keyed(self) -> dict[str, Any]:
-        """Return the parts of a batch that are about content keys."""
+        """Return the fields of a batch that are about content keys."""
         if not self._keyed:
             return {}
         keys, days, contents, sizes = array("Q"), array("i"), array("Q"), array("I")
@@ -364,7 +366,7 @@ class _Work:
 
 
 def _compact(parts: list[Sequence[int]]) -> Sequence[int]:
-    """Return the lines of all parts as one sequence; a range where they follow each other."""
+    """Return the lines of all parts as one sequence; a range if they are consecutive."""
     if not parts:
         return ()
     total = sum(map(len, parts))

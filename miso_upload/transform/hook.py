@@ -1,8 +1,8 @@
-"""The user's own function: a Python file is loaded, and its `transform` called for each row.
+"""The user's own function: loads a Python file and calls its `transform` for each row.
 
-The file is code of whoever runs the program, and runs with all rights that they have. What it does
-wrong is told by its type, its message and the line of the file, and never by a traceback, whose
-values may be anybody's address.
+The file runs with all rights of the user who runs the program. Errors in it are reported by their
+type, their message and the line of the file. They are never reported by a traceback, because that
+may show addresses.
 """
 
 from __future__ import annotations
@@ -28,39 +28,42 @@ if TYPE_CHECKING:
 
 FUNCTION = "transform"
 RETURNED_NONE = "transform returned None"
-"""What rows are counted under that the function leaves out."""
+"""The name that rows are counted under if the function skips them."""
 
 _MOST_SHOWN = 120
 _NOT_AN_OBJECT = Reason("the row", "is not a JSON object")
-_TOO_DEEP = Reason(FUNCTION, "returned values that are nested too deeply, or hold themselves")
-_NOT_WRITABLE = Reason(
-    FUNCTION, "returned a row that cannot be written as JSON: text with half a character, or depth"
+_TOO_DEEP = Reason(FUNCTION, "returned a row that is nested too deeply or contains itself")
+_NOT_ENCODABLE = Reason(
+    FUNCTION,
+    "returned a row that cannot be encoded as JSON, because of a lone surrogate or its depth",
 )
 _LEAST, _MOST = -(2**63), 2**64 - 1
-"""The integers that JSON text is read into and written from."""
+"""The range of integers that the JSON library reads and writes."""
 
 
 class UserCode:
     """The function `transform(row)` of a Python file.
 
-    It can be sent to another process, which then runs the same text, whatever the file holds by
-    now. For one text in one process the file is run once.
+    It can be pickled. The other process runs the same text, even if the file has changed since. A
+    process runs each text once.
 
     Args:
-        path: The file, as the user wrote it.
-        directory: Where it is, to import what lies beside it.
-        text: What it says.
+        path: The path of the file, as the user wrote it.
+        directory: The directory of the file, from which it can import.
+        text: The text of the file.
+
+    Attributes:
+        fingerprint: A text that is equal for equal texts. It does not cover imported files.
 
     Raises:
-        ConfigurationError: It is not Python, fails when it is run, or has no such function.
+        ConfigurationError: The text is not Python, raises an error, or has no such function.
     """
 
     def __init__(self, path: str, directory: str, text: bytes) -> None:
         self._arguments = (path, directory, text)
         self._path = path
         self.fingerprint = hashlib.sha256(text).hexdigest()[:12]
-        """Equal for equal texts; of what the file imports, it knows nothing."""
-        # The first is the name for `sys.modules`: no module of anybody else's has it.
+        # The name for `sys.modules` must not be that of any other module.
         name = hashlib.sha256(repr(self._arguments).encode()).hexdigest()[:16]
         module = ModuleType(f"_miso_upload_user_{name}")
         module.__file__ = str(Path(directory) / Path(path).name)
@@ -71,33 +74,33 @@ class UserCode:
         return _load, self._arguments
 
     def apply(self, rows: Sequence[object]) -> list[dict[str, Any] | Reason | None]:
-        """Return what the function makes of each row: a row, None to leave it out, or a problem.
+        """Return for each row what the function returns: a row, None to skip it, or a reason.
 
-        The rows are the function's from then on; it may change them. What it prints goes to stderr.
+        The function may change the rows that it is given. What it prints goes to stderr.
 
         Raises:
-            KeyboardInterrupt: It came while the function was at work.
+            KeyboardInterrupt: The user interrupted the function.
         """
         with redirect_stdout(sys.stderr):
-            made = [self._apply(row) for row in rows]
-        return made if _can_be_written(made) else [_writable(each) for each in made]
+            returned = [self._apply(row) for row in rows]
+        return returned if _can_be_encoded(returned) else [_encodable(each) for each in returned]
 
     def _apply(self, row: object) -> dict[str, Any] | Reason | None:
         if not isinstance(row, dict):
             return _NOT_AN_OBJECT
         try:
-            made = self._function(row)
+            returned = self._function(row)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 -- even sys.exit() costs no more than its row
-            kind, message = _told(error)
+        except BaseException as error:  # noqa: BLE001 -- even sys.exit() costs only its row
+            kind, message = _described(error)
             where = f"({self._path}:{self._line_of(error)})"
             return Reason(f"{FUNCTION} raised {kind}", where, message and f'"{message}"')
-        if made is None:
+        if returned is None:
             return None
-        if not isinstance(made, dict):
-            return Reason(FUNCTION, f"returned {_a(made)}; it must return a dict or None")
-        return _checked(made)
+        if not isinstance(returned, dict):
+            return Reason(FUNCTION, f"returned {_a(returned)}; it must return a dict or None")
+        return _checked(returned)
 
     # -- loading -----------------------------------------------------------------------------------
 
@@ -105,49 +108,52 @@ class UserCode:
         try:
             return compile(text, self._path, "exec", dont_inherit=True)
         except SyntaxError as error:
-            problem = f"is not Python: {printable(error.msg)}"
+            problem = f"the file is not valid Python: {printable(error.msg)}"
             raise ConfigurationError(f"{self._path}:{error.lineno or 1}: {problem}") from None
         except (ValueError, RecursionError, MemoryError) as error:
-            raise ConfigurationError(f"{self._path}: is not Python: {error}") from None
+            raise ConfigurationError(
+                f"{self._path}: the file is not valid Python: {error}"
+            ) from None
 
     def _run(self, code: CodeType, module: ModuleType, directory: str) -> None:
-        # Dataclasses, for one, look for the module of a class by its name.
+        # Dataclasses, for example, look up the module of a class by its name.
         sys.modules[module.__name__] = module
         try:
             with redirect_stdout(sys.stderr), _importable(directory):
                 exec(code, module.__dict__)  # noqa: S102 -- this is what the user asks for
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 -- whatever it is, the user can act on it
+        except BaseException as error:  # noqa: BLE001 -- the user can act on any error
             del sys.modules[module.__name__]
-            kind, message = _told(error)
+            kind, message = _described(error)
             where = f"{self._path}:{self._line_of(error)}"
-            said = f": {message}" if message else ""
-            raise ConfigurationError(f"{where}: running the file raised {kind}{said}") from None
+            detail = f": {message}" if message else ""
+            raise ConfigurationError(f"{where}: running the file raised {kind}{detail}") from None
 
     def _found(self, module: ModuleType) -> Callable[[dict[str, Any]], object]:
         function = getattr(module, FUNCTION, None)
         if function is None:
             names = [name for name, value in vars(module).items() if inspect.isfunction(value)]
             raise ConfigurationError(
-                f"{self._path}: has no function {FUNCTION}(row)"
-                f"{did_you_mean(FUNCTION, names)}; it must return a dict, or None to skip the row"
+                f"{self._path}: the file has no function {FUNCTION}(row)"
+                f"{did_you_mean(FUNCTION, names)}. "
+                "Define one that returns a dict, or None to skip the row"
             )
         where = self._path
         if inspect.isfunction(function) and function.__code__.co_filename == self._path:
             where = f"{where}:{function.__code__.co_firstlineno}"
-        problem = _misfit(function)
+        problem = _signature_problem(function)
         if problem is not None:
             raise ConfigurationError(f"{where}: {FUNCTION} {problem}")
         return function
 
     def _line_of(self, error: BaseException) -> int:
-        """Return the line of the file in which an error came up, or through which it passed."""
-        line, at = 1, error.__traceback__
-        while at is not None:
-            if at.tb_frame.f_code.co_filename == self._path:
-                line = at.tb_lineno
-            at = at.tb_next
+        """Return the line of the file that raised an error or called what raised it."""
+        line, frame = 1, error.__traceback__
+        while frame is not None:
+            if frame.tb_frame.f_code.co_filename == self._path:
+                line = frame.tb_lineno
+            frame = frame.tb_next
         return line
 
 
@@ -155,28 +161,30 @@ def read_user_code(path: str) -> UserCode:
     """Return the function of the Python file at `path`.
 
     Raises:
-        ConfigurationError: It cannot be read or loaded; the message names the line.
+        ConfigurationError: The file cannot be read or loaded. The message names the line.
     """
     try:
         text = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or "no such file"
-        raise ConfigurationError(f"--transform {path}: cannot be read ({problem})") from None
+        raise ConfigurationError(
+            f"--transform {path}: the file cannot be read: {problem}"
+        ) from None
     return _load(path, str(Path(path).resolve().parent), text)
 
 
 @cache
 def _load(path: str, directory: str, text: bytes) -> UserCode:
-    """Load once what many blocks bring to a worker process."""
+    """Load a text once, although a worker process unpickles it with every block."""
     return UserCode(path, directory, text)
 
 
 @contextmanager
 def _importable(directory: str) -> Iterator[None]:
-    """Let a file import what lies beside it, as `python FILE` does.
+    """Let a file import modules of its directory, as `python FILE` does.
 
-    Afterwards the directory stays importable, but last: what lies there must not take the place of
-    a module that the program itself has yet to import.
+    Afterwards the directory is the last one that is searched, so that its modules do not replace
+    those that the program imports later.
     """
     sys.path.insert(0, directory)
     try:
@@ -188,73 +196,77 @@ def _importable(directory: str) -> Iterator[None]:
             sys.path.append(directory)
 
 
-def _misfit(function: object) -> str | None:
-    """Return why a value cannot be the function, as far as can be told without a row."""
+def _signature_problem(function: object) -> str | None:
+    """Return why a value cannot be called with a row; None if nothing speaks against it."""
     if not callable(function):
-        return f"is {_a(function)} and no function"
+        return f"is {_a(function)}, not a function"
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        return "is async; write it with def"
+        return "is async. Define it with def"
     if inspect.isgeneratorfunction(function):
-        return "yields; it must return one dict, or None"
+        return "is a generator. It must return one dict, or None, instead of yielding"
     try:
         inspect.signature(function).bind({})
     except TypeError:
-        return f"must take one argument, the row: def {FUNCTION}(row)"
+        return f"must take one argument, the row. Define it as def {FUNCTION}(row)"
     except ValueError:
-        pass  # A function of an extension module need not say what it takes.
+        pass  # Functions of extension modules may have no signature.
     return None
 
 
-def _told(error: BaseException) -> tuple[str, str]:
+def _described(error: BaseException) -> tuple[str, str]:
     """Return the type and the message of an error, safe to show."""
     try:
         message = str(error)
-    except Exception:  # noqa: BLE001 -- an error that cannot even be told
+    except Exception:  # noqa: BLE001 -- an error without a usable message
         message = ""
     return printable(type(error).__name__, _MOST_SHOWN), printable(message, _MOST_SHOWN)
 
 
-# -- what the function returned --------------------------------------------------------------------
+# -- checking what the function returned -----------------------------------------------------------
 
 
 class _NotJsonError(Exception):
-    """A value that JSON cannot say, and where it is."""
+    """A value that JSON does not have, and the path to it."""
 
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(problem)
         self.path = path
 
 
-def _checked(made: dict[str, Any]) -> dict[str, Any] | Reason:
-    """Return a row as plain JSON values, or why it cannot be."""
+def _checked(returned: dict[str, Any]) -> dict[str, Any] | Reason:
+    """Return a row with plain JSON values only, or why that is impossible."""
     try:
-        if _is_plain(made):
-            return made
-        row: dict[str, Any] = _plain(made, "")
+        if _is_plain(returned):
+            return returned
+        row: dict[str, Any] = _plain(returned, "")
     except RecursionError:
         return _TOO_DEEP
     except _NotJsonError as error:
-        return Reason(f"{quoted(error.path)}, as {FUNCTION} returned it,", str(error))
-    except Exception as error:  # noqa: BLE001 -- a class of the user's that breaks when looked at
-        return Reason(FUNCTION, f"returned a value that raised {_told(error)[0]} when it was read")
+        return Reason(f"{quoted(error.path)} in the row that {FUNCTION} returned", str(error))
+    except Exception as error:  # noqa: BLE001 -- a class of the user raised it
+        return Reason(
+            FUNCTION, f"returned a value that raised {_described(error)[0]} when it was read"
+        )
     return row
 
 
-def _can_be_written(made: object) -> bool:
+def _can_be_encoded(returned: object) -> bool:
     try:
-        encode(made)
+        encode(returned)
     except JSONEncodeError:
         return False
     return True
 
 
-def _writable(made: dict[str, Any] | Reason | None) -> dict[str, Any] | Reason | None:
-    """Return what was made of a row, or a problem where its text or its depth is none of JSON's."""
-    return made if not isinstance(made, dict) or _can_be_written(made) else _NOT_WRITABLE
+def _encodable(returned: dict[str, Any] | Reason | None) -> dict[str, Any] | Reason | None:
+    """Return what was returned for a row, or the reason why it cannot be encoded as JSON."""
+    if isinstance(returned, dict) and not _can_be_encoded(returned):
+        return _NOT_ENCODABLE
+    return returned
 
 
 def _is_plain(value: object) -> bool:
-    """Return whether a value is made of nothing but what JSON is read into."""
+    """Return whether a value holds only the types that a JSON parser returns."""
     kind = type(value)
     if kind is str or kind is bool or value is None:
         return True
@@ -271,7 +283,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _plain(value: object, path: str) -> Any:  # noqa: ANN401 -- any JSON value
-    """Return a value as JSON has it; dates become ISO 8601, and tuples become lists."""
+    """Return a value as a JSON value: dates as ISO 8601, and tuples as lists."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -284,7 +296,7 @@ def _plain(value: object, path: str) -> Any:  # noqa: ANN401 -- any JSON value
         return _number(value, path)
     if isinstance(value, date):
         return value.isoformat()
-    raise _NotJsonError(path, f"is {_a(value)}, which is no JSON value")
+    raise _NotJsonError(path, f"is {_a(value)}, which is not a JSON value")
 
 
 def _number(value: float, path: str) -> float:
@@ -293,14 +305,14 @@ def _number(value: float, path: str) -> float:
             raise _NotJsonError(path, "is an integer of more than 64 bits")
         return int(value)
     if value - value != 0:
-        raise _NotJsonError(path, "is not a finite number; return None for what is missing")
+        raise _NotJsonError(path, "is not a finite number; return None for a missing value")
     return float(value)
 
 
 def _key(key: object, path: str) -> str:
     if isinstance(key, str):
         return str.__str__(key)
-    raise _NotJsonError(path or FUNCTION, f"has {_a(key)} for a key, where JSON has text")
+    raise _NotJsonError(path or FUNCTION, f"has {_a(key)} as a key; keys must be text")
 
 
 def _below(path: str, key: object) -> str:
@@ -308,6 +320,6 @@ def _below(path: str, key: object) -> str:
 
 
 def _a(value: object) -> str:
-    """Return what kind of value it is, with an article."""
+    """Return the name of a value's type, with an article."""
     name = printable(type(value).__name__, _MOST_SHOWN)
     return f"an {name}" if name[:1].lower() in "aeio" else f"a {name}"

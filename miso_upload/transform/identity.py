@@ -1,29 +1,28 @@
-"""Who did it, when the row has no id: a stable id from the address and the browser.
+"""Derives `anonymous_id` from the visitor's address and browser, if a row has no id.
 
-The recipe, so that any other system can compute the same ids:
+Any other system can compute the same ids:
 
     message = canonical IP address, line feed, trimmed User-Agent, all in UTF-8
     id      = SHA-256 of the message, in lower-case hex digits; or, with a salt,
               HMAC-SHA-256 of the message under the salt
 
-A User-Agent that is missing or `-` is empty text, and the line feed stays. When the id is made of
-the address alone, the message is the address alone. Trimmed means that ASCII white space (space,
-tab, line feed, carriage return, vertical tab, form feed) is gone from both ends. With a prefix for
-IPv6, the address in the message is the first of its network of so many bits, canonical and without
-the prefix behind it; IPv4 addresses stay.
+A User-Agent that is missing or `-` counts as empty text, and the line feed stays. If the id is made
+of the address alone, the message is the address alone. Trimming removes ASCII white space (space,
+tab, line feed, carriage return, vertical tab, form feed) from both ends. With an IPv6 prefix, the
+address in the message is the first address of its network, canonical and without the prefix length.
+IPv4 addresses stay.
 
-The address itself is never part of a record, nor of an error message.
+The address itself is never part of a record or of an error message.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from miso_upload.errors import ConfigurationError
+from miso_upload.transform.options import IdentityOptions
 from miso_upload.values.addresses import (
     WHOLE_ADDRESS,
     canonical_ip,
@@ -41,24 +40,29 @@ if TYPE_CHECKING:
 
 _ASCII_SPACE = " \t\n\r\v\f"
 _LONGEST_CACHED = 256
-_MOST_PLACES = 65_536
+_MOST_ADDRESSES = 65_536
 _MOST_IDS = 16_384
 
 
 class IdentityOutcome(NamedTuple):
-    """What became of a record's ids beyond what the record shows.
+    """The outcome for a record's ids, beyond what the record shows.
 
     Attributes:
-        derived: Whether `anonymous_id` was made here; if not, one in the record was given.
-        problem: Why no id could be made although one was due; it never quotes the address.
+        derived: Whether `anonymous_id` was derived. If not, the row had it or it has none.
+        problem: Why a required id could not be derived. It never quotes the address.
     """
 
     derived: bool
     problem: str | None = None
 
 
-class _Place(NamedTuple):
-    """What an address comes to: its network, and its form without the last part, if it has one."""
+class _Location(NamedTuple):
+    """What is derived from an address.
+
+    Attributes:
+        network: The address of its network, for the id.
+        truncated: The address without its last part; None if it has no such form.
+    """
 
     network: str
     truncated: str | None
@@ -67,50 +71,29 @@ class _Place(NamedTuple):
 _NOT_AN_ADDRESS = IdentityOutcome(derived=False, problem="is not an IP address")
 
 
-@dataclass(frozen=True, slots=True)
 class IdentityPolicy:
-    """When `anonymous_id` is made, and of what.
+    """Derives `anonymous_id` by the options of the user, and caches the results.
 
-    Attributes:
-        derive: Only where a record has neither id; wherever there is an address; or never.
-        source: What the id is made of.
-        salt: The key of the HMAC; empty for plain SHA-256.
-        trusted_proxies: How many addresses at the right end of a forwarded list are the user's own,
-            or the networks that those are in, as text between commas.
-        ipv6_prefix: How many bits of an IPv6 address count; 128 for all of them.
+    Args:
+        options: When to derive it, and from what.
 
     Raises:
-        ConfigurationError: `trusted_proxies` is negative or no network, or there is no such prefix.
+        ConfigurationError: `trusted_proxies` is negative or not a network.
     """
 
-    derive: Literal["missing", "always", "never"] = "missing"
-    source: Literal["ip", "ip+user-agent"] = "ip+user-agent"
-    salt: bytes = field(default=b"", repr=False)
-    trusted_proxies: int | str = 0
-    ipv6_prefix: int = WHOLE_ADDRESS
-    _trusted: Proxies = field(init=False, repr=False, compare=False)
-    _places: Callable[[str | None, str | None], _Place | None] = field(
-        init=False, repr=False, compare=False
-    )
-    _ids: Callable[[str, str | None], str] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_trusted", proxies(self.trusted_proxies))
-        places = lru_cache(_MOST_PLACES)(self._place_of)
-        ids = lru_cache(_MOST_IDS)(partial(_digest, salt=self.salt))
-        object.__setattr__(self, "_places", places)
-        object.__setattr__(self, "_ids", ids)
-        if not 1 <= self.ipv6_prefix <= WHOLE_ADDRESS:
-            raise ConfigurationError("--ipv6-prefix: must be from 1 to 128")
+    def __init__(self, options: IdentityOptions | None = None) -> None:
+        self.options = options = options or IdentityOptions()
+        self._trusted: Proxies = proxies(options.trusted_proxies)
+        self._locations = lru_cache(_MOST_ADDRESSES)(self._location_of)
+        self._ids = lru_cache(_MOST_IDS)(partial(_digest, salt=options.anonymous_id_salt))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What is remembered stays in its process.
-        said = self.derive, self.source, self.salt, self.trusted_proxies, self.ipv6_prefix
-        return IdentityPolicy, said
+        # Caches are not pickled.
+        return IdentityPolicy, (self.options,)
 
     @property
     def believes_forwarded(self) -> bool:
-        """Whether some entries of a forwarded list are passed over."""
+        """Whether the user trusts proxies, so that forwarded lists count."""
         return bool(self._trusted)
 
     def client(self, ip: str | None, forwarded_for: str | None) -> str | None:
@@ -124,11 +107,10 @@ class IdentityPolicy:
         user_agent: str | None,
         forwarded_for: str | None = None,
     ) -> IdentityOutcome:
-        """Put into `record` what the address and the browser of its visitor tell.
+        """Add to `record` what can be derived from its visitor's address and browser.
 
-        That is `anonymous_id` if one is due, and `truncated_ip` and `user_agent` of the context if
-        they are not there. The id is made of the `user_agent` given here, or else of the one that
-        the record has in its context.
+        This is `anonymous_id` if it is required, and `truncated_ip` and `user_agent` of the context
+        if they are missing. The id is made from `user_agent`, or else from the one in the context.
         """
         derived, problems = self.apply_all([record], [ip], [user_agent], [forwarded_for])
         if problems:
@@ -142,78 +124,86 @@ class IdentityPolicy:
         user_agents: Sequence[str | None],
         forwarded_fors: Sequence[str | None],
     ) -> tuple[list[bool], list[int]]:
-        """Do for each of many records what `apply` does for one.
+        """Do for many records what `apply` does for one.
 
         Returns:
-            For each of them whether its id was derived, and the places of those for which none
-            could be made although one was due.
+            For each record whether its id was derived, and the indices of the records whose
+            required id could not be derived.
         """
         derived = [False] * len(records)
         problems = []
-        is_always, is_missing = self.derive == "always", self.derive == "missing"
-        places = map(self._finder(ips, forwarded_fors), ips, forwarded_fors)
-        # Browsers are few, and visitors come again.
+        ids = self._ids
+        derive = self.options.derive_anonymous_id
+        is_always, is_missing = derive == "always", derive == "missing"
+        locations = map(self._locator(ips, forwarded_fors), ips, forwarded_fors)
+        # There are few browsers, and visitors return.
         trimmed = {agent: _agent(agent) for agent in set(user_agents)}
         agents = map(trimmed.__getitem__, user_agents)
-        for number, (record, place, agent) in enumerate(zip(records, places, agents, strict=True)):
-            if place is not None or agent:
-                _complete(record, place, agent)
-            is_needed = "user_id" not in record and "anonymous_id" not in record
-            if not (is_always or (is_missing and is_needed)):
+        for i, (record, location, agent) in enumerate(zip(records, locations, agents, strict=True)):
+            if location is not None or agent:
+                _complete(record, location, agent)
+            is_required = "user_id" not in record and "anonymous_id" not in record
+            if not (is_always or (is_missing and is_required)):
                 continue
-            if place is not None:
-                record["anonymous_id"] = self._id_of(place.network, agent or _agent_of(record))
-                derived[number] = True
-            elif is_needed and self._is_told(ips[number], forwarded_fors[number]):
-                problems.append(number)
+            if location is not None:
+                record["anonymous_id"] = self._id_of(
+                    ids, location.network, agent or _agent_of(record)
+                )
+                derived[i] = True
+            elif is_required and self._has_address(ips[i], forwarded_fors[i]):
+                problems.append(i)
         return derived, problems
 
     def fingerprint(self) -> str:
-        """Return a text that is the same for policies that give the same ids.
+        """Return a text that is equal for policies that derive the same ids.
 
-        It tells nothing about the salt but whether it is the same.
+        It reveals only whether two salts are the same.
         """
-        salt = hmac.digest(self.salt, b"miso-upload: fingerprint of a salt", "sha256").hex()
-        trusted = self._trusted
+        options, trusted = self.options, self._trusted
+        key = options.anonymous_id_salt
+        salt = hmac.digest(key, b"miso-upload: fingerprint of a salt", "sha256").hex()
         own = trusted if isinstance(trusted, int) else ",".join(map(str, trusted))
-        prefix = f" /{self.ipv6_prefix}" if self.ipv6_prefix < WHOLE_ADDRESS else ""
-        return f"{self.derive} {self.source} {own} {salt if self.salt else '-'}{prefix}"
+        prefix = f" /{options.ipv6_prefix}" if options.ipv6_prefix < WHOLE_ADDRESS else ""
+        made = f"{options.derive_anonymous_id} {options.anonymous_id_from}"
+        return f"{made} {own} {salt if key else '-'}{prefix}"
 
-    def _finder(
+    def _locator(
         self, ips: Sequence[str | None], forwarded_fors: Sequence[str | None]
-    ) -> Callable[[str | None, str | None], _Place | None]:
-        """Return what finds the place of an address, and remembers it unless texts are long."""
+    ) -> Callable[[str | None, str | None], _Location | None]:
+        """Return the function that locates an address, cached unless texts are long."""
         texts = filter(None, (*ips, *forwarded_fors))
         is_short = max(map(len, texts), default=0) <= _LONGEST_CACHED
-        return self._places if is_short else self._place_of
+        return self._locations if is_short else self._location_of
 
-    def _place_of(self, ip: str | None, forwarded_for: str | None) -> _Place | None:
+    def _location_of(self, ip: str | None, forwarded_for: str | None) -> _Location | None:
         address = client_address(ip, forwarded_for, self._trusted)
         if address is None:
             return None
-        return _Place(network_address(address, self.ipv6_prefix), truncated_ip(address))
+        return _Location(network_address(address, self.options.ipv6_prefix), truncated_ip(address))
 
-    def _id_of(self, network: str, agent: str) -> str:
-        if self.source == "ip":
-            return self._ids(network, None)
+    def _id_of(self, ids: Callable[[str, str | None], str], network: str, agent: str) -> str:
+        """Return the id of a visitor. `ids` is `self._ids`, because a look-up for each is slow."""
+        if self.options.anonymous_id_from == "ip":
+            return ids(network, None)
         if len(agent) <= _LONGEST_CACHED:
-            return self._ids(network, agent)
-        return _digest(network, agent, self.salt)
+            return ids(network, agent)
+        return _digest(network, agent, self.options.anonymous_id_salt)
 
-    def _is_told(self, ip: str | None, forwarded_for: str | None) -> bool:
-        """Return whether a row says where its visitor is, be it an address or not."""
+    def _has_address(self, ip: str | None, forwarded_for: str | None) -> bool:
+        """Return whether a row has a value for the address, valid or not."""
         return _is_given(ip) or (self.believes_forwarded and _is_given(forwarded_for))
 
 
 def anonymous_id(address: str, user_agent: str | None, *, salt: bytes = b"") -> str:
     """Return the id of a visitor, which is the same for years and on every machine.
 
-    Without a salt it can be turned back by trying all addresses. The message may hold lone
-    surrogates, which JSON can spell and UTF-8 cannot; each becomes the three bytes it would have.
+    Without a salt, the address can be found by trying all addresses. The message may hold lone
+    surrogates, which JSON can write and UTF-8 cannot. Each is encoded as the three bytes that it
+    would have.
 
     Args:
         address: A canonical IP address.
-        user_agent: None for an id that is made of the address alone.
+        user_agent: The browser; None for an id made from the address alone.
         salt: The key of the HMAC; empty for plain SHA-256.
 
     Raises:
@@ -233,7 +223,7 @@ def _digest(address: str, agent: str | None, salt: bytes) -> str:
 
 
 def _agent(value: object) -> str:
-    """Return a trimmed User-Agent, or the empty text for none; logs write `-` for none."""
+    """Return a trimmed User-Agent, or empty text for none, which logs write as `-`."""
     agent = value.strip(_ASCII_SPACE) if type(value) is str else ""
     return "" if agent == "-" else agent
 
@@ -243,20 +233,20 @@ def _is_given(ip: str | None) -> bool:
 
 
 def _agent_of(record: Record) -> str:
-    """Return the browser that a record names itself."""
+    """Return the User-Agent in the context of a record."""
     context = record.get("context")
     return _agent(context.get("user_agent")) if isinstance(context, dict) else ""
 
 
-def _complete(record: Record, place: _Place | None, agent: str) -> None:
-    """Put into the context of a record what is known of its visitor and is not there."""
+def _complete(record: Record, location: _Location | None, agent: str) -> None:
+    """Add to the context of a record what is known about its visitor and is missing there."""
     context = record.get("context")
     if context is None:
         context = {}
     if type(context) is dict:
         if agent and "user_agent" not in context:
             context["user_agent"] = agent
-        if place is not None and place.truncated and "truncated_ip" not in context:
-            context["truncated_ip"] = place.truncated
+        if location is not None and location.truncated and "truncated_ip" not in context:
+            context["truncated_ip"] = location.truncated
         if context:
             record["context"] = context

@@ -1,9 +1,9 @@
-"""What is odd about records that the schema allows: counted and shown, never a rejection.
+"""Warns about valid records that look like mistakes, and counts types and ids.
 
-The rules are prose in Miso's API description, which its schema does not enforce: ratings from 0 to
-5, one positive quantity for each product, a `search` for each search. No rule of Miso's, but nearly
-always a mistake: timestamps before 2000 or in the future, a unit or a zone that was misread; and a
-view or a purchase of no product, from which nobody learns anything.
+Some rules are prose in Miso's API description, and its schema does not enforce them: ratings from 0
+to 5, one positive quantity for each product, a `search` for each search. Others are no rules of
+Miso, but nearly always mistakes: a timestamp before 2000 or in the future, which suggests a wrong
+unit or time zone, and a view or a purchase without a product. Warnings reject no record.
 """
 
 from __future__ import annotations
@@ -36,33 +36,33 @@ def survey(
     findings: Findings,
     timestamps: Timestamps | None = None,
 ) -> None:
-    """Count what `records`, which stand at `lines`, are and what is odd about them.
+    """Count the types and ids of records, and warn about probable mistakes.
 
     Args:
         records: At least one record.
-        lines: The line of each.
-        findings: What is found is added to them.
-        timestamps: Those of the records, if they are known already.
+        lines: The line of each record.
+        findings: The counts and warnings are added here.
+        timestamps: The timestamps of the records, if they are already known.
     """
     types = list(map(_TYPE, records))
     findings.types.update(types)
     _count_ids(records, findings)
-    _survey_times(timestamps or timestamps_of(records), lines, findings)
-    for place in _places_with_advice(types, records):
-        name, record = types[place], records[place]
+    _survey_timestamps(timestamps or timestamps_of(records), lines, findings)
+    for i in _suspicious(types, records):
+        name, record = types[i], records[i]
         if name in _OF_PRODUCTS and "product_ids" not in record:
-            _miss_products(name, record, lines[place], findings)
-        if name in _ODD and _ODD[name](record):
-            for reason in _advice(record):
-                findings.warn(reason, lines[place])
+            _warn_of_missing_products(name, record, lines[i], findings)
+        if name in _IS_SUSPICIOUS and _IS_SUSPICIOUS[name](record):
+            for warning in _warnings(record):
+                findings.warn(warning, lines[i])
 
 
-def _places_with_advice(types: Sequence[str], records: Sequence[Record]) -> list[int]:
-    """Return the indices of records with something odd, of which there are few."""
-    bare = [place for place, record in enumerate(records) if "product_ids" not in record]
-    found = {place for place in bare if types[place] in _OF_PRODUCTS}
-    of_interest = [place for place, name in enumerate(types) if name in _ODD]
-    found.update(place for place in of_interest if _ODD[types[place]](records[place]))
+def _suspicious(types: Sequence[str], records: Sequence[Record]) -> list[int]:
+    """Return the indices of the few records that need a warning."""
+    without_products = [i for i, record in enumerate(records) if "product_ids" not in record]
+    found = {i for i in without_products if types[i] in _OF_PRODUCTS}
+    candidates = [i for i, name in enumerate(types) if name in _IS_SUSPICIOUS]
+    found.update(i for i in candidates if _IS_SUSPICIOUS[types[i]](records[i]))
     return sorted(found)
 
 
@@ -77,12 +77,12 @@ def _count_ids(records: Sequence[Record], findings: Findings) -> None:
             findings.ids["neither"] += neither
 
 
-def _survey_times(timestamps: Timestamps, lines: Sequence[int], findings: Findings) -> None:
+def _survey_timestamps(timestamps: Timestamps, lines: Sequence[int], findings: Findings) -> None:
     texts, alike = timestamps
-    of_interest = [text for text in texts if text is not None]
+    candidates = [text for text in texts if text is not None]
     if alike is not None:
-        of_interest = [alike.first, alike.last]
-    times = [time for time in map(parse_rfc3339, of_interest) if time is not None]
+        candidates = [alike.first, alike.last]
+    times = [time for time in map(parse_rfc3339, candidates) if time is not None]
     if not times:
         return
     first, last = min(times), max(times)
@@ -98,7 +98,7 @@ def _survey_times(timestamps: Timestamps, lines: Sequence[int], findings: Findin
             findings.warn(Reason("timestamp", "is in the future", quoted(text)), line)
 
 
-def _has_odd_quantities(record: Record) -> bool:
+def _has_suspicious_quantities(record: Record) -> bool:
     quantities = record.get("quantities")
     if quantities is None:
         return False
@@ -111,7 +111,7 @@ def _has_odd_quantities(record: Record) -> bool:
     )
 
 
-def _miss_products(name: str, record: Record, line: int, findings: Findings) -> None:
+def _warn_of_missing_products(name: str, record: Record, line: int, findings: Findings) -> None:
     if "product_group_ids" not in record:
         article = "an" if name[0] in "aeiou" else "a"
         findings.warn(Reason(f"{article} {name}", "has no product_ids"), line)
@@ -120,16 +120,16 @@ def _miss_products(name: str, record: Record, line: int, findings: Findings) -> 
 _OF_PRODUCTS = frozenset(
     {"product_detail_page_view", "add_to_cart", "remove_from_cart", "checkout", "rate"}
 )
-_ODD = {
+_IS_SUSPICIOUS = {
     "search": lambda record: "search" not in record,
     "rate": lambda record: not 0 <= record.get("rating", -1) <= BEST_RATING,
-    "add_to_cart": _has_odd_quantities,
-    "checkout": _has_odd_quantities,
+    "add_to_cart": _has_suspicious_quantities,
+    "checkout": _has_suspicious_quantities,
 }
-"""For the types with advice, whether there may be some; most records have nothing odd."""
+"""By type, a fast test for whether a record may need a warning. Most records need none."""
 
 
-def _advice(record: Record) -> Iterator[Reason]:
+def _warnings(record: Record) -> Iterator[Reason]:
     if record["type"] == "search":
         if "search" not in record:
             yield Reason("a search", "has no search.keywords")
@@ -140,14 +140,14 @@ def _advice(record: Record) -> Iterator[Reason]:
         elif not 0 <= rating <= BEST_RATING:
             yield Reason("rating", "is not between 0 and 5", quoted(rating))
     elif "quantities" in record:
-        yield from _advice_on_quantities(record["quantities"], record.get("product_ids", ()))
+        yield from _warnings_about_quantities(record["quantities"], record.get("product_ids", ()))
 
 
-def _advice_on_quantities(quantities: Any, products: Sequence[str]) -> Iterator[Reason]:  # noqa: ANN401
+def _warnings_about_quantities(quantities: Any, products: Sequence[str]) -> Iterator[Reason]:  # noqa: ANN401
     many = quantities if isinstance(quantities, list) else [quantities]
     if any(quantity <= 0 for quantity in many):
         yield Reason("quantities", "should be positive", quoted(quantities))
     if len(many) != len(products):
         yield Reason(
-            "quantities", "are not as many as product_ids", f"({len(many)} for {len(products)})"
+            "quantities", "differ in number from product_ids", f"({len(many)} for {len(products)})"
         )

@@ -1,1 +1,1 @@
-"""Values and text: JSON, timestamps, addresses, display and redaction."""
+"""Reads and writes values: JSON, timestamps, addresses, display and redaction."""

@@ -1,6 +1,6 @@
-"""IP addresses in the many spellings of logs: the canonical one, the client's, the network's.
+"""Finds the client's IP address in a log's forwarded list, and puts addresses into canonical form.
 
-No address is ever part of a message.
+Messages never contain an address.
 """
 
 from __future__ import annotations
@@ -20,34 +20,36 @@ from typing import TypeAlias
 from miso_upload.errors import ConfigurationError
 
 Proxies: TypeAlias = "int | tuple[IPv4Network | IPv6Network, ...]"
-"""The user's own addresses at the right end of a forwarded list: how many, or in which networks."""
+"""The trusted proxies at the right end of a forwarded list: their number, or their networks."""
 
 WHOLE_ADDRESS = 128
-"""The length of an IPv6 address in bits: a prefix of so many changes nothing."""
+"""The length of an IPv6 address in bits; a prefix of this length is the whole address."""
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _PLAIN_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
-"""How most logs write most addresses, which is canonical already."""
+"""The form of most addresses in most logs, which is canonical already."""
 _PORT = r"(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]+))?"
 _WITH_PORT = re.compile(rf"\[([0-9A-Fa-f:.]+(?:%[^\]]*)?)\]{_PORT}|([0-9.]+){_PORT}")
 """An address in brackets or an IPv4 address, with a port or the name that hides one (RFC 7239)."""
 _FORWARDED_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*(?:"([^"]*)"|([^;"]*))', re.IGNORECASE)
-_NOTHING = frozenset({"", "-"})
+_EMPTY = frozenset({"", "-"})
 _LONGEST = 256
 """No address is longer."""
 
 
 @lru_cache(maxsize=64)
-def proxies(said: int | str) -> Proxies:
-    """Return the proxies that `--trusted-proxies` names: a number, or networks between commas.
+def proxies(option: int | str) -> Proxies:
+    """Return the value of `--trusted-proxies`: a number, or comma-separated networks.
 
     Raises:
-        ConfigurationError: It is neither.
+        ConfigurationError: The value is neither.
     """
-    text = str(said).strip()
+    text = str(option).strip()
     if re.fullmatch(r"-?[0-9]+", text):
         if int(text) < 0:
-            raise ConfigurationError("--trusted-proxies: there cannot be fewer than 0")
+            raise ConfigurationError(
+                "--trusted-proxies: the number of proxies cannot be negative; use 0 or more"
+            )
         return int(text)
     try:
         networks = {ip_network(part.strip()) for part in text.split(",") if part.strip()}
@@ -55,17 +57,18 @@ def proxies(said: int | str) -> Proxies:
         networks = set()
     if not networks:
         raise ConfigurationError(
-            "--trusted-proxies: say how many of your own addresses stand at the right end of a "
-            "forwarded list, or which networks they are in, as in 10.0.0.0/8,2001:db8::/32 (no "
-            "bits may be set behind the prefix)"
+            "--trusted-proxies: the value is neither a number nor a list of networks; give the "
+            "number of your own proxies at the right end of a forwarded list, or their networks, "
+            "such as 10.0.0.0/8,2001:db8::/32 (all bits after the prefix must be zero)"
         )
     return tuple(sorted(networks, key=lambda each: (each.version, each)))
 
 
 def canonical_ip(text: str) -> str | None:
-    """Return the one spelling of an IP address; None if `text` is none.
+    """Return the canonical form of an IP address; None if `text` is not an address.
 
-    Port, brackets and zone are gone, IPv4 in IPv6 is IPv4, and IPv6 is compressed and lower-case.
+    The canonical form has no port, brackets or zone. An IPv4-mapped IPv6 address is returned as
+    IPv4, and IPv6 is compressed and lower-case.
     """
     if len(text) > _LONGEST:
         return None
@@ -76,19 +79,19 @@ def canonical_ip(text: str) -> str | None:
 
 
 def client_address(ip: str | None, forwarded_for: str | None, trusted: Proxies) -> str | None:
-    """Return the canonical address of the client; None if there is none that can be told.
+    """Return the canonical address of the client; None if it cannot be determined.
 
-    `ip` is the address that connected, or a whole list `client, proxy, proxy` of those that did.
-    `forwarded_for` is what the one that connected said about those before it; it is believed only
-    where there are trusted proxies, and then the list is `forwarded_for`, and behind it `ip`.
+    `ip` is the address that connected, or a forwarded list `client, proxy, proxy`.
+    `forwarded_for` is the list that the connecting address sent. It is used only if there are
+    trusted proxies; the list is then `forwarded_for` followed by `ip`.
 
-    Of a list, so many entries at its right end are passed over as there are trusted proxies, or all
-    that are in the trusted networks. The client is the next one: anything further left is what
-    somebody says of himself. Where all entries are trusted, it is the first. An entry may be an
-    element of RFC 7239, such as `for="[2001:db8::1]:4711";proto=http`.
+    Trusted entries are skipped from the right end of the list: as many as there are trusted
+    proxies, or all in the trusted networks. The next entry is the client, because anyone can
+    forge the entries left of it. If all entries are trusted, the client is the first one. An
+    entry may be an element of RFC 7239, such as `for="[2001:db8::1]:4711";proto=http`.
     """
-    chain = ip if ip is not None and ip.strip() not in _NOTHING else None
-    if trusted and forwarded_for is not None and forwarded_for.strip() not in _NOTHING:
+    chain = ip if ip is not None and ip.strip() not in _EMPTY else None
+    if trusted and forwarded_for is not None and forwarded_for.strip() not in _EMPTY:
         chain = forwarded_for if chain is None else f"{forwarded_for}, {chain}"
     if chain is None or _PLAIN_IPV4.fullmatch(chain):
         return chain
@@ -96,13 +99,13 @@ def client_address(ip: str | None, forwarded_for: str | None, trusted: Proxies) 
 
 
 def network_address(address: str, prefix: int) -> str:
-    """Return the first address of the network of `prefix` bits that an IPv6 address is in.
+    """Return the first address of the `prefix`-bit network that contains an IPv6 address.
 
-    An IPv4 address is returned as it is.
+    An IPv4 address is returned unchanged.
 
     Args:
         address: A canonical address.
-        prefix: From 1 to 128; 64 is what a household is usually given.
+        prefix: From 1 to 128; providers usually give a household 64.
     """
     if prefix >= WHOLE_ADDRESS or ":" not in address:
         return address
@@ -110,7 +113,7 @@ def network_address(address: str, prefix: int) -> str:
 
 
 def truncated_ip(address: str) -> str | None:
-    """Return an IPv4 address with 0 as its last part; None for IPv6, which Miso has no form for."""
+    """Return an IPv4 address with its last part set to 0; None for IPv6, which Miso cannot take."""
     canonical = canonical_ip(address)
     if canonical is None or ":" in canonical:
         return None

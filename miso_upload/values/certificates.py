@@ -1,7 +1,7 @@
-"""Certificate authorities that the user trusts: one setting for uploads and remote inputs.
+"""Finds the certificate authorities that the user trusts for uploads and remote inputs.
 
-Of `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE` and `SSL_CERT_FILE`, the first that is set names a file of
-certificates in PEM format, or a directory of such files.
+The first of `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE` and `SSL_CERT_FILE` that is set names a file of
+certificates in PEM format, or a directory of these files.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ _MARK = b"-----BEGIN CERTIFICATE-----"
 
 
 class Authorities(NamedTuple):
-    """Which variable names the certificates, and where they are."""
+    """The path of the certificates, and the variable that names it."""
 
     variable: str
     path: str
 
     def text(self) -> bytes:
-        """Return the certificates in PEM format, one after the other.
+        """Return the concatenated certificates in PEM format.
 
         Raises:
-            ConfigurationError: They cannot be read, or there are none.
+            ConfigurationError: The certificates cannot be read, or there are none.
         """
         path = Path(self.path)
         try:
@@ -35,20 +35,20 @@ class Authorities(NamedTuple):
         except (OSError, ValueError) as error:
             problem = getattr(error, "strerror", None) or str(error)
             raise ConfigurationError(
-                f"{self.variable}: {self.path} cannot be read ({problem}); name a file of "
-                "certificates in PEM format"
+                f"{self.variable}: {self.path} cannot be read ({problem}); set the variable to a "
+                "file of certificates in PEM format"
             ) from None
         found = b"\n".join(text for text in texts if _MARK in text)
         if not found:
             raise ConfigurationError(
-                f"{self.variable}: {self.path} holds no certificate in PEM format; name a file "
-                "that does, or unset the variable"
+                f"{self.variable}: {self.path} contains no certificate in PEM format; set the "
+                "variable to a file that does, or unset it"
             )
         return found
 
 
 def trusted_authorities() -> Authorities | None:
-    """Return what the environment names, or None where the built-in authorities are to do."""
+    """Return the authorities that the environment names; None if the built-in ones apply."""
     for variable in VARIABLES:
         path = os.environ.get(variable)
         if path:

@@ -7,10 +7,10 @@ files may hold such characters too; whatever writes to a terminal makes them har
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from miso_upload.values.json import JSONEncodeError, encode
+from miso_upload.values.redaction import HIDDEN, has_address, without_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,16 +20,6 @@ MOST_PRINTED = 300
 _LOOKED_AT = 4_000
 """Bytes of a value's text that are searched for an address; those that are shown are among them."""
 
-# Whatever may stand next to an address ("visitor_203.0.113.7", a port, a domain): better hide too
-# much than show one. Names of hosts have its parts joined by "-", and URLs have ":" as "%3A".
-_ADDRESS = re.compile(
-    r"(?:[0-9a-f]{0,4}(?::|%3a)){2,}(?:\d+(?:\.\d+){3}|[0-9a-f]{0,4})"
-    r"|(?<!\d)(?:\d+(?:(?:\.|%2e)\d+){3,}|\d{1,3}([-_])\d{1,3}(?:\1\d{1,3}){2}(?!\d))",
-    re.IGNORECASE,
-)
-_TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}:\d{2}")
-_HIDDEN = "(an address)"
-
 
 def quoted(value: object) -> str:
     """Return a value as short JSON text for a message; nothing where it holds an address."""
@@ -38,7 +28,7 @@ def quoted(value: object) -> str:
     except (JSONEncodeError, RecursionError):
         text = repr(value) if isinstance(value, int | float) else type(value).__name__
     if has_address(text):
-        return _HIDDEN
+        return HIDDEN
     return _escaped(text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…")
 
 
@@ -46,11 +36,6 @@ def printable(text: str, most: int = MOST_PRINTED) -> str:
     """Return somebody's text on one line, cut to `most` characters, with addresses masked."""
     masked = without_addresses(text)
     return _escaped(masked if len(masked) <= most else masked[: most - 1] + "…")
-
-
-def without_addresses(text: str) -> str:
-    """Return a text with the addresses in it masked, and all else as it is."""
-    return _ADDRESS.sub(lambda found: found[0] if _is_time(found[0]) else _HIDDEN, text)
 
 
 def column_name(name: str) -> str:
@@ -88,15 +73,6 @@ def did_you_mean(name: str, known: Iterable[str], write: Callable[[str], str] = 
 
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {write(near[0])}?)" if near else ""
-
-
-def has_address(text: str) -> bool:
-    """Return whether something in `text` looks like an IPv4 or IPv6 address."""
-    return any(not _is_time(found[0]) for found in _ADDRESS.finditer(text))
-
-
-def _is_time(text: str) -> bool:
-    return _TIME_OF_DAY.fullmatch(text) is not None
 
 
 class _Escapes(dict[int, str]):

@@ -1,4 +1,4 @@
-"""Tells whether two paths mean the same file, whatever the file is called."""
+"""Tells whether two paths refer to the same file."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from pathlib import Path
 from typing import TypeAlias
 
 Identity: TypeAlias = tuple[object, ...]
-"""Equal for two paths if and only if they mean the same file."""
+"""Equal for two paths if and only if they refer to the same file."""
 
 _DESCRIPTORS = ("/dev/", "/proc/")
-"""Names below these stand for devices and for files that the caller has opened already."""
+"""Paths below these name devices, and files that the caller has already opened."""
 
 
 def identity_of(path: str | os.PathLike[str]) -> Identity | None:
-    """Return what tells a file from all others, by whatever link or name it is reached.
+    """Return the identity of a file, which is the same for all of its names and links.
 
-    A file that exists is known by its device and inode, one that does not by its directory and
-    name.
+    An existing file is identified by device and inode, any other by its directory and name.
 
     Returns:
-        None for what is no regular file, such as `/dev/null`, a pipe or a directory.
+        None unless it is a regular file: for `/dev/null`, a pipe or a directory.
     """
     text = os.path.abspath(os.fspath(path))  # noqa: PTH100 -- keeps links as they are
     if text.startswith(_DESCRIPTORS):
@@ -35,7 +34,7 @@ def identity_of(path: str | os.PathLike[str]) -> Identity | None:
 
 
 def identity_of_descriptor(descriptor: int) -> Identity | None:
-    """Return the same for an open file; None if it is no regular file or closed."""
+    """Return the identity of an open file; None if it is closed or not a regular file."""
     try:
         about = os.fstat(descriptor)
     except OSError:
@@ -46,14 +45,14 @@ def identity_of_descriptor(descriptor: int) -> Identity | None:
 def _identity(about: os.stat_result, path: str) -> Identity | None:
     if not stat.S_ISREG(about.st_mode):
         return None
-    # Some file systems of Windows number no files.
+    # Some file systems of Windows have no inode numbers.
     if about.st_ino:
         return about.st_dev, about.st_ino
     return (os.path.normcase(os.path.realpath(path)),)
 
 
 def _identity_of_new(path: str) -> Identity:
-    """Return the identity of a file that is still to be made, perhaps at the end of a link."""
+    """Return the identity of a file that does not exist yet; `path` may be a link to it."""
     try:
         resolved = Path(os.path.realpath(path))
         about = resolved.parent.stat()
@@ -62,18 +61,18 @@ def _identity_of_new(path: str) -> Identity:
     name = os.path.normcase(resolved.name)
     if ignores_case(resolved.parent):
         name = unicodedata.normalize("NFC", name).casefold()
-    # Of a directory that has no number, the path is all there is.
+    # Without an inode number, only the path identifies the directory.
     where = (about.st_dev, about.st_ino) if about.st_ino else (str(resolved.parent),)
     return *where, name
 
 
 def ignores_case(directory: Path) -> bool:
-    """Return whether a directory is reached in capitals and in small letters alike."""
-    for place in (directory, *directory.parents):
-        other = place.with_name(place.name.swapcase()) if place.name else place
-        if other != place:
+    """Return whether the directory's file system ignores the case of names."""
+    for parent in (directory, *directory.parents):
+        other = parent.with_name(parent.name.swapcase()) if parent.name else parent
+        if other != parent:
             try:
-                return other.samefile(place)
+                return other.samefile(parent)
             except OSError:
                 return False
     return False

@@ -1,6 +1,6 @@
-"""Fast hashes of bytes: keyed 64-bit hashes of records, and checksums of blocks.
+"""Hashes bytes: keyed 64-bit hashes of records, and checksums of blocks.
 
-XXH3 is no cryptographic hash. SECURITY.md says what its secret seed protects from, and what not.
+XXH3 is not a cryptographic hash. SECURITY.md explains what its secret seed protects against.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ import xxhash
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CHECKSUM_BYTES = 16
-
 
 def checksum(data: bytes) -> bytes:
-    """Return 16 bytes that differ for different data, unless someone makes them collide."""
+    """Return a 16-byte checksum of `data`; it does not resist deliberate collisions."""
     return xxhash.xxh3_128_digest(data)
 
 
@@ -29,10 +27,10 @@ def is_checksum(data: bytes, expected: bytes) -> bool:
 
 
 class RunningChecksum:
-    """The checksum of bytes that come piece by piece.
+    """A checksum that is updated chunk by chunk.
 
     Attributes:
-        size: How many there were.
+        size: How many bytes the checksum covers.
     """
 
     def __init__(self) -> None:
@@ -40,7 +38,7 @@ class RunningChecksum:
         self._sum = xxhash.xxh3_128()
 
     def add(self, start: int, data: bytes | memoryview) -> None:
-        """Take bytes that begin at an offset; those that were there before are passed over."""
+        """Add the bytes at offset `start`; skip those that are already covered."""
         begin = self.size - start
         if 0 <= begin < len(data):
             self._sum.update(data[begin:])
@@ -48,7 +46,7 @@ class RunningChecksum:
 
     @property
     def text(self) -> str:
-        """Return size and checksum."""
+        """Return the size and the checksum."""
         return f"{self.size}:{self._sum.hexdigest()}"
 
 
@@ -63,8 +61,8 @@ def keyed_digest(key: bytes, purpose: bytes, data: bytes, size: int) -> bytes:
 
     Args:
         key: The secret.
-        purpose: At most 16 bytes that keep the digests of one use apart from those of another.
-        data: What is hashed.
+        purpose: At most 16 bytes that separate the digests of one use from those of another.
+        data: The bytes to hash.
         size: The number of bytes, at most 64.
     """
     return hashlib.blake2b(data, key=key, person=purpose, digest_size=size).digest()

@@ -1,7 +1,7 @@
-"""What inputs are called: on a command line, in messages and ledgers, and as files here.
+"""Names inputs in messages, in the ledger, and for local files.
 
-A URL may hold a secret: a signature in its query, a password before its host. So an input is called
-by its URL without either, wherever it is shown or remembered.
+A URL may contain a secret: a signature in its query, or a password before its host. Wherever an
+input is shown or stored, its name is the URL without both.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ WEB_SCHEMES = ("https", "http")
 
 
 def is_remote(name: str) -> bool:
-    """Whether `name` is a URL and no path."""
+    """Return whether `name` is a URL rather than a path."""
     return _URL.match(name) is not None
 
 
 def shown_name(name: str) -> str:
-    """Return what an input is called in messages, reports and ledgers."""
+    """Return the name of an input in messages, reports and the ledger."""
     if name == STDIN:
         return "stdin"
     if not is_remote(name):
@@ -35,7 +35,7 @@ def shown_name(name: str) -> str:
 
 
 def local_name(name: str) -> str:
-    """Return the path that files about an input are called after: for a URL, its last part."""
+    """Return the path that names the files about an input: for a URL, its last part."""
     if not is_remote(name):
         return name
     scheme, _, rest = shown_name(name).partition("://")

@@ -1,7 +1,8 @@
-"""JSON text in and out; the only module that knows which JSON libraries are in use.
+"""Encodes and decodes JSON; no other module imports a JSON library.
 
-Decoding is strict (RFC 8259, UTF-8): NaN, lone surrogates and invalid UTF-8 are errors. Of repeated
-keys the last one counts, which is why what was judged is encoded again and raw text is never sent.
+Decoding is strict (RFC 8259, UTF-8): NaN, lone surrogates and invalid UTF-8 are errors. If a key is
+repeated, the last value counts. Validated values are therefore encoded again, and raw text is never
+sent.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ JSONDecodeError = orjson.JSONDecodeError
 JSONEncodeError = orjson.JSONEncodeError
 
 _FENCE = secrets.token_hex(16)
-"""A string that no input can forge, so that the text of many values can be cut into theirs."""
+"""A string that no input can forge; it separates the texts of values that are encoded together."""
 _BETWEEN = f',"{_FENCE}",'.encode()
 
 
@@ -35,16 +36,16 @@ def encode(value: object) -> bytes:
     """Return `value` as compact JSON.
 
     Raises:
-        JSONEncodeError: `value` holds something JSON cannot say.
+        JSONEncodeError: `value` contains something that JSON cannot represent.
     """
     return orjson.dumps(value)
 
 
 def encode_lines(values: Iterable[object]) -> bytes:
-    """Return each of `values` as compact JSON on a line of its own.
+    """Return `values` as compact JSON, one on each line.
 
     Raises:
-        JSONEncodeError: One of them holds something JSON cannot say.
+        JSONEncodeError: One of them contains something that JSON cannot represent.
     """
     return b"".join([orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE) for value in values])
 
@@ -55,7 +56,7 @@ def encode_pretty(value: object) -> bytes:
 
 
 def readable(value: Any) -> Any:  # noqa: ANN401 -- JSON is any value
-    """Return a value that JSON can hold; the name of a file need not be UTF-8, and gets escapes."""
+    """Return `value` with lone surrogates escaped, because file names need not be UTF-8."""
     if isinstance(value, str):
         return value.encode(errors="backslashreplace").decode()
     if isinstance(value, dict):
@@ -66,7 +67,7 @@ def readable(value: Any) -> Any:  # noqa: ANN401 -- JSON is any value
 
 
 def encode_joined(values: Sequence[object]) -> bytes:
-    """Return the JSON texts of `values` joined by commas, without brackets around them."""
+    """Return the JSON texts of `values` joined by commas, without the surrounding brackets."""
     return orjson.dumps(values)[1:-1]
 
 
@@ -76,11 +77,7 @@ def decode_joined(slices: Sequence[bytes]) -> list[Any]:
 
 
 def encode_sorted(values: Sequence[object]) -> list[bytes] | None:
-    """Return each of `values` as compact JSON, the keys of objects sorted.
-
-    Returns:
-        None if one of the values cannot be written.
-    """
+    """Return each of `values` as compact JSON with sorted keys; None if one cannot be encoded."""
     fenced: list[object] = [_FENCE] * (2 * len(values) - 1)
     fenced[::2] = values
     try:

@@ -1,7 +1,7 @@
-"""Timestamps of many records that are written alike: the same digits, and the same zone.
+"""Checks many timestamps at once if they share one format and one zone.
 
-The timestamps of one source usually are. They are checked together by operations on their joined
-text, so that a record costs a small part of what `parse_rfc3339` takes.
+The timestamps of one source usually do. A few operations on the joined text check them together,
+which takes a fraction of the time of calling `parse_rfc3339` for each record.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 EPOCH_ORDINAL = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 DATE = slice(len("2025-03-01"))
 _FORM = re.compile(rb"(0000-00-00T00:00:00(?:\.0+)?)(?:Z|[+-]00:00)\n")
-"""How timestamps are usually written, with zeros for all digits."""
+"""The usual format of a timestamp, with each digit replaced by zero."""
 _ZONE = re.compile(r"Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]")
 _TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _HOUR = slice(11, 13)
 _LAST_HOUR = "23"
 _TIMESTAMP = itemgetter("timestamp")
 _TENS = (14, 17)
-"""Where the first digits of minutes and seconds are; a leap second is not like the others."""
+"""Positions of the first digits of minutes and seconds; a leap second does not fit the format."""
 _TO_FIVE = b"012345"
 
 
-class Alike(NamedTuple):
-    """What is known about valid timestamps that are written alike.
+class Uniform(NamedTuple):
+    """Properties of valid timestamps that share one format and one zone.
 
     Attributes:
-        clock: How many characters are before the zone.
-        zone: The zone that all of them have.
-        first: The earliest of them.
-        last: The latest of them.
-        days: Days from 1970-01-01 to each date as it is written.
+        clock: The number of characters before the zone.
+        zone: The zone of all timestamps.
+        first: The earliest timestamp.
+        last: The latest timestamp.
+        days: Days from 1970-01-01 to each date, by the date's text.
     """
 
     clock: int
@@ -49,37 +49,37 @@ class Alike(NamedTuple):
 
 
 class Timestamps(NamedTuple):
-    """The timestamps of some records.
+    """The timestamps of a list of records.
 
     Attributes:
-        texts: The timestamp of each; None where it has none.
-        alike: What is known if all of them are written alike.
+        texts: The timestamp of each record, or None if it has none.
+        uniform: Their common properties if all share one format and one zone.
     """
 
     texts: list[Any]
-    alike: Alike | None
+    uniform: Uniform | None
 
 
 def timestamps_of(records: Sequence[dict[str, Any]]) -> Timestamps:
-    """Return the timestamps of records, none of which is a str of another class."""
+    """Return the timestamps of records, none of which is an instance of a subclass of str."""
     try:
         texts = list(map(_TIMESTAMP, records))
     except KeyError:
         texts = [record.get("timestamp") for record in records]
     try:
-        return Timestamps(texts, _alike(texts))
+        return Timestamps(texts, _uniform(texts))
     except (TypeError, ValueError):
         return Timestamps(texts, None)
 
 
-def _alike(texts: list[Any]) -> Alike | None:
-    """Return what is known about timestamps; None if they are not alike.
+def _uniform(texts: list[Any]) -> Uniform | None:
+    """Return the common properties of timestamps; None if their formats or zones differ.
 
     Raises:
-        TypeError: One is not text.
-        ValueError: One is not ASCII, or there is no such day.
+        TypeError: One of them is not text.
+        ValueError: One of them is not ASCII, or its date does not exist.
     """
-    # Each newline is where the form has one, so none is in a timestamp.
+    # The comparison below also proves that no timestamp contains a newline.
     joined = "\n".join([*texts, ""]).encode("ascii")
     size = joined.find(b"\n") + 1
     form = joined[:size].translate(_TO_ZERO)
@@ -100,7 +100,7 @@ def _alike(texts: list[Any]) -> Alike | None:
         dates = {text[DATE] for text in texts}
     if hour > _LAST_HOUR:
         return None
-    return Alike(clock, zone, first, last, {each: _day_of(each) for each in dates})
+    return Uniform(clock, zone, first, last, {each: _day_of(each) for each in dates})
 
 
 @lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""Formats of times as strptime has them: whether one can be meant, and what it is of."""
+"""Checks strptime formats: whether one can be read back, and whether it is of days."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SAMPLE = datetime(2019, 10, 23, 14, 5, 9, 123456, tzinfo=timezone(timedelta(hou
 
 
 def check_format(form: str) -> None:
-    """See to it that a moment that is written by `form` can be read back.
+    """Check that a timestamp written in the format `form` can be read back.
 
     Raises:
         ConfigurationError: It cannot.
@@ -22,25 +22,30 @@ def check_format(form: str) -> None:
     if "%Z" in form.replace("%%", ""):
         raise ConfigurationError(
             f"{option}: %Z knows only the zone names of this machine; use %z for an offset, or "
-            "write the name as it stands in the data and give the zone with --timezone"
+            "put the zone name into the format as literal text and name the zone with --timezone"
         )
     try:
-        moment = _write_and_read(form)
+        read_back = _write_and_read(form)
     except (ValueError, LookupError, re.error) as error:
         raise ConfigurationError(f"{option}: {error}") from None
-    if moment.date() != _SAMPLE.date():
-        raise ConfigurationError(f"{option}: it takes year, month and day to make a date")
-    if moment.hour != _SAMPLE.hour and moment.time() != time():
-        raise ConfigurationError(f"{option}: the hour of the day is not in it; use %H, or %I %p")
+    if read_back.date() != _SAMPLE.date():
+        raise ConfigurationError(
+            f"{option}: the format lacks the year, the month or the day; use %Y, %m and %d"
+        )
+    if read_back.hour != _SAMPLE.hour and read_back.time() != time():
+        raise ConfigurationError(
+            f"{option}: the format lacks the hour of the day; use %H, or %I with %p"
+        )
 
 
 def _write_and_read(form: str) -> datetime:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about formats without a year, which are refused anyway
+        # Python warns about formats without a year, which `check_format` refuses.
+        warnings.simplefilter("ignore")
         return datetime.strptime(_SAMPLE.strftime(form), form)  # noqa: DTZ007
 
 
 @lru_cache
 def is_day_format(form: str) -> bool:
-    """Return whether `form` is of days, without a clock."""
+    """Return whether `form` describes a date without a time of day."""
     return _write_and_read(form).time() == time()

@@ -1,10 +1,10 @@
-"""Reading a moment from what a row says, and writing it as RFC 3339.
+"""Reads timestamps in any known format and writes them as RFC 3339.
 
-What is RFC 3339 already passes unchanged. Everything else that names one moment becomes UTC, in
-seconds, or in milli- or microseconds where there is a fraction; finer digits are dropped. What
-could mean several moments, such as a local time without a zone, is a problem and never a guess.
+A value that is RFC 3339 already passes unchanged. Any other unambiguous value is converted to UTC,
+in seconds, or in milli- or microseconds if it has a fraction; finer digits are dropped. An
+ambiguous value, such as a local time without a zone, is reported as a problem and never guessed.
 
-An epoch number tells its unit by its size:
+The number of digits of an epoch number gives its unit:
 
     integer digits   unit           from
     up to 10         seconds        1970, and back to 1653
@@ -12,29 +12,30 @@ An epoch number tells its unit by its size:
     14 to 16         microseconds   April 1970
     17 to 19         nanoseconds    April 1970
 
-and each of them reaches to the year 2286. Text and integers are cut to the microsecond at or before
-them. A float with a fraction is rounded to the nearest, because its last digits are noise.
+Each unit reaches to the year 2286. Text and integers are rounded down to the microsecond. A float
+with a fraction is rounded to the nearest microsecond, because its last digits are noise.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
-from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo, available_timezones
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.values.timestamp_formats import check_format, is_day_format
 
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
 
 class Reading(NamedTuple):
-    """What a value says about time: a text or a problem, and a note where the text is doubtful.
+    """The result of reading a timestamp: a text or a problem, and a note if the text is a guess.
 
-    Problems and notes are the second half of a sentence about the value, and never quote it.
+    A problem or note is a predicate whose subject is the value. It never quotes the value.
     """
 
     text: str | None
@@ -44,14 +45,14 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TimestampReader:
-    """Reads timestamps as the user says they are written.
+    """Reads timestamps in the zone and formats that the user configured.
 
     Attributes:
-        zone: The IANA name of the zone of times that name none themselves.
-        formats: strptime formats, tried on text and integers in this order, before all else.
+        zone: The IANA name of the time zone for values without an offset.
+        formats: strptime formats, tried on text and integers in this order, before anything else.
 
     Raises:
-        ConfigurationError: There is no such zone, or no date can be read by a format.
+        ConfigurationError: The zone does not exist, or a format cannot describe a date.
     """
 
     zone: str | None = None
@@ -64,7 +65,7 @@ class TimestampReader:
             check_format(form)
 
     def read(self, value: object) -> Reading:
-        """Return what `value` says; no JSON value makes this raise."""
+        """Return the timestamp in `value`, or the problem with it; never raises for JSON values."""
         if isinstance(value, str):
             text = value.strip()
             if not self.formats and parse_rfc3339(text) is not None:
@@ -79,11 +80,11 @@ class TimestampReader:
         return _NOT_A_TIME
 
     def read_all(self, values: list[Any]) -> list[str] | None:
-        """Return `values` if each of them is RFC 3339 and no more; None if one has to be read."""
+        """Return `values` if each of them is exactly RFC 3339; None if one must be converted."""
         try:
             if self.formats or not all(map(_RFC3339.fullmatch, values)):
                 return None
-            # The days of a month, which the pattern does not know.
+            # The pattern does not know how many days a month has.
             list(map(datetime.fromisoformat, values))
         except (TypeError, ValueError):
             return None
@@ -102,9 +103,9 @@ class TimestampReader:
 
 
 def parse_rfc3339(text: str) -> datetime | None:
-    """Return the moment that an RFC 3339 date-time names; None if `text` is not one.
+    """Return an RFC 3339 date-time as a `datetime`; None if `text` is not one.
 
-    A leap second is the second after it, since `datetime` has none.
+    A leap second is returned as the second after it, since `datetime` has no leap seconds.
     """
     if _RFC3339.fullmatch(text) is None:
         return None
@@ -120,7 +121,7 @@ _RFC3339 = re.compile(
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
 _ISO8601 = re.compile(
-    # The day by month, by week or by its number in the year,
+    # The date by month, by week or by day of the year,
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}|[0-9]{4}-W[0-9]{2}-[1-7]|[0-9]{4}W[0-9]{2}[1-7]"
     r"|[0-9]{4}-?[0-9]{3})"
     # the clock, with a group for a leap second,
@@ -140,48 +141,46 @@ _COMPACT = {
         ("yyyymmddHHMMSSfff", "%Y%m%d%H%M%S%f"),
     )
 }
-"""Date-times without marks, by their length. As epoch numbers they would all lie between 1970 and
-1986, before there was anything to click on: read without complaint, and wrong."""
+"""Date-times without separators, by length. Read as epoch numbers they would all fall between 1970
+and 1986, before there was anything to click on: accepted silently, and wrong."""
 
 _EPOCH = datetime.fromisoformat("1970-01-01")
 _TOO_LARGE_AN_EPOCH = 10**19
 _EPOCH_UNITS = ((10, 6), (13, 3), (16, 0), (19, -3))
-"""Up to how many integer digits a number counts which power of ten of microseconds."""
-_CUT = Context(prec=40, rounding=ROUND_FLOOR)
+"""Pairs of the most integer digits of a unit, and its power of ten in microseconds."""
+_DOWN = Context(prec=40, rounding=ROUND_FLOOR)
 _NEAREST = Context(prec=40, rounding=ROUND_HALF_EVEN)
 
 _DAY = timedelta(days=1)
 _LONGEST = 100
-"""Longer texts are not looked at, so that junk fills neither the cache nor the time."""
+"""Longer texts are rejected unread, so that junk takes neither cache nor time."""
 _MOST_CACHED = 8192
 
-_NOT_A_TIME = Reading(None, "is not a date-time, but neither text nor a number")
+_NOT_A_TIME = Reading(None, "is not a date-time: it is neither text nor a number")
 _EMPTY = Reading(None, "is empty")
 _UNREADABLE = Reading(
-    None, "is not a date-time in a form that is known; describe it with --timestamp-format"
+    None, "is not a date-time in a known format; describe the format with --timestamp-format"
 )
-_NOT_AS_DESCRIBED = Reading(
-    None, "is not in the form of --timestamp-format, nor in another that is known"
-)
+_NOT_AS_DESCRIBED = Reading(None, "matches neither --timestamp-format nor any known format")
 _NOT_FINITE = Reading(None, "is not a finite number")
-_TOO_LARGE = Reading(None, "has more digits than an epoch number")
+_TOO_LARGE = Reading(None, "has more digits than an epoch number can have")
 _NO_SUCH_TIME = Reading(None, "is not a date-time: there is no such day or time of day")
-_NO_SUCH_YEAR = Reading(None, "is not within the years 1 to 9999")
-_NO_ZONE = Reading(None, "is a local time without a zone; name it with --timezone")
-_NO_ZONE_FOR_DAY = Reading(None, "is a date without a zone; name it with --timezone")
+_NO_SUCH_YEAR = Reading(None, "is outside the years 1 to 9999")
+_NO_ZONE = Reading(None, "is a local time without a time zone; name the zone with --timezone")
+NO_ZONE_FOR_DAY = Reading(None, "is a date without a time zone; name the zone with --timezone")
 
 
 def _parse_unusual_rfc3339(text: str) -> datetime | None:
-    """Parse what `datetime` does not: a text that had lower-case letters, and leap seconds."""
+    """Parse what `datetime` does not: text that had lower-case letters, and leap seconds."""
     is_leap = text[17:19] == "60"
     if is_leap:
         text = f"{text[:17]}59{text[19:]}"
     try:
-        moment = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
         if not is_leap:
-            return moment
-        if moment.astimezone(UTC).strftime("%H:%M") == "23:59":
-            return moment + timedelta(seconds=1)
+            return parsed
+        if parsed.astimezone(UTC).strftime("%H:%M") == "23:59":
+            return parsed + timedelta(seconds=1)
     except (ValueError, OverflowError):
         pass
     return None
@@ -203,23 +202,23 @@ def _read_text(text: str, formats: tuple[str, ...], zone: str | None) -> Reading
         return _NOT_AS_DESCRIBED if formats and reading is _UNREADABLE else reading
     whole, fraction = match.groups("")
     if fraction.strip("0"):
-        return _read_epoch(Decimal(text), _CUT)
+        return _read_epoch(Decimal(text), _DOWN)
     return _read_number(whole, text, zone)
 
 
 def _read_formatted(text: str, formats: tuple[str, ...], zone: str | None) -> Reading | None:
-    """Return the reading by the first format that fits; None if none does."""
+    """Return the reading by the first format that matches; None if none does."""
     if not text.isascii() and any(_is_foreign_digit(character) for character in text):
-        return None  # strptime would take it
+        return None  # strptime would accept such digits
     for form in formats:
         try:
-            moment = datetime.strptime(text, form)  # noqa: DTZ007 -- what has no zone gets it here
+            parsed = datetime.strptime(text, form)  # noqa: DTZ007 -- the zone is added below
         except (ValueError, OverflowError):
             continue
-        offset = moment.utcoffset()
+        offset = parsed.utcoffset()
         if offset is None:
-            return _read_local(moment, zone, is_day=is_day_format(form))
-        return _read_at_offset(moment.replace(tzinfo=None), offset)
+            return _read_local(parsed, zone, is_day=is_day_format(form))
+        return _read_at_offset(parsed.replace(tzinfo=None), offset)
     return None
 
 
@@ -228,13 +227,13 @@ def _is_foreign_digit(character: str) -> bool:
 
 
 def _read_fraction(number: float) -> Reading:
-    """Read an epoch number that is not whole, as the shortest decimal that is the same float."""
+    """Read an epoch number with a fraction, as the shortest decimal that gives the same float."""
     decimal = Decimal(repr(number))
     return _read_epoch(decimal, _NEAREST) if decimal.is_finite() else _NOT_FINITE
 
 
 def _read_number(whole: str, text: str, zone: str | None) -> Reading:
-    """Read a whole number, written as `text`: an epoch number, unless it is plainly a date."""
+    """Read a whole number, written as `text`: an epoch number, unless it is clearly a date."""
     size = len(whole)
     if whole[:2] in {"19", "20"} and (size == len("yyyymmdd") or size in _COMPACT):
         day = _parse_day(whole[:8])
@@ -242,7 +241,7 @@ def _read_number(whole: str, text: str, zone: str | None) -> Reading:
             return _read_local(day, zone, is_day=True)
         if day is not None and _COMPACT_CLOCK.match(whole, 8) is not None:
             return _COMPACT[size]
-    return _read_epoch(Decimal(text), _CUT)
+    return _read_epoch(Decimal(text), _DOWN)
 
 
 def _read_epoch(number: Decimal, rounding: Context) -> Reading:
@@ -277,9 +276,9 @@ def _read_iso8601(text: str, zone: str | None) -> Reading:
 
 
 def _parse_rare(day_text: str, clock: str) -> datetime | None:
-    """Parse what `datetime` does not: the number of a day, 24:00, and a leap second.
+    """Parse what `datetime` does not: a day of the year, 24:00, and a leap second.
 
-    A leap second is here the second before it.
+    A leap second is returned as the second before it.
     """
     day = _parse_day(day_text)
     if day is None:
@@ -296,7 +295,7 @@ def _parse_rare(day_text: str, clock: str) -> datetime | None:
 
 
 def _parse_day(text: str) -> datetime | None:
-    """Return midnight of a day by month, week or number; None if there is no such day."""
+    """Return midnight of a date by month, week or day of the year; None if it does not exist."""
     year, rest = text[:4], text[4:].lstrip("-")
     try:
         if len(rest) != len("ddd"):
@@ -315,7 +314,7 @@ def _parse_offset(text: str) -> timedelta:
 
 
 def _at_leap_second(reading: Reading) -> Reading:
-    """Move a reading of 23:59:59 to the leap second after it; no other second has one."""
+    """Move 23:59:59 to the leap second after it; at any other second there is none."""
     if reading.text is None:
         return reading
     if reading.text[11:19] != "23:59:59":
@@ -331,55 +330,80 @@ def _read_at_offset(local: datetime, offset: timedelta) -> Reading:
 
 
 def _read_local(local: datetime, zone: str | None, *, is_day: bool) -> Reading:
-    """Read a local time, or the start of a local day, by the clocks of `zone`."""
+    """Convert a local time in `zone`, or the start of a local day, to UTC."""
     if zone is None:
-        return _NO_ZONE_FOR_DAY if is_day else _NO_ZONE
-    place = ZoneInfo(zone)
-    offset = place.utcoffset(local)
+        return NO_ZONE_FOR_DAY if is_day else _NO_ZONE
+    clocks = _zone(zone)
+    offset = clocks.utcoffset(local)
     try:
-        # No clock was ever set by more than a day, so this leaves out nothing that is doubtful.
-        if offset == place.utcoffset(local - _DAY) == place.utcoffset(local + _DAY):
+        # No clock was ever changed by more than a day, so an equal offset a day before and after
+        # rules out an ambiguous time.
+        if offset == clocks.utcoffset(local - _DAY) == clocks.utcoffset(local + _DAY):
             return _read_at_offset(local, offset or timedelta(0))
     except OverflowError:
         pass
-    return _read_near_change(local, place, is_day=is_day)
+    return _read_near_change(local, clocks, is_day=is_day)
 
 
-def _read_near_change(local: datetime, place: ZoneInfo, *, is_day: bool) -> Reading:
-    """Read a local time around which the clocks of `place` were set, or may have been."""
+def _read_near_change(local: datetime, zone: ZoneInfo, *, is_day: bool) -> Reading:
+    """Convert a local time within a day of a clock change in `zone`, or of a possible one."""
     try:
-        moment = local.replace(tzinfo=place).astimezone(UTC)
-        other = local.replace(tzinfo=place, fold=1).astimezone(UTC)
-        shown = moment.astimezone(place)
+        earlier = local.replace(tzinfo=zone).astimezone(UTC)
+        later = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
+        shown = earlier.astimezone(zone)
     except OverflowError:
         return _NO_SUCH_YEAR
-    text = _text(moment.replace(tzinfo=None))
-    if moment == other or (is_day and shown.date() == local.date()):
-        return Reading(text)  # a day starts when its midnight is skipped or repeated, too
-    if moment < other:
-        note = f"is ambiguous: the clock was set back in {place.key}; the earlier reading was taken"
+    text = _text(earlier.replace(tzinfo=None))
+    if earlier == later or (is_day and shown.date() == local.date()):
+        return Reading(text)  # a day has a start even if its midnight is skipped or repeated
+    if earlier < later:
+        note = (
+            f"is ambiguous, because clocks were set back in {zone.key}; "
+            "miso-upload used the earlier of the two times"
+        )
     else:
-        note = f"does not exist: the clock was set forward in {place.key}; it was moved as far"
+        note = (
+            f"does not exist, because clocks were set forward in {zone.key}; "
+            "miso-upload moved it forward by the same amount"
+        )
     return Reading(text, note=note)
 
 
-def _text(moment: datetime) -> str:
-    """Return a moment in UTC with as many digits of its fraction as it needs."""
-    if not moment.microsecond:
-        return moment.isoformat() + "Z"
-    return moment.isoformat(timespec="auto" if moment.microsecond % 1000 else "milliseconds") + "Z"
+def _text(time_in_utc: datetime) -> str:
+    """Return a time in UTC, with milli- or microseconds only if it needs them."""
+    if not time_in_utc.microsecond:
+        return time_in_utc.isoformat() + "Z"
+    precision = "auto" if time_in_utc.microsecond % 1000 else "milliseconds"
+    return time_in_utc.isoformat(timespec=precision) + "Z"
+
+
+@lru_cache
+def _zone(name: str) -> ZoneInfo:
+    # Imported only for local times, because most timestamps have an offset.
+    from zoneinfo import ZoneInfo  # noqa: PLC0415
+
+    return ZoneInfo(name)
 
 
 def _check_zone(name: str) -> None:
     # The "right" zones count leap seconds, and "localtime" differs from machine to machine.
     if name.partition("/")[0] not in {"right", "posix", "localtime"}:
         try:
-            ZoneInfo(name)
+            _zone(name)
         except (KeyError, ValueError, OSError):
             pass
         else:
             return
+    import difflib  # noqa: PLC0415 -- only for a wrong name
+    from zoneinfo import available_timezones  # noqa: PLC0415
+
     known = {zone.casefold(): zone for zone in available_timezones()}
     near = [known[zone] for zone in difflib.get_close_matches(name.casefold(), known, n=3)]
-    hint = f"did you mean {' or '.join(near)}?" if near else "write it as in Europe/Berlin or UTC"
-    raise ConfigurationError(f"--timezone {name}: there is no such time zone; {hint}")
+    if near:
+        raise ConfigurationError(
+            f"--timezone {name}: there is no such time zone; did you mean {' or '.join(near)}?"
+        )
+    raise ConfigurationError(
+        f"--timezone {name}: there is no such time zone; "
+        "use an IANA name such as Europe/Berlin or UTC"
+    )

@@ -79,7 +79,7 @@ def test_init_and_preview_read_a_log_as_it_is_described(log):
 
 
 def test_a_layout_is_part_of_the_recipe():
-    texts = {Recipe(Settings(inputs=(), log_format=each)).text for each in (None, "%h", "%a")}
+    texts = {Recipe(Settings.of(inputs=(), log_format=each)).text for each in (None, "%h", "%a")}
 
     assert len(texts) == 3
 

@@ -1,4 +1,4 @@
-import dataclasses
+import re
 
 import click
 import pytest
@@ -6,12 +6,9 @@ from click.testing import CliRunner
 from conftest import counts_in
 
 from miso_upload.cli.commands import program
-from miso_upload.cli.upload import settings_from, upload_command
+from miso_upload.cli.run import settings_from
+from miso_upload.cli.upload import upload_command
 from miso_upload.pipeline.settings import Settings
-
-READ_FROM_FILES = {"api_key", "anonymous_id_salt"}
-OF_OTHER_COMMANDS = {"remember"}
-ABOUT_SHOWING = {"quiet", "json"}
 
 
 def options():
@@ -24,20 +21,11 @@ def invoke(*args, **kwargs):
     return CliRunner().invoke(program, args, **kwargs)
 
 
-def test_every_setting_is_an_option_and_every_option_a_setting():
-    named = options().keys() - ABOUT_SHOWING
-
-    settings = {field.name for field in dataclasses.fields(Settings)}
-    assert named == settings - READ_FROM_FILES - OF_OTHER_COMMANDS
-
-
-def test_an_option_that_is_not_given_has_the_default_of_its_setting():
+def test_an_option_that_is_not_given_has_the_default_of_its_setting(monkeypatch):
+    monkeypatch.delenv("MISO_UPLOAD_STATE_DIR")
     context = upload_command.make_context("upload", ["x", "--dry-run"])
-    given = {name: value for name, value in context.params.items() if name not in ABOUT_SHOWING}
 
-    made = settings_from(given)
-
-    assert made == Settings(inputs=("x",), dry_run=True, state_dir=made.state_dir)
+    assert settings_from(context.params) == Settings.of("x", dry_run=True)
 
 
 @pytest.mark.parametrize("name", sorted(set(options()) - {"inputs"}))
@@ -135,13 +123,10 @@ def test_a_missing_key_is_exit_code_2_and_says_where_it_can_come_from(tmp_path):
 def test_the_key_of_a_file_is_read_without_its_newline(tmp_path):
     key_file = tmp_path / "key"
     key_file.write_text("secret\n")
-    options = dict.fromkeys(
-        ("anonymous_id_salt_file", "state_dir", "delimiter", "dry_run", "sandbox")
-    )
 
-    made = settings_from({**options, "api_key_file": key_file, "inputs": ("x",)})
+    made = settings_from({"api_key_file": key_file, "inputs": ("x",)})
 
-    assert made.api_key == "secret"
+    assert made.delivery.api_key == "secret"
     assert "secret" not in repr(made)
 
 
@@ -267,10 +252,48 @@ def test_a_status_that_is_none_is_refused(golden):
 def test_a_dry_run_has_the_key_to_find_its_ledger_and_does_without(monkeypatch, tmp_path):
     def dry(*args):
         context = upload_command.make_context("upload", ["x", "--dry-run", *args])
-        named = {name: value for name, value in context.params.items() if name not in ABOUT_SHOWING}
-        return settings_from(named).api_key
+        return settings_from(context.params).delivery.api_key
 
     assert dry() == ""
     assert dry("--api-key-file", str(tmp_path / "not-there")) == ""
     monkeypatch.setenv("MISO_API_KEY", "a-secret")
     assert dry() == "a-secret"
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["h.jsonl", "--preset", "seg"], "plain,segment"),
+        (["presets", "seg"], "plain,segment"),
+        (["types", "check"], "plain,checkout"),
+        (["h.jsonl", "--set", "type=check"], "plain,type=checkout"),
+        (["h.jsonl", "--on-unknown", "ho"], "plain,hold"),
+        (["h.jsonl", "--mapping", "sho"], "file,sho"),
+        (["status", "--state-dir", "sta"], "dir,sta"),
+    ],
+)
+def test_the_shell_is_offered_presets_types_choices_and_files(words, offered):
+    env = {
+        "_MISO_UPLOAD_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(["miso-upload", *words]),
+        "COMP_CWORD": str(len(words)),
+    }
+
+    shown = CliRunner().invoke(program, [], prog_name="miso-upload", env=env).output
+
+    assert offered in shown.splitlines()
+
+
+@pytest.mark.parametrize("name", sorted({*program.list_commands(None)}))
+def test_the_help_of_every_command_has_an_example(name):
+    assert re.search(rf"Examples?:\n +(miso-upload {name}\b|.*\n +miso-upload)",
+                     invoke(name, "--help").stdout)  # fmt: skip
+
+
+def test_the_common_options_of_the_first_help_exist():
+    own = {flag for param in upload_command.params for flag in getattr(param, "opts", ())}
+    shown = invoke("--help").stdout.partition("Common options:")[2].partition("Commands:")[0]
+
+    common = re.findall(r"^  (-.*?)(?:  |$)", shown, re.MULTILINE)
+    flags = {flag for each in common for flag in re.findall(r"--?[a-z-]+", each)}
+    assert flags - own == {"--version", "-h", "--help"}

@@ -133,7 +133,7 @@ def test_pages_without_a_route_are_in_the_report(tmp_path):
 def test_a_log_of_which_all_was_skipped_starts_over_when_routes_are_there(mapping, tmp_path):
     def run(sandbox, **options):
         return upload(
-            Settings(
+            Settings.of(
                 inputs=(str(SPECIMEN),), preset="web-log", server=sandbox.url, api_key="key",
                 allow_insecure_http=True, state_dir=tmp_path / "state",
                 rejects=str(tmp_path / "rejects.jsonl"), **options,

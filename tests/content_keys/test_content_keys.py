@@ -12,13 +12,13 @@ from miso_upload.transform.content_keys.canonical_times import times_of
 from miso_upload.transform.content_keys.keys import ContentKeys
 from miso_upload.transform.content_keys.regular_values import SHIPPED
 from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.hashing import hashes
 from miso_upload.values.json import decode, encode
 from miso_upload.values.regular_times import timestamps_of
 
 SECRET = bytes(range(32))
-JUDGE = Judge(shipped_schema())
+JUDGE = RecordValidator(shipped_schema())
 ANY = ContentKeys(SECRET)
 VALID = ContentKeys(SECRET, shipped_schema=True)
 
@@ -65,7 +65,7 @@ def forms_of(keys, some):
 
 
 def is_valid(record):
-    return not JUDGE.refused([record])
+    return not JUDGE.invalid_indices([record])
 
 
 # -- the fast way is the exact way -----------------------------------------------------------------

@@ -13,7 +13,7 @@ from miso_upload.delivery.parts import Part
 from miso_upload.errors import MappingError
 from miso_upload.pipeline.interrupt import StopSignal
 from miso_upload.pipeline.job import Recipe
-from miso_upload.pipeline.workers import WorkerPool
+from miso_upload.pipeline.workers.pool import WorkerPool
 from miso_upload.records import Block
 from miso_upload.sources import ReadingOptions, Source
 from miso_upload.sources.formats.jsonl import JsonLines
@@ -21,24 +21,24 @@ from miso_upload.transform.block import Transform
 from miso_upload.transform.content_keys.canonical import canonical
 from miso_upload.transform.content_keys.keys import ContentKeys
 from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapper, MappingPlan, parse_mapping
+from miso_upload.transform.mapping import Mapper, MappingSpec, parse_mapping
 from miso_upload.transform.mapping.conditions import Condition
 from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.hashing import hashes
 from miso_upload.values.json import decode, decode_joined, encode
 from miso_upload.values.timestamps import TimestampReader
 
 SECRET = bytes(range(32))
 SCHEMA = shipped_schema()
-JUDGE = Judge(SCHEMA)
+JUDGE = RecordValidator(SCHEMA)
 KEYS = ContentKeys(SECRET, shipped_schema=True)
 NEVER = Condition("never", "a column that there is not", empty=False)
 """Skips nothing, but needs every row looked at."""
 
 
 def transform(keys, *skips):
-    mapper = Mapper(MappingPlan(skips=skips), SCHEMA, TimestampReader(), IdentityPolicy(), None)
+    mapper = Mapper(MappingSpec(skips=skips), SCHEMA, TimestampReader(), IdentityPolicy(), None)
     return Transform(JsonLines(row_bytes=2**20), mapper, JUDGE, keys=keys)
 
 
@@ -142,7 +142,7 @@ def orders(tmp_path):
 
 
 def recipe(secret=SECRET, **options):
-    return Recipe(Settings(inputs=("x",), **options), secret)
+    return Recipe(Settings.of(inputs=("x",), **options), secret)
 
 
 def mapping(tmp_path, text):

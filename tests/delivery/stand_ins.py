@@ -118,16 +118,22 @@ class NoWait(Event):
 
 
 def deliverer(posts, *, stop=None, listener=None, pace=None, backoff=None, **options):
-    options["backoff"] = backoff or Backoff(draw=lambda: 0.5)
+    bounds = {
+        name: options.pop(name) for name in ("most_unknown", "most_refusals") if name in options
+    }
     stop = stop or NoWait()
-    return Deliverer(
+    made = Deliverer(
         posts,
-        DeliveryOptions(**options),
+        DeliveryOptions.of(**options),
         stop,
         listener=listener,
-        pace=pace,
+        backoff=backoff or Backoff(draw=lambda: 0.5),
         throttle=Throttle(4, clock=lambda: getattr(stop, "now", time.monotonic())),
     )
+    for name, value in bounds.items():
+        setattr(made, name, value)
+    made.pace = pace or made.pace
+    return made
 
 
 def lines_of(rejections):

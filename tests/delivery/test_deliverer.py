@@ -82,7 +82,7 @@ def test_a_batch_is_one_request():
 def test_a_batch_larger_than_a_request_may_be_is_several():
     posts = Posts()
 
-    receipt = deliverer(posts, most_bytes=200).deliver(batch(10))
+    receipt = deliverer(posts, max_chunk_bytes=200).deliver(batch(10))
 
     assert max(posts.sizes) <= 200
     assert [n for each in posts.requests for n in numbers(each)] == list(range(1, 11))
@@ -93,7 +93,7 @@ def test_a_single_record_larger_than_a_request_may_be_is_set_aside_unsent(golden
     posts = Posts()
     huge = batch_of([record(1), record(2, product_ids=["x" * 500]), record(3)])
 
-    receipt = deliverer(posts, most_bytes=300).deliver(huge)
+    receipt = deliverer(posts, max_chunk_bytes=300).deliver(huge)
 
     assert lines_of(receipt.rejections) == [2]
     assert receipt.rejections[0].reasons[0].text == golden
@@ -379,7 +379,7 @@ def test_a_refused_key_ends_the_run_at_once(status):
     stop = NoWait()
     posts = Posts(then=Answer(status, {"message": "invalid api key."}))
 
-    receipt = deliverer(posts, stop=stop, most_bytes=200).deliver(batch(20))
+    receipt = deliverer(posts, stop=stop, max_chunk_bytes=200).deliver(batch(20))
 
     assert len(posts.requests) == 1
     assert isinstance(receipt.stop, KeyRefusedError)
@@ -391,7 +391,7 @@ def test_a_refused_key_ends_the_run_at_once(status):
 def test_what_was_accepted_before_the_key_was_refused_stays_accepted():
     posts = Posts(OK, then=Answer(401))
 
-    receipt = deliverer(posts, most_bytes=200).deliver(batch(10))
+    receipt = deliverer(posts, max_chunk_bytes=200).deliver(batch(10))
 
     assert receipt.accepted == len(posts.requests[0])
     assert len(receipt.pending) == 10 - receipt.accepted
@@ -575,7 +575,7 @@ def test_a_record_sent_again_after_an_open_outcome_may_be_there_twice(unknown):
 def test_an_open_outcome_is_left_open_where_the_user_wants_it_so(unknown, policy):
     posts = Posts(unknown)
 
-    receipt = deliverer(posts, on_unknown=policy, most_bytes=200).deliver(batch(8))
+    receipt = deliverer(posts, on_unknown=policy, max_chunk_bytes=200).deliver(batch(8))
 
     first = len(posts.requests[0])
     assert list(receipt.unknown) == list(range(1, first + 1))
@@ -609,7 +609,7 @@ def test_open_outcomes_now_and_then_do_not_stop_anything():
 def test_only_the_part_whose_outcome_was_open_counts_as_possible_duplicates():
     posts = Posts(OK, LOST)
 
-    receipt = deliverer(posts, most_bytes=200).deliver(batch(9))
+    receipt = deliverer(posts, max_chunk_bytes=200).deliver(batch(9))
 
     assert receipt.possible_duplicates == len(posts.requests[1])
     assert receipt.accepted == 9
@@ -659,9 +659,7 @@ def test_a_busy_server_is_left_in_peace_for_a_while_where_nothing_is_sent_again(
 def test_a_status_that_is_known_to_be_a_refusal_leaves_no_doubt():
     posts = Posts(BUSY_UNPROVEN, Answer(500))
 
-    receipt = deliverer(posts, on_unknown="hold", not_stored=frozenset({500, 503})).deliver(
-        batch(5)
-    )
+    receipt = deliverer(posts, on_unknown="hold", not_stored=(500, 503)).deliver(batch(5))
 
     assert (receipt.accepted, receipt.extra_copies, receipt.unknown_by_cause) == (5, {}, {})
 
@@ -763,7 +761,7 @@ def test_every_record_ends_in_exactly_one_place_and_the_counts_are_exact(data):
     receipt = deliverer(
         posts,
         stop=stop,
-        most_bytes=data.draw(st.integers(60, 2000)),
+        max_chunk_bytes=data.draw(st.integers(60, 2000)),
         on_unknown=policy,
         backoff=Backoff(attempts=data.draw(st.integers(1, 5)), draw=lambda: 0.5),
         most_refusals=data.draw(st.integers(1, 20)),

@@ -23,7 +23,7 @@ parametrize_busy = pytest.mark.parametrize("answer", BUSY.values(), ids=BUSY)
 
 
 @parametrize_busy
-def test_a_busy_server_is_asked_again(job, serve, answer, golden):
+def test_a_request_to_a_busy_server_is_retried(job, serve, answer, golden):
     server = serve(OK, answer)
 
     run = job.must_finish(server)

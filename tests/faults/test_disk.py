@@ -124,7 +124,8 @@ def test_a_full_disk_for_the_rejects_stops_the_run_and_what_miso_took_is_noted(c
     done = case.upload("--rejects", "/dev/full")
 
     assert done.code == 3
-    assert done.err == golden
+    # Whether a request is in flight at that time is left to chance.
+    assert [line for line in done.err.splitlines() if not line.startswith("stopping:")] == golden
     case.upload()
     lines = case.run("rejects", "history.jsonl").out.splitlines()
     assert [int(json.loads(each)["row"]["user_id"][5:]) for each in lines] == list(BAD)

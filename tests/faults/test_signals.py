@@ -44,12 +44,12 @@ sys.meta_path.insert(0, Knocks())
 
 
 LONG_RUN_WITH_SHORT_PATIENCE = """
-import functools
-from miso_upload import assembly, pipeline_options, report
 from miso_upload.__main__ import main
+from miso_upload.pipeline import loop
+from miso_upload.report import summary
 
-report._LONG = 0.0
-assembly.PipelineOptions = functools.partial(pipeline_options.PipelineOptions, patience=0.1)
+summary._LONG = 0.0
+loop._PATIENCE = 0.1
 main()
 """
 

@@ -1,16 +1,16 @@
-"""CSV read a character at a time: slow, and simple enough to be believed."""
+"""Parses CSV a character at a time: slowly, but simply enough to be obviously correct."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 ESCAPED_RETURN = "\ue000"
-"""Stands for a carriage return that belongs to a cell."""
+"""Replaces a carriage return that belongs to a cell."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """A dialect, how many cells a row has, and how long it may be."""
+    """A dialect, the number of cells in a row, and the longest row."""
 
     columns: int
     delimiter: str = ","
@@ -22,31 +22,31 @@ class Rules:
 
 @dataclass(frozen=True)
 class Row:
-    """A row's characters without the last line end, and its cells if it is a good row."""
+    """The text of a row without its line end, and its cells if it is valid."""
 
     raw: str
     texts: list[str] | None
     by_line: bool = False
-    """Each of its lines may be a row."""
+    """Whether each of its lines may be a row."""
     is_blank: bool = False
-    """There is nothing to read."""
+    """Whether the row is blank."""
 
     @property
     def lines(self):
-        """The indices of the lines that are rejected where it is not a good row."""
+        """The indices of its lines that are rejected if the row is not valid."""
         lines = self.raw.split("\n") if self.by_line else [self.raw]
         return [i for i, line in enumerate(lines) if line.strip("\r")]
 
 
 def rows_of(text, rules):
-    """Yield the line of each row, and the row; blank lines are rows without cells."""
+    """Yield each row with its line number; blank lines are rows without cells."""
     line = 1
     while text:
         raw, texts, by_line = _one(text, rules)
         fits = _size(raw) <= rules.row_bytes
         shown = raw.removesuffix("\n")
         shown = shown.rstrip("\r") if fits else shown
-        # Delimiters alone are cells, even where they are white space.
+        # Delimiters alone separate empty cells, even if they are whitespace.
         is_blank = not raw.strip() and rules.delimiter not in raw
         yield line, Row(shown, texts, by_line, is_blank)
         line += raw.count("\n")
@@ -60,7 +60,7 @@ def _one(text, rules):
     if "\n" in raw[:-1] and _size(raw) > rules.row_bytes:
         raw = ""
     if not raw:
-        raw, cells = line, _as_it_stands(line, rules)
+        raw, cells = line, _literal_cells(line, rules)
     if _size(raw) > rules.row_bytes or len(cells) != rules.columns:
         return raw, None, False
     if "\n" in raw[:-1] and not rules.decided and _hides_rows(raw, rules):
@@ -75,7 +75,7 @@ def _size(raw):
 
 
 def _well_formed(text, rules):
-    """Return where a well-formed row with all its cells ends, and the cells; 0 if it is none."""
+    """Return the end and the cells of a well-formed row with all its cells; 0 if it is not one."""
     cells, at = [], 0
     while len(cells) < rules.columns:
         cell, at, quoted = _cell(text, at, rules)
@@ -96,7 +96,7 @@ def _well_formed(text, rules):
 
 
 def _cell(text, at, rules):
-    """Return the text of the cell at `at`, where it ends, and whether it is quoted."""
+    """Return the text of the cell at `at`, its end, and whether it is quoted."""
     quoted = bool(rules.quote) and text[at : at + 1] == rules.quote
     said = ""
     at += quoted
@@ -123,14 +123,14 @@ def _cell(text, at, rules):
 
 def _escaped(rest, rules):
     if rest in ("\n", "\r\n"):
-        return 0  # the end of the last line is one
+        return 0  # the end of the text is a line end
     if rest[:1] and rest[:1] in (rules.delimiter, rules.quote, rules.escape, "\n"):
         return 1
     return 2 if rest[:2] == "\r\n" else 0
 
 
-def _as_it_stands(line, rules):
-    """Return the cells of a line, each well-formed or else up to the next delimiter."""
+def _literal_cells(line, rules):
+    """Return the cells of a line; a malformed cell extends to the next delimiter."""
     line = line.removesuffix("\n").rstrip("\r")
     cells, at = [], 0
     while True:
@@ -146,7 +146,7 @@ def _as_it_stands(line, rules):
 
 
 def _hides_rows(raw, rules):
-    """Return whether a line behind the first has all cells, by the shape of it alone."""
+    """Return whether a line after the first has all cells, whatever they contain."""
     first, *others = raw.removesuffix("\n").rstrip("\r").split("\n")
     return any(
         _is_row(line, rules) and (_is_row(first, rules) or _opened_before(raw, i + 1, rules))
@@ -155,7 +155,7 @@ def _hides_rows(raw, rules):
 
 
 def _is_row(line, rules):
-    cells = _as_it_stands(line, rules)
+    cells = _literal_cells(line, rules)
     is_whole = bool(line) and len(cells) == rules.columns
     return is_whole and not _is_damaged(cells, rules) and "\udcff" not in line
 
@@ -173,7 +173,7 @@ def _has_escaped_quote(cell, rules):
 
 
 def _opened_before(raw, index, rules):
-    """Return whether a cell of several lines has a delimiter in a line of the row."""
+    """Return whether a cell of several lines contains a delimiter in a line of the row."""
     start = len("\n".join(raw.split("\n")[:index])) + 1
     end = start + len(raw.split("\n")[index])
     at = 0

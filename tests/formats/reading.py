@@ -1,4 +1,4 @@
-"""Reading sources in tests: bytes that come in pieces, and what was read of them, row by row."""
+"""Reads sources in tests, with bytes in pieces of any size, and collects their rows."""
 
 from __future__ import annotations
 
@@ -14,26 +14,25 @@ from hypothesis import strategies as st
 
 from miso_upload.errors import DamagedSourceError
 from miso_upload.sources import ReadingOptions, Source, source, stream
-from miso_upload.sources.formats import Limits
 from miso_upload.sources.formats.quote_checks import line_of_cell
 
 MEGABYTE = 2**20
 
 
 def unpadded(data):
-    """Return `data` as it is read: without the NULs at the start of its lines."""
+    """Return `data` without the NULs at the start of its lines."""
     return re.sub(rb"(?m)^\0+", b"", data)
 
 
 class Pieces(io.RawIOBase):
-    """An input that cannot be sought in and hands out its bytes in pieces of the given sizes."""
+    """An input that is not seekable and returns its bytes in pieces of given sizes."""
 
     def __init__(self, data, sizes=(MEGABYTE,)):
         self._left = memoryview(data)
         self._sizes = itertools.cycle(sizes)
 
     def readable(self):
-        """Yes."""
+        """See `io.IOBase.readable`."""
         return True
 
     def readinto(self, buffer):
@@ -45,7 +44,7 @@ class Pieces(io.RawIOBase):
 
 @dataclass
 class Found:
-    """What was read: rows and rejections by line, the blocks, and what ended the reading."""
+    """The rows and rejections of a source by line, its blocks, and its damage."""
 
     rows: list = field(default_factory=list)
     rejections: list = field(default_factory=list)
@@ -57,12 +56,12 @@ class Found:
 
     @property
     def all(self):
-        """Everything but how the blocks were cut."""
+        """Everything except the blocks."""
         return self.rows, self.rejections, self.damage
 
     @property
     def values(self):
-        """The rows alone."""
+        """The rows without their lines."""
         return [row for _, row in self.rows]
 
     @property
@@ -70,8 +69,8 @@ class Found:
         """The line and the text of each rejection."""
         return [(line, text) for line, text, _ in self.rejections]
 
-    def behind(self, line):
-        """What stands in `line` or after."""
+    def from_line(self, line):
+        """Everything in `line` and after it."""
         return (
             [found for found in self.rows if found[0] >= line],
             [found for found in self.rejections if found[0] >= line],
@@ -79,14 +78,12 @@ class Found:
         )
 
 
-def options(*, rows=10_000, row_bytes=MEGABYTE, block_bytes=32 * MEGABYTE, **others):
-    return ReadingOptions(
-        limits=Limits(rows=rows, row_bytes=row_bytes, block_bytes=block_bytes), **others
-    )
+def options(*, rows=10_000, row_bytes=MEGABYTE, **others):
+    return ReadingOptions.of(chunk_size=rows, max_row_bytes=row_bytes, **others)
 
 
 def read_source(opened, start=None, line=None):
-    """Read an open source to its end, from its first row or from another place."""
+    """Read an open source to its end, from its first row or from an offset."""
     found = Found(body_start=opened.body_start, body_line=opened.body_line)
     start = opened.body_start if start is None else start
     try:
@@ -100,7 +97,7 @@ def read_source(opened, start=None, line=None):
 
 
 def _take(opened, block, found):
-    """Note what a block says, and return how many rows it holds."""
+    """Collect the rows of a block, and return their number."""
     if block.fault is not None:
         shown = block.data.decode(errors="replace").rstrip("\r\n")
         found.rejections.append((block.first_line, block.fault.text, shown))
@@ -116,13 +113,13 @@ def _take(opened, block, found):
 
 
 def _row_of(rejection):
-    """Return what is the same for all lines of one row: a cell in doubt has each line rejected."""
+    """Return a key that is equal for all lines of one row, each of which may be rejected."""
     (reason, *_) = rejection.reasons
     return reason.shown if reason.group == line_of_cell(1, 2).group else rejection.line
 
 
 def read(data, pieces=(MEGABYTE,), *, start=None, line=None, **others):
-    """Read `data` from standard input, where it comes in pieces and is looked at as it comes."""
+    """Read `data` from standard input, in pieces."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdin", SimpleNamespace(buffer=Pieces(data, pieces)))
         if min(pieces) < MEGABYTE:
@@ -138,8 +135,8 @@ def read_file(path, *, start=None, line=None, **others):
         return read_source(opened, start, line)
 
 
-def assert_kept_promises(data, found, *, rows=10_000, block_bytes=2**25):
-    """Assert what holds for the blocks of any source: no gap, no missing end, none too large."""
+def assert_complete(data, found, *, rows=10_000, block_bytes=2**25):
+    """Assert that the blocks of a source have no gaps and are not too large."""
     ends = [found.body_start, *(block.end for block in found.blocks)]
     assert [block.start for block in found.blocks] == ends[:-1]
     assert all(block.end > block.start for block in found.blocks)
@@ -153,14 +150,14 @@ def assert_kept_promises(data, found, *, rows=10_000, block_bytes=2**25):
 
 
 PIECES = st.lists(st.integers(1, 9), min_size=1, max_size=4) | st.just([MEGABYTE])
-"""In what pieces the bytes come."""
+"""Sizes of pieces."""
 
 CUTS = st.fixed_dictionaries(
     {"rows": st.sampled_from([1, 2, 3, 10_000]), "block_bytes": st.sampled_from([1, 9, 40, 2**25])}
 )
-"""How large blocks may grow."""
+"""Limits of blocks."""
 
 
 def texts_of(*fragments):
-    """Bytes that are pasted together from `fragments`, which make trouble where they meet."""
+    """Bytes joined from `fragments` that may interact."""
     return st.lists(st.sampled_from(fragments), max_size=30).map(b"".join)

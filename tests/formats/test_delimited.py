@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.records import Block
-from miso_upload.sources.formats import Wanted, detect_format
+from miso_upload.sources.formats import detect_format
+from miso_upload.sources.options import ReadingOptions
 
 from .csv_by_character import Rules, rows_of
-from .reading import CUTS, PIECES, assert_kept_promises, read, texts_of, unpadded
+from .reading import CUTS, PIECES, assert_complete, read, texts_of, unpadded
 
 HEADER = b"a,b\n"
 FRAGMENTS = (
@@ -30,7 +31,7 @@ def read_csv(data, pieces=(2**20,), **others):
 
 
 def expected(data, row_bytes):
-    """Return the rows of two cells and the lines of all others, a character at a time."""
+    """Return the rows of two cells and the lines of all others, by the slow parser."""
     text = unpadded(data).decode(errors="surrogateescape")
     rows, others = [], []
     for line, row in rows_of(text, Rules(columns=2, row_bytes=row_bytes)):
@@ -52,19 +53,19 @@ def expected(data, row_bytes):
 @example(b"\r\r\r\r\r\n", [1], {"rows": 1, "block_bytes": 1}, 4)
 @example(b'1\r,"2\n3",4\n5,6\n', [1], {"rows": 1, "block_bytes": 1}, 2**20)
 @example(b',"p\nq""p,q"', [2**20], {"rows": 1, "block_bytes": 1}, 12)
-def test_any_text_is_read_row_by_row_however_it_is_cut(body, pieces, cuts, row_bytes):
+def test_any_text_is_read_the_same_however_it_is_cut(body, pieces, cuts, row_bytes):
     data = HEADER + body
 
     found = read_csv(data, pieces, row_bytes=row_bytes, **cuts)
 
     assert (found.rows, [line for line, _ in found.reasons]) == expected(data, row_bytes)
     assert found.all == read_csv(data, row_bytes=row_bytes).all
-    assert_kept_promises(data, found, **cuts)
+    assert_complete(data, found, **cuts)
 
 
 @settings(deadline=None)
 @given(
-    # NULs at the start of a line are passed over.
+    # NULs at the start of a line are skipped.
     rows=st.lists(
         st.tuples(CELLS, CELLS).filter(lambda row: "\0" not in "".join(row)), max_size=12
     ),
@@ -74,12 +75,12 @@ def test_any_text_is_read_row_by_row_however_it_is_cut(body, pieces, cuts, row_b
     pieces=PIECES,
     cuts=CUTS,
 )
-def test_good_rows_are_what_csv_makes_of_all_text(rows, delimiter, quoting, newline, pieces, cuts):
+def test_valid_rows_match_the_csv_module(rows, delimiter, quoting, newline, pieces, cuts):
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=newline)
     writer.writerows([("a", "b"), *rows])
 
-    # Whether a few cells of a TSV are quoted cannot be told, so it is said.
+    # A few quoted cells do not prove that a TSV file quotes its cells.
     quote = {"quote": '"'} if delimiter == "\t" else {}
     found = read_csv(text.getvalue().encode(), pieces, delimiter=delimiter, **quote, **cuts)
 
@@ -90,7 +91,7 @@ def test_good_rows_are_what_csv_makes_of_all_text(rows, delimiter, quoting, newl
 
 @settings(deadline=None)
 @given(body=texts_of(*FRAGMENTS), cuts=CUTS, choice=st.randoms())
-def test_reading_goes_on_from_the_end_of_any_block(body, cuts, choice):
+def test_reading_resumes_at_the_end_of_any_block(body, cuts, choice):
     data = HEADER + body
     whole = read_csv(data, row_bytes=12, **cuts)
     if not whole.blocks[:-1]:
@@ -100,10 +101,10 @@ def test_reading_goes_on_from_the_end_of_any_block(body, cuts, choice):
 
     rest = read_csv(data, start=block.end, line=line, row_bytes=12)
 
-    assert rest.all == whole.behind(line)
+    assert rest.all == whole.from_line(line)
 
 
-def test_lines_are_right_behind_quoted_newlines(golden):
+def test_line_numbers_are_correct_after_quoted_newlines(golden):
     found = read_csv(b'a,b\n\n1,"x\ny\r\n"\n2,z\n3\n', rows=1)
 
     assert found.rows == [(3, {"a": "1", "b": "x\ny\r\n"}), (6, {"a": "2", "b": "z"})]
@@ -112,7 +113,7 @@ def test_lines_are_right_behind_quoted_newlines(golden):
     assert reason == golden
 
 
-def test_rows_that_are_uneven_are_rejected_as_they_are(golden):
+def test_rows_with_too_many_or_too_few_cells_are_rejected(golden):
     found = read_csv(b"a,b\n1,2,3\n1,2\n1\n")
 
     assert found.rows == [(3, {"a": "1", "b": "2"})]
@@ -127,14 +128,14 @@ def test_blank_lines_are_neither_rows_nor_rejections():
     assert found.rejections == []
 
 
-def test_a_quote_inside_of_a_cell_is_a_character_like_others():
+def test_a_quote_inside_a_cell_is_an_ordinary_character():
     found = read_csv(b'a,b\n5" pipe,say "hi"\n1,2\n')
 
     assert found.values == [{"a": '5" pipe', "b": 'say "hi"'}, {"a": "1", "b": "2"}]
 
 
 @pytest.mark.parametrize("pieces", [(1,), (2**20,)])
-def test_a_quote_that_is_never_closed_is_a_character_of_its_own_line(pieces):
+def test_a_quote_that_is_never_closed_is_literal(pieces):
     found = read_csv(b'a,b\n1,2\n"3,4\n5,6\n7,8\n', pieces)
 
     assert [line for line, _ in found.rows] == [2, 3, 4, 5]
@@ -142,7 +143,7 @@ def test_a_quote_that_is_never_closed_is_a_character_of_its_own_line(pieces):
 
 
 @pytest.mark.parametrize("pieces", [(1,), (2**20,)])
-def test_a_quote_that_would_swallow_too_much_is_a_character_of_its_own_line(pieces):
+def test_a_quote_that_would_enclose_too_much_is_literal(pieces):
     data = b'a,b\n"1,2\n' + b"3,4\n" * 20 + b'5,"\n'
 
     found = read_csv(data, pieces, row_bytes=50)
@@ -154,7 +155,7 @@ def test_a_quote_that_would_swallow_too_much_is_a_character_of_its_own_line(piec
 
 @pytest.mark.parametrize("block_bytes", [10, 2**25])
 @pytest.mark.parametrize("row", [b"x" * 60, b'"' + b"x" * 60 + b'"'])
-def test_a_row_that_is_too_long_is_set_aside_and_the_next_one_is_read(row, block_bytes):
+def test_an_overlong_row_is_rejected_and_the_next_one_is_read(row, block_bytes):
     found = read_csv(b"a,b\n1,2\n" + row + b",3\n4,5\n", row_bytes=50, block_bytes=block_bytes)
 
     assert found.values == [{"a": "1", "b": "2"}, {"a": "4", "b": "5"}]
@@ -162,7 +163,7 @@ def test_a_row_that_is_too_long_is_set_aside_and_the_next_one_is_read(row, block
     assert all("50" in text and "--max-row-bytes" in text for _, text in found.reasons)
 
 
-def test_a_cell_may_be_larger_than_csv_allows_by_itself():
+def test_a_cell_can_exceed_the_default_limit_of_the_csv_module():
     found = read_csv(b'a,b\n1,"' + b"x" * 200_000 + b'"\n')
 
     assert len(found.values[0]["b"]) == 200_000
@@ -173,7 +174,7 @@ def test_a_cell_may_be_larger_than_csv_allows_by_itself():
     [b"1,\xff", b'"1","\xff\n"', b"1,\xed\xa0\x80"],
     ids=["a byte", "a byte in quotes", "a surrogate"],
 )
-def test_a_cell_that_is_not_utf_8_costs_its_row_only(row, golden):
+def test_a_cell_that_is_not_utf8_rejects_only_its_row(row, golden):
     found = read_csv("a,b\né,1\n".encode() + row + "\né,2\n".encode())
 
     assert found.values == [{"a": "é", "b": "1"}, {"a": "é", "b": "2"}]
@@ -184,7 +185,7 @@ def test_a_cell_that_is_not_utf_8_costs_its_row_only(row, golden):
     assert "\ufffd" in found.rejections[0][2]["b"]
 
 
-def test_a_carriage_return_in_the_middle_costs_its_row_only(golden):
+def test_a_carriage_return_in_the_middle_rejects_only_its_row(golden):
     found = read_csv(b'a,b\n1\r,2\n"3\r4",5\r\n')
 
     assert found.rows == [(3, {"a": "3\r4", "b": "5"})]
@@ -193,7 +194,7 @@ def test_a_carriage_return_in_the_middle_costs_its_row_only(golden):
     assert reason == golden
 
 
-def test_nul_bytes_within_a_line_are_characters_like_others():
+def test_nul_bytes_within_a_line_are_ordinary_characters():
     found = read_csv(b"a,b\n1\x00,\x00\n")
 
     assert found.values == [{"a": "1\x00", "b": "\x00"}]
@@ -210,7 +211,7 @@ def test_five_thousand_columns_are_read():
 
 
 @pytest.mark.cpu_time
-def test_many_columns_are_compared_in_no_time():
+def test_many_columns_are_compared_quickly():
     header = ",".join(f"c{number}" for number in range(50_000))
     started = time.process_time()
 
@@ -223,7 +224,7 @@ def test_many_columns_are_compared_in_no_time():
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_the_delimiter_is_found_in_the_header_and_the_rows(delimiter, mark):
+def test_the_delimiter_is_detected_in_the_header_and_the_rows(delimiter, mark):
     text = f'{mark}a|{delimiter}b,b{delimiter}"c;c"\n'.replace(
         f"a|{delimiter}", f'"a|"{delimiter}'
     ).replace("b,b", '"b,b"')
@@ -233,52 +234,52 @@ def test_the_delimiter_is_found_in_the_header_and_the_rows(delimiter, mark):
     assert found.values == [{"a|": "1", "b,b": "2", "c;c": "3"}]
 
 
-def test_the_rows_tell_which_delimiter_the_header_means():
+def test_the_rows_decide_between_delimiters_of_the_header():
     found = read(b"id;name, first;x\n1;a, b;2\n2;c;3\n", format="csv")
 
     assert found.values[1] == {"id": "2", "name, first": "c", "x": "3"}
 
 
-def test_a_delimiter_that_is_given_is_believed():
+def test_a_configured_delimiter_is_used():
     found = read(b"a;b,c\n1;2,3\n", format="csv", delimiter=";")
 
     assert found.values == [{"a": "1", "b,c": "2,3"}]
 
 
-def test_a_delimiter_need_not_be_ascii():
+def test_a_delimiter_can_be_non_ascii():
     found = read('a→b\n1→"2\n3"'.encode(), format="csv", delimiter="→", rows=1)
 
     assert found.values == [{"a": "1", "b": "2\n3"}]
 
 
 @pytest.mark.parametrize("delimiter", ['"', "\n", "\r"])
-def test_what_cannot_separate_cells_is_refused(delimiter, golden):
+def test_an_unusable_delimiter_is_refused(delimiter, golden):
     with pytest.raises(ConfigurationError) as caught:
         read(b"a,b\n", format="csv", delimiter=delimiter)
 
     assert str(caught.value) == golden
 
 
-def test_tab_separated_values_are_named_by_their_format():
+def test_the_tsv_format_implies_tabs():
     found = read(b"a,x\tb\n1,5\t2\n", format="tsv")
 
     assert found.values == [{"a,x": "1,5", "b": "2"}]
 
 
-def test_spaces_around_column_names_are_no_part_of_them():
+def test_spaces_around_column_names_are_removed():
     found = read_csv(b" a , b\n1 ,2\n")
 
     assert found.values == [{"a": "1 ", "b": "2"}]
 
 
-def test_a_header_may_hold_newlines():
+def test_a_header_can_contain_newlines():
     found = read_csv(b'"a\nb",c\n1,2\n')
 
     assert found.rows == [(3, {"a\nb": "1", "c": "2"})]
 
 
 @pytest.mark.parametrize("pad", ["x", "x\n"])
-def test_a_header_longer_than_the_beginning_that_is_looked_at_is_read_whole(pad):
+def test_a_header_longer_than_the_sampled_beginning_is_read_whole(pad):
     long = pad * 80_000
     data = f'a,"{long}",c\n1,2,3\n'.encode()
 
@@ -304,7 +305,7 @@ def test_a_header_that_cannot_be_used_is_refused(data, golden):
     assert str(caught.value) == golden
 
 
-def test_columns_without_a_name_may_be_several():
+def test_several_columns_can_be_unnamed():
     found = read_csv(b"a,,\n1,2,3\n")
 
     assert found.values == [{"a": "1", "": "3"}]
@@ -314,15 +315,15 @@ def test_a_header_alone_has_no_rows():
     assert read_csv(b"a,b").all == read_csv(b"a,b\r\n").all == ([], [], None)
 
 
-def test_a_row_whose_end_is_not_there_waits_if_the_file_grows():
+def test_an_incomplete_row_in_a_growing_file_is_left_for_the_next_run():
     data = b'a,b\n1,2\n3,"4\n5,6\n7,8'
 
     assert read_csv(data, growing=True).all == ([(2, {"a": "1", "b": "2"})], [], None)
     assert [line for line, _ in read_csv(data).rows] == [2, 3, 4, 5]
 
 
-def test_the_spectrum_of_csv_is_read_as_its_authors_say(shared_data):
-    """The files named for their CRLF may have lost it on their way here, and get it back."""
+def test_the_csv_spectrum_suite_is_read_as_documented(shared_data):
+    """Files named after CRLF may have lost it in the checkout, and get it back."""
     folder = shared_data / "torture/csv-spectrum"
     for path in sorted((folder / "csvs").glob("*.csv")):
         data = path.read_bytes()
@@ -347,7 +348,7 @@ def test_the_spectrum_of_csv_is_read_as_its_authors_say(shared_data):
     ],
 )
 @pytest.mark.cpu_time
-def test_the_time_that_quotes_take_is_in_proportion(data):
+def test_quotes_take_linear_time(data):
     started = time.process_time()
 
     read_csv(HEADER + data, row_bytes=2**19)
@@ -356,9 +357,9 @@ def test_the_time_that_quotes_take_is_in_proportion(data):
 
 
 @pytest.mark.parametrize("columns", [(), ("a", "b")], ids=["of the first row", "of the options"])
-def test_an_uneven_row_is_told_whose_columns_it_does_not_have(columns, golden):
+def test_a_row_of_the_wrong_width_is_rejected_with_the_source_of_its_columns(columns, golden):
     data = b"1,2\n3\n4,5\n"
-    wanted = Wanted(columns=columns, row_bytes=99)
+    wanted = ReadingOptions.of(columns=columns, no_header=True, max_row_bytes=99)
     found, start = detect_format("x.csv", lambda size: data[:size], wanted)
 
     (part,) = found.slices(Block(1, start, len(data), 1, 3, data))

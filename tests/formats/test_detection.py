@@ -3,11 +3,12 @@ import json
 import pytest
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.sources.formats import Wanted, detect_format
+from miso_upload.sources.formats import detect_format
 from miso_upload.sources.formats.access_log import AccessLog
 from miso_upload.sources.formats.delimited import Delimited
 from miso_upload.sources.formats.json_array import JsonArray
 from miso_upload.sources.formats.jsonl import JsonLines
+from miso_upload.sources.options import ReadingOptions
 
 CSV = b"a,b\n1,2\n"
 LINES = b'{"a":1}\n{"a":2}\n'
@@ -17,7 +18,10 @@ ARRAY = b'[\n{"a":1},\n{"a":2}]\n'
 
 
 def detect(name, data, **others):
-    return detect_format(name, lambda size: data[:size], Wanted(**{"row_bytes": 2**20, **others}))
+    others.setdefault("no_header", others.get("columns") == ())
+    return detect_format(
+        name, lambda size: data[:size], ReadingOptions.of(**{"max_row_bytes": 2**20, **others})
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,7 +41,7 @@ def detect(name, data, **others):
         ("a.csv/x", LINES, JsonLines),
     ],
 )
-def test_the_name_says_the_format(name, data, kind):
+def test_the_name_determines_the_format(name, data, kind):
     assert type(detect(name, data)[0]) is kind
 
 
@@ -61,7 +65,7 @@ def test_the_name_says_the_format(name, data, kind):
         (b"some line, of whatever\n" * 50 + LOG, AccessLog, 0),
     ],
 )
-def test_without_a_name_the_content_says_the_format_and_where_rows_start(data, kind, start):
+def test_the_content_determines_the_format_and_the_first_row(data, kind, start):
     found, at = detect("stdin", data)
 
     assert (type(found), at) == (kind, start)
@@ -82,7 +86,7 @@ def test_without_a_name_the_content_says_the_format_and_where_rows_start(data, k
         (b"[" + b"1," * 50_000 + b"\n1]", JsonArray),
     ],
 )
-def test_an_array_is_told_from_lines_that_are_arrays(data, kind):
+def test_an_array_is_distinguished_from_lines_of_arrays(data, kind):
     assert type(detect("x.json", data)[0]) is kind
 
 
@@ -93,22 +97,22 @@ def test_an_array_is_told_from_lines_that_are_arrays(data, kind):
 @pytest.mark.parametrize(
     ("data", "kind"), [(LOG, AccessLog), (FIELDS, AccessLog), (CSV, Delimited), (LINES, JsonLines)]
 )
-def test_what_is_called_a_log_is_told_by_its_content(name, data, kind):
+def test_a_file_with_the_suffix_log_is_detected_by_its_content(name, data, kind):
     assert type(detect(name, data)[0]) is kind
 
 
-def test_a_log_that_is_called_a_table_is_read_as_one_only_if_somebody_says_so():
+def test_a_log_with_the_suffix_csv_is_read_as_a_log_only_on_request():
     assert type(detect("x.csv", LOG)[0]) is Delimited
     assert type(detect("x.csv", LOG, format="log")[0]) is AccessLog
     assert type(detect("x.csv", LOG, log_format='%h %l %u %t "%r" %s %b')[0]) is AccessLog
 
 
-def test_a_log_of_one_line_that_is_cut_is_one_if_somebody_says_so():
+def test_a_log_of_one_truncated_line_is_read_on_request():
     assert type(detect("x.log", LOG[:60], format="log")[0]) is AccessLog
 
 
 @pytest.mark.parametrize("asked", ["jsonl", "json", "csv", "tsv"])
-def test_what_is_asked_for_overrides_name_and_content(asked):
+def test_a_configured_format_overrides_name_and_content(asked):
     name = {"jsonl": "jsonl", "json": "jsonl", "csv": "csv", "tsv": "csv"}[asked]
 
     assert detect("x.csv", b'{"a":1}\t\n', format=asked)[0].name == name
@@ -116,12 +120,12 @@ def test_what_is_asked_for_overrides_name_and_content(asked):
 
 @pytest.mark.parametrize("name", ["stdin", "x.jsonl", "x.json", "x.csv", "x.tsv", "x.log"])
 @pytest.mark.parametrize("data", [b"", b"\n\r\n ", b"\xef\xbb\xbf"])
-def test_what_is_empty_has_no_rows_whatever_its_format(name, data):
-    """Nor has it columns, so a mapping of columns does not fail on a day without visitors."""
+def test_an_empty_input_has_no_rows_in_any_format(name, data):
+    """It has no columns either, so a mapping does not fail on a day without visitors."""
     assert detect(name, data)[0].columns is None
 
 
-def test_what_is_neither_is_asked_about(golden):
+def test_an_unknown_format_is_refused_with_the_option(golden):
     with pytest.raises(ConfigurationError) as caught:
         detect("x.log", b"hello\n")
 
@@ -129,7 +133,7 @@ def test_what_is_neither_is_asked_about(golden):
 
 
 @pytest.mark.parametrize("data", [CSV, LINES, ARRAY, LOG, FIELDS])
-def test_a_format_can_be_sent_to_another_process(data):
+def test_a_format_can_be_pickled(data):
     import pickle
 
     found, _ = detect("stdin", data)
@@ -137,7 +141,7 @@ def test_a_format_can_be_sent_to_another_process(data):
     assert pickle.loads(pickle.dumps(found)) == found
 
 
-def test_a_long_column_name_is_not_all_shown():
+def test_a_long_column_name_is_shortened_in_messages():
     name = "x" * 10_000
 
     with pytest.raises(ConfigurationError) as caught:
@@ -146,7 +150,7 @@ def test_a_long_column_name_is_not_all_shown():
     assert len(str(caught.value)) < 200
 
 
-def test_json_of_any_layout_is_read_by_its_content():
+def test_json_of_any_layout_is_detected_by_its_content():
     rows = [{"a": 1}, {"a": [1, {"b": "]"}]}]
 
     for indent in (None, 0, 4):
@@ -158,13 +162,13 @@ def test_json_of_any_layout_is_read_by_its_content():
 HEADLESS = b"u1,a,7\nu2,b,8\n"
 
 
-def test_columns_that_are_named_need_no_header():
+def test_named_columns_need_no_header():
     found, start = detect("x.csv", HEADLESS, columns=("user_id", "", "price"))
 
     assert (found.columns, start) == (("user_id", "", "price"), 0)
 
 
-def test_columns_without_names_are_called_by_their_numbers():
+def test_columns_without_names_are_numbered():
     found, start = detect("x.csv", b"\xef\xbb\xbf" + HEADLESS, columns=())
 
     assert (found.columns, start) == (("1", "2", "3"), 3)
@@ -177,19 +181,19 @@ def test_columns_without_names_are_called_by_their_numbers():
         (("a",), 0), (("a", "b", "c"), 0),
     ],
 )  # fmt: skip
-def test_a_first_row_that_is_the_names_is_a_header_all_the_same(columns, start):
+def test_a_first_row_equal_to_the_names_is_a_header(columns, start):
     assert detect("x.csv", CSV, columns=columns)[1] == start
 
 
 @pytest.mark.parametrize("first", [b'"never closed\n', b"\xff,1\n", b"a\rb,1\n", b"x\n"])
-def test_a_bad_first_row_is_no_hindrance_where_the_columns_are_named(first):
+def test_a_bad_first_row_is_rejected_if_columns_are_named(first):
     found, start = detect("x.csv", first + HEADLESS, columns=("a", "b", "c"))
 
     assert (found.dialect.delimiter, found.columns, start) == (",", ("a", "b", "c"), 0)
 
 
 @pytest.mark.parametrize("first", [b"\xff,1\n", b"a\rb,1\n"])
-def test_columns_cannot_be_counted_in_a_bad_first_row(first, golden):
+def test_a_bad_first_row_is_refused_if_columns_are_numbered(first, golden):
     with pytest.raises(ConfigurationError) as caught:
         detect("x.csv", first + HEADLESS, columns=())
 
@@ -204,14 +208,12 @@ def test_columns_cannot_be_counted_in_a_bad_first_row(first, golden):
         (b"a,b,c|d\n", ("x", "y"), "|"),
     ],
 )
-def test_the_delimiter_is_the_one_that_makes_as_many_cells_as_there_are_names(
-    data, columns, delimiter
-):
+def test_the_detected_delimiter_yields_one_cell_for_each_name(data, columns, delimiter):
     assert detect("x.csv", data, columns=columns)[0].dialect.delimiter == delimiter
 
 
 @pytest.mark.parametrize("columns", [(), ("a", "b")])
-def test_whoever_names_columns_means_csv(columns):
+def test_named_columns_imply_csv(columns):
     assert type(detect("part-00000", b"{1}|[2]\n", columns=columns)[0]) is Delimited
     assert type(detect("stdin", b"one\n", columns=columns)[0]) is Delimited
     assert detect("x.log", b"", columns=columns)[0].columns is None

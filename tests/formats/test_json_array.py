@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .reading import CUTS, PIECES, assert_kept_promises, read, texts_of, unpadded
+from .reading import CUTS, PIECES, assert_complete, read, texts_of, unpadded
 
 FRAGMENTS = (
     b'{"a":1}', b'{"a":[{"x":1}', b'{"y":2}]}', b"{},{}", b"[", b"]", b"{", b"}", b",", b",", b",",
@@ -26,7 +26,7 @@ def read_array(data, pieces=(2**20,), **others):
 
 
 def element_ends(data):
-    """Walk through an array byte by byte: yield where its elements end, and what stands there."""
+    """Yield the ends of an array's elements, and the byte there, byte by byte."""
     depth, in_string, escaped = 0, False, False
     for at, char in enumerate(data[1:].decode("latin-1"), 1):
         if in_string:
@@ -45,7 +45,7 @@ def element_ends(data):
 
 
 def expected(data, row_bytes):
-    """Return the rows of an array, the numbers of what is rejected, and whether it ends well."""
+    """Return the rows of an array, the numbers of rejected ones, and whether it is complete."""
     rows, rejected = [], []
     start, well = 1, False
     for number, (end, mark) in enumerate(element_ends(data), 1):
@@ -75,7 +75,7 @@ def test_the_elements_of_an_array_are_its_rows(values, indent, pieces, cuts):
 
     assert found.rows == list(enumerate(values, 1))
     assert (found.rejections, found.damage) == ([], None)
-    assert_kept_promises(data, found, **cuts)
+    assert_complete(data, found, **cuts)
 
 
 @settings(deadline=None)
@@ -86,9 +86,7 @@ def test_the_elements_of_an_array_are_its_rows(values, indent, pieces, cuts):
     cuts=CUTS,
     row_bytes=st.sampled_from([3, 25, 2**20]),
 )
-def test_any_array_is_read_element_by_element_however_it_is_cut(
-    body, closed, pieces, cuts, row_bytes
-):
+def test_any_array_is_read_the_same_however_it_is_cut(body, closed, pieces, cuts, row_bytes):
     data = b"[\n" + body + b"]" * closed
 
     found = read_array(data, pieces, row_bytes=row_bytes, **cuts)
@@ -97,12 +95,12 @@ def test_any_array_is_read_element_by_element_however_it_is_cut(
     assert (found.rows, [line for line, _ in found.reasons]) == (rows, rejected)
     assert (found.damage is None) == well
     assert found.all == read_array(data, row_bytes=row_bytes).all
-    assert_kept_promises(data, found, **cuts)
+    assert_complete(data, found, **cuts)
 
 
 @settings(deadline=None)
 @given(body=texts_of(*FRAGMENTS), cuts=CUTS, choice=st.randoms())
-def test_reading_goes_on_from_the_end_of_any_block(body, cuts, choice):
+def test_reading_resumes_at_the_end_of_any_block(body, cuts, choice):
     data = b"[\n" + body + b"]"
     whole = read_array(data, row_bytes=25, **cuts)
     if not whole.blocks:
@@ -112,17 +110,17 @@ def test_reading_goes_on_from_the_end_of_any_block(body, cuts, choice):
 
     rest = read_array(data, start=block.end, line=line, row_bytes=25)
 
-    assert rest.all == whole.behind(line)
+    assert rest.all == whole.from_line(line)
 
 
-def test_a_broken_element_does_not_hide_the_next_one():
+def test_an_invalid_element_does_not_hide_the_next_one():
     found = read_array(b'[{"a":1},{oops},{"a":}},"x" "y",{"a":2}]')
 
     assert found.rows == [(1, {"a": 1}), (5, {"a": 2})]
     assert [line for line, _ in found.reasons] == [2, 3, 4]
 
 
-def test_commas_too_many_are_no_rows():
+def test_extra_commas_are_not_rows():
     found = read_array(b"[\n1,,2,\n]\n")
 
     assert found.rows == [(1, 1), (3, 2)]
@@ -137,7 +135,7 @@ def test_an_empty_array_has_no_rows(data):
 
 
 @pytest.mark.parametrize("pieces", [(1,), (2**20,)])
-def test_an_element_that_is_too_long_is_set_aside_and_the_next_one_is_read(pieces):
+def test_an_overlong_element_is_rejected_and_the_next_one_is_read(pieces):
     long = b'{"a":"' + b'\\"],[{' * 50 + b'"}'
 
     found = read_array(b"[1," + long + b",2]", pieces, row_bytes=100, block_bytes=50)
@@ -150,7 +148,7 @@ def test_an_element_that_is_too_long_is_set_aside_and_the_next_one_is_read(piece
     assert max(len(block.data) for block in found.blocks) <= 200
 
 
-def test_white_space_is_no_row_however_much_there_is():
+def test_any_amount_of_whitespace_is_not_a_row():
     space = b" \n" * 2**20
 
     found = read_array(b"[" + space + b"1," + space + b"2" + space + b"]", row_bytes=2**20 * 3)
@@ -163,7 +161,7 @@ def test_white_space_is_no_row_however_much_there_is():
     [b"[", b"[ ", b"[1,", b"[1,2", b'[1,"a', b'[1,{"a":[', b'[1,"' + b"x" * 200],
     ids=["start", "space", "comma", "number", "string", "object", "long string"],
 )
-def test_an_array_that_is_cut_off_is_damaged_and_its_half_element_is_no_row(data, golden):
+def test_a_truncated_array_is_damaged_and_its_incomplete_element_is_not_a_row(data, golden):
     found = read_array(data, row_bytes=100)
 
     assert found.values == [1][: data.count(b",")]
@@ -172,7 +170,7 @@ def test_an_array_that_is_cut_off_is_damaged_and_its_half_element_is_no_row(data
 
 
 @pytest.mark.parametrize(
-    "behind",
+    "trailing",
     [
         pytest.param(b"]", id="a bracket"),
         pytest.param(b"[3]", id="an array"),
@@ -180,27 +178,27 @@ def test_an_array_that_is_cut_off_is_damaged_and_its_half_element_is_no_row(data
         pytest.param(b" " * (2**20 + 1), id="too many spaces"),
     ],
 )
-def test_an_array_must_be_the_only_one(behind, golden):
-    found = read_array(b"[\n1,2]" + behind)
+def test_text_after_the_array_is_refused(trailing, golden):
+    found = read_array(b"[\n1,2]" + trailing)
 
     assert found.values == [1, 2]
     assert found.damage == golden
 
 
-def test_a_cut_off_array_that_is_read_again_is_still_damaged(golden):
+def test_a_truncated_array_is_still_damaged_when_it_is_reread(golden):
     found = read_array(b"[1,", start=3, line=2)
 
     assert (found.rows, found.rejections) == ([], [])
     assert found.damage == golden
 
 
-def test_an_array_that_is_read_again_to_its_end_has_nothing_new():
+def test_a_complete_array_has_no_new_rows_when_it_is_reread():
     found = read_array(b"[1,2]\n", start=4, line=3)
 
     assert found.all == ([], [], None)
 
 
-def test_elements_that_took_the_place_of_the_closing_bracket_are_read():
+def test_elements_added_before_the_closing_bracket_are_read():
     before = b'[\n  {"a":1},\n  {"a":2}\n]\n'
     found = read_array(before)
     end = found.blocks[-1].end
@@ -211,19 +209,19 @@ def test_elements_that_took_the_place_of_the_closing_bracket_are_read():
     assert grown.all == ([(3, {"a": 3})], [], None)
 
 
-def test_an_array_that_is_still_written_waits_at_its_last_comma():
+def test_a_growing_array_is_read_up_to_its_last_comma():
     found = read_array(b"[1,2,3", growing=True)
 
     assert found.all == ([(1, 1), (2, 2)], [], None)
 
 
-def test_a_finished_array_is_read_to_its_end_though_it_may_grow():
+def test_a_complete_array_in_a_growing_file_is_read_to_its_end():
     found = read_array(b"[1,2]\n", growing=True)
 
     assert found.all == ([(1, 1), (2, 2)], [], None)
 
 
-def test_naughty_strings_survive_as_they_are(shared_data):
+def test_naughty_strings_are_read_unchanged(shared_data):
     data = (shared_data / "torture/blns.json").read_bytes()
 
     found = read_array(data, rows=100)
@@ -243,7 +241,7 @@ def test_naughty_strings_survive_as_they_are(shared_data):
     ],
 )
 @pytest.mark.cpu_time
-def test_the_time_that_an_array_takes_is_in_proportion(data):
+def test_an_array_takes_linear_time(data):
     started = time.process_time()
 
     read(data, format="json", row_bytes=2**16, block_bytes=2**16)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from miso_upload.values.json import decode
 
-from .reading import CUTS, PIECES, assert_kept_promises, read, read_file, texts_of, unpadded
+from .reading import CUTS, PIECES, assert_complete, read, read_file, texts_of, unpadded
 
 BROKEN = (
     b'{"a":[{"x":1}', b'{"y":2}]}', b"{},{}", b"{}", b"[", b"]", b"{", b"}", b",", b'"', b"\\",
@@ -20,7 +20,7 @@ def read_jsonl(data, pieces=(2**20,), **others):
 
 
 def expected(data, row_bytes=2**20):
-    """Return what each line says by itself, and the lines that say nothing."""
+    """Return the row of each line by itself, and the invalid lines."""
     rows, rejected = [], []
     for line, text in enumerate(unpadded(data).split(b"\n"), 1):
         if len(text) > row_bytes:
@@ -35,14 +35,14 @@ def expected(data, row_bytes=2**20):
 
 @settings(deadline=None)
 @given(lines=st.lists(texts_of(*BROKEN), max_size=12), pieces=PIECES, cuts=CUTS)
-def test_no_line_can_forge_or_mend_another(lines, pieces, cuts):
-    """Lines are joined for one parse, and yet each is what it is by itself."""
+def test_no_line_can_change_how_another_is_read(lines, pieces, cuts):
+    """Lines are joined for one parse, but each is read as if alone."""
     data = b"\n".join(lines)
 
     found = read_jsonl(data, pieces, **cuts)
 
     assert (found.rows, [line for line, _ in found.reasons]) == expected(data)
-    assert_kept_promises(data, found, **cuts)
+    assert_complete(data, found, **cuts)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_no_line_can_forge_or_mend_another(lines, pieces, cuts):
         [b'"a', b'b"', b"1,2,3"],
     ],
 )
-def test_lines_that_make_up_for_each_other_are_rejected_each(lines):
+def test_invalid_lines_that_are_valid_together_are_rejected(lines):
     found = read_jsonl(b"\n".join(lines))
 
     assert found.rows == []
@@ -70,19 +70,19 @@ def test_lines_that_make_up_for_each_other_are_rejected_each(lines):
     row_bytes=st.sampled_from([1, 5, 20, 2**20]),
 )
 def test_any_bytes_are_read_the_same_however_they_are_cut(data, pieces, cuts, row_bytes):
-    data = b"\n" + data  # so that it starts with no mark of another encoding, or of gzip
+    data = b"\n" + data  # no byte order mark and no gzip magic
     whole = read_jsonl(data, row_bytes=row_bytes)
 
     found = read_jsonl(data, pieces, row_bytes=row_bytes, **cuts)
 
     assert found.all == whole.all
     assert (found.rows, [line for line, _ in found.reasons]) == expected(data, row_bytes)
-    assert_kept_promises(data, found, **cuts)
+    assert_complete(data, found, **cuts)
 
 
 @settings(deadline=None)
 @given(data=texts_of(*BROKEN, b"\n", b"\n", b'{"a":1}'), cuts=CUTS, choice=st.randoms())
-def test_reading_goes_on_from_the_end_of_any_block(data, cuts, choice):
+def test_reading_resumes_at_the_end_of_any_block(data, cuts, choice):
     whole = read_jsonl(data, row_bytes=8, **cuts)
     if not whole.blocks[:-1]:
         return
@@ -91,10 +91,10 @@ def test_reading_goes_on_from_the_end_of_any_block(data, cuts, choice):
 
     rest = read_jsonl(data, start=block.end, line=line, row_bytes=8)
 
-    assert rest.all == whole.behind(line)
+    assert rest.all == whole.from_line(line)
 
 
-def test_of_repeated_keys_the_last_one_counts():
+def test_the_last_value_of_a_repeated_key_counts():
     found = read_jsonl(b'{"a":1,"a":2}\n')
 
     assert found.values == [{"a": 2}]
@@ -110,7 +110,7 @@ def test_blank_lines_are_neither_rows_nor_rejections():
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
 @pytest.mark.parametrize("last", [b"", b"\n"])
-def test_marks_and_newlines_of_other_systems_are_no_part_of_a_row(mark, newline, last):
+def test_byte_order_marks_and_carriage_returns_are_not_part_of_a_row(mark, newline, last):
     data = mark + newline.join([b'{"a":1}', b'{"a":2}']) + last
 
     found = read_jsonl(data)
@@ -121,7 +121,7 @@ def test_marks_and_newlines_of_other_systems_are_no_part_of_a_row(mark, newline,
 
 @pytest.mark.parametrize("block_bytes", [1, 100, 2**25])
 @pytest.mark.parametrize("pieces", [(3,), (2**20,)])
-def test_a_row_that_is_too_long_is_set_aside_and_the_next_one_is_read(block_bytes, pieces):
+def test_an_overlong_row_is_rejected_and_the_next_one_is_read(block_bytes, pieces):
     data = b'{"a":1}\n"' + b"x" * 300 + b'"\n{"a":2}\n'
 
     found = read_jsonl(data, pieces, row_bytes=250, block_bytes=block_bytes)
@@ -134,7 +134,7 @@ def test_a_row_that_is_too_long_is_set_aside_and_the_next_one_is_read(block_byte
     assert "--max-row-bytes" in reason
 
 
-def test_a_row_as_long_as_the_limit_is_read_though_no_block_has_room_for_it():
+def test_a_row_as_long_as_the_limit_is_read_even_if_it_exceeds_a_block():
     row = b'"' + b"x" * 98 + b'"'
 
     found = read_jsonl(row + b"\n" + row, (7,), row_bytes=100, block_bytes=10)
@@ -142,7 +142,7 @@ def test_a_row_as_long_as_the_limit_is_read_though_no_block_has_room_for_it():
     assert [len(value) for value in found.values] == [98, 98]
 
 
-def test_a_row_that_is_too_long_is_never_held_in_memory():
+def test_an_overlong_row_is_never_held_in_memory():
     data = b"x" * (5 * 2**20) + b"\n{}\n"
 
     found = read(data, format="jsonl", row_bytes=1000, block_bytes=1000)
@@ -158,7 +158,7 @@ def test_a_row_that_is_too_long_is_never_held_in_memory():
         b'"\xff"', b"'a'", b"{a:1}", b"[1,]", b"01", b"[" * 100_000, b'{"a":' * 5000,
     ],
 )  # fmt: skip
-def test_what_is_not_json_is_rejected_by_itself(text):
+def test_a_line_that_is_not_json_is_rejected_alone(text):
     found = read_jsonl(b'{"a":1}\n' + text + b'\n{"a":2}\n')
 
     assert found.rows == [(1, {"a": 1}), (3, {"a": 2})]
@@ -174,14 +174,14 @@ def test_the_reason_does_not_show_the_row():
     assert "203" not in reason
 
 
-def test_integers_beyond_64_bits_do_not_stop_the_row():
+def test_integers_beyond_64_bits_are_read():
     found = read_jsonl(b"[18446744073709551616, 9007199254740993]\n")
 
     assert found.values == [[18446744073709551616.0, 9007199254740993]]
 
 
-def test_the_parsing_suite_is_judged_as_its_file_names_say(shared_data, tmp_path):
-    """Where a file of the suite holds a newline, its row holds a carriage return.
+def test_the_json_parsing_suite_is_accepted_and_rejected_as_named(shared_data, tmp_path):
+    """If a file of the suite contains a newline, its row contains a carriage return.
 
     To JSON both are white space, and both are forbidden inside of strings. Two files hold nothing
     at all, which is no error here but a blank line.
@@ -203,7 +203,7 @@ def test_the_parsing_suite_is_judged_as_its_file_names_say(shared_data, tmp_path
     assert wrong == []
 
 
-def test_naughty_strings_survive_as_they_are(shared_data):
+def test_naughty_strings_are_read_unchanged(shared_data):
     strings = json.loads((shared_data / "torture/blns.json").read_bytes())
 
     found = read_jsonl(b"\n".join(json.dumps(each).encode() for each in strings))

@@ -20,26 +20,26 @@ LIMITS = Limits(rows=2, row_bytes=6, block_bytes=10)
         (b"123456\n12345", Tail.COMING, Cut(7)),  # as many bytes as allowed
     ],
 )
-def test_a_block_is_as_many_whole_lines_as_the_limits_allow(data, tail, cut):
+def test_a_block_is_as_many_complete_lines_as_the_limits_allow(data, tail, cut):
     assert cut_lines(data, LIMITS, tail) == cut
 
 
 @pytest.mark.parametrize("tail", Tail)
-def test_a_line_larger_than_a_block_is_a_block_of_its_own(tail):
+def test_a_line_larger_than_a_block_is_its_own_block(tail):
     data = b"x" * 20 + b"\n"
 
     assert cut_lines(data, Limits(rows=2, row_bytes=20, block_bytes=10), tail) == Cut(21)
 
 
 @pytest.mark.parametrize("tail", Tail)
-def test_a_line_that_is_too_long_is_a_fault_up_to_its_end(tail):
+def test_an_overlong_line_is_a_fault_up_to_its_end(tail):
     data = b"x" * 20 + b"\ny\n"
 
     assert cut_lines(data, LIMITS, tail) == Cut(21, fault=row_too_long(6))
 
 
 @pytest.mark.parametrize("tail", Tail)
-def test_the_end_of_a_line_that_is_too_long_need_not_be_there(tail):
+def test_the_end_of_an_overlong_line_can_be_missing(tail):
     cut = cut_lines(b"x" * 20, LIMITS, tail)
 
     assert (cut.size, cut.fault) == (20, row_too_long(6))
@@ -48,7 +48,7 @@ def test_the_end_of_a_line_that_is_too_long_need_not_be_there(tail):
 
 
 @given(data=st.binary(min_size=1, max_size=60), tail=st.sampled_from(Tail), rows=st.integers(1, 4))
-def test_what_is_cut_is_never_empty_and_never_ends_in_a_line_that_goes_on(data, tail, rows):
+def test_a_block_is_never_empty_and_never_ends_inside_a_line(data, tail, rows):
     cut = cut_lines(data, Limits(rows=rows, row_bytes=6, block_bytes=10), tail)
 
     if cut is None:
@@ -59,7 +59,7 @@ def test_what_is_cut_is_never_empty_and_never_ends_in_a_line_that_goes_on(data, 
     assert cut.rest or data[: cut.size].endswith(b"\n") or tail is Tail.LAST
 
 
-def test_a_line_end_is_found_in_the_piece_that_holds_it():
+def test_a_line_end_is_found_in_the_piece_that_contains_it():
     end = LineEnd()
 
     assert [end.find(piece) for piece in (b"", b"abc", b"d\nef\n")] == [None, None, 2]

@@ -1,4 +1,4 @@
-"""NULs at the start of lines are no part of any row, however many there are."""
+"""NULs at the start of lines are not part of any row, however many there are."""
 
 import json
 
@@ -13,7 +13,7 @@ from miso_upload.sources.formats.padding import size_with_padding, without_paddi
 from .reading import (
     CUTS,
     PIECES,
-    assert_kept_promises,
+    assert_complete,
     options,
     read,
     read_file,
@@ -37,7 +37,7 @@ TEXTS = {
 @pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("size", [1, 500, 70_000, 3_000_000])
 @pytest.mark.parametrize("where", ["first", "last", "every"])
-def test_rows_are_what_they_are_without_the_nuls(tmp_path, name, size, where):
+def test_rows_are_read_the_same_as_without_nuls(tmp_path, name, size, where):
     text, nuls = TEXTS[name], b"\0" * size
     padded = {
         "first": nuls + text,
@@ -62,7 +62,7 @@ def test_rows_are_what_they_are_without_the_nuls(tmp_path, name, size, where):
     pieces=PIECES, cuts=CUTS, name=st.sampled_from(["jsonl", "csv"]),
     many=st.sampled_from([1, 3, 2**22]),
 )  # fmt: skip
-def test_any_padded_text_is_read_as_without_the_nuls(data, pieces, cuts, name, many):
+def test_any_padded_text_is_read_the_same_as_without_nuls(data, pieces, cuts, name, many):
     data = b"a,b\n" + data
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(padding, "_MANY", many)
@@ -72,11 +72,11 @@ def test_any_padded_text_is_read_as_without_the_nuls(data, pieces, cuts, name, m
     expected = read(unpadded(data), format=name)
     if many > 3:
         assert (found.rows, found.reasons) == (expected.rows, expected.reasons)
-    assert_kept_promises(data, found, **cuts)
+    assert_complete(data, found, **cuts)
 
 
 @given(data=texts_of(b"\0", b"\0\0", b"\n", b"a", b"bc"), share=st.floats(0, 1))
-def test_a_size_without_the_nuls_is_told_with_them(data, share):
+def test_a_size_without_nuls_is_converted_to_a_size_with_them(data, share):
     clean = without_padding(data)
     size = int(share * len(clean))
 
@@ -87,7 +87,7 @@ def test_a_size_without_the_nuls_is_told_with_them(data, share):
     assert not (size and data[:reached].endswith(b"\n\0"))
 
 
-def test_reading_goes_on_behind_nuls_as_at_the_start_of_a_line(tmp_path):
+def test_reading_resumes_after_nuls_as_at_the_start_of_a_line(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_bytes(b'{"a":1}\n' + b"\0" * 100)
     end = read_file(path).blocks[-1].end
@@ -98,7 +98,7 @@ def test_reading_goes_on_behind_nuls_as_at_the_start_of_a_line(tmp_path):
     assert (found.rows, found.rejections) == ([(2, {"a": 2})], [])
 
 
-def test_a_file_of_nothing_but_nuls_has_no_rows(tmp_path):
+def test_a_file_of_only_nuls_has_no_rows(tmp_path):
     path = tmp_path / "x.log"
     path.write_bytes(b"\0" * 5_000_000)
 
@@ -107,7 +107,7 @@ def test_a_file_of_nothing_but_nuls_has_no_rows(tmp_path):
         assert read_source(opened).all == ([], [], None)
 
 
-def test_the_first_rows_behind_nuls_can_be_looked_at(tmp_path):
+def test_the_first_rows_after_nuls_can_be_read(tmp_path):
     path = tmp_path / "x.log"
     path.write_bytes(b"\0" * 3_000_000 + LOG.replace(b"\n", b"\n\0\0"))
 
@@ -115,14 +115,14 @@ def test_the_first_rows_behind_nuls_can_be_looked_at(tmp_path):
         assert len(first_rows(opened)) == 2
 
 
-def test_a_column_whose_name_begins_behind_nuls_has_its_name(tmp_path):
+def test_nuls_before_a_header_are_not_part_of_a_column_name(tmp_path):
     path = tmp_path / "x.csv"
     path.write_bytes(b"\0\0a,b\n1,2\n")
 
     assert read_file(path).values == [{"a": "1", "b": "2"}]
 
 
-def test_the_columns_of_a_log_are_obeyed_behind_nuls():
+def test_a_fields_line_after_nuls_applies():
     fields = b"#Fields: date time c-ip cs-uri-stem\n"
     rows = b"2023-10-10 20:55:36 192.0.2.1 /a\n" * 3
 
@@ -145,7 +145,7 @@ def test_a_nul_in_a_string_is_rejected_with_its_row():
         b'[1,\n\0\0"' + b"x" * 60 + b'",2]',
     ],
 )
-def test_an_array_with_nuls_is_read_alike_however_it_is_cut(text):
+def test_an_array_with_nuls_is_read_the_same_however_it_is_cut(text):
     whole = read(text, row_bytes=40, format="json")
 
     for rows in (1, 2):

@@ -1,4 +1,4 @@
-"""Quotes that may not be meant as such: no line disappears in a cell, whatever they do."""
+"""Ambiguous quotes never make a line disappear in a cell."""
 
 import csv
 import io
@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.records import Block
-from miso_upload.sources.formats import Wanted, detect_format
+from miso_upload.sources.formats import detect_format
+from miso_upload.sources.options import ReadingOptions
 
 from .csv_by_character import Rules, rows_of
 from .reading import CUTS, PIECES, read
@@ -27,7 +28,7 @@ WHOLE = 2**20
 
 
 def of_dialect(text, *, delimiter, quote, escape, newline="\n"):
-    """Return bytes in which the dialect's marks are in place of D, Q and E."""
+    """Return bytes with the dialect's marks in place of D, Q and E."""
     marks = {"D": delimiter, "Q": (quote or '"').replace("none", '"'), "E": escape or "\\"}
     for name, mark in marks.items():
         text = text.replace(name, mark)
@@ -36,7 +37,9 @@ def of_dialect(text, *, delimiter, quote, escape, newline="\n"):
 
 def slices_of(data, is_record=None, **wanted):
     """Return the rows by line, the rejections by line, and the warnings of a whole file."""
-    found, start = detect_format("x.csv", lambda size: data[:size], Wanted(format="csv", **wanted))
+    found, start = detect_format(
+        "x.csv", lambda size: data[:size], ReadingOptions.of(format="csv", **wanted)
+    )
     line = 1 + data.count(b"\n", 0, start)
     block = Block(1, start, len(data), line, data.count(b"\n", start), data[start:])
     parts = list(found.slices(block, is_record))
@@ -49,7 +52,7 @@ def has_a_time(row):
     return row["a"].startswith("2025")
 
 
-# -- the properties --------------------------------------------------------------------------------
+# -- properties ------------------------------------------------------------------------------------
 
 
 @settings(deadline=None)
@@ -61,7 +64,7 @@ def has_a_time(row):
     cuts=CUTS,
     row_bytes=st.sampled_from([12, 2**20]),
 )
-def test_lines_in_are_lines_accounted_for(body, dialect, newline, pieces, cuts, row_bytes):
+def test_every_line_is_in_a_row_or_rejected(body, dialect, newline, pieces, cuts, row_bytes):
     data = of_dialect("aDb\n" + body, **dialect, newline=newline)
 
     found = read(data, pieces, format="csv", row_bytes=row_bytes, **dialect, **cuts)
@@ -75,7 +78,7 @@ def test_lines_in_are_lines_accounted_for(body, dialect, newline, pieces, cuts, 
 
 def rules_of(dialect, data, row_bytes):
     quote = dialect["quote"] or '"'
-    wanted = Wanted(format="csv", **dialect)
+    wanted = ReadingOptions.of(format="csv", **dialect)
     taken = detect_format("x.csv", lambda size: data[:size], wanted)[0].dialect
     return Rules(
         columns=2,
@@ -88,7 +91,7 @@ def rules_of(dialect, data, row_bytes):
 
 
 def accounted(text, rules):
-    """Return the rows and the rejected lines behind the header; each line is in one or is blank."""
+    """Return the rows and the rejected lines; each line is in one of them or blank."""
     rows, rejected, heights = {}, [], 0
     for line, row in rows_of(text, rules):
         heights += row.raw.count("\n") + 1
@@ -116,7 +119,7 @@ CELLS = st.text(st.sampled_from("ab,;\"'\\\t\n é"), max_size=6)
 
 @settings(deadline=None)
 @given(rows=st.lists(st.tuples(CELLS, CELLS), max_size=12), writer=WRITERS, pieces=PIECES)
-def test_what_csv_has_written_is_read_as_it_was(rows, writer, pieces):
+def test_rows_written_by_the_csv_module_are_read_back(rows, writer, pieces):
     text = io.StringIO(newline="")
     doubled = writer["escapechar"] is None
     csv.writer(text, doublequote=doubled, **writer).writerows([("a", "b"), *rows])
@@ -137,7 +140,7 @@ def test_what_csv_has_written_is_read_as_it_was(rows, writer, pieces):
 SWALLOWED = b'a,b,c\n2025,x,1\n2025,"y,2\n2025,z,3\n2025,w",4\n2025,v,5\n'
 
 
-def test_lines_that_may_be_rows_are_rejected_each_by_its_number(golden):
+def test_lines_that_may_be_rows_are_rejected_with_their_numbers(golden):
     rows, rejections, warnings = slices_of(SWALLOWED, has_a_time)
 
     assert list(rows) == [2, 6]
@@ -152,7 +155,7 @@ def test_lines_that_may_be_rows_are_rejected_each_by_its_number(golden):
     assert (rejections[4].reasons[0].text, reason.text) == golden
 
 
-def test_the_quote_decides_between_the_readings():
+def test_the_quote_option_decides_between_the_readings():
     one, _, _ = slices_of(SWALLOWED, has_a_time, quote='"')
     each, rejections, warnings = slices_of(SWALLOWED, has_a_time, quote="none")
 
@@ -162,13 +165,13 @@ def test_the_quote_decides_between_the_readings():
     assert (rejections, warnings) == ({}, [])
 
 
-def test_a_cell_of_two_lines_has_swallowed_a_row_too():
+def test_a_cell_of_two_lines_can_enclose_a_row():
     rows, rejections, _ = slices_of(b'a,b,c\n2025,"y,2\n2025,z",3\n', has_a_time)
 
     assert (rows, list(rejections)) == ({}, [2, 3])
 
 
-def test_a_first_cell_may_have_swallowed_a_row():
+def test_a_first_cell_can_enclose_a_row():
     rows, rejections, _ = slices_of(b'b,a,c\n"y,2025,2\nz",2025,3\n', has_a_time)
 
     assert (rows, list(rejections)) == ({}, [2, 3])
@@ -184,7 +187,7 @@ def test_a_first_cell_may_have_swallowed_a_row():
         b'2025,"says ""1,2,3""\n2025","x"',
     ],
 )
-def test_line_breaks_in_cells_are_read_as_they_are_if_no_line_is_a_record(row):
+def test_line_breaks_in_cells_are_kept_if_no_line_is_a_record(row):
     rows, rejections, warnings = slices_of(b"a,b,c\n" + row, has_a_time)
 
     assert list(rows) == [2]
@@ -192,13 +195,13 @@ def test_line_breaks_in_cells_are_read_as_they_are_if_no_line_is_a_record(row):
     assert (rejections, warnings) == ({}, [])
 
 
-def test_the_end_of_a_first_cell_of_two_lines_is_no_row():
+def test_the_end_of_a_first_cell_of_two_lines_is_not_a_row():
     rows, _, _ = slices_of(b'b,a,c\n"one\ntwo",2025,3\n', has_a_time)
 
     assert rows == {2: {"b": "one\ntwo", "a": "2025", "c": "3"}}
 
 
-def test_a_cell_of_more_than_a_mebibyte_does_not_go_on():
+def test_a_cell_of_more_than_a_mebibyte_does_not_span_lines():
     row = b'2025,"y\n' + b"x\n" * 2**19 + b'",3\n'
 
     fits, _, _ = slices_of(b"a,b,c\n" + row.replace(b"x\n" * 9, b"", 1), has_a_time)
@@ -209,7 +212,7 @@ def test_a_cell_of_more_than_a_mebibyte_does_not_go_on():
     assert len(rejections) == 2**19 + 2
 
 
-# -- what is not well-formed -----------------------------------------------------------------------
+# -- malformed cells -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -225,7 +228,7 @@ def test_a_cell_of_more_than_a_mebibyte_does_not_go_on():
     ],
 )
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\n4,5,6\n"])
-def test_a_malformed_cell_is_read_as_it_is(row, cells, end):
+def test_a_malformed_cell_is_read_literally(row, cells, end):
     rows, rejections, warnings = slices_of(b"a,b,c\n" + row + end)
 
     assert list(rows[2].values()) == cells
@@ -234,7 +237,7 @@ def test_a_malformed_cell_is_read_as_it_is(row, cells, end):
     assert [line for _, line in warnings] == ([2] if rejected else [])
 
 
-def test_a_malformed_row_of_other_cells_is_rejected_and_doubted(golden):
+def test_a_malformed_row_of_the_wrong_width_is_rejected_with_a_warning(golden):
     rows, rejections, warnings = slices_of(b'a,b\n1,"2, 3" 4\n5,6\n')
 
     assert (list(rows), list(rejections)) == ([3], [2])
@@ -244,7 +247,7 @@ def test_a_malformed_row_of_other_cells_is_rejected_and_doubted(golden):
 BACKSLASHES = b'a,b\n"1","The \\"Best\\" Lamp"\n"2","x, \\"y\\", z"\n"C:\\dir\\","3"\n'
 
 
-def test_backslashes_before_quotes_are_never_sent_unread(golden):
+def test_a_row_with_backslashes_before_quotes_is_rejected(golden):
     rows, rejections, _ = slices_of(BACKSLASHES)
 
     assert list(rows) == [4]
@@ -252,14 +255,14 @@ def test_backslashes_before_quotes_are_never_sent_unread(golden):
     assert [each.reasons[0].text for each in rejections.values()] == golden
 
 
-def test_an_escape_that_is_named_is_taken_away():
+def test_a_configured_escape_is_removed():
     rows, rejections, warnings = slices_of(BACKSLASHES.rpartition(b'"C')[0], escape="\\")
 
     assert [row["b"] for row in rows.values()] == ['The "Best" Lamp', 'x, "y", z']
     assert (rejections, warnings) == ({}, [])
 
 
-def test_an_escape_is_a_character_before_any_but_a_mark():
+def test_an_escape_before_an_ordinary_character_is_literal():
     rows, _, _ = slices_of(b'a,b\n\\N,x\\,y\n"\\n","\\\\"\nz\\\nz,1\n', escape="\\")
 
     assert [list(row.values()) for row in rows.values()] == [
@@ -274,7 +277,7 @@ def test_an_escape_is_a_character_before_any_but_a_mark():
 SEARCHES = b'a\tb\n1\t"abc"\n2\t"error\n3\tsays "x"\n'
 
 
-def test_a_tsv_without_quoting_keeps_its_quotes_and_says_so(golden):
+def test_a_tsv_without_quoting_keeps_its_quotes_with_a_warning(golden):
     rows, rejections, warnings = slices_of(SEARCHES, delimiter="\t")
 
     assert [row["b"] for row in rows.values()] == ['"abc"', '"error', 'says "x"']
@@ -283,7 +286,7 @@ def test_a_tsv_without_quoting_keeps_its_quotes_and_says_so(golden):
     assert warnings[0][0].text == golden
 
 
-def test_a_tsv_is_read_with_the_quotes_that_are_named():
+def test_a_tsv_is_read_with_the_configured_quotes():
     rows, _, warnings = slices_of(SEARCHES, delimiter="\t", quote='"')
 
     assert [row["b"] for row in rows.values()] == ["abc", '"error', 'says "x"']
@@ -302,7 +305,7 @@ def test_a_tsv_is_read_with_the_quotes_that_are_named():
         (b'a\tb\nu\t"x, y"\nv\tz\n', "x, y"),
     ],
 )
-def test_a_tsv_that_quotes_its_cells_is_read_so(data, first):
+def test_a_tsv_that_quotes_its_cells_is_detected(data, first):
     rows, rejections, warnings = slices_of(data, delimiter="\t")
 
     assert rows[2]["b"] == first
@@ -318,7 +321,7 @@ def test_a_tsv_that_quotes_its_cells_is_read_so(data, first):
         b'a\tb\nu\t"x\nv\ty"\n',
     ],
 )
-def test_a_tsv_that_may_not_quote_its_cells_loses_no_quote(data):
+def test_a_tsv_that_may_not_quote_its_cells_keeps_its_quotes(data):
     rows, _, _ = slices_of(data, delimiter="\t")
 
     assert rows[2]["b"].startswith('"')
@@ -327,7 +330,7 @@ def test_a_tsv_that_may_not_quote_its_cells_loses_no_quote(data):
 # -- headers ---------------------------------------------------------------------------------------
 
 
-def test_a_header_that_may_have_swallowed_rows_is_refused(golden):
+def test_a_header_that_may_enclose_rows_is_refused(golden):
     data = b'a,b,"c\n1,2,3\n4,5,6",d\n7,8,9,0\n'
 
     with pytest.raises(ConfigurationError) as caught:
@@ -349,14 +352,14 @@ def test_a_header_that_may_have_swallowed_rows_is_refused(golden):
         ({"escape": ","}, "--escape"),
     ],
 )
-def test_marks_that_cannot_be_told_apart_are_refused(wanted, option):
+def test_ambiguous_delimiters_quotes_and_escapes_are_refused(wanted, option):
     with pytest.raises(ConfigurationError) as caught:
         slices_of(b"a,b\n", delimiter=",", **wanted)
 
     assert option in str(caught.value)
 
 
-def test_single_quotes_are_quotes_if_they_are_named(golden):
+def test_single_quotes_are_quotes_if_they_are_configured(golden):
     data = b"'a','b'\n'1','it''s, 2'\n"
 
     with pytest.raises(ConfigurationError) as caught:

@@ -1,10 +1,10 @@
-"""What is found in other people's files, and what their rows become under it."""
+"""Mappings are drafted for real files, and applied to their rows."""
 
 import re
 
 import pytest
 
-from inference.drafting import draft_of_file, mapper, said
+from inference.drafting import draft_of_file, mapper, rules
 from miso_upload import Settings, check
 from miso_upload.drafting import mapping_text
 
@@ -101,7 +101,7 @@ SNOWPLOW_FOUND = {
         "otherwise": "skip",
     },
 }
-# What is found; which attributes are marked unsure; rows = valid + rejected + skipped.
+# The rules; the attributes marked unsure; rows = valid + rejected + skipped.
 FILES = {
     "ecommerce/rees46_2019-Oct.csv": (REES46, "revenue", "17,435 = 17,434 + 1 + 0"),
     "media/ml-latest-small_ratings.csv": (MOVIELENS, "type", "100,004 = 100,004 + 0 + 0"),
@@ -129,30 +129,30 @@ LOCAL_TIMES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_is_found_in_a_real_file(name, shared_data):
+def test_the_draft_of_a_real_file(name, shared_data):
     found = draft_of_file(shared_data / name)
 
     expected, unsure, _ = FILES[name]
-    assert said(found) == expected
+    assert rules(found) == expected
     marked = {each.attribute for each in found.guesses if each.unsure or each.needs_zone}
     assert marked == set(unsure.split())
     assert found.needs_zone == (name in LOCAL_TIMES)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_the_rows_of_a_real_file_become(name, shared_data, tmp_path):
+def test_the_records_of_a_real_file(name, shared_data, tmp_path):
     path = shared_data / name
     mapping = tmp_path / "mapping.toml"
     mapping.write_text(mapping_text(draft_of_file(path).in_zone("UTC"), name, "m"), "utf-8")
 
-    totals = check(Settings(inputs=(str(path),), mapping=str(mapping))).totals
+    totals = check(Settings.of(inputs=(str(path),), mapping=str(mapping))).totals
 
     counts = (totals.rows, totals.pending, totals.rejected, totals.skipped)
     assert counts == tuple(int(count.replace(",", "")) for count in
                            re.findall(r"[\d,]+", FILES[name][2]))  # fmt: skip
 
 
-def test_any_file_of_the_kind_yields_a_file_that_compiles(shared_data):
+def test_any_real_file_yields_a_valid_mapping_file(shared_data):
     for folder in ("ecommerce", "media", "analytics"):
         for path in sorted((shared_data / folder).iterdir()):
             if path.name.removesuffix(".gz").endswith((".csv", ".json", ".ndjson")):

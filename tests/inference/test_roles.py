@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.drafting import draft, mapper, record, said, table
+from inference.drafting import draft, mapper, record, rules, table
 from miso_upload.records import Findings
 from miso_upload.transform.mapping import Mapped, Skipped
 
@@ -21,44 +21,44 @@ THREE = ["a1", "b2", "a1"]
         ("parent_asin", "product_ids"), ("SKU", "product_ids"), ("Artikelnummer", "product_ids"),
     ],
 )  # fmt: skip
-def test_ids_are_known_by_their_names(name, attribute):
-    assert said(draft(table(**{name: THREE}, at=TIMES)))[attribute] == name
+def test_ids_are_recognised_by_name(name, attribute):
+    assert rules(draft(table(**{name: THREE}, at=TIMES)))[attribute] == name
 
 
 @pytest.mark.parametrize("name", ["seller_id", "order_id", "tenant_id", "referrer_user_id"])
-def test_ids_of_something_else_are_no_users(name):
-    assert "user_id" not in said(draft(table(**{name: THREE}, at=TIMES)))
+def test_other_ids_are_not_users(name):
+    assert "user_id" not in rules(draft(table(**{name: THREE}, at=TIMES)))
 
 
 def test_a_user_is_preferred_to_a_session_which_is_left_out():
     found = draft(table(user_id=THREE, user_session=["x", "y", "z"], at=TIMES))
 
-    assert "anonymous_id" not in said(found)
+    assert "anonymous_id" not in rules(found)
     assert [(each.path, "session" in each.reason) for each in found.left_out] == [
         ("user_session", True)
     ]
 
 
-def test_a_session_stands_in_where_the_user_is_missing(golden):
+def test_a_session_is_used_if_rows_have_no_user(golden):
     found = draft(table(user_id=["u", "", "v"], user_session=["x", "y", "z"], at=TIMES))
 
-    assert said(found)["anonymous_id"] == "user_session"
+    assert rules(found)["anonymous_id"] == "user_session"
     assert found.of("user_id").unsure[-1] == golden
 
 
-def test_random_ids_that_come_back_are_taken_for_a_visitor_and_marked_unsure():
+def test_recurring_random_ids_are_an_unsure_visitor():
     one, two = "31cb1a4bfecf9361e583c5da7ec9ad71", "7141d54f67eefe8231c3eb8026403e43"
     found = draft(table(thing=[one, two, one], at=TIMES))
 
-    assert said(found)["anonymous_id"] == "thing"
+    assert rules(found)["anonymous_id"] == "thing"
     assert found.of("anonymous_id").unsure
 
 
-def test_rows_of_nobody_are_said_to_be_missing_somebody():
-    assert any("nobody" in problem for problem in draft(table(at=TIMES)).missing)
+def test_rows_without_an_identity_are_reported():
+    assert any("identity" in problem for problem in draft(table(at=TIMES)).missing)
 
 
-def test_addresses_of_mail_and_floats_are_ids_that_are_unsure():
+def test_email_addresses_and_floats_are_unsure_ids():
     assert "e-mail" in draft(table(email=["a@b.c", "d@e.f"])).of("user_id").unsure[0]
     assert "17850.0" in draft(table(CustomerID=["17850.0", "1.0"])).of("user_id").unsure[0]
 
@@ -76,19 +76,19 @@ def test_lists_in_cells_are_split(cells, separator):
     assert rule.get("split") == separator
 
 
-def test_products_in_a_list_of_objects_come_with_their_quantities():
+def test_products_in_a_list_of_objects_have_their_quantities():
     rows = [{"order_id": 7, "items": [{"sku": "a", "qty": 2}, {"sku": "b", "qty": 1}]}]
 
-    found = said(draft(rows))
+    found = rules(draft(rows))
 
     assert found["type"] == {"value": "checkout"}
     assert (found["product_ids"], found["quantities"]) == ("items[].sku", "items[].qty")
 
 
-def test_the_only_item_of_a_list_can_be_a_user_and_a_revenue():
+def test_the_only_item_of_a_list_can_be_the_user_or_the_revenue():
     rows = [{"event": "purchase", "users": [{"id": "u"}], "payment": [{"revenue": 9}], "sku": "a1"}]
 
-    found = said(draft(rows))
+    found = rules(draft(rows))
 
     assert (found["user_id"], found["revenue"]) == ("users[0].id", "payment[0].revenue")
     assert not [each for each in draft(rows).left_out if "[" in each.path]
@@ -97,38 +97,38 @@ def test_the_only_item_of_a_list_can_be_a_user_and_a_revenue():
 def test_quantities_with_nulls_are_left_out():
     rows = [{"order_id": 7, "items": [{"sku": "a", "qty": None}, {"sku": "b", "qty": 1}]}]
 
-    assert "quantities" not in said(draft(rows))
+    assert "quantities" not in rules(draft(rows))
 
 
-def test_json_in_cells_is_looked_into():
+def test_json_in_cells_is_parsed():
     rows = table(payload=['{"href": "https://a.example/x", "user": {"id": 7}}'] * 3, at=TIMES)
 
-    found = said(draft(rows))
+    found = rules(draft(rows))
 
     assert found["context.page.url"] == "payload.href"
     assert found["user_id"] == "payload.user.id"
 
 
-def test_addresses_are_known_by_values_and_by_names_only_with_values():
-    assert said(draft(table(c=["203.0.113.7", "2001:db8::1"])))["ip"] == "c"
-    assert said(draft(table(client_ip=["203.0.113.7"])))["ip"] == "client_ip"
-    assert "ip" not in said(draft(table(client_ip=["31cb1a4bfecf9361"])))
+def test_ip_addresses_are_recognised_by_value_or_by_name_and_value():
+    assert rules(draft(table(c=["203.0.113.7", "2001:db8::1"])))["ip"] == "c"
+    assert rules(draft(table(client_ip=["203.0.113.7"])))["ip"] == "client_ip"
+    assert "ip" not in rules(draft(table(client_ip=["31cb1a4bfecf9361"])))
 
 
-def test_browsers_are_known_by_their_values():
-    assert said(draft(table(b=["Mozilla/5.0 (X11)"])))["user_agent"] == "b"
+def test_user_agents_are_recognised_by_value():
+    assert rules(draft(table(b=["Mozilla/5.0 (X11)"])))["user_agent"] == "b"
 
 
-def test_a_page_without_a_url_is_not_proposed():
+def test_a_page_needs_a_url():
     rows = table(url=["https://a.example", ""], referrer=["https://b.example"] * 2)
 
-    found = said(draft(rows))
+    found = rules(draft(rows))
 
     assert "context.page.url" in found
     assert "context.page.referrer" not in found
 
 
-def test_paths_are_unsure_and_the_template_is_named():
+def test_paths_are_unsure_and_the_note_names_the_template():
     assert "template" in draft(table(path=["/a", "/b"])).of("context.page.url").unsure[0]
 
 
@@ -148,10 +148,10 @@ def test_event_names_get_their_types_and_unknown_ones_are_skipped():
     }
     assert found.unknown_events == [("scrolled", 1)]
     assert record(rows)["type"] == "product_detail_page_view"
-    assert isinstance(mapper(found).apply(rows[2], 1, Findings()), Skipped)
+    assert isinstance(mapper(found).map_row(rows[2], 1, Findings()), Skipped)
 
 
-def test_the_view_of_any_page_is_an_unsure_type():
+def test_a_generic_page_view_is_an_unsure_type():
     assert "routes" in draft(table(event=["pageview"] * 3)).of("type").unsure[0]
 
 
@@ -161,7 +161,7 @@ def test_rows_without_an_event_are_skipped():
     assert draft(rows).skips[0][0] == {"name": "no event", "column": "event", "empty": True}
 
 
-def test_events_of_which_none_is_known_are_told():
+def test_unknown_event_names_are_reported():
     found = draft(table(event_type=["scrolled", "zoomed"], user_id=["u", "v"]))
 
     assert found.of("type").rule == {"value": "product_detail_page_view"}
@@ -179,7 +179,7 @@ def test_events_of_which_none_is_known_are_told():
         ({"url": ["https://a.example"] * 2}, "product_detail_page_view"),
     ],
 )
-def test_rows_without_events_are_what_they_look_like(columns, type_name):
+def test_the_type_of_rows_without_events_is_guessed(columns, type_name):
     found = draft(table(**columns)).of("type")
 
     assert (found.rule, bool(found.unsure)) == ({"value": type_name}, True)
@@ -189,30 +189,30 @@ def test_negative_quantities_are_skipped_as_returns():
     rows = table(InvoiceNo=["1", "2"], sku=["a1", "b2"], Quantity=["3", "-3"], user_id=["u", "v"],
                  at=TIMES[:2])  # fmt: skip
 
-    assert isinstance(mapper(draft(rows)).apply(rows[1], 1, Findings()), Skipped)
+    assert isinstance(mapper(draft(rows)).map_row(rows[1], 1, Findings()), Skipped)
     assert record(rows)["quantities"] == 3
 
 
 @pytest.mark.parametrize(("most", "scale"), [("5", None), ("10", 0.5), ("100", 0.05)])
-def test_ratings_are_brought_to_five(most, scale):
+def test_ratings_are_scaled_to_five(most, scale):
     assert draft(table(rating=["1", most])).of("rating").rule.get("scale") == scale
 
 
-def test_the_price_of_one_is_no_revenue_beside_quantities():
+def test_a_unit_price_is_not_the_revenue_if_there_are_quantities():
     rows = {"order_id": ["1", "2"], "price": ["9.99", "5"]}
 
     assert draft(table(**rows)).of("revenue").unsure
     assert draft(table(**rows, quantity=["1", "2"])).of("revenue") is None
 
 
-def test_several_currencies_make_the_revenue_unsure_and_are_left_out():
+def test_several_currencies_make_the_revenue_unsure():
     found = draft(table(order_id=["1", "2"], total=["1", "2"], currency=["EUR", "USD"]))
 
     assert "EUR, USD" in found.of("revenue").unsure[0]
     assert "currency" in [each.path for each in found.left_out]
 
 
-def test_what_tells_about_a_person_is_not_repeated():
+def test_personal_values_are_not_shown():
     rows = table(order_id=["1"], first_name=["Ada"], mail=["a@b.c"], note=["from 203.0.113.7"])
 
     shown = [each.example for each in draft(rows).left_out]
@@ -240,20 +240,20 @@ JSON = st.recursive(
 
 @settings(deadline=None, max_examples=60)
 @given(st.data(), st.lists(NAMES, min_size=1, max_size=6, unique=True))
-def test_any_table_of_texts_yields_a_file_that_compiles(data, names):
+def test_any_table_yields_a_valid_mapping_file(data, names):
     cells = st.tuples(*[CELLS] * len(names))
     rows = [dict(zip(names, row, strict=True)) for row in data.draw(st.lists(cells, max_size=5))]
 
     compiled = mapper(draft(rows), columns=tuple(names))
 
     for row in rows:
-        assert isinstance(compiled.apply(row, 1, Findings()), Mapped | Skipped | tuple)
+        assert isinstance(compiled.map_row(row, 1, Findings()), Mapped | Skipped | tuple)
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.dictionaries(NAMES, JSON, max_size=5) | JSON, max_size=5))
-def test_any_rows_of_json_yield_a_file_that_compiles(rows):
+def test_any_json_rows_yield_a_valid_mapping_file(rows):
     compiled = mapper(draft(rows))
 
     for row in rows:
-        assert isinstance(compiled.apply(row, 1, Findings()), Mapped | Skipped | tuple)
+        assert isinstance(compiled.map_row(row, 1, Findings()), Mapped | Skipped | tuple)

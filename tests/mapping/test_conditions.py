@@ -28,7 +28,7 @@ def holds(row, column="x", **said):
         "/a.tar.gz",
     ],
 )
-def test_a_path_that_ends_so_is_told_from_the_rest_of_its_url(url):
+def test_the_ending_of_a_path_is_found_in_a_url(url):
     assert holds({"x": url}, path_ends=(".js", "/robots.txt", ".tar.gz"))
 
 
@@ -37,22 +37,22 @@ def test_a_path_that_ends_so_is_told_from_the_rest_of_its_url(url):
     ["/", "/js", "/page?file=app.js", "/app.js/page", "/app.jsx", "https://shop.js", "*", "", None,
      7, "shop.example:443", "/" + "x" * 9_000 + "%2Ejs"],
 )  # fmt: skip
-def test_a_path_that_ends_otherwise_is_another(url):
+def test_a_path_with_another_ending_does_not_match(url):
     assert not holds({"x": url}, path_ends=(".js", "/robots.txt"))
 
 
-def test_a_bot_is_told_by_its_user_agent():
+def test_a_bot_is_recognised_by_its_user_agent():
     assert holds({"x": GOOGLE}, bot=True)
     assert not holds({"x": GOOGLE}, bot=False)
     assert not holds({"x": "Mozilla/5.0 (X11)"}, bot=True)
 
 
 @pytest.mark.parametrize("row", [{}, {"x": ""}, {"x": "-"}, {"x": None}])
-def test_who_does_not_say_what_he_is_is_no_bot(row):
+def test_a_row_without_a_user_agent_is_no_bot(row):
     assert not holds(row, bot=True)
 
 
-def test_all_that_is_said_must_hold():
+def test_a_condition_holds_if_all_of_its_tests_do():
     said = {"one_of": ("/a.js", "/b.css"), "path_ends": (".js",)}
 
     assert holds({"x": "/a.js"}, **said)

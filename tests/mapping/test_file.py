@@ -7,7 +7,7 @@ import pytest
 from miso_upload.errors import MappingError
 from miso_upload.records import Findings
 from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapped, Mapper, MappingPlan, Skipped, parse_mapping
+from miso_upload.transform.mapping import Mapped, Mapper, MappingSpec, Skipped, parse_mapping
 from miso_upload.transform.mapping.router import NO_ROUTE_FITS
 from miso_upload.transform.mapping.rules import UNNAMED
 from miso_upload.transform.schema.schema import shipped_schema
@@ -17,9 +17,9 @@ from miso_upload.values.timestamps import TimestampReader
 def outcome(text, row, *, header=None):
     """Return what a row becomes under a mapping file: a record, a rule's name, or reasons."""
     file = parse_mapping("shop.toml", text)
-    plan = pickle.loads(pickle.dumps(MappingPlan(file.rules, file.skips, file.routing)))
+    plan = pickle.loads(pickle.dumps(MappingSpec(file.rules, file.skips, file.routing)))
     mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), header)
-    found = mapper.apply(row, 1, Findings())
+    found = mapper.map_row(row, 1, Findings())
     if isinstance(found, Mapped):
         return found.record
     if isinstance(found, Skipped):
@@ -75,7 +75,7 @@ def attribute(name, rule, row):
         ("context.page.url", '{ column = "x", base = "https://{h}" }', {"h": "shop.example"}, None),
     ],
 )  # fmt: skip
-def test_a_rule_says_where_a_value_comes_from(name, rule, row, expected):
+def test_a_rule_makes_the_value_of_an_attribute(name, rule, row, expected):
     assert attribute(name, rule, row) == expected
 
 
@@ -89,19 +89,19 @@ def test_a_rule_says_where_a_value_comes_from(name, rule, row, expected):
                      id="no time"),
     ],
 )  # fmt: skip
-def test_a_value_that_a_rule_refuses_is_a_rejection(name, rule, row, golden):
+def test_a_value_that_a_rule_refuses_rejects_the_row(name, rule, row, golden):
     (text,) = attribute(name, rule, row)
 
     assert str(row["x"]) in text
     assert text == golden
 
 
-def test_a_format_of_a_rule_is_read_in_the_zone_of_the_command_line():
+def test_a_format_of_a_rule_uses_the_time_zone_of_the_command_line():
     file = parse_mapping("x", '[attributes]\ntimestamp = { column = "t", format = "%d.%m.%Y" }')
     zone = TimestampReader("Europe/Berlin")
-    mapper = Mapper(MappingPlan(file.rules), shipped_schema(), zone, IdentityPolicy(), None)
+    mapper = Mapper(MappingSpec(file.rules), shipped_schema(), zone, IdentityPolicy(), None)
 
-    mapped = mapper.apply({"t": "01.07.2025", "type": "like"}, 1, Findings())
+    mapped = mapper.map_row({"t": "01.07.2025", "type": "like"}, 1, Findings())
 
     assert mapped.record["timestamp"] == "2025-06-30T22:00:00Z"
 
@@ -133,13 +133,13 @@ def test_a_value_table_can_skip_rows_of_other_values():
         ("empty = false", {"c": "x"}, True),
     ],
 )
-def test_a_row_is_skipped_where_all_that_a_condition_says_holds(condition, row, skipped):
+def test_a_row_is_skipped_if_all_tests_of_a_condition_hold(condition, row, skipped):
     text = f'[[skip]]\nname = "the rule"\ncolumn = "c"\n{condition}\n'
 
     assert (outcome(text, row) == "the rule") is skipped
 
 
-def test_a_pattern_cannot_be_made_to_take_forever():
+def test_a_hostile_pattern_takes_bounded_time():
     text = '[[skip]]\nname = "x"\ncolumn = "c"\nlike = ["' + "*a" * 30 + '"]\n'
 
     assert outcome(text, {"c": "a" * 20_000 + "b"}) != "x"
@@ -158,7 +158,7 @@ def test_a_pattern_cannot_be_made_to_take_forever():
         pytest.param("[attributes]\nuser_id = 5", id="a number"),
     ],
 )  # fmt: skip
-def test_a_file_that_cannot_be_meant_is_told_with_its_line(text, golden):
+def test_an_invalid_file_is_reported_with_its_line(text, golden):
     with pytest.raises(MappingError) as caught:
         parse_mapping("shop.toml", text)
 
@@ -166,7 +166,7 @@ def test_a_file_that_cannot_be_meant_is_told_with_its_line(text, golden):
     assert str(caught.value) == golden
 
 
-def test_a_time_zone_that_cannot_be_meant_is_told_with_its_line_and_the_nearest():
+def test_an_unknown_time_zone_is_reported_with_its_line_and_the_nearest():
     """The system says which time zones there are, and so which ones are near."""
     with pytest.raises(MappingError) as caught:
         parse_mapping(
@@ -177,7 +177,7 @@ def test_a_time_zone_that_cannot_be_meant_is_told_with_its_line_and_the_nearest(
     assert "Europe/Berlin" in str(caught.value)
 
 
-def test_a_file_that_is_not_toml_is_told_by_its_name():
+def test_a_file_that_is_not_toml_is_reported_by_name():
     with pytest.raises(MappingError) as caught:
         parse_mapping("shop.toml", "a = [")
 
@@ -197,7 +197,7 @@ def test_a_file_that_is_not_toml_is_told_by_its_name():
         ),
     ],
 )
-def test_a_file_that_does_not_fit_the_schema_or_the_header_is_told_with_its_line(text, golden):
+def test_an_unknown_name_or_wrong_value_is_reported_with_its_line(text, golden):
     with pytest.raises(MappingError) as caught:
         outcome(text, {}, header=("customer",))
 
@@ -260,7 +260,7 @@ type = "home_page_view"
         ("/products/" + "x" * 9_000, NO_ROUTE_FITS),
     ],
 )
-def test_a_url_becomes_what_its_route_says(url, expected):
+def test_a_route_maps_its_urls(url, expected):
     found = outcome(ROUTES, {"path": url, "method": "GET", "user": "u"})
 
     if isinstance(expected, dict):
@@ -268,7 +268,7 @@ def test_a_url_becomes_what_its_route_says(url, expected):
     assert found == expected
 
 
-def test_a_route_takes_its_own_methods_only():
+def test_a_route_matches_only_its_methods():
     row = {"path": "/products/A", "method": "POST", "user": "u"}
 
     assert outcome(ROUTES, row) == NO_ROUTE_FITS
@@ -283,7 +283,7 @@ def test_rows_without_a_route_can_be_kept():
 @pytest.mark.parametrize(
     "match", ["products", "/a/{b", "/{user_id}{product_ids}", "/**/a/**", "/{nothing}"]
 )
-def test_a_route_that_cannot_be_meant_is_told_with_its_line(match, golden):
+def test_an_invalid_route_is_reported_with_its_line(match, golden):
     with pytest.raises(MappingError) as caught:
         outcome(f'[[routes]]\nmatch = "{match}"\ntype = "like"', {})
 

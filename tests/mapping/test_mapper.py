@@ -15,7 +15,7 @@ from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import (
     Mapped,
     Mapper,
-    MappingPlan,
+    MappingSpec,
     rules_of_options,
     without_nulls,
 )
@@ -33,7 +33,7 @@ VIEW = {
 def mapper(header=None, *, zone=None, identity=None, columns=(), constants=(), **plan):
     rules = rules_of_options(map("=".join, columns), map("=".join, constants))
     return Mapper(
-        MappingPlan(rules, **plan),
+        MappingSpec(rules, **plan),
         shipped_schema(),
         TimestampReader(zone),
         identity or IdentityPolicy(),
@@ -57,12 +57,12 @@ def both_ways(mapper, row, findings=None):
     Nulls apart, which are left out later where rows are mapped together.
     """
     before, found, closer = copy.deepcopy(row), findings or Findings(), Findings()
-    close = mapper.apply(row, 1, found)
+    close = mapper.map_row(row, 1, found)
     assert row == before
     for _ in range(2):
-        mapper.apply(row, 1, closer)
+        mapper.map_row(row, 1, closer)
     together = Findings()
-    outcomes = outcomes_of(mapper.apply_all([row, row], [1, 1], together))
+    outcomes = outcomes_of(mapper.map_rows([row, row], [1, 1], together))
     assert row == before
     assert [without_nulls_in_it(each) for each in outcomes] == [close, close]
     assert together == closer
@@ -82,7 +82,7 @@ def outcome(mapped):
 
 
 @given(records())
-def test_a_valid_record_becomes_itself(record):
+def test_a_valid_record_is_mapped_to_itself(record):
     assume(":null" not in json.dumps(record, separators=(",", ":")))
 
     assert json_record(record) == record
@@ -110,17 +110,17 @@ def test_an_empty_id_in_json_is_absent_too(name):
     assert name not in json_record({**VIEW, name: ""})
 
 
-def test_dotted_columns_and_nested_objects_meet_in_one_object():
+def test_dotted_columns_and_nested_objects_are_merged():
     row = {**VIEW, "context.page.url": "u", "context": {"locale": "de"}}
 
     assert json_record(row)["context"] == {"page": {"url": "u"}, "locale": "de"}
 
 
-def test_a_dotted_column_beside_text_is_a_rejection(golden):
+def test_a_dotted_column_that_conflicts_with_text_rejects_the_row(golden):
     assert json_record({**VIEW, "context": "x", "context.page.url": "u"}) == golden
 
 
-def test_a_csv_row_becomes_what_the_schema_asks_for():
+def test_the_cells_of_a_csv_row_are_converted():
     row = {
         "type": "checkout",
         "timestamp": "2024-05-01T10:00:00Z",
@@ -143,23 +143,23 @@ def test_a_csv_row_becomes_what_the_schema_asks_for():
     }
 
 
-def test_a_cell_that_cannot_become_it_is_named(golden):
+def test_a_cell_that_cannot_be_converted_is_named(golden):
     assert csv_record({"type": "checkout", "revenue": "n/a"}) == golden
 
 
-def test_a_mapped_cell_is_named_by_its_column_too(golden):
+def test_a_mapped_cell_is_named_with_its_column(golden):
     assert (
         csv_record({"type": "checkout", "total": "n/a"}, columns=(("revenue", "total"),)) == golden
     )
 
 
-def test_every_problem_of_a_row_is_told():
+def test_every_problem_of_a_row_is_reported():
     row = {"type": "checkout", "revenue": "x", "quantities": "y", "timestamp": "z"}
 
     assert len(csv_record(row)) == 3
 
 
-def test_a_json_value_under_its_own_name_is_left_for_the_schema_to_judge():
+def test_a_json_value_under_its_own_name_is_not_converted():
     assert json_record({**VIEW, "user_id": 42})["user_id"] == 42
 
 
@@ -172,7 +172,7 @@ def test_a_json_value_that_the_user_names_is_converted():
     assert (record["user_id"], record["product_ids"]) == ("42", ["p1"])
 
 
-def test_a_dotted_column_reaches_into_nested_objects():
+def test_a_dotted_path_leads_into_nested_objects():
     row = {**VIEW, "item": {"product": {"id": "p9"}}}
 
     assert json_record(row, columns=(("product_ids", "item.product.id"),))["product_ids"] == ["p9"]
@@ -184,7 +184,7 @@ def test_a_column_whose_name_has_a_dot_is_preferred_to_a_path():
     assert json_record(row, columns=(("product_ids", "item.id"),))["product_ids"] == ["literal"]
 
 
-def test_one_column_can_become_several_attributes():
+def test_one_column_can_be_mapped_to_several_attributes():
     record = csv_record({"id": "x"}, columns=(("user_id", "id"), ("product_ids", "id")))
 
     assert record == {"user_id": "x", "product_ids": ["x"]}
@@ -194,7 +194,7 @@ def test_a_constant_wins_over_a_column_of_its_name():
     assert json_record({**VIEW, "type": "view"}, constants=(("type", "like"),))["type"] == "like"
 
 
-def test_a_constant_fills_in_where_the_named_column_is_empty():
+def test_a_constant_is_the_default_of_an_empty_column():
     both = {"columns": (("type", "event"),), "constants": (("type", "like"),)}
 
     assert [csv_record({"event": cell}, **both)["type"] for cell in ("", "read")] == [
@@ -203,7 +203,7 @@ def test_a_constant_fills_in_where_the_named_column_is_empty():
     ]
 
 
-def test_a_constant_becomes_what_the_schema_asks_for():
+def test_a_constant_is_converted():
     record = json_record(VIEW, constants=(("product_ids", "p1"), ("context.locale", "de")))
 
     assert (record["product_ids"], record["context"]) == (["p1"], {"locale": "de"})
@@ -227,35 +227,35 @@ def test_a_column_that_nobody_named_is_left_out_and_counted():
     assert findings.unmapped == {"brand": 1}
 
 
-def test_strict_refuses_a_header_with_a_column_that_becomes_nothing(golden):
+def test_strict_refuses_a_header_with_an_unmapped_column(golden):
     with pytest.raises(MappingError) as caught:
         mapper(("type", "brand"), strict=True)
 
     assert str(caught.value) == golden
 
 
-def test_strict_rejects_a_json_row_with_a_column_that_becomes_nothing(golden):
+def test_strict_rejects_a_json_row_with_an_unmapped_column(golden):
     assert json_record({**VIEW, "brand": "acme"}, strict=True) == golden
 
 
 @pytest.mark.parametrize("row", [[], "text", 3, None, True])
-def test_a_row_that_is_no_object_is_a_rejection(row, golden):
+def test_a_row_that_is_no_object_is_rejected(row, golden):
     assert json_record(row) == golden
 
 
-def test_a_naive_time_is_a_rejection_and_not_a_guess():
+def test_a_timestamp_without_a_zone_is_rejected():
     (reason,) = json_record({**VIEW, "timestamp": "2024-05-01 10:00:00"})
 
     assert "--timezone" in reason
 
 
-def test_a_naive_time_is_read_in_the_zone_that_the_user_names():
+def test_a_timestamp_without_a_zone_uses_the_configured_one():
     record = json_record({**VIEW, "timestamp": "2024-05-01 10:00:00"}, zone="Europe/Berlin")
 
     assert record["timestamp"] == "2024-05-01T08:00:00Z"
 
 
-def test_an_ambiguous_time_is_read_and_reported():
+def test_an_ambiguous_timestamp_is_read_with_a_warning():
     findings = Findings()
 
     json_record({**VIEW, "timestamp": "2024-10-27 02:30:00"}, findings, zone="Europe/Berlin")
@@ -263,7 +263,7 @@ def test_an_ambiguous_time_is_read_and_reported():
     assert "ambiguous" in next(iter(findings.warnings))
 
 
-def test_ip_and_user_agent_become_an_id_and_never_part_of_a_record():
+def test_ip_and_user_agent_make_an_id_and_are_not_sent():
     row = {"type": "like", "ip": "203.0.113.42", "user_agent": "Browser/1"}
 
     record = json_record(row)
@@ -273,14 +273,14 @@ def test_ip_and_user_agent_become_an_id_and_never_part_of_a_record():
     assert "203.0.113.42" not in repr(record)
 
 
-def test_an_address_in_the_context_feeds_the_identity_and_is_taken_out():
+def test_an_address_in_the_context_feeds_the_identity_and_is_removed():
     record = json_record({"type": "like", "context": {"ip": "203.0.113.42", "locale": "de"}})
 
     assert record["context"] == {"locale": "de", "truncated_ip": "203.0.113.0"}
     assert "anonymous_id" in record
 
 
-def test_a_column_can_be_put_inside_of_what_it_is_called():
+def test_a_column_can_be_mapped_into_the_attribute_of_its_name():
     assert csv_record({"search": "red"}, columns=(("search.keywords", "search"),)) == {
         "search": {"keywords": "red"}
     }
@@ -292,14 +292,14 @@ def test_the_columns_of_the_identity_can_be_named():
     assert record["context"]["truncated_ip"] == "203.0.113.0"
 
 
-def test_an_address_that_is_none_is_a_rejection_that_does_not_show_it(golden):
+def test_an_invalid_address_is_rejected_and_not_shown(golden):
     reasons = json_record({"type": "like", "ip": "203.0.113.999"})
 
     assert "203.0.113.999" not in reasons[0]
     assert reasons == golden
 
 
-def test_a_forwarded_list_without_trusted_proxies_is_warned_about():
+def test_a_forwarded_list_without_trusted_proxies_causes_a_warning():
     findings = Findings()
 
     json_record({"type": "like", "ip": "203.0.113.1, 198.51.100.7"}, findings)
@@ -316,7 +316,7 @@ def test_a_forwarded_list_without_trusted_proxies_is_warned_about():
         pytest.param({"columns": (("product_ids", "skuu"),)}, id="no column"),
     ],
 )
-def test_a_mapping_that_cannot_be_meant_is_an_error_before_anything_is_read(options, golden):
+def test_an_invalid_mapping_is_an_error_before_anything_is_read(options, golden):
     with pytest.raises(MappingError) as caught:
         mapper(("sku",), **options)
 
@@ -324,7 +324,7 @@ def test_a_mapping_that_cannot_be_meant_is_an_error_before_anything_is_read(opti
 
 
 @pytest.mark.parametrize("text", ["product_ids", "=sku", "product_ids=", ""])
-def test_an_assignment_that_is_none_is_an_error(text, golden):
+def test_an_invalid_assignment_is_an_error(text, golden):
     with pytest.raises(ConfigurationError) as caught:
         rules_of_options([text], ())
 
@@ -369,16 +369,18 @@ def test_no_row_makes_it_raise(row):
         unique_by=lambda pair: pair[0],
     ),
 )  # fmt: skip
-def test_rows_mapped_together_become_what_each_becomes_alone(row, columns):
+def test_both_paths_map_any_row_alike(row, columns):
     both_ways(mapper(columns=columns), row)
     if all(isinstance(cell, str) for cell in row.values()):
         with contextlib.suppress(MappingError):
             both_ways(mapper(tuple(row), columns=columns), row)
 
 
-def test_a_mapper_can_be_sent_to_another_process():
+def test_a_mapper_can_be_pickled():
     original = mapper(("sku",))
 
     other = pickle.loads(pickle.dumps(original))
 
-    assert other.apply({"sku": "x"}, 1, Findings()) == original.apply({"sku": "x"}, 1, Findings())
+    assert other.map_row({"sku": "x"}, 1, Findings()) == original.map_row(
+        {"sku": "x"}, 1, Findings()
+    )

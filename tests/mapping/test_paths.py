@@ -1,6 +1,6 @@
 import pytest
 
-from miso_upload.transform.mapping.paths import ABSENT, first_step, reacher
+from miso_upload.transform.mapping.paths import ABSENT, first_step, getter
 
 PARAMS = [{"key": "page", "value": {"text": "/p"}}, "no object", {"key": 7, "value": {"text": "n"}}]
 
@@ -34,7 +34,7 @@ PARAMS = [{"key": "page", "value": {"text": "/p"}}, "no object", {"key": 7, "val
     ],
 )
 def test_a_path_leads_into_a_row(path, row, expected):
-    assert reacher(path)(row) == expected
+    assert getter(path)(row) == expected
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_path_leads_into_a_row(path, row, expected):
     ],
 )
 def test_a_path_that_leads_nowhere_finds_nothing(path, row):
-    assert reacher(path)(row) is ABSENT
+    assert getter(path)(row) is ABSENT
 
 
 @pytest.mark.parametrize("path", ["a", "a.b", "a[]", "a[].b", "a[0].b", "a[key=x.y].b"])

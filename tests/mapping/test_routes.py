@@ -34,7 +34,7 @@ def test_many_spellings_are_one_page(url):
     "url", ["/products", "/products/", "/products/a/b", "/x/products/a", "products/a", "*",
             "shop.example:443", "", "#top", "/products/" + "a" * 9_000, "https:/products/a"],
 )  # fmt: skip
-def test_what_has_another_shape_does_not_fit(url):
+def test_a_url_of_another_shape_does_not_match(url):
     assert fitted("/products/{product_ids}", url) is None
 
 
@@ -70,7 +70,7 @@ def test_no_url_makes_it_raise(url):
     assert parts is None or parts[0].startswith("/")
 
 
-def test_what_is_not_said_is_taken_from_below():
+def test_options_that_are_not_configured_come_from_below():
     upper = Routing(url="u")
     lower = Routing(url="x", method="m", otherwise="keep")
 

@@ -9,15 +9,16 @@ from miso_upload.transform.identity import IdentityPolicy, anonymous_id
 from miso_upload.transform.mapping import (
     Mapped,
     Mapper,
-    MappingPlan,
+    MappingSpec,
     Skipped,
-    laid_over,
+    overlaid,
     parse_mapping,
     read_preset,
     rules_of_options,
     without_skips,
 )
 from miso_upload.transform.mapping.router import NO_ROUTES
+from miso_upload.transform.options import IdentityOptions
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
 
@@ -43,13 +44,13 @@ def line(**changes):
 
 def outcome(row, text=ROUTES, *, findings=None, identity=None, options=(), keep=()):
     """Return the record that a row becomes, the rule that skips it, or the reasons."""
-    file = without_skips(laid_over(parse_mapping("my.toml", text), read_preset("web-log")), keep)
-    plan = MappingPlan(
+    file = without_skips(overlaid(parse_mapping("my.toml", text), read_preset("web-log")), keep)
+    plan = MappingSpec(
         (*file.rules, *rules_of_options(options, ())), file.skips, file.routing, file.ignored
     )
     identity = identity or IdentityPolicy()
     mapper = Mapper(plan, shipped_schema(), TimestampReader(), identity, None)
-    found = mapper.apply(row, 1, Findings() if findings is None else findings)
+    found = mapper.map_row(row, 1, Findings() if findings is None else findings)
     if isinstance(found, Mapped):
         return found.record
     return found.rule if isinstance(found, Skipped) else [reason.text for reason in found]
@@ -91,7 +92,7 @@ def test_a_visit_becomes_a_record():
     ],
     ids=str,
 )
-def test_what_is_no_visit_is_skipped_by_name(changes, golden):
+def test_requests_that_are_no_visits_are_skipped_by_name(changes, golden):
     assert outcome(line(**changes)) == golden
 
 
@@ -106,7 +107,7 @@ def test_what_is_no_visit_is_skipped_by_name(changes, golden):
         {"url": "https://shop.example:443/p/7"},
     ],
 )
-def test_what_is_a_visit_is_not_skipped(changes):
+def test_visits_are_not_skipped(changes):
     assert outcome(line(**changes))["type"] == "product_detail_page_view"
 
 
@@ -133,17 +134,17 @@ def test_without_routes_every_visit_is_skipped_and_its_page_remembered():
     assert (page.path, page.visits, dict(page.parameters)) == ("/p/7", 2, {"q": 1, "x": 1})
 
 
-def test_without_routes_the_rule_says_that_there_are_none():
+def test_without_routes_the_skip_is_named_after_that():
     assert outcome(line(), "") == NO_ROUTES
 
 
-def test_no_route_is_needed_where_a_rule_says_what_every_row_is():
+def test_no_route_is_needed_if_a_rule_names_the_type():
     text = '[attributes]\ntype = { value = "home_page_view" }\n'
 
     assert outcome(line(), text)["type"] == "home_page_view"
 
 
-def test_what_a_log_has_beside_visits_is_not_told_as_left_out():
+def test_the_other_columns_of_a_log_are_not_reported_as_unmapped():
     findings = Findings()
 
     outcome(line(user="jane", request_time="0.1", host="h", scheme="https"), findings=findings)
@@ -151,14 +152,14 @@ def test_what_a_log_has_beside_visits_is_not_told_as_left_out():
     assert findings.unmapped == {"user": 1}
 
 
-def test_what_is_ignored_does_not_map_by_itself():
+def test_an_ignored_column_is_not_mapped_automatically():
     text = 'ignore = ["duration"]\n' + ROUTES
 
     assert outcome(line(duration=1))["duration"] == 1
     assert "duration" not in outcome(line(duration=1), text)
 
 
-def test_a_referrer_that_says_nothing_is_left_out():
+def test_an_empty_referrer_is_left_out():
     assert outcome(line(referrer="-"))["context"]["page"] == {"url": "/p/7"}
 
 
@@ -166,7 +167,7 @@ def test_a_skip_can_be_switched_off():
     assert outcome(line(user_agent="curl/8.5.0"), keep=("bots",))["type"]
 
 
-def test_a_skip_that_is_not_there_cannot_be_switched_off():
+def test_an_unknown_skip_cannot_be_switched_off():
     with pytest.raises(ConfigurationError) as caught:
         outcome(line(), keep=("bot",))
 
@@ -174,7 +175,7 @@ def test_a_skip_that_is_not_there_cannot_be_switched_off():
     assert "bots" in str(caught.value)
 
 
-def test_a_skip_of_the_same_name_stands_in_its_place():
+def test_a_skip_replaces_one_of_the_same_name():
     text = ROUTES + '[[skip]]\nname = "not GET"\ncolumn = "method"\nnot_in = ["GET", "HEAD"]\n'
 
     assert outcome(line(method="HEAD"), text)["type"]
@@ -184,7 +185,7 @@ def test_a_skip_of_the_same_name_stands_in_its_place():
 # Whose visit it is
 
 
-def test_the_name_that_a_visitor_gave_to_the_server_counts_if_that_is_wanted():
+def test_the_login_of_a_visitor_is_the_user_id_if_configured():
     assert "user_id" not in outcome(line(user="jane"))
     assert outcome(line(user="jane"), options=["user_id=user"])["user_id"] == "jane"
 
@@ -205,7 +206,7 @@ def test_the_name_that_a_visitor_gave_to_the_server_counts_if_that_is_wanted():
         (7, None),
     ],
 )
-def test_one_cookie_is_taken_out_of_a_header(cookie, expected):
+def test_a_cookie_is_extracted_from_a_header(cookie, expected):
     text = ROUTES + '[attributes]\nanonymous_id = { column = "cookie", cookie = "sid" }\n'
 
     found = outcome(line(cookie=cookie), text)["anonymous_id"]
@@ -217,16 +218,16 @@ def visitor(identity, **changes):
     return outcome(line(**changes), identity=identity)["anonymous_id"]
 
 
-def test_whom_the_address_spoke_for_counts_only_if_it_is_trusted():
+def test_a_forwarded_address_counts_only_from_a_trusted_proxy():
     chain = {"ip": "10.0.0.1", "forwarded_for": "203.0.113.42, 10.0.0.2"}
 
     assert visitor(IdentityPolicy(), **chain) == anonymous_id("10.0.0.1", BROWSER)
     for trusted in (2, "10.0.0.0/8"):
-        found = visitor(IdentityPolicy(trusted_proxies=trusted), **chain)
+        found = visitor(IdentityPolicy(IdentityOptions(trusted_proxies=trusted)), **chain)
         assert found == anonymous_id("203.0.113.42", BROWSER)
 
 
-def test_whom_nobody_asks_for_is_warned_about():
+def test_an_ignored_forwarded_address_causes_a_warning():
     findings = Findings()
 
     outcome(line(forwarded_for="198.51.100.7"), findings=findings)
@@ -237,7 +238,7 @@ def test_whom_nobody_asks_for_is_warned_about():
 
 
 def test_addresses_of_proxies_are_in_no_record():
-    identity = IdentityPolicy(trusted_proxies=1)
+    identity = IdentityPolicy(IdentityOptions(trusted_proxies=1))
 
     found = outcome(line(ip="10.0.0.1", forwarded_for="198.51.100.7"), identity=identity)
 
@@ -271,7 +272,7 @@ def test_a_preset_reads_columns_under_the_names_that_the_rows_have():
     assert outcome({**visit, "headers": {"User-Agent": ["curl/8"]}}, text) == "bots"
 
 
-def test_columns_have_other_names_in_the_file_that_says_so_too():
+def test_renamed_columns_apply_to_their_own_file_too():
     file = parse_mapping(
         "my.toml",
         'ignore = ["b"]\n[columns]\na = "x.y"\nb = "z"\nurl = "u"\n'
@@ -284,27 +285,27 @@ def test_columns_have_other_names_in_the_file_that_says_so_too():
     assert (file.routing.url, file.ignored) == ("u", ("z",))
 
 
-def test_a_fingerprint_stays_when_mapping_files_learn_to_say_something_new():
+def test_a_fingerprint_stays_when_mapping_files_get_new_keys():
     """The ledger of an upload that was stopped remembers this."""
     text = '[attributes]\nuser_id = "customer"\n[[skip]]\nname = "x"\ncolumn = "y"\nempty = true\n'
 
     assert parse_mapping("my.toml", text).fingerprint == "9a49056bd6cd"
 
 
-def test_a_rate_looks_at_no_row_that_is_skipped_anyway():
-    plan = MappingPlan(bot_rate=1, skips=read_preset("web-log").skips)
+def test_skipped_rows_do_not_count_for_the_bot_rate():
+    plan = MappingSpec(bot_rate=1, skips=read_preset("web-log").skips)
     mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), None)
 
-    assert mapper.busy([line(), line(url="/a.css"), line(method="POST")]) == frozenset()
-    assert len(mapper.busy([line(), line(), line(user_agent="other")])) == 1
+    assert mapper.busy_minutes([line(), line(url="/a.css"), line(method="POST")]) == frozenset()
+    assert len(mapper.busy_minutes([line(), line(), line(user_agent="other")])) == 1
 
 
 @pytest.mark.parametrize(
     "junk", [{}, {"timestamp": None}, {"timestamp": {"a": []}}, [], "x", {"ip": ["x"]}, row(1)]
 )
-def test_a_rate_looks_at_any_row(junk):
+def test_the_bot_rate_accepts_any_row(junk):
     mapper = Mapper(
-        MappingPlan(bot_rate=1), shipped_schema(), TimestampReader(), IdentityPolicy(), None
+        MappingSpec(bot_rate=1), shipped_schema(), TimestampReader(), IdentityPolicy(), None
     )
 
-    assert mapper.busy([junk, junk]) == frozenset()
+    assert mapper.busy_minutes([junk, junk]) == frozenset()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from miso_upload.sources import ReadingOptions, Source
-from miso_upload.transform.mapping import fitting_preset, preset_names
+from miso_upload.transform.mapping import detect_preset, preset_names
 
 SPECIMENS = Path(__file__).parent / "specimens"
 OF_ROWS = [name for name in preset_names() if name != "web-log"]
@@ -21,7 +21,7 @@ def rows_of(name):
 
 @pytest.mark.parametrize("name", OF_ROWS)
 def test_the_export_that_a_preset_is_for_fits_it_and_no_other(name):
-    assert fitting_preset(rows_of(name)) == name
+    assert detect_preset(rows_of(name)) == name
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_the_export_that_a_preset_is_for_fits_it_and_no_other(name):
     ids=["nothing", "Miso's own", "any events", "too few columns"],
 )
 def test_rows_of_no_vendor_fit_no_preset(row):
-    assert fitting_preset([row]) is None
+    assert detect_preset([row]) is None

@@ -20,8 +20,8 @@ from miso_upload.sandbox import Sandbox
 from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import (
     Mapper,
-    MappingPlan,
-    laid_over,
+    MappingSpec,
+    overlaid,
     parse_mapping,
     preset_names,
     preset_purpose,
@@ -250,7 +250,7 @@ RECORDS = {
 def compiled(name, header=None):
     """Return a preset ready for rows: for cells under `header`, or for JSON."""
     file = read_preset(name)
-    plan = MappingPlan(file.rules, file.skips, file.routing)
+    plan = MappingSpec(file.rules, file.skips, file.routing)
     return Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), header)
 
 
@@ -260,7 +260,7 @@ def specimen(name):
 
 
 def checked(path, name, **options):
-    return check(Settings(inputs=(str(path),), preset=name, max_reject_rate=1, **options))
+    return check(Settings.of(inputs=(str(path),), preset=name, max_reject_rate=1, **options))
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def arriving(tmp_path):
 
     def send(path, **options):
         with Sandbox(key="key") as sandbox:
-            settings = Settings(
+            settings = Settings.of(
                 inputs=(str(path),),
                 server=sandbox.url,
                 api_key="key",
@@ -446,7 +446,7 @@ def test_skips_add_up_and_those_of_one_name_are_replaced():
     lower = parse_mapping("lower", skip("a", "x") + skip("b", "x"))
     upper = parse_mapping("upper", skip("b", "y") + skip("c", "y"))
 
-    both = laid_over(upper, lower)
+    both = overlaid(upper, lower)
 
     assert [(each.name, each.column) for each in both.skips] == [("a", "x"), ("b", "y"), ("c", "y")]
 
@@ -459,9 +459,9 @@ def test_routes_of_a_mapping_file_stand_instead_of_those_below():
     lower = parse_mapping("lower", route("/low"))
     upper = parse_mapping("upper", route("/up").replace("chunk_size = 5", "chunk_size = 7"))
 
-    assert laid_over(upper, lower).routing == upper.routing
-    assert laid_over(parse_mapping("empty", ""), lower).routing == lower.routing
-    assert laid_over(upper, lower).options == {"strict": True, "chunk_size": 7}
+    assert overlaid(upper, lower).routing == upper.routing
+    assert overlaid(parse_mapping("empty", ""), lower).routing == lower.routing
+    assert overlaid(upper, lower).options == {"strict": True, "chunk_size": 7}
 
 
 def test_a_copy_of_a_preset_maps_as_it_does(tmp_path):

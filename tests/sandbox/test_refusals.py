@@ -4,7 +4,7 @@ import pytest
 
 from miso_upload.sandbox.refusals import Critic
 from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import Judge
+from miso_upload.transform.validation import RecordValidator
 
 from .talk import BAD, GOOD
 
@@ -12,7 +12,7 @@ from .talk import BAD, GOOD
 @pytest.fixture(scope="module")
 def critic():
     schema = shipped_schema()
-    return Critic(schema, Judge(schema, needs_timestamp=False, needs_id=False))
+    return Critic(schema, RecordValidator(schema, needs_timestamp=False, needs_id=False))
 
 
 @pytest.mark.parametrize(

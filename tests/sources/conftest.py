@@ -5,7 +5,7 @@ from miso_upload.sources.stream import ByteStream
 
 @pytest.fixture
 def opened(tmp_path):
-    """Open a stream over bytes in a file."""
+    """Return a function that opens a stream over bytes in a file."""
     streams = []
 
     def open_file(data, encoding=None, name="input"):
@@ -21,7 +21,7 @@ def opened(tmp_path):
 @pytest.fixture(scope="session")
 def _store():
     pytest.importorskip("moto")
-    from sources.remote_places import s3_server
+    from sources.remote_servers import s3_server
 
     with s3_server() as bucket:
         yield bucket
@@ -29,7 +29,7 @@ def _store():
 
 @pytest.fixture
 def s3(_store, monkeypatch):
-    """A bucket in a store that speaks S3; its credentials are in the environment."""
+    """Return a bucket of an S3 server; its credentials are in the environment."""
     for name, value in _store.environment.items():
         monkeypatch.setenv(name, value)
     return _store
@@ -37,8 +37,8 @@ def s3(_store, monkeypatch):
 
 @pytest.fixture
 def web():
-    """A web server: its address, and what it serves."""
-    from sources.remote_places import web_server
+    """Return the address of a web server, and the pages that it serves."""
+    from sources.remote_servers import web_server
 
     with web_server() as served:
         yield served

@@ -1,4 +1,4 @@
-"""Reading streams to their end, from files and from standard input."""
+"""Reads streams to their end, from files and from standard input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def from_stdin(data, sizes=(2**20,), encoding=None):
 
 
 def rest_of(stream, size=2**20):
-    """Read on to the end or to the damage; return what came, and the damage."""
+    """Read to the end or to the damage; return the bytes and the damage."""
     parts = []
     try:
         while data := stream.read(size):
@@ -32,5 +32,5 @@ def rest_of(stream, size=2**20):
 
 
 def without_cause(damage):
-    """Return what is said of damage without the words of the library that found it."""
+    """Return a message about damage without the text of the library that found it."""
     return re.sub(r"\(.*?\)", "(CAUSE)", damage, count=1)

@@ -1,4 +1,4 @@
-"""Containers: recognised by content, read to the end or to the damage, from any place."""
+"""Containers are detected by content and read to their end or to the damage, from any offset."""
 
 import bz2
 import gzip
@@ -29,7 +29,7 @@ def zstd(data, **options):
     return zstandard.ZstdCompressor(write_checksum=True, **options).compress(data)
 
 
-def zstd_of_unknown_size(data):
+def zstd_without_size(data):
     made = zstandard.ZstdCompressor(level=1).compressobj()
     return made.compress(data) + made.flush()
 
@@ -44,7 +44,7 @@ def zipped(data, method=zipfile.ZIP_DEFLATED, *others):
 
 
 def xz_of_blocks(data):
-    """Make what several threads of xz make: blocks of their own in one stream."""
+    """Return an xz stream of several blocks, as written by several threads."""
     return lzma.compress(data, check=lzma.CHECK_SHA256, preset=0)
 
 
@@ -54,19 +54,19 @@ STREAMS = {
     "xz stream": lzma.compress,
     "zstd stream": zstd,
 }
-MORE = {
+OTHERS = {
     "xz, sha-256": xz_of_blocks,
-    "zstd, no size": zstd_of_unknown_size,
+    "zstd, no size": zstd_without_size,
     "zstd, level 19": lambda data: zstd(data, level=19),
     "zip, stored": lambda data: zipped(data, zipfile.ZIP_STORED),
     "zip, deflated": zipped,
     "zip, bzip2": lambda data: zipped(data, zipfile.ZIP_BZIP2),
     "zip, lzma": lambda data: zipped(data, zipfile.ZIP_LZMA),
 }
-ALL = {**STREAMS, **MORE}
+ALL = {**STREAMS, **OTHERS}
 
 streams = pytest.mark.parametrize("container", STREAMS)
-containers = pytest.mark.parametrize("pack", ALL.values(), ids=ALL)
+containers = pytest.mark.parametrize("compress", ALL.values(), ids=ALL)
 
 
 # -- whole -----------------------------------------------------------------------------------------
@@ -74,44 +74,44 @@ containers = pytest.mark.parametrize("pack", ALL.values(), ids=ALL)
 
 @containers
 @pytest.mark.parametrize("data", [b"", b"x", b"one\n", NOISE, TEXT, bytes(3_000_000)], ids=len)
-def test_a_container_is_told_by_its_content(opened, pack, data):
-    assert rest_of(opened(pack(data), name="x.jsonl")) == (data, None)
+def test_a_container_is_detected_by_its_content(opened, compress, data):
+    assert rest_of(opened(compress(data), name="x.jsonl")) == (data, None)
 
 
 @containers
-def test_every_place_holds_the_same_bytes_each_time(opened, pack):
-    stream = opened(pack(TEXT))
+def test_every_offset_yields_the_same_bytes_each_time(opened, compress):
+    stream = opened(compress(TEXT))
     rest_of(stream)
 
-    for place in [*random.Random(2).sample(range(len(TEXT)), 5), 0, len(TEXT)]:
-        assert stream.seek(place)
-        assert stream.position == place
-        assert rest_of(stream, 3000)[0] == TEXT[place:]
+    for offset in [*random.Random(2).sample(range(len(TEXT)), 5), 0, len(TEXT)]:
+        assert stream.seek(offset)
+        assert stream.position == offset
+        assert rest_of(stream, 3000)[0] == TEXT[offset:]
     assert not stream.seek(len(TEXT) + 1)
 
 
 @containers
-def test_a_container_can_be_opened_again_and_knows_its_size(opened, pack):
-    packed = pack(TEXT)
-    stream = opened(packed)
+def test_a_container_can_be_reopened_and_reports_its_size(opened, compress):
+    compressed = compress(TEXT)
+    stream = opened(compressed)
     rest_of(stream)
 
     assert stream.can_reopen
-    assert stream.size == len(packed)
-    assert 0 < stream.raw_position <= len(packed)
+    assert stream.size == len(compressed)
+    assert 0 < stream.raw_position <= len(compressed)
 
 
 @containers
-def test_text_in_a_container_may_be_in_another_encoding(opened, pack):
+def test_text_in_a_container_can_have_another_encoding(opened, compress):
     text = TEXT.decode()
 
-    assert rest_of(opened(pack(text.encode("utf-16"))))[0].decode() == text
+    assert rest_of(opened(compress(text.encode("utf-16"))))[0].decode() == text
 
 
 @streams
 def test_all_members_of_a_stream_are_read(opened, container):
-    pack = STREAMS[container]
-    members = [pack(text) for text in (b"one\n", b"", b"two\n", NOISE, b"three\n")]
+    compress = STREAMS[container]
+    members = [compress(text) for text in (b"one\n", b"", b"two\n", NOISE, b"three\n")]
 
     found = rest_of(opened(b"".join(members) + b"\0" * 100_000))
 
@@ -121,15 +121,15 @@ def test_all_members_of_a_stream_are_read(opened, container):
 @streams
 @settings(deadline=None, max_examples=25)
 @given(sizes=st.lists(st.integers(1, 50), min_size=1), data=st.binary(max_size=300))
-def test_it_does_not_matter_in_what_pieces_a_stream_comes(container, sizes, data):
-    pack = STREAMS[container]
+def test_a_stream_is_read_the_same_in_pieces_of_any_size(container, sizes, data):
+    compress = STREAMS[container]
     data = b"x" + data
 
-    assert rest_of(from_stdin(pack(data) + pack(data), sizes), sizes[0]) == (data * 2, None)
+    assert rest_of(from_stdin(compress(data) + compress(data), sizes), sizes[0]) == (data * 2, None)
 
 
 @pytest.mark.parametrize("skipped", [b"", b"x" * 100_000])
-def test_frames_to_be_skipped_are_skipped(opened, skipped):
+def test_skippable_frames_are_skipped(opened, skipped):
     frame = b"\x5a\x2a\x4d\x18" + struct.pack("<I", len(skipped)) + skipped
 
     assert rest_of(opened(frame + zstd(b"one\n") + frame + zstd(b"two\n"))) == (
@@ -140,11 +140,11 @@ def test_frames_to_be_skipped_are_skipped(opened, skipped):
 
 @pytest.mark.parametrize("inner", STREAMS)
 @pytest.mark.parametrize("outer", [*STREAMS, "zip, deflated"])
-def test_a_container_in_a_container_is_unpacked_too(opened, outer, inner):
+def test_a_nested_container_is_decompressed(opened, outer, inner):
     assert rest_of(opened(ALL[outer](ALL[inner](TEXT)))) == (TEXT, None)
 
 
-def test_what_is_packed_over_and_over_is_refused(opened, golden):
+def test_a_deeply_nested_container_is_refused(opened, golden):
     data = b"x"
     for _ in range(6):
         data = gzip.compress(data)
@@ -167,8 +167,8 @@ def test_a_csv_file_whose_header_looks_like_a_container_is_text(opened, text):
 @streams
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
 def test_rows_before_a_cut_are_read(opened, container, share):
-    packed = STREAMS[container](NOISE * 10)
-    cut = packed[: int(len(packed) * share)]
+    compressed = STREAMS[container](NOISE * 10)
+    cut = compressed[: int(len(compressed) * share)]
 
     data, damage = rest_of(opened(cut))
 
@@ -190,7 +190,7 @@ def test_everything_before_garbage_is_read(opened, container, golden):
     ("container", "at", "lost"), [("gzip stream", -8, 0), ("zstd stream", -1, 0),
                                   ("bzip2 stream", -3, 2**15), ("xz stream", -40, 2**15)]
 )  # fmt: skip
-def test_what_comes_before_a_wrong_checksum_is_read(opened, container, at, lost, golden):
+def test_data_before_a_wrong_checksum_is_read(opened, container, at, lost, golden):
     bad = bytearray(STREAMS[container](NOISE))
     bad[at] ^= 0x10
 
@@ -201,10 +201,10 @@ def test_what_comes_before_a_wrong_checksum_is_read(opened, container, at, lost,
     assert without_cause(damage) == golden
 
 
-def test_what_comes_before_a_wrong_checksum_in_a_zip_archive_is_read(opened, golden):
-    packed = zipped(NOISE, zipfile.ZIP_STORED)
-    at = packed.rindex(NOISE[-20:])
-    bad = packed[:at] + b"!" + packed[at + 1 :]
+def test_data_before_a_wrong_checksum_in_a_zip_archive_is_read(opened, golden):
+    compressed = zipped(NOISE, zipfile.ZIP_STORED)
+    at = compressed.rindex(NOISE[-20:])
+    bad = compressed[:at] + b"!" + compressed[at + 1 :]
 
     data, damage = rest_of(opened(bad))
 
@@ -213,7 +213,7 @@ def test_what_comes_before_a_wrong_checksum_in_a_zip_archive_is_read(opened, gol
     assert damage == golden
 
 
-def test_what_a_broken_zip_archive_says_of_itself_is_cut_short(opened, golden):
+def test_a_long_error_of_a_damaged_zip_archive_is_shortened(opened, golden):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("rows.csv" * 500, NOISE)
@@ -232,17 +232,17 @@ def test_a_zip_archive_that_was_cut_off_is_damaged(opened, golden):
     assert str(caught.value) == golden
 
 
-def test_damage_in_the_outer_container_is_told_as_such(opened, golden):
-    packed = bz2.compress(gzip.compress(NOISE))
+def test_damage_in_the_outer_container_is_reported_as_such(opened, golden):
+    compressed = bz2.compress(gzip.compress(NOISE))
 
-    data, damage = rest_of(opened(packed[:-100]))
+    data, damage = rest_of(opened(compressed[:-100]))
 
     assert NOISE.startswith(data)
     assert damage == golden
 
 
 def read_file(directory, data, size):
-    """Return what comes of a file of `data`, and the damage."""
+    """Return the bytes that are read from a file of `data`, and the damage."""
     path = directory / "input"
     path.write_bytes(data)
     try:
@@ -258,37 +258,41 @@ def read_file(directory, data, size):
 @containers
 @settings(deadline=None, max_examples=60)
 @given(data=st.data(), text=st.binary(min_size=1, max_size=2000), size=st.integers(1, 3000))
-def test_a_container_cut_off_anywhere_gives_a_beginning_and_an_error(
-    tmp_path_factory, pack, data, text, size
+def test_a_truncated_container_yields_its_beginning_and_an_error(
+    tmp_path_factory, compress, data, text, size
 ):
-    assume(encoding_by_mark(text[:4]) is None)  # or it would be turned into UTF-8
-    packed = pack(text)
-    cut = packed[: data.draw(st.integers(5, len(packed) - 1))]
+    assume(encoding_by_mark(text[:4]) is None)  # it would be converted to UTF-8
+    compressed = compress(text)
+    cut = compressed[: data.draw(st.integers(5, len(compressed) - 1))]
 
     found, damage = read_file(tmp_path_factory.getbasetemp(), cut, size)
 
-    # A file of fewer bytes than a magic has is not known for a container.
+    # A file shorter than a magic number is not detected as a container.
     assert text.startswith(found) or found == cut
     assert damage is not None or found == cut
 
 
-@pytest.mark.parametrize("pack", [pack for name, pack in ALL.items() if name != "zstd, no size"])
+@pytest.mark.parametrize(
+    "compress", [compress for name, compress in ALL.items() if name != "zstd, no size"]
+)
 @settings(deadline=None, max_examples=100)
 @given(data=st.data(), text=st.binary(min_size=1, max_size=2000), size=st.integers(1, 3000))
-def test_no_change_in_a_container_goes_unnoticed(tmp_path_factory, pack, data, text, size):
-    changed = bytearray(pack(text))
+def test_every_changed_byte_in_a_container_is_detected(
+    tmp_path_factory, compress, data, text, size
+):
+    changed = bytearray(compress(text))
     changed[data.draw(st.integers(0, len(changed) - 1))] ^= data.draw(st.integers(1, 255))
 
     found, damage = read_file(tmp_path_factory.getbasetemp(), changed, size)
 
-    # Where the magic is gone, it is read as it is.
+    # Without its magic number, the file is read as text.
     assert damage is not None or found in (text, changed)
 
 
 @streams
 @settings(deadline=None, max_examples=100)
 @given(data=st.binary(max_size=300), sizes=st.lists(st.integers(1, 20), min_size=1))
-def test_any_bytes_that_claim_to_be_a_container_end_without_a_traceback(container, data, sizes):
+def test_arbitrary_bytes_after_a_magic_number_raise_no_other_error(container, data, sizes):
     begins = {
         "gzip stream": b"\x1f\x8b\x08",
         "bzip2 stream": b"BZh91AY&SY",
@@ -307,7 +311,7 @@ def test_any_bytes_that_claim_to_be_a_container_end_without_a_traceback(containe
 
 
 @pytest.mark.parametrize("container", ["bzip2 stream", "xz stream", "zstd stream"])
-def test_a_bomb_is_unpacked_bit_by_bit(opened, container):
+def test_a_decompression_bomb_is_read_in_small_pieces(opened, container):
     member = STREAMS[container](bytes(2**26))
 
     stream = opened(member * 2)
@@ -337,7 +341,7 @@ def test_an_xz_stream_with_a_large_dictionary_is_refused(opened, golden):
 
 
 def test_a_zstd_stream_with_a_dictionary_is_refused(opened, golden):
-    samples = [f"row {n}, some text that comes again {n % 7}".encode() * 5 for n in range(500)]
+    samples = [f"row {n}, some text that repeats {n % 7}".encode() * 5 for n in range(500)]
     dictionary = zstandard.train_dictionary(4096, samples)
 
     with pytest.raises(SourceError) as caught:
@@ -351,11 +355,11 @@ def rest_of_or_raise(stream):
         pass
 
 
-# -- archives and others ---------------------------------------------------------------------------
+# -- archives and other containers -----------------------------------------------------------------
 
 
-def test_what_a_mac_puts_into_a_zip_archive_is_left_out(opened):
-    packed = zipped(
+def test_metadata_files_of_macos_in_a_zip_archive_are_ignored(opened):
+    compressed = zipped(
         TEXT,
         zipfile.ZIP_DEFLATED,
         ("__MACOSX/._rows.csv", "x"),
@@ -363,14 +367,14 @@ def test_what_a_mac_puts_into_a_zip_archive_is_left_out(opened):
         ("sub/.DS_Store", "x"),
     )
 
-    assert rest_of(opened(packed)) == (TEXT, None)
+    assert rest_of(opened(compressed)) == (TEXT, None)
 
 
-def test_a_zip_archive_of_several_files_is_refused_with_their_names(opened, golden):
-    packed = zipped("x", zipfile.ZIP_DEFLATED, *((f"part {n}.csv", "x") for n in range(4)))
+def test_a_zip_archive_with_several_files_is_refused_with_their_names(opened, golden):
+    compressed = zipped("x", zipfile.ZIP_DEFLATED, *((f"part {n}.csv", "x") for n in range(4)))
 
     with pytest.raises(SourceError) as caught:
-        opened(packed)
+        opened(compressed)
 
     assert str(caught.value) == golden
 
@@ -385,37 +389,37 @@ def test_an_empty_zip_archive_is_refused(opened, golden):
     assert str(caught.value) == golden
 
 
-def test_an_office_document_is_refused_as_such(opened, golden):
-    packed = zipped("x", zipfile.ZIP_DEFLATED, ("[Content_Types].xml", "x"))
+def test_an_office_document_is_refused(opened, golden):
+    compressed = zipped("x", zipfile.ZIP_DEFLATED, ("[Content_Types].xml", "x"))
 
     with pytest.raises(SourceError) as caught:
-        opened(packed)
+        opened(compressed)
 
     assert str(caught.value) == golden
 
 
 def test_an_encrypted_zip_archive_is_refused(opened, golden):
-    packed = bytearray(zipped("x"))
-    packed[6] |= 1
-    packed[packed.index(b"PK\x01\x02") + 8] |= 1
+    compressed = bytearray(zipped("x"))
+    compressed[6] |= 1
+    compressed[compressed.index(b"PK\x01\x02") + 8] |= 1
 
     with pytest.raises(SourceError) as caught:
-        opened(packed)
+        opened(compressed)
 
     assert str(caught.value) == golden
 
 
-def test_a_zip_archive_packed_in_an_unknown_way_is_refused(opened, golden):
-    packed = bytearray(zipped("x"))
-    packed[8] = packed[packed.index(b"PK\x01\x02") + 10] = 97
+def test_a_zip_archive_with_an_unknown_compression_method_is_refused(opened, golden):
+    compressed = bytearray(zipped("x"))
+    compressed[8] = compressed[compressed.index(b"PK\x01\x02") + 10] = 97
 
     with pytest.raises(SourceError) as caught:
-        opened(packed)
+        opened(compressed)
 
     assert str(caught.value) == golden
 
 
-def test_a_zip_archive_cannot_come_through_a_pipe(golden):
+def test_a_zip_archive_cannot_be_read_from_a_pipe(golden):
     with pytest.raises(SourceError) as caught:
         from_stdin(zipped(TEXT))
 
@@ -431,10 +435,10 @@ def tar(data):
     return file.getvalue()
 
 
-@pytest.mark.parametrize("pack", [bytes, *STREAMS.values()])
-def test_a_tar_archive_is_refused_with_a_way_out(opened, pack, golden):
+@pytest.mark.parametrize("compress", [bytes, *STREAMS.values()])
+def test_a_tar_archive_is_refused_with_a_command_to_use(opened, compress, golden):
     with pytest.raises(SourceError) as caught:
-        opened(pack(tar(TEXT)))
+        opened(compress(tar(TEXT)))
 
     assert str(caught.value) == golden
 
@@ -456,7 +460,7 @@ def test_a_tar_archive_is_refused_with_a_way_out(opened, pack, golden):
         pytest.param(b"PARE\x15", id="encrypted Parquet"),
     ],
 )
-def test_other_containers_are_refused_by_what_they_are(opened, magic, golden):
+def test_unsupported_containers_are_refused_by_name(opened, magic, golden):
     with pytest.raises(SourceError) as caught:
         opened(magic + bytes(100))
 

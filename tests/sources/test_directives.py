@@ -29,33 +29,33 @@ def number_of(row):
 
 @pytest.fixture(params=["x.log", "x.log.gz", "utf-16.log"])
 def path(request, tmp_path):
-    """A log whose columns change twice, plain and packed."""
+    """A log whose columns change twice, plain, compressed and in UTF-16."""
     data = LINES.encode("utf-16" if request.param == "utf-16.log" else "utf-8")
-    place = tmp_path / request.param
-    place.write_bytes(gzip.compress(data) if request.param.endswith("gz") else data)
-    return place
+    path = tmp_path / request.param
+    path.write_bytes(gzip.compress(data) if request.param.endswith("gz") else data)
+    return path
 
 
 @pytest.mark.parametrize("cuts", [{}, {"rows": 7}, {"block_bytes": 1000}])
-def test_every_row_is_read_under_its_own_directive_and_from_every_block_on(path, cuts):
+def test_every_row_is_read_under_its_own_directive_from_any_block(path, cuts):
     whole = read_file(path, **cuts)
 
     assert [number_of(row) for row in whole.values] == list(range(2500))
     assert whole.rejections == []
     for block in random.Random(3).sample(whole.blocks, min(8, len(whole.blocks))):
         line = block.first_line + block.lines
-        assert read_file(path, start=block.end, line=line).all == whole.behind(line)
+        assert read_file(path, start=block.end, line=line).all == whole.from_line(line)
 
 
-def test_blocks_come_again_in_any_order_with_the_directive_in_force(path):
+def test_blocks_are_reread_in_any_order_with_the_directive_in_force(path):
     blocks = read_file(path, rows=100).blocks
 
     with Source(str(path), options()) as source:
         for block in [*blocks[::3], *blocks[::-5], blocks[9], blocks[9]]:
-            again = source.again(
+            block_again = source.reread(
                 Span(block.start, block.end, block.first_line, checksum(block.data))
             )
-            assert (again.data, again.header) == (block.data, block.header)
+            assert (block_again.data, block_again.header) == (block.data, block.header)
         rest = read_source(source, blocks[9].end, blocks[9].first_line + blocks[9].lines)
 
     assert number_of(rest.values[-1]) == 2499
@@ -63,10 +63,8 @@ def test_blocks_come_again_in_any_order_with_the_directive_in_force(path):
 
 
 @settings(deadline=None)
-@given(places=st.lists(st.integers(0, 400), max_size=5).map(sorted), growing=st.booleans())
-def test_a_log_that_grows_is_read_as_if_it_had_been_there_at_once(
-    tmp_path_factory, places, growing
-):
+@given(offsets=st.lists(st.integers(0, 400), max_size=5).map(sorted), growing=st.booleans())
+def test_a_growing_log_yields_the_same_rows_as_a_complete_one(tmp_path_factory, offsets, growing):
     text = (FIELDS + "2023-10-10 20:55:36 192.0.2.1 /1\n" * 3 + OTHERS
             + "192.0.2.1 2023-10-10 20:55:36 200 7\n" * 3).encode()  # fmt: skip
     path = tmp_path_factory.mktemp("grow") / "x.log"
@@ -74,9 +72,9 @@ def test_a_log_that_grows_is_read_as_if_it_had_been_there_at_once(
     whole = read_file(path)
     at, line, rows = whole.body_start, whole.body_line, []
 
-    for place in [*places, len(text)]:
-        # Without --growing, a line that was read in part is lost, and nothing else.
-        cut = max(place, at) if growing else text.rfind(b"\n", 0, max(place, at)) + 1
+    for offset in [*offsets, len(text)]:
+        # Without --growing, only an incomplete line is lost.
+        cut = max(offset, at) if growing else text.rfind(b"\n", 0, max(offset, at)) + 1
         path.write_bytes(text[: max(cut, whole.body_start)])
         found = read_file(path, start=at, line=line, growing=growing)
         rows += found.rows
@@ -87,7 +85,7 @@ def test_a_log_that_grows_is_read_as_if_it_had_been_there_at_once(
     assert rows == whole.rows
 
 
-def test_a_directive_that_was_read_in_part_is_obeyed_once_it_is_whole(tmp_path):
+def test_a_directive_that_was_read_incomplete_applies_once_it_is_complete(tmp_path):
     path = tmp_path / "x.log"
     before = f"{FIELDS}2023-10-10 20:55:36 192.0.2.1 /1\n#Fields: c-ip da"
     path.write_text(before)
@@ -102,7 +100,7 @@ def test_a_directive_that_was_read_in_part_is_obeyed_once_it_is_whole(tmp_path):
     assert again.values == rest.values
 
 
-def test_a_directive_that_is_longer_than_a_row_may_be_is_none(tmp_path):
+def test_a_directive_longer_than_the_row_limit_is_rejected(tmp_path):
     path = tmp_path / "x.log"
     line = "2023-10-10 20:55:36 192.0.2.1 /1\n"
     path.write_text(f"{FIELDS}{line}#Fields: {'x ' * 200}\n{line}{line}")
@@ -121,7 +119,7 @@ def test_a_format_without_directives_reads_nothing_twice(tmp_path):
     blocks = read_file(path, rows=10).blocks
 
     with Source(str(path), options()) as source:
-        source.again(Span(blocks[5].start, blocks[5].end, 51, checksum(blocks[5].data)))
+        source.reread(Span(blocks[5].start, blocks[5].end, 51, checksum(blocks[5].data)))
         rest = read_source(source, blocks[5].end, 61)
 
     assert len(rest.rows) == 40

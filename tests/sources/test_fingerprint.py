@@ -1,4 +1,4 @@
-"""What an input is found again by, and what proves that it is unchanged."""
+"""Checksums and stamps recognise an input and prove that it is unchanged."""
 
 import gzip
 import os
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from miso_upload.ledger.migration import old_digest
 from miso_upload.sources import Source
 from miso_upload.sources.fingerprint import head_checksum, stamp_of, still_has
-from miso_upload.values.hashing import CHECKSUM_BYTES, checksum
+from miso_upload.values.hashing import checksum
 
 ROWS = b"".join(b'{"row":%d}\n' % number for number in range(20_000))
 SECOND = 10**9
@@ -23,8 +23,8 @@ def identity_of(path, data):
         return source.identity
 
 
-def aged(path, seconds=10):
-    """Return a moment at which the file was not written to for so long, in nanoseconds."""
+def settled_time(path, seconds=10):
+    """Return a time in nanoseconds at which the file has been unmodified for this long."""
     found = path.stat()
     return max(found.st_mtime_ns, found.st_ctime_ns) + seconds * SECOND
 
@@ -39,12 +39,12 @@ def file(tmp_path):
 # -- checksums -------------------------------------------------------------------------------------
 
 
-def test_a_checksum_is_short_and_tells_data_apart():
-    assert len(checksum(b"a")) == CHECKSUM_BYTES == 16
+def test_a_checksum_is_short_and_differs_for_different_data():
+    assert len(checksum(b"a")) == 16
     assert checksum(b"a") != checksum(b"b")
 
 
-def test_checksums_of_version_0_1_are_another_function():
+def test_version_0_1_used_another_checksum_function():
     assert len(old_digest(b"a")) == 16
     assert old_digest(b"a") != checksum(b"a")
 
@@ -53,7 +53,7 @@ def test_checksums_of_version_0_1_are_another_function():
 
 
 @given(data=st.binary(max_size=4095))
-def test_too_short_a_beginning_has_no_checksum(data):
+def test_a_short_beginning_has_no_checksum(data):
     assert head_checksum(data) is None
 
 
@@ -64,22 +64,22 @@ def test_only_the_first_4096_bytes_of_a_beginning_count(more):
     assert head_checksum(data + more) == head_checksum(data) == checksum(data)
 
 
-def test_a_file_is_looked_for_by_the_same_beginning_however_it_is_stored(tmp_path):
+def test_a_head_checksum_does_not_depend_on_compression_or_encoding(tmp_path):
     plain = identity_of(tmp_path / "access.jsonl", ROWS)
-    packed = identity_of(tmp_path / "access.jsonl.1.gz", gzip.compress(ROWS))
+    compressed = identity_of(tmp_path / "access.jsonl.1.gz", gzip.compress(ROWS))
     utf_16 = identity_of(tmp_path / "b.jsonl", ROWS.decode().encode("utf-16"))
 
-    assert plain.head == packed.head == utf_16.head == checksum(ROWS[:4096])
+    assert plain.head == compressed.head == utf_16.head == checksum(ROWS[:4096])
 
 
-def test_a_file_that_has_grown_is_looked_for_by_the_same_beginning(tmp_path):
+def test_a_file_that_has_grown_keeps_its_head_checksum(tmp_path):
     before = identity_of(tmp_path / "a.jsonl", ROWS[:5000])
     now = identity_of(tmp_path / "a.jsonl", ROWS)
 
     assert (now.head, now.key, now.stamp.file) == (before.head, before.key, before.stamp.file)
 
 
-def test_a_preamble_is_what_stands_before_the_first_row(tmp_path):
+def test_the_preamble_is_the_text_before_the_first_row(tmp_path):
     table = identity_of(tmp_path / "a.csv", b"a,b\n1,2\n")
     lines = identity_of(tmp_path / "a.jsonl", ROWS)
 
@@ -98,31 +98,33 @@ def test_the_key_of_a_file_is_its_absolute_path(tmp_path, monkeypatch):
 # -- stamps ----------------------------------------------------------------------------------------
 
 
-def test_a_file_that_nobody_touches_keeps_its_stamp(file):
-    assert stamp_of(file.stat(), aged(file)) == stamp_of(file.stat(), aged(file, 100))
+def test_an_unmodified_file_keeps_its_stamp(file):
+    assert stamp_of(file.stat(), settled_time(file)) == stamp_of(
+        file.stat(), settled_time(file, 100)
+    )
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 2])
-def test_a_file_written_to_within_two_seconds_has_no_state_to_trust(file, seconds):
-    stamp = stamp_of(file.stat(), aged(file, seconds))
+def test_a_file_modified_within_two_seconds_has_no_trusted_state(file, seconds):
+    stamp = stamp_of(file.stat(), settled_time(file, seconds))
 
     assert stamp.state is None
-    assert stamp.file == stamp_of(file.stat(), aged(file)).file
+    assert stamp.file == stamp_of(file.stat(), settled_time(file)).file
 
 
-def test_a_file_from_the_future_has_no_state_to_trust(file):
-    assert stamp_of(file.stat(), aged(file, -100)).state is None
+def test_a_file_from_the_future_has_no_trusted_state(file):
+    assert stamp_of(file.stat(), settled_time(file, -100)).state is None
 
 
-def test_a_file_whose_inode_changed_within_two_seconds_has_no_state_to_trust(file):
-    """Whoever restores its time of writing changes that of its inode."""
+def test_a_file_whose_inode_changed_within_two_seconds_has_no_trusted_state(file):
+    """Restoring the modification time changes the time of the inode."""
     os.utime(file, (1_600_000_000, 1_600_000_000))
 
     assert stamp_of(file.stat(), file.stat().st_ctime_ns + SECOND).state is None
 
 
-def test_another_size_or_time_is_another_state(file):
-    now = aged(file, 1000)
+def test_another_size_or_modification_time_is_another_state(file):
+    now = settled_time(file, 1000)
     before = stamp_of(file.stat(), now)
     file.write_bytes(ROWS + b"{}\n")
     longer = stamp_of(file.stat(), now)
@@ -151,11 +153,11 @@ def test_a_pipe_has_no_stamp(tmp_path, monkeypatch):
             assert source.identity.stamp is None
 
 
-# -- whether a file is still where it was ----------------------------------------------------------
+# -- whether a path still names the file -----------------------------------------------------------
 
 
-def test_a_file_that_has_grown_is_still_there(file):
-    stamp = stamp_of(file.stat(), aged(file))
+def test_a_file_that_has_grown_is_the_same_file(file):
+    stamp = stamp_of(file.stat(), settled_time(file))
     with file.open("ab") as end:
         end.write(b"{}\n")
 
@@ -163,8 +165,8 @@ def test_a_file_that_has_grown_is_still_there(file):
 
 
 @pytest.mark.parametrize("how", ["gone", "renamed", "replaced", "shorter"])
-def test_a_file_that_is_gone_or_shorter_is_not_still_there(file, how):
-    stamp = stamp_of(file.stat(), aged(file))
+def test_a_removed_or_shorter_file_is_not_the_same_file(file, how):
+    stamp = stamp_of(file.stat(), settled_time(file))
     if how == "gone":
         file.unlink()
     elif how == "shorter":
@@ -177,7 +179,7 @@ def test_a_file_that_is_gone_or_shorter_is_not_still_there(file, how):
     assert not still_has(str(file), stamp)
 
 
-def test_what_is_no_path_is_not_there(file):
+def test_an_invalid_path_is_not_the_same_file(file):
     stamp = stamp_of(file.stat())
 
     assert not still_has("https://example.com/a.jsonl", stamp)

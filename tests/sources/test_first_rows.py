@@ -1,8 +1,9 @@
-"""The first rows of a source, without taking anything from it."""
+"""The first rows of a source can be read without consuming it."""
 
 import pytest
 
-from miso_upload.sources import ReadingOptions, Source, first_rows
+from miso_upload.sources import ReadingOptions, Source
+from miso_upload.sources.first_rows import first_rows
 
 ROW = {"a": "1"}
 
@@ -16,7 +17,7 @@ ROW = {"a": "1"}
         ("h.jsonl", "", []),
     ],
 )
-def test_the_rows_at_the_beginning_can_be_had_before_any_block(tmp_path, name, text, rows):
+def test_first_rows_do_not_consume_the_source(tmp_path, name, text, rows):
     path = tmp_path / name
     path.write_text(text)
 

@@ -27,7 +27,7 @@ def refusal(name):
     return str(caught.value)
 
 
-def test_patterns_are_taken_in_sorted_order_and_names_as_they_come(folder):
+def test_patterns_are_sorted_and_names_keep_their_order(folder):
     make(folder, "b.jsonl", "a.jsonl", "c.csv", "day=2/x.jsonl", "day=1/x.jsonl")
 
     assert expand_inputs(["c.csv", "*.jsonl"])[0] == ["c.csv", "a.jsonl", "b.jsonl"]
@@ -41,13 +41,13 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(folder):
     assert expand_inputs(["a[1].jsonl"])[0] == ["a[1].jsonl"]
 
 
-def test_without_such_a_file_brackets_are_a_pattern(folder):
+def test_brackets_are_a_pattern_unless_a_file_has_that_name(folder):
     make(folder, "a1.jsonl", "a2.jsonl", "a3.jsonl")
 
     assert expand_inputs(["a[12].jsonl"])[0] == ["a1.jsonl", "a2.jsonl"]
 
 
-def test_each_input_is_taken_once(folder):
+def test_each_input_is_read_once(folder):
     make(folder, "a.jsonl", "b.jsonl")
 
     assert expand_inputs(["b.jsonl", "*.jsonl", "b.jsonl", "-", "-"])[0] == [
@@ -57,7 +57,7 @@ def test_each_input_is_taken_once(folder):
     ]
 
 
-def test_our_own_rejects_files_are_left_out(folder, golden):
+def test_rejects_files_are_left_out(folder, golden):
     make(folder, "a.jsonl", "a.jsonl.rejects.jsonl")
 
     files, notes = expand_inputs(["*.jsonl"])
@@ -66,14 +66,14 @@ def test_our_own_rejects_files_are_left_out(folder, golden):
     assert notes == golden
 
 
-def test_folders_that_a_pattern_matches_are_no_inputs(folder):
+def test_directories_that_match_a_pattern_are_not_inputs(folder):
     make(folder, "a/b.jsonl", "a.jsonl")
 
     assert expand_inputs(["a*"])[0] == ["a.jsonl"]
 
 
 @pytest.mark.parametrize("name", ["no.jsonl", "", "no/where.jsonl", "nul\0byte"])
-def test_a_name_that_is_no_file_is_refused(folder, name, golden):
+def test_a_name_that_is_not_a_file_is_refused(folder, name, golden):
     assert refusal(name) == golden
 
 
@@ -83,7 +83,7 @@ def test_a_name_below_a_file_is_refused(folder, golden):
     assert refusal("a.jsonl/b") == golden
 
 
-def test_a_name_longer_than_names_can_be_is_refused(folder, golden):
+def test_a_name_that_is_too_long_is_refused(folder, golden):
     assert refusal("x" * 5000).removeprefix("x" * 5000) == golden
 
 
@@ -97,13 +97,13 @@ def test_a_pattern_that_matches_nothing_is_refused(folder, pattern, golden):
 
 
 @pytest.mark.parametrize("name", ["day", "day/"])
-def test_a_folder_means_the_files_in_it(folder, name):
+def test_a_directory_means_its_files(folder, name):
     make(folder, "day/b.jsonl", "day/a.jsonl", "other.jsonl")
 
     assert expand_inputs([name]) == (["day/a.jsonl", "day/b.jsonl"], [])
 
 
-def test_what_is_left_out_of_a_folder_is_told(folder, golden):
+def test_files_left_out_of_a_directory_are_reported(folder, golden):
     make(
         folder, "day/a", "day/.a.swp", "day/.b", "day/old/b", "day/a.rejects.jsonl", "day/sum.json"
     )
@@ -114,13 +114,13 @@ def test_what_is_left_out_of_a_folder_is_told(folder, golden):
     assert notes == golden
 
 
-def test_a_file_that_the_run_uses_is_an_input_where_the_user_names_it(folder):
+def test_a_file_that_the_run_uses_is_an_input_if_it_is_named(folder):
     make(folder, "day/a")
 
     assert expand_inputs(["day/a"], own=["day/a"]) == (["day/a"], [])
 
 
-def test_links_in_a_folder_are_followed_and_those_that_lead_nowhere_are_for_opening_to_name(folder):
+def test_links_in_a_directory_are_followed_and_dangling_ones_are_inputs(folder):
     make(folder, "day/a", "elsewhere/b")
     (folder / "day" / "link").symlink_to("../elsewhere/b")
     (folder / "day" / "nowhere").symlink_to("gone")
@@ -131,7 +131,7 @@ def test_links_in_a_folder_are_followed_and_those_that_lead_nowhere_are_for_open
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
 @pytest.mark.parametrize("name", ["day", "day/*"])
-def test_what_is_no_file_is_passed_over_by_name(folder, name, golden):
+def test_pipes_sockets_and_devices_are_left_out_and_reported(folder, name, golden):
     make(folder, "day/a")
     os.mkfifo(folder / "day" / "pipe")
     (folder / "day" / "zero").symlink_to("/dev/zero")
@@ -145,28 +145,28 @@ def test_what_is_no_file_is_passed_over_by_name(folder, name, golden):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
-def test_a_pattern_that_matches_a_pipe_only_says_what_it_is(folder, golden):
+def test_a_pattern_that_matches_only_a_pipe_is_refused(folder, golden):
     os.mkfifo(folder / "pipe")
 
     assert refusal("p*").splitlines() == golden
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such pipes")
-def test_a_pipe_that_is_named_is_an_input(folder):
+def test_a_pipe_that_is_named_explicitly_is_an_input(folder):
     os.mkfifo(folder / "pipe")
 
     assert expand_inputs(["pipe"]) == (["pipe"], [])
 
 
 @pytest.mark.parametrize("names", [[], ["day/.hidden"], ["day/below/a"]])
-def test_a_folder_without_files_is_refused(folder, names, golden):
+def test_a_directory_without_files_is_refused(folder, names, golden):
     (folder / "day").mkdir()
     make(folder, *names)
 
     assert refusal("day") == golden
 
 
-def test_a_link_to_nowhere_is_refused(folder, golden):
+def test_a_dangling_link_is_refused(folder, golden):
     (folder / "a.jsonl").symlink_to("gone")
 
     assert refusal("a.jsonl") == golden
@@ -176,7 +176,7 @@ def test_a_link_to_nowhere_is_refused(folder, golden):
     sys.platform == "win32" or not hasattr(os, "geteuid") or os.geteuid() == 0,
     reason="nothing is forbidden to this user",
 )
-def test_a_file_behind_a_closed_door_is_refused(folder):
+def test_a_file_in_an_inaccessible_directory_is_refused(folder):
     make(folder, "closed/a.jsonl")
     (folder / "closed").chmod(0)
 
@@ -186,8 +186,8 @@ def test_a_file_behind_a_closed_door_is_refused(folder):
         (folder / "closed").chmod(0o700)
 
 
-def test_a_door_that_does_not_open_is_refused(folder, monkeypatch, golden):
-    """As above, for a user to whom nothing is forbidden."""
+def test_a_permission_error_is_reported(folder, monkeypatch, golden):
+    """As above, for a user with all permissions."""
 
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
@@ -197,7 +197,7 @@ def test_a_door_that_does_not_open_is_refused(folder, monkeypatch, golden):
     assert refusal("a.jsonl") == golden
 
 
-def test_a_pattern_that_is_made_to_take_long_does_not(folder, golden):
+def test_a_pathological_pattern_does_not_take_long(folder, golden):
     make(folder, "a" * 200)
 
     assert refusal("a*" * 30 + "b") == golden

@@ -1,4 +1,4 @@
-"""Parquet becomes the same JSON lines everywhere, row by row."""
+"""Parquet is converted to the same JSON lines on every machine."""
 
 import datetime as dt
 import io
@@ -56,7 +56,7 @@ def of_rows(count, **options):
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "becomes"),
+    ("kind", "value", "expected"),
     [
         (pa.string(), "größe \n\0", '"größe \\n\\u0000"'),
         (pa.large_string(), "a", '"a"'),
@@ -108,35 +108,35 @@ def of_rows(count, **options):
         (pa.map_(pa.int8(), pa.string()), [(1, "a")], '[[1,"a"]]'),
     ],
 )
-def test_a_value_becomes_what_its_type_says(opened, kind, value, becomes):
-    """Beside nulls, which must not shift it."""
+def test_a_value_is_converted_by_its_type(opened, kind, value, expected):
+    """The value is between nulls, which must not shift it."""
     data, damage = rest_of(opened(parquet(table(kind, None, value, None))))
 
     assert damage is None
     assert (
-        data.decode().replace("e+38", "e38") == f'{{"x":null}}\n{{"x":{becomes}}}\n{{"x":null}}\n'
+        data.decode().replace("e+38", "e38") == f'{{"x":null}}\n{{"x":{expected}}}\n{{"x":null}}\n'
     )
 
 
-def test_times_of_the_old_spark_kind_have_no_zone(opened):
-    moments = table(pa.timestamp("us"), naive("2024-01-01"), naive("9999-12-31"))
-    data, _ = rest_of(opened(parquet(moments, use_deprecated_int96_timestamps=True)))
+def test_int96_timestamps_have_no_zone(opened):
+    times = table(pa.timestamp("us"), naive("2024-01-01"), naive("9999-12-31"))
+    data, _ = rest_of(opened(parquet(times, use_deprecated_int96_timestamps=True)))
 
     assert [row["x"] for row in lines(data)] == ["2024-01-01T00:00:00", "9999-12-31T00:00:00"]
 
 
-def test_what_no_calendar_holds_is_shown_as_it_is(opened):
+def test_timestamps_outside_the_calendar_are_kept_as_numbers(opened):
     kinds = {
         "date": pa.array([2**31 - 1], pa.int32()).view(pa.date32()),
-        "moment": pa.array([2**62], pa.int64()).view(pa.timestamp("ms")),
+        "time": pa.array([2**62], pa.int64()).view(pa.timestamp("ms")),
     }
 
     data, _ = rest_of(opened(parquet(pa.table(kinds))))
 
-    assert lines(data) == [{"date": 2**31 - 1, "moment": 2**62}]
+    assert lines(data) == [{"date": 2**31 - 1, "time": 2**62}]
 
 
-def test_text_that_is_not_utf_8_is_no_accident(opened):
+def test_text_that_is_not_utf8_is_written_as_hexadecimal(opened):
     broken = pa.array([b"ok", b"\xff"]).view(pa.string())
 
     data, damage = rest_of(opened(parquet(pa.table({"x": broken}))))
@@ -150,7 +150,7 @@ def test_text_that_is_not_utf_8_is_no_accident(opened):
     {"compression": "none", "use_dictionary": False}, {"data_page_version": "2.0"},
     {"data_page_size": 500}, {"version": "1.0"}, {"store_schema": False},
 ])  # fmt: skip
-def test_the_lines_do_not_depend_on_how_the_rows_are_laid_out(opened, options):
+def test_the_lines_do_not_depend_on_the_layout_of_the_file(opened, options):
     plain, _ = rest_of(opened(of_rows(5000)))
 
     data, damage = rest_of(opened(of_rows(5000, **options)))
@@ -160,21 +160,21 @@ def test_the_lines_do_not_depend_on_how_the_rows_are_laid_out(opened, options):
     assert [row["user_id"] for row in lines(data)] == [f"user-{n}" for n in range(5000)]
 
 
-def test_every_place_holds_the_same_bytes_each_time(opened):
+def test_every_offset_yields_the_same_bytes_each_time(opened):
     stream = opened(of_rows(5000))
     whole, _ = rest_of(stream)
 
-    for place in random.Random(1).sample(range(len(whole)), 6):
-        assert stream.seek(place)
-        assert rest_of(stream)[0] == whole[place:]
+    for offset in random.Random(1).sample(range(len(whole)), 6):
+        assert stream.seek(offset)
+        assert rest_of(stream)[0] == whole[offset:]
 
 
-def test_a_row_stands_in_the_line_of_its_number(tmp_path):
+def test_the_line_of_a_row_is_its_number(tmp_path):
     (tmp_path / "rows").write_bytes(of_rows(3000))
     with Source(str(tmp_path / "rows"), ReadingOptions()) as source:
         blocks = list(source.blocks(source.body_start, source.body_line))
         last = blocks[-1]
-        again = source.again(Span(last.start, last.end, last.first_line, checksum(last.data)))
+        again = source.reread(Span(last.start, last.end, last.first_line, checksum(last.data)))
 
     assert sum(block.lines for block in blocks) == 3000
     assert again.data == last.data
@@ -184,11 +184,11 @@ def test_a_file_without_rows_has_no_lines(opened):
     assert rest_of(opened(of_rows(0))) == (b"", None)
 
 
-def test_an_encoding_is_no_matter_of_a_parquet_file(opened):
+def test_an_encoding_does_not_affect_a_parquet_file(opened):
     assert rest_of(opened(of_rows(3), encoding="latin-1"))[0] == rest_of(opened(of_rows(3)))[0]
 
 
-def test_a_column_that_stands_there_twice_is_refused(opened, golden):
+def test_a_duplicate_column_is_refused(opened, golden):
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["x", "x"])
 
     with pytest.raises(SourceError) as caught:
@@ -197,7 +197,7 @@ def test_a_column_that_stands_there_twice_is_refused(opened, golden):
     assert str(caught.value) == golden
 
 
-def test_a_file_that_was_cut_off_is_damaged(opened, golden):
+def test_a_truncated_file_is_damaged(opened, golden):
     with pytest.raises(DamagedSourceError) as caught:
         opened(of_rows(100)[:-10])
 
@@ -217,7 +217,7 @@ def test_rows_before_damage_are_read(opened):
     assert "Parquet" in damage
 
 
-def test_a_parquet_file_cannot_come_through_a_pipe(golden):
+def test_a_parquet_file_cannot_be_read_from_a_pipe(golden):
     with pytest.raises(SourceError) as caught:
         from_stdin(of_rows(3))
 
@@ -226,7 +226,7 @@ def test_a_parquet_file_cannot_come_through_a_pipe(golden):
 
 @settings(deadline=None, max_examples=100)
 @given(data=st.data())
-def test_a_broken_file_ends_without_a_traceback(tmp_path_factory, data):
+def test_a_damaged_file_raises_no_other_error(tmp_path_factory, data):
     bad = bytearray(of_rows(50, compression="none"))
     for _ in range(data.draw(st.integers(1, 3))):
         bad[data.draw(st.integers(0, len(bad) - 1))] ^= data.draw(st.integers(1, 255))
@@ -241,7 +241,7 @@ def test_a_broken_file_ends_without_a_traceback(tmp_path_factory, data):
     stream.close()
 
 
-def test_without_the_package_the_message_says_what_to_install(tmp_path):
+def test_a_missing_package_is_reported_with_the_install_command(tmp_path):
     (tmp_path / "pyarrow.py").write_text("raise ImportError")
     (tmp_path / "rows.parquet").write_bytes(of_rows(3))
 

@@ -1,4 +1,4 @@
-"""Objects in stores and on web servers are read as files are, and no row of two versions."""
+"""Objects in stores and on web servers are read like files, and never from two versions."""
 
 import bz2
 import gzip
@@ -79,12 +79,12 @@ def closing_rest(name, size=2**20):
         ("C:\\x.csv", "C:\\x.csv", "C:\\x.csv"),
     ],
 )  # fmt: skip
-def test_a_name_is_shown_without_its_secrets(name, shown, local):
+def test_a_name_is_shown_without_secrets(name, shown, local):
     assert shown_name(name) == shown
     assert local_name(name) == local
 
 
-def test_the_rejects_of_a_remote_input_go_to_the_working_directory():
+def test_the_rejects_file_of_a_remote_input_is_in_the_working_directory():
     assert str(rejects_path("s3://b/logs/x.jsonl.gz")) == "x.jsonl.gz.rejects.jsonl"
 
 
@@ -92,11 +92,11 @@ def test_the_rejects_of_a_remote_input_go_to_the_working_directory():
 
 
 @pytest.mark.parametrize("key", ["x", "a/b.jsonl", "a b.csv", "größe+1.csv", "a%20b#c&d=e.csv"])
-def test_an_object_is_read_whatever_it_is_called(s3, key):
+def test_an_object_with_any_key_is_read(s3, key):
     assert closing_rest(s3.put(key, b"hello")) == (b"hello", None)
 
 
-def test_a_large_object_is_read_in_parts(web):
+def test_a_large_object_is_read_in_ranges(web):
     address, pages = web
     pages.pages["/x"] = DATA
 
@@ -108,15 +108,15 @@ def test_a_large_object_is_read_in_parts(web):
 
 @pytest.mark.parametrize("parts", [True, False], ids=["in parts", "whole"])
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress])
-def test_every_place_holds_the_same_bytes_each_time(web, parts, pack):
+def test_every_offset_yields_the_same_bytes_each_time(web, parts, pack):
     address, pages = web
     pages.parts = parts
     pages.pages["/x"] = pack(ROWS)
     stream = ByteStream(f"{address}/x")
 
-    for place in [*random.Random(2).sample(range(len(ROWS)), 5), 0, len(ROWS)]:
-        assert stream.seek(place)
-        assert stream.read(7) == ROWS[place : place + 7]
+    for offset in [*random.Random(2).sample(range(len(ROWS)), 5), 0, len(ROWS)]:
+        assert stream.seek(offset)
+        assert stream.read(7) == ROWS[offset : offset + 7]
     assert not stream.seek(len(ROWS) + 1)
     assert stream.seek(5)
     assert rest_of(stream)[0] == ROWS[5:]
@@ -125,7 +125,7 @@ def test_every_place_holds_the_same_bytes_each_time(web, parts, pack):
     stream.close()
 
 
-def test_a_place_near_the_end_is_come_to_without_what_is_before(web):
+def test_an_offset_near_the_end_is_reached_without_reading_the_rest(web):
     address, pages = web
     pages.pages["/x"] = DATA
     stream = ByteStream(f"{address}/x")
@@ -148,12 +148,12 @@ def test_an_empty_object_has_no_bytes(web, s3, parts):
     assert closing_rest(s3.put("empty", b"")) == (b"", None)
 
 
-def test_zip_and_parquet_are_read_from_afar(s3):
+def test_zip_and_parquet_are_read_from_a_store(s3):
     assert closing_rest(s3.put("rows.zip", zipped(ROWS))) == (ROWS, None)
     assert closing_rest(s3.put("rows.parquet", as_parquet(ROWS))) == (ROWS, None)
 
 
-def test_a_zip_archive_needs_a_server_that_sends_parts(web, golden):
+def test_a_zip_archive_needs_a_server_with_range_requests(web, golden):
     address, pages = web
     pages.parts = False
     pages.pages["/x.zip"] = zipped(ROWS)
@@ -164,7 +164,7 @@ def test_a_zip_archive_needs_a_server_that_sends_parts(web, golden):
     assert str(caught.value) == golden
 
 
-def test_a_signed_address_is_asked_for_as_it_is(web):
+def test_a_signed_url_is_requested_unchanged(web):
     address, pages = web
     pages.pages["/a%20b"] = b"x"
 
@@ -175,7 +175,7 @@ def test_a_signed_address_is_asked_for_as_it_is(web):
     stream.close()
 
 
-def test_a_busy_server_is_asked_again(web):
+def test_a_request_to_a_busy_server_is_retried(web):
     address, pages = web
     pages.pages["/x"] = b"hello"
     pages.fails = 2
@@ -183,7 +183,7 @@ def test_a_busy_server_is_asked_again(web):
     assert closing_rest(f"{address}/x") == (b"hello", None)
 
 
-def test_a_connection_that_breaks_off_is_made_again(web):
+def test_a_broken_connection_is_retried(web):
     address, pages = web
     pages.pages["/x"] = DATA
     pages.breaks = 3
@@ -191,7 +191,7 @@ def test_a_connection_that_breaks_off_is_made_again(web):
     assert closing_rest(f"{address}/x") == (DATA, None)
 
 
-def test_a_server_that_hardly_sends_is_asked_for_the_rest_of_the_part(web, monkeypatch):
+def test_the_rest_of_a_range_from_an_idle_server_is_requested_again(web, monkeypatch):
     monkeypatch.setattr(remote_stores, "IDLE_SECONDS", 0.2)
     address, pages = web
     data = b"".join(b'{"a":%d}\n' % number for number in range(20_000))
@@ -205,7 +205,7 @@ def test_a_server_that_hardly_sends_is_asked_for_the_rest_of_the_part(web, monke
 
 
 @pytest.mark.parametrize("parts", [True, False])
-def test_a_server_that_hardly_sends_ends_the_run_in_the_end(web, monkeypatch, parts):
+def test_an_idle_server_ends_the_run_after_retries(web, monkeypatch, parts):
     monkeypatch.setattr(remote_stores, "IDLE_SECONDS", 0.2)
     monkeypatch.setattr(remote, "IDLE_SECONDS", 0.2)
     address, pages = web
@@ -223,7 +223,7 @@ def test_a_server_that_hardly_sends_ends_the_run_in_the_end(web, monkeypatch, pa
     assert len(pages.requests) == (3 if parts else 2)
 
 
-def test_a_server_that_hardly_sends_is_not_waited_for_where_we_take_long(web, monkeypatch):
+def test_slow_processing_does_not_count_as_an_idle_server(web, monkeypatch):
     monkeypatch.setattr(remote_stores, "IDLE_SECONDS", 0.3)
     address, pages = web
     data = b"x" * 5_000_000
@@ -235,7 +235,7 @@ def test_a_server_that_hardly_sends_is_not_waited_for_where_we_take_long(web, mo
     assert rest_of(stream) == (data, None)
 
 
-def test_a_server_that_sends_files_whole_only_cannot_go_on_where_it_broke_off(web):
+def test_a_broken_connection_without_range_requests_ends_the_run(web):
     address, pages = web
     pages.parts = False
     pages.pages["/x"] = DATA
@@ -251,8 +251,8 @@ def test_a_server_that_sends_files_whole_only_cannot_go_on_where_it_broke_off(we
 
 
 @pytest.mark.parametrize("parts", [True, False])
-def test_an_object_that_is_replaced_while_it_is_read_is_noticed(web, parts, golden):
-    """No row is made of two halves: what comes is a beginning of the first version."""
+def test_an_object_replaced_during_the_read_is_detected(web, parts, golden):
+    """No row mixes two versions: all rows are from the beginning of the first version."""
     address, pages = web
     pages.parts = parts
     pages.pages["/x"] = gzip.compress(DATA, 1)
@@ -274,7 +274,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_noticed(web, parts, gold
     stream.close()
 
 
-def test_a_parquet_file_that_is_replaced_while_it_is_read_is_noticed(web, golden):
+def test_a_parquet_file_replaced_during_the_read_is_detected(web, golden):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     address, pages = web
     file = io.BytesIO()
@@ -291,7 +291,7 @@ def test_a_parquet_file_that_is_replaced_while_it_is_read_is_noticed(web, golden
     stream.close()
 
 
-def test_a_server_without_tags_is_known_by_the_size(web, golden):
+def test_without_etags_a_changed_size_is_detected(web, golden):
     address, pages = web
     pages.tag = None
     pages.pages["/x"] = DATA
@@ -304,7 +304,7 @@ def test_a_server_without_tags_is_known_by_the_size(web, golden):
     stream.close()
 
 
-def test_an_object_that_became_shorter_is_noticed(web, golden):
+def test_an_object_that_became_shorter_is_detected(web, golden):
     address, pages = web
     pages.pages["/x"] = DATA
     stream = ByteStream(f"{address}/x")
@@ -316,7 +316,7 @@ def test_an_object_that_became_shorter_is_noticed(web, golden):
     stream.close()
 
 
-def test_an_object_and_a_copy_of_it_are_looked_for_by_the_same_beginning(s3, tmp_path):
+def test_an_object_and_its_copy_have_the_same_head_checksum(s3, tmp_path):
     (tmp_path / "x.jsonl").write_bytes(ROWS)
     url = s3.put("x.jsonl.gz", gzip.compress(ROWS))
 
@@ -350,11 +350,13 @@ def logs(s3):
         ("p/[x].jsonl", ["p/[x].jsonl"]),
     ],
 )
-def test_a_pattern_stands_for_the_objects_that_match_it(logs, pattern, found):
+def test_a_pattern_means_the_objects_that_match_it(logs, pattern, found):
     inputs, left_out = expand_inputs([f"s3://history/{pattern}"])
 
     assert inputs == [f"s3://history/{key}" for key in found]
-    rejects = "s3://history/p/a/1.jsonl.rejects.jsonl: left out, it is a rejects file of ours"
+    rejects = (
+        "s3://history/p/a/1.jsonl.rejects.jsonl: left out, it is a rejects file of miso-upload"
+    )
     assert left_out == ([rejects] if pattern in ("p/a/*.jsonl", "p/*/1.*") else [])
 
 
@@ -372,7 +374,7 @@ def test_a_pattern_stands_for_the_objects_that_match_it(logs, pattern, found):
         "gs://b/a/../x*",
     ],
 )
-def test_what_no_url_can_mean_is_refused(s3, name, golden):
+def test_an_invalid_url_is_refused(s3, name, golden):
     def opened():
         return [ByteStream(each) for each in expand_inputs([name])[0]]
 
@@ -382,13 +384,13 @@ def test_what_no_url_can_mean_is_refused(s3, name, golden):
     assert str(caught.value) == golden
 
 
-def test_a_log_that_is_rotated_in_a_store_is_read_oldest_first(s3, tmp_path, monkeypatch):
+def test_a_rotated_log_in_a_store_is_read_oldest_first(s3, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, day in (("access.log", 3), ("access.log.1", 1), ("access.log.2.gz", 2)):
         data = f'{{"type": "search", "timestamp": "2026-03-0{day}T00:00Z"}}\n'.encode()
         s3.put(f"nights/{name}", gzip.compress(data) if name.endswith(".gz") else data)
 
-    summary = check(Settings(inputs=("s3://history/nights/*",)))
+    summary = check(Settings.of(inputs=("s3://history/nights/*",)))
 
     names = ["access.log.1", "access.log.2.gz", "access.log"]
     assert [each.name for each in summary.sources] == [f"s3://history/nights/{n}" for n in names]
@@ -397,7 +399,7 @@ def test_a_log_that_is_rotated_in_a_store_is_read_oldest_first(s3, tmp_path, mon
 # -- trouble ---------------------------------------------------------------------------------------
 
 
-def test_a_missing_object_is_an_error_with_a_message(s3, golden):
+def test_a_missing_object_is_reported(s3, golden):
     with pytest.raises(SourceError) as caught:
         ByteStream("s3://history/none.jsonl")
 
@@ -405,7 +407,7 @@ def test_a_missing_object_is_an_error_with_a_message(s3, golden):
 
 
 @pytest.mark.parametrize("status", [403, 401, 400])
-def test_a_refusal_is_told_without_what_is_secret(web, status, golden):
+def test_a_refusal_is_reported_without_secrets(web, status, golden):
     address, pages = web
     pages.pages["/x"] = b"x"
     pages.status = status
@@ -436,7 +438,7 @@ def test_a_refusal_is_told_without_what_is_secret(web, status, golden):
         "something else",
     ],
 )
-def test_what_a_store_says_is_put_into_words(error, golden):
+def test_an_error_of_a_store_is_explained(error, golden):
     from miso_upload.sources.remote.stores import explained
 
     assert str(explained("s3", "s3://b/x", ValueError(error))) == golden
@@ -446,13 +448,13 @@ def test_what_a_store_says_is_put_into_words(error, golden):
     ("error", "exit_code"),
     [("Connection refused", 3), ("status code: 503", 3), ("status code: 400", 2), ("dns error", 3)],
 )
-def test_what_may_pass_ends_a_run_that_is_to_be_run_again(error, exit_code):
+def test_a_temporary_error_has_the_exit_code_for_a_rerun(error, exit_code):
     from miso_upload.sources.remote.stores import explained
 
     assert explained("s3", "s3://b/x", ValueError(error)).exit_code == exit_code
 
 
-def test_an_unencrypted_endpoint_elsewhere_is_refused(s3, monkeypatch, golden):
+def test_an_unencrypted_endpoint_on_another_host_is_refused(s3, monkeypatch, golden):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://store.example:9000")
 
     with pytest.raises(SourceError) as caught:
@@ -461,7 +463,7 @@ def test_an_unencrypted_endpoint_elsewhere_is_refused(s3, monkeypatch, golden):
     assert str(caught.value) == golden
 
 
-def test_without_the_package_the_message_says_what_to_install(tmp_path):
+def test_a_missing_package_is_reported_with_the_install_command(tmp_path):
     (tmp_path / "obstore.py").write_text("raise ImportError")
 
     done = subprocess.run(
@@ -480,7 +482,7 @@ def test_without_the_package_the_message_says_what_to_install(tmp_path):
 # -- the program -----------------------------------------------------------------------------------
 
 
-def test_all_commands_take_a_remote_name(s3, run, tmp_path):
+def test_all_commands_accept_a_url(s3, run, tmp_path):
     rows = [row(n, timestamp="x") if n % 10 == 5 else row(n) for n in range(100)]
     file = write_rows(tmp_path / "local.jsonl", rows)
     url = s3.put("commands.jsonl.gz", gzip.compress(file.read_bytes()))
@@ -510,7 +512,7 @@ def test_all_commands_take_a_remote_name(s3, run, tmp_path):
     assert json.loads(rejects.stdout.splitlines()[0])["source"] == url
 
 
-def test_no_secret_of_an_address_is_shown_or_remembered(web, run, tmp_path):
+def test_no_secret_of_a_url_is_shown_or_stored(web, run, tmp_path):
     address, pages = web
     pages.pages["/x.jsonl"] = write_rows(tmp_path / "x", [row(1), row(2, type=3)]).read_bytes()
     url = f"{address}/x.jsonl?sig=5ec7e7"
@@ -530,7 +532,7 @@ def test_no_secret_of_an_address_is_shown_or_remembered(web, run, tmp_path):
     assert "5ec7e7" not in "".join(each.stdout + each.stderr for each in done)
 
 
-def test_what_was_added_to_an_object_is_sent_by_the_next_run(s3, run, tmp_path):
+def test_rows_added_to_an_object_are_sent_by_the_next_run(s3, run, tmp_path):
     file = write_rows(tmp_path / "x", [row(n) for n in range(3000)])
     url = s3.put("grows.jsonl", file.read_bytes())
     with Sandbox() as sandbox:
@@ -547,7 +549,7 @@ def test_what_was_added_to_an_object_is_sent_by_the_next_run(s3, run, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a matter of POSIX")
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress, zipped, as_parquet])
-def test_a_killed_upload_from_a_store_goes_on_where_it_stopped(s3, tmp_path, pack):
+def test_a_killed_upload_from_a_store_resumes(s3, tmp_path, pack):
     rows = 20_000
     data = write_rows(tmp_path / "x", [row(n) for n in range(rows)]).read_bytes()
     url = s3.put("killed.jsonl", pack(data))
@@ -577,7 +579,7 @@ def test_a_killed_upload_from_a_store_goes_on_where_it_stopped(s3, tmp_path, pac
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are a matter of POSIX")
-def test_a_signal_ends_the_waiting_for_a_server(web, tmp_path, golden):
+def test_a_signal_interrupts_the_wait_for_a_server(web, tmp_path, golden):
     address, pages = web
     from threading import Event
 

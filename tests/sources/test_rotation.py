@@ -11,7 +11,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def in_order(times):
-    """Return the rotation order of inputs, which is the same however they were named."""
+    """Return the rotation order of inputs, which must not depend on their original order."""
     orders = [dict(order) for order in list(permutations(times.items()))[:24]]
     (order,) = {tuple(map(str, in_rotation_order(each))) for each in orders}
     return list(order)
@@ -35,11 +35,11 @@ def without_times(names):
         ["https://b.example/a.log.2?sig=x.1", "https://b.example/a.log?sig=y.2026-01-01"],
     ],
 )
-def test_without_times_the_names_tell_the_order(names):
+def test_without_timestamps_the_names_determine_the_order(names):
     assert in_order(dict.fromkeys(names)) == names
 
 
-def test_times_in_the_rows_win_over_names():
+def test_timestamps_in_the_rows_take_precedence_over_names():
     times = {
         "access.log": NOON + timedelta(hours=2),
         "access.log.1": NOON,
@@ -49,33 +49,33 @@ def test_times_in_the_rows_win_over_names():
     assert in_order(times) == ["access.log.1", "access.log.2.gz", "access.log"]
 
 
-def test_a_file_without_a_time_stays_where_its_name_puts_it():
+def test_a_file_without_a_timestamp_keeps_the_position_of_its_name():
     times = {"access.log.3": NOON + timedelta(hours=1), "access.log.2": None, "access.log.1": NOON}
 
     assert in_order(times) == ["access.log.1", "access.log.2", "access.log.3"]
 
 
-def test_only_files_of_one_log_change_places():
+def test_only_files_of_the_same_log_are_reordered():
     names = ["b.log", "z.csv", "a.log", "b.log.1", "a.log.1", "c.csv"]
 
     assert without_times(names) == ["b.log.1", "z.csv", "a.log.1", "b.log", "a.log", "c.csv"]
 
 
-@pytest.mark.parametrize("place", ["{}/a.log", "s3://{}/a.log"])
-def test_logs_of_the_same_name_in_two_directories_are_two_logs(place):
-    names = [place.format("b"), place.format("a") + ".1"]
+@pytest.mark.parametrize("pattern", ["{}/a.log", "s3://{}/a.log"])
+def test_logs_of_the_same_name_in_two_directories_are_separate(pattern):
+    names = [pattern.format("b"), pattern.format("a") + ".1"]
 
     assert without_times(names) == names
 
 
 @pytest.mark.parametrize("names", [["part-0001", "part-0002"], ["shop1.csv", "shop2.csv"]])
-def test_files_that_are_no_rotation_keep_their_order(names):
+def test_files_that_are_not_rotated_logs_keep_their_order(names):
     for times in ([NOON, None], [NOON + timedelta(hours=1), NOON]):
         assert in_rotation_order(dict(zip(names, times, strict=True))) == names
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "timestamp"),
     [
         ('198.51.100.7 - - [01/Mar/2026:13:00:00 +0100] "GET /?t=2020-01-01T00:00Z"', NOON),
         ('{"timestamp": "2026-03-01T12:00:00Z"}', NOON),
@@ -92,17 +92,17 @@ def test_files_that_are_no_rotation_keep_their_order(names):
         ("\n" * 200 + "2026-03-01T12:00:00Z", None),
     ],
 )
-def test_the_first_time_in_the_first_rows_is_found(text, moment):
-    assert first_time(text.encode()) == moment
+def test_the_first_timestamp_in_the_first_rows_is_found(text, timestamp):
+    assert first_time(text.encode()) == timestamp
 
 
 @given(st.binary(max_size=2000))
-def test_no_bytes_make_it_stumble(data):
+def test_arbitrary_bytes_raise_no_error(data):
     first_time(data)
 
 
 @given(st.lists(st.text(st.characters(blacklist_categories=["Cs"]), min_size=1), unique=True))
-def test_whatever_the_names_none_is_lost(names):
+def test_no_input_is_lost_whatever_its_name(names):
     names = [f"/no/where/{name}" for name in names]
 
     assert sorted(without_times(names)) == sorted(names)

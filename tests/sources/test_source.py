@@ -8,7 +8,7 @@ import threading
 import tracemalloc
 
 import pytest
-from formats.reading import CUTS, assert_kept_promises, options, read, read_file, read_source
+from formats.reading import CUTS, assert_complete, options, read, read_file, read_source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,7 +42,7 @@ KINDS = [
 
 @pytest.fixture
 def file(tmp_path):
-    """Write a file and return its path."""
+    """Return a function that writes a file and returns its path."""
 
     def write(data, name="x.jsonl"):
         (tmp_path / name).write_bytes(data)
@@ -53,7 +53,7 @@ def file(tmp_path):
 
 @contextlib.contextmanager
 def pipe(path, data):
-    """Make a named pipe that somebody writes `data` to."""
+    """Create a named pipe and write `data` to it in a thread."""
 
     def write():
         with contextlib.suppress(BrokenPipeError), path.open("wb") as end:
@@ -68,12 +68,12 @@ def pipe(path, data):
     thread.join()
 
 
-# -- every kind of input, and every place in it ----------------------------------------------------
+# -- every kind of input, and every offset in it ---------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "data", "encoding"), KINDS)
 @pytest.mark.parametrize("cuts", [{}, {"rows": 7}, {"block_bytes": 1000}])
-def test_every_row_is_read_once_and_from_every_block_on(file, name, data, encoding, cuts):
+def test_every_row_is_read_once_from_any_block(file, name, data, encoding, cuts):
     path = file(data, name)
     whole = read_file(path, encoding=encoding, **cuts)
     blocks = random.Random(3).sample(whole.blocks, min(8, len(whole.blocks)))
@@ -85,20 +85,20 @@ def test_every_row_is_read_once_and_from_every_block_on(file, name, data, encodi
     for block in blocks:
         line = block.first_line + block.lines
         rest = read_file(path, start=block.end, line=line, encoding=encoding)
-        assert rest.all == whole.behind(line)
+        assert rest.all == whole.from_line(line)
 
 
 @pytest.mark.parametrize(("name", "data", "encoding"), KINDS)
-def test_a_block_comes_again_as_it_was(file, name, data, encoding):
+def test_a_block_is_reread_unchanged(file, name, data, encoding):
     path = file(data, name)
     blocks = read_file(path, encoding=encoding, rows=100).blocks
 
     with Source(str(path), options(encoding=encoding)) as source:
         for block in [*blocks, blocks[3]]:
-            again = source.again(
+            reread = source.reread(
                 Span(block.start, block.end, block.first_line, checksum(block.data))
             )
-            assert (again.start, again.end, again.data) == (block.start, block.end, block.data)
+            assert (reread.start, reread.end, reread.data) == (block.start, block.end, block.data)
 
 
 @pytest.mark.parametrize(("name", "data", "encoding"), KINDS)
@@ -114,7 +114,7 @@ def test_a_pipe_is_read_like_a_file(tmp_path, name, data, encoding):
 
 
 @pytest.mark.parametrize(("name", "data", "encoding"), KINDS)
-def test_a_pipe_can_be_gone_forward_in_to_where_the_last_run_ended(tmp_path, name, data, encoding):
+def test_a_pipe_is_skipped_forward_to_the_end_of_the_last_run(tmp_path, name, data, encoding):
     (tmp_path / "file").mkdir()
     (tmp_path / "file" / name).write_bytes(data)
     whole = read_file(tmp_path / "file" / name, encoding=encoding, rows=100)
@@ -124,13 +124,13 @@ def test_a_pipe_can_be_gone_forward_in_to_where_the_last_run_ended(tmp_path, nam
         pipe(tmp_path / name, data),
         Source(str(tmp_path / name), options(encoding=encoding)) as source,
     ):
-        source.again(Span(block.start, block.end, block.first_line, checksum(block.data)))
+        source.reread(Span(block.start, block.end, block.first_line, checksum(block.data)))
         found = read_source(source, block.end, block.first_line + block.lines)
 
-    assert found.all == whole.behind(block.first_line + block.lines)
+    assert found.all == whole.from_line(block.first_line + block.lines)
 
 
-def test_a_pipe_cannot_be_opened_again_and_a_file_can(tmp_path, file):
+def test_a_file_can_be_reopened_and_a_pipe_cannot(tmp_path, file):
     with Source(str(file(b"")), options()) as source:
         assert source.can_reopen
     with (
@@ -160,11 +160,11 @@ def test_memory_does_not_grow_with_the_input(file):
     assert most < 8 * 2**20
 
 
-# -- whether it still has what was read ------------------------------------------------------------
+# -- whether an input still has its spans ----------------------------------------------------------
 
 
 def spans_of(path, **cuts):
-    """Return the spans of all blocks as a ledger keeps them."""
+    """Return the spans of all blocks in the form of the ledger."""
     return [
         Span(block.start, block.end, block.first_line, checksum(block.data))
         for block in read_file(path, **cuts).blocks
@@ -173,7 +173,7 @@ def spans_of(path, **cuts):
 
 def has(path, spans, **options_):
     with Source(str(path), options(**options_)) as source:
-        return source.has(spans)
+        return source.has_spans(spans)
 
 
 @pytest.mark.parametrize(("name", "data", "encoding"), KINDS)
@@ -185,17 +185,17 @@ def test_an_unchanged_input_has_all_of_its_spans(file, name, data, encoding):
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz"])
-@pytest.mark.parametrize("place", [0.1, 0.5, 0.999])
-def test_an_input_in_which_one_byte_differs_does_not_have_its_spans(file, name, place):
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.999])
+def test_an_input_with_one_changed_byte_does_not_have_its_spans(file, name, share):
     data = LINES.encode()
     spans = spans_of(file(data), rows=100)
-    at = data.index(b"row", int(len(data) * place) - 60)
+    at = data.index(b"row", int(len(data) * share) - 60)
     edited = data[:at] + b"w" + data[at + 1 :]
 
     assert not has(file(gzip.compress(edited) if name.endswith("gz") else edited, name), spans)
 
 
-def test_an_input_that_has_grown_or_was_packed_has_its_spans(file):
+def test_an_input_that_has_grown_or_was_compressed_has_its_spans(file):
     spans = spans_of(file(LINES.encode()), rows=100)
     more = (LINES + '{"row":1}\n').encode()
 
@@ -210,8 +210,8 @@ def test_a_shorter_input_does_not_have_its_spans(file):
     assert not has(file(LINES.encode()[:-1]), spans)
 
 
-def test_a_row_that_could_not_be_read_is_proven_by_being_there(file):
-    """Of a row that is too long, no bytes were kept to make a checksum of."""
+def test_an_unreadable_row_is_proven_by_its_existence(file):
+    """No bytes of an overlong row were kept for a checksum."""
     long = b"x" * 5000 + b"\n"
     spans = [Span(0, len(long), 1, b""), Span(len(long), len(long) + 3, 2, checksum(b"{}\n"))]
 
@@ -224,11 +224,13 @@ def test_a_row_that_could_not_be_read_is_proven_by_being_there(file):
 
 @pytest.mark.parametrize(("name", "text"), [("x.jsonl", LINES), ("x.json", ARRAY), ("x.csv", CSV)])
 @pytest.mark.parametrize("share", [0.3, 0.9, 0.999])
-def test_whole_rows_before_damage_are_read_and_the_half_row_is_not(file, name, text, share):
-    packed = gzip.compress(text.encode())
-    whole = read_file(file(packed, name))
+def test_complete_rows_before_damage_are_read_and_the_incomplete_row_is_not(
+    file, name, text, share
+):
+    compressed = gzip.compress(text.encode())
+    whole = read_file(file(compressed, name))
 
-    found = read_file(file(packed[: int(len(packed) * share)], name))
+    found = read_file(file(compressed[: int(len(compressed) * share)], name))
 
     assert found.rows == whole.rows[: len(found.rows)]
     assert len(found.rows) > len(ROWS) * share * 0.6
@@ -237,11 +239,15 @@ def test_whole_rows_before_damage_are_read_and_the_half_row_is_not(file, name, t
 
 
 @pytest.mark.parametrize("bad", ["checksum", "garbage"])
-def test_damage_behind_the_last_row_loses_no_row(file, bad, golden):
-    packed = gzip.compress(LINES.encode())
-    packed = packed[:-8] + b"oops" + packed[-4:] if bad == "checksum" else packed + b"garbage"
+def test_damage_after_the_last_row_loses_no_row(file, bad, golden):
+    compressed = gzip.compress(LINES.encode())
+    compressed = (
+        compressed[:-8] + b"oops" + compressed[-4:]
+        if bad == "checksum"
+        else compressed + b"garbage"
+    )
 
-    found = read_file(file(packed))
+    found = read_file(file(compressed))
 
     assert found.values == ROWS
     assert found.damage == golden
@@ -249,26 +255,26 @@ def test_damage_behind_the_last_row_loses_no_row(file, bad, golden):
 
 @settings(deadline=None)
 @given(data=st.binary(max_size=60), cuts=CUTS, name=st.sampled_from(["jsonl", "json"]))
-def test_a_cut_off_gzip_stream_yields_no_half_row(data, cuts, name):
+def test_a_truncated_gzip_stream_yields_no_incomplete_row(data, cuts, name):
     text = b"".join(b'{"a":%d}\n' % byte for byte in data)
-    packed = gzip.compress(b"\n" + text)
+    compressed = gzip.compress(b"\n" + text)
 
-    found = read(packed[:-9], format=name, **cuts)
+    found = read(compressed[:-9], format=name, **cuts)
 
     assert [row["a"] for row in found.values] == list(data)[: len(found.values)]
     assert (found.rejections, bool(found.damage)) == ([], True)
-    assert_kept_promises(b"\n" + text, found, **cuts)
+    assert_complete(b"\n" + text, found, **cuts)
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.csv", "x.json", "x"])
-def test_damage_before_the_first_row_is_told_when_the_input_is_opened(file, name):
+def test_damage_before_the_first_row_is_reported_on_opening(file, name):
     path = file(gzip.compress(b"")[:12], name)
 
     with pytest.raises(DamagedSourceError):
         Source(str(path), options())
 
 
-def test_damage_is_told_in_place_of_what_it_looks_like(file):
+def test_damage_is_reported_instead_of_its_consequences(file):
     path = file(gzip.compress(b'"a,b\n')[:-2], "x.csv")
 
     with pytest.raises(DamagedSourceError):
@@ -282,7 +288,7 @@ def test_damage_is_told_in_place_of_what_it_looks_like(file):
     ("encoding", "bad"), [("cp1252", b"\x81"), ("shift_jis", b"\xff"), ("utf-16-le", b"\x00\xdc")]
 )
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
-def test_what_cannot_be_decoded_costs_its_row_only(file, encoding, bad, kind):
+def test_an_undecodable_byte_rejects_only_its_row(file, encoding, bad, kind):
     rows = (
         ['{"a":"', "1", '"}\n{"a":"', "2", '"}\n']
         if kind == "jsonl"
@@ -297,7 +303,7 @@ def test_what_cannot_be_decoded_costs_its_row_only(file, encoding, bad, kind):
     assert "UTF-8" in reason
 
 
-def test_an_unknown_encoding_is_an_error_of_the_command(file, golden):
+def test_an_unknown_encoding_is_a_usage_error(file, golden):
     with pytest.raises(ConfigurationError) as caught:
         Source(str(file(b"")), options(encoding="klingon"))
 
@@ -318,7 +324,7 @@ def test_an_unknown_encoding_is_an_error_of_the_command(file, golden):
         ("x.jsonl", b'{"a":1}', 0),
     ],
 )
-def test_a_row_that_may_still_be_written_waits_only_if_the_file_grows(file, name, before, kept):
+def test_an_incomplete_last_row_is_left_only_in_a_growing_file(file, name, before, kept):
     path = file(before, name)
 
     growing = read_file(path, growing=True)
@@ -332,10 +338,10 @@ def test_a_row_that_may_still_be_written_waits_only_if_the_file_grows(file, name
 @settings(deadline=None)
 @given(
     name=st.sampled_from(["x.jsonl", "x.csv", "x.json"]),
-    places=st.lists(st.floats(0, 1), max_size=4).map(sorted),
+    shares=st.lists(st.floats(0, 1), max_size=4).map(sorted),
     cuts=CUTS,
 )
-def test_a_file_that_is_read_while_it_grows_is_read_once(tmp_path_factory, name, places, cuts):
+def test_every_row_of_a_growing_file_is_read_once(tmp_path_factory, name, shares, cuts):
     text = {
         "x.jsonl": b'{"a":1}\n\n{"a":2}\r\n{"a":3}\n',
         "x.csv": b'a,b\n1,"2\n3"\r\n4,5\n\n"6","7"\n',
@@ -347,8 +353,8 @@ def test_a_file_that_is_read_while_it_grows_is_read_once(tmp_path_factory, name,
     at, line = whole.body_start, whole.body_line
     rows = []
 
-    for place in [*places, 1]:
-        path.write_bytes(text[: max(int(place * len(text)), whole.body_start, 2)])
+    for share in [*shares, 1]:
+        path.write_bytes(text[: max(int(share * len(text)), whole.body_start, 2)])
         found = read_file(path, start=at, line=line, growing=True, **cuts)
         rows += found.rows
         if found.blocks:
@@ -359,7 +365,7 @@ def test_a_file_that_is_read_while_it_grows_is_read_once(tmp_path_factory, name,
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 @pytest.mark.parametrize("growing", [False, True])
-def test_the_rest_of_a_row_that_was_read_too_early_is_set_aside(file, kind, growing, golden):
+def test_the_rest_of_a_row_that_was_read_incomplete_is_rejected(file, kind, growing, golden):
     header = b"" if kind == "jsonl" else b"a\n"
     row = b'{"a":"%s"}' if kind == "jsonl" else b"%s"
     before = header + row % b"1" + b"\n" + row % b"2"
@@ -379,7 +385,7 @@ def test_the_rest_of_a_row_that_was_read_too_early_is_set_aside(file, kind, grow
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"  \n"])
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
-def test_a_row_of_which_only_the_newline_was_missing_was_whole(file, newline, kind):
+def test_a_row_without_its_newline_was_complete(file, newline, kind):
     header, row = (b"", b'{"a":"1"}') if kind == "jsonl" else (b"a,b\n", b"1,2")
     before = header + row
     path = file(before + newline + row + b"\n", f"x.{kind}")
@@ -391,7 +397,7 @@ def test_a_row_of_which_only_the_newline_was_missing_was_whole(file, newline, ki
     assert found.rejections == []
 
 
-def test_the_rest_of_a_row_waits_for_its_end_if_the_file_grows(file):
+def test_the_rest_of_a_row_in_a_growing_file_is_left_for_the_next_run(file):
     path = file(b'{"a":1}\n{"a":2}ta')
 
     found = read_file(path, start=15, line=2, growing=True)
@@ -399,7 +405,7 @@ def test_the_rest_of_a_row_waits_for_its_end_if_the_file_grows(file):
     assert (found.all, found.blocks) == (([], [], None), [])
 
 
-def test_a_row_that_is_too_long_waits_for_its_end_if_the_file_grows(file):
+def test_an_incomplete_overlong_row_in_a_growing_file_is_left_for_the_next_run(file):
     path = file(b'{"a":1}\n' + b"x" * 1000)
 
     found = read_file(path, growing=True, row_bytes=50, block_bytes=50)
@@ -408,7 +414,7 @@ def test_a_row_that_is_too_long_waits_for_its_end_if_the_file_grows(file):
 
 
 @pytest.mark.parametrize(("name", "data", "encoding"), KINDS)
-def test_a_file_that_was_cut_is_not_gone_on_with(file, name, data, encoding, golden):
+def test_reading_does_not_resume_in_a_truncated_file(file, name, data, encoding, golden):
     path = file(data, name)
     with Source(str(path), options(encoding=encoding)) as source:
         end = list(source.blocks(source.body_start, source.body_line))[-1].end
@@ -418,17 +424,17 @@ def test_a_file_that_was_cut_is_not_gone_on_with(file, name, data, encoding, gol
 
         assert str(caught.value) == golden
         with pytest.raises(ChangedSourceError) as caught:
-            source.again(Span(end - 1, end + 10, 1, b"x"))
+            source.reread(Span(end - 1, end + 10, 1, b"x"))
 
         assert str(caught.value) == golden
 
 
-def test_an_emptied_file_is_not_gone_on_with(file):
+def test_reading_does_not_resume_in_an_emptied_file(file):
     with pytest.raises(ChangedSourceError):
         read_file(file(b""), start=10, line=2)
 
 
-def test_a_block_that_says_something_else_now_is_refused(file, golden):
+def test_a_changed_block_is_not_reread(file, golden):
     block = read_file(file(b'{"a":1}\n{"a":2}\n'), rows=1).blocks[1]
     span = Span(block.start, block.end, block.first_line, checksum(block.data))
 
@@ -436,25 +442,25 @@ def test_a_block_that_says_something_else_now_is_refused(file, golden):
         Source(str(file(b'{"a":1}\n{"a":3}\n')), options()) as source,
         pytest.raises(ChangedSourceError) as caught,
     ):
-        source.again(span)
+        source.reread(span)
 
     assert str(caught.value) == golden
 
 
-def test_only_the_beginning_of_a_row_that_was_too_long_comes_again(file):
+def test_only_the_beginning_of_an_overlong_row_is_reread(file):
     path = file(b"x" * 100_000 + b"\n{}\n")
     (block, _) = read_file(path, row_bytes=1000, block_bytes=1000).blocks
 
     with Source(str(path), options()) as source:
-        again = source.again(Span(block.start, block.end, 1, b""))
+        reread = source.reread(Span(block.start, block.end, 1, b""))
 
-    assert again.data == block.data == b"x" * 200
-
-
-# -- trouble ---------------------------------------------------------------------------------------
+    assert reread.data == block.data == b"x" * 200
 
 
-def test_what_is_no_file_is_an_error_with_a_message(tmp_path, golden):
+# -- errors ----------------------------------------------------------------------------------------
+
+
+def test_a_missing_file_is_reported(tmp_path, golden):
     with pytest.raises(SourceError) as caught:
         Source(str(tmp_path / "gone.jsonl"), options())
 
@@ -468,7 +474,7 @@ def test_what_is_no_file_is_an_error_with_a_message(tmp_path, golden):
 @pytest.mark.skipif(
     sys.platform == "win32" or os.geteuid() == 0, reason="nothing is forbidden to this user"
 )
-def test_a_forbidden_file_is_an_error_with_a_message(file):
+def test_a_file_without_read_permission_is_reported(file):
     path = file(b"{}\n")
     path.chmod(0)
 
@@ -478,7 +484,7 @@ def test_a_forbidden_file_is_an_error_with_a_message(file):
     assert "Permission denied" in str(caught.value)
 
 
-def test_standard_input_is_called_by_its_name_in_messages(golden):
+def test_messages_call_standard_input_stdin(golden):
     with pytest.raises(ConfigurationError) as caught:
         read(b"hello\n")
 

@@ -25,7 +25,7 @@ NOISE = random.Random(1).randbytes(300_000)
 # -- compressed ------------------------------------------------------------------------------------
 
 
-def test_gzip_is_told_by_its_content(opened):
+def test_gzip_is_detected_by_its_content(opened):
     assert rest_of(opened(gzip.compress(b"hello"), name="x.jsonl")) == (b"hello", None)
     assert rest_of(opened(b"hello", name="x.gz")) == (b"hello", None)
 
@@ -46,20 +46,27 @@ def test_padding_between_members_is_skipped(opened):
 
 @pytest.mark.parametrize("flags", range(32))
 def test_every_field_of_a_gzip_header_is_skipped(opened, flags):
-    packed = gzip.compress(b"rows", mtime=0)
+    data_in_gzip = gzip.compress(b"rows", mtime=0)
     fields = [b"", b"CC", b"\x05\x00extra", b"a name\0", b"a comment" * 50_000 + b"\0"]
     extra = b"".join(fields[bit] for bit in (2, 3, 4) if flags & 1 << bit)
     checksum = fields[1] if flags & 2 else b""
 
-    data = packed[:3] + bytes([flags]) + packed[4:10] + extra + checksum + packed[10:]
+    data = (
+        data_in_gzip[:3]
+        + bytes([flags])
+        + data_in_gzip[4:10]
+        + extra
+        + checksum
+        + data_in_gzip[10:]
+    )
 
     assert rest_of(opened(data)) == (b"rows", None)
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 10, 11, 15, 18, 100, 250_000])
-def test_what_a_cut_off_gzip_file_still_tells_is_read(opened, size):
-    packed = gzip.compress(NOISE)
-    cut = packed[:-size] if size < 100 else packed[:size]
+def test_the_intact_part_of_a_truncated_gzip_file_is_read(opened, size):
+    data_in_gzip = gzip.compress(NOISE)
+    cut = data_in_gzip[:-size] if size < 100 else data_in_gzip[:size]
     told = zlib.decompressobj(31).decompress(cut)
 
     data, damage = rest_of(opened(cut))
@@ -77,7 +84,7 @@ def test_a_gzip_file_that_ends_in_its_header_is_damaged(opened, size):
 @pytest.mark.parametrize("member", [1, 2])
 @pytest.mark.parametrize("at", [-8, -1], ids=["checksum", "length"])
 def test_everything_before_a_wrong_checksum_is_read(opened, member, at, golden):
-    """Also the last bytes of the file, which a check at the end would have thrown away."""
+    """This includes the last bytes, which a decompressor with its own check would discard."""
     bad = bytearray(gzip.compress(NOISE))
     bad[at] ^= 1
     good = [gzip.compress(b"good\n")] * (member - 1)
@@ -95,11 +102,11 @@ def test_everything_before_garbage_is_read(opened, golden):
     assert damage == golden
 
 
-def test_a_broken_middle_is_damage(opened, golden):
-    packed = bytearray(gzip.compress(TEXT.encode()))
-    packed[2000:2100] = b"\xff" * 100
+def test_damage_in_the_middle_is_reported(opened, golden):
+    data_in_gzip = bytearray(gzip.compress(TEXT.encode()))
+    data_in_gzip[2000:2100] = b"\xff" * 100
 
-    data, damage = rest_of(opened(packed))
+    data, damage = rest_of(opened(data_in_gzip))
 
     assert len(data) < len(TEXT.encode())
     assert without_cause(damage) == golden
@@ -107,13 +114,13 @@ def test_a_broken_middle_is_damage(opened, golden):
 
 @settings(deadline=None)
 @given(data=st.binary(max_size=300), sizes=st.lists(st.integers(1, 20), min_size=1))
-def test_any_bytes_that_claim_to_be_gzip_end_without_a_traceback(data, sizes):
+def test_arbitrary_bytes_after_the_gzip_magic_raise_no_other_error(data, sizes):
     found, damage = rest_of(from_stdin(b"\x1f\x8b\x08" + data, sizes))
 
     assert damage is not None or not found
 
 
-def test_damage_is_told_again_when_asked_again(opened):
+def test_damage_is_raised_again_by_every_read(opened):
     stream = opened(gzip.compress(b"x")[:-3])
     rest_of(stream)
 
@@ -121,7 +128,7 @@ def test_damage_is_told_again_when_asked_again(opened):
         stream.read()
 
 
-def test_a_bomb_is_unpacked_bit_by_bit(opened):
+def test_a_decompression_bomb_is_read_in_small_pieces(opened):
     member = igzip_lib.compress(bytes(2**26), flag=igzip_lib.COMP_GZIP)
 
     stream = opened(member * 2)
@@ -135,7 +142,7 @@ def test_a_bomb_is_unpacked_bit_by_bit(opened):
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16-le", "utf-16-be", "utf-32-le"])
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_unicode_is_told_by_its_mark(opened, encoding, pack):
+def test_unicode_is_detected_by_its_byte_order_mark(opened, encoding, pack):
     mark = "" if encoding == "utf-8-sig" else "\ufeff"
 
     data, _ = rest_of(opened(pack((mark + TEXT).encode(encoding))))
@@ -154,13 +161,13 @@ def test_unicode_is_told_by_its_mark(opened, encoding, pack):
         ("ascii", "plain\n"),
     ],
 )
-def test_other_encodings_are_read_if_named(opened, encoding, text):
+def test_named_encodings_are_read(opened, encoding, text):
     data, _ = rest_of(opened(text.encode(encoding), encoding))
 
     assert data.decode() == text
 
 
-def test_a_mark_before_text_in_a_named_encoding_is_kept_for_the_format(opened):
+def test_a_byte_order_mark_in_a_named_encoding_is_kept_for_the_format(opened):
     stream = opened("\ufeffx".encode("utf-16-le"), "utf-16-le")
 
     assert rest_of(stream)[0] == b"\xef\xbb\xbfx"
@@ -175,7 +182,7 @@ def test_a_mark_before_text_in_a_named_encoding_is_kept_for_the_format(opened):
         ("utf-7", b"+2AA-"),
     ],
 )
-def test_what_cannot_be_decoded_is_marked_and_never_replaced(opened, encoding, bad):
+def test_undecodable_bytes_are_marked_and_never_replaced(opened, encoding, bad):
     data, damage = rest_of(opened("a".encode(encoding) + bad + "b".encode(encoding), encoding))
 
     assert damage is None
@@ -188,7 +195,7 @@ def test_what_cannot_be_decoded_is_marked_and_never_replaced(opened, encoding, b
 @pytest.mark.parametrize(
     "name", ["klingon", "hex", "rot13", "zlib", "undefined", "idna", "", "a\0b"]
 )
-def test_an_unknown_encoding_is_an_error_of_the_command(opened, name, golden):
+def test_an_unknown_encoding_is_a_usage_error(opened, name, golden):
     with pytest.raises(ConfigurationError) as caught:
         opened(b"", name)
 
@@ -197,7 +204,7 @@ def test_an_unknown_encoding_is_an_error_of_the_command(opened, name, golden):
 
 
 @pytest.mark.parametrize("encoding", sorted(set(encodings.aliases.aliases.values())))
-def test_no_encoding_of_python_ends_in_a_traceback(encoding):
+def test_every_encoding_of_python_reads_or_is_refused(encoding):
     data = bytes(range(1, 255)).replace(b"\\", b"") * 3
     try:
         stream = from_stdin(data, encoding=encoding)
@@ -209,16 +216,16 @@ def test_no_encoding_of_python_ends_in_a_traceback(encoding):
     assert found or damage.startswith("stdin: ")
 
 
-def test_utf_16_without_a_mark_is_refused_with_a_hint(opened, golden):
+def test_utf16_without_a_byte_order_mark_is_refused_with_a_hint(opened, golden):
     stream = opened(b"a\0b\0", "utf-16")
 
     assert rest_of(stream)[1] == golden
 
 
-# -- places ----------------------------------------------------------------------------------------
+# -- offsets ---------------------------------------------------------------------------------------
 
 
-def packed(text):
+def compressed(text):
     return gzip.compress(text.encode()), None
 
 
@@ -234,21 +241,21 @@ def marked(text):
     return text.encode("utf-16"), None
 
 
-@pytest.mark.parametrize("pack", [plain, packed, latin, marked])
-def test_every_place_holds_the_same_bytes_each_time(opened, pack):
+@pytest.mark.parametrize("pack", [plain, compressed, latin, marked])
+def test_every_offset_yields_the_same_bytes_each_time(opened, pack):
     stream = opened(*pack(TEXT))
     whole, _ = rest_of(stream)
-    places = random.Random(2).sample(range(len(whole)), 12)
+    offsets = random.Random(2).sample(range(len(whole)), 12)
 
-    for place in [*places, len(whole)]:
-        assert stream.seek(place)
-        assert stream.position == place
-        assert stream.peek(7) == whole[place : place + 7]
-        assert rest_of(stream, 3000)[0] == whole[place:]
+    for offset in [*offsets, len(whole)]:
+        assert stream.seek(offset)
+        assert stream.position == offset
+        assert stream.peek(7) == whole[offset : offset + 7]
+        assert rest_of(stream, 3000)[0] == whole[offset:]
 
 
-@pytest.mark.parametrize("pack", [plain, packed, latin])
-def test_there_is_no_place_behind_the_end(opened, pack):
+@pytest.mark.parametrize("pack", [plain, compressed, latin])
+def test_seeking_past_the_end_is_reported(opened, pack):
     stream = opened(*pack("abc"))
 
     assert not stream.seek(4)
@@ -256,7 +263,7 @@ def test_there_is_no_place_behind_the_end(opened, pack):
     assert stream.read() == b""
 
 
-def test_the_byte_before_a_place_is_known_if_it_was_read(opened):
+def test_the_byte_before_the_position_is_known_if_it_was_read(opened):
     stream = opened(b"abc")
 
     stream.read(2)
@@ -266,7 +273,7 @@ def test_the_byte_before_a_place_is_known_if_it_was_read(opened):
     assert stream.last_byte == b"c"
 
 
-def test_looking_ahead_does_not_move(opened):
+def test_peeking_does_not_move(opened):
     stream = opened(b"abcdef")
 
     assert stream.peek(3) == b"abc"
@@ -278,13 +285,13 @@ def test_looking_ahead_does_not_move(opened):
 @settings(deadline=None)
 @given(sizes=st.lists(st.integers(1, 50), min_size=1), text=st.text(max_size=100))
 @pytest.mark.parametrize("encode", [str.encode, lambda text: gzip.compress(text.encode())])
-def test_it_does_not_matter_in_what_pieces_bytes_come(encode, sizes, text):
+def test_bytes_are_read_the_same_in_pieces_of_any_size(encode, sizes, text):
     text = "x" + text
 
     assert rest_of(from_stdin(encode(text), sizes), sizes[0]) == (text.encode(), None)
 
 
-def test_a_file_that_grows_while_it_is_read_is_read_on(opened, tmp_path):
+def test_bytes_appended_during_the_read_are_read(opened, tmp_path):
     stream = opened(b"abc")
     assert stream.peek(10) == b"abc"
 
@@ -294,7 +301,7 @@ def test_a_file_that_grows_while_it_is_read_is_read_on(opened, tmp_path):
     assert rest_of(stream)[0] == b"abcdef"
 
 
-def test_a_file_that_is_moved_away_while_it_is_read_is_read_on(opened, tmp_path):
+def test_a_file_moved_during_the_read_is_read_to_its_end(opened, tmp_path):
     stream = opened(b"abc")
     (tmp_path / "input").rename(tmp_path / "input.1")
 
@@ -306,7 +313,7 @@ def test_a_file_that_is_moved_away_while_it_is_read_is_read_on(opened, tmp_path)
 # -- standard input, pipes -------------------------------------------------------------------------
 
 
-def test_standard_input_can_be_gone_forward_in_but_not_back(golden):
+def test_standard_input_can_be_skipped_forward_but_not_back(golden):
     stream = from_stdin(b"abcdef", [2])
 
     assert stream.seek(3)
@@ -318,7 +325,7 @@ def test_standard_input_can_be_gone_forward_in_but_not_back(golden):
     assert str(caught.value) == golden
 
 
-def test_standard_input_that_is_a_file_can_be_gone_back_in(tmp_path, monkeypatch):
+def test_standard_input_from_a_file_can_be_reread(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(b"abc")
     with (tmp_path / "a").open("rb") as file:
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=file))
@@ -331,7 +338,7 @@ def test_standard_input_that_is_a_file_can_be_gone_back_in(tmp_path, monkeypatch
         assert not file.closed
 
 
-def test_standard_input_starts_where_others_left_it(tmp_path, monkeypatch):
+def test_standard_input_starts_at_its_current_offset(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(b"headabc")
     with (tmp_path / "a").open("rb", buffering=0) as file:
         file.read(4)
@@ -354,8 +361,8 @@ def test_closed_standard_input_is_refused(monkeypatch, stdin, golden):
 
 
 @pytest.mark.skipif(not hasattr(os, "set_blocking"), reason="no such pipes here")
-def test_a_pipe_with_nothing_in_it_yet_is_waited_for(monkeypatch):
-    """Another program may have made it non-blocking, but that is not the end of the input."""
+def test_an_empty_nonblocking_pipe_is_waited_for(monkeypatch):
+    """Another program may have made the pipe non-blocking; no data yet is not its end."""
     from threading import Timer
 
     reader, writer = os.pipe()
@@ -369,21 +376,21 @@ def test_a_pipe_with_nothing_in_it_yet_is_waited_for(monkeypatch):
     timer.join()
 
 
-# -- trouble ---------------------------------------------------------------------------------------
+# -- errors ----------------------------------------------------------------------------------------
 
 
 class Failing(io.RawIOBase):
-    """An input that breaks after its first bytes."""
+    """An input that fails after its first bytes."""
 
     def __init__(self, data):
         self._data = data
 
     def readable(self):
-        """Yes."""
+        """See `io.IOBase.readable`."""
         return True
 
     def readinto(self, buffer):
-        """Fill a part of `buffer`, once."""
+        """Fill a part of `buffer` once, then fail."""
         if not self._data:
             raise OSError(errno.EIO, "Input/output error")
         size = len(self._data)
@@ -392,7 +399,7 @@ class Failing(io.RawIOBase):
 
 
 @pytest.mark.parametrize("data", [b"", b"abc"])
-def test_a_disk_that_fails_is_an_error_with_a_message(monkeypatch, data, golden):
+def test_a_failing_disk_is_reported(monkeypatch, data, golden):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Failing(data)))
 
     try:
@@ -412,7 +419,7 @@ def test_a_disk_that_fails_is_an_error_with_a_message(monkeypatch, data, golden)
         pytest.param(lambda path: path.symlink_to(path), id="a link to itself"),
     ],
 )
-def test_what_cannot_be_opened_is_an_error_with_a_message(tmp_path, make, golden):
+def test_an_input_that_cannot_be_opened_is_reported(tmp_path, make, golden):
     path = tmp_path / "a"
     make(path)
 
@@ -422,16 +429,14 @@ def test_what_cannot_be_opened_is_an_error_with_a_message(tmp_path, make, golden
     assert str(caught.value) == golden
 
 
-def test_a_name_that_cannot_be_one_is_an_error_with_a_message(golden):
+def test_an_invalid_name_is_reported(golden):
     with pytest.raises(SourceError) as caught:
         ByteStream("a\0b")
 
     assert str(caught.value) == golden
 
 
-def test_a_file_that_is_gone_when_it_is_read_again_is_an_error_with_a_message(
-    opened, tmp_path, golden
-):
+def test_a_file_that_is_missing_when_it_is_reread_is_reported(opened, tmp_path, golden):
     stream = opened(gzip.compress(b"abc"))
     rest_of(stream)
     (tmp_path / "input").unlink()
@@ -442,7 +447,7 @@ def test_a_file_that_is_gone_when_it_is_read_again_is_an_error_with_a_message(
     assert str(caught.value) == golden
 
 
-def test_the_progress_is_counted_in_bytes_of_the_input_itself(opened):
+def test_progress_is_counted_in_raw_bytes(opened):
     data = gzip.compress(TEXT.encode())
     stream = opened(data)
 

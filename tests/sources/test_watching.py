@@ -17,8 +17,8 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def begun(path):
-    """The input, of which the first part was read."""
+def started(path):
+    """Return an input whose first part was read."""
     stream = ByteStream(str(path))
     stream.read()
     yield stream
@@ -31,62 +31,62 @@ def read_on(stream):
 
 
 @pytest.mark.parametrize("size", [0, 4, READ_BYTES - 1])
-def test_a_file_that_is_cut_before_where_it_is_read_is_noticed(path, begun, size, golden):
+def test_a_file_truncated_before_the_read_position_is_detected(path, started, size, golden):
     os.truncate(path, size)
 
     with pytest.raises(ChangedSourceError) as caught:
-        read_on(begun)
+        read_on(started)
 
     assert str(caught.value) == golden
     with pytest.raises(ChangedSourceError):
-        begun.read()
+        started.read()
 
 
-def test_a_file_that_is_cut_behind_where_it_is_read_is_read_to_its_end(path, begun):
+def test_a_file_truncated_after_the_read_position_is_read_to_its_end(path, started):
     os.truncate(path, SIZE - 4)
 
-    read_on(begun)
+    read_on(started)
 
-    assert begun.position == SIZE - 4
-    assert begun.grew
-    assert begun.what_befell() is None
+    assert started.position == SIZE - 4
+    assert started.grew
+    assert started.what_happened() is None
 
 
-@pytest.mark.parametrize("place", [0, READ_BYTES - 4])
-def test_a_file_that_is_written_over_where_it_was_read_is_noticed(path, begun, place):
+@pytest.mark.parametrize("offset", [0, READ_BYTES - 4])
+def test_overwritten_bytes_before_the_read_position_are_detected(path, started, offset):
     with path.open("r+b") as file:
-        file.seek(place)
+        file.seek(offset)
         file.write(b"new\n")
 
     with pytest.raises(ChangedSourceError):
-        read_on(begun)
+        read_on(started)
 
 
-def test_what_is_rewritten_with_the_same_is_the_same(path, begun):
+def test_a_file_rewritten_with_the_same_bytes_is_unchanged(path, started):
     data = path.read_bytes()
     path.write_bytes(data)
 
-    read_on(begun)
+    read_on(started)
 
-    assert begun.position == SIZE
+    assert started.position == SIZE
 
 
-def test_what_is_added_while_it_is_read_is_read(path, begun):
+def test_rows_appended_during_the_read_are_read(path, started):
     with path.open("ab") as file:
         file.write(b"more\n")
 
-    read_on(begun)
+    read_on(started)
 
-    assert begun.position == SIZE + 5
-    assert begun.grew
-    assert begun.what_befell() is None
+    assert started.position == SIZE + 5
+    assert started.grew
+    assert started.what_happened() is None
 
 
-def test_a_file_that_nobody_touches_has_nothing_befallen(begun):
-    read_on(begun)
+def test_an_unmodified_file_has_no_note(started):
+    read_on(started)
 
-    assert not begun.grew
-    assert begun.what_befell() is None
+    assert not started.grew
+    assert started.what_happened() is None
 
 
 @pytest.mark.parametrize(
@@ -98,16 +98,16 @@ def test_a_file_that_nobody_touches_has_nothing_befallen(begun):
         pytest.param(lambda path: os.truncate(path, 8), id="cut"),
     ],
 )
-def test_what_befell_a_file_is_told(path, begun, change, golden):
+def test_what_happened_to_a_file_is_reported(path, started, change, golden):
     path.with_name("other").write_bytes(b"")
-    read_on(begun)
+    read_on(started)
 
     change(path)
 
-    assert begun.what_befell() == golden
+    assert started.what_happened() == golden
 
 
-def test_another_file_under_the_name_is_not_gone_back_in(tmp_path, golden):
+def test_seeking_back_in_a_replaced_file_is_refused(tmp_path, golden):
     path = tmp_path / "input.gz"
     path.write_bytes(gzip.compress(b"old\n" * 100))
     stream = ByteStream(str(path))
@@ -130,7 +130,7 @@ def test_of_a_pipe_nothing_is_told():
 
     read_on(stream)
 
-    assert stream.what_befell() is None
+    assert stream.what_happened() is None
     assert not stream.grew
     stream.close()
     os.close(read)

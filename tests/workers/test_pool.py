@@ -14,10 +14,10 @@ from miso_upload.errors import ChangedSourceError, WorkerError
 from miso_upload.pipeline.interrupt import StopSignal
 from miso_upload.pipeline.job import Recipe
 from miso_upload.pipeline.settings import Settings
-from miso_upload.pipeline.workers import InProcess, WorkerPool, worker_count
+from miso_upload.pipeline.workers import InProcess, worker_count
+from miso_upload.pipeline.workers.pool import WorkerPool
 from miso_upload.records import Block
 from miso_upload.sources import ReadingOptions, Source
-from miso_upload.sources.formats import Limits
 
 ROW = '{{"type":"home_page_view","timestamp":"2026-03-01T10:00:00Z","user_id":"u{}"}}\n'
 
@@ -37,8 +37,8 @@ def pool():
 
 
 def opened(path, rows=7):
-    source = Source(str(path), ReadingOptions(limits=Limits(rows=rows)))
-    transform = Recipe(Settings(inputs=(str(path),), dry_run=True)).transform(source)
+    source = Source(str(path), ReadingOptions(chunk_size=rows))
+    transform = Recipe(Settings.of(inputs=(str(path),), dry_run=True)).transform(source)
     return source, transform
 
 
@@ -168,7 +168,7 @@ def test_workers_end_when_the_program_is_killed(tmp_path):
     code = (
         "import sys, time\n"
         "from miso_upload.pipeline.interrupt import StopSignal\n"
-        "from miso_upload.pipeline.workers import WorkerPool\n"
+        "from miso_upload.pipeline.workers.pool import WorkerPool\n"
         "pool = WorkerPool(1, StopSignal())\n"
         "print(pool._processes[0].pid, flush=True)\n"
         "time.sleep(60)\n"
@@ -199,7 +199,7 @@ def test_workers_end_when_the_program_is_killed(tmp_path):
 def test_auto_uses_the_processors_where_there_is_enough_to_do(
     asked, sizes, processors, count, monkeypatch
 ):
-    monkeypatch.setattr("miso_upload.pipeline.workers.pool._processors", lambda: processors)
+    monkeypatch.setattr("miso_upload.pipeline.workers.in_process._processors", lambda: processors)
 
     assert worker_count(asked, sizes) == count
 

@@ -9,7 +9,7 @@ from itertools import chain, count, repeat
 from typing import TYPE_CHECKING
 
 from miso_upload.ledger.content_keys import runs as content_runs
-from miso_upload.ledger.content_keys.layout import unpack
+from miso_upload.ledger.content_keys.layout import stored_keys
 from miso_upload.records.keyed import Keyed
 
 if TYPE_CHECKING:
@@ -386,8 +386,8 @@ def joined(parts: Sequence[Keyed]) -> Keyed:
 
 def read_part(db: Database, part_id: int) -> Keyed:
     """Return the records of a part."""
-    row = db.row("SELECT day, keys, days, contents FROM sent_parts WHERE id = ?", (part_id,))
-    return unpack(*row)
+    row = db.row("SELECT day, keys, days, contents FROM sent_parts WHERE id = :part", part=part_id)
+    return stored_keys(*row)
 
 
 def _equal(keys: Sequence[int], index: int) -> Iterator[int]:

@@ -18,6 +18,9 @@ IN_DOUBT = (
 """Whether the records of a part may be at Miso, but need not."""
 
 
+DELETE_PART = "DELETE FROM sent_parts WHERE id = :part"
+
+
 class Limits(NamedTuple):
     """When the store changes its ways; all but the first three count records.
 
@@ -45,7 +48,7 @@ class Limits(NamedTuple):
     chunk: int = 1_000_000
 
 
-def unpack(day: int, keys: bytes, days: bytes | None, contents: bytes | None) -> Keyed:
+def stored_keys(day: int, keys: bytes, days: bytes | None, contents: bytes | None) -> Keyed:
     """Return the records of a part as it is stored."""
     return Keyed(
         from_bytes("Q", keys),

@@ -40,14 +40,14 @@ class ContentMirror(ContentStore):
             self.db.change_many(
                 "INSERT INTO sent_dead VALUES (?)", source.each("SELECT scan FROM sent_dead")
             )
-            self.db.change("INSERT INTO sqlite_sequence VALUES ('sent_runs', ?)", (_FIRST_RUN,))
+            self.db.change("INSERT INTO sqlite_sequence VALUES ('sent_runs', :run)", run=_FIRST_RUN)
 
     def close(self) -> None:
         """Delete the copies."""
         self.db.close()
 
     def prepare(self, day: int) -> None:
-        """Copy a day, unless it was copied before."""
+        """Copy a day, unless it was copied before; rows are copied as they are, without names."""
         if day in self._copied:
             return
         with self.db.transaction():
@@ -56,15 +56,15 @@ class ContentMirror(ContentStore):
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 self._source.each(
                     f"SELECT {_PART.format(unknown=IN_DOUBT)} FROM sent_parts AS part "
-                    "WHERE day = ?",
-                    (day,),
+                    "WHERE day = :day",
+                    day=day,
                 ),
             )
             self.db.change_many(
                 "INSERT INTO sent_runs VALUES (?, ?, ?, ?, ?, ?)",
                 self._source.each(
-                    "SELECT id, day, bits, entries, records, scan FROM sent_runs WHERE day = ?",
-                    (day,),
+                    "SELECT id, day, bits, entries, records, scan FROM sent_runs WHERE day = :day",
+                    day=day,
                 ),
             )
             for run in content_runs.runs_of(self._source, day):

@@ -34,7 +34,8 @@ _MOST_DAYS = 20_000
 """So many days are remembered to be of no other scan."""
 
 _PARTS = " UNION ALL ".join(
-    f"SELECT id, scan, records, {IN_DOUBT} FROM sent_parts AS part WHERE day = ? AND scan {other} ?"
+    f"SELECT id, scan, records, {IN_DOUBT} FROM sent_parts AS part "
+    f"WHERE day = :day AND scan {other} :scan"
     for other in "<>"
 )
 
@@ -266,7 +267,7 @@ class Reader:
     def _found(self, day: int, known: _Day | None) -> _Day | None:
         """Return what other scans have of a day; add to what is known of it."""
         self._store.prepare(day)
-        parts = self._store.db.rows(_PARTS, (day, self.scan, day, self.scan))
+        parts = self._store.db.rows(_PARTS, day=day, scan=self.scan)
         runs = content_runs.runs_of(self._store.db, day)
         runs = [run for run in runs if run.scan != self.scan]
         if not parts and not runs:

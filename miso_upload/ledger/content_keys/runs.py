@@ -11,6 +11,7 @@ from bisect import bisect_left
 from itertools import groupby, islice, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from miso_upload.ledger.content_keys.layout import DELETE_PART
 from miso_upload.records.keyed import from_bytes, to_bytes
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _MOST_BITS = 24
 _GROWTH = 8
 _ROWS = 1_000
 _AT_ONCE = 64
-# By how many: powers of two, so that few statements are prepared.
+# By how many: powers of two, so that few statements are prepared. A list has no names.
 _CHOSEN_PAGES = {
     2**bits: "SELECT id, first, keys, scans, contents, counts FROM sent_pages "
     f"WHERE id IN ({', '.join('?' * 2**bits)}) ORDER BY id"
@@ -70,8 +71,8 @@ class Page(NamedTuple):
 def runs_of(db: Database, day: int) -> list[Run]:
     """Return the runs of a day."""
     rows = db.rows(
-        "SELECT id, bits, entries, records, scan FROM sent_runs WHERE day = ? ORDER BY entries",
-        (day,),
+        "SELECT id, bits, entries, records, scan FROM sent_runs WHERE day = :day ORDER BY entries",
+        day=day,
     )
     return list(map(Run._make, rows))
 
@@ -82,7 +83,7 @@ def chosen_pages(db: Database, ids: Iterable[int]) -> Iterator[tuple[int, Page]]
     while some := list(islice(ids, _AT_ONCE)):
         size = 1 << (len(some) - 1).bit_length()
         some += some[-1:] * (size - len(some))
-        for page_id, *row in db.rows(_CHOSEN_PAGES[size], some):
+        for page_id, *row in db.listed(_CHOSEN_PAGES[size], some):
             yield page_id, _page(row)
 
 
@@ -99,8 +100,9 @@ def stored_pages(
     first = run.id << _MOST_BITS
     return db.each(
         "SELECT id, first, keys, scans, contents, counts FROM sent_pages "
-        "WHERE id >= ? AND id < ? ORDER BY id",
-        (first + low, first + (2**run.bits if high is None else high)),
+        "WHERE id >= :first AND id < :end ORDER BY id",
+        first=first + low,
+        end=first + (2**run.bits if high is None else high),
     )
 
 
@@ -130,11 +132,11 @@ def tidy(db: Database, day: int, parts: Sequence[int], runs: Collection[Run], wo
 
 def delete(db: Database, parts: Iterable[int], runs: Iterable[Run]) -> None:
     """Within a transaction, delete parts and runs."""
-    db.change_many("DELETE FROM sent_parts WHERE id = ?", [(part,) for part in parts])
+    db.change_many(DELETE_PART, [{"part": part} for part in parts])
     for run in runs:
         low, high = run.id << _MOST_BITS, run.id + 1 << _MOST_BITS
-        db.change("DELETE FROM sent_pages WHERE id >= ? AND id < ?", (low, high))
-        db.change("DELETE FROM sent_runs WHERE id = ?", (run.id,))
+        db.change("DELETE FROM sent_pages WHERE id >= :low AND id < :high", low=low, high=high)
+        db.change("DELETE FROM sent_runs WHERE id = :run", run=run.id)
 
 
 class Work(NamedTuple):
@@ -152,7 +154,8 @@ class _Part:
         self._db = db
         self.scan: int
         self.scan, self.records, self.natural = db.row(
-            "SELECT scan, records, contents IS NOT NULL FROM sent_parts WHERE id = ?", (part_id,)
+            "SELECT scan, records, contents IS NOT NULL FROM sent_parts WHERE id = :part",
+            part=part_id,
         )
 
     def sort(self) -> None:
@@ -165,14 +168,16 @@ class _Part:
             keys = array("Q", [key for key, _ in pairs])
             said = to_bytes(array("Q", [content for _, content in pairs]))
         self._db.change(
-            "UPDATE sent_parts SET keys = ?, contents = ? WHERE id = ?",
-            (to_bytes(keys), said, self.id),
+            "UPDATE sent_parts SET keys = :keys, contents = :contents WHERE id = :part",
+            keys=to_bytes(keys),
+            contents=said,
+            part=self.id,
         )
 
     def read(self) -> tuple[array[int], array[int] | None]:
         """Return keys and contents."""
         keys, contents = self._db.row(
-            "SELECT keys, contents FROM sent_parts WHERE id = ?", (self.id,)
+            "SELECT keys, contents FROM sent_parts WHERE id = :part", part=self.id
         )
         return from_bytes("Q", keys), None if contents is None else from_bytes("Q", contents)
 
@@ -202,8 +207,11 @@ class _Merge:
         limits = self._work.limits
         bits = min(_MOST_BITS, max(0, (total - 1).bit_length() - limits.page_bits))
         run_id = self._db.change(
-            "INSERT INTO sent_runs (day, bits, entries, records, scan) VALUES (?, ?, 0, 0, ?)",
-            (self._day, bits, self._scan),
+            "INSERT INTO sent_runs (day, bits, entries, records, scan) "
+            "VALUES (:day, :bits, 0, 0, :scan)",
+            day=self._day,
+            bits=bits,
+            scan=self._scan,
         )
         passes = min(bits, (total * (1 if self._plain else 3) // limits.chunk).bit_length())
         if passes:
@@ -213,16 +221,18 @@ class _Merge:
         for number in range(2**passes):
             self._write_pages(Run(run_id, bits, 0, 0, None), number << width, number + 1 << width)
         if not self._rank:
-            self._db.change("DELETE FROM sent_runs WHERE id = ?", (run_id,))
+            self._db.change("DELETE FROM sent_runs WHERE id = :run", run=run_id)
         self._db.change(
-            "UPDATE sent_runs SET entries = ?, records = ? WHERE id = ?",
-            (self._rank, self._records, run_id),
+            "UPDATE sent_runs SET entries = :entries, records = :records WHERE id = :run",
+            entries=self._rank,
+            records=self._records,
+            run=run_id,
         )
 
     def _is_natural(self, run: Run) -> bool:
         found = self._db.row(
-            "SELECT contents IS NOT NULL FROM sent_pages WHERE id >= ? LIMIT 1",
-            (run.id << _MOST_BITS,),
+            "SELECT contents IS NOT NULL FROM sent_pages WHERE id >= :first LIMIT 1",
+            first=run.id << _MOST_BITS,
         )
         return bool(found[0])
 
@@ -240,6 +250,7 @@ class _Merge:
                 rows.append((run.id << _MOST_BITS | number, first + begin, *row))
             begin = end
             if len(rows) == _ROWS or number == high - 1:
+                # Tuples: a run of a large day has many thousands of pages.
                 self._db.change_many("INSERT INTO sent_pages VALUES (?, ?, ?, ?, ?, ?)", rows)
                 rows = []
         self._rank += len(entries)

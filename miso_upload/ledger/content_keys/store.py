@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
-from miso_upload.ledger.content_keys.layout import IN_DOUBT, MIXED, Limits, unpack
+from miso_upload.ledger.content_keys.layout import DELETE_PART, IN_DOUBT, MIXED, Limits, stored_keys
 from miso_upload.records.keyed import Keyed, to_bytes
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ CREATE TABLE sent_pages (
 );
 CREATE TABLE sent_dead (scan INTEGER PRIMARY KEY)
 """
+
+
+_SETTLED = "DELETE FROM sent_in_doubt WHERE scan = :scan AND start = :start"
 
 
 class OpenReader(Protocol):
@@ -99,13 +102,18 @@ class ContentStore:
         self._release(scan, start, sent)
         first = self._add(scan, start, sent)
         if first:
-            self.db.change("INSERT INTO sent_in_doubt VALUES (?, ?, ?)", (scan, start, first))
+            self.db.change(
+                "INSERT INTO sent_in_doubt VALUES (:scan, :start, :first)",
+                scan=scan,
+                start=start,
+                first=first,
+            )
         self._fold_many()
         self._tell(scan)
 
     def settle(self, scan: int, start: int) -> None:
         """Note that all records that were last noted for a span are accepted."""
-        self.db.change("DELETE FROM sent_in_doubt WHERE scan = ? AND start = ?", (scan, start))
+        self.db.change(_SETTLED, scan=scan, start=start)
         self._tell(scan)
 
     def settle_partly(self, scan: int, start: int, accepted: Keyed, unknown: Keyed) -> None:
@@ -114,29 +122,25 @@ class ContentStore:
         All others are free again: rejected by Miso, or not sent yet.
         """
         found = self.db.row(
-            "SELECT first_part FROM sent_in_doubt WHERE scan = ? AND start = ?", (scan, start)
+            "SELECT first_part FROM sent_in_doubt WHERE scan = :scan AND start = :start",
+            scan=scan,
+            start=start,
         )
         if found:
             self.db.change(
-                "DELETE FROM sent_parts WHERE scan = ? AND start = ? AND id >= ?",
-                (scan, start, found[0]),
+                "DELETE FROM sent_parts WHERE scan = :scan AND start = :start AND id >= :first",
+                scan=scan,
+                start=start,
+                first=found[0],
             )
         self._add(scan, start, accepted)
         self._add(scan, start, unknown, unknown=True)
         self.settle(scan, start)
 
-    def accept_unknown(self, scan: int, start: int) -> None:
-        """Let the unknown records of a span count as accepted."""
-        self.db.change(
-            "UPDATE sent_parts SET unknown = 0 WHERE scan = ? AND start = ? AND unknown",
-            (scan, start),
-        )
-        self.settle(scan, start)
-
     def forget(self, scan: int) -> None:
         """Let whatever a scan sent count for nothing; its space is used again later."""
-        self.db.change("INSERT OR IGNORE INTO sent_dead VALUES (?)", (scan,))
-        self.db.change("DELETE FROM sent_in_doubt WHERE scan = ?", (scan,))
+        self.db.change("INSERT OR IGNORE INTO sent_dead VALUES (:scan)", scan=scan)
+        self.db.change("DELETE FROM sent_in_doubt WHERE scan = :scan", scan=scan)
         self._dead = None
         self._tell(scan)
 
@@ -156,17 +160,18 @@ class ContentStore:
         """Delete the unknown records of a span that are sent again."""
         rows = self.db.rows(
             f"SELECT id, day, keys, days, contents FROM sent_parts AS part "
-            f"WHERE scan = ? AND start = ? AND {IN_DOUBT}",
-            (scan, start),
+            f"WHERE scan = :scan AND start = :start AND {IN_DOUBT}",
+            scan=scan,
+            start=start,
         )
         if not rows:
             return
         left: Counter[tuple[int, int, int]] = Counter()
         for _, *stored in rows:
-            left.update(unpack(*stored).entries())
+            left.update(stored_keys(*stored).entries())
         left.subtract(sent.entries())
-        self.db.change_many("DELETE FROM sent_parts WHERE id = ?", [row[:1] for row in rows])
-        self.db.change("DELETE FROM sent_in_doubt WHERE scan = ? AND start = ?", (scan, start))
+        self.db.change_many(DELETE_PART, [{"part": part} for part, *_ in rows])
+        self.db.change(_SETTLED, scan=scan, start=start)
         self._add(scan, start, Keyed.of((+left).elements()), unknown=True)
 
     def _add(self, scan: int, start: int, sent: Keyed, *, unknown: bool = False) -> int:
@@ -191,18 +196,16 @@ class ContentStore:
     ) -> int:
         return self.db.change(
             "INSERT INTO sent_parts (day, scan, start, unknown, records, keys, days, contents) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                day, scan, start, unknown, len(part.keys), to_bytes(part.keys),
-                to_bytes(part.days) if day == MIXED else None,
-                to_bytes(part.contents) if part.contents is not None else None,
-            ),
+            "VALUES (:day, :scan, :start, :unknown, :records, :keys, :days, :contents)",
+            day=day, scan=scan, start=start, unknown=unknown, records=len(part.keys),
+            keys=to_bytes(part.keys), days=to_bytes(part.days) if day == MIXED else None,
+            contents=to_bytes(part.contents) if part.contents is not None else None,
         )  # fmt: skip
 
     def _fold_many(self) -> None:
         if self._mixed is None:
             (self._mixed,) = self.db.row(
-                "SELECT coalesce(sum(records), 0) FROM sent_parts WHERE day = ?", (MIXED,)
+                "SELECT coalesce(sum(records), 0) FROM sent_parts WHERE day = :day", day=MIXED
             )
         if self._mixed > self.limits.fold:
             self.fold()
@@ -214,13 +217,14 @@ class ContentStore:
         keys: defaultdict[tuple[int, int, bool], array[int]] = defaultdict(lambda: array("Q"))
         contents: defaultdict[tuple[int, int, bool], array[int]] = defaultdict(lambda: array("Q"))
         ids = self.db.rows(
-            f"SELECT id FROM sent_parts AS part WHERE day = ? AND NOT {IN_DOUBT}", (MIXED,)
+            f"SELECT id FROM sent_parts AS part WHERE day = :day AND NOT {IN_DOUBT}", day=MIXED
         )
-        for part_id in ids:
+        for (part_id,) in ids:
             scan, *stored = self.db.row(
-                "SELECT scan, day, keys, days, contents FROM sent_parts WHERE id = ?", part_id
+                "SELECT scan, day, keys, days, contents FROM sent_parts WHERE id = :part",
+                part=part_id,
             )
-            part = unpack(*stored) if scan not in self.dead else Keyed.none()
+            part = stored_keys(*stored) if scan not in self.dead else Keyed.none()
             natural = part.contents is not None
             for key, day in zip(part.keys, part.days, strict=True):
                 keys[day, scan, natural].append(key)
@@ -230,5 +234,5 @@ class ContentStore:
         for (day, scan, natural), found in keys.items():
             said = contents[day, scan, True] if natural else None
             self._add_part(day, scan, None, Keyed(found, array("i"), said))
-        self.db.change_many("DELETE FROM sent_parts WHERE id = ?", ids)
+        self.db.change_many(DELETE_PART, [{"part": part} for (part,) in ids])
         self._mixed = 0

@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import replace
 from queue import SimpleQueue
 from threading import Event, Thread
-from typing import IO, TYPE_CHECKING, Any, Literal, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from miso_upload.errors import WorkerError
 from miso_upload.pipeline.workers.frames import read_frame, write_frame
 from miso_upload.pipeline.workers.process import Done, Task
-from miso_upload.sources.reread import place_of
+from miso_upload.sources.reread import range_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,40 +29,7 @@ if TYPE_CHECKING:
 
 _PROGRAM = "from miso_upload.pipeline.workers.process import main; main()"
 _SECRETS = ("MISO_API_KEY", "MISO_ANONYMOUS_ID_SALT")
-_SMALL = 24 * 2**20
-"""Inputs of fewer bytes are done before a second process would have come up."""
-_MOST = 8
-"""More workers than this outrun any reader, and any upload."""
 _POLL_SECONDS = 0.2
-
-
-def worker_count(asked: int | Literal["auto"], sizes: Iterable[int | None]) -> int:
-    """Return how many worker processes to use for inputs of these sizes; 0 is none at all.
-
-    `auto` uses every processor, but none where there is one only, or little to do.
-    """
-    if asked != "auto":
-        return asked
-    processors = _processors()
-    known = list(sizes)
-    if processors == 1 or (None not in known and sum(size or 0 for size in known) < _SMALL):
-        return 0
-    return min(processors, _MOST)
-
-
-class InProcess:
-    """Transforms blocks where it is called."""
-
-    def run(
-        self, transform: Transforms, work: Iterable[Work], path: str | None = None
-    ) -> Iterator[Made]:
-        """Yield what each block becomes, in order."""
-        del path
-        for block, leftover in work:
-            yield transform(block), leftover
-
-    def close(self) -> None:
-        """Do nothing; there is nothing to end."""
 
 
 class WorkerPool:
@@ -142,7 +109,7 @@ class WorkerPool:
     ) -> _Job:
         place = None
         if path is not None and block.fault is None:
-            place = place_of(path, block.start, block.data)
+            place = range_of(path, block.start, block.data)
             block = replace(block, data=b"")
         job = _Job(Task(block, place, transform), leftover)
         self._jobs.put(job)
@@ -222,9 +189,3 @@ def _died(process: subprocess.Popen[bytes]) -> WorkerError:
         f"a worker process {how}, perhaps because memory ran out; the position is kept: run the "
         "same command again, perhaps with --workers 0"
     )
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.pipeline.workers.frames import read_frame, write_frame
-from miso_upload.sources.reread import read_again
+from miso_upload.sources.reread import read_range
 from miso_upload.values.display import as_text
 from miso_upload.values.json import JSONEncodeError, encode
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from miso_upload.records import Batch, Block, Rejection
-    from miso_upload.sources.reread import Place
+    from miso_upload.sources.reread import FileRange
 
 _RARELY = (50_000, 20, 50)
 """Rows are trees, which need no collector to be freed; it is left to what a user's code makes."""
@@ -37,7 +37,7 @@ class Task(NamedTuple):
     """
 
     block: Block
-    place: Place | None
+    place: FileRange | None
     transform: Callable[[Block], Batch] | None
 
 
@@ -81,7 +81,7 @@ def _done(task: Task, transform: Callable[[Block], Batch]) -> Done:
     try:
         block = task.block
         if task.place is not None:
-            block = replace(block, data=read_again(task.place))
+            block = replace(block, data=read_range(task.place))
         return Done(transform(block))
     except Exception as error:  # noqa: BLE001 -- raised again where the result is waited for
         return Done(None, error)

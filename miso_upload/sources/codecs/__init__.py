@@ -1,1 +1,1 @@
-"""Compressed and encoded inputs, read as UTF-8 bytes."""
+"""Reads compressed and encoded inputs as UTF-8 bytes."""

@@ -1,6 +1,6 @@
-"""What the readers of compressed inputs have in common: packed bytes at hand, and what goes wrong.
+"""Defines the base classes and errors of the readers of compressed inputs.
 
-A reader yields everything before the place where its input is damaged, and only then says so.
+A reader returns all bytes before the damage, and only then raises an error.
 """
 
 from __future__ import annotations
@@ -8,150 +8,159 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from miso_upload.sources.codecs.charset import Reads
+    from miso_upload.sources.codecs.charset import ByteReader
 
 READ_BYTES = 2**20
-"""How much is read or unpacked at once, about."""
+"""The approximate number of bytes to read or decompress at once."""
 MOST_MEMORY = 2**27
-"""What unpacking may take: 128 MiB, which is also what `zstd -d` takes unless told otherwise."""
-TRUNCATED = "it ends in the middle"
-_GARBAGE = "something else follows the compressed data"
-_PACKED_BYTES = 2**16
-_UNPACKED_BYTES = 2**15
-"""What is unpacked in one call, and all that is lost of it where the call meets damage."""
+"""The memory limit of decompression: 128 MiB, the default of `zstd -d`."""
+TRUNCATED = "it is cut off"
+TRAILING_DATA = "other data follows the compressed data"
+_COMPRESSED_BYTES = 2**16
+_DECOMPRESSED_BYTES = 2**15
+"""How much one call decompresses, and so the most that is lost if the call finds damage."""
 
 
 class ContainerError(Exception):
-    """A container cannot be read; the message says why, and what to do."""
+    """A container cannot be read. The message gives the reason and the remedy."""
 
 
 class DamageError(ContainerError):
-    """A container is broken.
+    """A container is damaged.
 
     Args:
-        container: What it is, as in 'gzip stream'.
+        container: The kind of container, such as 'gzip stream'.
         how: What is wrong with it.
 
     Attributes:
         how: What is wrong with it.
-        certain: It is whole up to here: it is cut off, or something else stands here.
+        certain: Whether the bytes before the damage are certainly good, because the container is
+            only cut off or followed by other data.
     """
 
     def __init__(self, container: str, how: str) -> None:
         super().__init__(f"the {container} is damaged ({how})")
         self.how = how
-        self.certain = how in (TRUNCATED, _GARBAGE)
+        self.certain = how in (TRUNCATED, TRAILING_DATA)
 
 
-class Packed:
-    """Packed bytes, of which some are at hand."""
+class CompressedBytes:
+    """A buffer of compressed bytes.
 
-    def __init__(self, source: Reads) -> None:
+    Attributes:
+        buffer: Bytes that were read and not taken yet.
+    """
+
+    def __init__(self, source: ByteReader) -> None:
         self._source = source
-        self.held = b""
+        self.buffer = b""
 
     def fill(self, size: int) -> bool:
-        """Hold at least `size` bytes; False where there are fewer."""
-        while len(self.held) < size:
-            more = self._source.read1(_PACKED_BYTES)
+        """Fill the buffer with at least `size` bytes; return False if there are fewer."""
+        while len(self.buffer) < size:
+            more = self._source.read1(_COMPRESSED_BYTES)
             if not more:
                 return False
-            self.held += more
+            self.buffer += more
         return True
 
     def take(self, size: int) -> bytes | None:
-        """Return the next `size` bytes, or None where there are fewer."""
+        """Return the next `size` bytes, or None if there are fewer."""
         if not self.fill(size):
             return None
-        data, self.held = self.held[:size], self.held[size:]
+        data, self.buffer = self.buffer[:size], self.buffer[size:]
         return data
 
-    def some(self, size: int) -> bytes:
-        """Return some bytes, at most `size`; none at the end."""
-        if not self.held:
+    def take_some(self, size: int) -> bytes:
+        """Return at most `size` of the next bytes; none at the end."""
+        if not self.buffer:
             return self._source.read1(size)
-        data, self.held = self.held[:size], self.held[size:]
+        data, self.buffer = self.buffer[:size], self.buffer[size:]
         return data
 
 
-class Members:
-    """The contents of all members of a compressed stream, one after the other.
+class MemberReader:
+    """Reads the contents of all members of a compressed stream in sequence.
 
-    Zeros behind a member are padding. A subclass says how a member begins, what is in it and how it
-    ends.
+    Zeros after a member are padding. A subclass reads the header, the contents and the trailer of a
+    member.
 
     Raises:
-        ContainerError: When read, after everything before the damage was.
+        ContainerError: The stream is damaged. `read1` raises it after the bytes before the damage.
     """
 
     container = ""
 
-    def __init__(self, source: Reads) -> None:
-        self.packed = Packed(source)
+    def __init__(self, source: ByteReader) -> None:
+        self.compressed = CompressedBytes(source)
         self._members = 0
         self._inside = False
 
     def read1(self, size: int) -> bytes:
-        """See `Reads.read1`."""
+        """See `ByteReader.read1`."""
         while self._inside or self._next_member():
-            data = self.unpack(min(size, _UNPACKED_BYTES))
+            data = self.decompress(min(size, _DECOMPRESSED_BYTES))
             if data:
                 return data
         return b""
 
-    def begin(self) -> bool:
-        """Read the header of a member; False where something else stands."""
+    def read_header(self) -> bool:
+        """Read the header of a member; return False if there is something else."""
         raise NotImplementedError
 
-    def unpack(self, size: int) -> bytes:
-        """Return some bytes of the member, or none where more must be read; may end it."""
+    def decompress(self, size: int) -> bytes:
+        """Return some bytes of the member, or none if it has ended or more input is needed."""
         raise NotImplementedError
 
     def end_member(self) -> None:
-        """Note that the member is read to its end."""
+        """Finish the member after its last byte."""
         self._inside = False
 
     def take(self, size: int) -> bytes:
-        """Return the next `size` packed bytes, all of which belong to the member."""
-        data = self.packed.take(size)
+        """Return the next `size` compressed bytes of the member.
+
+        Raises:
+            DamageError: The stream ends before.
+        """
+        data = self.compressed.take(size)
         if data is None:
             raise self.damage(TRUNCATED)
         return data
 
     def damage(self, how: str) -> DamageError:
-        """Return the error that says how the stream is broken."""
+        """Return the error that describes the damage."""
         return DamageError(self.container, how)
 
     def _next_member(self) -> bool:
-        packed = self.packed
-        while self._members and packed.fill(1) and packed.held.startswith(b"\0"):
-            packed.held = packed.held.lstrip(b"\0")
-        if not packed.fill(1):
+        compressed = self.compressed
+        while self._members and compressed.fill(1) and compressed.buffer.startswith(b"\0"):
+            compressed.buffer = compressed.buffer.lstrip(b"\0")
+        if not compressed.fill(1):
             return False
-        if not self.begin():
-            raise self.damage(_GARBAGE)
+        if not self.read_header():
+            raise self.damage(TRAILING_DATA)
         self._members += 1
         self._inside = True
         return True
 
 
-class DecompressedMembers(Members):
-    """Members that a decompressor object of the usual kind unpacks."""
+class DecompressorReader(MemberReader):
+    """Reads members with a decompressor object that has the interface of Python's `bz2`."""
 
     decompressor: Any
     errors: tuple[type[Exception], ...] = ()
-    piece = _PACKED_BYTES
-    """How many packed bytes go in at once. What a failing call had unpacked is lost with it."""
+    piece = _COMPRESSED_BYTES
+    """How many compressed bytes one call takes. A failing call loses what it had decompressed."""
 
-    def unpack(self, size: int) -> bytes:
-        """See `Members.unpack`."""
+    def decompress(self, size: int) -> bytes:
+        """See `MemberReader.decompress`."""
         if self.decompressor.eof:
-            self.packed.held = self.decompressor.unused_data + self.packed.held
+            self.compressed.buffer = self.decompressor.unused_data + self.compressed.buffer
             self.end_member()
             return b""
         more = b""
         if self.decompressor.needs_input:
-            more = self.packed.some(self.piece)
+            more = self.compressed.take_some(self.piece)
             if not more:
                 raise self.damage(TRUNCATED)
         try:
@@ -161,5 +170,5 @@ class DecompressedMembers(Members):
         return data
 
     def failure(self, error: Exception) -> ContainerError:
-        """Return what an error of the decompressor means."""
+        """Return the error to raise for an error of the decompressor."""
         return self.damage(str(error) or type(error).__name__)

@@ -1,4 +1,4 @@
-"""Text in any encoding, read as UTF-8."""
+"""Converts text in any encoding to UTF-8."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _UNICODE_MARKS = (
 _ON_ERROR = "miso_upload.mark"
 
 
-class Reads(Protocol):
-    """Bytes to be read forward."""
+class ByteReader(Protocol):
+    """A forward reader of bytes."""
 
     def read1(self, size: int, /) -> bytes:
-        """Return some bytes, about `size` of them at most; none at the end."""
+        """Return at most about `size` of the next bytes; none at the end."""
 
 
 def _mark_bad_bytes(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Stand a byte that is never UTF-8 in the place of what cannot be decoded.
+    """Replace bytes that cannot be decoded by a byte that never occurs in UTF-8.
 
-    The row that holds it is then rejected like any other row that is not UTF-8, where a replacement
-    character would send a damaged value as if it were good.
+    The row is then rejected like any other row that is not UTF-8. A replacement character would
+    send a damaged value as if it were valid.
     """
     if isinstance(error, UnicodeDecodeError):
         return "\udcff", error.end
-    if isinstance(error, UnicodeEncodeError):  # the mark, or half a character from an odd codec
+    if isinstance(error, UnicodeEncodeError):  # the mark, or a lone surrogate from some codec
         return b"\xff" * (error.end - error.start), error.end
     raise error
 
@@ -40,19 +40,19 @@ codecs.register_error(_ON_ERROR, _mark_bad_bytes)
 
 
 class Transcoder:
-    """Bytes in another encoding, read as UTF-8; what cannot be decoded becomes the byte FF.
+    """Converts bytes in another encoding to UTF-8; bytes that cannot be decoded become FF.
 
     Raises:
-        UnicodeError: When read, if the bytes cannot be in this encoding at all.
+        UnicodeError: The bytes cannot be in this encoding at all. `read1` raises it.
     """
 
-    def __init__(self, raw: Reads, encoding: str) -> None:
+    def __init__(self, raw: ByteReader, encoding: str) -> None:
         self._raw = raw
         self._decoder = codecs.getincrementaldecoder(encoding)(_ON_ERROR)
         self._done = False
 
     def read1(self, size: int) -> bytes:
-        """See `Reads.read1`."""
+        """See `ByteReader.read1`."""
         while not self._done:
             data = self._raw.read1(size)
             self._done = not data
@@ -63,22 +63,25 @@ class Transcoder:
 
 
 def known_encoding(encoding: str | None) -> str | None:
-    """Return the encoding to translate from, or None where the bytes are UTF-8 as they are.
+    """Return the encoding to convert from, or None if the bytes are UTF-8 already.
 
     Raises:
-        ConfigurationError: There is no such encoding, or it is none of text.
+        ConfigurationError: The encoding does not exist, or is not a text encoding.
     """
     if encoding is None:
         return None
     try:
         name = codecs.lookup(encoding).name
-        "".encode(name)  # refuses codecs that are no text encoding, such as hex
+        "".encode(name)  # raises for codecs that are not text encodings, such as hex
         codecs.getincrementaldecoder(name)(_ON_ERROR).decode(b"")
     except (LookupError, ValueError):
-        raise ConfigurationError(f"--encoding {encoding}: Python knows no such encoding") from None
+        raise ConfigurationError(
+            f"--encoding {encoding}: there is no such encoding; use a name that Python knows, such "
+            "as latin-1 or utf-16-le"
+        ) from None
     return None if name in ("utf-8", "ascii", "utf-8-sig") else name
 
 
 def encoding_by_mark(first: bytes) -> str | None:
-    """Return the encoding that a byte order mark says, unless it is UTF-8."""
+    """Return the encoding that a byte order mark indicates; None for UTF-8 or without a mark."""
     return next((name for mark, name in _UNICODE_MARKS if first.startswith(mark)), None)

@@ -1,7 +1,7 @@
-"""Members of zip archives in bzip2, lzma and zstd, decompressed a bounded piece at a time.
+"""Decompresses bzip2, lzma and zstd members of zip archives in bounded pieces.
 
-Python's `zipfile` decompresses these without a bound: two kilobytes may become gigabytes in one
-call. The layout is that of APPNOTE.TXT, sections 4.3.7 and 5.8.
+Python's `zipfile` decompresses these without a bound: two kilobytes may expand to gigabytes in one
+call. APPNOTE.TXT describes the layout in sections 4.3.7 and 5.8.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from miso_upload.sources.codecs.base import (
     TRUNCATED,
     ContainerError,
     DamageError,
-    Members,
+    MemberReader,
 )
-from miso_upload.sources.codecs.xz import Bunzip2, LzmaMembers
-from miso_upload.sources.codecs.zstd import Unzstd
+from miso_upload.sources.codecs.xz import Bzip2Reader, LzmaReader
+from miso_upload.sources.codecs.zstd import ZstdReader
 
 if TYPE_CHECKING:
     import zipfile
 
-    from miso_upload.sources.codecs.charset import Reads
+    from miso_upload.sources.codecs.charset import ByteReader
 
 _CONTAINER = "zip archive"
 _LOCAL_HEADER = b"PK\x03\x04"
@@ -31,14 +31,14 @@ _LOCAL_HEADER_BYTES = 30
 _BZIP2, _LZMA, _ZSTD = 12, 14, 93
 
 
-def bounded_member(file: IO[bytes], member: zipfile.ZipInfo) -> Reads | None:
+def bounded_member(file: IO[bytes], member: zipfile.ZipInfo) -> ByteReader | None:
     """Return the contents of a member; None if `zipfile` itself decompresses it within bounds.
 
     Raises:
-        DamageError: Its header is not where the archive says.
+        DamageError: Its header is not at the offset in the archive's directory.
     """
-    opens = _OPENS.get(member.compress_type)
-    if opens is None:
+    reader = _READERS.get(member.compress_type)
+    if reader is None:
         return None
     file.seek(member.header_offset)
     header = file.read(_LOCAL_HEADER_BYTES)
@@ -46,11 +46,11 @@ def bounded_member(file: IO[bytes], member: zipfile.ZipInfo) -> Reads | None:
         raise DamageError(_CONTAINER, "the header of its member is missing")
     name, extra = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
     file.seek(name + extra, 1)
-    return _Checked(opens(_Stretch(file, member.compress_size)), member)
+    return _VerifiedMember(reader(_ByteRange(file, member.compress_size)), member)
 
 
-class _Stretch:
-    """So many bytes of a file, from where it is."""
+class _ByteRange:
+    """Reads a number of bytes of a file from its current position."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         self._file = file
@@ -62,17 +62,17 @@ class _Stretch:
         return data
 
 
-class _Checked:
-    """The contents of a member, which end with an error if they are not what the archive says."""
+class _VerifiedMember:
+    """Reads a member, and raises an error at its end if its size or checksum is wrong."""
 
-    def __init__(self, contents: Members, member: zipfile.ZipInfo) -> None:
+    def __init__(self, contents: MemberReader, member: zipfile.ZipInfo) -> None:
         self._contents = contents
         self._left = member.file_size
         self._wanted = member.CRC
         self._checksum = 0
 
     def read1(self, size: int) -> bytes:
-        """See `Reads.read1`."""
+        """See `ByteReader.read1`."""
         if not self._left:
             return b""
         try:
@@ -81,7 +81,7 @@ class _Checked:
             raise DamageError(_CONTAINER, error.how) from None
         if not data:
             raise DamageError(_CONTAINER, TRUNCATED)
-        # Some streams have no end of their own, and may give more than the archive says.
+        # Some streams have no end marker, and may yield more than the directory says.
         data = data[: self._left]
         self._left -= len(data)
         self._checksum = zlib.crc32(data, self._checksum)
@@ -90,37 +90,37 @@ class _Checked:
         return data
 
 
-class _Unlzma(LzmaMembers):
-    """The contents of an lzma stream as zip archives have it."""
+class _LzmaMemberReader(LzmaReader):
+    """Reads an lzma stream in the layout of zip archives."""
 
     container = "lzma stream"
 
-    def begin(self) -> bool:
-        """See `Members.begin`."""
+    def read_header(self) -> bool:
+        """See `MemberReader.read_header`."""
         size = int.from_bytes(self.take(4)[2:], "little")
         properties = self.take(size)
         if int.from_bytes(properties[1:5], "little") > MOST_MEMORY:
             raise ContainerError(
-                f"the zip archive needs more than {MOST_MEMORY >> 20} MiB of memory to be "
-                "decompressed; decompress it yourself: unzip -p FILE | miso-upload -"
+                f"the zip archive needs more than {MOST_MEMORY >> 20} MiB of memory to "
+                "decompress; decompress it yourself: unzip -p FILE | miso-upload -"
             )
         try:
             self.decompressor = lzma.LZMADecompressor(
                 lzma.FORMAT_RAW, filters=[_filter_of(properties)]
             )
         except (lzma.LZMAError, ValueError):
-            raise self.damage("its properties cannot be such") from None
+            raise self.damage("its lzma properties are invalid") from None
         return True
 
 
 def _filter_of(properties: bytes) -> dict[str, int]:
-    """Return what the five bytes before an lzma stream say.
+    """Return the filter that the five bytes before an lzma stream describe.
 
     Raises:
-        ValueError: They cannot be such bytes.
+        ValueError: The bytes are not valid.
     """
     if len(properties) != 5 or properties[0] >= 9 * 5 * 5:  # noqa: PLR2004 -- the format's own
-        raise ValueError("no lzma properties")
+        raise ValueError("invalid lzma properties")
     rest, lc = divmod(properties[0], 9)
     pb, lp = divmod(rest, 5)
     dict_size = int.from_bytes(properties[1:], "little")
@@ -133,4 +133,8 @@ def _filter_of(properties: bytes) -> dict[str, int]:
     }
 
 
-_OPENS: dict[int, type[Members]] = {_BZIP2: Bunzip2, _LZMA: _Unlzma, _ZSTD: Unzstd}
+_READERS: dict[int, type[MemberReader]] = {
+    _BZIP2: Bzip2Reader,
+    _LZMA: _LzmaMemberReader,
+    _ZSTD: ZstdReader,
+}

@@ -1,50 +1,43 @@
-"""Zstandard, unpacked block by block.
+"""Decompresses Zstandard block by block.
 
-A block unpacks to 128 KiB at most, so however little is fed to the decompressor, a bomb goes off in
-small pieces; and where a frame ends, or is cut off, is known for certain.
-The layout is that of RFC 8878, section 3.1.
+A block decompresses to at most 128 KiB, so a decompression bomb cannot exhaust the memory. Reading
+block by block also shows for certain where a frame ends or is cut off. RFC 8878 describes the
+layout in section 3.1.
 """
 
 from __future__ import annotations
 
 import zstandard
 
-from miso_upload.sources.codecs.base import MOST_MEMORY, TRUNCATED, ContainerError, Members
+from miso_upload.sources.codecs.base import MOST_MEMORY, TRUNCATED, ContainerError, MemberReader
+from miso_upload.sources.codecs.magic import ZSTD_MAGIC, is_zstd
 
-MAGIC = b"\x28\xb5\x2f\xfd"
-_SKIPPABLE = b"\x2a\x4d\x18"
-_SKIPPABLE_FIRST = range(0x50, 0x60)
 _MOST_IN_BLOCK = 2**17
 _RUN, _RESERVED = 1, 3
 
 
-def begins_zstd(head: bytes) -> bool:
-    """Whether `head` is the beginning of a zstd frame, or of one to be skipped."""
-    return head[:4] == MAGIC or (head[1:4] == _SKIPPABLE and head[0] in _SKIPPABLE_FIRST)
-
-
-class Unzstd(Members):
-    """The contents of a zstd stream. See `Members`."""
+class ZstdReader(MemberReader):
+    """Reads the contents of a zstd stream. See `MemberReader`."""
 
     container = "zstd stream"
 
-    def begin(self) -> bool:
-        """See `Members.begin`."""
-        self.packed.fill(4)
-        if not begins_zstd(self.packed.held):
+    def read_header(self) -> bool:
+        """See `MemberReader.read_header`."""
+        self.compressed.fill(4)
+        if not is_zstd(self.compressed.buffer):
             return False
         magic = self.take(4)
         self._frame: zstandard.ZstdDecompressionObj | None = None
         self._at_end = self._has_checksum = False
         self._skips = 0
-        if magic == MAGIC:
+        if magic == ZSTD_MAGIC:
             self._frame = self._begin_frame(magic)
         else:
             self._skips = int.from_bytes(self.take(4), "little")
         return True
 
-    def unpack(self, size: int) -> bytes:  # noqa: ARG002 -- a block comes whole
-        """See `Members.unpack`."""
+    def decompress(self, size: int) -> bytes:  # noqa: ARG002 -- whole blocks only
+        """See `MemberReader.decompress`."""
         if self._frame is None:
             return self._skip()
         if self._at_end:
@@ -56,7 +49,7 @@ class Unzstd(Members):
         fields = int.from_bytes(header, "little")
         kind, length = fields >> 1 & 3, fields >> 3
         if kind == _RESERVED or length > _MOST_IN_BLOCK:
-            raise self.damage("a block of it cannot be one")
+            raise self.damage("it contains an invalid block")
         self._at_end = bool(fields & 1)
         return self._feed(self._frame, header + self.take(1 if kind == _RUN else length))
 
@@ -74,28 +67,28 @@ class Unzstd(Members):
             needs = base + (base >> 3) * (window[0] & 7)
         if any(dictionary):
             raise ContainerError(
-                "the zstd stream was made with a dictionary; unpack it yourself: "
+                "the zstd stream was compressed with a dictionary; decompress it yourself: "
                 "zstd -dc -D DICTIONARY FILE | miso-upload -"
             )
         if needs > MOST_MEMORY:
             raise ContainerError(
-                f"the zstd stream needs more than {MOST_MEMORY >> 20} MiB of memory to be "
-                "unpacked; unpack it yourself: zstd -dc --long=31 FILE | miso-upload -"
+                f"the zstd stream needs more than {MOST_MEMORY >> 20} MiB of memory to "
+                "decompress; decompress it yourself: zstd -dc --long=31 FILE | miso-upload -"
             )
         self._has_checksum = bool(flags >> 2 & 1)
         frame = zstandard.ZstdDecompressor(max_window_size=MOST_MEMORY).decompressobj()
         self._feed(frame, magic + descriptor + window + dictionary + content)
         return frame
 
-    def _feed(self, frame: zstandard.ZstdDecompressionObj, packed: bytes) -> bytes:
+    def _feed(self, frame: zstandard.ZstdDecompressionObj, compressed: bytes) -> bytes:
         try:
-            return frame.decompress(packed)
+            return frame.decompress(compressed)
         except zstandard.ZstdError as error:
             raise self.damage(str(error).removeprefix("zstd decompressor error: ")) from None
 
     def _skip(self) -> bytes:
         while self._skips:
-            skipped = self.packed.some(self._skips)
+            skipped = self.compressed.take_some(self._skips)
             if not skipped:
                 raise self.damage(TRUNCATED)
             self._skips -= len(skipped)

@@ -1,18 +1,15 @@
-"""Row formats: where a row ends in the bytes of a source, and what it says.
+"""Cuts the bytes of a source into rows and parses them, in each supported format.
 
-Each format has a module; `base` says what they have in common, `detection` chooses one.
+Each format has a module. `base` defines their common interface, and `detection` chooses one.
 """
 
 from miso_upload.sources.formats.base import Cut, Format, Limits, Tail
-from miso_upload.sources.formats.detection import FORMAT_NAMES, Wanted, check_columns, detect_format
+from miso_upload.sources.formats.detection import detect_format
 
 __all__ = [
-    "FORMAT_NAMES",
     "Cut",
     "Format",
     "Limits",
     "Tail",
-    "Wanted",
-    "check_columns",
     "detect_format",
 ]

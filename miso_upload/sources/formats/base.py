@@ -1,10 +1,9 @@
-"""What every row format can do: cut a stream into blocks, and parse a block into slices."""
+"""Defines the interface of row formats: cutting a stream into blocks, and parsing blocks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -13,62 +12,64 @@ if TYPE_CHECKING:
     from miso_upload.records.slice import IsRecord
 
 SLICE_ROWS = 256
-"""How many rows are parsed, judged and encoded in one go.
+"""The number of rows that are parsed, validated and encoded at once.
 
-Slices of 50 to 2,000 rows were measured to be twice as fast as whole blocks, which fall out of the
-processor's caches; and one bad row costs a closer look at its slice only.
+Slices of 50 to 2,000 rows were measured to be twice as fast as whole blocks, which do not fit into
+the processor's caches. A bad row also slows down only its own slice.
 """
 
 SLICE_BYTES = 2**22
-"""How many bytes of text a slice may have unless it is a single row, so that wide rows make smaller
-slices: as objects, the smallest values take twenty times as much memory as their text."""
+"""The limit for the text of a slice of several rows, so that wide rows are in smaller slices: the
+objects of short values take twenty times the memory of their text."""
 SLICE_CELLS = 2**19
-"""The same for rows of cells, each of which is an object however short it is."""
+"""The limit for the cells of a slice, because each cell is an object, however short it is."""
 
 
 class Tail(Enum):
-    """What follows the bytes at hand."""
+    """What follows the buffered bytes."""
 
     COMING = auto()
-    """More bytes, so nothing is decided that they could change."""
+    """More bytes follow, so nothing is decided that they could change."""
     WAITING = auto()
-    """Nothing yet: a row whose end is not there is left for another time."""
+    """Nothing follows yet; an incomplete row is left for a later run."""
     LAST = auto()
-    """Nothing ever: what is there is all there is."""
+    """Nothing follows; the input is complete."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How large a block and a row may grow.
+LOOKED_AT = 65_536
+"""How much of the beginning the format is told from, unless a header or a first line is longer."""
+
+
+class Limits(NamedTuple):
+    """Limits for the size of blocks and rows.
 
     Attributes:
-        rows: Rows in a block, at most.
-        row_bytes: Bytes in a row, at most; a longer one is set aside without being held in memory.
-        block_bytes: Bytes in a block, at most, so that wide rows make smaller blocks; a single row
-            may be larger.
+        rows: The most rows in a block.
+        row_bytes: The most bytes in a row; a longer row is rejected without being held in memory.
+        block_bytes: The most bytes in a block of several rows, so that wide rows are in smaller
+            blocks.
     """
 
-    rows: int = 10_000
-    row_bytes: int = 8 * 2**20
-    block_bytes: int = 32 * 2**20
+    rows: int
+    row_bytes: int
+    block_bytes: int
 
 
 class RowEnd(Protocol):
-    """Looks for the end of a row that is too long to be held in memory."""
+    """Finds the end of a row that is too long to be held in memory."""
 
     def find(self, data: bytes) -> int | None:
-        """Return where in `data` the row ends; None if it goes on in the bytes that follow."""
+        """Return the end of the row in `data`; None if the row continues after `data`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """The size of the next block in the bytes at hand.
+class Cut(NamedTuple):
+    """The size of the next block in the buffered bytes.
 
     Attributes:
-        size: Bytes that belong to it; none where the source is broken from here on.
-        elements: How many array elements these bytes are, or lines; 0 if lines are not counted yet.
-        fault: Why they cannot be read as a row, if so.
-        rest: Finds the end of the fault where it is not at hand yet.
+        size: The bytes of the block; 0 if the source is damaged from here on.
+        elements: The number of array elements or lines in the block; 0 if it is not counted yet.
+        fault: Why the block cannot be read as a row, if so.
+        rest: Finds the end of the fault if it is not buffered yet.
     """
 
     size: int
@@ -78,25 +79,25 @@ class Cut:
 
 
 class Format(Protocol):
-    """A row format; a small value that can be sent to a worker process.
+    """A row format. It is a small value that can be sent to a worker process.
 
-    Where a row ends depends on the bytes from its beginning on and on nothing before, so reading
-    can go on from the end of any block, and however blocks are cut, the rows are the same. What a
-    row says may also depend on the last directive before it: a line by which the source says how
-    the lines behind it are to be read. A block carries the one that is in force where it begins.
+    The end of a row depends only on the bytes from its beginning on. Reading can therefore resume
+    at the end of any block, and the rows do not depend on how blocks are cut. The values of a row
+    can also depend on the last directive before it: a line that describes the lines after it. A
+    block contains the directive that is in force at its beginning.
     """
 
     @property
     def name(self) -> str:
-        """What `--format` calls it."""
+        """The name for `--format`."""
 
     @property
     def columns(self) -> tuple[str, ...] | None:
-        """The columns that each row has, if the source names them once for all."""
+        """The columns of each row, if the source names them only once."""
 
     @property
     def preset(self) -> str | None:
-        """The preset that lies under the user's mapping for such rows; None for nothing."""
+        """The preset that applies below the user's mapping; None if there is none."""
 
     @property
     def by_line(self) -> bool:
@@ -104,36 +105,36 @@ class Format(Protocol):
 
     @property
     def has_directives(self) -> bool:
-        """Whether there may be directives, so that they must be looked for."""
+        """Whether the source may contain directives."""
 
     @property
     def remark(self) -> str:
-        """What was found out of the rows that the user may see otherwise; most often nothing."""
+        """A note on a detected property of the rows that may be wrong; usually empty."""
 
     def directive(self, data: bytes) -> bytes:
-        """Return the last directive in `data`, which starts at a line; nothing if it has none."""
+        """Return the last directive in `data`, which starts at a line; empty if there is none."""
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
-        """Return how much of `data`, which starts at a row and is not empty, is the next block.
+        """Return the size of the next block in `data`, which starts at a row and is not empty.
 
         Returns:
-            None where that cannot be told without more bytes, or where no further row is there.
+            None if more bytes are needed, or if there is no further row.
         """
 
     def ends_well(self, rest: bytes) -> bool:
-        """Return whether a source may end with `rest` behind its last block."""
+        """Return whether a complete source can end with `rest` after its last block."""
 
     def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
-        """Return the JSON texts of the rows at `lines` as they are in `block`, by line.
+        """Return the JSON texts of the rows at `lines`, by line.
 
-        Formats whose rows are not JSON have none.
+        Formats whose rows are not JSON return none.
         """
 
     def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:
         """Parse the rows of `block`, in order; blank lines are neither rows nor rejections.
 
         Args:
-            block: What to parse.
-            is_record: Says whether a row would become a record, for formats in which a line may be
-                a row or a part of one; None takes all that has the shape of a row for one.
+            block: The block to parse.
+            is_record: Returns whether a row would make a record, for formats in which a line can be
+                a row or a part of one. Without it, every text in the form of a row is a row.
         """

@@ -1,4 +1,4 @@
-"""Rows of cells, one by one: those that are not a line of the usual cells each."""
+"""Reads delimited rows one by one, where a block cannot be parsed at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LONE_RETURN = Reason("the row", "has a carriage return outside quotes that does
 
 
 class _Row(NamedTuple):
-    """A row as it was read: its bytes without the line end, its cells, and the text of each."""
+    """A row: its bytes without the line end, its cells, and the values of the cells."""
 
     body: bytes
     cells: list[Cell]
@@ -34,14 +34,14 @@ class _Row(NamedTuple):
 
 
 class CellRows:
-    """Reads rows one by one, and says of each that is not read why.
+    """Reads rows one by one, and rejects unreadable ones with a reason.
 
     Args:
-        ends: Where rows end.
-        columns: The names of their cells.
-        shape: Whose columns they are, for messages.
-        is_record: Whether a row would make a record, by its type, timestamp and id; None takes
-            every row with the right number of cells for one.
+        ends: Finds the ends of rows.
+        columns: The names of the columns.
+        shape: Where the columns come from, for messages, such as `the header's {}`.
+        is_record: Returns whether a row would make a record, by its type, timestamp and id.
+            Without it, every row with the right number of cells does.
     """
 
     def __init__(
@@ -54,16 +54,16 @@ class CellRows:
         self._is_record = is_record
 
     def slice(self, data: bytes, start: int, line: int, most: int) -> tuple[Slice, int]:
-        """Return rows from offset `start` on, which is in `line`, and where the next one starts."""
+        """Return the rows from offset `start` on, which is in `line`, and the offset after them."""
         lines: list[int] = []
         found = Slice([], lines)
         simple: list[str] = []
-        places: list[int] = []
+        indices: list[int] = []
         end = start
         while end < len(data) and len(lines) + len(found.rejections) < most:
             start, end, text = self._next(data, end)
             if text is not None:
-                places.append(len(lines))
+                indices.append(len(lines))
                 simple.append(text)
                 found.rows.append(None)
                 lines.append(line)
@@ -73,19 +73,19 @@ class CellRows:
                     found.rows.append(self._named(row.texts))
                     lines.append(line)
             line += data.count(b"\n", start, end)
-        for place, cells in zip(places, self._read(simple), strict=True):
-            found.rows[place] = dict(zip(self._columns, cells, strict=True))
+        for index, cells in zip(indices, self._read(simple), strict=True):
+            found.rows[index] = dict(zip(self._columns, cells, strict=True))
         return found, end
 
     def _read(self, texts: list[str]) -> list[list[str]]:
-        """Return the cells of rows, each of which is well-formed."""
+        """Return the cells of well-formed rows."""
         found = self._dialect.read(texts) if texts else []
         if found is not None and len(found) == len(texts):
             return found
         return [self._row(text.encode()).texts for text in texts]
 
     def _next(self, data: bytes, start: int) -> tuple[int, int, str | None]:
-        """Return where the next row is, and its text if all can be read of it at once."""
+        """Return the start and the end of the next row, and its text if it is simple."""
         end = self._ends.well_formed(data, start)
         if end is None:
             return start, data.find(b"\n", start) + 1 or len(data), None
@@ -98,7 +98,7 @@ class CellRows:
             return start, end, None
 
     def _is_simple(self, unit: bytes) -> bool:
-        """Return whether a well-formed row is one for any reader, and surely no more than one."""
+        """Return whether any CSV reader reads a well-formed row the same, and as one row."""
         dialect, mark = self._dialect, self._dialect.delimiter.encode()
         width = len(self._columns)
         if dialect.escape or not dialect.quote or width == 1:
@@ -110,14 +110,14 @@ class CellRows:
         return all(line.count(mark) < width - 1 for line in unit.split(b"\n")[1:])
 
     def _take(self, row: _Row, line: int, found: Slice) -> bool:
-        """Return whether a row is good; note what is wrong with it, or odd about it."""
+        """Return whether a row is valid; add its rejection or warning to `found`."""
         if self._hides_rows(row):
             found.rejections += self._rejected_lines(row.body, line, found)
             return False
         reason = self._damage(row)
         if reason is None:
-            self._doubt(row, line, found)
-            reason = self._uneven(row)
+            self._warn(row, line, found)
+            reason = self._wrong_width(row)
         if reason is not None:
             found.rejections.append(Rejection(line, (reason,), self._shown(row)))
         return reason is None
@@ -128,7 +128,7 @@ class CellRows:
         return _Row(body, cells, list(map(self._dialect.text, cells)))
 
     def _is_blank(self, row: _Row) -> bool:
-        """Return whether a line is blank; spaces are a cell where rows have only one."""
+        """Return whether a line is blank; in a file with one column, spaces are a value."""
         is_cell = len(self._columns) == 1
         return not row.body or (not is_cell and len(row.texts) == 1 and not row.body.strip())
 
@@ -138,7 +138,7 @@ class CellRows:
     # -- what is wrong -----------------------------------------------------------------------------
 
     def _damage(self, row: _Row) -> Reason | None:
-        """Return why the cells of a row cannot be taken for what it says, if so."""
+        """Return why the cells of a row cannot be read, if so."""
         if not _is_utf8(row.texts):
             return _NOT_UTF8
         if any(map(self._has_lone_return, row.cells)):
@@ -154,7 +154,7 @@ class CellRows:
             return False
         return not escape or b"\r" in cell.raw.replace(escape + b"\r\n", b"")
 
-    def _uneven(self, row: _Row) -> Reason | None:
+    def _wrong_width(self, row: _Row) -> Reason | None:
         if len(row.texts) == len(self._columns):
             return None
         if is_escaped(self._dialect, row.body):
@@ -170,8 +170,8 @@ class CellRows:
             return dict(zip(self._columns, texts, strict=True))
         return texts
 
-    def _doubt(self, row: _Row, line: int, found: Slice) -> None:
-        """Note a warning where quotes in a row may not be meant as they are read."""
+    def _warn(self, row: _Row, line: int, found: Slice) -> None:
+        """Add a warning if the quotes in a row may be read wrongly."""
         is_literal = not (self._dialect.decided or self._dialect.quote)
         if any(cell.malformed for cell in row.cells):
             found.warnings.append((misplaced_quote(), line))
@@ -181,10 +181,10 @@ class CellRows:
     # -- rows in a cell ----------------------------------------------------------------------------
 
     def _hides_rows(self, row: _Row) -> bool:
-        """Return whether a row of several lines has lines in it that are records by themselves.
+        """Return whether a row of several lines contains lines that would be records.
 
-        The last line, behind whose beginning the cell closes, is one only if it is not a mere rest
-        of the row: if the cell has a delimiter in that line, or the first line is a record too.
+        The cell closes in the last line. That line counts only if the cell contains a delimiter in
+        it, or if the first line is a record too; otherwise it is just the rest of the row.
         """
         if self._dialect.decided or b"\n" not in row.body:
             return False
@@ -210,7 +210,7 @@ class CellRows:
         return self._is_record is None or self._is_record(self._named(row.texts))
 
     def _has_delimiter_within(self, cells: list[Cell], start: int, end: int) -> bool:
-        """Return whether a cell that goes on over lines has a delimiter in a part of the row."""
+        """Return whether a cell of several lines contains a delimiter in a part of the row."""
         mark = self._dialect.delimiter.encode()
         return any(
             mark in cell.raw[max(start - cell.start, 0) : end - cell.start]

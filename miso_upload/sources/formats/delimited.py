@@ -1,16 +1,16 @@
-"""CSV and its relatives: delimiter-separated cells under a header, or under names given for it.
+"""Reads CSV and other delimited files, with a header or with names from `--columns`.
 
-A block is cut where rows end, whatever the rows say, and `RowEnds` alone knows where: so cutting
-and parsing cannot disagree about a quoted newline. Whether a row of several lines is one, or many
-that a stray quote has swallowed, is decided when it is parsed, where it is known what a record is.
+Blocks are cut at the ends of rows. `RowEnds` finds them for cutting and for parsing, so the two
+cannot disagree about a quoted newline. Parsing decides whether a row of several lines is one row,
+or several rows inside a stray quote, because only parsing knows what a record is.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from miso_upload.sources.formats.dialect import Dialect
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Delimited:
-    """Rows of cells, each under one of `columns`; a cell whose column has no name becomes nothing.
+    """Rows of cells, each under one of `columns`; a cell whose column has no name is ignored.
 
     `shape` says whose columns they are: what a row of more or fewer cells does not have.
     """
@@ -46,23 +46,22 @@ class Delimited:
     by_line: bool = True
     has_directives: bool = False
     shape: str = "the header's {}"
-    _ends: RowEnds = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        ends = RowEnds(self.dialect, len(self.columns), self.row_bytes)
-        object.__setattr__(self, "_ends", ends)
+    @cached_property
+    def _ends(self) -> RowEnds:
+        return RowEnds(self.dialect, len(self.columns), self.row_bytes)
 
     @property
     def remark(self) -> str:
-        """See `Format.remark`: most TSV files have no quoted cells, so it is told if one has."""
+        """See `Format.remark`: most TSV files have no quoted cells, so quotes are remarked."""
         dialect = self.dialect
         if dialect.decided or not dialect.quote or dialect.delimiter != "\t":
             return ""
         return "quoted cells are read without their quotes (--quote none keeps them)"
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
-        """See `Format.cut`: a newline between quotes ends no row."""
-        # Too few lines are too few rows, and a line that is too long is a row that is too long.
+        """See `Format.cut`: a newline between quotes does not end a row."""
+        # Every row is at least one line, so these limits hold for lines too.
         plain = cut_lines(data, limits, tail)
         if plain is None or plain.fault:
             return plain
@@ -79,15 +78,15 @@ class Delimited:
             size, rows = end, rows + 1
             if rows == limits.rows:
                 return Cut(size)
-        hopeless = len(data) - size > limits.row_bytes
-        return Cut(size) if size and (hopeless or tail is not Tail.COMING) else None
+        is_too_long = len(data) - size > limits.row_bytes
+        return Cut(size) if size and (is_too_long or tail is not Tail.COMING) else None
 
     def directive(self, data: bytes) -> bytes:  # noqa: ARG002 -- as the protocol wants it
-        """See `Format.directive`: every row says all itself."""
+        """See `Format.directive`: there are none."""
         return b""
 
     def ends_well(self, rest: bytes) -> bool:
-        """See `Format.ends_well`: nothing marks the end."""
+        """See `Format.ends_well`: there is no end marker."""
         return not rest
 
     def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:
@@ -110,11 +109,11 @@ class Delimited:
             at, start = at + height, end
 
     def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:  # noqa: ARG002
-        """See `Format.texts`: rows are made of cells, which hold the text itself."""
+        """See `Format.texts`: the rows are not JSON."""
         return {}
 
     def _usual_slice(self, data: bytes, first_line: int, height: int) -> Slice | None:
-        """Return lines as a slice, if each of them is a row by itself and has all its cells."""
+        """Return lines as a slice if each line is a row with all its cells; otherwise None."""
         if len(data) > self.row_bytes:
             return None
         try:
@@ -137,15 +136,15 @@ class Delimited:
         if "\r\n" in text and not has_quotes:
             text = text.replace("\r\n", "\n")
         if has_quotes:
-            # newline="\n": only that ends a line, as when the block was cut.
+            # newline="\n": only a newline ends a line, as in cutting.
             return dialect.read(io.StringIO(text, newline="\n"))
         if "\r" in text or text.startswith("\n") or "\n\n" in text:
             return None
-        # Without quotes there is nothing to it, and this is several times faster.
+        # Without quotes, splitting is enough and several times faster.
         return [line.split(dialect.delimiter) for line in text.removesuffix("\n").split("\n")]
 
     def _warnings(self, text: str, first_line: int) -> list[tuple[Reason, int]]:
-        """Return what is to be said of quotes that are read as they are without anyone's word."""
+        """Return the warnings about quotes that are read literally without --quote."""
         if self.dialect.decided or self.dialect.quote or QUOTE not in text:
             return []
         begins = _first_in_cell(self.dialect.delimiter).search

@@ -1,39 +1,24 @@
-"""Choosing a row format: by what the user says, then by name, then by content."""
+"""Chooses the row format of a source by the user's options, its name, and its content."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.sources.formats.access_log import recognise
-from miso_upload.sources.formats.base import Limits, Tail
-from miso_upload.sources.formats.delimited import Delimited
-from miso_upload.sources.formats.dialect import QUOTE, Dialect
-from miso_upload.sources.formats.first_row import check_quotes, likely_delimiter, read_first_row
-from miso_upload.sources.formats.json_array import JsonArray
+from miso_upload.sources.formats.base import LOOKED_AT
 from miso_upload.sources.formats.jsonl import JsonLines
-from miso_upload.sources.formats.quoting_style import quotes_cells
 from miso_upload.sources.formats.unsupported import binary_kind, log_kind, wrapper
-from miso_upload.values.display import quoted
+from miso_upload.sources.options import FORMAT_NAMES
 from miso_upload.values.json import JSONDecodeError, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from miso_upload.sources.formats.base import Format
+    from miso_upload.sources.options import ReadingOptions
 
-    _FirstRow = Callable[[str], tuple[list[str], int]]
-
-FORMAT_NAMES = ("jsonl", "json", "csv", "tsv", "log")
-_LIMITS = Limits()
 BOM = b"\xef\xbb\xbf"
-_LOOKED_AT = 65_536
-"""How much of the beginning the format is told from, unless a header or a first line is longer."""
-
 _BY_SUFFIX = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -44,43 +29,21 @@ _BY_SUFFIX = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the user says of the rows of a source.
-
-    Attributes:
-        format: A name of `FORMAT_NAMES`; None to find out.
-        delimiter: What separates cells; None to find out.
-        quote: What stands around cells, `none` for nothing; None to find out.
-        escape: What makes a quote or a delimiter a character like others; None for nothing.
-        columns: Names for the cells of a file without a header; empty to call them 1, 2, and so on;
-            None where there is a header.
-        log_format: How the lines of an access log are put together, which makes it one.
-        row_bytes: The longest row that is read.
-    """
-
-    format: str | None = None
-    delimiter: str | None = None
-    quote: str | None = None
-    escape: str | None = None
-    columns: tuple[str, ...] | None = None
-    log_format: str | None = None
-    row_bytes: int = _LIMITS.row_bytes
-
-
-def detect_format(name: str, peek: Callable[[int], bytes], wanted: Wanted) -> tuple[Format, int]:
-    """Return the format of a source and the offset at which its first row starts.
+def detect_format(
+    name: str, peek: Callable[[int], bytes], wanted: ReadingOptions
+) -> tuple[Format, int]:
+    """Return the format of a source and the offset of its first row.
 
     Args:
-        name: The source's name, of which the endings are looked at.
-        peek: Returns so many bytes of its beginning, fewer only where there are no more.
-        wanted: What the user says of it.
+        name: The source's name, whose suffixes are considered.
+        peek: Returns this many bytes of the beginning, or all bytes if there are fewer.
+        wanted: The user's options.
 
     Raises:
-        ConfigurationError: The format cannot be told, the input is of another kind than any that is
-            read, or the header cannot be used.
+        ConfigurationError: The format cannot be detected or is not supported, or the header cannot
+            be used.
     """
-    head = peek(_LOOKED_AT)
+    head = peek(LOOKED_AT)
     start = len(BOM) if head.startswith(BOM) else 0
     body = head[start:].lstrip()
     named = _named(name, wanted)
@@ -92,87 +55,47 @@ def detect_format(name: str, peek: Callable[[int], bytes], wanted: Wanted) -> tu
     chosen = named or _by_content(body)
     if chosen is None:
         raise ConfigurationError(
-            f"{name}: cannot tell the format; say --format {'|'.join(FORMAT_NAMES)}"
+            f"{name}: the format cannot be detected; name it with --format, as one of "
+            f"{', '.join(FORMAT_NAMES)}"
         )
     if chosen in ("json", "jsonl"):
         return _json(name, peek, start, chosen, wanted)
     if not body:
-        return JsonLines(wanted.row_bytes), start
-    return _cells(name, peek, start, chosen, wanted)
+        return JsonLines(wanted.max_row_bytes), start
+    # A format is imported only when it is needed, so that no run waits for the others.
+    from miso_upload.sources.formats.cell_detection import detect_cells  # noqa: PLC0415
+
+    return detect_cells(name, peek, start, chosen, wanted)
 
 
-def _named(name: str, wanted: Wanted) -> str | None:
-    """Return the format that the user says, in one way or another, or that the name tells."""
+def _named(name: str, wanted: ReadingOptions) -> str | None:
+    """Return the format by the user's options or by the name of the source."""
     if wanted.log_format is not None:
         if wanted.format not in (None, "log"):
             raise ConfigurationError(
-                f"--log-format goes with --format log, and not with {wanted.format}"
+                f"--log-format cannot be used with --format {wanted.format}; use --format log"
             )
         return "log"
-    return wanted.format or _by_name(name) or ("csv" if wanted.columns is not None else None)
+    return wanted.format or _by_name(name) or ("csv" if wanted.names is not None else None)
 
 
 def _json(
-    name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: Wanted
+    name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: ReadingOptions
 ) -> tuple[Format, int]:
-    head = peek(_LOOKED_AT)
+    head = peek(LOOKED_AT)
     body = head[start:].lstrip()
-    if wanted.columns is not None and body:
+    if wanted.names is not None and body:
         raise ConfigurationError(
-            f"{name}: is {chosen.upper()}, whose rows name their columns; --columns and "
-            "--no-header are for CSV and TSV (--format csv, if it is)"
+            f"{name}: --columns and --no-header cannot be used with {chosen.upper()}, whose rows "
+            "name their columns. Possible fix: --format csv"
         )
     if wanted.format != "jsonl" and body.startswith(b"{"):
-        _refuse_wrapper(name, body, whole=len(head) < _LOOKED_AT)
+        _refuse_wrapper(name, body, whole=len(head) < LOOKED_AT)
     if chosen == "json" and body.startswith(b"["):
-        array = _array(peek, head.index(b"[", start), wanted.row_bytes)
+        array = _array(peek, head.index(b"[", start), wanted.max_row_bytes)
         if array is not None:
             return array
-    return JsonLines(wanted.row_bytes), start
-
-
-def _cells(
-    name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: Wanted
-) -> tuple[Format, int]:
-    dialect = _dialect(peek(_LOOKED_AT), start, chosen, wanted)
-    columns, row_bytes = wanted.columns, wanted.row_bytes
-    first = partial(_first_row, name, peek, start, dialect, row_bytes)
-    if columns is None:
-        return _under_header(name, start, dialect, row_bytes, first)
-    if columns:
-        return _under_names(columns, start, dialect, row_bytes, first)
-    cells, _ = first("first row")
-    numbers = tuple(str(number) for number in range(1, len(cells) + 1))
-    return Delimited(dialect, numbers, row_bytes, shape="the first row's {}"), start
-
-
-def _dialect(head: bytes, start: int, chosen: str, wanted: Wanted) -> Dialect:
-    """Return how rows are written: what the user says of it, and else what the beginning tells."""
-    quote = "" if wanted.quote == "none" else wanted.quote or QUOTE
-    delimiter = wanted.delimiter or ("\t" if chosen == "tsv" else None)
-    body = head[start:]
-    dialect = Dialect(
-        delimiter or likely_delimiter(body, len(wanted.columns or ()), quote),
-        quote,
-        # An escape that is the quote itself is the doubling that is read anyway.
-        wanted.escape if wanted.escape and wanted.escape != quote else "",
-        decided=wanted.quote is not None,
-    )
-    _check_dialect(dialect)
-    if dialect.decided or dialect.delimiter != "\t":
-        return dialect
-    # A row that is cut off says nothing.
-    sample = body[: body.rfind(b"\n") + 1] if len(head) == _LOOKED_AT else body
-    return dialect if quotes_cells(sample, dialect) else replace(dialect, quote="")
-
-
-def _check_dialect(dialect: Dialect) -> None:
-    if dialect.delimiter in ("\r", "\n", dialect.quote):
-        raise ConfigurationError(f"--delimiter {quoted(dialect.delimiter)}: cannot separate cells")
-    if dialect.quote in ("\r", "\n"):
-        raise ConfigurationError(f"--quote {quoted(dialect.quote)}: cannot quote cells")
-    if dialect.escape in ("\r", "\n", dialect.delimiter):
-        raise ConfigurationError(f"--escape {quoted(dialect.escape)}: cannot escape quotes")
+    return JsonLines(wanted.max_row_bytes), start
 
 
 def _by_name(name: str) -> str | None:
@@ -183,12 +106,12 @@ def _by_name(name: str) -> str | None:
 
 
 def _looks_like_json(body: bytes) -> bool:
-    # A line that begins with a date in brackets is one of a log.
+    # A line that begins with a date in brackets belongs to a log.
     return body.startswith(b"{") or (body.startswith(b"[") and log_kind(body) is None)
 
 
 def _by_content(body: bytes) -> str | None:
-    # What is empty has no rows, whatever its format.
+    # An empty input has no rows in any format.
     if not body or body.startswith((b"{", b"[")):
         return "json"
     first = body.split(b"\n", 1)[0]
@@ -196,8 +119,8 @@ def _by_content(body: bytes) -> str | None:
 
 
 def _array(peek: Callable[[int], bytes], start: int, row_bytes: int) -> tuple[Format, int] | None:
-    """Tell a top-level array from lines of JSON, whose first line may be an array too."""
-    data = peek(_LOOKED_AT)
+    """Return a top-level array; None for JSON lines, whose first line can be an array too."""
+    data = peek(LOOKED_AT)
     if b"\n" not in data[start:]:
         data = peek(start + row_bytes)
     first, _, rest = data[start:].partition(b"\n")
@@ -208,118 +131,65 @@ def _array(peek: Callable[[int], bytes], start: int, row_bytes: int) -> tuple[Fo
             pass
         else:
             return None
+    from miso_upload.sources.formats.json_array import JsonArray  # noqa: PLC0415
+
     return JsonArray(row_bytes), start + 1
 
 
-def _under_header(
-    name: str, start: int, dialect: Dialect, row_bytes: int, first: _FirstRow
-) -> tuple[Format, int]:
-    columns, size = first("header")
-    twice = _twice(columns)
-    if twice:
-        raise ConfigurationError(
-            f"{name}: the header names the column {quoted(twice)} more than once; rename one of "
-            "them"
-        )
-    return Delimited(dialect, tuple(columns), row_bytes), start + size
-
-
-def _under_names(
-    columns: tuple[str, ...], start: int, dialect: Dialect, row_bytes: int, first: _FirstRow
-) -> tuple[Format, int]:
-    """A first row that says no more than the names is the header that was thought missing."""
-    found = Delimited(dialect, columns, row_bytes, shape="the {} of --columns")
-    try:
-        cells, size = first("first row")
-    except ConfigurationError:
-        return found, start  # It is a bad row like any other.
-    same = len(cells) == len(columns) and all(
-        name in ("", cell) for name, cell in zip(columns, cells, strict=True)
-    )
-    return found, start + size if same else start
-
-
-def _first_row(
-    name: str, peek: Callable[[int], bytes], start: int, dialect: Dialect, row_bytes: int, what: str
-) -> tuple[list[str], int]:
-    for size in (_LOOKED_AT, start + row_bytes + 1):
-        data = peek(size)
-        tail = Tail.LAST if len(data) < size else Tail.COMING
-        about = f"{name}: the {what}"
-        found = read_first_row(about, data[start:], dialect, row_bytes, tail)
-        if found is not None:
-            if what == "header":
-                check_quotes(about, data[start : start + found[1]], dialect)
-            return found
-    raise ConfigurationError(
-        f"{name}: the {what} does not end within {row_bytes:,} bytes (--max-row-bytes), or a "
-        "quote in it is never closed"
-    )
-
-
-def check_columns(columns: tuple[str, ...]) -> None:
-    """See to it that the names that the user gives can be the columns of a file.
-
-    Raises:
-        ConfigurationError: One is there twice, or none has a name.
-    """
-    twice = _twice(columns)
-    if twice:
-        raise ConfigurationError(f"--columns names {quoted(twice)} more than once")
-    if columns and not any(columns):
-        raise ConfigurationError("--columns names no column; --no-header calls them 1, 2, 3")
-
-
-def _twice(columns: Iterable[str]) -> str | None:
-    counts = Counter(column for column in columns if column)
-    return next((column for column, count in counts.items() if count > 1), None)
-
-
 def _access_log(
-    name: str, head: bytes, start: int, wanted: Wanted, *, asked: bool
+    name: str, head: bytes, start: int, wanted: ReadingOptions, *, asked: bool
 ) -> tuple[Format, int] | None:
-    """Return the format of an access log; None where it is none, and nobody said that it is."""
+    """Return the format of an access log; None if it is not one and `asked` is False."""
+    from miso_upload.sources.formats.access_log import recognise  # noqa: PLC0415
+
     data = head[start:]
     log_format = wanted.log_format
-    found = recognise(data, log_format, wanted.row_bytes, whole=len(head) < _LOOKED_AT)
+    found = recognise(data, log_format, wanted.max_row_bytes, whole=len(head) < LOOKED_AT)
     if found.rows_seen:
         return found.rows, start + found.size
     kind = log_kind(data)
     if kind is not None:
-        raise ConfigurationError(f"{name}: looks like {kind}; name the access log")
+        raise ConfigurationError(
+            f"{name}: this looks like {kind}, which contains no requests; upload the access log "
+            "instead"
+        )
     if asked and found.is_log:
         return found.rows, start + found.size
     if not asked:
         return None
     if log_format is not None:
         raise ConfigurationError(
-            f"{name}: no line at its beginning is as --log-format says; {found.reason.text} "
-            f"(line {found.line})"
+            f"{name}: no line at the beginning matches --log-format. Line {found.line}: "
+            f"{found.reason.text}. Correct --log-format"
         )
     raise ConfigurationError(
-        f"{name}: no line at its beginning is of an access log that is known; if it is one all the "
-        "same, describe its lines with --log-format"
+        f"{name}: no line at the beginning is of a known access log. If the file is an access log, "
+        "describe its lines with --log-format"
     )
 
 
 def _refuse_binary(name: str, head: bytes, *, sure: bool) -> None:
-    """Refuse what is no text.
+    """Refuse an input that is not text.
 
-    Where somebody says what it is, the beginning alone decides: a row may hold a NUL.
+    Args:
+        name: The source's name.
+        head: The beginning.
+        sure: The user or the name gives the format, so that a NUL may be part of a row.
     """
     kind = binary_kind(head, sure=sure)
     if kind is not None:
         raise ConfigurationError(
-            f"{name}: is {kind}, which is not read; give its rows as text (jsonl, json, csv, tsv)"
+            f"{name}: the input is {kind}. miso-upload reads text; export the rows as jsonl, json, "
+            "csv or tsv"
         )
 
 
 def _refuse_wrapper(name: str, body: bytes, *, whole: bool) -> None:
-    """Refuse a single object that holds the records in an array."""
+    """Refuse a single object that contains the records in an array."""
     key = wrapper(body, whole=whole)
     if key is not None:
         raise ConfigurationError(
-            f'{name}: is one JSON object that holds the records in its array "{key}"; give the '
-            f"array itself, as 'jq .{key} FILE' prints it. If each line is a record all the same, "
-            "say --format jsonl"
+            f'{name}: the input is one JSON object with the records in its array "{key}"; upload '
+            f"the array itself: jq .{key} FILE | miso-upload -. If each line is a record, use "
+            "--format jsonl"
         )

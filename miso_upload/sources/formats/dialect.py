@@ -1,8 +1,8 @@
-"""The dialect of a delimited file: what separates, quotes and escapes its cells.
+"""Parses the cells of a delimited file in its dialect: delimiter, quote and escape.
 
-The grammar is RFC 4180. A quoted cell closes before a delimiter or a line end, and a quote inside
-a cell that does not begin with one is a character like others. What does not fit the grammar stands
-for itself, up to the next delimiter of its line.
+The grammar is RFC 4180. A quoted cell closes before a delimiter or a line end. A quote inside a
+cell that does not begin with one is an ordinary character. Text that does not match the grammar is
+read literally, up to the next delimiter of its line.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ QUOTE = '"'
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How rows are written.
+    """The dialect of delimited rows.
 
     Attributes:
         delimiter: Separates cells.
-        quote: Stands around cells that hold delimiters or line breaks; empty where nothing does.
-        escape: Makes a quote, a delimiter, a line break or itself a character like others, and is
-            one itself before anything else; empty where nothing does.
-        decided: The user chose the quote, so that it is not doubted.
+        quote: Encloses cells that contain delimiters or line breaks; empty for no quotes.
+        escape: Escapes a quote, a delimiter, a line break or itself, and is an ordinary character
+            before anything else; empty for no escapes.
+        decided: Whether the user chose the quote, so that there are no warnings about it.
     """
 
     delimiter: str
@@ -42,13 +42,13 @@ class Dialect:
         return not (self.quote or self.escape)
 
     def may_go_on(self, data: bytes, start: int, end: int) -> bool:
-        """Return whether anything in a part of `data` can make a line break one of a cell."""
+        """Return whether a part of `data` contains a mark that can put a line break into a cell."""
         return any(
             mark and data.find(mark.encode(), start, end) >= 0 for mark in (self.quote, self.escape)
         )
 
     def read(self, rows: Iterable[str]) -> list[list[str]] | None:
-        """Return the cells of texts, each a whole row, if none is malformed, or may be."""
+        """Return the cells of texts, each a complete row; None if one may be malformed."""
         try:
             return list(
                 csv.reader(rows, delimiter=self.delimiter, quotechar=self.quote, strict=True)
@@ -65,8 +65,8 @@ class Dialect:
             found = patterns.cell.match(row, at)
             malformed = found is None
             if found is None:
-                found = patterns.as_it_stands.match(row, at)
-            # What stands for itself may be nothing, so that this always matches.
+                found = patterns.literal.match(row, at)
+            # A literal cell can be empty, so this always matches.
             end = found.end() if found else len(row)
             yield Cell(at, end, row[at:end], malformed)
             if end >= len(row):
@@ -74,7 +74,7 @@ class Dialect:
             at = end + mark
 
     def text(self, cell: Cell) -> str:
-        """Return what a cell says; bytes that are not UTF-8 become surrogates."""
+        """Return the value of a cell; bytes that are not UTF-8 become surrogates."""
         raw, quote, escape = cell.raw, self.quote.encode(), self.escape.encode()
         if quote and not cell.malformed and raw.startswith(quote):
             raw = raw[len(quote) : -len(quote)]
@@ -88,13 +88,13 @@ class Dialect:
 
 
 def allow_cells_of(size: int) -> None:
-    """Let `Dialect.read` read cells of `size`; the limit of the process is only ever raised."""
+    """Let `Dialect.read` read cells of `size` bytes; never lowers the limit of the process."""
     if csv.field_size_limit() < size:
         csv.field_size_limit(size)
 
 
 class Cell(NamedTuple):
-    """A cell as it is in a row: where, its bytes, and whether it breaks the rules of quoting."""
+    """A cell in a row: its position, its bytes, and whether it breaks the rules of quoting."""
 
     start: int
     end: int
@@ -108,7 +108,7 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
 
 class _Patterns(NamedTuple):
     cell: re.Pattern[bytes]
-    as_it_stands: re.Pattern[bytes]
+    literal: re.Pattern[bytes]
     escaped: re.Pattern[bytes]
     """An escaped character outside quotes; its group is the character."""
     marks: re.Pattern[bytes]
@@ -116,7 +116,7 @@ class _Patterns(NamedTuple):
 
 
 class _Grammar:
-    """The parts that patterns are made of; possessive, so that none takes more than linear time."""
+    """The building blocks of the patterns; possessive, so that matching takes linear time."""
 
     def __init__(self, dialect: Dialect) -> None:
         mark, quote, escape = (
@@ -138,7 +138,7 @@ class _Grammar:
         return (b"(?!" + self.quote + b")" if self.quote else b"") + self.plain
 
     def cell(self, *, last: bool) -> bytes:
-        """A cell; `last` says that the end of the data ends a row too."""
+        """Return the pattern of a cell; with `last`, the end of the data ends a row too."""
         if not self.quote:
             return self.plain
         end = rb"\n|\Z" if last else rb"\n"
@@ -148,7 +148,7 @@ class _Grammar:
 
 
 def _none_of(marks: list[bytes], others: bytes) -> bytes:
-    """Return a pattern for one byte that begins none of `marks` and is none of `others`."""
+    """Return a pattern for one byte that starts none of `marks` and is not in `others`."""
     marks = [mark for mark in marks if mark]
     if all(len(mark.removeprefix(b"\\")) == 1 for mark in marks):
         return b"[^" + b"".join(marks) + others + b"]"
@@ -173,7 +173,7 @@ def _patterns(dialect: Dialect) -> _Patterns:
 
 @cache
 def row_pattern(dialect: Dialect, columns: int | None, *, last: bool) -> re.Pattern[bytes]:
-    """Return a pattern for whole rows of so many cells (None: any number), line end included."""
+    """Return a pattern for complete rows of `columns` cells, or of any number if it is None."""
     grammar = _Grammar(dialect)
     cell = grammar.cell(last=last)
     times = b"*+" if columns is None else b"{%d}+" % (columns - 1)
@@ -183,11 +183,11 @@ def row_pattern(dialect: Dialect, columns: int | None, *, last: bool) -> re.Patt
 
 @cache
 def open_pattern(dialect: Dialect, columns: int | None) -> re.Pattern[bytes]:
-    """Return a pattern for all that may yet become such a row; `open` is its last cell."""
+    """Return a pattern for the beginning of such a row; its group `open` is the last cell."""
     grammar = _Grammar(dialect)
     before = b"(?:" + grammar.cell(last=False) + grammar.mark + b")"
     times = b"*+" if columns is None else b"{0,%d}+" % (columns - 1)
-    # A closing quote with a part of a delimiter or of a line end behind it.
+    # A closing quote, followed by a part of a delimiter or of a line end.
     closing = b"(?:" + grammar.quote + rb"[\x80-\xff\r]*+)?+"
     quoted = grammar.quote + grammar.inner + closing + b"|" if grammar.quote else b""
     return re.compile(before + times + b"(?P<open>" + quoted + grammar.unquoted() + rb")\Z")

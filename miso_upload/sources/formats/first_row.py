@@ -1,4 +1,4 @@
-"""The first row of a delimited file, most often a header, and the delimiter that it tells."""
+"""Reads the first row of a delimited file, usually a header, and detects the delimiter."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ DELIMITERS = (",", ";", "\t", "|")
 def read_first_row(
     name: str, data: bytes, dialect: Dialect, row_bytes: int, tail: Tail
 ) -> tuple[list[str], int] | None:
-    """Return the cells of the first row, and the bytes that it takes.
+    """Return the cells of the first row and its size, including blank lines before it.
 
-    `data` is the beginning of the source that `name` stands for in messages; blank lines before the
-    row count as part of it.
+    Args:
+        name: What messages call the row, such as `h.csv: the header`.
+        data: The beginning of the source.
+        dialect: The dialect of the rows.
+        row_bytes: The longest row that is read.
+        tail: What follows `data`.
 
     Returns:
-        None where the end of the row is not there.
+        None if the end of the row is not in `data`.
 
     Raises:
         ConfigurationError: The row is not CSV.
@@ -46,45 +50,46 @@ def read_first_row(
         ) from None
     if any(b"\r" in cell.raw and not _is_quoted(cell, dialect) for cell in cells):
         raise ConfigurationError(
-            f"{name} has a carriage return that does not end it; if lines end in "
-            "carriage returns alone, turn them into newlines"
+            f"{name} contains a carriage return that does not end it; if lines end with carriage "
+            "returns only, convert them to newlines"
         )
     return texts, end
 
 
 def check_quotes(name: str, row: bytes, dialect: Dialect) -> None:
-    """See to it that a header is not cut off by its quotes, and has swallowed no row.
+    """Check that the quotes of a header are closed, and enclose no lines that may be rows.
 
     Raises:
-        ConfigurationError: A quote breaks the rules, or makes a header of lines that may be rows.
+        ConfigurationError: They are not closed, or enclose such lines.
     """
     row = row.strip(b"\r\n")
     cells = list(dialect.cells(row))
     if any(cell.malformed for cell in cells):
         raise ConfigurationError(
-            f"{name} has a quote that is not closed before a delimiter or a line end. Possible "
-            "fix: --quote none reads quotes as they are"
+            f"{name} contains a quote that is not closed before a delimiter or a line end. "
+            "Possible fix: --quote none, which reads quotes literally"
         )
     if not dialect.decided and all(map(_IN_SINGLE_QUOTES.fullmatch, (cell.raw for cell in cells))):
         raise ConfigurationError(
-            f'{name} has all its names in single quotes. Possible fix: --quote "\'" reads cells '
-            "without them; --quote none keeps them"
+            f'{name} has all its names in single quotes. Possible fix: --quote "\'" removes the '
+            "quotes; --quote none keeps them"
         )
     lines = row.split(b"\n")
     mark = dialect.delimiter.encode()
     many = any(line.count(mark) >= max(len(cells) - 1, 1) for line in lines[1:])
-    if many and not dialect.decided and any(_holds_both(cell, mark) for cell in cells):
+    has_lines = any(_contains_newline_and_delimiter(cell, mark) for cell in cells)
+    if many and not dialect.decided and has_lines:
         raise ConfigurationError(
-            f"{name} has a quoted name that goes on over {len(lines)} lines, which may be rows. "
-            "Possible fix: --quote none reads each line as a row and quotes as they are; "
-            "--quote '\"' reads all the lines as the header"
+            f"{name} contains a quoted name of {len(lines)} lines, which may be rows. Possible "
+            "fix: --quote none reads each line as a row, and quotes literally; --quote '\"' reads "
+            "all these lines as the header"
         )
 
 
 def likely_delimiter(data: bytes, columns: int | None = None, quote: str = '"') -> str:
-    """Return the delimiter that splits the first rows most evenly, and into most cells.
+    """Return the delimiter that splits the first rows most evenly, and into the most cells.
 
-    Where it is known how many `columns` there are, it is the one that splits most rows into these.
+    If the number of `columns` is known, it is the one that splits the most rows into that number.
     """
     sample = data.lstrip(b"\r\n").decode(errors="replace")
 
@@ -100,9 +105,9 @@ def likely_delimiter(data: bytes, columns: int | None = None, quote: str = '"') 
             for row, _ in zip(reader, range(20), strict=False):
                 widths.append(len(row))
         except csv.Error:
-            pass  # The rows before it have to do.
+            pass  # The rows before the error are used.
         most = columns or (widths[0] if widths else 0)
-        if most < 2 or not widths:  # noqa: PLR2004 -- one cell means that it does not occur
+        if most < 2 or not widths:  # noqa: PLR2004 -- one cell means no delimiter
             return 0.0, 0
         return sum(width == most for width in widths) / len(widths), most
 
@@ -114,7 +119,7 @@ def _is_quoted(cell: Cell, dialect: Dialect) -> bool:
     return bool(quote) and not cell.malformed and cell.raw.startswith(quote)
 
 
-def _holds_both(cell: Cell, mark: bytes) -> bool:
+def _contains_newline_and_delimiter(cell: Cell, mark: bytes) -> bool:
     return b"\n" in cell.raw and mark in cell.raw
 
 

@@ -1,9 +1,9 @@
-"""One JSON array at the top level, read as a stream of its elements.
+"""Reads a top-level JSON array as a stream of its elements.
 
-The elements are found by looking at strings, brackets and commas only, so a broken element does not
-hide the next one unless its brackets do not match; what each of them says is for the JSON parser.
-A block starts behind the opening bracket or behind a comma, so reading can go on from any of them;
-the last one ends before the closing bracket, so reading can also go on when the array has grown.
+Elements are found by strings, brackets and commas only, so an invalid element does not hide the
+next one unless its brackets are unbalanced. The JSON parser then reads each element. A block starts
+after the opening bracket or after a comma, so reading can resume at any block. The last block ends
+before the closing bracket, so reading can also resume after the array has grown.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from miso_upload.records.slice import IsRecord
     from miso_upload.sources.formats.base import Limits
 
-_AFTER_END = Reason("the file", "goes on after the closing ] of its array")
+_AFTER_END = Reason("the file", "continues after the closing ] of its array")
 _MOST_SPACE = 2**20
-"""How much white space is held in memory while something else is waited for."""
+"""How many bytes of whitespace are held in memory before other bytes follow."""
 
 _MOST_AT_ONCE = 2 * SLICE_BYTES
-"""A block of usual rows is smaller."""
+"""The largest block that is parsed at once; a block of ordinary rows is smaller."""
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _STRING_TAIL = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
@@ -43,16 +43,16 @@ def _nested(plain: bytes, depth: int) -> bytes:
     return plain + rb"(?:(?:" + _STRING + inner + rb")" + plain + rb")*+"
 
 
-# An element with the comma behind it, in one go and without ever backtracking, if it nests no
-# deeper than most do; any other element is for `ElementEnd`, which sees the same ends.
+# An element with its comma, matched without backtracking, if its nesting is not unusually deep.
+# `ElementEnd` finds the same ends for any other element.
 _WHOLE = re.compile(_nested(rb'[^"\[\]{},]*+', 5) + b",", re.DOTALL)
 
 
 class ElementEnd:
-    """Looks for the end of an element in bytes that come bit by bit.
+    """Finds the end of an element in chunks of bytes.
 
     Attributes:
-        closed: The array's own `]` stands behind the end that was found, and not a comma before it.
+        closed: Whether the array's own `]` follows the element rather than a comma.
     """
 
     def __init__(self) -> None:
@@ -83,11 +83,11 @@ class ElementEnd:
             elif mark[0] == b"]":
                 self.closed = True
                 return mark.start()
-            # A } that closes nothing is left to the JSON parser.
+            # The JSON parser reports an unbalanced }.
         return None
 
     def _leave_string(self, data: bytes, at: int) -> int:
-        """Return where the string that `at` stands in ends, or the end of `data`."""
+        """Return the end of the string that contains `at`, or the end of `data`."""
         if self._escaped:
             self._escaped = False
             return at + 1
@@ -96,7 +96,7 @@ class ElementEnd:
         if data[end : end + 1] == b'"':
             self._in_string = False
         else:
-            # Only a backslash whose character is not at hand stops short of the end.
+            # Only a backslash at the end of `data` ends the match before the end.
             self._escaped = end < len(data)
         return end + 1
 
@@ -105,11 +105,11 @@ class _Element(NamedTuple):
     start: int
     end: int
     closed: bool
-    """The array's own `]` stands at `end`, and not a comma."""
+    """Whether the array's own `]` is at `end` rather than a comma."""
 
 
 def elements(data: bytes) -> Iterator[_Element]:
-    """Yield where each whole element of `data` starts and ends; what is left over is not whole."""
+    """Yield the start and the end of each complete element of `data`."""
     start = 0
     while True:
         whole = _WHOLE.match(data, start)
@@ -129,7 +129,7 @@ def elements(data: bytes) -> Iterator[_Element]:
 
 
 def _is_long(data: bytes, start: int, end: int, row_bytes: int) -> bool:
-    """Return whether an element is too long; the white space before it does not count."""
+    """Return whether an element is too long, without the whitespace before it."""
     return end - start > row_bytes and len(data[start:end].lstrip(SPACE)) > row_bytes
 
 
@@ -146,10 +146,10 @@ class JsonArray:
     remark: str = ""
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
-        """See `Format.cut`: a block ends behind a comma, or before the closing bracket."""
+        """See `Format.cut`: a block ends after a comma, or before the closing bracket."""
         first = data.lstrip(SPACE)
         if first.startswith(b"]"):
-            # The bracket stays outside of all blocks, because more elements may take its place.
+            # The bracket is not part of a block, because more elements may replace it later.
             whole = self.ends_well(first) and len(first) <= _MOST_SPACE
             return None if whole else Cut(0, fault=_AFTER_END)
         size = rows = 0
@@ -176,20 +176,20 @@ class JsonArray:
         return Cut(len(data)) if blank else None
 
     def directive(self, data: bytes) -> bytes:  # noqa: ARG002 -- as the protocol wants it
-        """See `Format.directive`: every row says all itself."""
+        """See `Format.directive`: there are none."""
         return b""
 
     def ends_well(self, rest: bytes) -> bool:
-        """See `Format.ends_well`: with the closing bracket."""
+        """See `Format.ends_well`: the closing bracket is the end."""
         return rest.strip(SPACE) == b"]"
 
-    def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:  # noqa: ARG002 -- lines decide
+    def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:  # noqa: ARG002 -- each element is a row
         """See `Format.slices`."""
-        # In a good block every comma between elements is one that `elements` saw, so the parser
-        # can be left to find them; only a bad one, or one of wide rows, is taken apart.
+        # In a valid block, the parser finds the same elements as `elements`. Only an invalid
+        # block, or one with wide rows, is split first.
         rows = _decoded(block.data) if len(block.data) <= _MOST_AT_ONCE else None
         if rows is None:
-            # With a bracket behind it, the last element ends like one, be it blank.
+            # The added bracket ends the last element, even if it is blank.
             spans = elements(block.data + b"]")
             texts = [block.data[start:end].lstrip(SPACE) for start, end, _ in spans]
             numbers = range(block.first_line, block.first_line + len(texts))
@@ -207,7 +207,7 @@ class JsonArray:
 
 
 def _decoded(data: bytes) -> list[Any] | None:
-    """Return the elements in a block, or None if one of them is broken."""
+    """Return the elements of a block, or None if one of them is invalid."""
     try:
         rows: list[Any] = decode(b"[" + data.rstrip(SPACE).removesuffix(b",") + b"]")
     except JSONDecodeError:

@@ -1,9 +1,9 @@
-"""Parsing many JSON texts in one call, safely.
+"""Parses many JSON texts safely in one call.
 
-Texts that are joined for one parse must be kept apart by something that no input can forge. Commas
-alone will not do: `{"a":[{"x":1}` and `{"y":2}]}` are each broken, but joined they are one good
-record, and a third line `{},{}` would mend the count. So a string drawn at random for this process
-stands between them, and must be found again in every second place of the result.
+Texts that are joined for one parse need a separator that no input can forge. A comma is not enough:
+`{"a":[{"x":1}` and `{"y":2}]}` are both invalid, but joined they are one valid record, and a third
+line `{},{}` would make the count right again. So the separator is a string that is random for this
+process, and every second value of the result must be this string.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SPACE = b" \t\r\n"
-"""What JSON calls white space."""
+"""The whitespace of JSON."""
 
 _FENCE = secrets.token_hex(16)
 _BETWEEN = f',"{_FENCE}",'.encode()
 
 
 def parse_rows(texts: Sequence[bytes], lines: Sequence[int], row_bytes: int) -> Iterator[Slice]:
-    """Parse `texts`, which stand at `lines`, in slices; blank texts are neither rows nor errors."""
+    """Parse the `texts` of `lines` in slices; blank texts are neither rows nor errors."""
     start = 0
     while start < len(texts):
         some = texts[start : start + SLICE_ROWS]
         while sum(map(len, some)) > SLICE_BYTES and len(some) > 1:
             some = some[: len(some) // 2]
-        theirs = lines[start : start + len(some)]
+        numbers = lines[start : start + len(some)]
         start += len(some)
         rows = parse_together(some) if max(map(len, some)) <= row_bytes else None
-        yield parse_apart(some, theirs, row_bytes) if rows is None else Slice(rows, theirs)
+        yield parse_each(some, numbers, row_bytes) if rows is None else Slice(rows, numbers)
 
 
 def parse_together(texts: Sequence[bytes]) -> list[Any] | None:
@@ -53,8 +53,8 @@ def parse_together(texts: Sequence[bytes]) -> list[Any] | None:
     return rows
 
 
-def parse_apart(texts: Sequence[bytes], lines: Sequence[int], row_bytes: int) -> Slice:
-    """Parse `texts` one by one, setting aside those that are not JSON."""
+def parse_each(texts: Sequence[bytes], lines: Sequence[int], row_bytes: int) -> Slice:
+    """Parse `texts` one by one, and reject those that are not JSON."""
     rows, good, rejections = [], [], []
     for text, line in zip(texts, lines, strict=True):
         if len(text) > row_bytes:
@@ -69,5 +69,5 @@ def parse_apart(texts: Sequence[bytes], lines: Sequence[int], row_bytes: int) ->
 
 
 def not_json(error: JSONDecodeError) -> Reason:
-    """Return the reason that a JSON parser's complaint makes, without a piece of the row in it."""
+    """Return the reason for an error of the JSON parser, without any text of the row."""
     return Reason("not JSON", "", shown=f"({error.msg}, column {error.colno})")

@@ -1,9 +1,8 @@
-"""JSON Lines: one JSON value a line."""
+"""Reads JSON Lines: one JSON value on each line."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.sources.formats.json_rows import parse_rows
 from miso_upload.sources.formats.lines import cut_lines
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from miso_upload.sources.formats.base import Cut, Limits, Tail
 
 
-@dataclass(frozen=True, slots=True)
-class JsonLines:
+class JsonLines(NamedTuple):
     """JSON Lines, also called NDJSON."""
 
     row_bytes: int
@@ -33,14 +31,14 @@ class JsonLines:
         return cut_lines(data, limits, tail)
 
     def directive(self, data: bytes) -> bytes:  # noqa: ARG002 -- as the protocol wants it
-        """See `Format.directive`: every row says all itself."""
+        """See `Format.directive`: there are none."""
         return b""
 
     def ends_well(self, rest: bytes) -> bool:
-        """See `Format.ends_well`: nothing marks the end."""
+        """See `Format.ends_well`: there is no end marker."""
         return not rest
 
-    def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:  # noqa: ARG002 -- lines decide
+    def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:  # noqa: ARG002 -- each line is a row
         """See `Format.slices`."""
         texts = block.data.split(b"\n")
         if not texts[-1]:

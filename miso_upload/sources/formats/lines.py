@@ -1,4 +1,4 @@
-"""Cutting where a row is a line."""
+"""Cuts blocks of formats in which every line is a row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NEWLINE = re.compile(b"\n")
 
 
 class LineEnd:
-    """Looks for the end of a line that is too long to be held in memory."""
+    """Finds the end of a line that is too long to be held in memory."""
 
     def find(self, data: bytes) -> int | None:
         """See `RowEnd.find`."""
@@ -20,7 +20,7 @@ class LineEnd:
 
 
 def cut_lines(data: bytes, limits: Limits, tail: Tail) -> Cut | None:
-    """Return the longest block of whole lines within `limits`, as `Format.cut` promises."""
+    """Return the longest block of complete lines within `limits`. See `Format.cut`."""
     if data.count(b"\n", 0, limits.block_bytes) >= limits.rows:
         ends = _NEWLINE.finditer(data)
         return Cut(next(islice(ends, limits.rows - 1, None)).end(), limits.rows)

@@ -1,15 +1,15 @@
-"""NULs at the start of lines, which are no part of any row.
+"""Skips NULs at the start of lines, which are not part of any row.
 
-A crash, a full disk or `copytruncate` leaves them: the file's size was set, the bytes never came.
-There may be gigabytes of them, so they are cut off in blocks of their own where they are many. A
-NUL anywhere else is a character of its row like any other.
+A crash, a full disk or `copytruncate` leaves them: the file's size was set, but its bytes were
+never written. There can be gigabytes of them, so long runs of NULs are cut into blocks of their
+own. A NUL anywhere else is an ordinary character of its row.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.sources.formats.base import Cut, Tail
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NUL = b"\0"
 _PADDING = re.compile(rb"(?<=\n)\0+")
 _MANY = 2**22
-"""How many NULs are held in memory beside the rows that they stand between."""
+"""How many NULs are held in memory together with the rows around them."""
 
 
 def without_padding(data: bytes, *, at_line: bool = True) -> bytes:
@@ -31,7 +31,8 @@ def without_padding(data: bytes, *, at_line: bool = True) -> bytes:
 
     Args:
         data: The bytes.
-        at_line: They start at a line; so do all blocks, except those of an array on one line.
+        at_line: Whether they start at a line, as all blocks do except those of an array on one
+            line.
     """
     if NUL not in data:
         return data
@@ -40,9 +41,9 @@ def without_padding(data: bytes, *, at_line: bool = True) -> bytes:
 
 
 def size_with_padding(data: bytes, size: int, *, at_line: bool = True) -> int:
-    """Return how far the first `size` bytes of `without_padding(data)` reach in `data`.
+    """Return the position in `data` after the first `size` bytes of `without_padding(data)`.
 
-    NULs that follow them are not counted.
+    NULs after them are not counted.
     """
     reached = len(data) - len(data.lstrip(NUL)) if size and at_line else 0
     for found in _PADDING.finditer(data, reached):
@@ -66,18 +67,18 @@ class PaddedPeek:
     """The beginning of a source without its padding.
 
     Args:
-        peek: Returns so many bytes of it with the padding, fewer only where there are no more.
+        peek: Returns this many bytes with the padding, or all bytes if there are fewer.
     """
 
     def __init__(self, peek: Callable[[int], bytes]) -> None:
         self._peek = peek
 
     def __call__(self, size: int) -> bytes:
-        """Return the first `size` bytes, fewer only where there are no more."""
+        """Return the first `size` bytes, or all bytes if there are fewer."""
         return without_padding(self._padded(size))[:size]
 
     def size_with_padding(self, size: int) -> int:
-        """Return how many bytes the first `size` take with the padding before and between them."""
+        """Return the size of the first `size` bytes including the padding before and in them."""
         return size_with_padding(self._padded(size), size)
 
     def _padded(self, size: int) -> bytes:
@@ -90,9 +91,8 @@ class PaddedPeek:
             wanted += missing
 
 
-@dataclass(frozen=True, slots=True)
-class Unpadded:
-    """A format whose lines may be padded: `rows` never sees the NULs at the start of a line."""
+class Unpadded(NamedTuple):
+    """A format whose lines may start with NULs, which are removed before `rows` reads them."""
 
     rows: Format
 
@@ -131,11 +131,11 @@ class Unpadded:
         return self.rows.directive(without_padding(data, at_line=self.by_line))
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
-        """See `Format.cut`; a block of nothing but NULs holds no row."""
+        """See `Format.cut`; a block that contains only NULs has no rows."""
         if not _has_padding(data, at_line=self.by_line):
             return self.rows.cut(data, limits, tail)
         if self.by_line and len(data) >= _MANY and not data[:_MANY].strip(NUL):
-            # No more of them, since the next block is looked for in as many bytes and some more.
+            # The block is not larger, since the next one is searched in slightly more bytes.
             return Cut(_MANY)
         clean = without_padding(data, at_line=self.by_line)
         if not clean:
@@ -143,9 +143,9 @@ class Unpadded:
         many = len(data) - len(clean) >= _MANY
         cut = self.rows.cut(clean, limits, Tail.WAITING if many and tail is Tail.COMING else tail)
         if cut is None and many:
-            # They follow on a line that does not end a row.
+            # The NULs follow a line that does not end a row.
             cut = self.rows.cut(clean, limits, Tail.LAST)
-        return cut and replace(cut, size=size_with_padding(data, cut.size, at_line=self.by_line))
+        return cut and cut._replace(size=size_with_padding(data, cut.size, at_line=self.by_line))
 
     def ends_well(self, rest: bytes) -> bool:
         """See `Format.ends_well`."""

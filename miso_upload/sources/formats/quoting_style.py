@@ -1,4 +1,4 @@
-"""Telling whether a TSV file quotes its cells, which most do not."""
+"""Detects whether a TSV file quotes its cells, which most do not."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _MOST_ROWS = 500
 
 
 def quotes_cells(sample: bytes, dialect: Dialect) -> bool:
-    """Return whether the file that begins with `sample` quotes its cells as `dialect` says.
+    """Return whether the file that begins with `sample` quotes its cells.
 
-    It does if its header is quoted, or a cell that has to be quoted is (it holds a delimiter, a
-    line break or a doubled quote). If no quote breaks the rules, it does as well where every cell
-    but the numbers is quoted, or every cell with a comma, as spreadsheets write them.
+    It does if its header is quoted, or if a quoted cell needs its quotes because it contains a
+    delimiter, a line break or a doubled quote. If no quote breaks the rules, it also does if every
+    cell except numbers is quoted, or every cell with a comma, as spreadsheets write them.
     """
     rows = _rows(sample.lstrip(b"\r\n"), dialect)
     if not rows:
@@ -35,7 +35,7 @@ def quotes_cells(sample: bytes, dialect: Dialect) -> bool:
 
 
 def _rows(sample: bytes, dialect: Dialect) -> list[list[Cell]]:
-    """Return the cells of rows; of those that may have swallowed others, none."""
+    """Return the cells of rows, without the rows that may enclose other rows."""
     width = len(list(dialect.cells(sample.partition(b"\n")[0].rstrip(b"\r"))))
     mark = dialect.delimiter.encode()
     ends = RowEnds(dialect, width, len(sample))
@@ -62,7 +62,7 @@ def _needs_quotes(cell: Cell, dialect: Dialect) -> bool:
 
 
 def _quotes_a_kind(cells: list[Cell], quote: bytes) -> bool:
-    """Return whether all cells of a kind that some writers quote are quoted."""
+    """Return whether all texts are quoted, or all texts with commas, as some writers do."""
     texts = [cell for cell in cells if not _NUMBER.fullmatch(cell.raw)]
     with_commas = [cell for cell in texts if b"," in cell.raw]
     return any(

@@ -1,4 +1,4 @@
-"""Where rows of cells end: with their line, unless quotes that close say otherwise."""
+"""Finds the ends of delimited rows, which can span lines if their quotes are closed."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ if TYPE_CHECKING:
     from miso_upload.sources.formats.dialect import Dialect
 
 CELL_BYTES = 2**20
-"""How far a cell with line breaks in it goes on; a longer one has a quote that nobody closed."""
+"""The longest cell with line breaks; a longer one is taken for a quote that is never closed."""
 _MARGIN = 64
-"""What may stand behind a closing quote before it is known to be one."""
+"""How many bytes can follow a quote before it is known to close its cell."""
 
 
 class RowEnds(NamedTuple):
-    """Finds where rows end.
+    """Finds the ends of rows.
 
-    A row goes on behind its line only as well-formed cells that close again, all of them in the
-    number of the header's. So where a row ends depends on its own bytes only, and all that cut or
-    parse them agree.
+    A row spans several lines only if its cells are well-formed and closed, and as many as the
+    header's. The end of a row thus depends on its own bytes only, and cutting and parsing agree.
 
     Attributes:
-        dialect: How rows are written.
-        columns: How many cells a row has; None where that is not known yet.
-        row_bytes: How long a row may be to go on behind its line.
+        dialect: The dialect of the rows.
+        columns: The number of cells in a row; None if it is not known yet.
+        row_bytes: The longest row of several lines.
     """
 
     dialect: Dialect
@@ -36,7 +35,7 @@ class RowEnds(NamedTuple):
     row_bytes: int
 
     def after(self, data: bytes, start: int, tail: Tail) -> Iterator[int]:
-        """Yield the ends of the rows from `start` on, as far as they can be told."""
+        """Yield the ends of the rows from `start` on, as far as they are known."""
         match = row_pattern(self.dialect, self.columns, last=tail is Tail.LAST).match
         short = min(CELL_BYTES, self.row_bytes)
         while start < len(data):
@@ -50,7 +49,7 @@ class RowEnds(NamedTuple):
             start = end
 
     def find(self, data: bytes, start: int, tail: Tail) -> int | None:
-        """Return where the row at `start` ends, its newline included; None if that is not known."""
+        """Return the end of the row at `start` with its newline; None if it is not known yet."""
         last = tail is Tail.LAST
         found = row_pattern(self.dialect, self.columns, last=last).match(data, start)
         if found is not None and self._is_within_limits(data, start, found.end()):
@@ -61,14 +60,14 @@ class RowEnds(NamedTuple):
         return None if found is None and self._is_open(data, start, line) else line
 
     def well_formed(self, data: bytes, start: int) -> int | None:
-        """Return where the row at `start` ends if it has all its cells, and none is malformed."""
+        """Return the end of the row at `start` if it has all cells and none is malformed."""
         found = row_pattern(self.dialect, self.columns, last=True).match(data, start)
         if found is None or not self._is_within_limits(data, start, found.end()):
             return None
         return found.end()
 
     def _is_within_limits(self, data: bytes, start: int, end: int) -> bool:
-        """Return whether a row, if it has several lines, is short enough for that."""
+        """Return whether a row is within the limits for rows of several lines, if it is one."""
         if end - start <= min(CELL_BYTES, self.row_bytes) or data.find(b"\n", start, end - 1) < 0:
             return True
         if end - start - data.endswith(b"\n", start, end) > self.row_bytes:
@@ -79,7 +78,7 @@ class RowEnds(NamedTuple):
         return all(len(cell.raw) <= CELL_BYTES or b"\n" not in cell.raw for cell in cells)
 
     def _is_open(self, data: bytes, start: int, line: int) -> bool:
-        """Return whether more bytes could make a row of several lines of what is at hand."""
+        """Return whether the buffered bytes can be the beginning of a row of several lines."""
         if len(data) - start > self.row_bytes + 1 or not self.dialect.may_go_on(data, start, line):
             return False
         found = open_pattern(self.dialect, self.columns).match(data, start)

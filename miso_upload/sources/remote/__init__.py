@@ -1,1 +1,1 @@
-"""Objects in stores and on web servers, read in ranges."""
+"""Reads objects in stores and on web servers in ranges."""

@@ -1,15 +1,16 @@
-"""An object in a store or on a web server, read in ranges as if it were a file.
+"""Reads an object in a store or on a web server in ranges, as if it were a file.
 
-It is read in parts that grow while they are read in order, up to `MOST_PART`; the next part is
-fetched while one is read, so no more than two are in memory. They are fetched in threads, so that
-signals are heeded meanwhile.
+The ranges grow up to `MOST_PART` as long as they are read in order. The next one is fetched while
+one is read, so at most two are in memory. Threads fetch them, so that the main thread can handle
+signals.
 
-All parts are of one and the same version of the object: a part of another one is never used.
+All ranges are from the same version of the object.
 """
 
 from __future__ import annotations
 
 import io
+from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from miso_upload.errors import ChangedSourceError, SourceError, UnreachableSourceError
@@ -20,7 +21,7 @@ from miso_upload.sources.remote.stores import (
     IdleError,
     NoPartsError,
     get,
-    location_of,
+    object_location,
     pieces,
 )
 from miso_upload.sources.remote.threads import in_thread
@@ -34,11 +35,11 @@ MOST_PART = 2**23
 
 
 _MOST_ATTEMPTS = 3
-"""How often a part is asked for of a server that hardly sends."""
+"""How often a range is requested from a server that hardly sends."""
 
 
 class _Version(NamedTuple):
-    """What tells one version of an object from another."""
+    """The properties that identify a version of an object."""
 
     tag: str | None
     modified: Any
@@ -46,63 +47,64 @@ class _Version(NamedTuple):
 
 
 class RemoteObject:
-    """An object by URL. See `Place`."""
+    """An object at a URL. See `InputLocation`."""
 
     ours = True
     can_reopen = True
 
     def __init__(self, name: str, *, allow_insecure_http: bool = False) -> None:
-        self._at = location_of(name, allow_insecure_http=allow_insecure_http)
-        self.shown = self._at.shown
+        self._location = object_location(name, allow_insecure_http=allow_insecure_http)
+        self.shown = self._location.shown
         self._version: _Version | None = None
+        self._lock = Lock()  # two parts may arrive at the same time
 
     def size(self) -> int | None:
-        """See `Place.size`."""
+        """See `InputLocation.size`."""
         return self._version.size or None if self._version is not None else None
 
     def written_at(self) -> float | None:
-        """See `Place.written_at`."""
+        """See `InputLocation.written_at`."""
         modified = self._version.modified if self._version is not None else None
-        # A server that does not say is taken to mean 1970 by what asks it.
+        # obstore reports 1970 if the server does not send a time.
         return modified.timestamp() or None if modified is not None else None
 
     def open(self) -> IO[bytes]:
-        """See `Place.open`."""
+        """See `InputLocation.open`."""
         try:
             data = self.fetch(0, _FIRST_PART).result()
         except NoPartsError:
-            return cast("IO[bytes]", _Whole(self))
-        return cast("IO[bytes]", _Parts(self, data))
+            return cast("IO[bytes]", _StreamedObject(self))
+        return cast("IO[bytes]", _SeekableObject(self, data))
 
     def stamp(self) -> Stamp | None:
-        """See `Place.stamp`."""
+        """See `InputLocation.stamp`."""
         version = self._version
         if version is None or not version.tag:
             return None
         return Stamp(self.shown, f"{version.size}:{version.tag}")
 
     def fetch(self, start: int, size: int) -> Future[memoryview]:
-        """Begin to fetch `size` bytes from `start`, fewer at the end."""
+        """Start to fetch `size` bytes from `start`, or fewer at the end."""
         return in_thread(lambda: self._fetch(start, size))
 
     def pieces(self) -> Iterator[memoryview]:
-        """Yield all bytes, from a server that sends files whole only."""
+        """Yield all bytes, from a server without range requests."""
         try:
-            yield from pieces(self._at, self._get(None))
+            yield from pieces(self._location, self._get(None))
         except IdleError:
             raise self._idle() from None
 
     def _fetch(self, start: int, size: int) -> memoryview:
-        """Return a part; where the server stops sending, the rest of it is asked for again."""
+        """Return a range; if the server stops sending, request the rest of the range again."""
         data = bytearray()
         for _ in range(_MOST_ATTEMPTS):
             try:
                 answer = self._get((start + len(data), start + size))
             except BehindEndError:
-                self._get(None)  # it is empty, or else shorter than it was
+                self._get(None)  # the object is empty, or has become shorter, which this raises
                 break
             try:
-                for piece in pieces(self._at, answer):
+                for piece in pieces(self._location, answer):
                     data += piece
                 break
             except IdleError:
@@ -113,29 +115,29 @@ class RemoteObject:
 
     def _idle(self) -> UnreachableSourceError:
         return UnreachableSourceError(
-            f"{self.shown}: the server sent next to nothing for {IDLE_SECONDS:g} s; every whole "
-            "row before was read. Run the same command again later"
+            f"{self.shown}: the server sent almost no data for {IDLE_SECONDS:g} seconds. All "
+            "complete rows before were read. Rerun the same command later to resume"
         )
 
     def _get(self, part: tuple[int, int] | None) -> Any:  # noqa: ANN401 -- obstore's answer
-        """Return the answer to a request, which is of the version that was opened."""
-        answer = get(self._at, part)
+        """Return the response to a request, which must be for the version that was opened."""
+        answer = get(self._location, part)
         meta = answer.meta
-        self._see(_Version(meta["e_tag"], meta["last_modified"], meta["size"]))
+        self._check(_Version(meta["e_tag"], meta["last_modified"], meta["size"]))
         return answer
 
-    def _see(self, version: _Version) -> None:
-        if self._version is None:
-            self._version = version
-        elif self._version != version:
+    def _check(self, version: _Version) -> None:
+        with self._lock:
+            self._version = first = self._version or version
+        if first != version:
             raise ChangedSourceError(
-                f"{self.shown}: was replaced while it was read; the rows before were read as they "
-                "were. Run the same command again when it is no longer written"
+                f"{self.shown}: the object was replaced while it was read. The rows read so far "
+                "are from the old version. Rerun the same command when the object is complete"
             )
 
 
-class _Parts(io.RawIOBase):
-    """A remote object that can be sought in."""
+class _SeekableObject(io.RawIOBase):
+    """A remote object from a server with range requests."""
 
     def __init__(self, remote: RemoteObject, data: memoryview) -> None:
         self._remote = remote
@@ -178,7 +180,7 @@ class _Parts(io.RawIOBase):
         super().close()
 
     def _load(self, wanted: int) -> None:
-        """Have the part that begins at the position, and the one behind it on its way."""
+        """Load the range at the position, and start to fetch the one after it."""
         position, size = self._position, self._remote.size() or 0
         in_order = position == self._start + len(self._data)
         self._part = min(2 * self._part, MOST_PART) if in_order else min(wanted, MOST_PART)
@@ -189,7 +191,8 @@ class _Parts(io.RawIOBase):
         self._start, self._data = position, ahead[1].result()
         if not self._data:
             raise UnreachableSourceError(
-                f"{self._remote.shown}: broke off; run the same command again later"
+                f"{self._remote.shown}: the server closed the connection early; rerun the same "
+                "command later to resume"
             )
         behind = position + len(self._data)
         if in_order and behind < size:
@@ -197,8 +200,8 @@ class _Parts(io.RawIOBase):
             self._next = behind, self._remote.fetch(behind, following)
 
 
-class _Whole(io.RawIOBase):
-    """A remote object that comes whole, from its beginning."""
+class _StreamedObject(io.RawIOBase):
+    """A remote object from a server that sends it only whole, from its beginning."""
 
     def __init__(self, remote: RemoteObject) -> None:
         self._pieces = remote.pieces()
@@ -216,9 +219,9 @@ class _Whole(io.RawIOBase):
         return len(part)
 
     def _following(self) -> memoryview:
-        """Return what comes next, some of it together: a thread for each piece would be too many.
+        """Return the next bytes; several pieces are joined, to start fewer threads.
 
-        What came before an error is returned before it is raised.
+        The bytes before an error are returned before the error is raised.
         """
         data = bytearray()
         while len(data) < _FIRST_PART and self._error is None:

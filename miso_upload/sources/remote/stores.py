@@ -1,7 +1,7 @@
-"""Object stores and web servers: which one a URL means, what is in it, and what its errors mean.
+"""Connects to object stores and web servers, lists objects, and explains their errors.
 
-Credentials come from the environment, as the tools of each store take them. What a store says when
-something fails may hold a signature or a key, so none of it is passed on.
+Credentials come from the environment variables that each store's own tools use. The text of a
+store's error may contain a signature or a key, so messages never quote it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import time
 from datetime import timedelta
 from fnmatch import fnmatchcase
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -26,7 +27,7 @@ try:
     import obstore.store
 except ImportError:
     raise ConfigurationError(
-        "reading from a remote place needs another package: pip install 'miso-upload[remote]'"
+        "reading URLs needs another package; install it: pip install 'miso-upload[remote]'"
     ) from None
 
 if TYPE_CHECKING:
@@ -36,17 +37,18 @@ _SCHEMES = ("s3", "gs", "az")
 _ENDPOINTS = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")}
 _MAGIC = re.compile(r"[*?\[]")
 _RETRIES: Any = {"max_retries": 8, "retry_timeout": timedelta(seconds=120)}
-# A stall is what ends a request, however long it takes as a whole.
+# A stall ends a request; its total duration is not limited.
 _CLIENT = {"connect_timeout": "10s", "read_timeout": "60s", "timeout": "7d"}
 IDLE_SECONDS = 60.0
-"""How long a server may take for less than `LEAST_RATE`; as long as it may send nothing at all."""
+"""How long a server may send at less than `LEAST_RATE`, or not at all."""
 LEAST_RATE = 1024
-"""Bytes a second below which a server counts as idle: a day would not do for 100 MB."""
+"""Bytes per second below which a server counts as idle: at this rate 100 MB take over a day."""
 _PIECE_BYTES = 1
-"""Each piece is wanted as soon as it is there, or a dripping server would never be noticed."""
+"""Pieces are returned as soon as they arrive, so that a slow server is noticed."""
 _ADDRESS = re.compile(r"https?://(?!169\.254|metadata\.)\S+")
-"""What an object is called is no sign of what is wrong."""
-_BUSY = ("408", "425", "429")
+"""URLs are removed from errors, because the name of an object says nothing about the cause."""
+_STATUS = re.compile(r"status code: ([1-5][0-9]{2})")
+_BUSY = (408, 425, 429)
 _CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (with AWS_SESSION_TOKEN if there is one), "
     "as 'aws configure export-credentials --format env' prints them, or AWS_SKIP_SIGNATURE=true "
@@ -60,25 +62,25 @@ _FAILED = (obstore.exceptions.BaseError, OSError, ValueError)
 
 
 class NoPartsError(Exception):
-    """The server sends files whole only."""
+    """The server does not support range requests."""
 
 
 class IdleError(Exception):
-    """The server sends next to nothing."""
+    """The server sends almost no data."""
 
 
 class BehindEndError(Exception):
-    """What was asked for begins behind the end, or there is nothing at all."""
+    """The requested range starts after the end of the object, or the object is empty."""
 
 
-class Location(NamedTuple):
-    """A place in a store.
+class ObjectLocation(NamedTuple):
+    """The location of an object.
 
     Attributes:
-        scheme: Which kind of store it is.
+        scheme: The kind of store.
         store: The store.
-        key: Where in it; empty where the store is made for this one place.
-        shown: What it is called, without secrets.
+        key: The key in the store; empty if the store is for this object only.
+        shown: The object's name in messages, without secrets.
     """
 
     scheme: str
@@ -87,26 +89,29 @@ class Location(NamedTuple):
     shown: str
 
 
-def location_of(name: str, *, allow_insecure_http: bool = False) -> Location:
-    """Return the place that a URL means.
+def object_location(name: str, *, allow_insecure_http: bool = False) -> ObjectLocation:
+    """Return the location that a URL means.
 
     Raises:
-        SourceError: It means none, or one that must not be read from unencrypted.
+        SourceError: The URL is not supported or not valid, or would be read over plain HTTP.
     """
     shown = shown_name(name)
     scheme = shown.partition("://")[0]
     if scheme in WEB_SCHEMES:
-        return _on_the_web(name, scheme, shown, allow_insecure_http=allow_insecure_http)
+        return _web_location(name, scheme, shown, allow_insecure_http=allow_insecure_http)
     if scheme not in _SCHEMES:
         known = ", ".join(f"{each}://" for each in (*_SCHEMES, *WEB_SCHEMES))
-        raise SourceError(f"{shown}: cannot be read from there; what can is {known}and files")
+        raise SourceError(
+            f"{shown}: miso-upload does not support {scheme}:// URLs; use {known} or a file"
+        )
     bucket, _, key = name.partition("://")[2].partition("/")
     if not bucket:
-        raise SourceError(f"{shown}: names no bucket, as {scheme}://bucket/key would")
+        raise SourceError(f"{shown}: the URL names no bucket; write {scheme}://bucket/key")
     if {"", ".", ".."} & set(key.split("/")):
-        # What reads from stores would leave such a part out, and read another object.
+        # obstore would drop these parts, and read another object.
         raise SourceError(
-            f"{shown}: cannot be read, because a part of the key is empty or all dots"
+            f"{shown}: miso-upload cannot read keys with a part that is empty, '.' or '..'; rename "
+            "the object"
         )
     endpoint = next(filter(None, map(os.environ.get, _ENDPOINTS.get(scheme, ()))), None)
     config: Any = {} if endpoint is None else {"endpoint": endpoint}
@@ -119,35 +124,39 @@ def location_of(name: str, *, allow_insecure_http: bool = False) -> Location:
         )
     except _FAILED as error:
         raise explained(scheme, shown, error) from None
-    return Location(scheme, store, key, shown)
+    return ObjectLocation(scheme, store, key, shown)
 
 
 def _client(*, allow_http: bool) -> Any:  # noqa: ANN401 -- obstore's own type
-    """Return how connections are made; the user's authorities are trusted beside the system's."""
+    """Return the client options; the user's authorities are trusted besides the system's."""
     authorities = trusted_authorities()
     trusted = {} if authorities is None else {"root_certificate": authorities.text()}
     return {**_CLIENT, "allow_http": allow_http, **trusted}
 
 
-def names_like(name: str, *, allow_insecure_http: bool = False) -> list[str]:
-    """Return the URLs that a URL stands for: itself, or what matches the pattern in it.
+def expand_url(name: str, *, allow_insecure_http: bool = False) -> list[str]:
+    """Return the URLs that match the pattern in a URL, or the URL itself without a pattern.
 
-    In a pattern, `*` and `?` stand for anything within one part of a key, and `**` for any parts.
+    In a pattern, `*` and `?` match within one part of a key, and `**` matches any parts.
 
     Raises:
-        SourceError: Nothing matches, or the store cannot be asked.
+        SourceError: Nothing matches, or the store cannot be listed.
     """
     shown = shown_name(name)
     scheme = shown.partition("://")[0]
     key = name.partition("://")[2].partition("/")[2]
     if scheme in _SCHEMES and (not key or key.endswith("/")):
-        raise SourceError(f"{shown}: is no object; name those in it, as in '{shown.rstrip('/')}/*'")
+        raise SourceError(
+            f"{shown}: the URL names no object; to read all objects in it, use "
+            f"'{shown.rstrip('/')}/*'"
+        )
     magic = _MAGIC.search(key)
     if scheme not in _SCHEMES or magic is None:
         return [name]
-    at = location_of(name, allow_insecure_http=allow_insecure_http)
-    # A prefix of whole parts, because that is what stores list.
-    found = in_thread(lambda: _keys(at, key[: key.rfind("/", 0, magic.start()) + 1])).result()
+    location = object_location(name, allow_insecure_http=allow_insecure_http)
+    # Stores list by a prefix of whole parts.
+    prefix = key[: key.rfind("/", 0, magic.start()) + 1]
+    found = in_thread(lambda: _keys(location, prefix)).result()
     if key in found:
         return [name]
     parts = key.split("/")
@@ -158,39 +167,42 @@ def names_like(name: str, *, allow_insecure_http: bool = False) -> list[str]:
     return [base + each for each in matching]
 
 
-def _keys(at: Location, prefix: str) -> list[str]:
+def _keys(location: ObjectLocation, prefix: str) -> list[str]:
     try:
-        pages = obstore.list(at.store, prefix or None)
+        pages = obstore.list(location.store, prefix or None)
         return [each["path"] for page in pages for each in page]
     except _FAILED as error:
-        raise explained(at.scheme, at.shown, error) from None
+        raise explained(location.scheme, location.shown, error) from None
 
 
-def get(at: Location, part: tuple[int, int] | None) -> Any:  # noqa: ANN401 -- obstore's answer
-    """Ask for an object, or for the part of it from one place to another.
+def get(location: ObjectLocation, part: tuple[int, int] | None) -> Any:  # noqa: ANN401 -- obstore's
+    """Request an object, or a range of its bytes.
 
     Raises:
-        NoPartsError: The server sends files whole only.
-        BehindEndError: The part begins behind the end.
-        SourceError: There is no such object, or it cannot be had.
+        NoPartsError: The server does not support range requests.
+        BehindEndError: The range starts after the end.
+        SourceError: The object does not exist or cannot be read.
     """
     options: Any = {} if part is None else {"range": part}
     try:
-        return obstore.get(at.store, at.key, options=options)
+        return obstore.get(location.store, location.key, options=options)
     except obstore.exceptions.NotSupportedError:
         raise NoPartsError from None
     except _FAILED as error:
-        if part is not None and "status code: 416" in str(error):
+        if (
+            part is not None
+            and _status_of(str(error)) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+        ):
             raise BehindEndError from None
-        raise explained(at.scheme, at.shown, error) from None
+        raise explained(location.scheme, location.shown, error) from None
 
 
-def pieces(at: Location, answer: Any) -> Iterator[memoryview]:  # noqa: ANN401
-    """Yield the bytes of an answer as they come.
+def pieces(location: ObjectLocation, answer: Any) -> Iterator[memoryview]:  # noqa: ANN401
+    """Yield the bytes of a response as they arrive.
 
     Raises:
-        IdleError: So few of them came for `IDLE_SECONDS` that no end is in sight.
-        SourceError: They cannot be had.
+        IdleError: The server was slower than `LEAST_RATE` for `IDLE_SECONDS`.
+        SourceError: The bytes cannot be read.
     """
     stream = iter(answer.stream(min_chunk_size=_PIECE_BYTES))
     waited, size = 0.0, 0
@@ -199,10 +211,10 @@ def pieces(at: Location, answer: Any) -> Iterator[memoryview]:  # noqa: ANN401
         try:
             piece = next(stream, None)
         except _FAILED as error:
-            raise explained(at.scheme, at.shown, error) from None
+            raise explained(location.scheme, location.shown, error) from None
         if piece is None:
             return
-        # Only the server's time counts, and not what we take to read what came.
+        # Only the server's time counts, not the time in which the pieces are processed.
         waited, size = waited + time.monotonic() - started, size + len(piece)
         yield memoryview(piece)
         if waited >= IDLE_SECONDS:
@@ -212,37 +224,49 @@ def pieces(at: Location, answer: Any) -> Iterator[memoryview]:  # noqa: ANN401
 
 
 def explained(scheme: str, shown: str, error: Exception) -> SourceError:
-    """Return what an error of a store means, without anything secret that it may say."""
+    """Return the error to raise for an error of a store, without the secrets in its text."""
     later, reason = _reason(scheme, error)
     kind = UnreachableSourceError if later else SourceError
     return kind(f"{shown}: cannot be read: {reason}")
 
 
 def _reason(scheme: str, error: Exception) -> tuple[bool, str]:
-    """Return whether it may work later, and what is wrong."""
+    """Return whether a later run may succeed, and the reason."""
     text = _ADDRESS.sub("", str(error))
     kind = type(error).__name__
     what = "page" if scheme in WEB_SCHEMES else "object"
     if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
-        return False, f"there is no such {what}; check its name"
+        return False, f"the {what} does not exist; check its name"
     for sign, later, reason in _SIGNS:
         if re.search(sign, text, re.IGNORECASE):
-            known = _CREDENTIALS.get(scheme, "an address with access")
+            known = _CREDENTIALS.get(scheme, "an address that grants access")
             return later, reason.format(credentials=known)
     if kind in ("PermissionDeniedError", "UnauthenticatedError"):
         return False, (
-            "access is denied; check the credentials and what they allow, and whether there is "
-            "such a thing at all"
+            f"access is denied; check the credentials, their permissions, and whether the {what} "
+            "exists"
         )
-    status = re.search(r"status code: (\d{3})", text)
+    status = _status_of(text)
     if status is None:
-        return True, "the server cannot be reached or broke off; check the address and the network"
-    if status[1] in _BUSY or status[1].startswith("5"):
-        return True, f"the server answered {status[1]}; run the same command again later"
-    return False, f"the server answered {status[1]}; check the address"
+        return True, (
+            "the server cannot be reached or closed the connection; check the address and the "
+            "network"
+        )
+    if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return True, f"the server answered {status}; rerun the same command later"
+    return False, f"the server answered {status}; check the address"
 
 
-# What stands in an error of a store, whether it may pass, and what it means. The first that fits
+def _status_of(text: str) -> int | None:
+    """Return the status that a server answered, from an error of obstore; None if it names none.
+
+    The text is all that obstore has: its errors carry no status. Nothing else reads it as one.
+    """
+    found = _STATUS.search(text)
+    return int(found[1]) if found else None
+
+
+# A pattern in an error of a store, whether a later run may succeed, and the reason. The first match
 # counts.
 _SIGNS = (
     (
@@ -253,7 +277,7 @@ _SIGNS = (
     (
         r"ExpiredToken|Request has expired|TokenRefreshRequired",
         False,
-        "the credentials or the signed address have expired; get new ones",
+        "the credentials or the signed URL have expired; get new ones",
     ),
     (
         r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken",
@@ -263,49 +287,55 @@ _SIGNS = (
     (
         r"dns error|failed to lookup",
         True,
-        "the name of its server is not known (DNS); check the address and the network",
+        "the server's name cannot be resolved (DNS); check the address and the network",
     ),
     (
         r"PermanentRedirect|status code: 301|BareRedirect|AuthorizationHeaderMalformed",
         False,
-        "it is somewhere else now, or the bucket in another region; set AWS_REGION",
+        "the object has moved, or its bucket is in another region; set AWS_REGION",
     ),
     (
         r"Connection refused|ConnectionRefused",
         True,
         "the server refuses the connection; check the address",
     ),
-    (r"timed ?out|TimedOut", True, "the server does not answer in time; try again later"),
+    (
+        r"timed ?out|TimedOut",
+        True,
+        "the server did not answer in time; rerun the same command later",
+    ),
     (
         r"certificate|InvalidContentType|CorruptMessage|TLS",
         False,
         (
-            "the connection cannot be made secure (TLS); check the address and the certificate, "
-            "and REQUESTS_CA_BUNDLE if your own authority has signed it"
+            "no secure connection (TLS) can be established; check the address and the "
+            "certificate, and set REQUESTS_CA_BUNDLE if your own authority has signed it"
         ),
     ),
 )
 
 
-def _on_the_web(name: str, scheme: str, shown: str, *, allow_insecure_http: bool) -> Location:
+def _web_location(
+    name: str, scheme: str, shown: str, *, allow_insecure_http: bool
+) -> ObjectLocation:
     address = name.partition("#")[0]
     try:
         host = urlsplit(address).hostname
     except ValueError:
         host = None
     if not host:
-        raise SourceError(f"{shown}: names no server")
+        raise SourceError(f"{shown}: the URL names no server; write {scheme}://server/path")
     _refuse_unencrypted(address, shown, allow=allow_insecure_http)
     client = _client(allow_http=scheme == "http")
     try:
-        # The store is the whole address: nothing of it is taken apart and put together again.
+        # The whole address is the store, so that its parts are not decoded and encoded again.
         store = obstore.store.HTTPStore(
             quote(address, safe="%/:=&?~#+!$,;'@()*[]"), client_options=client,
             retry_config=_RETRIES,
         )  # fmt: skip
     except _FAILED as error:
         raise explained(scheme, shown, error) from None
-    return Location(scheme, store, "", shown)
+    return ObjectLocation(scheme, store, "", shown)
 
 
 def _refuse_unencrypted(url: str, shown: str, *, allow: bool) -> None:
@@ -319,20 +349,20 @@ def _refuse_unencrypted(url: str, shown: str, *, allow: bool) -> None:
         loopback = host == "localhost"
     if not loopback:
         raise SourceError(
-            f"{shown_name(shown)}: would be read unencrypted; use https, or say "
+            f"{shown_name(shown)}: plain HTTP is not encrypted; use https, or allow it with "
             "--allow-insecure-http"
         )
 
 
 def _matches(parts: list[str], pattern: list[str]) -> bool:
-    """Return whether the parts of a key match those of a pattern, in time of one by the other."""
-    reached = {0}  # how much of the pattern may have been used up
+    """Return whether a key's parts match a pattern's, in time proportional to their product."""
+    reached = {0}  # indices in the pattern that the parts so far may have reached
     for part in parts:
-        reached |= {at + 1 for at in reached if pattern[at : at + 1] == ["**"]}
+        reached |= {i + 1 for i in reached if pattern[i : i + 1] == ["**"]}
         reached = {
-            at if pattern[at] == "**" else at + 1
-            for at in reached
-            if at < len(pattern) and (pattern[at] == "**" or fnmatchcase(part, pattern[at]))
+            i if pattern[i] == "**" else i + 1
+            for i in reached
+            if i < len(pattern) and (pattern[i] == "**" or fnmatchcase(part, pattern[i]))
         }
     every = pattern[-1:] == ["**"] and len(pattern) - 1 in reached
     return every or len(pattern) in reached

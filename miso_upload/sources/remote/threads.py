@@ -1,4 +1,4 @@
-"""Waiting for what cannot be broken off, so that a signal is heeded meanwhile."""
+"""Runs blocking calls in threads, so that the main thread can still handle signals."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Result = TypeVar("Result")
 
 
 def in_thread(work: Callable[[], Result]) -> Future[Result]:
-    """Begin `work`; whoever waits for its result is not kept from leaving, nor is the process."""
+    """Run `work` in a daemon thread, so that the process can exit before it is done."""
     future: Future[Result] = Future()
 
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 -- raised where it is waited for
+        except BaseException as error:  # noqa: BLE001 -- `Future.result` raises it
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()

@@ -1,1 +1,1 @@
-"""Column files, read as JSON Lines."""
+"""Converts column files to JSON Lines."""

@@ -1,20 +1,20 @@
-"""Parquet, read as JSON Lines: a row becomes a line, in the order of the file.
+"""Converts a Parquet file to JSON Lines, one line for each row.
 
-The same file becomes the same lines on every machine, so a line has a number and an offset, and
-what was read of it can be known again. What a value becomes depends on its type alone:
+The conversion is the same on every machine, so a line has a stable number and offset, and a later
+run can resume. The type of a value determines its JSON:
 
-- text, whole numbers, true and false, lists, structs and nulls: what JSON calls so;
+- text, integers, booleans, lists, structs and nulls: the same in JSON;
 - a float: the shortest decimal that reads as the same float; NaN and infinities: null;
-- a decimal: a number if none of its digits is lost, else text;
-- a timestamp with a zone: RFC 3339 in UTC; one without, a date, a time: ISO 8601;
+- a decimal: a number if that loses no digit, otherwise text;
+- a timestamp with a zone: RFC 3339 in UTC; a timestamp without one, a date, a time: ISO 8601;
 - a duration: its number of units;
-- a map: an object if its keys are text, else a list of pairs;
-- binary: text if it is UTF-8, else `{"hex": ...}`, which no attribute takes by mistake; binary of
-  fixed size: hexadecimal digits.
+- a map: an object if its keys are text, otherwise a list of pairs;
+- binary: text if it is UTF-8, otherwise `{"hex": ...}`, which no attribute accepts by mistake;
+  fixed-size binary: hexadecimal digits.
 
-Batches of rows are read a stretch at a time, so memory does not depend on the size of row groups.
-How many rows are a batch depends on how large their pages are, and text is read as a dictionary, so
-that a large value which many rows share is in memory once.
+Batches of rows are read chunk by chunk, so memory does not depend on the size of row groups. The
+number of rows in a batch depends on the size of their pages. Text is read as a dictionary, so that
+a large value that many rows share is in memory only once.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ if TYPE_CHECKING:
 _ROWS = 1024
 """Rows in a batch."""
 _BATCH_BYTES = 2**22
-"""What the values of a batch may take, unless a single row takes more."""
+"""The limit for the values of a batch, unless a single row is larger."""
 MOST_PAGE_BYTES = 2**24
-"""The largest page that is decompressed; those who write Parquet aim at one megabyte."""
+"""The limit for a decompressed page; most writers of Parquet use pages of one megabyte."""
 _SMALL_CHUNK = 2**22
 _READ_BYTES = 2**20
-"""How much of a column is read at once."""
+"""How many bytes of a column are read at once."""
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- the zone is added as text, or there is none
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _DAY_SECONDS = 86_400
@@ -61,13 +61,13 @@ _SMALLEST_INT = -(2**63)
 
 
 class ParquetLines:
-    """The rows of a Parquet file as JSON Lines.
+    """Reads the rows of a Parquet file as JSON Lines.
 
     Args:
-        file: The file, which must be sought in.
+        file: The file, which must be seekable.
 
     Raises:
-        ContainerError: It holds columns that have no JSON, or is damaged; also when read.
+        ContainerError: A column's type has no JSON, or the file is damaged. `read1` raises it too.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -91,13 +91,13 @@ class ParquetLines:
             pre_buffer=False,
             buffer_size=_READ_BYTES,
             page_checksum_verification=True,
-            # Times of the old Spark kind have a wider range than nanoseconds have.
+            # INT96, Spark's legacy type of timestamps, exceeds the range of nanoseconds.
             coerce_int96_timestamp_unit="us",
             read_dictionary=texts,
         )
 
-    def read1(self, size: int) -> bytes:  # noqa: ARG002 -- a batch comes whole
-        """See `Reads.read1`."""
+    def read1(self, size: int) -> bytes:  # noqa: ARG002 -- whole batches only
+        """See `ByteReader.read1`."""
         return next(self._lines, b"")
 
     def _batches(self) -> Iterator[bytes]:
@@ -120,16 +120,16 @@ class ParquetLines:
                     pa.default_memory_pool().release_unused()
 
     def _rows_at_once(self, group: Any) -> int:  # noqa: ANN401
-        """Return how many rows of a row group are read together.
+        """Return how many rows of a row group are read at once.
 
         Raises:
-            ContainerError: It has a page that is too large.
+            ContainerError: A page is too large.
         """
         most = float(_ROWS)
         for at in range(group.num_columns if group.num_rows else 0):
             chunk = group.column(at)
             values, size = chunk.num_values, chunk.total_uncompressed_size
-            # Most chunks cannot have a page that matters, so that no header need be looked at.
+            # Most chunks are too small for a large page, so their headers need not be read.
             if size > _BATCH_BYTES or chunk.total_compressed_size < _SMALL_CHUNK:
                 start = chunk.data_page_offset
                 if chunk.has_dictionary_page and chunk.dictionary_page_offset:
@@ -144,9 +144,9 @@ class ParquetLines:
 
 
 _TOO_LARGE = (
-    "the Parquet file has a page of {:,.0f} MiB, more than the "
+    "the Parquet file has a page of {:,.0f} MiB, and the limit is "
     f"{MOST_PAGE_BYTES >> 20}"
-    " MiB that are decompressed at once; write it again with smaller pages"
+    " MiB; write the file again with smaller pages"
 )
 
 
@@ -158,14 +158,14 @@ def _guarded() -> Iterator[None]:
         raise _damage(error) from None
     except OSError as error:
         if error.errno is not None:
-            raise  # the disk, and not the file
+            raise  # the error is the disk's, not the file's
         raise _damage(error) from None
 
 
 def _encoded(names: list[str], rows: Iterator[tuple[Any, ...]], size: int) -> Iterator[bytes]:
     """Yield the lines of rows whose values take `size` bytes, in pieces."""
     lines = (dict(zip(names, row, strict=True)) for row in rows)
-    # A value that many rows share is in memory once, but in the line of each.
+    # A value that many rows share is in memory once, but in the text of each of its lines.
     at_once = max(_BATCH_BYTES // max(size, 1), 1)
     try:
         while some := list(islice(lines, at_once)):
@@ -174,7 +174,9 @@ def _encoded(names: list[str], rows: Iterator[tuple[Any, ...]], size: int) -> It
             for start in range(0, len(text), _READ_BYTES):
                 yield text[start : start + _READ_BYTES]
     except JSONEncodeError as error:
-        raise ContainerError(f"a row of the Parquet file has no JSON: {error}") from None
+        raise ContainerError(
+            f"a row of the Parquet file cannot be converted to JSON: {error}"
+        ) from None
 
 
 def _damage(error: Exception) -> DamageError:
@@ -182,7 +184,7 @@ def _damage(error: Exception) -> DamageError:
 
 
 def _values(array: Any) -> list[Any]:  # noqa: ANN401 -- pyarrow has no types
-    """Return the values of an Arrow array as what JSON can say."""
+    """Return the values of an Arrow array as JSON values."""
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
         return _values(array.storage)
@@ -190,19 +192,22 @@ def _values(array: Any) -> list[Any]:  # noqa: ANN401 -- pyarrow has no types
         return _shared(array)
     convert = next((convert for fits, convert in _CONVERTERS if fits(kind)), None)
     if convert is None:
-        raise ContainerError(f"the Parquet file has a column of type {kind}, which has no JSON")
+        raise ContainerError(
+            f"the Parquet file has a column of type {kind}, which cannot be converted to JSON; "
+            "convert the column to another type"
+        )
     return convert(array)
 
 
 def _shared(array: Any) -> list[Any]:  # noqa: ANN401
-    """Return the values of a dictionary array, each of them once however many rows have it."""
-    at, dictionary = array.indices, array.dictionary
-    if len(dictionary) > len(at):
-        used = at.unique().drop_null()
+    """Return the values of a dictionary array; rows with equal values share one object."""
+    indices, dictionary = array.indices, array.dictionary
+    if len(dictionary) > len(indices):
+        used = indices.unique().drop_null()
         values = dict(zip(used.to_pylist(), _values(dictionary.take(used)), strict=True))
     else:
         values = dict(enumerate(_values(dictionary)))
-    return list(map(values.get, at.to_pylist()))
+    return list(map(values.get, indices.to_pylist()))
 
 
 def _plain(array: Any) -> list[Any]:  # noqa: ANN401
@@ -219,7 +224,7 @@ def _text(array: Any) -> list[Any]:  # noqa: ANN401
 
 
 def _each(convert: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
-    """Return a converter of arrays that converts each value that is there."""
+    """Return a converter of arrays that converts each value except nulls."""
 
     def values(array: Any) -> list[Any]:  # noqa: ANN401
         return [None if value is None else convert(value) for value in array.to_pylist()]
@@ -263,10 +268,10 @@ def _timestamps(array: Any) -> list[Any]:  # noqa: ANN401
     def text(value: int) -> str | int:
         seconds, fraction = divmod(value, 10**digits)
         try:
-            moment = (_EPOCH + timedelta(seconds=seconds)).isoformat()
+            whole = (_EPOCH + timedelta(seconds=seconds)).isoformat()
         except OverflowError:
-            return value  # beyond the year 9999; better seen than guessed
-        return f"{moment}.{fraction:0{digits}}{zone}" if fraction else moment + zone
+            return value  # the year is beyond 9999, so the number is kept for the rejection
+        return f"{whole}.{fraction:0{digits}}{zone}" if fraction else whole + zone
 
     return _each(text)(array.cast(pa.int64()))
 
@@ -308,18 +313,18 @@ def _lists(array: Any) -> list[Any]:  # noqa: ANN401
     return [None if length is None else [next(inner) for _ in range(length)] for length in lengths]
 
 
-def _odd_lists(array: Any) -> list[Any]:  # noqa: ANN401
+def _other_lists(array: Any) -> list[Any]:  # noqa: ANN401
     return [_values(scalar.values) if scalar.is_valid else None for scalar in array]
 
 
 def _structs(array: Any) -> list[Any]:  # noqa: ANN401
-    names = [array.type.field(place).name for place in range(array.type.num_fields)]
-    fields = [_values(array.field(place)) for place in range(array.type.num_fields)]
-    there = array.is_valid().to_pylist()
+    names = [array.type.field(i).name for i in range(array.type.num_fields)]
+    fields = [_values(array.field(i)) for i in range(array.type.num_fields)]
+    valid_rows = array.is_valid().to_pylist()
     rows = zip(*fields, strict=True) if fields else iter([()] * len(array))
     return [
         dict(zip(names, row, strict=True)) if valid else None
-        for row, valid in zip(rows, there, strict=True)
+        for row, valid in zip(rows, valid_rows, strict=True)
     ]
 
 
@@ -329,7 +334,7 @@ def _maps(array: Any) -> list[Any]:  # noqa: ANN401
         if not scalar.is_valid:
             found.append(None)
             continue
-        keys, values = (_values(scalar.values.field(place)) for place in (0, 1))
+        keys, values = (_values(scalar.values.field(i)) for i in (0, 1))
         pairs = list(zip(keys, values, strict=True))
         as_object = all(isinstance(key, str) for key in keys)
         found.append(dict(pairs) if as_object else [list(pair) for pair in pairs])
@@ -359,5 +364,5 @@ _CONVERTERS: tuple[tuple[Callable[[Any], bool], Callable[[Any], list[Any]]], ...
     (_TYPES.is_map, _maps),
     (lambda kind: _TYPES.is_list(kind) or _TYPES.is_large_list(kind), _lists),
     (_TYPES.is_struct, _structs),
-    (_TYPES.is_nested, _odd_lists),
+    (_TYPES.is_nested, _other_lists),
 )

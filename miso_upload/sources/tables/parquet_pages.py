@@ -1,7 +1,7 @@
-"""How large the pages of a Parquet file are, told by their headers before any of them is read.
+"""Reads the sizes of Parquet pages from their headers, before the pages are decompressed.
 
-A page is decompressed at once, and a few kilobytes may become gigabytes. Headers are structs in
-Thrift's compact protocol, as in parquet.thrift; of a header only the sizes are needed.
+A page is decompressed at once, and a few kilobytes may expand to gigabytes. Headers are structs in
+Thrift's compact protocol, described in parquet.thrift. Only their sizes are needed.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _MOST_DEPTH = 8
 
 
 class Page(NamedTuple):
-    """The size of a page when it is decompressed, and how many values are in it.
+    """The size of a page.
 
     Attributes:
-        size: In bytes.
-        values: None for a dictionary, all of which is needed for every value.
+        size: The decompressed size in bytes.
+        values: The number of values; None for a dictionary, which every value needs whole.
     """
 
     size: int
@@ -44,7 +44,7 @@ def pages(file: IO[bytes], start: int, size: int) -> Iterator[Page]:
     """Yield the pages of the column chunk of `size` bytes at `start`.
 
     Raises:
-        ValueError: What is there is no header of a page.
+        ValueError: There is no valid page header.
     """
     end = start + size
     while start < end:
@@ -53,19 +53,19 @@ def pages(file: IO[bytes], start: int, size: int) -> Iterator[Page]:
         try:
             header, length = _struct(data, 0, 0)
             numbers = header.get(_V1) or header.get(_V2)
-            packed = header[_COMPRESSED]
+            compressed = header[_COMPRESSED]
             found = Page(header[_UNCOMPRESSED], numbers[_VALUES] if numbers else None)
-            is_possible = packed >= 0 and found.size >= 0
+            is_possible = compressed >= 0 and found.size >= 0
         except (IndexError, KeyError, TypeError):
             raise ValueError("a page has no header") from None
         if not is_possible:
-            raise ValueError("a page has a size that cannot be such")
+            raise ValueError("a page has a negative size")
         yield found
-        start += length + packed
+        start += length + compressed
 
 
 def _struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
-    """Return the fields of a struct by their numbers, and where it ends."""
+    """Return the fields of a struct by their numbers, and the offset of its end."""
     if depth > _MOST_DEPTH:
         raise ValueError("a page's header is nested too deeply")
     fields: dict[int, Any] = {}
@@ -94,13 +94,13 @@ def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
         size, at = _unsigned(data, at)
         return None, at + size
     if kind in (_LIST, _SET):
-        return None, _behind_list(data, at, depth)
+        return None, _end_of_list(data, at, depth)
     if kind == _STRUCT:
         return _struct(data, at, depth + 1)
     raise ValueError("a page's header has a field of an unknown kind")
 
 
-def _behind_list(data: bytes, at: int, depth: int) -> int:
+def _end_of_list(data: bytes, at: int, depth: int) -> int:
     kind, count = data[at] & 15, data[at] >> 4
     at += 1
     if count == 15:  # noqa: PLR2004 -- then the count follows

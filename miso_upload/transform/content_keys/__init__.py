@@ -1,1 +1,1 @@
-"""Content keys: 64 keyed bits of the canonical form of each record."""
+"""Makes content keys: 64 keyed bits of the canonical form of each record."""

@@ -1,8 +1,8 @@
-"""The canonical form of a record: equal bytes for equal content, however it was written.
+"""Returns the canonical form of a record: equal bytes for equal content.
 
 `docs/content-keys.md` is the definition. This module follows it step by step and is the reference;
-`content_keys` has a faster way to the same bytes. Changing one byte here makes every record of
-every ledger unknown, which is why `tests/content_keys/vectors.json` fixes the results.
+`canonical_lines` is a faster way to the same bytes. A change of one byte here would make every
+record of every ledger unknown, so `tests/content_keys/vectors.json` fixes the results.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Instant(NamedTuple):
     """A point in time.
 
     Attributes:
-        text: UTC, to the millisecond, as the canonical form writes it.
+        text: The time in UTC, to the millisecond, as in the canonical form.
         day: Days since 1970-01-01 UTC.
     """
 
@@ -58,15 +58,15 @@ def canonical_id(value: object) -> object:
 
 
 def canonical_value(value: object) -> bytes:
-    """Return the canonical form of a JSON value that is not a record: no text has a meaning."""
+    """Return the canonical form of a JSON value that is not a record; no text is special."""
     return _text(value).encode(errors="surrogatepass")
 
 
 def instant_of(timestamp: object) -> Instant | None:
-    """Return the instant that a timestamp names, cut to the millisecond.
+    """Return the instant of a timestamp, truncated to the millisecond.
 
     Returns:
-        None if it names none: it is not an RFC 3339 date-time, a leap second, or outside of the
+        None if the timestamp is not an RFC 3339 date-time, is a leap second, or is outside of the
         years 1 to 9999 in UTC.
     """
     if not isinstance(timestamp, str):
@@ -97,11 +97,11 @@ def _text(value: Any) -> str:  # noqa: ANN401 -- any JSON value
 
 
 def _number(value: float) -> str:
-    """Return a number by its value: an integer in full, any other in its shortest form."""
+    """Return the text of a number: all digits of an integer, else the shortest form."""
     if isinstance(value, int):
         return int.__repr__(value)
     if not math.isfinite(value):
-        return "null"  # what the record that is sent has in its place
+        return "null"  # as in the record that is sent
     if value.is_integer():
         return int.__repr__(int(value))
     shortest = Decimal(float.__repr__(value))

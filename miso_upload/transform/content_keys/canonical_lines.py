@@ -1,8 +1,8 @@
-"""The canonical form of many records at once, by one call of an encoder.
+"""Returns the canonical forms of many records at once, by one call of an encoder.
 
-The encoder sorts keys and escapes text exactly as the canonical form does. What it may write
-otherwise is found beforehand, without exception: numbers, timestamps and UUIDs. Records that have
-such values get their canonical form from `canonical`, so the result is the same for every record.
+The encoder sorts keys and escapes text exactly as the canonical form does. It may differ for
+numbers, timestamps and UUIDs. All values for which it may differ are found first, and their records
+get their canonical form from `canonical`. So the result is the same for every record.
 """
 
 from __future__ import annotations
@@ -10,7 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.transform.content_keys.canonical import canonical, canonical_id, canonical_value
-from miso_upload.transform.content_keys.regular_values import DoubtfulError, Look, Shape, regular
+from miso_upload.transform.content_keys.regular_values import (
+    DoubtfulError,
+    Examiner,
+    Shape,
+    regular,
+)
 from miso_upload.values.json import encode_sorted
 
 if TYPE_CHECKING:
@@ -25,11 +30,11 @@ class SortedLines(NamedTuple):
 
     Attributes:
         lines: The text of each record.
-        irregular: The indices of the records whose text may not be their canonical form. A
-            timestamp that is not canonical does not count.
-        names: The names in objects, but for those of texts that the shape has.
-        has_null: Whether there is a null. One in the place of a text that the shape has is not
-            found; a valid record has none there.
+        irregular: The indices of the records whose text may not be their canonical form, not
+            counting the timestamp.
+        names: The names in objects, except those in the texts of the shape.
+        has_null: Whether there is a null. A null instead of a text of the shape is not found, but
+            valid records have none there.
     """
 
     lines: list[bytes]
@@ -50,16 +55,20 @@ def sorted_lines(records: Sequence[Record], shape: Shape) -> SortedLines | None:
         shape: What is known about all of them.
 
     Returns:
-        None if the encoder of everything else may write one of them otherwise, or not at all.
+        None if the general JSON encoder may write one of them differently, or not at all.
     """
-    look = Look()
+    examiner = Examiner()
     try:
-        look.at_records(records, shape)
+        examiner.examine_records(records, shape)
     except (DoubtfulError, TypeError, AttributeError):
-        # Where something is no object, the records are not what they were said to be.
+        # The records do not have the shape.
         return None
     lines = encode_sorted(records)
-    return None if lines is None else SortedLines(lines, look.irregular, look.names, look.has_null)
+    return (
+        None
+        if lines is None
+        else SortedLines(lines, examiner.irregular, examiner.names, examiner.has_null)
+    )
 
 
 def canonical_lines(
@@ -70,7 +79,7 @@ def canonical_lines(
     Args:
         records: The records.
         encoded: The same as JSON texts.
-        times: What their timestamps say.
+        times: Their instants.
     """
     if not encoded.irregular and not times.changed:
         return encoded.lines
@@ -87,9 +96,9 @@ def canonical_lines(
 
 
 def _form_of_irregular(record: Record, timestamp: str | None) -> bytes:
-    """Return the canonical form of a record that is encoded otherwise.
+    """Return the canonical form of a record that the encoder may write differently.
 
-    Most of them have whole numbers that are floats, and need no more than integers in their place.
+    Most of these records have floats with whole values, which only need to become integers.
     """
     try:
         changed = {name: regular(value) for name, value in record.items()}
@@ -105,9 +114,9 @@ def _form_of_irregular(record: Record, timestamp: str | None) -> bytes:
 
 def canonical_values(values: Sequence[Any]) -> Sequence[bytes]:
     """Return the canonical form of each JSON value."""
-    forms, look = None, Look()
+    forms, examiner = None, Examiner()
     try:
-        irregular = {i for i, value in enumerate(values) if not look.is_regular(value)}
+        irregular = {i for i, value in enumerate(values) if not examiner.is_regular(value)}
         forms = encode_sorted(values)
     except DoubtfulError:
         pass

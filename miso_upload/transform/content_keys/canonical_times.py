@@ -1,6 +1,6 @@
-"""The instants of many records at once.
+"""Returns the instants of many records at once.
 
-Timestamps that are written alike are rewritten together, others one by one, by `canonical`. The
+Timestamps of the same format are converted together, and others one by one by `canonical`. The
 result is the same.
 """
 
@@ -13,7 +13,7 @@ from miso_upload.transform.content_keys.canonical import instant_of
 from miso_upload.values.regular_times import DATE, EPOCH_ORDINAL
 
 if TYPE_CHECKING:
-    from miso_upload.values.regular_times import Alike, Timestamps
+    from miso_upload.values.regular_times import Timestamps, Uniform
 
 _SECOND = slice(len("0000-00-00T00:00:00"))
 _MINUTE = slice(len("0000-00-00T00:00"))
@@ -22,11 +22,11 @@ _POINT = 1
 
 
 class Times(NamedTuple):
-    """What the timestamps of records say.
+    """The instants of records.
 
     Attributes:
-        days: For each record, days since 1970-01-01 UTC; None where there is no instant.
-        changed: The canonical texts of those that are written otherwise, by index.
+        days: For each record, the days since 1970-01-01 UTC; None if it has no instant.
+        changed: The canonical texts of the timestamps that are written differently, by index.
     """
 
     days: list[int | None]
@@ -34,18 +34,18 @@ class Times(NamedTuple):
 
 
 def times_of(timestamps: Timestamps) -> Times:
-    """Return what the timestamps of records say."""
-    texts, alike = timestamps
-    if alike is not None:
+    """Return the instants of records, given their timestamps."""
+    texts, uniform = timestamps
+    if uniform is not None:
         try:
-            return _in_utc(texts, alike) if alike.zone == "Z" else _at_offset(texts, alike)
+            return _in_utc(texts, uniform) if uniform.zone == "Z" else _at_offset(texts, uniform)
         except OverflowError:
-            pass  # one of them is outside of the years that there are
+            pass  # one of them is outside of the years 1 to 9999
     return _times(texts)
 
 
 def _times(texts: list[Any]) -> Times:
-    """Return what timestamps of any kind say."""
+    """Return the instants of timestamps of any format."""
     days: list[int | None] = []
     changed = {}
     for i, text in enumerate(texts):
@@ -56,35 +56,35 @@ def _times(texts: list[Any]) -> Times:
     return Times(days, changed)
 
 
-def _in_utc(texts: list[str], alike: Alike) -> Times:
-    """Return what timestamps in UTC say, most of which are canonical."""
-    digits = alike.clock - _SECOND.stop - _POINT
+def _in_utc(texts: list[str], uniform: Uniform) -> Times:
+    """Return the instants of timestamps in UTC, most of which are canonical."""
+    digits = uniform.clock - _SECOND.stop - _POINT
     changed = {}
     if digits == _MILLISECONDS:
         whole = ".000Z"
         if whole in "".join(texts):
             changed = {i: text[_SECOND] + "Z" for i, text in enumerate(texts) if whole in text}
     elif digits > 0:
-        fraction = slice(_SECOND.stop + _POINT, alike.clock)
+        fraction = slice(_SECOND.stop + _POINT, uniform.clock)
         changed = {
             i: f"{text[_SECOND]}{_milliseconds(text[fraction])}Z" for i, text in enumerate(texts)
         }
-    return Times(_days(texts, alike.days), changed)
+    return Times(_days(texts, uniform.days), changed)
 
 
-def _at_offset(texts: list[str], alike: Alike) -> Times:
-    """Return what timestamps at one offset from UTC say.
+def _at_offset(texts: list[str], uniform: Uniform) -> Times:
+    """Return the instants of timestamps with the same offset from UTC.
 
     Raises:
-        OverflowError: One is outside of the years that there are.
+        OverflowError: One is outside of the years 1 to 9999.
     """
-    # An offset is a number of minutes: what is smaller stays.
+    # An offset is a whole number of minutes, so the seconds stay the same.
     minutes = {
-        minute: _minute_in_utc(minute, alike.zone) for minute in {text[_MINUTE] for text in texts}
+        minute: _minute_in_utc(minute, uniform.zone) for minute in {text[_MINUTE] for text in texts}
     }
     days = {minute: utc.toordinal() - EPOCH_ORDINAL for minute, utc in minutes.items()}
     shown = {minute: utc.isoformat(timespec="minutes") for minute, utc in minutes.items()}
-    rest = slice(_MINUTE.stop, alike.clock)
+    rest = slice(_MINUTE.stop, uniform.clock)
     ends = _in_milliseconds([text[rest] for text in texts])
     changed = {
         i: f"{shown[text[_MINUTE]]}{end}Z"
@@ -105,7 +105,7 @@ def _in_milliseconds(seconds: list[str]) -> list[str]:
 
 
 def _milliseconds(digits: str) -> str:
-    """Return the canonical fraction of a second: three digits, or nothing where it is zero."""
+    """Return the canonical fraction of a second: three digits, or empty text for zero."""
     digits = digits[:_MILLISECONDS].ljust(_MILLISECONDS, "0")
     return "" if digits == "000" else f".{digits}"
 

@@ -1,6 +1,6 @@
-"""Content keys: 64 keyed bits of each record, by which a ledger knows what Miso accepted.
+"""Makes the content keys of records, by which a ledger knows which ones Miso accepted.
 
-`docs/content-keys.md` says how a key is made, so that another program can make the same.
+`docs/content-keys.md` defines them, so that another program can make the same keys.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from miso_upload.transform.content_keys.canonical_lines import (
 )
 from miso_upload.transform.content_keys.canonical_times import Times, times_of
 from miso_upload.transform.content_keys.regular_values import SHIPPED, UNKNOWN, Shape
-from miso_upload.transform.mapping.paths import ABSENT, reacher
+from miso_upload.transform.mapping.paths import ABSENT, getter
 from miso_upload.values.hashing import hashes, keyed_digest
 from miso_upload.values.regular_times import timestamps_of
 
@@ -40,10 +40,10 @@ class ContentKeys:
     """Makes the content keys of records.
 
     Attributes:
-        secret: Without it, nobody can tell from a key what a record is.
-        series: Records of different series have different keys.
-        natural: Columns of the row, or paths into it, that identify a record of its type.
-        shipped_schema: Whether all records are valid by the shipped schema, which spares work.
+        secret: The secret key of the hash. Without it, a content key tells nothing about a record.
+        series: The name of the series. Equal records of different series have different keys.
+        natural: Columns of the row, or paths into it, that identify a record among its type.
+        shipped_schema: Whether all records are valid against the shipped schema, which saves work.
     """
 
     secret: bytes = field(repr=False)
@@ -55,7 +55,7 @@ class ContentKeys:
         return ContentKeys, (self.secret, self.series, self.natural, self.shipped_schema)
 
     def encode(self, records: Sequence[Record]) -> SortedLines | None:
-        """Return records encoded as `of` wants them; None if that takes a closer look.
+        """Return records encoded for `of`; None if the encoder may write one of them differently.
 
         Args:
             records: At least one record.
@@ -73,9 +73,9 @@ class ContentKeys:
 
         Args:
             records: The records as they are sent.
-            rows: The row that each of them was made of; needed for natural keys only.
-            encoded: What `encode` returned for these records, if it is known already.
-            timestamps: Those of the records, if they are known already.
+            rows: The row of each record; needed only for natural keys.
+            encoded: What `encode` returned for these records, if it is already known.
+            timestamps: The timestamps of the records, if they are already known.
         """
         if not records:
             return Keyed(array("Q"), array("i"), array("Q") if self.natural else None)
@@ -95,8 +95,8 @@ class ContentKeys:
     def _by_columns(
         self, records: Sequence[Record], rows: Sequence[Any], contents: array[int], times: Times
     ) -> Keyed:
-        """Return keys made of type and columns, or of the content where a column has no value."""
-        values = [[reach(row) for reach in self._reach] for row in rows]
+        """Return keys of the type and the columns, or of the content if a column has no value."""
+        values = [[get(row) for get in self._getters] for row in rows]
         named = [i for i, each in enumerate(values) if not any(map(_is_blank, each))]
         keys, days = array("Q", contents), list(times.days)
         forms = canonical_values([[records[i].get("type"), *values[i]] for i in named])
@@ -114,12 +114,12 @@ class ContentKeys:
         return SHIPPED if self.shipped_schema else UNKNOWN
 
     @cached_property
-    def _reach(self) -> list[Callable[[dict[str, Any]], Any]]:
-        return list(map(reacher, self.natural))
+    def _getters(self) -> list[Callable[[dict[str, Any]], Any]]:
+        return list(map(getter, self.natural))
 
 
 def _days(keys: array[int], days: Sequence[int | None]) -> array[int]:
-    """Return the day of each record; where it has none, one of 1,024 that its key names."""
+    """Return the day of each record; without an instant, a negative number made of its key."""
     try:
         return array("i", days)  # type: ignore[arg-type]
     except TypeError:
@@ -128,5 +128,5 @@ def _days(keys: array[int], days: Sequence[int | None]) -> array[int]:
 
 
 def _is_blank(value: object) -> bool:
-    """Return whether a column has no value that could identify a record."""
+    """Return whether a value is absent or blank, so that it cannot identify a record."""
     return value is ABSENT or value is None or (isinstance(value, str) and not value.strip())

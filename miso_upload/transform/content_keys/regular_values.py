@@ -1,7 +1,7 @@
-"""Values that the encoder writes in their canonical form, and those that it may not.
+"""Finds the values that the encoder may not write in their canonical form.
 
-Texts are always regular. Most attributes of a validated record hold only text. They are listed in
-`SHIPPED`, so that only the others have to be looked at.
+Texts are always regular. Most attributes of a validated record hold only text. `SHIPPED` lists
+them, so that only the others have to be examined.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Shape(NamedTuple):
     """What is known about the values of an object.
 
     Attributes:
-        texts: Names that hold only text or lists of text, never null.
-        inner: Objects in it of which something is known.
+        texts: The names whose values are only text or lists of text, never null.
+        inner: The shapes of inner objects, by name.
     """
 
     texts: frozenset[str] = frozenset()
@@ -45,56 +45,56 @@ SHIPPED = Shape(
         ),
     },
 )  # fmt: skip
-"""What records have that are valid by the shipped schema."""
+"""The shape of records that are valid against the shipped schema."""
 
 _LEAST, _MOST = -(2**63), 2**64 - 1
 """The integers that `encode` can write."""
 _DEEPEST = 100
-"""Values nested deeper than this are not looked at; `encode` decides whether it can write them."""
+"""Values nested deeper than this are not examined; `encode` decides whether it can write them."""
 _MOST_WHOLE = 2.0**53
 _TEXTS = frozenset({str, bool})
 _ABSENT = object()
 _SMALLEST = 1e-5
-"""The encoder writes smaller numbers otherwise than the canonical form does."""
+"""The encoder writes smaller numbers differently from the canonical form."""
 
 
-class Look:
-    """Finds, in values that are looked at, what the encoder may write otherwise."""
+class Examiner:
+    """Examines values, and notes those that the encoder may write differently."""
 
     def __init__(self) -> None:
         self.irregular: set[int] = set()
         self.names: set[str] = set()
         self.has_null = False
 
-    def at_records(self, records: Sequence[dict[str, Any]], shape: Shape) -> None:
-        """Look at records of one shape.
+    def examine_records(self, records: Sequence[dict[str, Any]], shape: Shape) -> None:
+        """Examine records of one shape.
 
         Raises:
-            DoubtfulError: It cannot be said how an encoder writes one of them.
-            TypeError: Something is no object that should be one.
+            DoubtfulError: Encoders may differ in how they write one of them.
+            TypeError: A value is not an object, although the shape says so.
         """
-        self._at_objects(records, shape, records, ())
+        self._examine_objects(records, shape, records, ())
 
-    def _at_objects(
+    def _examine_objects(
         self,
         objects: Sequence[dict[str, Any]],
         shape: Shape,
         records: Sequence[dict[str, Any]],
         path: tuple[str, ...],
     ) -> None:
-        """Look at objects that are at a path in records."""
+        """Examine the objects at a path in records."""
         names = set().union(*objects) - shape.texts
         self.names |= names
         for name in names:
             values = _values(name, objects)
             inner = shape.inner.get(name)
             if inner is not None:
-                self._at_objects(values, inner, records, (*path, name))
+                self._examine_objects(values, inner, records, (*path, name))
             elif not _are_plain(values) or name == "miso_id":
-                self._look_closer(records, (*path, name))
+                self._examine_each(records, (*path, name))
 
-    def _look_closer(self, records: Sequence[dict[str, Any]], path: tuple[str, ...]) -> None:
-        """Look at each value at a path in records."""
+    def _examine_each(self, records: Sequence[dict[str, Any]], path: tuple[str, ...]) -> None:
+        """Examine each value at a path in records."""
         is_id = path[-1] == "miso_id"
         for i, record in enumerate(records):
             value: Any = record
@@ -111,7 +111,7 @@ class Look:
         """Return whether the encoder writes a value in its canonical form.
 
         Raises:
-            DoubtfulError: It is no JSON value, or one that not every encoder can write.
+            DoubtfulError: It is not a JSON value, or not every encoder can write it.
         """
         kind = type(value)
         if kind is str or kind is bool:
@@ -128,14 +128,14 @@ class Look:
         if kind is dict:
             self.names.update(value)
             value = value.values()
-        # All of them have to be looked at, whatever the first is.
+        # Examine all of them, even if the first is irregular, to note their names and nulls.
         return False not in [self.is_regular(each, depth + 1) for each in value]
 
 
 def _are_plain(values: list[Any]) -> bool:
     """Return whether values are obviously regular: texts, or numbers of one kind, or lists of them.
 
-    This is no more than a shortcut for `Look.is_regular`.
+    This is a shortcut for `Examiner.is_regular`.
     """
     kinds = set(map(type, values))
     if kinds == {list}:
@@ -155,7 +155,7 @@ def _are_plain(values: list[Any]) -> bool:
 
 
 class DoubtfulError(Exception):
-    """It cannot be said how an encoder writes a value."""
+    """Encoders may differ in how they write a value."""
 
 
 def _values(name: str, objects: Sequence[dict[str, Any]]) -> list[Any]:
@@ -170,7 +170,7 @@ def regular(value: Any) -> Any:  # noqa: ANN401 -- any JSON value
     """Return an equal value that the encoder writes in its canonical form.
 
     Raises:
-        DoubtfulError: There is none.
+        DoubtfulError: There is no such value.
     """
     kind = type(value)
     if kind is str or kind is int or kind is bool or value is None:

@@ -1,11 +1,35 @@
-"""Mapping: from a row as it was read to a Miso record.
+"""Maps rows to Miso records, by one plan and two paths that execute it.
 
-A `MappingPlan` says what the user asked for; `Mapper` is that, compiled against the schema.
+`plan` compiles what the user configured (`spec`), the schema and the identity policy into one
+`Plan`: skips, routes, rules, and the attribute of each column. A column that has the name of an
+attribute is mapped automatically, whether the name is dotted (`context.page.url`) or nested. `ip`,
+`forwarded_for` and `user_agent` feed the identity. Every other column is unmapped until the user
+names it, and what the user names wins.
+
+Two paths execute the plan:
+
+- `by_row` is the exact path and the reference. It maps one row at a time, decides about every row,
+  and explains: it alone makes reasons and warnings.
+- `by_column` is the fast path. It groups rows by their columns and maps whole columns of values. It
+  maps a row only if the exact path would make the same record of it. It leaves a row with anything
+  doubtful undecided.
+
+`mapper` joins them: the fast path goes first, and the exact path maps what is undecided. So the
+fast path can only save time, and never changes a record, a count or a message.
+
+Differential tests keep the paths equal. `tests/mapping/test_by_column.py` maps random rows under
+several mappings both ways and compares the outcomes and the findings. It also fails if the fast
+path decides too few rows. `tests/mapping/test_mapper.py` maps each of its rows both ways too. When
+you add a feature to the plan, write it in `by_row` first, let `by_column` leave such rows
+undecided, and add the feature to the random rows of the test.
 """
 
-from miso_upload.transform.mapping.builder import Mapped, MappedRows, Skipped, without_nulls
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from miso_upload.transform.mapping.builder import without_nulls
 from miso_upload.transform.mapping.check_types import check_types
-from miso_upload.transform.mapping.file import MappingFile, parse_mapping, read_mapping_file
 from miso_upload.transform.mapping.header import (
     LOOKS_LIKE_DATA,
     check_key,
@@ -14,10 +38,11 @@ from miso_upload.transform.mapping.header import (
     looks_like_data,
 )
 from miso_upload.transform.mapping.mapper import Mapper
-from miso_upload.transform.mapping.preset_detection import fitting_preset
+from miso_upload.transform.mapping.outcomes import Mapped, MappedRows, Skipped
+from miso_upload.transform.mapping.preset_detection import detect_preset
 from miso_upload.transform.mapping.presets import (
     NO_PRESET,
-    laid_over,
+    overlaid,
     preset_names,
     preset_purpose,
     preset_text,
@@ -25,7 +50,15 @@ from miso_upload.transform.mapping.presets import (
     without_skips,
 )
 from miso_upload.transform.mapping.rules import Rule
-from miso_upload.transform.mapping.spec import MappingPlan, NamedRule, rules_of_options
+from miso_upload.transform.mapping.spec import (
+    MappingFile,
+    MappingSpec,
+    NamedRule,
+    rules_of_options,
+)
+
+if TYPE_CHECKING:
+    from miso_upload.transform.mapping.file import parse_mapping, read_mapping_file
 
 __all__ = [
     "LOOKS_LIKE_DATA",
@@ -34,7 +67,7 @@ __all__ = [
     "MappedRows",
     "Mapper",
     "MappingFile",
-    "MappingPlan",
+    "MappingSpec",
     "NamedRule",
     "Rule",
     "Skipped",
@@ -42,9 +75,9 @@ __all__ = [
     "check_types",
     "columns_in_words",
     "columns_without",
-    "fitting_preset",
-    "laid_over",
+    "detect_preset",
     "looks_like_data",
+    "overlaid",
     "parse_mapping",
     "preset_names",
     "preset_purpose",
@@ -55,3 +88,12 @@ __all__ = [
     "without_nulls",
     "without_skips",
 ]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 -- either of two functions
+    """Import the reader of mapping files when it is asked for, because most runs have none."""
+    if name not in ("parse_mapping", "read_mapping_file"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from miso_upload.transform.mapping import file  # noqa: PLC0415
+
+    return getattr(file, name)

@@ -1,4 +1,4 @@
-"""Telling bots from people by the User-Agent header, from a list that others maintain."""
+"""Recognises bots by their User-Agent header, with the list of `crawler-user-agents`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 _MOST_CACHED = 65_536
 _LONGEST = 512
-"""So much of a header is looked at, which bounds the time that a hostile one takes."""
+"""The most characters of a header that are matched, which bounds the time for a hostile one."""
 
 
 def is_bot(user_agent: str) -> bool:
-    """Return whether the list knows this User-Agent as a bot's, a tool's or a library's.
+    """Return whether the list has this User-Agent, as that of a bot, a tool or a library.
 
-    One that is empty or `-` says nothing, and is no bot by this rule.
+    An empty one and `-` are not listed.
     """
     return _is_bot(user_agent if len(user_agent) <= _LONGEST else user_agent[:_LONGEST])
 
@@ -28,7 +28,7 @@ def _is_bot(user_agent: str) -> bool:
 
 @cache
 def _listed() -> Callable[[str], bool]:
-    # Some hundreds of patterns, which nothing but the log of a server needs.
+    # Hundreds of patterns, which only the logs of servers need.
     from crawleruseragents import is_crawler  # type: ignore[import-untyped]  # noqa: PLC0415
 
     is_crawler("")  # compiles them

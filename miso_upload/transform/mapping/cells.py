@@ -1,4 +1,4 @@
-"""Turning a cell into what the schema asks for, where that loses nothing."""
+"""Converts cells to what the schema asks for, without losing information."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _WHOLE = re.compile("[0-9]{1,18}")
 _PLAIN_NUMBER = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _TEXT_ONLY = {str}
 _MOST_DIGITS = 18
-"""Integers of so many digits fit into 64 bits; Miso's JSON library is not known to take more."""
+"""Integers of this many digits fit into 64 bits. Miso's JSON library may not read longer ones."""
 
 
 class CellError(ValueError):
-    """A cell that cannot become what the schema asks for; the message is the end of a sentence."""
+    """A cell that cannot be converted. The message follows the attribute's name in a reason."""
 
 
 def converter(kind: Kind, list_separator: str | None) -> Callable[[Any], Any]:
-    """Return the function that turns a cell, or a mapped JSON value, into `kind`.
+    """Return the function that converts a cell, or a mapped JSON value, to `kind`.
 
-    The function raises `CellError` where the value cannot become it.
+    The function raises `CellError` if it cannot convert a value.
     """
 
     def to_list(value: Any) -> list[str]:  # noqa: ANN401 -- any JSON value
@@ -51,9 +51,10 @@ def converter(kind: Kind, list_separator: str | None) -> Callable[[Any], Any]:
 
 
 def column_converter(kind: Kind, list_separator: str | None) -> ConvertAll | None:
-    """Return the function that turns a whole column of cells into `kind`, if there is one.
+    """Return the function that converts a whole column of cells to `kind`, if there is one.
 
-    It returns what `converter` would make of each cell, or None where it has to be asked.
+    It returns what the function of `converter` returns for each cell, or None if only that function
+    can convert them.
     """
     if kind is Kind.TEXT:
         return _texts
@@ -66,7 +67,7 @@ def to_text(value: Any) -> str:  # noqa: ANN401
     """Return text as it is, and an integer in its digits.
 
     Raises:
-        CellError: The value is anything else; how a fraction should be written is not ours to say.
+        CellError: The value is anything else. Fractions have no obvious text.
     """
     if isinstance(value, str):
         return value
@@ -76,7 +77,7 @@ def to_text(value: Any) -> str:  # noqa: ANN401
 
 
 def to_number(value: Any) -> int | float:  # noqa: ANN401
-    """Return a number as it is, and text that is a plain decimal number as its value.
+    """Return a number as it is, and the value of text that is a plain decimal number.
 
     Raises:
         CellError: It is not a number, or one that JSON cannot carry.
@@ -89,12 +90,12 @@ def to_number(value: Any) -> int | float:  # noqa: ANN401
     if text.lstrip("+-").isdigit():
         digits = text.lstrip("+-0")
         if len(digits) > _MOST_DIGITS:
-            raise CellError("has more digits than a number can carry")
-        # Python reads no more than some thousand digits, be they zeros at the left.
+            raise CellError("has too many digits for a number")
+        # Python refuses to parse some thousand digits, even if they are leading zeros.
         return -int(digits or 0) if text.startswith("-") else int(digits or 0)
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise CellError("is larger than a number can be")
+        raise CellError("is too large for a number")
     return number
 
 
@@ -141,7 +142,7 @@ def _items(value: Any, separator: str | None) -> list[Any]:  # noqa: ANN401
     if not isinstance(value, str):
         return [value]
     if value.startswith("[") and value.endswith("]"):
-        # No identifier is a whole JSON array; sending its text as one product would be silent junk.
+        # No identifier is a JSON array. Its text must not be sent as one product.
         try:
             decoded = decode(value)
         except JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Types that a user wrote down, held against those that there are, before a row is read."""
+"""Checks the interaction types that rules and routes name, before a row is read."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _TYPE = "type"
 def check_types(
     rules: Iterable[NamedRule], routing: Routing | None, known: Collection[str]
 ) -> None:
-    """See to it that rules and routes make types that there are, as far as they name them.
+    """Check that the types that rules and routes name exist.
 
     Raises:
-        MappingError: There is no type of a name; the message says where it was written.
+        MappingError: There is no type of a name. The message says where it was written.
     """
-    for origin, place, said in (*_of_rules(rules), *_of_routes(routing)):
-        if said not in known:
-            near = did_you_mean(str(said), known) or "; 'miso-upload types' lists them"
+    for origin, key, name in (*_of_rules(rules), *_of_routes(routing)):
+        if name not in known:
+            near = did_you_mean(str(name), known) or ". 'miso-upload types' lists all types"
             raise MappingError(
-                f"{origin}: {place}{quoted(said)} is not an interaction type of Miso{near}"
+                f"{origin}: {quoted(name)} in {key} is not an interaction type of Miso{near}"
             )
 
 
@@ -38,16 +38,16 @@ def _of_rules(rules: Iterable[NamedRule]) -> Iterator[tuple[str, str, object]]:
         if named.attribute != _TYPE:
             continue
         rule = named.rule
-        for name, said in (("value", rule.value), ("default", rule.default)):
-            if said is not ABSENT:
-                yield named.origin, f"type.{name} ", said
-        for key, said in (rule.values or {}).items():
-            if said != "":
-                yield named.origin, f"type.values, {quoted(key)} = ", said
+        for key, name in (("value", rule.value), ("default", rule.default)):
+            if name is not ABSENT:
+                yield named.origin, f"type.{key}", name
+        for text, name in (rule.values or {}).items():
+            if name != "":
+                yield named.origin, f"type.values.{quoted(text)}", name
 
 
 def _of_routes(routing: Routing | None) -> Iterator[tuple[str, str, object]]:
     for route in routing.routes if routing else ():
-        for attribute, said in route.attributes:
+        for attribute, value in route.attributes:
             if attribute == _TYPE:
-                yield route.origin, f"the type of {quoted(route.match)}, ", said
+                yield route.origin, f"the route {quoted(route.match)}", value

@@ -1,4 +1,4 @@
-"""Which rows are left out, by rules that have names, so that their rows can be counted by them."""
+"""Conditions under which rows are skipped, each with a name to count the rows under."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.transform.mapping.bots import is_bot
 from miso_upload.transform.mapping.cells import CellError, to_number
-from miso_upload.transform.mapping.paths import ABSENT, reacher
+from miso_upload.transform.mapping.paths import ABSENT, getter
 from miso_upload.transform.mapping.routes import split_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _ALIKE = frozenset({str, type(ABSENT), type(None)})
-"""Of such values, those that are equal are the same; 1 and true, say, are equal too."""
+"""Types whose equal values are the same value. The numbers 1 and 1.0 and true are equal too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A row is left out where all that is said here holds of one column.
+    """A row is skipped if one of its columns meets every test that is set.
 
     Attributes:
-        name: What rows are counted under.
-        column: The column or path that is looked at.
-        one_of: Its text is one of these.
-        none_of: Its text is none of these.
-        like: Its text fits one of these patterns, in which `*` and `?` stand for anything.
-        below: It is a number less than this.
-        above: It is a number greater than this.
-        empty: It is empty or absent (True), or it is not (False).
-        path_ends: It is a URL or path, and its path ends in one of these; case does not matter.
-        bot: It is the User-Agent of a known bot (True), or it is not (False).
+        name: The name that skipped rows are counted under.
+        column: The column or path that is tested.
+        one_of: The text is one of these.
+        none_of: The text is none of these.
+        like: The text matches one of these patterns with the wildcards `*` and `?`.
+        below: The value is a number less than this.
+        above: The value is a number greater than this.
+        empty: The value is empty or absent (True), or neither (False).
+        path_ends: The text is a URL or path, and its path ends in one of these. Case is ignored.
+        bot: The text is the User-Agent of a known bot (True), or it is not (False).
     """
 
     name: str
@@ -49,20 +49,20 @@ class Condition:
 
 
 def compile_condition(condition: Condition) -> Callable[[dict[str, Any]], bool]:
-    """Return the function that says whether a row is left out."""
-    reach, test = reacher(condition.column), _test(condition)
-    return lambda row: test(reach(row))
+    """Return the function that tests whether a row is skipped."""
+    get, test = getter(condition.column), _test(condition)
+    return lambda row: test(get(row))
 
 
 def compile_for_all(condition: Condition) -> Callable[[Sequence[dict[str, Any]]], list[bool]]:
-    """Return the function that says which of many rows are left out.
+    """Return the function that tests which of many rows are skipped.
 
-    They have few different values in most columns, and each of those is looked at once.
+    Most columns have few different values, and each of those is tested once.
     """
-    reach, test = reacher(condition.column), _test(condition)
+    get, test = getter(condition.column), _test(condition)
 
     def holds(rows: Sequence[dict[str, Any]]) -> list[bool]:
-        values = list(map(reach, rows))
+        values = list(map(get, rows))
         if not _ALIKE.issuperset(map(type, values)):
             return list(map(test, values))
         found = {value: test(value) for value in set(values)}
@@ -72,7 +72,7 @@ def compile_for_all(condition: Condition) -> Callable[[Sequence[dict[str, Any]]]
 
 
 def _test(condition: Condition) -> Callable[[Any], bool]:
-    """Return the function that says whether all that is said holds of a value."""
+    """Return the function that tests whether a value meets the condition."""
     tests = list(_tests(condition))
     if len(tests) == 1:
         return tests[0]
@@ -80,7 +80,7 @@ def _test(condition: Condition) -> Callable[[Any], bool]:
 
 
 def _tests(condition: Condition) -> list[Callable[[Any], bool]]:
-    """Return what is said of the column, the cheapest first."""
+    """Return the tests of a condition, the cheapest first."""
     tests: list[Callable[[Any], bool]] = []
     if condition.one_of is not None:
         wanted = frozenset(condition.one_of)
@@ -116,7 +116,7 @@ def _tests_of_numbers(condition: Condition) -> list[Callable[[Any], bool]]:
 
 def _path_ends(endings: tuple[str, ...]) -> Callable[[Any], bool]:
     lower = {ending.lower() for ending in endings}
-    # A set is asked faster than one ending after the other.
+    # A set is faster than one ending after the other.
     suffixes = frozenset(each for each in lower if each.startswith(".") and each.count(".") == 1)
     others = tuple(lower - suffixes)
 

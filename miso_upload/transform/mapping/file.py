@@ -1,16 +1,15 @@
-"""Mapping files: TOML that says how rows become records, and the options of the job.
+"""Reads mapping files: TOML with the rules for rows, and the options of the job.
 
-A file is checked against a schema of its own (`schemas/mapping.schema.json`), so what it says wrong
-is told with the line it stands in and the name that was probably meant.
+A file is validated against `schemas/mapping.schema.json`. Messages name the line of an error, and
+for an unknown name the one that was probably meant.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 import tomllib
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,15 +17,9 @@ from typing import TYPE_CHECKING, Any
 from miso_upload.errors import ConfigurationError, MappingError
 from miso_upload.transform.mapping.conditions import Condition
 from miso_upload.transform.mapping.paths import ABSENT
-from miso_upload.transform.mapping.rename import (
-    renamed_condition,
-    renamed_path,
-    renamed_routing,
-    renamed_rule,
-)
 from miso_upload.transform.mapping.routes import Route, Routing, compile_route
 from miso_upload.transform.mapping.rules import UNNAMED, Rule, parts_of
-from miso_upload.transform.mapping.spec import NamedRule
+from miso_upload.transform.mapping.spec import MappingFile, NamedRule
 from miso_upload.transform.mapping.toml_positions import KeyLines
 from miso_upload.transform.schema.check import complaint_about
 from miso_upload.transform.schema.resources import shipped_schema_file
@@ -40,95 +33,45 @@ SCHEMA_FILE = "mapping.schema.json"
 _DEEP_KEY = re.compile(
     r"""(?:(?<![\w"'-])(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}"""
 )
-"""A key of a hundred parts and more, which no mapping has."""
-
-
-@dataclass(frozen=True, slots=True)
-class MappingFile:
-    """What a mapping file says.
-
-    Attributes:
-        name: What it is called, for messages.
-        rules: Where the value of each attribute comes from.
-        skips: Which rows are left out.
-        routing: What the row's URL stands for.
-        ignored: Columns that are meant to become nothing.
-        columns: What the rows call the columns that a mapping below this one names otherwise; what
-            this one says has the rows' own names already.
-        options: Options of an upload, by their names.
-        key: Columns, or paths, that identify a row of its type.
-    """
-
-    name: str
-    rules: tuple[NamedRule, ...] = ()
-    skips: tuple[Condition, ...] = ()
-    routing: Routing | None = None
-    ignored: tuple[str, ...] = ()
-    columns: dict[str, str] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
-    key: tuple[str, ...] = ()
-
-    @property
-    def fingerprint(self) -> str:
-        """Return a text that is equal where two files map alike, whatever they are called."""
-        if not (self.rules or self.skips or self.routing):
-            return ""
-        rules = [(named.attribute, named.rule) for named in self.rules]
-        said = repr(_said((rules, self.skips, self.routing)))
-        return hashlib.sha256(said.encode()).hexdigest()[:12]
-
-    def with_columns(self, names: dict[str, str]) -> MappingFile:
-        """Return the same mapping for rows that call some columns otherwise."""
-        if not names:
-            return self
-        return replace(
-            self,
-            rules=tuple(
-                replace(named, rule=renamed_rule(named.rule, names)) for named in self.rules
-            ),
-            skips=tuple(renamed_condition(skip, names) for skip in self.skips),
-            routing=self.routing and renamed_routing(self.routing, names),
-            ignored=tuple(names.get(column, column) for column in self.ignored),
-            key=tuple(renamed_path(path, names) for path in self.key),
-        )
+"""A key of a hundred parts or more, which no mapping needs."""
 
 
 def read_mapping_file(path: str) -> MappingFile:
-    """Return what the mapping file at `path` says.
+    """Return the contents of the mapping file at `path`.
 
     Raises:
-        MappingError: It cannot be read, or says something that cannot be meant.
+        MappingError: The file cannot be read or is not a valid mapping.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise MappingError(f"{path}: cannot be read: {error.strerror}") from None
+        raise MappingError(f"{path}: the mapping file cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise MappingError(f"{path}: is not UTF-8, as TOML must be") from None
+        raise MappingError(f"{path}: the mapping file is not in UTF-8. Save it as UTF-8") from None
     return parse_mapping(path, text)
 
 
 def parse_mapping(name: str, text: str) -> MappingFile:
-    """Return what the text of a mapping file says.
+    """Return the contents of a mapping file, given its text.
 
     Raises:
-        MappingError: It says something that cannot be meant; the message names the line.
+        MappingError: The text is not a valid mapping. The message names the line.
     """
     try:
         document = _parsed(text)
         complaint = complaint_about(document, _mapping_schema())
     except ValueError as error:
-        raise MappingError(f"{name}: is not TOML: {error}") from None
+        raise MappingError(f"{name}: the mapping file is not valid TOML: {error}") from None
     except RecursionError:
-        raise MappingError(f"{name}: is nested too deeply") from None
+        raise MappingError(f"{name}: the mapping file is nested too deeply") from None
     lines = KeyLines(text)
     if complaint is not None:
         raise MappingError(_located(name, lines, complaint.path, complaint.problem))
     rules = []
-    for attribute, said in document.get("attributes", {}).items():
+    for attribute, table in document.get("attributes", {}).items():
         path = ("attributes", attribute)
         try:
-            rule = _rule({"column": said} if isinstance(said, str) else said)
+            rule = _rule({"column": table} if isinstance(table, str) else table)
         except ConfigurationError as error:
             raise MappingError(_located(name, lines, path, str(error))) from None
         rules.append(NamedRule(attribute, rule, f"{name}:{lines.line(path)}"))
@@ -146,13 +89,13 @@ def parse_mapping(name: str, text: str) -> MappingFile:
 
 
 def _parsed(text: str) -> dict[str, Any]:
-    """Return the document that a text of TOML is.
+    """Return the document of a TOML text.
 
     Raises:
-        ValueError: It is none, or one whose numbers no mapping can mean.
-        RecursionError: It is nested too deeply.
+        ValueError: The text is not TOML, or holds a number that is not finite.
+        RecursionError: The text is nested too deeply.
     """
-    # The parser's time for a key grows with the square of its parts, and with the cube of headings.
+    # The parser's time grows with the square of a key's parts, and for headings with the cube.
     if _DEEP_KEY.search(text) is not None:
         raise RecursionError
     return tomllib.loads(text, parse_float=_finite)
@@ -161,24 +104,8 @@ def _parsed(text: str) -> dict[str, Any]:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is no number that a mapping can mean")
+        raise ValueError(f"{text} is not a finite number")
     return number
-
-
-def _said(value: object) -> object:
-    """Return plain values for a fingerprint: what is said, and not what is left at its default.
-
-    So a file keeps its fingerprint when something is added that mapping files can say.
-    """
-    if is_dataclass(value) and not isinstance(value, type):
-        pairs = ((each.name, getattr(value, each.name), each.default) for each in fields(value))
-        return [
-            (name, _said(said)) for name, said, default in pairs
-            if name != "origin" and said != default
-        ]  # fmt: skip
-    if isinstance(value, list | tuple):
-        return [_said(each) for each in value]
-    return value
 
 
 @cache
@@ -187,88 +114,94 @@ def _mapping_schema() -> Node:
     return schema
 
 
-def _rule(said: dict[str, Any]) -> Rule:
-    """Return the rule that a table makes.
+def _rule(table: dict[str, Any]) -> Rule:
+    """Return the rule of a table in `[attributes]`.
 
     Raises:
-        ConfigurationError: It names no source of the value or several, or an unknown time zone.
+        ConfigurationError: The table names no source of the value or several, or an unknown time
+            zone.
     """
-    sources = [key for key in ("column", "first_of", "columns", "template", "value") if key in said]
+    sources = [
+        key for key in ("column", "first_of", "columns", "template", "value") if key in table
+    ]
     if len(sources) != 1:
         raise ConfigurationError(
-            "say exactly one of column, first_of, columns, template and value, not "
+            "must have exactly one of column, first_of, columns, template and value, but has "
             + (" and ".join(sources) or "none")
         )
-    column = said.get("column")
-    formats = _one_or_more(said.get("format"))
-    base = _one_or_more(said.get("base"))
-    # What cannot be used is refused here, where it can be said in which line it stands.
-    TimestampReader(said.get("timezone"), formats)
-    for template in filter(None, (said.get("template"), *base)):
+    column = table.get("column")
+    formats = _one_or_more(table.get("format"))
+    base = _one_or_more(table.get("base"))
+    # Unusable values are found here, where the line of the table is known.
+    TimestampReader(table.get("timezone"), formats)
+    for template in filter(None, (table.get("template"), *base)):
         parts_of(template)
     return Rule(
-        columns=(column,) if column else tuple(said.get("first_of") or said.get("columns") or ()),
-        join=said.get("join", " ") if "columns" in said else None,
-        template=said.get("template"),
+        columns=(column,) if column else tuple(table.get("first_of") or table.get("columns") or ()),
+        join=table.get("join", " ") if "columns" in table else None,
+        template=table.get("template"),
         base=base,
-        cookie=said.get("cookie"),
-        value=said.get("value", ABSENT),
-        values=said.get("values"),
-        otherwise=said.get("otherwise", "reject"),
-        skipped_as=said.get("skipped_as", UNNAMED),
-        split=said.get("split"),
-        scale=said.get("scale"),
-        at_least=said.get("min"),
-        at_most=said.get("max"),
+        cookie=table.get("cookie"),
+        value=table.get("value", ABSENT),
+        values=table.get("values"),
+        otherwise=table.get("otherwise", "reject"),
+        skipped_as=table.get("skipped_as", UNNAMED),
+        split=table.get("split"),
+        scale=table.get("scale"),
+        at_least=table.get("min"),
+        at_most=table.get("max"),
         formats=formats,
-        timezone=said.get("timezone"),
-        default=said.get("default", ABSENT),
+        timezone=table.get("timezone"),
+        default=table.get("default", ABSENT),
     )
 
 
-def _one_or_more(said: str | list[str] | None) -> tuple[str, ...]:
-    if said is None:
+def _one_or_more(value: str | list[str] | None) -> tuple[str, ...]:
+    if value is None:
         return ()
-    return (said,) if isinstance(said, str) else tuple(said)
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _routing(name: str, lines: KeyLines, document: dict[str, Any]) -> Routing | None:
     if "routes" not in document and "routing" not in document:
         return None
     routes = []
-    for place, said in enumerate(document.get("routes", ())):
-        path = ("routes", place, "match")
+    for i, table in enumerate(document.get("routes", ())):
+        path = ("routes", i, "match")
         try:
-            compile_route(said["match"])
+            compile_route(table["match"])
         except ConfigurationError as error:
             raise MappingError(_located(name, lines, path, str(error))) from None
-        attributes = (("type", said["type"]), *said.get("set", {}).items())
-        methods = tuple(method.upper() for method in said.get("method", ()))
+        attributes = (("type", table["type"]), *table.get("set", {}).items())
+        methods = tuple(method.upper() for method in table.get("method", ()))
         origin = f"{name}:{lines.line(path)}"
-        routes.append(Route(said["match"], attributes, methods, origin))
-    where = document.get("routing", {})
-    return Routing(tuple(routes), where.get("url"), where.get("method"), where.get("otherwise"))
-
-
-def _condition(said: dict[str, Any]) -> Condition:
-    return Condition(
-        said["name"],
-        said["column"],
-        one_of=_texts(said.get("in")),
-        none_of=_texts(said.get("not_in")),
-        like=_texts(said.get("like")),
-        below=said.get("below"),
-        above=said.get("above"),
-        empty=said.get("empty"),
-        path_ends=_texts(said.get("path_ends")),
-        bot=said.get("bot"),
+        routes.append(Route(table["match"], attributes, methods, origin))
+    options = document.get("routing", {})
+    return Routing(
+        tuple(routes), options.get("url"), options.get("method"), options.get("otherwise")
     )
 
 
-def _texts(said: list[str] | None) -> tuple[str, ...] | None:
-    return None if said is None else tuple(said)
+def _condition(table: dict[str, Any]) -> Condition:
+    return Condition(
+        table["name"],
+        table["column"],
+        one_of=_texts(table.get("in")),
+        none_of=_texts(table.get("not_in")),
+        like=_texts(table.get("like")),
+        below=table.get("below"),
+        above=table.get("above"),
+        empty=table.get("empty"),
+        path_ends=_texts(table.get("path_ends")),
+        bot=table.get("bot"),
+    )
+
+
+def _texts(values: list[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(values)
 
 
 def _located(name: str, lines: KeyLines, path: tuple[str | int, ...], problem: str) -> str:
-    where = ".".join(str(step) for step in path if not isinstance(step, int))
-    return f"{name}:{lines.line(path)}: {where} {problem}"
+    """Return a sentence about the key at `path`, given what follows the key in it."""
+    key = ".".join(str(step) for step in path if not isinstance(step, int))
+    return f"{name}:{lines.line(path)}: {key or 'the file'} {problem}"

@@ -1,11 +1,14 @@
-"""Reaching into a row: `item.id` through objects, `items[].id` through a list of them.
+"""Paths into a row, such as `item.id` into an object or `items[].id` into a list of objects.
 
-`items[0].id` takes one of a list, counted from 0, and `params[key=page].value` the first whose
-`key` is `page`, for exports that write an object as a list of its pairs; `items[*kind=product].id`
-goes through all that are such. Items in which `[]` finds nothing or null are left out of the list.
+| step | takes |
+|---|---|
+| `items[]` | every item of a list; items without a value, or with null, are left out |
+| `items[0]` | one item, counted from 0 |
+| `params[key=page]` | the first item whose `key` is `page`, for objects written as lists of pairs |
+| `items[*kind=product]` | every item whose `kind` is `product` |
 
-A column whose own name has dots or brackets is preferred to a path. Where a path goes on into text,
-the text is read as JSON, since exports like to put objects into cells.
+If a column's own name has dots or brackets, the column wins over the path. If a path continues into
+text, the text is parsed as JSON, because exports often put objects into cells.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Nothing(enum.Enum):
-    """Where there is no value; unlike `None`, no value of a row can be it. Like it, it is false."""
+    """The class of the sentinel `ABSENT`, which is false."""
 
     ABSENT = "absent"
 
@@ -31,11 +34,11 @@ class Nothing(enum.Enum):
 
 
 ABSENT: Any = Nothing.ABSENT
-"""What a path leads to where there is nothing. An enum, so that it is the same in every process."""
+"""Sentinel for a missing value, distinct from a JSON null. An enum is the same in every process."""
 
 _STEP = re.compile(r"([^.\[\]]+)|\[([^\[\]]*)\]")
 _MOST_DIGITS = 18
-"""Of a place in a list; there is nothing at a place of more digits, nor of so many."""
+"""The most digits of an index that are read. No list is that long."""
 _STARTS_A_STEP = re.compile(r"[.\[]")
 
 
@@ -54,7 +57,7 @@ class _Where(NamedTuple):
     every: bool = False
 
     def fits(self, item: Any) -> bool:  # noqa: ANN401 -- any JSON value
-        """Return whether an item is one of those meant."""
+        """Return whether an item has the value under the key."""
         if not isinstance(item, dict):
             return False
         found = item.get(self.key)
@@ -66,28 +69,28 @@ _Step = str | int | _Each | _Where
 
 
 def first_step(path: str) -> str:
-    """Return the column that a path starts in."""
+    """Return the column in which a path starts."""
     return _STARTS_A_STEP.split(path, 1)[0]
 
 
 def is_path(path: str) -> bool:
-    """Return whether a name may lead into a column, and is not that of one alone."""
+    """Return whether a name may be a path into a column, and not only the name of a column."""
     return "." in path or "[" in path
 
 
-def reacher(path: str) -> Callable[[dict[str, Any]], Any]:
-    """Return the function that reaches for `path` in a row, and returns `ABSENT` if in vain."""
+def getter(path: str) -> Callable[[dict[str, Any]], Any]:
+    """Return the function that returns the value at `path` in a row, or `ABSENT`."""
     if not is_path(path):
-        # What `lambda row: row.get(path, ABSENT)` would be, without a frame for each call.
+        # The same as `lambda row: row.get(path, ABSENT)`, without a frame for each call.
         return methodcaller("get", path, ABSENT)
     steps = tuple(_steps(path))
 
-    def reach(row: dict[str, Any]) -> Any:  # noqa: ANN401 -- any JSON value
+    def get(row: dict[str, Any]) -> Any:  # noqa: ANN401 -- any JSON value
         if path in row:
             return row[path]
         return _walk(row, steps)
 
-    return reach
+    return get
 
 
 def _steps(path: str) -> Iterator[_Step]:
@@ -105,7 +108,7 @@ def _steps(path: str) -> Iterator[_Step]:
 
 
 def _walk(value: Any, steps: tuple[_Step, ...]) -> Any:  # noqa: ANN401
-    for place, step in enumerate(steps):
+    for i, step in enumerate(steps):
         if isinstance(value, str):
             value = _parsed(value)
         if isinstance(step, str):
@@ -115,17 +118,17 @@ def _walk(value: Any, steps: tuple[_Step, ...]) -> Any:  # noqa: ANN401
         elif not isinstance(value, list):
             return ABSENT
         elif step is _EACH or (isinstance(step, _Where) and step.every):
-            rest = steps[place + 1 :]
+            rest = steps[i + 1 :]
             items = filter(step.fits, value) if isinstance(step, _Where) else value
-            reached = [_walk(item, rest) for item in items]
-            return [item for item in reached if item is not ABSENT and item is not None] or ABSENT
+            found = [_walk(item, rest) for item in items]
+            return [item for item in found if item is not ABSENT and item is not None] or ABSENT
         else:
             value = _one_of(value, step)
     return value
 
 
 def _one_of(items: list[Any], step: _Step) -> Any:  # noqa: ANN401
-    """Return the item of a list that `step` stands for, or `ABSENT`."""
+    """Return the item of a list that `step` selects, or `ABSENT`."""
     if isinstance(step, int):
         return items[step] if step < len(items) else ABSENT
     if isinstance(step, _Where):

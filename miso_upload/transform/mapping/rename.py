@@ -1,4 +1,4 @@
-"""Columns under other names: what a mapping calls them, and what the rows of a source do."""
+"""Replaces column names in rules, skips and routes, for sources that use other names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _URL = "url"
 
 
 def renamed_rule(rule: Rule, names: Mapping[str, str]) -> Rule:
-    """Return a rule that reads the columns that `names` has for those that it names."""
+    """Return `rule` with its columns replaced by `names`."""
     template = rule.template
     return replace(
         rule,
@@ -30,12 +30,12 @@ def renamed_rule(rule: Rule, names: Mapping[str, str]) -> Rule:
 
 
 def renamed_condition(condition: Condition, names: Mapping[str, str]) -> Condition:
-    """Return a condition that looks at the column that `names` has for the one that it names."""
+    """Return `condition` with its column replaced by `names`."""
     return replace(condition, column=renamed_path(condition.column, names))
 
 
 def renamed_routing(routing: Routing, names: Mapping[str, str]) -> Routing:
-    """Return routing that reads the columns that `names` has for those that it names."""
+    """Return `routing` with its columns replaced by `names`."""
     url, method = routing.url or (_URL if _URL in names else None), routing.method
     return replace(
         routing,
@@ -45,7 +45,7 @@ def renamed_routing(routing: Routing, names: Mapping[str, str]) -> Routing:
 
 
 def renamed_path(path: str, names: Mapping[str, str]) -> str:
-    """Return a path in which the column that it starts in has its other name."""
+    """Return `path` with the column that it starts in replaced by `names`."""
     if path in names:
         return names[path]
     first = first_step(path)

@@ -1,4 +1,4 @@
-"""Following the routes of a mapping: from a row's URL to values for its record."""
+"""Finds the route of a row's URL, and the values that it stands for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.transform.mapping.builder import IDENTITY_COLUMNS
 from miso_upload.transform.mapping.cells import CellError
-from miso_upload.transform.mapping.paths import reacher
+from miso_upload.transform.mapping.paths import getter
 from miso_upload.transform.mapping.routes import compile_route, parameters_of, split_url
 from miso_upload.transform.mapping.rules import SkipRow
 
@@ -19,23 +19,29 @@ if TYPE_CHECKING:
     from miso_upload.transform.mapping.routes import Routing
 
 NO_ROUTE_FITS = "no route fits"
-NO_ROUTES = "no route says what it is"
-"""What rows are counted under where nobody has said yet what any page of the site is."""
+NO_ROUTES = "no routes are defined"
+"""The name that rows are counted under if the mapping has no routes yet."""
 
 _DEFAULT_COLUMN = "url"
 _LONGEST_CACHED = 256
-_OF_THE_VISITOR = frozenset({*IDENTITY_COLUMNS, "context.ip"})
+_IDENTITY = frozenset({*IDENTITY_COLUMNS, "context.ip"})
 _PLAIN = (str, list, int, float)
 _MOST_CACHED = 16_384
 
 
 class Routed(NamedTuple):
-    """Where a URL leads: values for the record, or None and the page that no route knows."""
+    """The result of routing one URL.
+
+    Attributes:
+        values: The values for the record, not converted yet; None if no route fits.
+        assignments: The values converted, each after the names of the objects around it and its
+            own name, for the fast path; None if the exact path has to put them in.
+        path: The path that no route fits.
+        parameters: The parameters of that URL.
+    """
 
     values: tuple[tuple[Binding, Any], ...] | None
-    puts: tuple[tuple[tuple[str, ...], str, Any], ...] | None = ()
-    """The values as the schema wants them, each with the objects that it is in and its name there;
-    None where they have to be looked at closely. They are the same for many rows."""
+    assignments: tuple[tuple[tuple[str, ...], str, Any], ...] | None = ()
     path: str | None = None
     parameters: Mapping[str, str] = {}
 
@@ -45,34 +51,34 @@ _KEPT = Routed(())
 
 
 class Router:
-    """Finds the route of a row, and what it says of the record.
+    """Finds the route of a row.
 
     Args:
-        routing: What the user said.
-        bind: Returns how text becomes an attribute.
+        routing: The routes and options of the user.
+        bind: Returns the binding of an attribute that a route names, given where it was written.
 
     Raises:
         MappingError: A route names an attribute that does not exist, or a value that does not fit.
     """
 
     def __init__(self, routing: Routing, bind: Callable[[str, str], Binding]) -> None:
-        self._url = reacher(routing.url or _DEFAULT_COLUMN)
-        self._method = reacher(routing.method) if routing.method else None
+        self._url = getter(routing.url or _DEFAULT_COLUMN)
+        self._method = getter(routing.method) if routing.method else None
         self._keeps = routing.otherwise == "keep"
         self._skipped_as = NO_ROUTE_FITS if routing.routes else NO_ROUTES
         self._routes = []
         for route in routing.routes:
             compiled = compile_route(route.match)
-            places = [*compiled.names, *(name for _, name, _ in compiled.query if name)]
-            bindings = {name: bind(name, route.origin) for name in places}
+            names = [*compiled.names, *(name for _, name, _ in compiled.query if name)]
+            bindings = {name: bind(name, route.origin) for name in names}
             constants = [(bind(name, route.origin), value) for name, value in route.attributes]
             self._routes.append((route, compiled, bindings, constants))
-        self._found = lru_cache(maxsize=_MOST_CACHED)(self._find)
+        self._find_cached = lru_cache(maxsize=_MOST_CACHED)(self._find)
 
     def follow(self, row: dict[str, Any], unrouted: SiteMap) -> Routed:
-        """Return what the row's URL stands for.
+        """Return the values that the row's URL stands for.
 
-        A page that no route fits is counted in `unrouted`.
+        URLs that no route fits are counted in `unrouted`.
 
         Raises:
             SkipRow: No route fits, or there is no URL.
@@ -80,17 +86,17 @@ class Router:
         url = self._url(row)
         if isinstance(url, str):
             method = self._method(row) if self._method else None
-            # Few URLs are long, and it would take much memory to remember those.
-            find = self._found if len(url) <= _LONGEST_CACHED else self._find
-            followed = find(url, method if isinstance(method, str) else None)
+            # Long URLs are rare, and remembering them would take much memory.
+            find = self._find_cached if len(url) <= _LONGEST_CACHED else self._find
+            routed = find(url, method if isinstance(method, str) else None)
         else:
-            followed = _NOWHERE
-        if followed.values is not None:
-            return followed
+            routed = _NOWHERE
+        if routed.values is not None:
+            return routed
         if self._keeps:
             return _KEPT
-        if followed.path is not None:
-            unrouted.see(followed.path, followed.parameters)
+        if routed.path is not None:
+            unrouted.see(routed.path, routed.parameters)
         raise SkipRow(self._skipped_as)
 
     def _find(self, url: str, method: str | None) -> Routed:
@@ -100,23 +106,23 @@ class Router:
         for route, compiled, bindings, constants in self._routes:
             if route.methods and method not in route.methods:
                 continue
-            places = compiled.fit(*parts)
-            if places is not None:
-                put = [(bindings[name], text) for name, text in places.items() if text]
-                return _routed((*constants, *put))
+            found = compiled.fit(*parts)
+            if found is not None:
+                from_url = [(bindings[name], text) for name, text in found.items() if text]
+                return _routed((*constants, *from_url))
         path, query = parts
         return Routed(None, None, path, parameters_of(query))
 
 
 def _routed(values: tuple[tuple[Binding, Any], ...]) -> Routed:
-    puts: list[tuple[tuple[str, ...], str, Any]] = []
+    assignments: list[tuple[tuple[str, ...], str, Any]] = []
     for binding, text in values:
         try:
             value = text if binding.convert is None else binding.convert(text)
         except CellError:
             return Routed(values, None)
-        is_side = binding.attribute in _OF_THE_VISITOR
-        if is_side or type(value) not in _PLAIN:
+        is_identity = binding.attribute in _IDENTITY
+        if is_identity or type(value) not in _PLAIN:
             return Routed(values, None)
-        puts.append((binding.parts[:-1], binding.parts[-1], value))
-    return Routed(values, tuple(puts))
+        assignments.append((binding.parts[:-1], binding.parts[-1], value))
+    return Routed(values, tuple(assignments))

@@ -1,13 +1,13 @@
-"""Routes: which pages of a site are which interactions.
+"""Routes: patterns of URLs, and the interactions that they stand for.
 
-A pattern such as `/products/{product_ids}` or `/search?q={search.keywords}` stands for the URLs
-that have its shape; what stands in a brace's place becomes that attribute, percent-decoded. `*`
-stands for one step of a path or a part of one, `**` for any number of them. Of several places in
-one step, each takes as much as it can before the next one does. Parameters may come in any order,
-and others beside them do not matter. The first route that fits counts.
+A pattern such as `/products/{product_ids}` or `/search?q={search.keywords}` matches URLs. The text
+that a placeholder matches is percent-decoded and becomes the value of that attribute. `*` matches
+one step of a path or a part of one, and `**` any number of steps. Of several placeholders in one
+step, the first one takes as much text as it can. Parameters match in any order, and others are
+ignored. The first route that matches counts.
 
-Many spellings are one path: percent-encoded or not, with or without a slash at the end, slashes
-doubled, parameters of a step (`;jsessionid=...`) behind it, scheme and host before it.
+Different spellings are one path: percent-encoded or not, with or without a slash at the end, with
+double slashes, with parameters of a step (`;jsessionid=...`), with or without scheme and host.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"\{([^{}/]+)\}|(\*\*)|(\*)")
 _ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
 _SLASH = "\udc2f"
-"""A slash that was percent-encoded, which ends no step; percent-decoding never makes this."""
+"""Replaces a percent-encoded slash, which does not end a step. Decoding never returns this."""
 _OF_A_STEP = re.compile(r";[^/]*")
 _SLASHES = re.compile("//+")
 _LONGEST_URL = 8_192
@@ -35,13 +35,13 @@ _MOST_PARAMETERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Where a row has its URL, and what the URLs stand for.
+    """The routes of a mapping, and the columns that they read.
 
     Attributes:
-        routes: In order; the first that fits counts. Where there are none, none fits.
-        url: The column of the URL or path; None where that is not said.
-        method: The column of the request method, if there is one.
-        otherwise: Skip the rows that no route fits, or keep them as they are.
+        routes: The routes. The first one that matches counts; without routes, no row matches.
+        url: The column of the URL or path; None if that is not configured.
+        method: The column of the request method; None if that is not configured.
+        otherwise: What to do with rows that no route matches; None if that is not configured.
     """
 
     routes: tuple[Route, ...] = ()
@@ -50,7 +50,7 @@ class Routing:
     otherwise: Literal["skip", "keep"] | None = None
 
     def over(self, lower: Routing) -> Routing:
-        """Return what is said here, and what `lower` says of what is not."""
+        """Return these options, and those of `lower` for what is not configured here."""
         return Routing(
             self.routes or lower.routes,
             self.url or lower.url,
@@ -61,13 +61,13 @@ class Routing:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One kind of page.
+    """A pattern of URLs, and what their records have.
 
     Attributes:
-        match: The pattern of its URLs.
-        attributes: What its records have beside what the URL says, the type first of all.
-        methods: The request methods that it takes; any if empty.
-        origin: Where the user wrote it, for messages.
+        match: The pattern.
+        attributes: Attributes and their values, besides those from the URL. The type is the first.
+        methods: The request methods that match; empty for any.
+        origin: Where the route was written, for messages.
     """
 
     match: str
@@ -77,21 +77,24 @@ class Route:
 
 
 class CompiledRoute(NamedTuple):
-    """A route that URLs can be held against."""
+    """The compiled pattern of a route.
+
+    Attributes:
+        path: Matches a reversed path; see `_backwards`.
+        names: The attributes of the placeholders in the path, in order.
+        query: For each parameter its name, its attribute or None, and the text that it must have.
+    """
 
     path: re.Pattern[str]
-    """For a path that is written backwards; see `_backwards`."""
     names: tuple[str, ...]
-    """The attributes of the pattern's places, in order."""
     query: tuple[tuple[str, str | None, str], ...]
-    """`(parameter, attribute or None, text that it must be)`."""
 
     def fits_path(self, path: str) -> bool:
-        """Return whether a decoded path has this shape, whatever its parameters are."""
+        """Return whether a decoded path matches, ignoring parameters."""
         return self.path.fullmatch(path[::-1]) is not None
 
     def fit(self, path: str, parameters: str) -> dict[str, str] | None:
-        """Return what the places of the pattern hold, or None where the URL has another shape.
+        """Return the text of each placeholder, by attribute; None if the URL does not match.
 
         The arguments are what `split_url` returns.
         """
@@ -99,7 +102,7 @@ class CompiledRoute(NamedTuple):
         if found is None:
             return None
         texts = (text[::-1] for text in reversed(found.groups()))
-        places = {
+        values = {
             name: text.replace(_SLASH, "/") for name, text in zip(self.names, texts, strict=True)
         }
         query = parameters_of(parameters) if self.query else {}
@@ -107,14 +110,14 @@ class CompiledRoute(NamedTuple):
             if parameter not in query:
                 return None
             if attribute is not None:
-                places[attribute] = query[parameter]
+                values[attribute] = query[parameter]
             elif query[parameter] != wanted:
                 return None
-        return places
+        return values
 
 
 def compile_route(match: str) -> CompiledRoute:
-    """Return the pattern `match`, ready to be used.
+    """Return the compiled pattern `match`.
 
     Raises:
         ConfigurationError: It does not begin with a slash, its braces do not pair, or it could be
@@ -122,23 +125,23 @@ def compile_route(match: str) -> CompiledRoute:
     """
     path, _, query = match.partition("?")
     if not path.startswith("/"):
-        raise ConfigurationError(f"{match!r} must begin with /")
+        raise ConfigurationError(f"{match!r} must begin with a slash")
     if re.search(r"[{}]", _TOKEN.sub("", match)):
-        raise ConfigurationError(f"{match!r} has a brace without its partner")
+        raise ConfigurationError(f"{match!r} has an unpaired brace")
     several = path.count("**") > 1 or any(
         "**" in step and len(_TOKEN.findall(step)) > 1 for step in path.split("/")
     )
     if several or re.search(r"[}*][{]|[}]\*", path):
-        raise ConfigurationError(f"{match!r} can be read in several ways; put text between places")
+        raise ConfigurationError(f"{match!r} is ambiguous. Put text between its placeholders")
     names = tuple(token[1] for token in _TOKEN.finditer(path) if token[1])
     return CompiledRoute(re.compile(_backwards(path), re.DOTALL), names, _query(query))
 
 
 def _backwards(path: str) -> str:
-    """Return the pattern of a route's path, for paths that are written backwards.
+    """Return the regular expression of a route's path, for reversed paths.
 
-    From behind, the shortest text that fits is the right one for every place but the first of a
-    step, so none is ever tried at another length: no URL can make the search go back and forth.
+    In a reversed path, the shortest match is the right one for every placeholder but the first of a
+    step. So no other length has to be tried, and no URL can make the search backtrack.
     """
     tokens = list(_TOKEN.finditer(path))
     starts = [0, *(token.end() for token in tokens)]
@@ -158,16 +161,18 @@ def _backwards(path: str) -> str:
 def _query(text: str) -> tuple[tuple[str, str | None, str], ...]:
     parts = []
     for parameter, value in parse_qsl(text, keep_blank_values=True):
-        place = re.fullmatch(r"\{(.+)\}", value)
-        parts.append((parameter, place[1] if place else None, value))
+        placeholder = re.fullmatch(r"\{(.+)\}", value)
+        parts.append((parameter, placeholder[1] if placeholder else None, value))
     return tuple(parts)
 
 
 def split_url(url: str) -> tuple[str, str] | None:
-    """Return the path of a URL or path, decoded, and its parameters as they are written.
+    """Return the decoded path of a URL or path, and its parameters as they are written.
 
-    None where the text is neither. Never raises. A path that begins with two slashes is one, and no
-    host, as in a request.
+    Never raises. Text that begins with two slashes is a path without a host, as in a request.
+
+    Returns:
+        None if the text is neither a URL nor a path.
     """
     if len(url) > _LONGEST_URL or not url:
         return None
@@ -187,7 +192,7 @@ def split_url(url: str) -> tuple[str, str] | None:
 
 @lru_cache(maxsize=1_024)
 def parameters_of(query: str) -> Mapping[str, str]:
-    """Return the parameters of a URL, each by its first value; none where there are too many."""
+    """Return the first value of each parameter of a URL; an empty dict if there are too many."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
     except ValueError:

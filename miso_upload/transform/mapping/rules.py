@@ -1,8 +1,7 @@
-"""What a mapping can say about one attribute: where its value comes from, and what is done to it.
+"""Rules: where the value of one attribute comes from, and how it is converted.
 
-A `Rule` is plain data, as the mapping file has it; `compile_rule` makes two functions of it: one
-that fetches the value from a row, and one that turns it into what the schema asks for. Nothing is
-interpreted row by row.
+A `Rule` is plain data, as in the mapping file. `compile_rule` makes two functions of it: one that
+fetches the value from a row, and one that converts it to what the schema asks for.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.transform.mapping.cells import CellError, column_converter, converter, to_number
-from miso_upload.transform.mapping.paths import ABSENT, is_path, reacher
+from miso_upload.transform.mapping.paths import ABSENT, getter, is_path
 from miso_upload.transform.schema.schema import Kind
 from miso_upload.values.timestamps import TimestampReader
 
@@ -25,39 +24,40 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-_NOT_NAMED = "is no value that the mapping names"
+_NOT_LISTED = "is not listed in the values of the mapping"
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|([^{}]+)")
 
-UNNAMED = "a value that the mapping does not name"
-"""What rows are counted under that a value table skips, unless the mapping has a better name."""
+UNNAMED = "value not listed in the mapping"
+"""The default name that rows are counted under if a value table skips them."""
 
 
 class SkipRow(Exception):  # noqa: N818 -- it is no error
-    """The user's rules leave this row out; the argument is the rule's name."""
+    """A rule of the user skips this row; the argument is the rule's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Where the value of one attribute comes from, and what is done to it on the way.
+    """Where the value of one attribute comes from, and how it is converted.
 
     Attributes:
-        columns: Columns or dotted paths. Of several, the first that is not empty counts.
-        join: What several columns are joined by instead; all of them must have something.
-        template: Text with `{column}` places.
-        base: What stands before a value that begins with a slash, so that a path becomes a URL:
-            text with `{column}` places; of several, the first of which no place is empty.
-        cookie: The value is a Cookie header, and what counts is the cookie of this name.
+        columns: Columns or dotted paths. The first one that has a value counts.
+        join: Text that joins the values of all `columns` instead. All of them must have a value.
+        template: Text with `{column}` placeholders.
+        base: Templates for the beginning of a URL, put before a value that starts with a slash. The
+            first one whose placeholders all have a value counts.
+        cookie: The name of a cookie. The value is then a Cookie header to take the cookie from.
         value: A constant.
-        values: What each value becomes, text of the column on the left; empty text for nothing.
-        otherwise: What to do with a value that `values` does not have.
-        skipped_as: What rows are counted under that are skipped so.
-        split: What separates the values of a list.
-        scale: What a number is multiplied by.
-        at_least: The least number that is taken.
-        at_most: The largest number that is taken.
-        formats: How times are written, where the rule says so.
-        timezone: The zone of times that name none, where the rule says so.
-        default: What an absent value is taken for.
+        values: A table from the text of a value to the value that replaces it. Empty text on the
+            right means no value.
+        otherwise: What to do with a value that `values` does not list.
+        skipped_as: The name that rows are counted under if `otherwise` skips them.
+        split: The separator of the values of a list.
+        scale: A factor for numbers.
+        at_least: The smallest number that is accepted.
+        at_most: The largest number that is accepted.
+        formats: The formats of timestamps; empty for those of the source.
+        timezone: The time zone of timestamps that name none; None for that of the source.
+        default: The value if there is none.
     """
 
     columns: tuple[str, ...] = ()
@@ -79,35 +79,41 @@ class Rule:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Return the columns or paths that its value comes from."""
-        return (*self.columns, *places_of(self.template)) if self.template else self.columns
+        """Return the columns or paths that the value comes from."""
+        return (*self.columns, *placeholders(self.template)) if self.template else self.columns
 
     @property
     def also_reads(self) -> tuple[str, ...]:
-        """Return the columns or paths of what it adds to a value, where they are there."""
-        return tuple(place for base in self.base for place in places_of(base))
+        """Return the columns or paths that are added to the value if they have one themselves."""
+        return tuple(path for base in self.base for path in placeholders(base))
 
 
 class Compiled(NamedTuple):
-    """A rule as two functions: `fetch` may return `ABSENT`, `convert` may raise `CellError`."""
+    """A rule as functions.
+
+    Attributes:
+        fetch: Returns the value of a row, or `ABSENT`.
+        convert: Converts a value, or raises `CellError`.
+        default: The converted default, or `ABSENT`.
+        shown: The columns that the rule reads, for messages.
+        convert_all: Converts many values at once; see `cells.column_converter`.
+        column: The column, if `fetch` returns its cells unchanged unless a base applies.
+        bases: The columns or paths that each base reads.
+    """
 
     fetch: Callable[[Row], Any]
     convert: Callable[[Any], Any]
     default: Any
     shown: str
-    """The columns that it reads, for messages."""
     convert_all: ConvertAll | None = None
-    """See `cells.column_converter`."""
     column: str | None = None
-    """The column of which it takes the cells as they are, if it does, and no base fits."""
     bases: tuple[tuple[str, ...], ...] = ()
-    """The columns or paths that each base reads; it fits where there are all of them."""
 
 
 def compile_rule(
     rule: Rule, kind: Kind, *, timestamps: TimestampReader, list_separator: str | None
 ) -> Compiled:
-    """Return `rule` for an attribute of `kind`, ready to be applied to rows.
+    """Return the functions of `rule` for an attribute of `kind`.
 
     Raises:
         CellError: A constant, a default or a value of the table does not fit the attribute.
@@ -124,47 +130,47 @@ def compile_rule(
         try:
             constant = convert(rule.value)
         except SkipRow:
-            raise CellError(_NOT_NAMED) from None
-        return Compiled(nothing, convert, constant, "")
+            raise CellError(_NOT_LISTED) from None
+        return Compiled(fetch_nothing, convert, constant, "")
     convert_all = _convert_all(rule, kind, timestamps, separator)
     shown = ", ".join(rule.reads)
-    bases = tuple(map(places_of, rule.base))
+    bases = tuple(map(placeholders, rule.base))
     return Compiled(_fetch(rule), convert, default, shown, convert_all, _only_column(rule), bases)
 
 
-def nothing(_: Row) -> Any:  # noqa: ANN401
-    """Fetch what a rule without columns has of a row."""
+def fetch_nothing(_: Row) -> Any:  # noqa: ANN401
+    """Return `ABSENT`, for rules that read no columns."""
     return ABSENT
 
 
 def _only_column(rule: Rule) -> str | None:
-    said = rule.template or rule.cookie
-    is_one = not said and len(rule.columns) == 1 and not is_path(rule.columns[0])
+    changes = rule.template or rule.cookie
+    is_one = not changes and len(rule.columns) == 1 and not is_path(rule.columns[0])
     return rule.columns[0] if is_one else None
 
 
 def _fetch(rule: Rule) -> Callable[[Row], Any]:
-    fetch = _found(rule)
+    fetch = _fetch_value(rule)
     if rule.cookie is not None:
         fetch = _cookie(fetch, rule.cookie)
     return _on_base(fetch, rule.base) if rule.base else fetch
 
 
-def _found(rule: Rule) -> Callable[[Row], Any]:
+def _fetch_value(rule: Rule) -> Callable[[Row], Any]:
     if rule.template is not None:
         return _filled_in(rule.template)
-    reach = [reacher(column) for column in rule.columns]
-    if len(reach) == 1:
-        return reach[0]
+    getters = [getter(column) for column in rule.columns]
+    if len(getters) == 1:
+        return getters[0]
     if rule.join is None:
-        return _first_of(reach)
-    return _joined(reach, rule.join)
+        return _first_of(getters)
+    return _joined(getters, rule.join)
 
 
-def _first_of(reach: list[Callable[[Row], Any]]) -> Callable[[Row], Any]:
+def _first_of(getters: list[Callable[[Row], Any]]) -> Callable[[Row], Any]:
     def fetch(row: Row) -> Any:  # noqa: ANN401 -- any JSON value
-        for each in reach:
-            value = each(row)
+        for get in getters:
+            value = get(row)
             if value not in (ABSENT, None, ""):
                 return value
         return ABSENT
@@ -172,9 +178,9 @@ def _first_of(reach: list[Callable[[Row], Any]]) -> Callable[[Row], Any]:
     return fetch
 
 
-def _joined(reach: list[Callable[[Row], Any]], separator: str) -> Callable[[Row], Any]:
+def _joined(getters: list[Callable[[Row], Any]], separator: str) -> Callable[[Row], Any]:
     def fetch(row: Row) -> Any:  # noqa: ANN401
-        values = [each(row) for each in reach]
+        values = [get(row) for get in getters]
         if any(value in (ABSENT, None, "") for value in values):
             return ABSENT
         return separator.join(map(str, values))
@@ -211,7 +217,7 @@ def _on_base(fetch_value: Callable[[Row], Any], bases: tuple[str, ...]) -> Calla
 
 
 def _filled_in(template: str) -> Callable[[Row], Any]:
-    parts = [literal if name is None else reacher(name) for literal, name in parts_of(template)]
+    parts = [literal if name is None else getter(name) for literal, name in parts_of(template)]
 
     def fetch(row: Row) -> Any:  # noqa: ANN401
         text = []
@@ -225,13 +231,13 @@ def _filled_in(template: str) -> Callable[[Row], Any]:
     return fetch
 
 
-def places_of(template: str) -> tuple[str, ...]:
+def placeholders(template: str) -> tuple[str, ...]:
     """Return the columns or paths that a template names."""
     return tuple(name for _, name in parts_of(template) if name is not None)
 
 
 def parts_of(template: str) -> list[tuple[str, str | None]]:
-    """Return the parts of a template in order: literal text, or the column of a place.
+    """Return the parts of a template in order: literal text, or the column of a placeholder.
 
     Raises:
         ConfigurationError: A brace has no partner.
@@ -242,8 +248,8 @@ def parts_of(template: str) -> list[tuple[str, str | None]]:
         found = _PART.match(template, at)
         if found is None:
             raise ConfigurationError(
-                f"{template!r} has a brace without its partner; write one that is meant as it is "
-                "twice"
+                f"has the template {template!r} with an unpaired brace. Write {{{{ or }}}} for a "
+                "literal brace"
             )
         parts.append((found[2] or found[0][0], found[1]))
         at = found.end()
@@ -262,7 +268,7 @@ def _convert(
     def bounded(value: Any) -> Any:  # noqa: ANN401
         number = to_number(value)
         if rule.scale is not None:
-            # By decimals, so that 1999 at a scale of 0.01 is 19.99 and nothing near it.
+            # Decimals make 1999 at a scale of 0.01 exactly 19.99.
             number = float(Decimal(str(number)) * Decimal(str(rule.scale)))
         if rule.at_least is not None and number < rule.at_least:
             raise CellError(f"is less than {rule.at_least}")
@@ -286,14 +292,14 @@ def _is_bounded(rule: Rule) -> bool:
 
 
 def _looked_up(rule: Rule, convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    said = (rule.values or {}).items()
-    table = {key: convert(value) for key, value in said if value != ""}
-    nothing = frozenset(key for key, value in said if value == "")
+    listed = (rule.values or {}).items()
+    table = {key: convert(value) for key, value in listed if value != ""}
+    omitted = frozenset(key for key, value in listed if value == "")
 
     def look_up(value: Any) -> Any:  # noqa: ANN401
         text = value if isinstance(value, str) else str(value)
         found = table.get(text, ABSENT)
-        if found is not ABSENT or text in nothing:
+        if found is not ABSENT or text in omitted:
             return found
         if rule.otherwise == "keep":
             return convert(value)
@@ -301,6 +307,6 @@ def _looked_up(rule: Rule, convert: Callable[[Any], Any]) -> Callable[[Any], Any
             return ABSENT
         if rule.otherwise == "skip":
             raise SkipRow(rule.skipped_as)
-        raise CellError(_NOT_NAMED)
+        raise CellError(_NOT_LISTED)
 
     return look_up

@@ -1,9 +1,10 @@
-"""What a user says about rows and records, whichever way it was said: options or a mapping file."""
+"""What the user configured about rows and records, by options or in a mapping file."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import hashlib
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.transform.mapping.paths import ABSENT
@@ -16,16 +17,15 @@ if TYPE_CHECKING:
     from miso_upload.transform.mapping.routes import Routing
 
 
-@dataclass(frozen=True, slots=True)
-class NamedRule:
-    """A rule for one attribute, and where the user wrote it, for messages.
+class NamedRule(NamedTuple):
+    """A rule for one attribute, and where the user wrote it.
 
     Attributes:
-        attribute: What it makes.
-        rule: How.
-        origin: Where it was written.
-        lenient: Columns that the header does not have are no mistake, as in a preset, which names
-            all that a vendor's export may have; for type and timestamp, one of them must be there.
+        attribute: The attribute whose value the rule makes.
+        rule: The rule.
+        origin: Where the rule was written, for messages.
+        lenient: Accept columns that the header does not have. Presets name all columns that a
+            vendor's export may have. For type and timestamp, one of the columns must exist.
     """
 
     attribute: str
@@ -35,18 +35,74 @@ class NamedRule:
 
 
 @dataclass(frozen=True, slots=True)
-class MappingPlan:
-    """How columns become attributes.
+class MappingFile:
+    """The contents of a mapping file.
 
     Attributes:
-        rules: For each attribute that the user named, where its value comes from.
-        skips: Which rows are left out.
-        bot_rate: Of how many rows a minute from one address and browser on they are left out; 0 for
-            never.
-        routing: What the row's URL stands for, if that is said.
-        ignored: Columns that are meant to become nothing.
+        name: The name of the file, for messages.
+        rules: Where the values of attributes come from.
+        skips: Which rows are skipped.
+        routing: What the URLs of rows stand for; None if that is not configured.
+        ignored: Columns that are left unmapped on purpose.
+        columns: The rows' names of columns, by the names that a preset under this mapping uses. The
+            other fields use the rows' names.
+        options: Options of the upload, by name.
+        key: Columns or paths that identify a row among those of its type.
+    """
+
+    name: str
+    rules: tuple[NamedRule, ...] = ()
+    skips: tuple[Condition, ...] = ()
+    routing: Routing | None = None
+    ignored: tuple[str, ...] = ()
+    columns: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    key: tuple[str, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a text that is equal for two files that map rows in the same way."""
+        if not (self.rules or self.skips or self.routing):
+            return ""
+        rules = [(named.attribute, named.rule) for named in self.rules]
+        configured = repr(_configured((rules, self.skips, self.routing)))
+        return hashlib.sha256(configured.encode()).hexdigest()[:12]
+
+    def with_columns(self, names: dict[str, str]) -> MappingFile:
+        """Return the mapping with columns replaced by `names`."""
+        if not names:
+            return self
+        from miso_upload.transform.mapping.rename import (  # noqa: PLC0415 -- few mappings rename
+            renamed_condition,
+            renamed_path,
+            renamed_routing,
+            renamed_rule,
+        )
+
+        return replace(
+            self,
+            rules=tuple(
+                named._replace(rule=renamed_rule(named.rule, names)) for named in self.rules
+            ),
+            skips=tuple(renamed_condition(skip, names) for skip in self.skips),
+            routing=self.routing and renamed_routing(self.routing, names),
+            ignored=tuple(names.get(column, column) for column in self.ignored),
+            key=tuple(renamed_path(path, names) for path in self.key),
+        )
+
+
+class MappingSpec(NamedTuple):
+    """The mapping of one source, as configured. `plan.compile_plan` makes a `Plan` of it.
+
+    Attributes:
+        rules: Where the values of attributes come from, at most one rule for each attribute.
+        skips: Which rows are skipped.
+        routing: What the URLs of rows stand for; None if that is not configured.
+        ignored: Columns that are left unmapped on purpose.
+        bot_rate: The most rows a minute from one address and browser; visitors with more are
+            skipped. 0 means no limit.
         list_separator: What separates the values of a list in one cell; None means one value.
-        strict: A column that becomes nothing is an error.
+        strict: Reject rows with an unmapped column.
     """
 
     rules: tuple[NamedRule, ...] = ()
@@ -59,9 +115,9 @@ class MappingPlan:
 
 
 def rules_of_options(columns: Iterable[str], constants: Iterable[str]) -> tuple[NamedRule, ...]:
-    """Return the rules that `--map` and `--set` make.
+    """Return the rules of `--map` and `--set`.
 
-    Where both name an attribute, the constant stands in for an empty column.
+    If both name an attribute, the constant is the default for an empty column.
 
     Raises:
         ConfigurationError: A text is no assignment, or an attribute is given twice.
@@ -96,9 +152,28 @@ def parse_assignments(option: str, texts: Iterable[str]) -> dict[str, str]:
         attribute = attribute.strip()
         if not mark or not attribute or not value:
             raise ConfigurationError(
-                f"{option} {text}: write ATTRIBUTE=..., as in {option} product_ids=sku"
+                f"{option} {text}: an attribute, = or a value is missing. Write for example "
+                f"{option} product_ids=sku"
             )
         if attribute in pairs:
-            raise ConfigurationError(f"{option} {text}: {attribute} is given twice")
+            raise ConfigurationError(
+                f"{option} {text}: another {option} names {attribute} too. Remove one of them"
+            )
         pairs[attribute] = value
     return pairs
+
+
+def _configured(value: object) -> object:
+    """Return plain values for a fingerprint, without those that have their default.
+
+    So a file keeps its fingerprint when mapping files get a new key.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        pairs = ((each.name, getattr(value, each.name), each.default) for each in fields(value))
+        return [
+            (name, _configured(inner)) for name, inner, default in pairs
+            if name != "origin" and inner != default
+        ]  # fmt: skip
+    if isinstance(value, list | tuple):
+        return [_configured(each) for each in value]
+    return value

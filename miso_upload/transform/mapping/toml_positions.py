@@ -1,7 +1,8 @@
-"""In which line of a TOML text a key stands, as far as can be told.
+"""Finds the line of a key in TOML text, for messages.
 
-The TOML parser of the standard library keeps no positions, so the keys are looked for one after the
-other; the n-th table of a list is the n-th heading of its name.
+The TOML parser of the standard library keeps no positions, so the keys of a path are searched for
+one after the other. The n-th table of a list is the n-th heading with its name. The result may be
+wrong for unusual layouts.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import cached_property
 
 
 class KeyLines:
-    """Finds the lines of keys in one text; each part of it is looked through once, about."""
+    """Finds the lines of keys in one text, and searches most parts of it only once."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -24,14 +25,14 @@ class KeyLines:
         return [found.start() for found in re.finditer("\n", self._text)]
 
     def line(self, path: tuple[str | int, ...]) -> int:
-        """Return the line in which the last key of `path` stands."""
+        """Return the line of the last key of `path`."""
         position = 0
-        for place, step in enumerate(path):
+        for i, step in enumerate(path):
             if isinstance(step, int):
-                starts = self._headings_of(str(path[place - 1]))
+                starts = self._headings_of(str(path[i - 1]))
                 position = starts[step] if step < len(starts) else position
             else:
-                position = self._key(path[:place], step, position)
+                position = self._key(path[:i], step, position)
         return bisect_left(self._newlines, position) + 1
 
     def _headings_of(self, key: str) -> list[int]:
@@ -41,9 +42,9 @@ class KeyLines:
         return self._headings[key]
 
     def _key(self, table: tuple[str | int, ...], key: str, start: int) -> int:
-        """Return where a key of `table`, which starts at `start`, stands: or `start`.
+        """Return the position of a key in `table`, which starts at `start`; `start` if not found.
 
-        Keys that are asked for in the order of the text are not looked for from its start again.
+        The search continues behind the last key that was found in the table.
         """
         pattern = re.compile(rf"(?<![\w-])[\"']?{re.escape(key)}[\"']?(?![\w-])")
         reached = max(start, self._reached.get(table, start))

@@ -1,1 +1,1 @@
-"""The schema of interactions, read from JSON Schema."""
+"""Reads the schema of interactions from JSON Schema."""

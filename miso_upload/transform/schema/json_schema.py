@@ -1,7 +1,7 @@
-"""JSON Schema documents in general: what a part of one says, and whether its references hold.
+"""Reads JSON Schema documents in general: the parts of one, and its references.
 
-Nothing here knows what the schema is about. References stay within the document; nothing is ever
-fetched. Whether a value matches a schema is for `validation.py` to say.
+References must stay within the document, and nothing is ever fetched. Whether a value matches a
+schema is decided in `validation`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 Node: TypeAlias = dict[str, Any]
-"""A schema or a part of one; `true`, which states nothing, is the empty one."""
+"""A schema or a part of one; `true`, which allows everything, is the empty one."""
 
 CHOICES = ("anyOf", "oneOf")
 
@@ -38,7 +38,7 @@ class Reader:
         """Return the schema that a local JSON pointer (`#/...`) points to.
 
         Raises:
-            LookupError: nothing is there, or nothing that is a schema.
+            LookupError: It points to nothing, or not to a schema.
         """
         found: Any = self._document
         for step in unquote(reference[2:]).split("/"):
@@ -63,12 +63,12 @@ class Reader:
         return found
 
     def say(self, node: Node, keyword: str) -> str:
-        """Return the outermost text under a keyword such as `description`, or nothing."""
-        said = (part.get(keyword) for part in self.parts(node))
-        return next((text for text in said if isinstance(text, str)), "")
+        """Return the outermost text of a keyword such as `description`, or empty text."""
+        texts = (part.get(keyword) for part in self.parts(node))
+        return next((text for text in texts if isinstance(text, str)), "")
 
     def constant(self, node: Node) -> object:
-        """Return the only value that `node` allows, if it says so, else None."""
+        """Return the only value that `node` allows; None if it allows others."""
         values = (values for part in self.parts(node) if (values := _values(part)) is not None)
         return next((only[0] for only in values if len(only) == 1), None)
 
@@ -101,7 +101,7 @@ class Reader:
                 yield from (f"{name}.{rest}" for rest in self.named(child, trail | layers))
 
     def shapes(self, node: Node, *, lists: bool = True) -> frozenset[str] | None:
-        """Return what a value may look like, or None where nothing is stated.
+        """Return the shapes that a value may have; None if they are not restricted.
 
         The shapes are `text`, `date-time`, `number`, `boolean`, `null`, `object`, and of lists
         `texts`, `numbers` and, of anything else or unless `lists` is set, `list`.
@@ -136,7 +136,7 @@ class Reader:
         return {frozenset({"text"}): "texts", frozenset({"number"}): "numbers"}.get(shapes, "list")
 
     def _layers(self, node: Node) -> list[Node]:
-        """Return all parts and alternatives of `node` that say something about an object."""
+        """Return all parts and alternatives of `node` that describe an object."""
         shapes = self.shapes(node)
         if shapes is not None and "object" not in shapes:
             return []
@@ -149,20 +149,20 @@ class Reader:
 
 
 def as_node(schema: object) -> Node:
-    """Return a schema as a dict; `true` and `false` have nothing to read in them."""
+    """Return a schema as a dict; an empty one for `true` and `false`."""
     return schema if isinstance(schema, dict) else {}
 
 
 def references(document: Node) -> Iterator[tuple[str, str]]:
-    """Yield every `$ref` of a document, after the place where it stands."""
-    for place, node in _walk(document, "#"):
+    """Yield every `$ref` of a document, after the pointer to its schema."""
+    for pointer, node in _walk(document, "#"):
         reference = node.get("$ref")
         if isinstance(reference, str):
-            yield place, reference
+            yield pointer, reference
 
 
 def with_patterns(node: Any, patterns: Mapping[str, str]) -> Any:  # noqa: ANN401 -- any JSON
-    """Return a copy of a document in which each format is also held against its pattern."""
+    """Return a copy of a document in which each format has its pattern as well."""
     if isinstance(node, list):
         return [with_patterns(item, patterns) for item in node]
     if not isinstance(node, dict):
@@ -183,40 +183,40 @@ def with_patterns(node: Any, patterns: Mapping[str, str]) -> Any:  # noqa: ANN40
 
 
 def faults(document: Node) -> Iterator[str]:
-    """Yield what is wrong with how the parts of a document refer to each other, and where."""
+    """Yield what is wrong with the references of a document, after a pointer to the place."""
     reader = Reader(document)
     broken = False
-    for place, problem in (*_strays(document), *_dead_ends(reader, document)):
+    for pointer, problem in (*_strays(document), *_dead_ends(reader, document)):
         broken = True
-        yield f"{place}: {problem}"
+        yield f"{pointer}: {problem}"
     if not broken:
         yield from _loops(reader, document)
 
 
 def _strays(document: Node) -> Iterator[tuple[str, str]]:
-    """Yield what would make a reference mean something else than its place in the document."""
-    for place, node in _walk(document, "#"):
+    """Yield the keywords that change what a reference points to."""
+    for pointer, node in _walk(document, "#"):
         if isinstance(node.get("$id"), str) and node is not document:
-            yield place, "only the root can have an $id"
+            yield pointer, "only the root can have an $id"
         if "$dynamicRef" in node:
-            yield place, "$dynamicRef is not supported; use $ref"
+            yield pointer, "$dynamicRef is not supported; use $ref"
 
 
 def _dead_ends(reader: Reader, document: Node) -> Iterator[tuple[str, str]]:
-    for place, reference in references(document):
+    for pointer, reference in references(document):
         if not reference.startswith("#/"):
-            yield place, f"$ref {reference!r} is not a place in this file, such as #/$defs/name"
+            yield pointer, f"$ref {reference!r} does not point into this file, as in #/$defs/name"
         elif reference.startswith(("#/anyOf/", "#/oneOf/")):
-            yield place, f"$ref {reference!r} is in the list of types; move it to $defs"
+            yield pointer, f"$ref {reference!r} is in the list of types; move it to $defs"
         else:
             try:
                 reader.resolve(reference)
             except LookupError:
-                yield place, f"$ref {reference!r} points to nothing"
+                yield pointer, f"$ref {reference!r} points to nothing"
 
 
 def _loops(reader: Reader, document: Node) -> Iterator[str]:
-    """Yield the first schema that needs itself to judge one and the same value."""
+    """Yield the first schema that is applied to a value in order to apply itself to that value."""
     done: set[int] = set()
 
     def comes_back(node: Node, trail: frozenset[int]) -> bool:
@@ -227,16 +227,16 @@ def _loops(reader: Reader, document: Node) -> Iterator[str]:
         done.add(id(node))
         return found
 
-    for place, node in _walk(document, "#"):
+    for pointer, node in _walk(document, "#"):
         if comes_back(node, frozenset()):
-            yield f"{place}: $ref leads back to where it began"
+            yield f"{pointer}: $ref leads back to itself"
             return
 
 
 def _in_place(reader: Reader, node: Node) -> Iterator[Node]:
-    """Yield the schemas that `node` applies to the very value that it is applied to.
+    """Yield the schemas that `node` applies to its own value.
 
-    Not everything in a document is a schema, so this takes nothing for granted.
+    Not everything in a document is a schema, so all types are checked.
     """
     found: list[object] = [node.get(keyword) for keyword in ("not", "if", "then", "else")]
     for keyword in (*CHOICES, "allOf"):
@@ -249,30 +249,30 @@ def _in_place(reader: Reader, node: Node) -> Iterator[Node]:
     yield from (schema for schema in found if isinstance(schema, dict))
 
 
-def _walk(node: Any, place: str) -> Iterator[tuple[str, Node]]:  # noqa: ANN401 -- any JSON
-    """Yield everything in a document that may be a schema, and where it stands."""
+def _walk(node: Any, pointer: str) -> Iterator[tuple[str, Node]]:  # noqa: ANN401 -- any JSON
+    """Yield everything in a document that may be a schema, after the pointer to it."""
     if isinstance(node, list):
         for index, item in enumerate(node):
-            yield from _walk(item, f"{place}/{index}")
+            yield from _walk(item, f"{pointer}/{index}")
     elif isinstance(node, dict):
-        yield place, node
+        yield pointer, node
         for key, value in node.items():
             if key in _NAMED and isinstance(value, dict):
                 for name, schema in value.items():
-                    yield from _walk(schema, f"{place}/{key}/{name}")
+                    yield from _walk(schema, f"{pointer}/{key}/{name}")
             elif key not in _DATA:
-                yield from _walk(value, f"{place}/{key}")
+                yield from _walk(value, f"{pointer}/{key}")
 
 
 def _options(part: Node) -> list[Node]:
-    """Return what a part offers to choose from; an alternative that states nothing is empty."""
+    """Return the alternatives of a part."""
     return [as_node(option) for keyword in CHOICES for option in part.get(keyword, ())]
 
 
 def _others(layer: Node) -> Any:  # noqa: ANN401 -- a schema, which may be a bool
     """Return the schema for the keys that an object does not name."""
     if "patternProperties" in layer:
-        return True  # what a pattern means is for the judge to say
+        return True  # patterns are checked by the validator
     return layer.get("additionalProperties", layer.get("unevaluatedProperties", True))
 
 
@@ -283,7 +283,7 @@ def _values(part: Node) -> list[Any] | None:
 
 
 def _own_shapes(part: Node) -> frozenset[str] | None:
-    """Return the shapes that a part states by itself; a list is an `array` yet."""
+    """Return the shapes that a part states by itself, with `array` for any list."""
     if "type" in part:
         stated = part["type"]
         names: list[str] = stated if isinstance(stated, list) else [stated]

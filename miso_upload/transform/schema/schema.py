@@ -1,9 +1,9 @@
-"""The schema of an interaction: which types there are, which attributes each has, of which kind.
+"""The schema of interactions: the types, the attributes of each, and their kinds.
 
-The copy that is shipped is plain data (`schemas/interactions.schema.json`) and can be replaced. A
-replacement is any JSON Schema 2020-12 whose root lists the types under `anyOf` or `oneOf`, each
-naming itself by the `const` (or the only `enum` value) of its `type` attribute. Definitions may be
-shared by `$ref` within the file and put together by `allOf`.
+The shipped schema is plain data (`schemas/interactions.schema.json`) and can be replaced. A
+replacement is any JSON Schema 2020-12 whose root lists the types under `anyOf` or `oneOf`. The
+`const`, or the only `enum` value, of its `type` attribute names each type. `$ref` within the file
+and `allOf` may be used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.errors import SchemaError
 from miso_upload.transform.schema.check import complaint_about_schema
@@ -25,8 +25,9 @@ from miso_upload.transform.schema.json_schema import (
     as_node,
     faults,
     references,
+    with_patterns,
 )
-from miso_upload.transform.schema.resources import shipped_schema_file
+from miso_upload.transform.schema.resources import shipped_schema_file, shipped_tables
 from miso_upload.values.json import JSONDecodeError, decode, encode
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ SHIPPED = "shipped"
 
 _WAY_OUT = "Start from 'miso-upload schema > my.json'."
 _OF_THE_LIST = frozenset({*CHOICES, "$id", "title", "description"})
-"""What the root says about itself, not about each type."""
+"""The keywords of the root that are about the list and not about each type."""
 
 
 class Kind(enum.Enum):
@@ -52,8 +53,18 @@ class Kind(enum.Enum):
     OBJECT = "an object"
     TIMESTAMP = "a date-time"
     ANY = "anything"
-    """The schema states nothing, or something that no other kind covers."""
+    """The schema states no kind, or one that no other member covers."""
 
+
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+FORMAT_PATTERNS = {
+    "date-time": f"^{_DAY}[Tt]{_CLOCK}$",
+    "date": f"^{_DAY}$",
+    "time": f"^{_CLOCK}$",
+}
+"""What the validating library leaves to chance: it takes other characters for digits, as in
+`202.-03-01`."""
 
 _KINDS = {
     frozenset({"text"}): Kind.TEXT,
@@ -67,11 +78,10 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class InteractionType:
+class InteractionType(NamedTuple):
     """One type of interaction and the names of its attributes, in the order of the schema.
 
-    `public` is false where the schema says that Miso's public guide does not name the type.
+    `public` is false if the schema says that Miso's public guide does not list the type.
     """
 
     name: str
@@ -83,8 +93,7 @@ class InteractionType:
     attributes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """Something that a record can carry, by its dotted path."""
 
     path: str
@@ -101,10 +110,26 @@ class Schema:
     types: dict[str, InteractionType] = field(repr=False)
     fingerprint: str
     """`shipped`, or the SHA-256 of the document's canonical JSON."""
+    tables: dict[str, Any] | None = field(default=None, repr=False)
+    """What was derived from the document when the program was built; see `tables.py`."""
+
+    @cached_property
+    def judged(self) -> Node:
+        """The document that records are validated against, where formats have patterns too."""
+        if self.tables is not None:
+            stored: Node = self.tables["judged"]
+            return stored
+        judged: Node = with_patterns(self.document, FORMAT_PATTERNS)
+        return judged
 
     @cached_property
     def attributes(self) -> dict[str, Attribute]:
         """Return every attribute that the schema names, those of the record itself first."""
+        if self.tables is not None:
+            return {
+                path: Attribute(path, Kind[kind], description)
+                for path, (kind, description) in self.tables["attributes"].items()
+            }
         nested = (
             f"{name}.{path}"
             for name, nodes in self._definitions.items()
@@ -112,25 +137,21 @@ class Schema:
             for path in self._reader.named(node)
         )
         paths = dict.fromkeys((*self._definitions, *nested))
-        found = map(self.attribute, paths)
+        found = map(self._derived, paths)
         return {attribute.path: attribute for attribute in found if attribute is not None}
 
     def attribute(self, path: str) -> Attribute | None:
         """Return what some type can carry under a dotted path, or None if no type can.
 
-        An object that takes unknown keys takes any name here, as `ANY`. The record itself does not:
-        its attributes are the ones that some type names. Where types disagree about the kind, it
-        is `ANY`.
+        In an object that allows unknown keys, any name is an attribute of the kind `ANY`. The
+        attributes of the record itself are those that some type names. If types differ in the kind,
+        it is `ANY`.
         """
-        name, *steps = path.split(".")
-        below = (self._below(node, steps) for node in self._definitions.get(name, ()))
-        nodes = [node for node in below if node is not None]
-        if not nodes:
+        if path.partition(".")[0] not in self._names:
             return None
-        kinds = {self._kind(node) for node in nodes}
-        said = (self._reader.say(node, "description") for node in nodes)
-        kind = kinds.pop() if len(kinds) == 1 else Kind.ANY
-        return Attribute(path, kind, next(filter(None, said), ""))
+        if self.tables is not None and path in self.attributes:
+            return self.attributes[path]
+        return self._derived(path)
 
     def allowed(self, type_name: str) -> frozenset[str]:
         """Return the names of the attributes that a type has."""
@@ -139,6 +160,23 @@ class Schema:
     def type_schema(self, name: str) -> Node:
         """Return a schema for the records of one type, with everything that it refers to."""
         return dict(self._nodes[name])
+
+    def _derived(self, path: str) -> Attribute | None:
+        """Return what `attribute` returns, from the document alone."""
+        name, *steps = path.split(".")
+        below = (self._below(node, steps) for node in self._definitions.get(name, ()))
+        nodes = [node for node in below if node is not None]
+        if not nodes:
+            return None
+        kinds = {self._kind(node) for node in nodes}
+        descriptions = (self._reader.say(node, "description") for node in nodes)
+        kind = kinds.pop() if len(kinds) == 1 else Kind.ANY
+        return Attribute(path, kind, next(filter(None, descriptions), ""))
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """The names of all attributes of the record itself."""
+        return frozenset().union(*(found.attributes for found in self.types.values()))
 
     @cached_property
     def _reader(self) -> Reader:
@@ -166,7 +204,7 @@ class Schema:
         return found
 
     def _below(self, node: Node, steps: list[str]) -> Node | None:
-        """Return what holds at the end of `steps` below `node`, or None if nothing can be there."""
+        """Return the schema at `steps` below `node`; None if there can be no value."""
         found: Node | None = node
         for step in steps:
             found = self._reader.child(found, step) if found is not None and step else None
@@ -178,22 +216,37 @@ class Schema:
 
 
 def shipped_schema_text() -> bytes:
-    """Return the shipped schema as it stands in its file, to be read and copied."""
+    """Return the text of the shipped schema."""
     return shipped_schema_file(FILE).read_bytes()
 
 
 @cache
 def shipped_schema() -> Schema:
     """Return the shipped schema."""
-    document = decode(shipped_schema_text())
-    return Schema(document, SHIPPED, _types(document), fingerprint=SHIPPED)
+    text = shipped_schema_text()
+    tables = shipped_tables(text)
+    if tables is None:
+        return derived_schema(text)
+    types = {
+        name: InteractionType(
+            **{**each, "required": tuple(each["required"]), "attributes": tuple(each["attributes"])}
+        )
+        for name, each in tables["types"].items()
+    }
+    return Schema(decode(text), SHIPPED, types, SHIPPED, tables)
+
+
+def derived_schema(text: bytes) -> Schema:
+    """Return the shipped schema without its tables: all is derived from `text`."""
+    document = decode(text)
+    return Schema(document, SHIPPED, _types(document), SHIPPED)
 
 
 def schema_of(path: str | None) -> Schema:
-    """Return the schema of a file, or the shipped one where none is named.
+    """Return the schema of a file, or the shipped one if `path` is None.
 
     Raises:
-        SchemaError: as `load_schema` does.
+        SchemaError: See `load_schema`.
     """
     return load_schema(path) if path else shipped_schema()
 
@@ -242,7 +295,7 @@ def _check(document: Node) -> None:
     _check_part("#", document)
     for fault in faults(document):
         raise ValueError(fault)
-    # Definitions may stand where only a $ref tells that they are schemas.
+    # Some definitions are known to be schemas only by a $ref to them.
     for reference in dict.fromkeys(reference for _, reference in references(document)):
         _check_part(reference, Reader(document).resolve(reference))
 
@@ -265,9 +318,9 @@ def _types(document: Node) -> dict[str, InteractionType]:
     for place, node in _branches(document):
         name = reader.constant(reader.child(node, "type") or {})
         if not isinstance(name, str) or not name:
-            raise ValueError(f"{place} does not say which type it is: properties.type.const")
+            raise ValueError(f"{place} does not name its type. Set properties.type.const")
         if name in types:
-            raise ValueError(f"{place} is the second {name!r}")
+            raise ValueError(f"{place} names the type {name!r}, as another one does")
         required = [key for part in reader.parts(node) for key in part.get("required", ())]
         types[name] = InteractionType(
             name=name,
@@ -282,7 +335,7 @@ def _types(document: Node) -> dict[str, InteractionType]:
 
 
 def _branches(document: Node) -> Iterator[tuple[str, Node]]:
-    """Yield where each type stands, and its schema together with what the root says of all.
+    """Yield a pointer to each type, and its schema merged with that of the root.
 
     Raises:
         ValueError: there is no list of types.

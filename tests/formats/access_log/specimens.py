@@ -1,4 +1,4 @@
-"""Lines of every layout that is known, made up, with addresses of the documentation ranges."""
+"""Contains made-up lines of every built-in layout, with addresses for documentation."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ LINES = {
         },
     ),
 }
-"""Each line, and the row that it becomes."""
+"""Lines and their rows."""
 
 IIS = (
     "#Software: Microsoft Internet Information Services 10.0\n#Version: 1.0\n"

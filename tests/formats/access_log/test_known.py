@@ -15,14 +15,14 @@ def read_line(line, **others):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_line_of_a_known_layout_becomes_its_row(name):
+def test_a_line_of_a_known_layout_is_read(name):
     line, row = LINES[name]
 
     assert read_line(line) == row
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_line_fits_two_layouts_but_for_the_last_resorts(name):
+def test_no_line_matches_two_layouts_except_the_fallbacks(name):
     line, _ = LINES[name]
     *layouts, _, _ = known_layouts()
 
@@ -54,7 +54,7 @@ def test_lines_of_all_layouts_can_follow_each_other():
         ("GET /caf\u00e9 HTTP/1.1", ("GET", "/caf\u00e9", "HTTP/1.1")),
     ],
 )
-def test_a_request_is_taken_apart(request_field, parts):
+def test_a_request_is_split_into_its_parts(request_field, parts):
     row = read_line(COMBINED.replace("GET /shoes?id=7 HTTP/1.1", request_field))
 
     assert (row.get("method"), row.get("url"), row.get("protocol")) == parts
@@ -64,7 +64,7 @@ def test_a_request_is_taken_apart(request_field, parts):
 @pytest.mark.parametrize(
     "junk", [r"\x16\x03\x01 \x02", "", "HELP", "lv|'|'|Win XP|'|'|[endof]", "\x00\x01 ?", "get / x"]
 )
-def test_a_request_that_is_none_leaves_a_row_without_method_and_url(junk):
+def test_an_invalid_request_yields_a_row_without_method_and_url(junk):
     row = read_line(COMBINED.replace("GET /shoes?id=7 HTTP/1.1", junk).replace(" 200 ", " 400 "))
 
     assert {"method", "url", "protocol"}.isdisjoint(row)
@@ -90,18 +90,18 @@ def test_a_request_that_is_none_leaves_a_row_without_method_and_url(junk):
         ("\U0001f45f caf\u00e9", "\U0001f45f caf\u00e9"),
     ],
 )
-def test_a_user_agent_is_what_the_visitor_sent(written, meant):
+def test_the_escapes_of_a_user_agent_are_decoded(written, meant):
     assert read_line(COMBINED.replace(AGENT, written)) == {**VISIT, "user_agent": meant}
 
 
-def test_escapes_in_a_referrer_become_percent_encoded():
+def test_escapes_in_a_referrer_are_percent_encoded():
     row = read_line(COMBINED.replace("/list", r"/\xC3\xA9\"x\""))
 
     assert row["referrer"] == "https://www.example/%C3%A9%22x%22"
 
 
-def test_bytes_that_are_not_utf_8_are_kept_as_what_they_are():
-    """In a URL as percent-encoded bytes, in a header as Latin-1."""
+def test_bytes_that_are_not_utf8_are_kept():
+    """They are percent-encoded in a URL, and read as Latin-1 in a header."""
     bad = b"\xe9".decode(errors="surrogateescape")
     line = COMBINED.replace("/shoes", f"/{bad}").replace("/list", f"/{bad}{bad}")
 
@@ -112,7 +112,7 @@ def test_bytes_that_are_not_utf_8_are_kept_as_what_they_are():
     assert row["user_agent"].startswith("caf\u00e9 \u00e9/5.0")
 
 
-def test_what_an_encoding_could_not_decode_costs_its_line(golden):
+def test_an_undecodable_byte_rejects_its_line(golden):
     found = read(f"{COMBINED}\n{COMBINED}".encode().replace(b"Mozilla", b"\x81", 1),
                  format="log", encoding="cp1252")  # fmt: skip
 
@@ -123,11 +123,11 @@ def test_what_an_encoding_could_not_decode_costs_its_line(golden):
     assert reason == golden
 
 
-def test_what_is_a_dash_or_empty_is_absent():
+def test_a_dash_or_empty_value_is_absent():
     assert set(read_line(f'- - - {WHEN} "-" - - "" "-"')) == {"timestamp"}
 
 
-def test_fields_of_a_bucket_that_are_missing_stand_without_quotes():
+def test_missing_fields_of_an_s3_log_are_not_quoted():
     line = S3.replace('"GET /pictures/shoes/7.jpg HTTP/1.1"', "-").replace(f'"{AGENT}"', "-")
 
     row = read_line(line)
@@ -136,7 +136,7 @@ def test_fields_of_a_bucket_that_are_missing_stand_without_quotes():
     assert row["key"] == "shoes/7.jpg"
 
 
-# -- lines that are broken -------------------------------------------------------------------------
+# -- damaged lines ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_fields_of_a_bucket_that_are_missing_stand_without_quotes():
         pytest.param(len("192.0.2.1 - - [10/Oct/20"), id="time"),
     ],
 )
-def test_a_line_that_is_cut_is_set_aside_with_the_place(size, golden):
+def test_a_truncated_line_is_rejected_with_its_position(size, golden):
     assert read_line(COMBINED[:size]) == golden
 
 
@@ -162,7 +162,7 @@ def test_a_line_that_is_cut_is_set_aside_with_the_place(size, golden):
         pytest.param(f'{COMBINED} "', id="one quote more"),
     ],
 )
-def test_a_line_that_is_something_else_is_set_aside_with_a_reason(line, golden):
+def test_a_line_of_another_kind_is_rejected_with_a_reason(line, golden):
     found = read(f"{COMMON}\n{line}\n".encode(), format="log")
 
     assert len(found.rows) == 1
@@ -171,7 +171,7 @@ def test_a_line_that_is_something_else_is_set_aside_with_a_reason(line, golden):
     assert reason == golden
 
 
-def test_a_moment_that_there_is_none_of_costs_its_line(golden):
+def test_an_invalid_timestamp_rejects_its_line(golden):
     found = read(f"{COMMON}\n{COMMON.replace('10/Oct', '31/Feb')}\n".encode(), format="log")
 
     ((line, reason),) = found.reasons
@@ -179,13 +179,13 @@ def test_a_moment_that_there_is_none_of_costs_its_line(golden):
     assert reason == golden
 
 
-def test_a_leap_second_is_a_moment():
+def test_a_leap_second_is_valid():
     assert read_line(COMMON.replace("55:36", "59:60"))["timestamp"] == "2023-10-10T13:59:60-07:00"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_that_a_visitor_sends_makes_a_line_fit_another_layout(name):
-    """Not even where the server escaped none of it."""
+def test_no_visitor_can_make_a_line_match_another_layout(name):
+    """This holds even if the server escapes nothing."""
     line, _ = LINES[name]
     *layouts, _, _ = known_layouts()
     forged = line.replace("/7", f'/7" [x {COMBINED} {S3} {WHEN} "').replace("Firefox", COMMON)
@@ -198,7 +198,7 @@ def test_nothing_that_a_visitor_sends_makes_a_line_fit_another_layout(name):
 @pytest.mark.parametrize(
     ("written", "user"), [('""', None), ("ann", "ann"), (r"o\"brien", 'o"brien')]
 )
-def test_a_user_is_who_was_logged(written, user):
+def test_the_user_field_is_read(written, user):
     row = read_line(COMMON.replace("- -", f"- {written}"))
 
     assert row.get("user") == user

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from formats.reading import CUTS, PIECES, assert_kept_promises, read, texts_of, unpadded
+from formats.reading import CUTS, PIECES, assert_complete, read, texts_of, unpadded
 from miso_upload.records import Block
 from miso_upload.sources.formats.access_log import AccessLog
 
@@ -39,19 +39,19 @@ def lines_with_something(data):
     row_bytes=ROW_BYTES,
 )  # fmt: skip
 @example(b"2023-10-10 20:55:36 192.0.2.1 /a\n" + FIELDS * 2 + COLUMNS * 3, [1], {"rows": 1}, 2**20)
-def test_any_text_is_read_line_by_line_however_it_is_cut(data, pieces, cuts, row_bytes):
+def test_any_log_is_read_the_same_however_it_is_cut(data, pieces, cuts, row_bytes):
     data = FIELDS + data
     whole = read_log(data, row_bytes=row_bytes)
 
     found = read_log(data, pieces, row_bytes=row_bytes, **cuts)
 
     assert found.all == whole.all
-    assert_kept_promises(b"\n" + data, found, **cuts)
+    assert_complete(b"\n" + data, found, **cuts)
 
 
 @settings(deadline=None)
 @given(data=texts_of(*FRAGMENTS) | st.binary(max_size=200))
-def test_every_line_that_is_not_blank_or_a_comment_is_a_row_or_a_rejection(data):
+def test_every_line_except_blanks_and_comments_is_a_row_or_a_rejection(data):
     found = read_log(FIELDS + data)
 
     lines = [line for line, _ in found.rows] + [line for line, _ in found.reasons]
@@ -65,7 +65,7 @@ def test_every_line_that_is_not_blank_or_a_comment_is_a_row_or_a_rejection(data)
 
 @settings(deadline=None)
 @given(data=texts_of(*FRAGMENTS), cuts=CUTS, choice=st.randoms(), row_bytes=ROW_BYTES)
-def test_reading_goes_on_from_the_end_of_any_block(data, cuts, choice, row_bytes):
+def test_reading_resumes_at_the_end_of_any_block(data, cuts, choice, row_bytes):
     data = FIELDS + data
     whole = read_log(data, row_bytes=row_bytes, **cuts)
     if not whole.blocks[:-1]:
@@ -75,7 +75,7 @@ def test_reading_goes_on_from_the_end_of_any_block(data, cuts, choice, row_bytes
 
     rest = read_log(data, start=block.end, line=line, row_bytes=row_bytes)
 
-    assert rest.all == whole.behind(line)
+    assert rest.all == whole.from_line(line)
 
 
 NOTATIONS = (
@@ -87,7 +87,7 @@ NOTATIONS = (
 
 @settings(deadline=None)
 @given(data=texts_of(*FRAGMENTS) | st.binary(max_size=200), notation=st.sampled_from(NOTATIONS))
-def test_a_description_of_any_kind_reads_any_text(data, notation):
+def test_any_log_format_reads_any_text(data, notation):
     data = unpadded(data)
     rows = AccessLog(2**20, notation)
 
@@ -98,7 +98,7 @@ def test_a_description_of_any_kind_reads_any_text(data, notation):
     assert sorted(lines) == lines_with_something(data)
 
 
-def test_what_a_line_becomes_does_not_depend_on_the_lines_around_it():
+def test_a_line_is_read_the_same_among_any_other_lines():
     bad = COMMON.replace("10/Oct", "31/Feb")
     lines = [COMMON, f"www.example {COMBINED}", S3, ELB, COMBINED, "junk", COMMON[:60], bad, ALB]
     alone = [read(f"{COMMON}\n{line}\n".encode(), format="log").all for line in lines]
@@ -111,7 +111,7 @@ def test_what_a_line_becomes_does_not_depend_on_the_lines_around_it():
             assert by_line[at + 2] == (bad[0][1] if bad else row)
 
 
-def test_a_line_that_is_too_long_is_set_aside_and_the_next_one_is_read():
+def test_an_overlong_line_is_rejected_and_the_next_one_is_read():
     long = COMBINED.replace("Mozilla", "x" * 500)
     found = read(f"{COMMON}\n{long}\n{COMMON}\n".encode(), format="log", row_bytes=300)
 
@@ -137,17 +137,17 @@ def test_a_line_that_is_too_long_is_set_aside_and_the_next_one_is_read():
         '"a ' * 300_000,
     ],
 )
-def test_no_line_takes_longer_than_its_length_allows(line):
-    """With patterns that backtrack, these would take hours."""
+def test_every_line_takes_linear_time(line):
+    """Patterns that backtrack would take hours."""
     found = read(f"{FIELDS.decode()}{line}\n".encode(), format="log", row_bytes=2**23)
 
     assert len(found.rows) + len(found.rejections) == 1
 
 
-def test_reading_goes_on_in_the_middle_of_a_log_whose_columns_changed():
+def test_reading_resumes_in_a_log_whose_columns_changed():
     data = IIS.encode() + FIELDS + COLUMNS * 50
     whole = read(data, rows=7)
 
     for block in whole.blocks[:-1]:
         line = block.first_line + block.lines
-        assert read(data, start=block.end, line=line).all == whole.behind(line)
+        assert read(data, start=block.end, line=line).all == whole.from_line(line)

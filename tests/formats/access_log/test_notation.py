@@ -2,7 +2,7 @@ import pytest
 
 from formats.reading import read
 from miso_upload.errors import ConfigurationError
-from miso_upload.sources.formats.access_log.diagnosis import what_is_wrong
+from miso_upload.sources.formats.access_log.diagnosis import mismatch
 from miso_upload.sources.formats.access_log.layout import pieces_of, reader_of
 from miso_upload.sources.formats.access_log.notation import layout_of
 
@@ -33,7 +33,7 @@ def row_of(notation, line):
         f'CustomLog logs/access.log "{APACHE}"',
     ],
 )
-def test_the_same_line_is_described_in_either_notation(notation):
+def test_both_notations_describe_the_same_line(notation):
     assert row_of(notation, COMBINED) == VISIT
 
 
@@ -94,12 +94,12 @@ def test_the_same_line_is_described_in_either_notation(notation):
          {"status": "200", "bytes": "7", "extra1": "x y", "extra2": "z"}),
     ],
 )  # fmt: skip
-def test_a_directive_says_what_its_field_is(notation, line, row):
+def test_a_directive_yields_its_field(notation, line, row):
     assert row_of(notation, line) == row
 
 
 @pytest.mark.parametrize(
-    ("notation", "line", "moment"),
+    ("notation", "line", "timestamp"),
     [
         ("%t", WHEN, "2023-10-10T13:55:36-07:00"),
         ("$time_iso8601", "2023-10-10T13:55:36-07:00", "2023-10-10T13:55:36-07:00"),
@@ -118,10 +118,10 @@ def test_a_directive_says_what_its_field_is(notation, line, row):
         ),
     ],
 )
-def test_a_moment_is_read_as_it_is_described(notation, line, moment):
+def test_a_timestamp_is_read_in_the_described_format(notation, line, timestamp):
     row = row_of(f"{notation} %s" if "%" in notation else f"{notation} $status", f"{line} 200")
 
-    assert row.pop("timestamp") == moment
+    assert row.pop("timestamp") == timestamp
     assert row["status"] == "200"
 
 
@@ -138,14 +138,14 @@ def test_a_moment_is_read_as_it_is_described(notation, line, moment):
         '{"ip":"$remote_addr"}',
     ],
 )
-def test_a_description_that_cannot_be_used_is_refused_in_words(notation, golden):
+def test_an_unusable_log_format_is_refused_with_a_reason(notation, golden):
     with pytest.raises(ConfigurationError) as caught:
         read(b"1\n", log_format=notation)
 
     assert str(caught.value) == golden
 
 
-def test_a_line_that_does_not_fit_the_description_is_set_aside_with_the_place(golden):
+def test_a_line_that_does_not_match_the_log_format_is_rejected_with_the_position(golden):
     found = read(
         b'192.0.2.1 - [10/Oct/2023:13:55:36 -0700] 200 "x"\n'
         b'192.0.2.1 - [10/Oct/2023:13:55:36 -0700] OK "x"\n'
@@ -160,7 +160,7 @@ def test_a_line_that_does_not_fit_the_description_is_set_aside_with_the_place(go
 
 
 @pytest.mark.parametrize("log_format", ['%h %l %u %t "%r" %>s %b', '%h %l %u %t "%r" %>s'])
-def test_a_description_that_ends_before_the_line_does_is_told(log_format, golden):
+def test_a_log_format_that_ends_before_the_line_is_reported(log_format, golden):
     line = b'192.0.2.1 - - [10/Oct/2023:13:55:36 -0700] "GET / HTTP/1.1" 200 5'
 
     short = line if log_format.endswith("%b") else line[:-2]
@@ -171,29 +171,29 @@ def test_a_description_that_ends_before_the_line_does_is_told(log_format, golden
     assert reason == golden
 
 
-def test_a_field_is_told_by_a_name_that_does_nothing_to_a_terminal():
+def test_field_names_in_messages_contain_no_terminal_escapes():
     layout = layout_of('%h %l %u %u "%{\udcdc%s}u"')
 
-    reason = what_is_wrong([pieces_of(layout)], 'a b c d "e')
+    reason = mismatch([pieces_of(layout)], 'a b c d "e')
 
     assert r"%{\udcdc%s}u" in reason.text
     assert reason.text.isprintable()
 
 
-def test_a_description_makes_any_input_a_log():
+def test_a_log_format_implies_the_log_format_for_any_input():
     assert read(b"192.0.2.1,200\n", log_format="%h,%s").values == [
         {"ip": "192.0.2.1", "status": "200"}
     ]
 
 
-def test_a_description_does_not_go_with_another_format(golden):
+def test_a_log_format_is_refused_with_another_format(golden):
     with pytest.raises(ConfigurationError) as caught:
         read(b"{}\n", format="jsonl", log_format="%h")
 
     assert str(caught.value) == golden
 
 
-def test_an_input_of_which_no_line_fits_the_description_is_refused_with_the_place(golden):
+def test_an_input_without_a_matching_line_is_refused_with_the_position(golden):
     line = f'192.0.2.1 - {WHEN} OK "x"\n'.encode()
 
     with pytest.raises(ConfigurationError) as caught:
@@ -203,7 +203,7 @@ def test_an_input_of_which_no_line_fits_the_description_is_refused_with_the_plac
 
 
 @pytest.mark.parametrize("separator", [" ", "|", ",", "\t", " - "])
-def test_values_do_not_run_over_a_separator(separator):
+def test_values_do_not_extend_over_a_separator(separator):
     notation = separator.join(["%h", "%>s", "%{Host}i", "%{X-Id}i", "%m", "%O"])
     line = separator.join(["192.0.2.1", "200", "a.example", "id", "GET", "7"])
 
@@ -213,13 +213,13 @@ def test_values_do_not_run_over_a_separator(separator):
     }  # fmt: skip
 
 
-def test_an_escaped_quote_in_a_field_between_others_ends_no_quotes():
+def test_an_escaped_quote_does_not_close_a_field():
     row = row_of('"%m %{User-Agent}i;%s" %O', r'"GET a\"b c;200" 7')
 
     assert row == {"method": "GET", "user_agent": 'a"b c', "status": "200", "bytes": "7"}
 
 
-def test_the_user_agent_of_a_description_is_read_as_in_known_logs():
+def test_the_user_agent_of_a_log_format_is_read_as_in_known_logs():
     line = COMBINED.replace(AGENT, r"caf\xC3\xA9")
 
     assert row_of(NGINX, line)["user_agent"] == "caf\u00e9"

@@ -1,4 +1,4 @@
-"""Logs as other people's servers wrote them."""
+"""Logs of real servers are read."""
 
 import hashlib
 
@@ -13,18 +13,18 @@ def logs(shared_data):
     return shared_data / "weblogs"
 
 
-def test_a_combined_log_is_read_but_for_its_line_that_is_cut(logs):
+def test_a_combined_log_is_read_except_its_truncated_line(logs):
     found = read_file(logs / "elastic_apache_combined.log", rows=777)
 
     assert len(found.rows) == 9_999
     assert [line for line, _ in found.reasons] == [8_899]
     assert len({row["ip"] for row in found.values}) == 1_753
-    # With the line that is cut, they are 9,126.
+    # With the truncated line, there are 9,126.
     assert sum(row["status"] == "200" for row in found.values) == 9_125
     assert sum("user_agent" not in row for row in found.values) == 190
 
 
-def test_ids_of_visitors_are_made_of_what_the_log_says(logs):
+def test_visitor_ids_are_derived_from_the_log(logs):
     found = read_file(logs / "elastic_apache_combined.log")
     row = found.values[0]
 
@@ -32,7 +32,7 @@ def test_ids_of_visitors_are_made_of_what_the_log_says(logs):
     assert anonymous_id(row["ip"], row["user_agent"]) == hashlib.sha256(message).hexdigest()
 
 
-def test_lines_among_comments_and_blanks_are_all_read(logs):
+def test_all_lines_among_comments_and_blanks_are_read(logs):
     found = read_file(logs / "awstats_testglobal.log")
 
     assert len(found.rows) == 56
@@ -41,7 +41,7 @@ def test_lines_among_comments_and_blanks_are_all_read(logs):
     assert {row["timestamp"][-6:] for row in found.values} == {"+01:00", "+02:00", "-03:00"}
 
 
-def test_hostile_requests_are_rows_without_method_and_url(logs):
+def test_hostile_requests_yield_rows_without_method_and_url(logs):
     for name, lines in (("nginx-http-malformed.log", 12), ("apache2-malformed.log", 11)):
         found = read_file(logs / name)
 
@@ -65,14 +65,14 @@ def test_hostile_requests_are_rows_without_method_and_url(logs):
         ("nginx_json.log", 2, {"ip", "path", "user_agent"}),
     ],
 )
-def test_logs_of_other_layouts_are_told_by_their_content(logs, name, rows, names):
+def test_logs_of_other_layouts_are_detected_by_their_content(logs, name, rows, names):
     found = read_file(logs / "matomo" / name)
 
     assert (len(found.rows), found.rejections) == (rows, [])
     assert all(names <= set(row) for row in found.values)
 
 
-def test_spaces_of_user_agents_are_back(logs):
+def test_spaces_of_user_agents_are_restored(logs):
     agents = [
         read_file(logs / "matomo" / name).values[0]["user_agent"]
         for name in ("iis.log", "amazon_cloudfront_web.log")

@@ -1,9 +1,8 @@
-"""Access logs of web servers: what each line says of one request, as a row of text.
+"""Reads access logs of web servers, with one request in each line, as rows of text.
 
-A *layout* says how a line is put together. It is a value, made of text in the notation that nginx
-or Apache use in their own configuration (`notation`), be it the user's or one of those that are
-known (`known`). Logs of the W3C extended format say their layout themselves, in lines that begin
-with `#Fields:` (`w3c`). All of them name what they tell in the same words (`fields`).
+A *layout* describes a line. It is compiled from the notation of nginx or Apache (`notation`), given
+by the user or built in (`known`). Logs in the W3C extended format describe their own layout in
+lines that begin with `#Fields:` (`w3c`). All rows name the same fields the same (`fields`).
 """
 
 from miso_upload.sources.formats.access_log.lines import AccessLog

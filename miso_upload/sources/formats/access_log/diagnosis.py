@@ -1,4 +1,4 @@
-"""What is wrong with a line that fits no layout: where it is cut, or what is missing in it."""
+"""Explains why a line matches no layout: where it is cut off, or which field is missing."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
     from miso_upload.sources.formats.access_log.layout import Piece
 
-NO_LOG_LINE = Reason("the line", "is no access log line")
-_CUT_BEHIND = "is cut in the middle of a field behind the known ones"
-_GOES_ON = "goes on behind what should be its end"
+NO_LOG_LINE = Reason("the line", "is not an access log line")
+_CUT_AFTER_KNOWN = "is cut off in the middle of a field after the known fields"
+_TOO_LONG = "continues after the last field of the layout"
 _ENOUGH = 4
-"""How many fields must be there for a line to be a broken one of a layout, and not just any; with
-a time among them, or one that is cut behind them, one less."""
+"""How many fields must match for a line to count as a damaged line of a layout; one less if a time
+is among them, or if the line is cut off in the time."""
 _MOST_OF_A_NAME = 60
 _NEVER_CLOSED = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+\\?\Z')
-_CALLED = {
+_WORDS = {
     "timestamp": "time",
     "user_agent": "user agent",
     "bytes": "size",
@@ -31,14 +31,14 @@ _CALLED = {
 
 
 class _Walk(NamedTuple):
-    """How far a line goes along a layout.
+    """How far a line matches a layout.
 
     Attributes:
-        at: To where.
-        fields: How many fields were there.
-        last: The last of them.
-        timed: One of them was a time.
-        missing: The piece that then does not fit; None at the end of the layout.
+        at: The position after the last match.
+        fields: How many fields matched.
+        last: The name of the last field that matched.
+        timed: Whether one of them was a time.
+        missing: The first piece that does not match; None at the end of the layout.
     """
 
     at: int = 0
@@ -48,10 +48,10 @@ class _Walk(NamedTuple):
     missing: Piece | None = None
 
 
-def what_is_wrong(layouts: Iterable[Sequence[Piece]], line: str) -> Reason:
-    """Return why `line` fits none of the layouts that are made of these pieces.
+def mismatch(layouts: Iterable[Sequence[Piece]], line: str) -> Reason:
+    """Return why `line` matches none of the layouts, which are given by their pieces.
 
-    The layout that it fits furthest tells.
+    The reason is that of the layout that matches furthest.
     """
     walks = [_along(pieces, line, _Walk()) for pieces in layouts]
     furthest = max(walks, key=lambda walk: (walk.fields, walk.at))
@@ -62,30 +62,30 @@ def what_is_wrong(layouts: Iterable[Sequence[Piece]], line: str) -> Reason:
         return NO_LOG_LINE
     if missing is None:
         is_cut = _NEVER_CLOSED.match(rest.removeprefix(" ")) is not None
-        return Reason("the line", _CUT_BEHIND if is_cut else _GOES_ON)
+        return Reason("the line", _CUT_AFTER_KNOWN if is_cut else _TOO_LONG)
     if missing.name:
         name = _word(missing.name)
         if not rest:
             return Reason("the line", f"is cut off before the {name}")
         if not any(missing.starts) and not rest.startswith('"') and " " in rest:
-            return Reason("the line", _GOES_ON)
+            return Reason("the line", _TOO_LONG)
         if _is_cut(missing, rest):
             has_end = rest.startswith('"') or missing.name == "timestamp"
             return Reason(
-                "the line", f"is cut {'in the middle of' if has_end else 'at'} the {name}"
+                "the line", f"is cut off {'in the middle of' if has_end else 'at'} the {name}"
             )
-        return Reason("the line", f"has no {name} where one should be")
+        return Reason("the line", f"has no {name} where the layout has one")
     if missing.starts[0].startswith(rest):
-        return Reason("the line", f"is cut off behind the {_word(furthest.last)}")
-    return Reason("the line", f"goes on in an unknown way behind the {_word(furthest.last)}")
+        return Reason("the line", f"is cut off after the {_word(furthest.last)}")
+    return Reason("the line", f"does not match the layout after the {_word(furthest.last)}")
 
 
 def _word(name: str) -> str:
-    return _CALLED.get(name) or printable(name.removeprefix("@"), _MOST_OF_A_NAME)
+    return _WORDS.get(name) or printable(name.removeprefix("@"), _MOST_OF_A_NAME)
 
 
 def _is_cut(piece: Piece, rest: str) -> bool:
-    """Return whether a field begins in `rest` and does not end there."""
+    """Return whether a field begins in `rest` and does not end in it."""
     if rest.startswith('"'):
         return _NEVER_CLOSED.match(rest) is not None
     return not any(start and start in rest for start in piece.starts)

@@ -1,9 +1,9 @@
-r"""What servers write in place of characters that would break a line, turned back.
+r"""Decodes the escapes that servers write for special characters.
 
-nginx writes `\x22` for a quote and `\xC3\xA9` for an é, Apache `\"` and `\xc3\xa9`, both of them
-`\\` or `\x5C` for a backslash. Headers become what the visitor sent: bytes that are UTF-8 together
-are read as that, any other byte as Latin-1, which is what HTTP takes a header for. In a URL, which
-has its own way to write any byte, they become percent-encoded.
+nginx writes `\x22` for a quote and `\xC3\xA9` for an é, Apache `\"` and `\xc3\xa9`, and both write
+`\\` or `\x5C` for a backslash. Headers are decoded to the text that the visitor sent: as UTF-8 if
+the bytes are valid UTF-8, otherwise as Latin-1, the encoding of headers in HTTP. In a URL, the
+bytes are percent-encoded.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 URLS = frozenset({"url", "referrer"})
-"""What of a row is a URL."""
+"""The fields that are URLs."""
 REST = "@rest"
-"""Further fields of a line, which are still to be taken apart."""
+"""The key of the further fields of a line before they are split."""
 _LEFT = frozenset({"request", REST})
 
 _ESCAPE = re.compile(r"((?:\\x[0-9A-Fa-f]{2})+)|\\u([0-9A-Fa-f]{4})|\\([\"'\\/bfnrtv])")
@@ -29,13 +29,13 @@ _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _BAD = re.compile("[\udc80-\udcff]+")
 _NOT_UTF8 = Reason("the row", "is not valid UTF-8 (name the file's encoding with --encoding)")
 _UNKNOWN = "\udcff"
-"""What a byte that could not be decoded at all has become (see `sources.transcoding`)."""
+"""The mark of a byte that could not be decoded (see `sources.codecs.charset`)."""
 _CACHED = 4096
 _LONGEST_CACHED = 1024
 
 
 def unescape(row: dict[str, str]) -> None:
-    """Turn back what was escaped in a row's values; a request that is none stays as it is."""
+    """Decode the escapes in a row's values, except those of an invalid request."""
     for name, value in row.items():
         if "\\" in value and name not in _LEFT:
             row[name] = _ESCAPE.sub(_in_url if name in URLS else _in_text, value)
@@ -46,7 +46,7 @@ def _in_text(found: re.Match[str]) -> str:
         return as_text(bytes.fromhex(found[1].replace("\\x", "")))
     if found[2]:
         point = int(found[2], 16)
-        # Half a character is none.
+        # A lone surrogate is not a character.
         return found[0] if 0xD800 <= point <= 0xDFFF else chr(point)  # noqa: PLR2004
     return _SHORT.get(found[3], found[3])
 
@@ -66,12 +66,12 @@ def as_text(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def mending(
+def with_valid_text(
     read: Callable[[str], dict[str, str] | Reason | None],
 ) -> Callable[[str], dict[str, str] | Reason | None]:
-    """Return `read` for lines with bytes that are not UTF-8, each held as a lone surrogate."""
+    """Return a reader of lines that decodes bytes that are not UTF-8, held as lone surrogates."""
 
-    def read_and_mend(line: str) -> dict[str, str] | Reason | None:
+    def read_valid_text(line: str) -> dict[str, str] | Reason | None:
         row = read(line)
         if not isinstance(row, dict) or not _BAD.search(line):
             return row
@@ -82,7 +82,7 @@ def mending(
             for name, value in row.items()
         }
 
-    return read_and_mend
+    return read_valid_text
 
 
 def _bytes(text: str) -> bytes:
@@ -101,30 +101,30 @@ _PLUSES = re.compile(r"(\+\+(?=\w))|(\+\+)|\+")
 
 
 def without_pluses(text: str) -> str:
-    """Return a value in which IIS wrote `+` for each space.
+    """Return a value of IIS with its spaces, which IIS writes as `+`.
 
-    Of two in a row, one was itself a plus: the second one before a letter, as in
-    `+http://bot.example`, or else the first, as in `526.9+ (KHTML)`.
+    One of two pluses in a row is a plus itself: the second one before a letter, as in
+    `+http://bot.example`, otherwise the first one, as in `526.9+ (KHTML)`.
     """
     if len(text) > _LONGEST_CACHED:
         return _without_pluses(text)
-    return _remembered_without_pluses(text)
+    return _cached_without_pluses(text)
 
 
 def _without_pluses(text: str) -> str:
     return _PLUSES.sub(lambda found: " +" if found[1] else "+ " if found[2] else " ", text)
 
 
-_remembered_without_pluses = lru_cache(maxsize=_CACHED)(_without_pluses)
+_cached_without_pluses = lru_cache(maxsize=_CACHED)(_without_pluses)
 
 
 def without_percents(text: str) -> str:
-    """Return a header that CloudFront percent-encoded, once or, as it used to, twice."""
+    """Return a header that CloudFront percent-encoded once or, in older logs, twice."""
     if "%" not in text:
         return text
     if len(text) > _LONGEST_CACHED:
         return _without_percents(text)
-    return _remembered_without_percents(text)
+    return _cached_without_percents(text)
 
 
 def _without_percents(text: str) -> str:
@@ -132,7 +132,7 @@ def _without_percents(text: str) -> str:
     return as_text(unquote_to_bytes(once)) if "%25" in text else once
 
 
-_remembered_without_percents = lru_cache(maxsize=_CACHED)(_without_percents)
+_cached_without_percents = lru_cache(maxsize=_CACHED)(_without_percents)
 
 
 def url_without_percents(text: str) -> str:

@@ -1,9 +1,9 @@
-"""What a log can say of a request, and what the row calls it.
+"""Defines the fields of a log and their names in the row.
 
-Every notation has its own name for, say, the visitor's browser. A field therefore has the name that
-its vendor gives it and, if there is one, a *role*: the name that rows of all logs use for it. Where
-several fields of a layout have the same role, the one of the lowest rank takes it; the others keep
-their vendor's names, so that nothing a log says is lost.
+Every notation has its own name for, say, the visitor's browser. A field therefore has its vendor's
+name and, if there is one, a *role*: the name of the field in the rows of all logs. If several
+fields of a layout have the same role, the one with the lowest rank gets it. The others keep their
+vendor's names, so that no field is lost.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from miso_upload.sources.formats.access_log import timestamps as moments
+from miso_upload.sources.formats.access_log import timestamps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,23 +31,23 @@ _HEADERS = {
     "x-forwarded-proto": "scheme",
 }
 _REQUEST = ("method", "url", "protocol")
-_MADE_INTO_OTHERS = frozenset({"path", "query", "secure", "nothing"})
+_INTERMEDIATE = frozenset({"path", "query", "secure", "nothing"})
 _SECURE = frozenset({"on", "https", "h2", "grpcs", "wss"})
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One thing that a layout says of a request.
+    """A field of a layout.
 
     Attributes:
-        name: What its vendor calls it.
-        role: What rows call it; `request`, `path`, `query` and `secure` are made into others, and
-            `nothing` is told by others.
-        rank: Who takes the role, if several could: the lowest.
-        form: How a moment is written (see `moments.reader`), or in which power of ten of a second
-            a duration is.
-        shape: A pattern for its values, if they have a shape of their own.
-        quoted: It stands between quotes, where a quote and a backslash are escaped.
+        name: The vendor's name.
+        role: The name in the row. `request`, `path`, `query` and `secure` are converted to other
+            fields, and `nothing` is dropped because other fields contain it.
+        rank: The priority if several fields have the same role; the lowest gets it.
+        form: The format of a timestamp (see `timestamps.reader`), or the power of ten of a
+            duration's units in a second.
+        shape: A pattern for its values, if they have a special one.
+        quoted: Whether it is between quotes, where quotes and backslashes are escaped.
     """
 
     name: str
@@ -64,30 +64,30 @@ def header(name: str, shown: str) -> Field:
 
 
 def named(fields: Sequence[Field]) -> list[Field]:
-    """Return `fields` with the name in the row that each of them gets as its `name`.
+    """Return `fields` with their names in the row.
 
-    What is not the row's yet, but made into it by the steps, begins with `@`.
+    Names that begin with `@` are intermediate: the steps convert them to other fields.
     """
     best: dict[str, int] = {}
-    for at, each in enumerate(fields):
+    for i, each in enumerate(fields):
         if each.role and (each.role not in best or each.rank < fields[best[each.role]].rank):
-            best[each.role] = at
-    told_by = {"request": (*_REQUEST, "path", "query"), "url": ("path", "query"),
+            best[each.role] = i
+    implied = {"request": (*_REQUEST, "path", "query"), "url": ("path", "query"),
                "scheme": ("secure",)}  # fmt: skip
-    for role, others in told_by.items():
+    for role, others in implied.items():
         if role in best:
             for other in others:
                 best.pop(other, None)
-    # The parts of a moment go together: hours and minutes are no time without a day.
-    parts = moments.go_together(each.form for each in fields if each.role == "timestamp")
+    # The parts of a timestamp belong together: a time of day is useless without its date.
+    parts = timestamps.are_parts(each.form for each in fields if each.role == "timestamp")
     taken = {*_REQUEST, "timestamp", *best}
     found = []
-    for at, each in enumerate(fields):
+    for i, each in enumerate(fields):
         if each.role == "timestamp" and parts:
             found.append(replace(each, name=_unique("@time", taken)))
-        elif best.get(each.role) == at:
-            made = each.role in _MADE_INTO_OTHERS
-            found.append(replace(each, name=f"@{each.role}" if made else each.role))
+        elif best.get(each.role) == i:
+            is_intermediate = each.role in _INTERMEDIATE
+            found.append(replace(each, name=f"@{each.role}" if is_intermediate else each.role))
         else:
             found.append(replace(each, name=_unique(each.name, taken), role="", form=""))
     return found
@@ -102,41 +102,41 @@ def _unique(name: str, taken: set[str]) -> str:
     return found
 
 
-def moment_of(fields: Iterable[Field]) -> Callable[[str], str | None] | None:
-    """Return what reads the text of a row's `timestamp`, if one field alone tells it."""
-    return next((moments.reader(each.form) for each in fields if each.name == "timestamp"), None)
+def timestamp_reader(fields: Iterable[Field]) -> Callable[[str], str | None] | None:
+    """Return the reader of a row's `timestamp`; None unless it is a single field."""
+    return next((timestamps.reader(each.form) for each in fields if each.name == "timestamp"), None)
 
 
 def steps_of(fields: Iterable[Field]) -> list[Step]:
-    """Return what else is to be done with a row of values, under the names that `named` gave."""
+    """Return the steps that convert a row of `fields`, which `named` returned."""
     known = {each.name: each for each in fields if each.role}
     steps: list[Step] = []
     times = [each for each in known.values() if each.role == "timestamp"]
     if len(times) > 1:
-        steps.append(moments.put_together([(each.name, each.form) for each in times]))
+        steps.append(timestamps.join_parts([(each.name, each.form) for each in times]))
     if "@path" in known or "@query" in known:
-        steps.append(_put_url_together)
+        steps.append(_join_url)
     if "@secure" in known:
-        steps.append(_tell_scheme)
+        steps.append(_set_scheme)
     if "@nothing" in known:
-        steps.append(_forget)
+        steps.append(_drop_nothing)
     duration = known.get("request_time")
     if duration is not None and duration.form:
-        steps.append(moments.duration(duration.form))
+        steps.append(timestamps.duration(duration.form))
     return steps
 
 
-def _put_url_together(row: Row) -> None:
+def _join_url(row: Row) -> None:
     path, query = row.pop("@path", ""), row.pop("@query", "").removeprefix("?")
     if path or query:
         row["url"] = f"{path}?{query}" if query else path
 
 
-def _tell_scheme(row: Row) -> None:
-    said = row.pop("@secure", "")
-    if said:
-        row["scheme"] = "https" if said in _SECURE else "http"
+def _set_scheme(row: Row) -> None:
+    secure = row.pop("@secure", "")
+    if secure:
+        row["scheme"] = "https" if secure in _SECURE else "http"
 
 
-def _forget(row: Row) -> None:
+def _drop_nothing(row: Row) -> None:
     row.pop("@nothing", None)

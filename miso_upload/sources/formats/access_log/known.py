@@ -1,9 +1,9 @@
-"""The layouts that are known: what servers write unless they are told otherwise.
+"""Defines the built-in layouts, which servers write by default.
 
-No line fits two of them, but for what only the last resorts would take, which are tried last; so
-the order in which the others are tried changes nothing. Sources: the manuals of Apache httpd
-(mod_log_config), nginx (ngx_http_log_module), Amazon ELB (access logs of both kinds of load
-balancer) and Amazon S3 (server access log format).
+No line matches two layouts, except for the fallbacks, which are tried last. So the order of the
+other layouts does not matter. Sources: the manuals of Apache httpd (mod_log_config), nginx
+(ngx_http_log_module), Amazon ELB (access logs of both kinds of load balancer) and Amazon S3 (server
+access log format).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _REQUEST = '%l %u %t "%r" %>s %b'
 _COMMON = f'%h {_REQUEST}%( "%{{Referer}}i" "%{{User-Agent}}i"%)'
-"""Common, combined, and what else a line may end with."""
+"""The common and the combined format, with optional further fields."""
 _OF_HOST = f'%v%(:%p%) %a {_REQUEST}%( "%{{Referer}}i" "%{{User-Agent}}i"%)'
-"""The same behind the name of the host."""
+"""The same after the name of the host."""
 
 _LOAD_BALANCER = (
     "$listener $time_iso8601 $elb $remote_addr:$client_port $target $request_processing_time "
@@ -65,7 +65,7 @@ _BUCKET_REST = (
 
 @cache
 def known_layouts() -> tuple[Layout, ...]:
-    """Return the layouts that lines are tried against, in order."""
+    """Return the layouts in the order in which lines are matched against them."""
     common, of_host = layout_of(f"{_COMMON}%*"), layout_of(f"{_OF_HOST}%*")
     return (
         common,

@@ -1,9 +1,9 @@
-"""Layouts: how a line of a log is put together, as a value, and what reads such lines.
+"""Describes the lines of a log as layouts, and compiles layouts to readers of lines.
 
-A layout becomes two regular expressions, compiled once, in which nothing backtracks without bound:
-a field ends at the text that follows it in the layout, and what was once taken is never given back.
-The first one knows nothing of escapes, of odd quotes and of broken requests, and is twice as fast;
-the second is asked about the lines that the first does not take.
+A layout is compiled to two regular expressions without unbounded backtracking: a field ends at the
+text that follows it in the layout, and a match is never given back. The first expression supports
+no escapes, no unescaped quotes and no invalid requests, and is twice as fast. The second one reads
+the lines that the first does not match.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from miso_upload.sources.formats.access_log import timestamps as moments
+from miso_upload.sources.formats.access_log import timestamps
 from miso_upload.sources.formats.access_log.escapes import REST, unescape
-from miso_upload.sources.formats.access_log.fields import Field, moment_of, named, steps_of
+from miso_upload.sources.formats.access_log.fields import Field, named, steps_of, timestamp_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,34 +27,34 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Maybe:
-    """A stretch of a layout that some lines do not have."""
+class OptionalPart:
+    """An optional part of a layout."""
 
     parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Further fields behind the ones that the layout knows, each behind a space.
+    """Further fields after those of the layout, each after a space.
 
     Attributes:
-        names: What the first of them are called; the others are `extra1` and so on.
+        names: The names of the first of them; the others are `extra1` and so on.
     """
 
     names: tuple[str, ...] = ()
 
 
-Part: TypeAlias = "str | Field | Maybe | Rest"
+Part: TypeAlias = "str | Field | OptionalPart | Rest"
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a line is put together: literal text, fields, and what some lines lack.
+    """The layout of a line: literal text, fields and optional parts.
 
     Attributes:
-        parts: One behind the other.
-        plain_quotes: A backslash is one, and a quote in a field is only known from the one at its
-            end by what follows: so wrote servers that escape nothing.
+        parts: The parts in order.
+        plain_quotes: Whether the server escapes nothing: a backslash is an ordinary character, and
+            only the text after a quote shows whether it closes its field.
     """
 
     parts: tuple[Part, ...]
@@ -66,18 +66,18 @@ def fields_of(parts: Sequence[Part]) -> Iterator[Field]:
     for part in parts:
         if isinstance(part, Field):
             yield part
-        elif isinstance(part, Maybe):
+        elif isinstance(part, OptionalPart):
             yield from fields_of(part.parts)
 
 
-def ready(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """Return the parts of a layout with its quotes made part of the fields that they enclose."""
+def with_quotes(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """Return the parts of a layout, with quotes moved from the text into the enclosed fields."""
     made: list[Part] = []
     quotes = 0
-    for at, part in enumerate(parts):
-        before, after = made[-1] if made else "", parts[at + 1] if at + 1 < len(parts) else ""
-        if isinstance(part, Maybe):
-            made.append(Maybe(ready(part.parts)))
+    for i, part in enumerate(parts):
+        before, after = made[-1] if made else "", parts[i + 1] if i + 1 < len(parts) else ""
+        if isinstance(part, OptionalPart):
+            made.append(OptionalPart(with_quotes(part.parts)))
         elif isinstance(part, str):
             quotes += part.count('"')
             enclosed = isinstance(before, Field) and before.quoted
@@ -98,27 +98,27 @@ def ready(parts: Sequence[Part]) -> tuple[Part, ...]:
 
 
 def pieces_of(layout: Layout) -> tuple[Piece, ...]:
-    """Return the patterns of a layout's parts, by which it can be told where a line is broken."""
-    return _Writer(layout).pieces
+    """Return the patterns of a layout's parts, which show where a line is damaged."""
+    return _PatternWriter(layout).pieces
 
 
 @cache
 def reader_of(layout: Layout) -> Callable[[str], Row | Reason | None]:
-    """Return what reads a line: its row, None if it is not of this layout, or why it is bad."""
-    usual, full = _Writer(layout, usual=True), _Writer(layout)
-    # A comment or a blank line is none, whatever the layout.
+    """Return a reader of lines: it returns a row, the reason for a bad line, or None for others."""
+    usual, full = _PatternWriter(layout, usual=True), _PatternWriter(layout)
+    # A comment or a blank line matches no layout.
     match_usual, match = (
         re.compile(rf"(?=[^\s#]){writer.pattern}\Z").match for writer in (usual, full)
     )
     usual_keys, keys = tuple(usual.keys), tuple(full.keys)
-    moment_of_text = moment_of(full.fields)
+    read_timestamp = timestamp_reader(full.fields)
     steps = steps_of(full.fields)
     escaped = not layout.plain_quotes
     rest = next((part for part in layout.parts if isinstance(part, Rest)), Rest())
 
     def read(line: str) -> Row | Reason | None:
-        odd = "\\" in line
-        found = None if odd else match_usual(line)
+        has_escapes = "\\" in line
+        found = None if has_escapes else match_usual(line)
         if found is not None:
             pairs = zip(usual_keys, found.groups(), strict=True)
         else:
@@ -127,16 +127,16 @@ def reader_of(layout: Layout) -> Callable[[str], Row | Reason | None]:
                 return None
             pairs = zip(keys, found.groups(), strict=True)
         row = {key: value for key, value in pairs if value and value != "-"}
-        if odd and escaped:
+        if has_escapes and escaped:
             unescape(row)
-        # What most layouts have is done here, where a call for each would cost as much as it does.
-        if moment_of_text is not None and "timestamp" in row:
-            moment = moment_of_text(row["timestamp"])
-            if moment is None:
-                return moments.NO_MOMENT
-            row["timestamp"] = moment
+        # The most common steps are inlined, because calls would take as long as the steps.
+        if read_timestamp is not None and "timestamp" in row:
+            timestamp = read_timestamp(row["timestamp"])
+            if timestamp is None:
+                return timestamps.NO_TIMESTAMP
+            row["timestamp"] = timestamp
         if REST in row:
-            _take_apart(row, rest.names)
+            _split_rest(row, rest.names)
         for step in steps:
             problem = step(row)
             if problem is not None:
@@ -158,7 +158,7 @@ _CLASSES = {
     "url": r"\s\"",
     "path": r"\s?\"",
 }
-"""What fields have no characters of, by their roles; they have one other character at least."""
+"""Characters that a field cannot contain, by its role; it contains at least one other character."""
 _SHAPES = {
     "status": "[0-9]{3}",
     "bytes": "[0-9]++",
@@ -175,12 +175,12 @@ _USUAL_REQUEST = {
     True: rf'"({_METHOD}+) ([^ ]*+) ({_PROTOCOL}+)"',
     False: rf"({_METHOD}+) ([^ ]*+) ({_PROTOCOL}+)",
 }
-"""The pattern of a request, by whether it stands between quotes."""
+"""The pattern of a request, by whether it is between quotes."""
 _LONG = frozenset({"url", "path"})
 _REST = r'(?: (?:"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^"\s]++))*+'
 _EXTRA = re.compile(r' (?:"([^"\\]*+(?:\\.[^"\\]*+)*+)"|([^"\s]++))')
-# Atomic, since the end of many an IPv6 address may be a port as well: a list of those could be read
-# in twice as many ways with each of them.
+# Atomic, because the end of an IPv6 address may also be a port: each address in a list would double
+# the number of ways to match it.
 _ADDRESS = (
     r"(?>(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,40}\]?)(?::[0-9]+)?)"
 )
@@ -188,13 +188,13 @@ _ADDRESSES = re.compile(rf' "({_ADDRESS}(?:, ?{_ADDRESS}){{0,40}})"')
 
 
 class Piece(NamedTuple):
-    """The pattern of one part of a layout.
+    """The pattern of a part of a layout.
 
     Attributes:
-        pattern: For this part, and what must follow it.
-        name: What the row calls the field; empty for other parts.
-        starts: What may follow, where that is literal text.
-        inner: The pieces of a stretch that some lines lack.
+        pattern: The pattern of this part, with a lookahead for the text after it.
+        name: The field's name in the row; empty for other parts.
+        starts: The literal texts that can follow.
+        inner: The pieces of an optional part.
     """
 
     pattern: str
@@ -203,7 +203,7 @@ class Piece(NamedTuple):
     inner: tuple[Piece, ...] = ()
 
     def match(self, line: str, at: int) -> re.Match[str] | None:
-        """Return what of `line` the part is, if it stands at `at`."""
+        """Return the match of the part at position `at` of `line`, if any."""
         return _compiled(self.pattern).match(line, at)
 
 
@@ -212,12 +212,12 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-class _Writer:
-    """Writes the pattern of a layout, and notes which key of the row each group is.
+class _PatternWriter:
+    """Writes the pattern of a layout, and records the row's key for each group.
 
     Args:
-        layout: For which.
-        usual: Only for lines without a backslash, and with nothing odd in them.
+        layout: The layout.
+        usual: Whether the pattern matches only lines without escapes and with a valid request.
     """
 
     def __init__(self, layout: Layout, *, usual: bool = False) -> None:
@@ -232,14 +232,14 @@ class _Writer:
         self.pattern = "".join(piece.pattern for piece in self.pieces)
 
     def _pieces(self, parts: Sequence[Part], after: Starts) -> tuple[Piece, ...]:
-        """Return the patterns of `parts`, behind which stands what starts like `after`."""
+        """Return the patterns of `parts`; the text after them starts with one of `after`."""
         made = []
-        for at, part in enumerate(parts):
-            starts = _starts(parts[at + 1 :], after)
+        for i, part in enumerate(parts):
+            starts = _starts(parts[i + 1 :], after)
             if isinstance(part, str):
                 self._in_quotes ^= bool(part.count('"') % 2)
                 made.append(Piece(re.escape(part), starts=(part,)))
-            elif isinstance(part, Maybe):
+            elif isinstance(part, OptionalPart):
                 inner = self._pieces(part.parts, starts)
                 text = "".join(piece.pattern for piece in inner)
                 made.append(Piece(f"(?:{text})?", inner=inner))
@@ -271,19 +271,19 @@ class _Writer:
         elif part.role == "user" and not self._usual:
             pattern = f'(?>(?:""|({text})){ahead})'
         else:
-            # A dash is like any other text here, and is left out of the row.
+            # A dash is matched like any other text, and dropped from the row later.
             pattern = f"({text})" if self._usual else f"(?>({text}){ahead})"
         return Piece(pattern, winner.name, starts)
 
     def _shape(self, part: Field, starts: Starts) -> str:
-        """Return the pattern for the values of a field that has one; it ends before `starts`."""
+        """Return the special pattern of a field's values, if any; it ends before `starts`."""
         if part.shape:
             return part.shape
         if part.role == "timestamp":
-            return moments.shape(part.form)
+            return timestamps.shape(part.form)
         firsts = {start[:1] for start in starts}
         if self._usual and part.role in _LONG and len(firsts) == 1:
-            # What is not one character is found several times faster than what is none of three.
+            # A class that excludes one character is several times faster than one of three.
             return f"[^{_escaped(firsts)}]*+" if firsts != {""} else ".*+"
         if part.role == "ip" and ":" in firsts:
             return _BEFORE_PORT
@@ -294,7 +294,7 @@ class _Writer:
         return f"{some}(?:, ?{some})*+" if is_list else some
 
     def _request(self, part: Field, ahead: str) -> str:
-        """Return the pattern of `GET /path HTTP/1.1`, or of whatever stands in its place."""
+        """Return the pattern of `GET /path HTTP/1.1`, or of any other text in its position."""
         if not part.quoted:
             word, junk, end = r"[^\s\"]*+", r"[^\"]*?", ahead
             request = f"({_METHOD}) ({word})(?: ({_PROTOCOL}))?{end}|({junk}){end}"
@@ -304,25 +304,25 @@ class _Writer:
             word = rf'[^\s"]*+(?:"(?!{ahead})[^\s"]*+)*+'
         else:
             word = rf'[^\s"\\]*+(?:(?:\\.|"(?!{ahead}))[^\s"\\]*+)*+'
-        # A space in the target is no good, but it is there; the protocol is what ends it all.
+        # Some targets contain spaces, although they must not; the protocol ends the request.
         target = rf"{word}(?: (?!{_PROTOCOL}{end}){word})*+"
         request = rf"({_METHOD}) ({target})(?: ({_PROTOCOL}))?(?={end})|({self._text(ahead)})"
         return rf'(?>"(?:-(?=")|{request})"|-{ahead})'
 
     def _text(self, ahead: str) -> str:
-        """Return the pattern for text between quotes, of which some may not be escaped."""
+        """Return the pattern of text between quotes, in which quotes may be unescaped."""
         if self._usual:
             return '[^"]*+'
         if self._plain:
-            # A quote before another one with only a space between has ended its field.
+            # A quote that only a space separates from the next quote closes its field.
             return rf'[^"]*+(?:"(?!{ahead}| ")[^"]*+)*+'
         return rf'[^"\\]*+(?:(?:\\.|"(?!{ahead}))[^"\\]*+)*+'
 
     def _up_to(self, starts: Starts, *, is_escaped: bool) -> str:
-        """Return the pattern for text up to the first of `starts`.
+        """Return the pattern of text up to the first of `starts`.
 
-        Where it is escaped it holds no bare quote, so that no text between quotes further on in a
-        line, which the visitor wrote, can be taken for what follows.
+        Escaped text contains no unescaped quote. Otherwise, quoted text later in the line, which
+        the visitor controls, could be mistaken for the text that follows.
         """
         firsts = _escaped({start[:1] for start in starts})
         excluded = firsts + (r'"\\' if is_escaped else "")
@@ -338,13 +338,13 @@ def _escaped(chars: set[str]) -> str:
 
 
 def _starts(parts: Sequence[Part], after: Starts) -> Starts:
-    """Return what may stand at the beginning of `parts`; nothing where a field does."""
-    for at, part in enumerate(parts):
+    """Return the literal texts with which `parts` can begin; none if a field comes first."""
+    for i, part in enumerate(parts):
         if isinstance(part, str):
             return (part,)
         if isinstance(part, Field):
             return ('"',) if part.quoted else ()
-        rest = _starts(parts[at + 1 :], after)
+        rest = _starts(parts[i + 1 :], after)
         first = (" ",) if isinstance(part, Rest) else _starts(part.parts, rest)
         return tuple(dict.fromkeys((*first, *rest)))
     return after
@@ -356,19 +356,19 @@ def _ahead(starts: Starts) -> str:
     return "(?=" + "|".join(re.escape(start) or r"\Z" for start in starts) + ")"
 
 
-# -- what is left over -----------------------------------------------------------------------------
+# -- further fields --------------------------------------------------------------------------------
 
 
-def _take_apart(row: Row, names: Sequence[str]) -> None:
-    """Put further fields into a row, of which the first are called `names`."""
+def _split_rest(row: Row, names: Sequence[str]) -> None:
+    """Add the further fields of a line to its row; the first ones are called `names`."""
     text = row.pop(REST)
-    # What nginx logs unless it is told otherwise ends with this header, and nothing else does.
+    # Only nginx's default format ends with a list of addresses, the X-Forwarded-For header.
     addresses = _ADDRESSES.fullmatch(text)
     if addresses is not None and not names:
         row["forwarded_for"] = addresses[1]
         return
     more = {
-        _called(number, names, row): quoted or bare
+        _rest_name(number, names, row): quoted or bare
         for number, (quoted, bare) in enumerate(_EXTRA.findall(text))
         if (quoted or bare) not in ("", "-")
     }
@@ -376,6 +376,6 @@ def _take_apart(row: Row, names: Sequence[str]) -> None:
     row.update(more)
 
 
-def _called(number: int, names: Sequence[str], row: Row) -> str:
+def _rest_name(number: int, names: Sequence[str], row: Row) -> str:
     name = names[number] if number < len(names) else f"extra{number - len(names) + 1}"
     return name if name not in row else f"{name}_2"

@@ -1,7 +1,7 @@
-"""An access log as a row format: each line is one request.
+"""Implements the row format of access logs, in which each line is one request.
 
-Every line is read by itself: by the columns that the last `#Fields:` line names, if there is one,
-or by the first of the known layouts that fits. So a log may change its layout in the middle.
+A line is read with the columns of the last `#Fields:` line, if there is one, or with the first
+layout that matches. So a log can change its layout in the middle.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from miso_upload.records import Reason, Rejection, Slice
-from miso_upload.sources.formats.access_log.diagnosis import NO_LOG_LINE, what_is_wrong
-from miso_upload.sources.formats.access_log.escapes import mending
+from miso_upload.sources.formats.access_log.diagnosis import NO_LOG_LINE, mismatch
+from miso_upload.sources.formats.access_log.escapes import with_valid_text
 from miso_upload.sources.formats.access_log.known import known_layouts
 from miso_upload.sources.formats.access_log.layout import pieces_of, reader_of
 from miso_upload.sources.formats.access_log.notation import layout_of
-from miso_upload.sources.formats.access_log.w3c import DIRECTIVE, reader_under, uneven
+from miso_upload.sources.formats.access_log.w3c import DIRECTIVE, reader_under, wrong_width
 from miso_upload.sources.formats.base import SLICE_CELLS, SLICE_ROWS
 from miso_upload.sources.formats.lines import cut_lines, row_too_long
 from miso_upload.values.display import decoded_row
@@ -30,26 +30,25 @@ if TYPE_CHECKING:
     from miso_upload.sources.formats.base import Cut, Limits, Tail
 
     Row = dict[str, str]
-    Reads = Callable[[str], Row | Reason | None]
+    LineParser = Callable[[str], Row | Reason | None]
 
 BOM = b"\xef\xbb\xbf"
 _NEWLINE = ord("\n")
 _ROWS_ONLY = {dict}
 _BLANK = " \t\r\v\f"
 _SHOWN_BYTES = 200
-UNFIT = Reason("the line", "does not fit --log-format")
-_BEFORE_FIELDS = Reason("the line", "comes before any #Fields line that would name its columns")
+UNFIT = Reason("the line", "does not match --log-format")
+_BEFORE_FIELDS = Reason("the line", "comes before the first #Fields line, which names the columns")
 
 
 @dataclass(frozen=True, slots=True)
 class AccessLog:
-    """The access log of a web server.
+    """The format of a web server's access log.
 
     Attributes:
         row_bytes: The longest line that is read.
-        log_format: The layout of its lines in the notation of nginx or Apache; None if it is one
-            that is known.
-        has_directives: It is a log of the W3C format, whose `#Fields:` lines are obeyed.
+        log_format: The layout in the notation of nginx or Apache; None for the built-in layouts.
+        has_directives: Whether it is a log in the W3C format, whose `#Fields:` lines apply.
     """
 
     row_bytes: int
@@ -66,7 +65,7 @@ class AccessLog:
         return cut_lines(data, limits, tail)
 
     def ends_well(self, rest: bytes) -> bool:
-        """See `Format.ends_well`: nothing marks the end."""
+        """See `Format.ends_well`: there is no end marker."""
         return not rest
 
     def directive(self, data: bytes) -> bytes:
@@ -83,8 +82,8 @@ class AccessLog:
             end = start
         return b""
 
-    def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:  # noqa: ARG002 -- lines decide
-        """See `Format.slices`; comments are like blank lines."""
+    def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:  # noqa: ARG002 -- each line is a row
+        """See `Format.slices`; comments are ignored like blank lines."""
         data = block.data.replace(b"\r\n", b"\n")
         try:
             texts, is_utf8 = data.decode().split("\n"), True
@@ -98,14 +97,14 @@ class AccessLog:
             yield Slice([], (), list(long.values()))
             texts = [text for text, line in zip(texts, numbers, strict=True) if line not in long]
             numbers = [line for line in numbers if line not in long]
-        reading = Reading(self, block.header, is_utf8=is_utf8)
+        reader = LineReader(self, block.header, is_utf8=is_utf8)
         most = min(SLICE_ROWS, max(SLICE_CELLS // (block.header.count(b" ") + 1), 1))
         for start in range(0, len(texts), most):
             end = start + most
-            yield reading.slice_of(texts[start:end], numbers[start:end])
+            yield reader.slice_of(texts[start:end], numbers[start:end])
 
     def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:  # noqa: ARG002
-        """See `Format.texts`: rows are made of cells, which hold the text itself."""
+        """See `Format.texts`: the rows are not JSON."""
         return {}
 
     def _too_long(self, block: Block) -> dict[int, Rejection]:
@@ -117,11 +116,11 @@ class AccessLog:
         }
 
 
-class Reading:
-    """Reads the lines of one block, or of the beginning of a source, in order.
+class LineReader:
+    """Reads the lines of a block, or of the beginning of a source, in order.
 
     Attributes:
-        usual: Reads most lines: it returns a row, or a reason, or nothing.
+        usual: Reads a line with the most likely layout; returns a row, a reason, or None.
     """
 
     def __init__(self, rows: AccessLog, directive: bytes, *, is_utf8: bool) -> None:
@@ -129,74 +128,74 @@ class Reading:
         self._directive = directive
         self._is_utf8 = is_utf8
         self._layouts = _layouts(rows.log_format)
-        self._readers = [self._mending(reader_of(layout)) for layout in self._layouts]
+        self._readers = [self._with_valid_text(reader_of(layout)) for layout in self._layouts]
         self.usual = self._readers[0]
         if directive:
-            self.usual = self._mending(reader_under(directive))
+            self.usual = self._with_valid_text(reader_under(directive))
         self._fitted = self.usual
 
     def fits(self, line: str) -> bool:
-        """Return whether `line` is a request, of the usual layout or of another."""
+        """Return whether `line` is a request in any layout."""
         return any(isinstance(read(line), dict) for read in (self.usual, *self._readers))
 
     def slice_of(self, texts: Sequence[str], numbers: Sequence[int]) -> Slice:
-        """Return the rows of a few lines, and the rejections."""
+        """Return the rows and the rejections of lines."""
         outcomes = list(map(self.usual, texts))
         if set(map(type, outcomes)) == _ROWS_ONLY:
             return Slice(outcomes, numbers)
         found = Slice([], lines := [], [])
         self._fitted = self.usual
-        for at, text in enumerate(texts):
-            outcome = outcomes[at]
+        for i, text in enumerate(texts):
+            outcome = outcomes[i]
             if not isinstance(outcome, dict):
                 if text.startswith("#") or not text.strip(_BLANK):
-                    if self.obey(text):
-                        outcomes[at + 1 :] = map(self.usual, texts[at + 1 :])
+                    if self.apply_directive(text):
+                        outcomes[i + 1 :] = map(self.usual, texts[i + 1 :])
                     continue
-                outcome = self.look_closer(text, outcome)
+                outcome = self.read_unusual(text, outcome)
             if isinstance(outcome, dict):
                 found.rows.append(outcome)
-                lines.append(numbers[at])
+                lines.append(numbers[i])
             else:
                 shown = decoded_row(text.encode(errors="surrogateescape"))
-                found.rejections.append(Rejection(numbers[at], (outcome,), shown))
-        # Where most lines are of one layout, the next ones are best tried by it at once.
+                found.rejections.append(Rejection(numbers[i], (outcome,), shown))
+        # The next lines most likely have the layout of the last one.
         self.usual = self._fitted
         return found
 
-    def obey(self, comment: str) -> bool:
-        """Take up the directive that a comment or a blank line is, if it is one."""
+    def apply_directive(self, comment: str) -> bool:
+        """Apply a comment or blank line if it is a directive; return whether it is one."""
         text = comment.encode(errors="surrogateescape")
         directive = self._rows.directive(text + b"\n") if comment.startswith("#") else b""
         if directive:
             self._directive = directive
-            self.usual = self._fitted = self._mending(reader_under(directive))
+            self.usual = self._fitted = self._with_valid_text(reader_under(directive))
         return bool(directive)
 
-    def look_closer(self, line: str, outcome: Row | Reason | None) -> Row | Reason:
-        """Return the row that `line` is after all, or why it is none."""
+    def read_unusual(self, line: str, outcome: Row | Reason | None) -> Row | Reason:
+        """Return the row of a line that is not in the usual layout, or why it is not a request."""
         problem = outcome if isinstance(outcome, Reason) else None
-        for at, read in enumerate(self._readers):
+        for i, read in enumerate(self._readers):
             found = read(line) if read is not self.usual else None
             if isinstance(found, dict):
-                # A last resort would take lines that are of another layout.
-                if not (self._directive or self._layouts[at].plain_quotes):
+                # A fallback would also match lines of other layouts, so it never becomes usual.
+                if not (self._directive or self._layouts[i].plain_quotes):
                     self._fitted = read
                 return found
             problem = problem or found
         if problem is not None:
             return problem
         if self._directive:
-            return uneven(line, self._directive)
-        reason = what_is_wrong(_pieces(self._rows.log_format), line)
+            return wrong_width(line, self._directive)
+        reason = mismatch(_pieces(self._rows.log_format), line)
         if reason is not NO_LOG_LINE:
             return reason
         if self._rows.log_format is not None:
             return UNFIT
         return _BEFORE_FIELDS if self._rows.has_directives else reason
 
-    def _mending(self, read: Reads) -> Reads:
-        return read if self._is_utf8 else mending(read)
+    def _with_valid_text(self, read: LineParser) -> LineParser:
+        return read if self._is_utf8 else with_valid_text(read)
 
 
 @cache

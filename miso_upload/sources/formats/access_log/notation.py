@@ -1,10 +1,10 @@
-r"""What nginx and Apache write into their configuration to describe a log, made into a layout.
+r"""Compiles a log format in the notation of nginx or Apache into a layout.
 
     nginx    $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent
     Apache   %h %l %u %t \"%r\" %>s %b
 
-Two things are added to both, for lines that differ within one log: what stands between `%(` and
-`%)`, or `$(` and `$)`, may be missing, and `%*` or `$*` stands for any further fields.
+Both notations have two extensions for lines that differ within a log: a part between `%(` and `%)`,
+or `$(` and `$)`, is optional, and `%*` or `$*` matches any further fields.
 """
 
 from __future__ import annotations
@@ -14,9 +14,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.sources.formats.access_log import timestamps as moments
+from miso_upload.sources.formats.access_log import timestamps
 from miso_upload.sources.formats.access_log.fields import Field, header, named
-from miso_upload.sources.formats.access_log.layout import Layout, Maybe, Rest, fields_of, ready
+from miso_upload.sources.formats.access_log.layout import (
+    Layout,
+    OptionalPart,
+    Rest,
+    fields_of,
+    with_quotes,
+)
 from miso_upload.values.display import quoted
 
 if TYPE_CHECKING:
@@ -38,15 +44,15 @@ _APACHE = re.compile(r"%(?:([()*])|[!<>0-9,]*(?:\{([^}]*)\})?[!<>0-9,]*(\^t[io]|
 _PORT = r"[0-9]{1,5}+"
 _WITH_DOT_OR_COLON = r"(?=[^\s]*[.:])[^\s,\"]++(?:, ?[^\s,\"]++)*+"
 _SEVERAL = r"[^\s\",]++(?:(?:,| :) [^\s\",]++)*+"
-"""nginx lists all servers that it tried, with commas and colons between them."""
+"""nginx lists all upstream servers of a request, separated by commas and colons."""
 
 _VARIABLES = {
     "remote_addr": Field("remote_addr", "ip"),
     "realip_remote_addr": Field("realip_remote_addr", "ip", rank=1),
     "proxy_add_x_forwarded_for": Field("proxy_add_x_forwarded_for", "forwarded_for", rank=1),
     "remote_user": Field("remote_user", "user"),
-    "time_local": Field("time_local", "timestamp", form=moments.CLF),
-    "time_iso8601": Field("time_iso8601", "timestamp", form=moments.ISO),
+    "time_local": Field("time_local", "timestamp", form=timestamps.CLF),
+    "time_iso8601": Field("time_iso8601", "timestamp", form=timestamps.ISO),
     "msec": Field("msec", "timestamp", rank=1, form="epoch s"),
     "request": Field("request", "request"),
     "request_method": Field("request_method", "method"),
@@ -69,7 +75,7 @@ _VARIABLES = {
     "remote_port": Field("remote_port", shape=_PORT),
     "server_port": Field("server_port", shape=_PORT),
     "client_port": Field("client_port", shape=_PORT),
-    # Of Amazon's load balancers: http, https, h2, grpcs, ws or wss.
+    # Amazon's load balancers write http, https, h2, grpcs, ws or wss.
     "listener": Field("type", "secure"),
 }
 _DIRECTIVES = {
@@ -102,7 +108,7 @@ _DIRECTIVES = {
     "R": Field("handler"),
 }
 _TIMES = {
-    "": moments.CLF,
+    "": timestamps.CLF,
     "sec": "epoch s",
     "msec": "epoch ms",
     "usec": "epoch us",
@@ -110,46 +116,47 @@ _TIMES = {
     "usec_frac": "%f",
     "%s": "epoch s",
 }
-_END_BY_THEMSELVES = frozenset({"timestamp", "status", "scheme", "host", "path", "nothing"})
-_MOST_STRETCHES = 8
-"""Each of them doubles the ways in which a line may have to be tried."""
+_SELF_DELIMITING = frozenset({"timestamp", "status", "scheme", "host", "path", "nothing"})
+_MOST_OPTIONAL = 8
+"""Each optional part doubles the number of ways to match a line."""
 _UNITS = {"s": ("request_time_s", 2, ""), "ms": ("request_time_ms", 1, "3"),
           "us": ("request_time_us", 0, "6")}  # fmt: skip
 
 
 def layout_of(text: str, rest: tuple[str, ...] = ()) -> Layout:
-    """Return the layout that `text` describes in the notation of nginx or of Apache.
+    """Return the layout that `text` describes in the notation of nginx or Apache.
 
-    A whole line of their configuration will do too, as in `log_format main '...';`.
+    A whole line of their configuration, such as `log_format main '...';`, is accepted too.
 
     Args:
         text: The description.
-        rest: What the fields that `*` stands for are called.
+        rest: The names of the fields that `*` matches.
 
     Raises:
-        ConfigurationError: It describes no layout, or not where one field ends.
+        ConfigurationError: The text describes no layout, or the end of a field is ambiguous.
     """
-    text = _unpacked(text)
+    text = _format_in(text)
     if text.lstrip().startswith("{"):
         raise ConfigurationError(
-            "--log-format: a log whose lines are JSON needs none; leave it away, and map its fields"
+            "--log-format: a log with JSON lines needs no --log-format; remove the option and map "
+            "the fields of the lines"
         )
     nginx = _NGINX.search(text) is not None
     parts = _parts(text, _NGINX if nginx else _APACHE, _of_nginx if nginx else _of_apache, rest)
     if not any(True for _ in fields_of(parts)):
         raise ConfigurationError(
-            f"--log-format {quoted(text)}: names no field; write it as nginx ($remote_addr ...) or "
-            "Apache (%h ...) have it in their configuration"
+            f"--log-format {quoted(text)}: the format names no field; copy it from the "
+            "configuration of nginx ($remote_addr ...) or Apache (%h ...)"
         )
-    _see_ends(parts)
-    moments.see_readable(
+    _check_ends(parts)
+    timestamps.check_readable(
         each.form for each in named(list(fields_of(parts))) if each.role == "timestamp"
     )
-    return Layout(ready(parts))
+    return Layout(with_quotes(parts))
 
 
-def _unpacked(text: str) -> str:
-    """Return the description alone, without the configuration around it and its backslashes."""
+def _format_in(text: str) -> str:
+    """Return the format without the configuration line around it and its backslashes."""
     pasted = _PASTED.match(text)
     if pasted is not None and pasted["nginx"] is not None:
         found = _PASTED_PART.findall(pasted["nginx"])
@@ -166,30 +173,35 @@ def _parts(
     rest: tuple[str, ...],
 ) -> tuple[Part, ...]:
     stack: list[list[Part]] = [[]]
-    at = stretches = 0
+    at = optional = 0
     for found in pattern.finditer(text):
         _add(stack[-1], text[at : found.start()])
         at = found.end()
         mark = next((group for group in found.groups() if group in ("(", ")", "*")), None)
         if mark == "(":
-            stretches += 1
-            if stretches > _MOST_STRETCHES:
+            optional += 1
+            if optional > _MOST_OPTIONAL:
                 raise ConfigurationError(
-                    f"--log-format: more than {_MOST_STRETCHES} stretches may be missing; a line "
-                    "could be read in too many ways"
+                    f"--log-format: the format has more than {_MOST_OPTIONAL} optional parts; "
+                    "remove some of them"
                 )
             stack.append([])
         elif mark == ")":
             if len(stack) == 1:
-                raise ConfigurationError(f"--log-format: {quoted(found[0])} closes nothing")
-            stretch = Maybe(tuple(stack.pop()))
-            stack[-1].append(stretch)
+                raise ConfigurationError(
+                    f"--log-format: {quoted(found[0])} closes no optional part; remove it, or open "
+                    f"the part with {quoted(found[0].replace(')', '('))}"
+                )
+            enclosed = OptionalPart(tuple(stack.pop()))
+            stack[-1].append(enclosed)
         else:
             for part in (Rest(rest),) if mark else fields_in(found):
                 _add(stack[-1], part)
     _add(stack[-1], text[at:])
     if len(stack) > 1:
-        raise ConfigurationError("--log-format: a stretch that may be missing is not closed")
+        raise ConfigurationError(
+            "--log-format: an optional part is not closed; close it with %) or $)"
+        )
     return tuple(stack[0])
 
 
@@ -221,7 +233,7 @@ def _of_apache(found: re.Match[str]) -> tuple[Part, ...]:
 
 
 def _about(about: str, letter: str) -> Field:
-    """Return the field of a directive with something in braces."""
+    """Return the field of a directive with a parameter in braces."""
     if letter == "i":
         return header(about, about)
     if letter == "T" and about in _UNITS:
@@ -238,22 +250,23 @@ def _about(about: str, letter: str) -> Field:
 
 def _time(about: str) -> tuple[Part, ...]:
     about = about.removeprefix("begin:").removeprefix("end:")
-    form = _TIMES.get(about) or moments.written_out(about)
+    form = _TIMES.get(about) or timestamps.as_strptime(about)
     field = Field("time", "timestamp", form=form)
     return (field,) if about else ("[", field, "]")
 
 
-def _see_ends(parts: Sequence[Part]) -> None:
-    """See to it that each field's end can be told from what follows it."""
+def _check_ends(parts: Sequence[Part]) -> None:
+    """Check that the end of each field is unambiguous."""
     for part, following in pairwise(parts):
         if (
             isinstance(part, Field)
             and isinstance(following, Field)
-            and not (part.shape or part.role in _END_BY_THEMSELVES)
+            and not (part.shape or part.role in _SELF_DELIMITING)
         ):
             raise ConfigurationError(
-                f"--log-format: nothing tells where {part.name} ends and {following.name} begins"
+                f"--log-format: there is no text between {part.name} and {following.name}, so the "
+                "end of the first is ambiguous; separate them"
             )
     for part in parts:
-        if isinstance(part, Maybe):
-            _see_ends(part.parts)
+        if isinstance(part, OptionalPart):
+            _check_ends(part.parts)

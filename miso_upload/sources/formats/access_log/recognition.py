@@ -1,4 +1,4 @@
-"""Telling an access log from other files by its beginning."""
+"""Detects an access log by the beginning of a source."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.sources.formats.access_log.diagnosis import NO_LOG_LINE
-from miso_upload.sources.formats.access_log.lines import UNFIT, AccessLog, Reading
+from miso_upload.sources.formats.access_log.lines import UNFIT, AccessLog, LineReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,16 +18,16 @@ _UNFINISHED = re.compile(rb"(?:#[^\n]*+|[ \t\r]*+)\Z")
 
 
 class Beginning(NamedTuple):
-    """What the beginning of a source says, read as an access log.
+    """The beginning of a source, read as an access log.
 
     Attributes:
-        rows: How its rows are read.
-        size: How many bytes stand before the first row: comments and blank lines.
-        is_log: It is one: a line is a request or a broken one, or names the columns to come, or
-            there is nothing yet that it could be told from.
-        rows_seen: A line is a request, or names the columns to come.
-        line: If not, its first line that is no comment and not blank.
-        reason: Why that is no request.
+        rows: The format of the rows.
+        size: The size of the comments and blank lines before the first row.
+        is_log: Whether it is a log: a line is a request or a damaged one, or names the columns, or
+            there are no lines yet.
+        rows_seen: Whether a line is a request or names the columns.
+        line: Otherwise, the number of the first line that is neither a comment nor blank.
+        reason: Why that line is not a request.
     """
 
     rows: AccessLog
@@ -39,32 +39,32 @@ class Beginning(NamedTuple):
 
 
 def recognise(data: bytes, log_format: str | None, row_bytes: int, *, whole: bool) -> Beginning:
-    """Look at the beginning of a source.
+    """Return the beginning of a source, read as an access log.
 
     Args:
         data: The beginning.
-        log_format: A layout in the notation of nginx or Apache, or None for those that are known.
+        log_format: A layout in the notation of nginx or Apache; None for the built-in layouts.
         row_bytes: The longest line that is read.
-        whole: `data` is all there is.
+        whole: Whether `data` is the whole source.
 
     Raises:
-        ConfigurationError: `log_format` describes no layout.
+        ConfigurationError: `log_format` is not a valid layout.
     """
     rows = AccessLog(row_bytes, log_format, has_directives=log_format is None)
     directive = rows.directive(data)
     if not directive:
         rows = AccessLog(row_bytes, log_format)
     size = _preamble(data, whole=whole)
-    # The columns of a layout that is in force at once are those of the first directive.
-    reading = Reading(rows, rows.directive(data[:size]), is_utf8=False)
+    # A directive before the first row names the columns of that row.
+    reader = LineReader(rows, rows.directive(data[:size]), is_utf8=False)
     first: tuple[int, str] | None = None
     for number, line in _lines(data, whole=whole):
-        if reading.fits(line):
+        if reader.fits(line):
             return Beginning(rows, size, is_log=True, rows_seen=True)
         first = first or (number, line)
     if first is None or directive:
         return Beginning(rows, size, is_log=True, rows_seen=bool(directive))
-    reason = reading.look_closer(first[1], None)
+    reason = reader.read_unusual(first[1], None)
     if isinstance(reason, dict):
         return Beginning(rows, size, is_log=True)
     is_log = reason not in (NO_LOG_LINE, UNFIT)
@@ -74,13 +74,13 @@ def recognise(data: bytes, log_format: str | None, row_bytes: int, *, whole: boo
 def _preamble(data: bytes, *, whole: bool) -> int:
     found = _PREAMBLE.match(data)
     size = found.end() if found else 0
-    # A comment that is still being written is no row yet.
+    # A comment that is still being written is not a row.
     unfinished = _UNFINISHED.match(data, size) if whole else None
     return unfinished.end() if unfinished else size
 
 
 def _lines(data: bytes, *, whole: bool) -> Iterator[tuple[int, str]]:
-    """Yield the lines that are whole and neither comments nor blank, by number."""
+    """Yield the complete lines that are neither comments nor blank, with their numbers."""
     texts = data.decode(errors="surrogateescape").split("\n")
     if not whole and len(texts) > 1:
         texts.pop()

@@ -1,7 +1,7 @@
-"""Moments and durations as logs write them, turned into RFC 3339 and into seconds.
+"""Converts timestamps and durations of logs to RFC 3339 and to seconds.
 
-A log has many lines in each second, so what a text says is remembered. A moment that names no
-offset stays one without an offset, and is for `--timezone`.
+A log has many lines in each second, so results are cached. A timestamp without an offset stays
+without one; `--timezone` names its zone.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 CLF = "clf"
-"""`10/Oct/2000:13:55:36 -0700`, as NCSA httpd wrote it and all others since."""
+"""`10/Oct/2000:13:55:36 -0700`, the format of NCSA httpd and of most servers since."""
 ISO = "iso"
 EPOCH = {"epoch s": 0, "epoch ms": 3, "epoch us": 6}
-"""Seconds since 1970 and fractions of them, by the power of ten that one second has."""
+"""Units of time since 1970, and the power of ten of them in a second."""
 
-NO_MOMENT = Reason("the time", "names no moment")
+NO_TIMESTAMP = Reason("the time", "is not a valid timestamp")
 
 _CACHED = 8192
 _LEAP_SECOND = 60
@@ -58,49 +58,50 @@ _DIRECTIVES = {
     "z": "(?:Z|[+-][0-9]{2}:?[0-9]{2})",
     "%": "%",
 }
-"""What strptime reads, by the letter behind the percent sign."""
+"""Patterns of the directives of strptime, by the letter after the percent sign."""
 _SHORT = {"T": "%H:%M:%S", "R": "%H:%M", "F": "%Y-%m-%d", "D": "%m/%d/%y", "e": "%d", "h": "%b"}
-"""What strftime can write and strptime cannot read, in longer words."""
+"""Directives of strftime that strptime cannot read, and their equivalents."""
 _DIRECTIVE = re.compile("%[-_0^#]?(.?)", re.DOTALL)
 
 
-def written_out(form: str) -> str:
-    """Return a strftime format in words that strptime knows.
+def as_strptime(form: str) -> str:
+    """Return a strftime format with directives that strptime can read.
 
     Raises:
-        ConfigurationError: It has a directive that cannot be read.
+        ConfigurationError: A directive cannot be read.
     """
 
-    def long(found: re.Match[str]) -> str:
+    def replacement(found: re.Match[str]) -> str:
         letter = found[1]
         if letter not in _DIRECTIVES and letter not in _SHORT:
             raise ConfigurationError(
-                f"--log-format: times written with {quoted(found[0])} cannot be read"
+                f"--log-format: miso-upload cannot read times with {quoted(found[0])}; use "
+                "another directive"
             )
         return _SHORT.get(letter, f"%{letter}")
 
-    return _DIRECTIVE.sub(long, form)
+    return _DIRECTIVE.sub(replacement, form)
 
 
-def see_readable(forms: Iterable[str]) -> None:
-    """See to it that moments of these forms, together, can be read.
+def check_readable(forms: Iterable[str]) -> None:
+    """Check that timestamps with these parts can be read.
 
     Raises:
-        ConfigurationError: They say a part of a moment twice.
+        ConfigurationError: The parts repeat a directive.
     """
     form = " ".join(form for form in forms if "%" in form)
     try:
-        datetime.strptime("", form)  # noqa: DTZ007 -- only whether it is a form
+        datetime.strptime("", form)  # noqa: DTZ007 -- only the format is checked
     except re.error:
         raise ConfigurationError(
-            f"--log-format: times written with {quoted(form)} say a part of them twice"
+            f"--log-format: the time format {quoted(form)} repeats a directive; remove one of them"
         ) from None
     except ValueError:
-        pass  # nothing is no such moment
+        pass  # the empty text does not match the format, which is valid
 
 
 def shape(form: str) -> str:
-    """Return a pattern for moments of a form."""
+    """Return a pattern for timestamps of a format."""
     if form == CLF:
         return _CLF_SHAPE
     if form == ISO:
@@ -114,38 +115,38 @@ def shape(form: str) -> str:
     return "".join([*parts, re.escape(form[at:])])
 
 
-def go_together(forms: Iterable[str]) -> bool:
-    """Return whether moments of these forms are the parts of one."""
+def are_parts(forms: Iterable[str]) -> bool:
+    """Return whether fields of these formats are the parts of one timestamp."""
     forms = list(forms)
     return len(forms) > 1 and all("%" in form for form in forms)
 
 
 def reader(form: str) -> Callable[[str], str | None]:
-    """Return what reads a moment of a form: as RFC 3339, or None where the text names none."""
+    """Return a function that converts a timestamp of a format to RFC 3339, or returns None."""
     return _READERS.get(form) or _by_format(form)
 
 
-def put_together(parts: Sequence[tuple[str, str]]) -> Callable[[dict[str, str]], Reason | None]:
-    """Return what makes the `timestamp` of a row of parts, each of a name and a form."""
+def join_parts(parts: Sequence[tuple[str, str]]) -> Callable[[dict[str, str]], Reason | None]:
+    """Return a step that joins the parts of a row's `timestamp`, given by name and format."""
     names = [name for name, _ in parts]
     read = _by_format(" ".join(form for _, form in parts))
 
-    def put(row: dict[str, str]) -> Reason | None:
+    def join(row: dict[str, str]) -> Reason | None:
         text = " ".join(row.pop(name, "") for name in names)
         if not text.strip():
             return None
-        moment = read(text)
-        if moment is None:
-            return NO_MOMENT
-        row["timestamp"] = moment
+        timestamp = read(text)
+        if timestamp is None:
+            return NO_TIMESTAMP
+        row["timestamp"] = timestamp
         return None
 
-    return put
+    return join
 
 
 @lru_cache(maxsize=_CACHED)
 def read_clf(text: str) -> str | None:
-    """Return the moment that NCSA's notation names, as RFC 3339; None if it names none."""
+    """Return a timestamp in NCSA's notation as RFC 3339; None if it is not valid."""
     found = _CLF.fullmatch(text)
     if found is None:
         return None
@@ -160,7 +161,7 @@ def read_clf(text: str) -> str | None:
 
 @lru_cache(maxsize=_CACHED)
 def read_iso(text: str) -> str | None:
-    """Return the moment that a date and a time of ISO 8601 name, as RFC 3339; None if none."""
+    """Return a date and a time of ISO 8601 as RFC 3339; None if they are not valid."""
     text = text.replace(" ", "T", 1).replace(",", ".")
     if text[-5:-4] in ("+", "-") and text[-4:].isdigit():
         text = f"{text[:-2]}:{text[-2:]}"
@@ -168,7 +169,7 @@ def read_iso(text: str) -> str | None:
 
 
 def _valid(text: str) -> str | None:
-    """Return an RFC 3339 text if there is such a moment; a leap second is one."""
+    """Return an RFC 3339 text if its date and time exist; leap seconds do."""
     leap = text[17:19] == str(_LEAP_SECOND)
     try:
         datetime.fromisoformat(f"{text[:17]}59{text[19:]}" if leap else text)
@@ -182,10 +183,10 @@ def _by_epoch(power: int) -> Callable[[str], str | None]:
     def read(text: str) -> str | None:
         microseconds = int(Decimal(text).scaleb(6 - power))
         try:
-            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+            timestamp = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
         except OverflowError:
             return None
-        return moment.isoformat()
+        return timestamp.isoformat()
 
     return read
 
@@ -209,18 +210,18 @@ _READERS: dict[str, Callable[[str], str | None]] = {
 
 
 def duration(form: str) -> Callable[[dict[str, str]], None]:
-    """Return what turns `request_time` into seconds.
+    """Return a step that converts `request_time` to seconds.
 
-    `form` is the power of ten of these units that a second has; or `w3c` for what IIS writes in
-    whole milliseconds and CloudFront in seconds with a fraction.
+    `form` is the power of ten of its units in a second, or `w3c`: then IIS writes integer
+    milliseconds, and CloudFront seconds with a fraction.
     """
 
-    def put(row: dict[str, str]) -> None:
+    def convert(row: dict[str, str]) -> None:
         text = row.get("request_time")
         if text is not None and not (form == "w3c" and "." in text):
             row["request_time"] = _in_seconds(text, 3 if form == "w3c" else int(form))
 
-    return put
+    return convert
 
 
 def _in_seconds(text: str, power: int) -> str:

@@ -1,9 +1,9 @@
-"""The W3C extended log file format, whose lines say themselves which columns follow.
+"""Reads the W3C extended log file format, in which a `#Fields:` line names the columns.
 
-IIS puts a space between its columns and a `+` in place of each space in them; CloudFront puts a tab
-between them and percent-encodes what would not fit. A column that holds spaces all the same stands
-between quotes. Times are UTC. Source: W3C Working Draft WD-logfile-960323, and the manuals of IIS
-and CloudFront.
+IIS separates its columns by spaces and replaces each space in them by `+`. CloudFront separates
+them by tabs and percent-encodes special characters. A column that contains spaces is between
+quotes. Times are UTC. Sources: W3C Working Draft WD-logfile-960323, and the manuals of IIS and
+CloudFront.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from miso_upload.records import Reason
 from miso_upload.sources.formats.access_log import escapes
 from miso_upload.sources.formats.access_log.fields import Field, named, steps_of
-from miso_upload.sources.formats.access_log.timestamps import NO_MOMENT, read_iso
+from miso_upload.sources.formats.access_log.timestamps import NO_TIMESTAMP, read_iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,28 +42,28 @@ _ROLES = {
     "cs(referrer)": Field("cs(Referrer)", "referrer"),
     "cs(user-agent)": Field("cs(User-Agent)", "user_agent"),
     "cs(cookie)": Field("cs(Cookie)", "cookie"),
-    # Behind CloudFront, the host that the visitor asked for is not the one that answered.
+    # With CloudFront, the host in the visitor's request is not the host that answers.
     "x-host-header": Field("x-host-header", "host"),
     "cs-host": Field("cs-host", "host", rank=1),
     "cs(host)": Field("cs(Host)", "host", rank=2),
     "time-taken": Field("time-taken", "request_time", form="w3c"),
 }
-_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?")
-_NOTHING = frozenset({"", "-"})
+_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?")
+_EMPTY = frozenset({"", "-"})
 _HEADERS = ("user_agent", "cookie")
 _DATE, _TIME = "@date", "@time"
 
 
 @lru_cache(maxsize=64)
 def reader_under(directive: bytes) -> Callable[[str], Row | Reason | None]:
-    """Return what reads lines under a `#Fields:` line: the row, or why the line is bad."""
+    """Return a reader of the lines after a `#Fields:` line: it returns a row, or why it is bad."""
     names = directive.removeprefix(DIRECTIVE).decode(errors="replace").split()
     fields = named([_ROLES.get(name.lower()) or Field(name) for name in names])
-    places = {name.lower(): place for place, name in reversed(list(enumerate(names)))}
+    indices = {name.lower(): index for index, name in reversed(list(enumerate(names)))}
     keys = [field.name for field in fields]
-    dated = "date" in places and "time" in places
+    dated = "date" in indices and "time" in indices
     if dated:
-        keys[places["date"]], keys[places["time"]] = _DATE, _TIME
+        keys[indices["date"]], keys[indices["time"]] = _DATE, _TIME
     steps = steps_of(fields)
     width = len(keys)
 
@@ -72,9 +72,9 @@ def reader_under(directive: bytes) -> Callable[[str], Row | Reason | None]:
         cells = line.split("\t" if tabs else " ") if tabs or '"' not in line else _cells(line)
         if len(cells) != width or line.startswith("#") or not line.strip():
             return None
-        row = {key: cell for key, cell in zip(keys, cells, strict=True) if cell not in _NOTHING}
+        row = {key: cell for key, cell in zip(keys, cells, strict=True) if cell not in _EMPTY}
         if dated:
-            problem = _put_moment(row)
+            problem = _join_timestamp(row)
             if problem is not None:
                 return problem
         for step in steps:
@@ -85,16 +85,16 @@ def reader_under(directive: bytes) -> Callable[[str], Row | Reason | None]:
     return read
 
 
-def uneven(line: str, directive: bytes) -> Reason:
-    """Return the reason for a line that has not the columns that a `#Fields:` line names."""
+def wrong_width(line: str, directive: bytes) -> Reason:
+    """Return the reason for a line without exactly the columns of its `#Fields:` line."""
     width = len(directive.removeprefix(DIRECTIVE).split())
     cells = line.split("\t") if "\t" in line else _cells(line)
-    problem = f"does not have the {width} columns that #Fields names"
+    problem = f"does not have the {width} columns of its #Fields line"
     return Reason("the line", problem, shown=f"of {len(cells)} columns")
 
 
 def _cells(line: str) -> list[str]:
-    """Return the columns between spaces; one between quotes may hold spaces itself."""
+    """Return the columns between spaces; a column between quotes can contain spaces."""
     cells = []
     at, closes = 0, True
     while closes and at <= len(line):
@@ -114,15 +114,15 @@ def _cells(line: str) -> list[str]:
     return cells if closes else [*cells, *line[at:].split(" ")]
 
 
-def _put_moment(row: Row) -> Reason | None:
+def _join_timestamp(row: Row) -> Reason | None:
     date, time = row.pop(_DATE, ""), row.pop(_TIME, "")
     if not (date or time):
         return None
     text = f"{date}T{time}"
-    moment = read_iso(f"{text}Z") if _MOMENT.fullmatch(text) else None
-    if moment is None:
-        return NO_MOMENT
-    row["timestamp"] = moment
+    timestamp = read_iso(f"{text}Z") if _TIMESTAMP.fullmatch(text) else None
+    if timestamp is None:
+        return NO_TIMESTAMP
+    row["timestamp"] = timestamp
     return None
 
 

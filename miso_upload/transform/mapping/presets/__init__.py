@@ -1,6 +1,6 @@
-"""Presets: ready mapping files for exports that many have, shipped inside the package.
+"""Presets: mapping files for common exports, shipped inside the package.
 
-A preset is what lies lowest: a mapping file, and options after it, win over what it says.
+A mapping file of the user wins over the preset, and options win over both.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.transform.mapping.file import MappingFile, parse_mapping
+from miso_upload.transform.mapping.spec import MappingFile
 from miso_upload.values.display import did_you_mean
 
 if TYPE_CHECKING:
@@ -19,57 +19,59 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 NO_PRESET = "none"
-"""What to say for no preset where a format would bring its own."""
+"""Selects no preset, even if the format has one."""
 
 _SUFFIX = ".toml"
 
 
 @cache
 def preset_names() -> tuple[str, ...]:
-    """Return the names of all presets, in the order of the alphabet."""
-    names = (each.name for each in _place().iterdir())
+    """Return the names of all presets, sorted."""
+    names = (each.name for each in _directory().iterdir())
     return tuple(sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)))
 
 
 def preset_text(name: str) -> str:
-    """Return the mapping file that a preset is, as it is written.
+    """Return the text of a preset's mapping file.
 
     Raises:
         ConfigurationError: There is no such preset.
     """
     if name not in preset_names():
         raise ConfigurationError(
-            f"there is no preset {name!r}{did_you_mean(name, preset_names())}; "
-            "'miso-upload presets' lists them"
+            f"there is no preset {name!r}{did_you_mean(name, preset_names())}. "
+            "'miso-upload presets' lists all presets"
         )
-    return (_place() / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+    return (_directory() / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
 
 
 def preset_purpose(name: str) -> str:
-    """Return the sentence that a preset begins with: what it is for."""
+    """Return the first comment of a preset, which says what it is for."""
     return preset_text(name).split("\n", 1)[0].removeprefix("#").strip()
 
 
 @cache
 def read_preset(name: str) -> MappingFile:
-    """Return what a preset says.
+    """Return the mapping of a preset.
 
     Raises:
         ConfigurationError: There is no such preset.
     """
     if name == NO_PRESET:
         return MappingFile("")
+    from miso_upload.transform.mapping.file import parse_mapping  # noqa: PLC0415 -- few use one
+
     file = parse_mapping(f"preset {name}", preset_text(name))
-    return replace(file, rules=tuple(replace(each, lenient=True) for each in file.rules))
+    return replace(file, rules=tuple(each._replace(lenient=True) for each in file.rules))
 
 
-def laid_over(upper: MappingFile, lower: MappingFile) -> MappingFile:
-    """Return one mapping of two, in which `upper` wins.
+def overlaid(upper: MappingFile, lower: MappingFile) -> MappingFile:
+    """Return `upper` merged over `lower`.
 
-    It wins attribute by attribute and option by option. A row is skipped by the skips of both; of
-    two skips of one name the upper one counts, in the place of the other. Routes are one list in
-    which the first that fits counts, so those of `upper`, if there are any, stand instead of the
-    others. Where `upper` says what the rows call a column, `lower` reads it under that name.
+    `upper` wins for each attribute and for each option. The skips of both apply; if two have the
+    same name, that of `upper` replaces the other in its place. The routes of `upper`, if it has
+    any, replace all routes of `lower`, because the first route that matches counts. `lower` reads
+    columns under the names that `upper` configures for them.
     """
     lower = lower.with_columns(upper.columns)
     attributes = {each.attribute for each in upper.rules}
@@ -92,10 +94,10 @@ def laid_over(upper: MappingFile, lower: MappingFile) -> MappingFile:
 
 
 def without_skips(file: MappingFile, names: Collection[str]) -> MappingFile:
-    """Return a mapping that keeps the rows which its skips of these names leave out.
+    """Return a mapping without its skips of these names.
 
     Raises:
-        ConfigurationError: Neither it nor any preset has a skip of a name.
+        ConfigurationError: Neither the mapping nor any preset has a skip of a name.
     """
     if not names:
         return file
@@ -104,10 +106,10 @@ def without_skips(file: MappingFile, names: Collection[str]) -> MappingFile:
     for name in names:
         if name not in known:
             raise ConfigurationError(
-                f"--keep {name}: no rows are skipped under that name{did_you_mean(name, known)}"
+                f"--keep {name}: no rows are skipped under this name{did_you_mean(name, known)}"
             )
     return replace(file, skips=tuple(skip for skip in file.skips if skip.name not in names))
 
 
-def _place() -> Traversable:
+def _directory() -> Traversable:
     return resources.files(__name__)

@@ -1,7 +1,7 @@
 import pytest
 
-from inference.drafting import draft, record, said, table
-from miso_upload.drafting.times import clock_format, times_of
+from inference.drafting import draft, record, rules, table
+from miso_upload.drafting.timestamp_styles import clock_format, timestamp_style
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,8 @@ from miso_upload.drafting.times import clock_format, times_of
     ],
     ids=",".join,
 )
-def test_how_times_are_written_is_told(values, golden):
-    assert times_of(values).said == golden
+def test_the_format_of_timestamps_is_described(values, golden):
+    assert timestamp_style(values).description == golden
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ def test_how_times_are_written_is_told(values, golden):
         ("20240501103000", "%Y%m%d%H%M%S"),
     ],
 )
-def test_formats_are_described(value, form):
-    assert times_of([value]).format == form
+def test_the_format_of_timestamps_is_detected(value, form):
+    assert timestamp_style([value]).format == form
 
 
-def test_an_order_that_nothing_decides_names_the_other():
-    times = times_of(["1/2/2020", "3/4/2020"])
+def test_an_ambiguous_order_of_day_and_month_names_the_alternative():
+    times = timestamp_style(["1/2/2020", "3/4/2020"])
 
     assert (times.format, times.other_format) == ("%m/%d/%Y", "%d/%m/%Y")
 
@@ -47,22 +47,22 @@ def test_an_order_that_nothing_decides_names_the_other():
 @pytest.mark.parametrize(
     "values", [["abc"], ["7", "12"], ["596.31"], ["1001"], ["42420"], [""], [], ["CA-2018-152156"]]
 )
-def test_what_is_no_time_is_none(values):
-    assert times_of(values) is None
+def test_values_that_are_not_timestamps_are_not_recognised(values):
+    assert timestamp_style(values) is None
 
 
-def test_the_share_without_a_zone_is_told():
-    assert times_of(["2024-05-01 10:00", "2024-05-01T10:00:00Z"]).unzoned == 0.5
+def test_the_share_without_a_zone_is_reported():
+    assert timestamp_style(["2024-05-01 10:00", "2024-05-01T10:00:00Z"]).unzoned == 0.5
 
 
-def test_times_of_day_are_told_from_times():
+def test_times_of_day_are_distinguished_from_timestamps():
     assert clock_format(["08:26", "9:30"]) == "%H:%M"
     assert clock_format(["noon"]) is None
 
 
-def test_a_number_is_a_time_only_under_a_name_of_one():
-    assert "timestamp" not in said(draft(table(product_id=["1260759144"])))
-    assert said(draft(table(ts=["1260759144"])))["timestamp"] == "ts"
+def test_a_number_is_a_timestamp_only_if_the_column_is_named_so():
+    assert "timestamp" not in rules(draft(table(product_id=["1260759144"])))
+    assert rules(draft(table(ts=["1260759144"])))["timestamp"] == "ts"
 
 
 def test_a_date_and_a_time_of_day_are_joined():
@@ -71,7 +71,7 @@ def test_a_date_and_a_time_of_day_are_joined():
     assert record(rows)["timestamp"] == "2024-05-01T09:30:00Z"
 
 
-def test_when_it_was_ordered_is_preferred_to_when_it_was_shipped():
+def test_the_order_time_is_preferred_to_the_shipping_time():
     rows = table(ship_date=["2024-05-02"], order_date=["2024-05-01"])
 
     assert draft(rows).of("timestamp").rule["column"] == "order_date"

@@ -29,14 +29,14 @@ OTHER_LOGS = {
 
 @pytest.mark.parametrize("name", OTHER_LOGS)
 @pytest.mark.parametrize("asked", [None, "log"])
-def test_a_log_that_holds_no_requests_is_refused_by_its_name(name, asked, golden):
+def test_a_log_without_requests_is_refused_by_name(name, asked, golden):
     with pytest.raises(ConfigurationError) as caught:
         read(OTHER_LOGS[name].encode() * 20, format=asked)
 
     assert str(caught.value) == golden
 
 
-def test_any_other_file_that_is_said_to_be_a_log_is_refused(golden):
+def test_a_file_that_is_not_a_log_is_refused_as_a_log(golden):
     with pytest.raises(ConfigurationError) as caught:
         read(b"a,b\n1,2\n", format="log")
 
@@ -44,12 +44,12 @@ def test_any_other_file_that_is_said_to_be_a_log_is_refused(golden):
 
 
 @pytest.mark.parametrize("rows", ["a,b\n1,2\n", "date,x\n2023-10-10 10:00:00,ERROR\n"])
-def test_a_table_is_no_log(rows):
+def test_a_table_is_not_a_log(rows):
     assert log_kind(rows.encode()) is None
     assert len(read(rows.encode()).rows) == 1
 
 
-def test_requests_among_other_lines_make_an_access_log():
+def test_requests_among_other_lines_are_detected_as_an_access_log():
     line = '192.0.2.1 - - [10/Oct/2023:13:55:36 -0700] "GET / HTTP/1.1" 200 1\n'
     found = read(f"{NGINX_ERROR}{line}{NGINX_ERROR}".encode())
 
@@ -60,14 +60,14 @@ def test_requests_among_other_lines_make_an_access_log():
 @pytest.mark.parametrize(
     "data", [b"\x01\x02\x00\x03" * 3, "a,b\n".encode("utf-16-le")], ids=["binary", "UTF-16"]
 )
-def test_what_is_no_text_is_refused_by_its_kind(data, golden):
+def test_binary_input_is_refused_by_its_kind(data, golden):
     with pytest.raises(ConfigurationError) as caught:
         read(data)
 
     assert str(caught.value) == golden
 
 
-def test_a_nul_in_a_row_is_no_reason_to_refuse_what_somebody_named():
+def test_a_nul_in_a_row_is_accepted_if_the_format_is_given():
     assert binary_kind(b"a,b\n1,\x00\n", sure=True) is None
     assert read(b"a,b\n1,\x00\n", format="csv").values == [{"a": "1", "b": "\x00"}]
     assert read(b'{"a":1}\n{"a":2}\n').values == [{"a": 1}, {"a": 2}]
@@ -83,7 +83,9 @@ def test_a_nul_in_a_row_is_no_reason_to_refuse_what_somebody_named():
         ({"data": []}, None),
     ],
 )
-def test_an_object_around_the_records_is_told_of(tmp_path, value, indent, pack, golden):
+def test_an_object_around_the_records_is_refused_with_a_command(
+    tmp_path, value, indent, pack, golden
+):
     path = tmp_path / "x.json"
     path.write_bytes(pack(json.dumps(value, indent=indent).encode()))
     key = next(iter(value))
@@ -105,15 +107,15 @@ def test_an_object_around_the_records_is_told_of(tmp_path, value, indent, pack, 
         b'{"a":1}\n',
     ],
 )
-def test_rows_that_hold_arrays_are_rows(text):
+def test_rows_that_contain_arrays_are_rows(text):
     assert len(read(text).rows) == text.count(b"\n")
 
 
-def test_whoever_says_that_each_line_is_a_record_is_believed():
+def test_format_jsonl_reads_each_line_as_a_record():
     assert read(b'{"data":[{"a":1}]}\n', format="jsonl").values == [{"data": [{"a": 1}]}]
 
 
-def test_a_long_line_is_not_taken_for_all_there_is():
+def test_a_long_line_is_not_mistaken_for_the_whole_input():
     line = b'{"rows":[{"a":1}],"x":"' + b"x" * 70_000 + b'"}\n'
 
     assert len(read(line * 2).rows) == 2

@@ -1,4 +1,4 @@
-"""Choosing among columns by their names, and showing what is in one."""
+"""Chooses columns by their names, and shows example values."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ _LONGEST_SUFFIX = 2
 def ranked(
     columns: Sequence[Column], names: tuple[str, ...], *, endings: bool = False
 ) -> list[Column]:
-    """Return the columns that have one of the names, the likeliest first.
+    """Return the columns with one of the names, the most likely first.
 
-    With `endings`, a name may also end in one of those that are two words or more
-    (`original_customer_id`); such a column comes after all others.
+    With `endings`, a column also matches if its last two words are one of the names
+    (`original_customer_id`). These columns come last.
     """
     found = []
     for column in columns:
-        place = rank(column.names, names)
-        if place is None and endings and len(column.words) > _LONGEST_SUFFIX:
-            place = rank(("".join(column.words[-_LONGEST_SUFFIX:]),), names)
-            place = None if place is None else place + len(names)
-        if place is not None:
-            found.append((place, column.path.count("."), -column.filled, column))
+        position = rank(column.names, names)
+        if position is None and endings and len(column.words) > _LONGEST_SUFFIX:
+            position = rank(("".join(column.words[-_LONGEST_SUFFIX:]),), names)
+            position = None if position is None else position + len(names)
+        if position is not None:
+            found.append((position, column.path.count("."), -column.filled, column))
     return [column for *_, column in sorted(found, key=lambda each: each[:3])]
 
 
 def best_of(columns: Sequence[Column], names: tuple[str, ...]) -> Column | None:
-    """Return the likeliest column of those names."""
+    """Return the most likely column with one of the names."""
     return next(iter(ranked(columns, names)), None)
 
 
 def plain(columns: Iterable[Column]) -> list[Column]:
-    """Return the columns that can become a single text: no lists, no fractions, no truth values."""
+    """Return the columns of single texts or integers: no lists, no fractions, no booleans."""
     return [
         column
         for column in columns
@@ -50,7 +50,7 @@ def plain(columns: Iterable[Column]) -> list[Column]:
 
 
 def example_of(column: Column) -> str:
-    """Return a value of the column for a comment; none of a column that tells about a person."""
+    """Return a value of the column for a comment; `PRIVATE` if the column is about a person."""
     value = next((text for text in column.distinct if text), None)
     if value is None:
         return quoted(column.scalars[0]) if column.scalars else ""
@@ -59,13 +59,13 @@ def example_of(column: Column) -> str:
     return quoted(value)
 
 
-def such_as(column: Column) -> str:
+def for_example(column: Column) -> str:
     """Return a comment with an example."""
-    return f"such as {example_of(column)}"
+    return f"for example {example_of(column)}"
 
 
-def instead(attribute: str, others: Sequence[Column]) -> list[str]:
-    """Return a sentence that names the other columns that an attribute could come from."""
+def alternatives(attribute: str, others: Sequence[Column]) -> list[str]:
+    """Return a sentence with the other columns that may be the source of an attribute."""
     if not others:
         return []
     named = ", ".join(column.path for column in others[:4])

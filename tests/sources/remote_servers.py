@@ -1,4 +1,4 @@
-"""Remote places on this machine: a store that speaks S3, and web servers with and without parts."""
+"""Runs an S3 server, and web servers with and without range requests, on this machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ server.stop()
 
 
 class Bucket:
-    """A bucket in a store that speaks S3, and what the program needs to know to read from it."""
+    """A bucket of an S3 server, and the environment variables to read from it."""
 
     def __init__(self, port):
         self.environment = {
@@ -54,7 +54,7 @@ class Bucket:
 
 @contextmanager
 def s3_server():
-    """Start a store in a process of its own; yield a bucket in it."""
+    """Start an S3 server in a separate process; yield a bucket."""
     environment = {name: value for name, value in os.environ.items() if "AWS" not in name}
     process = subprocess.Popen(
         [sys.executable, "-c", _SERVE],
@@ -66,13 +66,13 @@ def s3_server():
     )
     try:
         port = int(process.stdout.readline())
-        _make_bucket(port)
+        _create_bucket(port)
         yield Bucket(port)
     finally:
         process.communicate()
 
 
-def _make_bucket(port):
+def _create_bucket(port):
     for _ in range(100):
         with suppress(OSError):
             request = Request(f"http://127.0.0.1:{port}/{BUCKET}", method="PUT")
@@ -82,7 +82,7 @@ def _make_bucket(port):
 
 
 class Pages:
-    """What a web server has, and how it behaves; what it was asked for."""
+    """The pages and the behaviour of a web server, and the requests that it received."""
 
     def __init__(self):
         self.pages = {}
@@ -131,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.pages.breaks -= 1
             body = body[: len(body) // 2]
             self.close_connection = True
-        with suppress(OSError):  # whoever asked has left
+        with suppress(OSError):  # the client has disconnected
             if self.pages.drips:
                 self.pages.drips -= 1
                 self.wfile.write(body[:40])
@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(body)
 
     def _drip(self, body):
-        """Send a byte now and then, for ever as far as whoever asked can tell."""
+        """Send one byte at a time, with pauses."""
         for at in range(len(body)):
             self.wfile.write(body[at : at + 1])
             time.sleep(0.02)
@@ -151,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def web_server():
-    """Serve pages on this machine; yield its address and the pages."""
+    """Run a web server on this machine; yield its address and its pages."""
     pages = Pages()
 
     handler = type("Handler", (_Handler,), {"pages": pages})

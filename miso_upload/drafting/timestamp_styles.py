@@ -1,14 +1,16 @@
-"""How the times of a column are written: unit, format, order of day and month, zone."""
+"""Detects how a column's timestamps are written: unit, format, order of day and month, zone."""
 
 from __future__ import annotations
 
+import calendar
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
-from miso_upload.values.timestamps import TimestampReader
+from miso_upload.values.timestamps import NO_ZONE_FOR_DAY, TimestampReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +21,7 @@ _MONTHS = 12
 _EXAMPLES = 5
 _EPOCH = re.compile(r"-?(\d{9,19})(?:\.\d+)?")
 _EARLIEST, _LATEST = 788_918_400, 2_208_988_800
-"""1995 and 2040, in seconds: a number outside of them is no time of a click."""
+"""The years 1995 and 2040 in seconds; numbers outside of them are not times of clicks."""
 _UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 _NUMBER = re.compile(r"[+-]?\d*[.,]?\d*(?:[eE][+-]?\d+)?")
 _LIKE_A_DATE = re.compile(r"(?=.*\d.*\d)[\w:/.,+ -]{6,40}")
@@ -33,6 +35,15 @@ _DATES = (
     "%d-%m-%y", "%m-%d-%y", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y",
     "%B %d, %Y", "%d %B %Y", "%m %d, %Y", "%b %d %Y", "%Y-%m-%d",
 )  # fmt: skip
+_DIRECTIVES = {
+    "d": r"(?:3[01]|[12]\d|0[1-9]|[1-9]| [1-9])",
+    "m": r"(?:1[0-2]|0[1-9]|[1-9])",
+    "Y": r"\d{4}",
+    "y": r"\d{2}",
+    "b": f"(?:{'|'.join(map(re.escape, calendar.month_abbr[1:]))})",
+    "B": f"(?:{'|'.join(sorted(map(re.escape, calendar.month_name[1:]), key=len, reverse=True))})",
+}
+"""Patterns of the directives of strptime for dates."""
 _CLOCKS = ("", "%H:%M:%S", "%H:%M", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H:%M:%S.%f")
 _WHOLE = (
     "%a, %d %b %Y %H:%M:%S %z", "%d/%b/%Y:%H:%M:%S %z", "%a %b %d %H:%M:%S %Y",
@@ -41,21 +52,21 @@ _WHOLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
-    """How the times of a column are written.
+class TimestampStyle:
+    """How the timestamps of a column are written.
 
     Attributes:
-        format: As in strptime; None where they are read without being described.
-        said: In words, for a comment.
-        unzoned: The share of values that name no zone.
-        other_format: What it may be instead, where no value of the sample decides.
-        unread: The share of values that cannot be read so.
-        whole_days: They are dates without a time of day.
-        is_number: They are epoch numbers.
+        format: The strptime format; None if they are read without one.
+        description: A description for a comment.
+        unzoned: The share of values without a zone.
+        other_format: The alternative, if no value in the sample decides.
+        unread: The share of values that cannot be read.
+        whole_days: Whether they are dates without a time of day.
+        is_number: Whether they are epoch numbers.
     """
 
     format: str | None
-    said: str
+    description: str
     unzoned: float = 0.0
     other_format: str | None = None
     unread: float = 0.0
@@ -63,8 +74,8 @@ class Times:
     is_number: bool = False
 
 
-def times_of(values: Sequence[str]) -> Times | None:
-    """Return how different values of a column are written as times; None if they are none."""
+def timestamp_style(values: Sequence[str]) -> TimestampStyle | None:
+    """Return the style of a column's distinct values; None if they are not timestamps."""
     some = [value.strip() for value in _spread(values, _MOST_TRIED)]
     if not some:
         return None
@@ -81,21 +92,21 @@ def times_of(values: Sequence[str]) -> Times | None:
         return None
     if _readable(some, ()) >= _ENOUGH:
         return _described(some, None, "ISO 8601", is_number=digits)
-    fitting = [
+    matching = [
         form for form in _candidates(some[:_EXAMPLES]) if _readable(some, (form,)) >= _ENOUGH
     ]
-    if not fitting:
+    if not matching:
         return None
-    best = max(_readable(some, (form,)) for form in fitting)
-    fitting = [form for form in fitting if _readable(some, (form,)) == best]
-    form = fitting[0]
-    other = next((each for each in fitting[1:] if _swapped(form) == each), None)
+    best = max(_readable(some, (form,)) for form in matching)
+    matching = [form for form in matching if _readable(some, (form,)) == best]
+    form = matching[0]
+    other = next((each for each in matching[1:] if _swapped(form) == each), None)
     digits = sum(map(str.isdigit, some)) > len(some) / 2
     return _described(some, form, _in_words(form, some), other, is_number=digits)
 
 
 def clock_format(values: Sequence[str]) -> str | None:
-    """Return the format of a column of times of day; None if it is none."""
+    """Return the format of a column of times of day; None if it is not one."""
     some = [value.strip() for value in _spread(values, _MOST_TRIED)]
     if not some or not all(_CLOCK.fullmatch(value) for value in some):
         return None
@@ -106,31 +117,31 @@ def clock_format(values: Sequence[str]) -> str | None:
     return None
 
 
-def _epoch(values: list[str], looked_at: int) -> Times | None:
+def _epoch(values: list[str], sampled: int) -> TimestampStyle | None:
     for unit, scale in _UNITS.items():
         inside = [_EARLIEST * scale <= float(value) <= _LATEST * scale for value in values]
         if sum(inside) >= _ENOUGH * len(values):
-            unread = 1 - len(values) / looked_at
-            return Times(None, f"epoch {unit}", unread=unread, is_number=True)
+            unread = 1 - len(values) / sampled
+            return TimestampStyle(None, f"epoch {unit}", unread=unread, is_number=True)
     return None
 
 
 def _described(
     some: Sequence[str],
     form: str | None,
-    said: str,
+    description: str,
     other: str | None = None,
     *,
     is_number: bool = False,
-) -> Times:
+) -> TimestampStyle:
     formats = (form,) if form else ()
     zoned = _readable(some, formats, zone=None)
     readable = _readable(some, formats)
     reader = TimestampReader(None, formats)
-    days = sum("date without a zone" in (reader.read(value).problem or "") for value in some)
-    return Times(
+    days = sum(reader.read(value) == NO_ZONE_FOR_DAY for value in some)
+    return TimestampStyle(
         form,
-        said,
+        description,
         unzoned=readable - zoned,
         other_format=other,
         unread=1 - readable,
@@ -156,27 +167,34 @@ def _candidates(examples: Sequence[str]) -> Iterator[str]:
 
 
 def _begins(form: str, text: str) -> bool:
-    """Whether the beginning of a text can be read; few formats are left to be tried on the whole.
+    """Return whether a format matches the beginning of a text, which rules out most formats.
 
-    Python compiles each format anew where more than a handful are in use, which takes its time.
+    Python caches only a few compiled formats, so trying many of them on every value is slow.
     """
-    try:
-        datetime.strptime(text, form)  # noqa: DTZ007 -- only whether it can be read matters
-    except ValueError as error:
-        return str(error).startswith("unconverted data")
-    return True
+    found = _date_pattern(form).match(text)
+    return found is not None and (found.end() < len(text) or _fits(form, text))
+
+
+@cache
+def _date_pattern(form: str) -> re.Pattern[str]:
+    """Return a pattern for a date in a strptime format at the beginning of a text."""
+    parts = (
+        _DIRECTIVES[part[1]] if part.startswith("%") else re.escape(part).replace(r"\ ", r"\s+")
+        for part in re.findall(r"%.|[^%]+", form)
+    )
+    return re.compile("".join(parts), re.IGNORECASE)
 
 
 def _fits(form: str, text: str) -> bool:
     try:
-        datetime.strptime(text, form)  # noqa: DTZ007 -- only whether it can be read matters
+        datetime.strptime(text, form)  # noqa: DTZ007 -- only the match matters
     except (ValueError, OverflowError):
         return False
     return True
 
 
 def _readable(values: Sequence[str], formats: tuple[str, ...], zone: str | None = "UTC") -> float:
-    """Return the share of values that the tool would read so."""
+    """Return the share of values that an upload would read with these formats."""
     reader = TimestampReader(zone, formats)
     return sum(reader.read(value).text is not None for value in values) / len(values)
 
@@ -186,12 +204,12 @@ def _spread(values: Sequence[str], most: int) -> Sequence[str]:
 
 
 def _swapped(form: str) -> str:
-    """Return the format with day and month in each other's place."""
+    """Return the format with day and month swapped."""
     return form.translate(str.maketrans("dm", "md"))
 
 
 def _in_words(form: str, values: Sequence[str]) -> str:
-    """Return what decided the order of day and month, if anything did."""
+    """Return the order of day and month with the value that proves it, or else the format."""
     at = {form.find("%d"): "day", form.find("%m"): "month"}
     if -1 in at or _swapped(form) == form or form.startswith("%Y"):
         return form
@@ -201,5 +219,5 @@ def _in_words(form: str, values: Sequence[str]) -> str:
         for value in values
         if (found := _DAY_MONTH.match(value)) and max(int(found[1]), int(found[3])) > _MONTHS
     ]
-    proof = f", as {beyond[0]} tells" if beyond else ""
+    proof = f", as {beyond[0]} shows" if beyond else ""
     return f"{first} first{proof}"

@@ -1,4 +1,4 @@
-"""Drafts for the rows of a log: a preset, and routes that the paths suggest."""
+"""Drafts for access logs have a preset, and routes that the paths suggest."""
 
 import re
 import tomllib
@@ -72,7 +72,7 @@ def test_paths_suggest_a_route(urls, match, type_name):
     assert routes(*urls)[match][0] == type_name
 
 
-def test_a_route_shows_the_page_that_was_visited_most():
+def test_a_route_shows_the_most_visited_page():
     found = suggested_routes(site("/p/1", "/p/2", "/p/2", "/search?q=a", "/", "/192.0.2.7/p/3"))
 
     examples = {route.match: route.example for route in found.routes}
@@ -83,7 +83,7 @@ def test_a_route_shows_the_page_that_was_visited_most():
 
 
 @pytest.mark.parametrize(
-    ("urls", "doubtful"),
+    ("urls", "unsure"),
     [
         (["/", "/?flav=rss20"], True),
         (["/blog/a", "/blog/feed"], True),
@@ -91,27 +91,27 @@ def test_a_route_shows_the_page_that_was_visited_most():
         (["/", *["/"] * 9, "/?format=x"], False),
     ],
 )
-def test_a_route_whose_pages_are_often_feeds_is_unsure(urls, doubtful, golden):
+def test_a_route_whose_pages_are_often_feeds_is_unsure(urls, unsure, golden):
     (route,) = suggested_routes(site(*urls)).routes
 
-    assert bool(route.unsure) == doubtful
+    assert bool(route.unsure) == unsure
     assert route.unsure == golden
 
 
-def test_a_route_says_how_many_visits_it_would_fit():
+def test_a_route_counts_the_visits_it_matches():
     found = suggested_routes(site("/p/1", "/p/2", "/p/2", "/about"))
 
     assert [route.visits for route in found.routes] == [3]
     assert found.others == [("/about", 1)]
 
 
-def test_names_that_say_nothing_are_marked(golden):
+def test_a_route_with_an_unknown_section_is_unsure(golden):
     (route,) = suggested_routes(site(*(f"/things/{each}" for each in "abcdefgh"))).routes
 
     assert route.unsure == golden
 
 
-def test_a_parameter_that_other_things_are_called_too_is_marked():
+def test_a_route_with_an_ambiguous_parameter_is_unsure():
     unsure = {
         route.match: bool(route.unsure)
         for route in suggested_routes(site("/t.php?s=1", "/search?s=oak", "/x?q=oak")).routes
@@ -124,11 +124,11 @@ def test_a_parameter_that_other_things_are_called_too_is_marked():
     }
 
 
-def test_the_route_that_asks_for_more_stands_first():
+def test_the_more_specific_route_comes_first():
     assert list(routes("/", "/", "/?q=oak")) == ["/?q={search.keywords}", "/"]
 
 
-def test_a_step_that_would_mean_something_in_a_pattern_is_encoded():
+def test_a_special_character_in_a_step_is_encoded():
     urls = [f"/%7Bx%7D%3F*/products/{number}" for number in range(3)]
 
     (found,) = routes(*urls)
@@ -137,7 +137,7 @@ def test_a_step_that_would_mean_something_in_a_pattern_is_encoded():
     assert compile_route(found).fit(*split_url(urls[0])) == {"product_ids": "0"}
 
 
-def test_no_address_is_in_what_is_suggested():
+def test_suggestions_contain_no_email_address():
     findings = Findings()
     findings.skipped[NO_ROUTES] = 2
     findings.unrouted.see("/who/203.0.113.9/products/1", ())
@@ -157,7 +157,7 @@ steps = st.text(st.characters(codec=None), max_size=12) | st.sampled_from(
 @given(
     st.lists(st.lists(steps, max_size=4), max_size=30), st.lists(st.text(max_size=8), max_size=4)
 )
-def test_whatever_the_paths_what_is_suggested_can_be_pasted(paths, parameters):
+def test_suggestions_for_any_paths_are_valid_toml(paths, parameters):
     findings = Findings()
     findings.skipped[NO_ROUTES] = len(paths)
     for path in paths:
@@ -174,7 +174,7 @@ def test_whatever_the_paths_what_is_suggested_can_be_pasted(paths, parameters):
         assert len(parse_mapping("pasted", "\n".join(toml)).routing.routes) == len(found)
 
 
-def test_few_visits_that_no_route_fits_are_not_told():
+def test_few_visits_without_a_route_are_not_reported():
     findings = Findings()
     findings.types["search"] = 95
     findings.unrouted.see("/about", (), 5)
@@ -182,7 +182,7 @@ def test_few_visits_that_no_route_fits_are_not_told():
     assert routes_advice(findings) == []
 
 
-def test_many_visits_that_no_route_fits_are_told_with_their_pages(golden):
+def test_many_visits_without_a_route_are_reported_with_their_pages(golden):
     findings = Findings()
     findings.types["search"] = 5
     findings.unrouted.see("/about", (), 95)
@@ -196,7 +196,7 @@ def test_many_visits_that_no_route_fits_are_told_with_their_pages(golden):
 # Drafts
 
 
-def test_a_draft_for_a_log_says_the_preset_and_routes():
+def test_a_draft_for_a_log_names_the_preset_and_routes():
     text = written(log("/", "/p/1", "/p/2", "/app.js", "/about"))
 
     document = tomllib.loads(text)
@@ -210,7 +210,7 @@ def test_a_draft_for_a_log_says_the_preset_and_routes():
     assert "app.js" not in text
 
 
-def test_a_draft_offers_whose_visit_it_is_as_comments():
+def test_a_draft_offers_identities_as_comments():
     text = written(log("/p/1", user="jane", cookie="sid=s-1"))
 
     assert '# user_id = "user"' in text
@@ -219,12 +219,12 @@ def test_a_draft_offers_whose_visit_it_is_as_comments():
     assert "s-1" not in text
 
 
-def test_a_log_with_hosts_is_not_asked_for_one():
+def test_a_log_with_hosts_needs_no_base_url():
     assert "base" not in written(log("/p/1", host="shop.example"))
     assert 'base = "https://shop.example"' in written(log("/p/1"))
 
 
-def test_a_log_without_a_visit_has_a_draft_too():
+def test_a_log_without_visits_has_a_draft():
     assert tomllib.loads(written(log("/app.js")))["options"]["preset"] == "web-log"
 
 
@@ -239,13 +239,13 @@ def test_a_log_without_a_visit_has_a_draft_too():
         max_size=8,
     )
 )
-def test_any_rows_of_this_shape_have_a_draft(rows):
+def test_any_log_rows_have_a_draft(rows):
     text = written([{**row, "method": "GET", "timestamp": "x"} for row in rows])
 
     assert parse_mapping("mapping.toml", text).options["preset"] == "web-log"
 
 
-def test_the_specimen_has_routes_for_most_of_its_visits():
+def test_the_sample_log_has_routes_for_most_of_its_visits():
     specimen = ROOT / "tests" / "presets" / "specimens" / "web-log.jsonl"
     from miso_upload.values.json import decode
 

@@ -1,47 +1,47 @@
-"""Getting started: `init` writes a mapping file, `preview` shows what one does."""
+"""The command `init`: a draft of a mapping file from a sample of rows."""
 
 from __future__ import annotations
 
 import os
 import shlex
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from miso_upload.cli.framework import HeadedCommand, headed, say
-from miso_upload.cli.reading import READING, reading_options
-from miso_upload.cli.secrets import kept_from_others
-from miso_upload.cli.upload import (
-    becoming,
-    becoming_options,
-    judging_options,
-    settings_from,
-)
+from miso_upload.cli.groups import CONTEXT, GroupedCommand
+from miso_upload.cli.options import format_options, grouped, options_for
+from miso_upload.cli.output import say
+from miso_upload.cli.sample import open_source, width
 from miso_upload.errors import ConfigurationError
+from miso_upload.transform.options import MappingOptions
 from miso_upload.values.display import one_line
 
 if TYPE_CHECKING:
     from miso_upload.drafting import Draft
-    from miso_upload.sources import Source
 
 _STDOUT = "-"
 _ROWS = 3
 _SAMPLE = 10_000
-_NARROW, _WIDE = 72, 160
+_EXAMPLES = """\b
+Examples:
+  miso-upload init events.csv
+  miso-upload init events.csv -o shop.toml --timezone Europe/Berlin
+"""
 
-writing = headed("Writing")
-showing = headed("Showing")
+writing = grouped("Output")
 
 
-@click.command("init", cls=HeadedCommand)
-@click.argument("file", type=click.Path())
+@click.command(
+    "init", cls=GroupedCommand, context_settings=CONTEXT, epilog=_EXAMPLES,
+    params=[
+        click.Argument(["file"], type=click.Path(), required=True),
+        *format_options(), *options_for(MappingOptions, only={"timezone"}),
+    ],
+)  # fmt: skip
 @writing("-o", "--output", default="mapping.toml", metavar="FILE", type=click.Path(dir_okay=False),
-         help="The mapping file to write; - is standard output. Default: mapping.toml")  # fmt: skip
-@writing("--force", is_flag=True, help="Overwrite it if it is there.")
-@reading_options
-@becoming("--timezone", metavar="ZONE", help="Of times without one, such as Europe/Berlin.")
+         help="Write the mapping file here; - is standard output.")  # fmt: skip
+@writing("--force", is_flag=True, help="Overwrite the mapping file if it exists.")
 def init_command(
     *, file: str, output: str, force: bool, timezone: str | None, **options: Any
 ) -> None:
@@ -53,7 +53,7 @@ def init_command(
     from miso_upload.pipeline.preview import counts_of, preview_text, rows_of, telling, transform_of
     from miso_upload.transform.mapping import (
         LOOKS_LIKE_DATA,
-        fitting_preset,
+        detect_preset,
         looks_like_data,
         parse_mapping,
     )
@@ -67,7 +67,7 @@ def init_command(
             f"{output} is there already; --force overwrites it, and -o names another file"
         )
     given = {name: value for name, value in options.items() if value}
-    with _opened(file, options, rows=_SAMPLE) as source:
+    with open_source(file, options, rows=_SAMPLE) as source:
         draft, block = draft_of(source, shipped_schema(), given)
         draft = draft if timezone is None else draft.in_zone(timezone)
         text = mapping_text(draft, source.name, output if output != _STDOUT else "mapping.toml")
@@ -81,13 +81,13 @@ def init_command(
         *([] if aside else [f"Wrote {one_line(output)}: {_contents(draft)}."]),
         *map(one_line, draft.missing),
         "",
-        preview_text(telling(shown, _ROWS), _width()).rstrip("\n"),
+        preview_text(telling(shown, _ROWS), width()).rstrip("\n"),
         "",
         counts_of(shown),
     ]
     if not given.keys() & {"columns", "no_header"} and looks_like_data(source.format.columns):
         lines.insert(0, f"{source.name}: {LOOKS_LIKE_DATA}.")
-    preset = fitting_preset([each.row for each in shown])
+    preset = detect_preset([each.row for each in shown])
     if preset is not None:
         lines += [
             f"These are the columns of the preset {preset}, which needs no mapping file:",
@@ -102,55 +102,6 @@ def init_command(
     first = "Save it as mapping.toml, read" if aside else "Read"
     lines += [f"{first} it, change what is wrong, and then:", f"  {_next(source.name, mapping)}"]
     say("\n".join(lines), err=aside)
-
-
-@click.command("preview", cls=HeadedCommand)
-@click.argument("file", type=click.Path())
-@reading_options
-@becoming_options
-@judging_options
-@showing("--rows", type=click.IntRange(min=1), default=5, metavar="N", help="Default: 5.")
-@showing("--only", type=click.Choice(["valid", "rejected", "skipped"]),
-         help="Show such rows only, of the first 1,000.")  # fmt: skip
-def preview_command(*, file: str, rows: int, only: str | None, **options: Any) -> None:
-    """Show the first rows of FILE and the records that they become, or why they do not.
-
-    If none of them becomes a record, the first 1,000 are looked through for some that do. It takes
-    the options of an upload that make a record of a row. Nothing is sent, and no key is needed.
-    """
-    from miso_upload.pipeline.job import Recipe
-    from miso_upload.pipeline.preview import chosen_rows, counts_of, preview_text, rows_of
-
-    reading = {name: options[name] for name in READING}
-    none = dict.fromkeys(("api_key_file", "state_dir", "sandbox"))
-    settings = settings_from({**options, **none, "inputs": (file,), "dry_run": True})
-    with kept_from_others(), _opened(file, reading, rows=1) as source:
-        transform = Recipe(settings).transform(source)
-        each = (
-            shown
-            for block in source.blocks(source.body_start, source.body_line)
-            for shown in rows_of(block, source.format, transform)
-        )
-        chosen, looked = chosen_rows(each, rows, only)
-    if not looked:
-        say("there are no rows")
-        return
-    text = preview_text(chosen, _width()).rstrip("\n")
-    if chosen != looked:
-        text = f"{text}\n\n{counts_of(looked)}"
-    say(text.lstrip("\n"))
-
-
-def _opened(file: str, options: dict[str, Any], *, rows: int) -> Source:
-    from miso_upload.errors import SourceError
-    from miso_upload.sources import ReadingOptions, Source, expand_inputs
-    from miso_upload.sources.formats import Limits
-    from miso_upload.values.input_names import shown_name
-
-    names, _ = expand_inputs((file,))
-    if not names:
-        raise SourceError(f"{shown_name(file)}: is a rejects file of ours, and no history")
-    return Source(names[0], ReadingOptions(**options, limits=Limits(rows=rows)))
 
 
 def _refuse_to_overwrite_input(file: str, output: str) -> None:
@@ -197,7 +148,3 @@ def _contents(draft: Draft) -> str:
 
 def _next(name: str, mapping: str) -> str:
     return one_line(f"miso-upload {shlex.quote(name)} -m {shlex.quote(mapping)} --dry-run")
-
-
-def _width() -> int:
-    return min(max(shutil.get_terminal_size((80, 24)).columns, _NARROW), _WIDE)

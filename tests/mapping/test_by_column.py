@@ -1,4 +1,4 @@
-"""Rows mapped together become what each of them becomes by itself, and are counted alike."""
+"""The fast path maps rows as the exact path does, and counts the same."""
 
 import copy
 import json
@@ -10,8 +10,9 @@ from conftest import outcomes_of
 from miso_upload.records import Findings
 from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import Mapped, Mapper, parse_mapping, without_nulls
-from miso_upload.transform.mapping.columns import Columns
-from miso_upload.transform.mapping.spec import MappingPlan
+from miso_upload.transform.mapping.by_column import ShapeMapper
+from miso_upload.transform.mapping.spec import MappingSpec
+from miso_upload.transform.options import IdentityOptions
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
 
@@ -118,9 +119,11 @@ ODD = [None, "", 0, 7, 2.5, True, [], {}, ["a", None], {"a": None}, {"ip": "192.
 INSIDE = ["context.page", "context.page.url", "context.ip"]
 POLICIES = [
     IdentityPolicy(),
-    IdentityPolicy(derive="always", salt=b"salt", ipv6_prefix=64),
-    IdentityPolicy(derive="never", source="ip"),
-    IdentityPolicy(source="ip", trusted_proxies=1),
+    IdentityPolicy(
+        IdentityOptions(derive_anonymous_id="always", anonymous_id_salt=b"salt", ipv6_prefix=64)
+    ),
+    IdentityPolicy(IdentityOptions(derive_anonymous_id="never", anonymous_id_from="ip")),
+    IdentityPolicy(IdentityOptions(anonymous_id_from="ip", trusted_proxies=1)),
 ]
 
 
@@ -153,25 +156,25 @@ def table(dice, shapes, odd, rarely):
     ]
 
 
-def compared(mapper, rows):
-    """Return what rows become together and apart, each with what was counted."""
+def both_paths(mapper, rows):
+    """Return the outcomes of rows and what was counted, by the fast path and by the exact one."""
     before = copy.deepcopy(rows)
-    busy = mapper.busy(rows)
-    together, apart = Findings(), Findings()
+    busy = mapper.busy_minutes(rows)
+    fast, exact = Findings(), Findings()
     lines = range(1, len(rows) + 1)
-    many = outcomes_of(mapper.apply_all(rows, lines, together, busy))
+    many = outcomes_of(mapper.map_rows(rows, lines, fast, busy))
     assert rows == before
-    one = [mapper.apply(row, line, apart, busy) for row, line in zip(rows, lines, strict=True)]
+    one = [mapper.map_row(row, line, exact, busy) for row, line in zip(rows, lines, strict=True)]
     many = [
         each._replace(record=without_nulls(each.record)) if isinstance(each, Mapped) else each
         for each in many
     ]
-    return (many, together), (one, apart)
+    return (many, fast), (one, exact)
 
 
 def mapper_of(mapping, policy, columns=None, separator=None, rate=0):
     said = parse_mapping("mapping.toml", mapping)
-    plan = MappingPlan(said.rules, said.skips, said.routing, said.ignored, rate, separator)
+    plan = MappingSpec(said.rules, said.skips, said.routing, said.ignored, rate, separator)
     return Mapper(plan, SCHEMA, TimestampReader("UTC"), policy, columns)
 
 
@@ -190,7 +193,7 @@ def cell_case(seed, mapping, policy):
 
 @pytest.mark.parametrize("page", ["text", {"url": "https://a.example/"}, {"url": None}, 7])
 @pytest.mark.parametrize("name", ["context.page", "context.page.url", "context"])
-def test_a_route_leaves_a_value_alone_that_stands_where_it_leads(page, name):
+def test_a_route_into_the_value_of_a_column_is_mapped_alike(page, name):
     mapping = """
     [[routes]]
     match = "/p/{product_ids}"
@@ -199,35 +202,35 @@ def test_a_route_leaves_a_value_alone_that_stands_where_it_leads(page, name):
     """
     row = {"timestamp": "2025-03-01T10:00:00Z", "user_id": "u", "url": "/p/1", name: page}
 
-    together, apart = compared(mapper_of(mapping, IdentityPolicy()), [row] * 3)
+    fast, exact = both_paths(mapper_of(mapping, IdentityPolicy()), [row] * 3)
 
-    assert together == apart
+    assert fast == exact
 
 
 @pytest.mark.parametrize("mapping", MAPPINGS, ids=NAMES)
 @pytest.mark.parametrize("case", [json_case, cell_case])
 @pytest.mark.parametrize("seed", range(25))
-def test_rows_become_together_what_each_becomes_alone(seed, case, mapping):
+def test_the_fast_path_maps_as_the_exact_path_does(seed, case, mapping):
     for policy in POLICIES:
-        together, apart = compared(*case(seed, mapping, policy))
+        fast, exact = both_paths(*case(seed, mapping, policy))
 
-        assert together == apart
+        assert fast == exact
 
 
 @pytest.mark.parametrize("mapping", MAPPINGS, ids=NAMES)
 @pytest.mark.parametrize("case", [json_case, cell_case])
-def test_many_of_those_rows_are_in_fact_mapped_together(case, mapping, monkeypatch):
+def test_the_fast_path_decides_many_of_those_rows(case, mapping, monkeypatch):
     mapped = []
-    original = Columns.map
+    original = ShapeMapper.map
 
-    def spying(columns, rows, routed, findings):
-        found = original(columns, rows, routed, findings)
-        mapped.append(len(found.records) - len(found.lost))
+    def spying(self, rows, routed, findings):
+        found = original(self, rows, routed, findings)
+        mapped.append(len(found.records) - len(found.not_mapped))
         return found
 
-    monkeypatch.setattr(Columns, "map", spying)
+    monkeypatch.setattr(ShapeMapper, "map", spying)
     for seed in range(25):
         mapper, rows = case(seed, mapping, IdentityPolicy())
-        mapper.apply_all(rows, range(len(rows)), Findings())
+        mapper.map_rows(rows, range(len(rows)), Findings())
 
     assert sum(mapped) > 10

@@ -1,16 +1,16 @@
-"""A draft for an access log: what a visit is comes from a preset, the routes from paths."""
+"""Drafts a mapping for an access log, with a preset for visits and routes from the paths."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from miso_upload.drafting.choosing import PRIVATE, example_of
+from miso_upload.drafting.column_choice import PRIVATE, example_of
 from miso_upload.drafting.columns import columns_of
 from miso_upload.drafting.draft import Draft, LeftOut, Offer
 from miso_upload.drafting.routes import suggested_routes
 from miso_upload.records import Findings
 from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapper, MappingPlan, read_preset
+from miso_upload.transform.mapping import Mapper, MappingSpec, read_preset
 from miso_upload.values.timestamps import TimestampReader
 
 if TYPE_CHECKING:
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     from miso_upload.transform.schema.schema import Schema
 
 PRESET = "web-log"
-_ITS_COLUMNS = frozenset({"method", "url", "status", "timestamp", "ip"})
-"""What the lines of a log have, though not each of them."""
+_LOG_COLUMNS = frozenset({"method", "url", "status", "timestamp", "ip"})
+"""The usual columns of a log; a line may lack some of them."""
 _ENOUGH = 4
 _USER, _COOKIE = "user", "cookie"
 
 
 def is_log(rows: Sequence[object]) -> bool:
-    """Return whether rows look as the lines of an access log are read."""
+    """Return whether rows look like the lines of an access log."""
     first = [row for row in rows[:50] if isinstance(row, dict)]
-    looking = sum(len(_ITS_COLUMNS & row.keys()) >= _ENOUGH for row in first)
-    return bool(first) and {"url", "status"} <= set().union(*first) and 2 * looking > len(first)
+    matching = sum(len(_LOG_COLUMNS & row.keys()) >= _ENOUGH for row in first)
+    return bool(first) and {"url", "status"} <= set().union(*first) and 2 * matching > len(first)
 
 
 def draft_of_log(rows: Sequence[object], schema: Schema, options: dict[str, Any]) -> Draft:
-    """Return a draft for rows of a log; no rows make this raise."""
+    """Return a draft for rows of a log; never raises."""
     preset = read_preset(PRESET)
-    plan = MappingPlan(preset.rules, preset.skips, preset.routing, preset.ignored)
+    plan = MappingSpec(preset.rules, preset.skips, preset.routing, preset.ignored)
     mapper = Mapper(plan, schema, TimestampReader(), IdentityPolicy(), None)
     findings = Findings()
     for number, row in enumerate(rows):
-        mapper.apply(row, number, findings)
+        mapper.map_row(row, number, findings)
     found = suggested_routes(findings.unrouted)
     draft = Draft(len(rows), options={"preset": PRESET, **options})
     draft.routes, draft.other_pages = found.routes, found.others
@@ -57,16 +57,14 @@ def draft_of_log(rows: Sequence[object], schema: Schema, options: dict[str, Any]
 def _offers(names: set[str]) -> list[Offer]:
     offers = []
     if "host" not in names:
-        why = "The log names no host, so its paths make no whole URLs. What is the site's?"
+        why = "The log has no host, so its paths are not complete URLs. Fill in the site's URL:"
         rule = {"column": "url", "base": "https://shop.example"}
         offers.append(Offer("context.page.url", rule, why))
     if _USER in names:
-        why = "Some visitors gave the server a name. If it is the user_id that Miso knows:"
+        why = "Some visitors signed in to the server. If their names are Miso's user_id:"
         offers.append(Offer("user_id", {"column": _USER}, why))
     if _COOKIE in names:
-        why = (
-            "Cookies are logged. If one of them tells visitors apart, it is better than an address:"
-        )
+        why = "The log has cookies. A cookie that identifies visitors is better than an IP address:"
         offers.append(Offer("anonymous_id", {"column": _COOKIE, "cookie": "sid"}, why))
     return offers
 

@@ -1,0 +1,160 @@
+"""How rows become valid records: the options of mapping, identity and validation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from miso_upload.errors import ConfigurationError
+from miso_upload.values.option import Part, option
+
+Derive = Literal["missing", "always", "never"]
+DerivedFrom = Literal["ip", "ip+user-agent"]
+Missing = Literal["timestamp", "id"]
+
+
+def _workers(given: object) -> int | Literal["auto"]:
+    if given == "auto":
+        return "auto"
+    is_number = isinstance(given, int) and not isinstance(given, bool)
+    text = str(given) if is_number or isinstance(given, str) else ""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"must be auto, 0 or more, but is {given!r}")
+    return int(text)
+
+
+def _proxies(given: object) -> int | str:
+    """Return how many proxies there are, or their networks; a mapping file may hold a list."""
+    text = ",".join(map(str, given)) if isinstance(given, list | tuple) else str(given)
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
+@dataclass(frozen=True, kw_only=True)
+class MappingOptions(Part, group="Mapping"):
+    """Which attributes of a record come from which columns of a row."""
+
+    mapping: str | None = option(
+        None, "Map rows as this TOML file says; its [options] set further options.",
+        short=("-m", "--config"), kind="file", metavar="FILE", default_text="none",
+    )  # fmt: skip
+    preset: str | None = option(
+        None, "Map rows with this preset; 'miso-upload presets' lists them, and 'none' turns off "
+        "the one of the format.", metavar="NAME",
+        default_text="web-log for access logs",
+    )  # fmt: skip
+    map: tuple[str, ...] = option(
+        (), "Take an attribute from this column; repeat it for each.", metavar="ATTRIBUTE=COLUMN",
+        default_text="columns with the names of attributes",
+    )  # fmt: skip
+    set: tuple[str, ...] = option(
+        (), "Give an attribute this value in every record; repeat it for each.",
+        metavar="ATTRIBUTE=VALUE", default_text="none",
+    )  # fmt: skip
+    transform: str | None = option(
+        None, "Call transform(row) of this Python file on each row before it is mapped.",
+        kind="file", metavar="FILE", default_text="none",
+    )  # fmt: skip
+    keep: tuple[str, ...] = option(
+        (), "Keep the rows that the mapping's skip of this name leaves out.", metavar="NAME",
+        default_text="none",
+    )  # fmt: skip
+    bot_rate: int | None = option(
+        None, "Skip the rows of a visitor with more than N rows a minute.", kind="integer",
+        metavar="N", minimum=1, default_text="no limit",
+    )  # fmt: skip
+    series: str = option(
+        "", "Name the series that the inputs belong to, such as a server or a shard; equal records "
+        "of different series are all sent.", metavar="NAME", default_text="none",
+    )  # fmt: skip
+    list_separator: str | None = option(
+        None, "Split the cells of list attributes at TEXT.", metavar="TEXT",
+        default_text="a cell is one value",
+    )  # fmt: skip
+    strict: bool = option(False, "Stop if a column is not mapped to any attribute.")
+    timestamp_format: tuple[str, ...] = option(
+        (), "Read timestamps in this strptime format, such as '%d/%m/%Y %H:%M'; repeat it for "
+        "each.",
+        metavar="FORMAT", default_text="ISO 8601 and Unix time",
+    )  # fmt: skip
+    timezone: str | None = option(
+        None, "Read timestamps without a time zone as in ZONE, such as Europe/Berlin.",
+        metavar="ZONE", default_text="none: such rows are rejected",
+    )  # fmt: skip
+    workers: int | Literal["auto"] = option(
+        "auto", "Map and validate rows in N processes besides the main one; 0 uses none.",
+        metavar="N|auto", reader=_workers,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityOptions(Part, group="Identity"):
+    """When `anonymous_id` is derived, and from what.
+
+    Attributes:
+        anonymous_id_salt: The key of the HMAC; empty for plain SHA-256. It is a secret, so it comes
+            from a file or from `MISO_ANONYMOUS_ID_SALT`.
+    """
+
+    derive_anonymous_id: Derive = option(
+        "missing", "Derive anonymous_id from ip and user_agent for rows without an id, for all "
+        "rows, or for none.", choices=get_args(Derive),
+    )  # fmt: skip
+    anonymous_id_from: DerivedFrom = option(
+        "ip+user-agent", "Derive anonymous_id from the address alone, or from address and browser.",
+        choices=get_args(DerivedFrom),
+    )  # fmt: skip
+    anonymous_id_salt_file: str | None = option(
+        None, "Read the salt of derived ids from this file.", kind="file", metavar="FILE",
+        default_text="MISO_ANONYMOUS_ID_SALT, else no salt",
+    )  # fmt: skip
+    anonymous_id_salt: bytes = field(default=b"", repr=False)
+    trusted_proxies: int | str = option(
+        0, "Trust N proxies at the right end of a forwarded list, or those in these networks.",
+        kind="text", metavar="N|CIDR,...", reader=_proxies,
+    )  # fmt: skip
+    ipv6_prefix: int = option(
+        128, "Derive ids from the first N bits of an IPv6 address; 64 is a household.", metavar="N",
+        minimum=1, maximum=128,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationOptions(Part, group="Validation and dry runs"):
+    """Which records are valid, how many may be rejected, and whether this is a rehearsal.
+
+    Raises:
+        ConfigurationError: Two kinds of rehearsals are asked for.
+    """
+
+    dry_run: bool = option(
+        False, "Read, map and validate everything and send nothing; this needs no API key."
+    )
+    server_dry_run: bool = option(
+        False, "Send everything to Miso with dry_run=1, which validates and stores nothing."
+    )
+    sandbox: bool = option(False, "Send everything to a mock server that is started for this run.")
+    schema: str | None = option(
+        None, "Validate records against this JSON Schema.", kind="file", metavar="FILE",
+        default_text="the schema of Miso's API",
+    )  # fmt: skip
+    allow_missing: tuple[Missing, ...] = option(
+        (), "Send rows without a timestamp or an id, for which Miso makes one up.",
+        choices=get_args(Missing), default_text="such rows are rejected",
+    )  # fmt: skip
+    max_reject_rate: float = option(
+        0.1, "Stop when more than this share of the rows is rejected; 1 never stops.",
+        metavar="RATE", minimum=0, maximum=1,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        """Check what no option can be on its own."""
+        super().__post_init__()
+        if sum((self.dry_run, self.server_dry_run, self.sandbox)) > 1:
+            raise ConfigurationError(
+                "--dry-run, --server-dry-run and --sandbox exclude each other; choose one"
+            )
+
+    @property
+    def rehearses(self) -> bool:
+        """Whether the run is a rehearsal, which nothing remembers."""
+        return self.dry_run or self.server_dry_run or self.sandbox
