@@ -91,6 +91,11 @@ def run():
     return run_program
 
 
+def last_line(text):
+    """Return the last line: of a run that stops, why. What comes before it is a matter of time."""
+    return text.splitlines()[-1]
+
+
 def counts_in(summary):
     """Return the numbers of a summary's first line, in its order: rows read, accepted and so on.
 

@@ -13,8 +13,7 @@ from click.testing import CliRunner
 from conftest import counts_in, row, write_rows
 
 from miso_upload.cli.commands import program
-from miso_upload.delivery import Backoff
-from miso_upload.pipeline import run as assembly
+from miso_upload.delivery import Backoff, deliverer
 from miso_upload.values.certificates import VARIABLES
 
 from .misbehaving import Misbehaving
@@ -35,7 +34,7 @@ def _no_proxies_from_outside(monkeypatch):
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch):
     """Wait a tenth of the time before asking again, where Miso names none."""
-    monkeypatch.setattr(assembly, "Backoff", partial(Backoff, base=0.05))
+    monkeypatch.setattr(deliverer, "Backoff", partial(Backoff, base=0.05))
 
 
 @pytest.fixture(scope="session")
