@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from miso_upload.ledger.content_keys.reader import open_reader
 from miso_upload.ledger.content_keys.store import SCHEMA, ContentStore
 from miso_upload.ledger.database import Database
-from miso_upload.records.keyed import Keyed
+from miso_upload.records.keyed_records import KeyedRecords
 
 SPAN = 10_000
 FIRST_DAY = 19_000
@@ -59,7 +59,7 @@ class Clock:
         numbers = iter(numbers)
         start = 0
         while batch := list(islice(numbers, SPAN)):
-            sent = Keyed(array("Q", map(key_of, batch)), array("i", map(day_of, batch)))
+            sent = KeyedRecords(array("Q", map(key_of, batch)), array("i", map(day_of, batch)))
             begun = time.process_time()
             known = reader.look_up(sent)
             looked = time.process_time()

@@ -221,5 +221,5 @@ def check_batch(batch: Batch, read: int) -> None:
     for group, tally in findings.warnings.items():
         must_be_harmless(group)
         must_be_harmless(tally.example)
-    for shape in findings.unrouted.shapes():
-        must_be_harmless(quoted(shape.path))
+    for pattern in findings.unmatched_paths.patterns():
+        must_be_harmless(quoted(pattern.path))

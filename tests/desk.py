@@ -11,9 +11,9 @@ from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
 
-from delivery.stand_ins import Miso, deliverer, record
+from delivery.doubles import Miso, deliverer, record
 
-from miso_upload.delivery import Backoff, Rehearsal
+from miso_upload.delivery import Backoff, DryRunDeliverer
 from miso_upload.delivery.client import UnknownOutcomeError
 from miso_upload.ledger import Ledger
 from miso_upload.ledger.rejects_file import RejectsFile
@@ -240,7 +240,9 @@ class Desk:
         """Run as a dry run does, which looks up what Miso has; return the summary."""
         known = Ledger.to_read(self.ledger) if self.ledger.exists() else None
         try:
-            return self.run(*names, delivers=Rehearsal(2**20), dry_run=True, known=known, **options)
+            return self.run(
+                *names, delivers=DryRunDeliverer(2**20), dry_run=True, known=known, **options
+            )
         finally:
             if known is not None:
                 known.close()

@@ -81,7 +81,7 @@ class History:
                 parts=2, sparse=2, page_bits=1, small=2, loaded=4, cached=3, fold=12, fold_early=4,
                 chunk=5,
             )  # fmt: skip
-        self.world.most_met = self.draw.choice((0, 2, 4_096))
+        self.world.max_shared_keys = self.draw.choice((0, 2, 4_096))
         self.forecasts = True
         self.forgotten = False
         self.unproven = False

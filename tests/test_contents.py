@@ -21,7 +21,7 @@ from miso_upload.ledger.content_keys.mirror import ContentMirror
 from miso_upload.ledger.content_keys.reader import open_reader
 from miso_upload.ledger.content_keys.store import ContentStore
 from miso_upload.ledger.database import Database
-from miso_upload.records.keyed import Keyed
+from miso_upload.records.keyed_records import KeyedRecords
 
 EAGER = Limits(
     parts=2, sparse=1, page_bits=1, small=3, loaded=12, cached=20, fold=9, fold_early=4, chunk=5
@@ -50,7 +50,7 @@ def key_of(number):
 def keyed(records):
     keys = [key for key, _ in records]
     natural = any(content for _, content in records)
-    return Keyed(
+    return KeyedRecords(
         array("Q", keys),
         array("i", map(day_of, keys)),
         array("Q", [content for _, content in records]) if natural else None,
@@ -458,7 +458,7 @@ def test_only_days_of_other_scans_are_shared(store):
     send(store, 1, plain(7))
     send(store, 2, plain(8))
 
-    shared = open_reader(store, 2).shared(map(day_of, [key_of(7), key_of(8)]))
+    shared = open_reader(store, 2).shared_days(map(day_of, [key_of(7), key_of(8)]))
 
     assert shared == {day_of(key_of(7))}
 

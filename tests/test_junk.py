@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from delivery.stand_ins import batch_of, record
+from delivery.doubles import batch_of, record
 
 from miso_upload.errors import JunkError
 from miso_upload.pipeline.reject_limit import JunkGuard

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
-from delivery.stand_ins import batch, batch_of, record
+from delivery.doubles import batch, batch_of, record
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -20,13 +20,21 @@ from miso_upload.errors import LedgerError
 from miso_upload.ledger import Ledger, Settlement
 from miso_upload.ledger import database as database_module
 from miso_upload.ledger.content_keys.reader import open_reader
-from miso_upload.ledger.ledger import MOST_MET
+from miso_upload.ledger.ledger import MAX_SHARED_KEYS
 from miso_upload.ledger.migration import KEPT_SUFFIX, old_digest
-from miso_upload.records import Identity, Leftover, Reason, Receipt, Rejection, Selection, Stamp
+from miso_upload.records import (
+    Leftover,
+    Reason,
+    Receipt,
+    Rejection,
+    Selection,
+    SourceIdentity,
+    Stamp,
+)
 from miso_upload.records.totals import Totals
 
 ALL = Selection()
-HERE = Identity("/data/history.jsonl", Stamp("1:2", "100:5:5"), b"head", b"preamble")
+HERE = SourceIdentity("/data/history.jsonl", Stamp("1:2", "100:5:5"), b"head", b"preamble")
 BAD = (Reason("type", "is missing"),)
 
 
@@ -326,19 +334,19 @@ def test_records_that_a_scan_has_in_common_with_others_are_kept_with_it(ledger, 
     sent = batch(5)
     settle(ledger, scan, sent, Receipt(accepted=3), selection=leaving_out(sent, 0, 3))
 
-    assert ledger.met(scan) == sent.keyed.pick([0, 3])
+    assert ledger.shared_keys(scan) == sent.keyed.pick([0, 3])
 
 
 def test_more_of_them_than_4096_are_not_kept_and_are_not_known_then(ledger, scan):
-    assert MOST_MET == 4096
+    assert MAX_SHARED_KEYS == 4096
     for number, count in enumerate((4096, 1)):
         sent = batch(count, start=100_000 * number)
         selection = leaving_out(sent, *range(count))
-        known = ledger.met(scan)
+        known = ledger.shared_keys(scan)
         settle(ledger, scan, sent, Receipt(), selection=selection)
 
     assert len(known.keys) == 4096
-    assert ledger.met(scan) is None
+    assert ledger.shared_keys(scan) is None
 
 
 @pytest.mark.parametrize("bad", [(), (rejection(9),)], ids=["all good", "one rejected"])
@@ -354,7 +362,7 @@ def test_a_span_of_which_some_was_already_sent_is_whole_after_a_crash(reopen, ba
     (span,) = ledger.unfinished(scan, hold_unknown=False)
     assert span.leftover == Leftover(everything=True)
     assert ledger.totals(scan).balanced
-    assert len(ledger.met(scan).keys) == 0
+    assert len(ledger.shared_keys(scan).keys) == 0
     selection = Selection([], [1, 2, 4], already_sent={0: "other", 3: "other"})
     ledger.intend(scan, sent, selection)
     settle(ledger, scan, sent, Receipt(accepted=3, possible_duplicates=3), span.leftover,
@@ -364,7 +372,7 @@ def test_a_span_of_which_some_was_already_sent_is_whole_after_a_crash(reopen, ba
         rows=5 + len(bad), accepted=3, already_sent=2, rejected=len(bad), duplicates=3
     )
     assert len(list(ledger.rejections(scan))) == len(bad)
-    assert len(ledger.met(scan).keys) == 2
+    assert len(ledger.shared_keys(scan).keys) == 2
 
 
 # -- the states of a scan --------------------------------------------------------------------------
@@ -404,7 +412,7 @@ def test_an_interrupted_scan_is_found_as_it_was_by_the_next_run(reopen):
 def test_a_scan_that_is_continued_is_read_again_under_its_name_and_state_of_now(ledger, scan):
     settle(ledger, scan, batch(5), Receipt(accepted=5))
     ledger.complete(scan)
-    now = Identity("/data/history.jsonl.1", Stamp("1:2", "200:6:6"), None, b"another")
+    now = SourceIdentity("/data/history.jsonl.1", Stamp("1:2", "200:6:6"), None, b"another")
 
     found = ledger.continue_scan(scan, now, "history.jsonl.1", "another job")
 
@@ -503,7 +511,7 @@ def test_a_job_under_which_miso_accepted_a_row_is_proven(ledger, scan):
 
 # -- which scans an input may continue -------------------------------------------------------------
 
-ELSEWHERE = Identity("/other/path", Stamp("9:9", None), b"other head", b"")
+ELSEWHERE = SourceIdentity("/other/path", Stamp("9:9", None), b"other head", b"")
 
 
 @pytest.mark.parametrize("shared", ["key", "stamp", "head"])
@@ -520,7 +528,7 @@ def test_an_input_that_shares_nothing_with_a_scan_continues_it_by_no_means(ledge
 
 
 def test_an_input_without_stamp_and_head_is_found_by_its_path(ledger, scan):
-    identity = Identity(scan.key, None, None, b"")
+    identity = SourceIdentity(scan.key, None, None, b"")
 
     assert ledger.scans.candidates(identity, "other", b"") == [scan]
 
@@ -529,7 +537,7 @@ def test_the_scan_of_the_same_file_is_the_likeliest(ledger):
     of_path = begin(ledger, "a.jsonl", stamp=Stamp("1:1", None), head=b"1")
     of_head = begin(ledger, "b.jsonl", stamp=Stamp("2:2", None), head=b"2")
     of_file = begin(ledger, "c.jsonl", stamp=Stamp("3:3", None), head=b"3")
-    identity = Identity(of_path.key, Stamp("3:3", None), b"2", b"")
+    identity = SourceIdentity(of_path.key, Stamp("3:3", None), b"2", b"")
 
     assert ledger.scans.candidates(identity, "a", b"") == [of_file, of_head, of_path]
 
@@ -1008,7 +1016,7 @@ class Runs(RuleBasedStateMachine):
     @invariant()
     def each_record_that_others_have_is_kept_once(self):
         """So that a further copy of it can be told from the one that Miso has."""
-        kept = self.ledger.met(self.scan)
+        kept = self.ledger.shared_keys(self.scan)
 
         assert kept is not None
         assert len(kept.keys) == self.ledger.totals(self.scan).already_sent

@@ -15,7 +15,7 @@ from contextlib import closing
 
 import pytest
 from conftest import row, started, write_rows
-from delivery.stand_ins import Miso, deliverer
+from delivery.doubles import Miso, deliverer
 from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st

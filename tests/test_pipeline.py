@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import fields
 
 import pytest
-from delivery.stand_ins import Posts, record
+from delivery.doubles import ScriptedClient, record
 from desk import Crash, Desk, Loses, Moments, Mortal, ids, prepare, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miso_upload.delivery import Rehearsal
+from miso_upload.delivery import DryRunDeliverer
 from miso_upload.delivery.answers import Answer
 from miso_upload.errors import (
     DamagedSourceError,
@@ -148,7 +148,9 @@ def test_a_source_without_rows_is_recognised_in_no_other(desk, name, text):
 
 
 def test_a_dry_run_says_what_would_be_sent(desk):
-    summary = desk.run(desk.write("a.jsonl", rows(12)), delivers=Rehearsal(2**20), dry_run=True)
+    summary = desk.run(
+        desk.write("a.jsonl", rows(12)), delivers=DryRunDeliverer(2**20), dry_run=True
+    )
 
     assert desk.miso.requests == []
     assert summary.totals == Totals(rows=12, pending=12)
@@ -235,7 +237,7 @@ def test_what_is_skipped_is_given_up_for_good(desk):
 
 def test_a_refused_key_stops_the_run_and_the_next_one_goes_on(desk):
     name = desk.write("a.jsonl", rows(23))
-    refusing = Desk(desk.path, Posts(desk.miso._judge, then=Answer(401)))
+    refusing = Desk(desk.path, ScriptedClient(desk.miso._judge, then=Answer(401)))
     refusing.miso.sizes = desk.miso.sizes = [0]
 
     first = refusing.run(name)
@@ -249,7 +251,7 @@ def test_a_refused_key_stops_the_run_and_the_next_one_goes_on(desk):
 
 def test_a_server_that_will_not_answer_stops_the_run_with_the_position_kept(desk):
     name = desk.write("a.jsonl", rows(23))
-    busy = Desk(desk.path, Posts(then=Answer(503)))
+    busy = Desk(desk.path, ScriptedClient(then=Answer(503)))
 
     first = busy.run(name, concurrency=3)
     desk.run(name)
@@ -461,7 +463,7 @@ def test_as_many_rejections_as_the_user_allows_are_no_reason_to_stop(desk, good,
 def test_a_dry_run_goes_on_and_says_that_an_upload_would_stop(desk, golden):
     summary = desk.run(
         desk.write("a.jsonl", [{"visitor": "v"}] * 12),
-        delivers=Rehearsal(2**20),
+        delivers=DryRunDeliverer(2**20),
         dry_run=True,
     )
 

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from delivery.stand_ins import Miso, record
+from delivery.doubles import Miso, record
 from desk import (
     LOST,
     SECRET,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from miso_upload import errors, summary_json, summary_text
 from miso_upload.records import Findings, Tally
 from miso_upload.records.totals import Totals
-from miso_upload.records.unmatched_paths import SiteMap
+from miso_upload.records.unmatched_paths import UnmatchedPaths
 from miso_upload.report.modes import (
     DRY_RUN,
     REMEMBER,
@@ -63,10 +63,10 @@ def stops(draw):
 
 
 @st.composite
-def site_maps(draw):
-    seen = SiteMap()
+def unmatched_paths(draw):
+    seen = UnmatchedPaths()
     for path in draw(st.lists(texts, max_size=3)):
-        seen.see(f"/{path}", draw(st.lists(texts, max_size=2)), draw(st.integers(1, 5)))
+        seen.count(f"/{path}", draw(st.lists(texts, max_size=2)), draw(st.integers(1, 5)))
     return seen
 
 
@@ -80,7 +80,7 @@ findings = st.builds(
     unmapped=counters(texts),
     skipped=counters(texts),
     not_of_type=counters(st.tuples(texts, texts)),
-    unrouted=site_maps(),
+    unmatched_paths=unmatched_paths(),
     first_timestamp=times,
     last_timestamp=times,
 )

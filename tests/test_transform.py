@@ -6,7 +6,7 @@ from generators import damaged_records, records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload.delivery.parts import Part
+from miso_upload.delivery.request_bodies import RequestBody
 from miso_upload.records import Block, Reason
 from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.transform.block import Transform
@@ -120,7 +120,7 @@ def test_whatever_the_bytes_every_row_is_accounted_for(texts):
 def test_the_records_sent_are_those_validated(rows):
     batch = transform()(block(rows))
 
-    body = decode(Part(batch.slices, batch.lines, batch.counts).body())
+    body = decode(RequestBody(batch.slices, batch.lines, batch.counts).encoded())
     assert set(body) == {"data"}
     assert JUDGE.accepts(body["data"])
 

@@ -122,7 +122,7 @@ class World:
         self.lost = False
         self.during = lambda: None
         self.limits = Limits()
-        self.most_met = spans.MOST_MET
+        self.max_shared_keys = spans.MAX_SHARED_KEYS
 
     # -- files: each change is noted with the time that no program can set
 
@@ -315,7 +315,7 @@ def stand_ins(world):
             (fingerprint, "stamp_of", world.stamp_of),
             (watching, "stamp_of", world.stamp_of),
             (fingerprint, "_HEAD_BYTES_COMPARED", 200),
-            (spans, "MOST_MET", world.most_met),
+            (spans, "MAX_SHARED_KEYS", world.max_shared_keys),
             (contents, "Limits", lambda: world.limits),
             (validation, "_compiled", _compiled_once),
             (Database, "transaction", transaction),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fuzz.properties import must, must_be_harmless
-from miso_upload.delivery.answers import Answer, judge_answer
+from miso_upload.delivery.answers import Answer, classify_answer
 from miso_upload.delivery.refusals import read_refusal
 from miso_upload.values.json import JSONDecodeError, decode, encode
 
@@ -35,7 +35,7 @@ def one_input(data: bytes) -> None:
         body = None
     status = _STATUSES[data[0] % len(_STATUSES)] if data else 500
     location = data[-9:].decode(errors="replace")
-    judged = judge_answer(Answer(status, body, location=location))
+    judged = classify_answer(Answer(status, body, location=location))
     must_be_harmless(judged.message)
     for lines in (judged.lines, body):
         for index, reasons in read_refusal(lines, _COUNT).items():

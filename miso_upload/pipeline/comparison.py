@@ -44,7 +44,7 @@ def compare(
             break
         batch = transform(block)
         read = [index for index, line in enumerate(batch.lines) if line < until]
-        days = reader.shared(batch.keyed.days)
+        days = reader.shared_days(batch.keyed.days)
         found = reader.look_up(batch.keyed, read)
         meant = {index for index in read if _is_of(days, batch.keyed.days[index])}
         compared += len(meant)

@@ -74,7 +74,7 @@ class Recipe:
             of_rows: Whether there were rows that no rule left out.
         """
         unfetched = [*self._unfetched(findings), *self._idle(findings)] if of_rows else []
-        if not findings.unrouted.visits:
+        if not findings.unmatched_paths.visits:
             return unfetched
         # Imported where there is something to suggest, which most runs have not.
         from miso_upload.drafting.routes import routes_advice  # noqa: PLC0415

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from miso_upload.ledger import Ledger, LedgerSpan, Scan
     from miso_upload.ledger.options import ResumeOptions
-    from miso_upload.records.keyed import Keyed
+    from miso_upload.records.keyed_records import KeyedRecords
     from miso_upload.report.listener import Listener
     from miso_upload.sources import Source
 
@@ -48,7 +48,7 @@ class Start:
     line: int
     leftovers: list[LedgerSpan] = field(default_factory=list)
     without_keys: list[LedgerSpan] = field(default_factory=list)
-    met: Keyed | None = None
+    met: KeyedRecords | None = None
     unchanged: bool = False
     new_options: str = ""
 
@@ -166,7 +166,7 @@ class Resumer:
             return self._new(each)
         if scan.mixed and self._options.on_changed_mapping == "send":
             return self._new(each)
-        met, last = ledger.met(scan), ledger.last_span(scan)
+        met, last = ledger.shared_keys(scan), ledger.last_span(scan)
         # Without content keys, reading it from the beginning would send all of it again.
         if not (unchanged or scan.keyless) and (met is None or _goes_on_in_row(source, last)):
             if scan.mixed:

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from miso_upload.delivery import (
     Client,
     Deliverer,
-    Rehearsal,
-    Remembering,
+    DryRunDeliverer,
+    RememberDeliverer,
     Target,
 )
 from miso_upload.errors import ConfigurationError, InterruptedRunError, LedgerError
@@ -269,9 +269,9 @@ class _Rejects:
 
 def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Delivers:
     if settings.validation.dry_run:
-        return Rehearsal(settings.delivery.max_chunk_bytes)
+        return DryRunDeliverer(settings.delivery.max_chunk_bytes)
     if settings.resume.remember:
-        return Remembering()
+        return RememberDeliverer()
     options = settings.delivery
     target = Target(
         options.server,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from miso_upload.ledger import Ledger
     from miso_upload.ledger.options import ResumeOptions
     from miso_upload.records import Batch, Leftover
-    from miso_upload.records.keyed import Keyed
+    from miso_upload.records.keyed_records import KeyedRecords
 
 
 class Knows(Protocol):
@@ -40,15 +40,15 @@ class Knows(Protocol):
 class Reads(Protocol):
     """What looks records up for one scan; each copy that is found is used up."""
 
-    def shared(self, days: Iterable[int]) -> set[int]:
+    def shared_days(self, days: Iterable[int]) -> set[int]:
         """Return those of some days of which other scans may have records."""
 
-    def look_up(self, sent: Keyed, indices: Iterable[int] | None = None) -> Knows:
+    def look_up(self, sent: KeyedRecords, indices: Iterable[int] | None = None) -> Knows:
         """Return what other scans have of the records of a batch, or of those at `indices`."""
 
 
 def reader_of(
-    ledger: Ledger, options: ResumeOptions, key: str, scan: int = 0, met: Keyed | None = None
+    ledger: Ledger, options: ResumeOptions, key: str, scan: int = 0, met: KeyedRecords | None = None
 ) -> tuple[Reads, Callable[[int], str]]:
     """Return what looks the records of a source up in a ledger, and what names the finds.
 
@@ -95,7 +95,7 @@ class Selector:
     def on_known_days(self, batch: Batch) -> int:
         """Return how many records of a batch are of days of which other scans may have records."""
         days = batch.keyed.days
-        known = {day for reader, _ in self._readers for day in reader.shared(days) if day >= 0}
+        known = {day for reader, _ in self._readers for day in reader.shared_days(days) if day >= 0}
         return sum(day in known for day in days)
 
     def select(

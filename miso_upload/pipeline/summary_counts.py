@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from miso_upload.records import MOST_NAMES, Tally
+from miso_upload.records import MAX_NAMES, Tally
 from miso_upload.values.display import printable
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def count_rejections(summary: Summary, rejections: Iterable[Rejection], prefix: 
     for rejection in rejections:
         for reason in rejection.reasons:
             group = reason.group
-            if group not in reasons and len(reasons) >= MOST_NAMES:
+            if group not in reasons and len(reasons) >= MAX_NAMES:
                 group = _OTHER_REASONS
             example = f"{prefix}{rejection.line}: {printable(reason.text)}"
             reasons.setdefault(group, Tally()).add(rejection.line, example)

@@ -68,8 +68,8 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         ],
         "skipped": dict(found.skipped.most_common()),
         "pages_without_route": [
-            {"path": printable(shape.path), "visits": shape.visits}
-            for shape in found.unrouted.shapes()[:_MOST_PAGES]
+            {"path": printable(pattern.path), "visits": pattern.visits}
+            for pattern in found.unmatched_paths.patterns()[:_MOST_PAGES]
         ],
         "columns_left_out": dict(summary.columns_left_out().most_common()),
         "attributes_left_out": [

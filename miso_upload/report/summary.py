@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from miso_upload.errors import MisoUploadError
     from miso_upload.records import Tally
-    from miso_upload.records.incomplete_row import WaitingRow
+    from miso_upload.records.incomplete_row import IncompleteRow
 
 READING, TRANSFORMING, WAITING, NOTING = "reading", "transforming", "waiting for Miso", "ledger"
 """What the main thread of a run spends its time on."""
@@ -48,7 +48,7 @@ class SourceSummary:
     first_already_sent: dict[str, int] = field(default_factory=dict)
     open_unknown: int = 0
     rejects_file: str | None = None
-    waiting: WaitingRow | None = None
+    waiting: IncompleteRow | None = None
 
 
 @dataclass(slots=True)

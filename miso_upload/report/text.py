@@ -249,7 +249,7 @@ def _odd(summary: Summary) -> Iterator[str]:
         yield "\nWarnings:"
         for text, tally in list(found.warnings.items())[:_MOST_LISTED]:
             yield f"{_INDENT}{tally.count:>9,}  {printable(text)}"
-            place = f"{tally.place}{tally.line}"
+            place = f"{tally.line_prefix}{tally.line}"
             yield f"{_INDENT}{'':>9}  e.g. {place}: {printable(tally.example)}"
     if found.skipped:
         yield "\nSkipped:"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miso_upload import Settings
-from miso_upload.delivery.parts import Part
+from miso_upload.delivery.request_bodies import RequestBody
 from miso_upload.errors import MappingError
 from miso_upload.pipeline.interrupt import StopSignal
 from miso_upload.pipeline.job import Recipe
@@ -84,9 +84,9 @@ def test_records_are_cut_out_of_a_batch_by_their_lengths(rows, data):
     sent = decode_joined(batch.slices)
     kept = sorted(data.draw(st.sets(st.sampled_from(range(len(sent)))))) if sent else []
 
-    part = Part.of(batch).at_indices(kept)
+    body = RequestBody.of(batch).at_indices(kept)
 
-    assert decode(part.body())["data"] == [sent[i] for i in kept]
+    assert decode(body.encoded())["data"] == [sent[i] for i in kept]
 
 
 def test_batches_of_many_slices_have_a_key_for_each_record():

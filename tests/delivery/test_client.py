@@ -21,7 +21,7 @@ from certificates import self_signed
 from miso_upload import __version__
 from miso_upload.delivery import Client, Target
 from miso_upload.delivery import client as client_module
-from miso_upload.delivery.client import MOST_RETRY_AFTER, NotSentError, UnknownOutcomeError
+from miso_upload.delivery.client import MAX_RETRY_AFTER, NotSentError, UnknownOutcomeError
 from miso_upload.errors import ConfigurationError
 from miso_upload.sandbox import Faults, Sandbox
 
@@ -267,7 +267,7 @@ def test_a_redirect_is_not_followed_and_only_its_host_is_told(location, host):
         ("7", 7),
         (" 7 ", 7),
         ("0", 0),
-        ("9" * 5000, MOST_RETRY_AFTER),
+        ("9" * 5000, MAX_RETRY_AFTER),
         ("-5", None),
         ("1.5", None),
         ("soon", None),
@@ -278,7 +278,7 @@ def test_a_redirect_is_not_followed_and_only_its_host_is_told(location, host):
         ("Mon, 99 Jan 2024 00:00:00 GMT", None),
         ("9" * 5000 + " Jan 2024 00:00:00 GMT", None),
         ("Mon, 01 Jan 2024 00:00:00 GMT", 0),
-        ("Mon, 01 Jan 9999 00:00:00 GMT", MOST_RETRY_AFTER),
+        ("Mon, 01 Jan 9999 00:00:00 GMT", MAX_RETRY_AFTER),
     ],
 )
 def test_retry_after_is_understood_or_ignored(header, seconds):
@@ -568,7 +568,7 @@ def test_an_answer_that_drips_is_not_waited_for(start, drop):
 
 
 def test_an_answer_without_an_end_is_not_read_to_its_end(monkeypatch, golden):
-    monkeypatch.setattr(client_module, "MOST_ANSWER_BYTES", 2**20)
+    monkeypatch.setattr(client_module, "MAX_ANSWER_BYTES", 2**20)
 
     def talk(connection, over):
         request_on(connection)
@@ -584,7 +584,7 @@ def test_an_answer_without_an_end_is_not_read_to_its_end(monkeypatch, golden):
 
 @pytest.mark.parametrize("status", [302, 404, 422, 503])
 def test_a_status_decides_where_the_body_of_an_answer_is_endless(monkeypatch, status):
-    monkeypatch.setattr(client_module, "MOST_ANSWER_BYTES", 2**20)
+    monkeypatch.setattr(client_module, "MAX_ANSWER_BYTES", 2**20)
 
     def talk(connection, over):
         request_on(connection)
@@ -629,7 +629,7 @@ def test_interim_answers_without_end_are_not_waited_for():
 
 
 def test_a_small_answer_that_unpacks_to_a_huge_one_is_not_read_to_its_end(monkeypatch, golden):
-    monkeypatch.setattr(client_module, "MOST_ANSWER_BYTES", 2**20)
+    monkeypatch.setattr(client_module, "MAX_ANSWER_BYTES", 2**20)
     packed = gzip.compress(b" " * 2**26)
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
 

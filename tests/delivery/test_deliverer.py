@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miso_upload.delivery import Backoff
+from miso_upload.delivery.answer_history import REPEATS_NEEDED, REPEATS_ONCE_CONFIRMED
 from miso_upload.delivery.answers import Answer
 from miso_upload.delivery.client import NotSentError, UnknownOutcomeError
-from miso_upload.delivery.evidence import FEW, MANY
 from miso_upload.errors import DeliveryError, KeyRefusedError
 from miso_upload.records import Selection
 
-from .stand_ins import OK, Miso, NoWait, Posts, batch, batch_of, deliverer, lines_of, record
+from .doubles import OK, Miso, NoWait, ScriptedClient, batch, batch_of, deliverer, lines_of, record
 
 LOST = UnknownOutcomeError("the connection was lost")
 NOT_SENT = NotSentError("cannot connect")
@@ -21,7 +21,7 @@ BUSY = Answer(503, retry_after=0.0)
 BUSY_UNPROVEN = Answer(503)
 
 
-class Waits:
+class RecordingListener:
     """Hears what a listener is told."""
 
     def __init__(self):
@@ -32,7 +32,7 @@ class Waits:
         self.heard.append((seconds, why))
 
 
-class StopsInWait(NoWait):
+class StopDuringWait(NoWait):
     """Is set in the first wait."""
 
     def wait(self, timeout=None):
@@ -42,7 +42,7 @@ class StopsInWait(NoWait):
         return self.is_set()
 
 
-class StopsAfter(NoWait):
+class StopAfter(NoWait):
     """Is set once it has been asked so often."""
 
     def __init__(self, asked):
@@ -70,7 +70,7 @@ def numbers(records):
 
 
 def test_a_batch_is_one_request():
-    posts = Posts()
+    posts = ScriptedClient()
 
     receipt = deliverer(posts).deliver(batch(10))
 
@@ -80,7 +80,7 @@ def test_a_batch_is_one_request():
 
 
 def test_a_batch_larger_than_a_request_may_be_is_several():
-    posts = Posts()
+    posts = ScriptedClient()
 
     receipt = deliverer(posts, max_chunk_bytes=200).deliver(batch(10))
 
@@ -90,7 +90,7 @@ def test_a_batch_larger_than_a_request_may_be_is_several():
 
 
 def test_a_single_record_larger_than_a_request_may_be_is_set_aside_unsent(golden):
-    posts = Posts()
+    posts = ScriptedClient()
     huge = batch_of([record(1), record(2, product_ids=["x" * 500]), record(3)])
 
     receipt = deliverer(posts, max_chunk_bytes=300).deliver(huge)
@@ -127,7 +127,7 @@ def test_a_refused_record_is_kept_with_misos_words_and_its_source_line():
 def test_a_second_refusal_after_the_resend_is_read_as_the_first_was():
     """Miso may look for one kind of error at a time."""
     lines = ["data.0.user_id is invalid. No."]
-    posts = Posts(Answer(422, {"data": lines}), Answer(422, {"data": lines}))
+    posts = ScriptedClient(Answer(422, {"data": lines}), Answer(422, {"data": lines}))
 
     receipt = deliverer(posts).deliver(batch(4))
 
@@ -169,7 +169,7 @@ def test_bad_records_that_miso_does_not_name_are_found_by_halving(body):
     def refuse(records):
         return Answer(422, body) if any(map(is_bad(3, 8), records)) else OK
 
-    posts = Posts(then=refuse)
+    posts = ScriptedClient(then=refuse)
 
     receipt = deliverer(posts).deliver(batch(16))
 
@@ -201,7 +201,7 @@ def test_only_bad_records_are_set_aside_however_little_miso_says(sizes, names):
 
     assert set(lines_of(receipt.rejections)) == bad
     assert numbers(miso.held) == [each for each in range(1, count + 1) if each not in bad]
-    asked_alone = MANY + FEW * len(bad) if names == "nothing" else 0
+    asked_alone = REPEATS_NEEDED + REPEATS_ONCE_CONFIRMED * len(bad) if names == "nothing" else 0
     assert receipt.requests <= 1 + asked_alone + 2 * (len(bad) * (count.bit_length() + 1))
 
 
@@ -247,7 +247,7 @@ def test_the_search_goes_on_where_the_last_run_left_it():
 
 
 def test_a_request_that_is_too_large_is_halved_until_it_fits():
-    miso = Miso(most_bytes=300)
+    miso = Miso(max_bytes=300)
 
     receipt = deliverer(miso).deliver(batch(40))
 
@@ -256,7 +256,7 @@ def test_a_request_that_is_too_large_is_halved_until_it_fits():
 
 
 def test_a_size_that_was_too_large_is_not_tried_again():
-    miso = Miso(most_bytes=300)
+    miso = Miso(max_bytes=300)
     delivers = deliverer(miso)
     delivers.deliver(batch(40))
     miso.sizes.clear()
@@ -267,7 +267,7 @@ def test_a_size_that_was_too_large_is_not_tried_again():
 
 
 def test_a_half_that_fits_is_not_halved_once_more():
-    miso = Miso(most_bytes=500)
+    miso = Miso(max_bytes=500)
 
     deliverer(miso).deliver(batch(16))
 
@@ -275,7 +275,7 @@ def test_a_half_that_fits_is_not_halved_once_more():
 
 
 def test_a_single_record_that_is_too_large_for_miso_is_set_aside(golden):
-    miso = Miso(most_bytes=400)
+    miso = Miso(max_bytes=400)
     some = batch_of([record(1), record(2, product_ids=["x" * 900]), record(3), record(4)])
 
     receipt = deliverer(miso).deliver(some)
@@ -286,7 +286,7 @@ def test_a_single_record_that_is_too_large_for_miso_is_set_aside(golden):
 
 
 def test_one_huge_record_does_not_make_all_requests_small():
-    miso = Miso(most_bytes=400)
+    miso = Miso(max_bytes=400)
     delivers = deliverer(miso)
     delivers.deliver(batch_of([record(1, product_ids=["x" * 900]), record(2), record(3)]))
     miso.requests.clear()
@@ -297,7 +297,7 @@ def test_one_huge_record_does_not_make_all_requests_small():
 
 
 def test_a_server_that_finds_everything_too_large_ends_the_run():
-    receipt = deliverer(Posts(then=Answer(413)), most_refusals=20).deliver(batch(200))
+    receipt = deliverer(ScriptedClient(then=Answer(413)), most_refusals=20).deliver(batch(200))
 
     assert isinstance(receipt.stop, DeliveryError)
     assert receipt.requests <= 100
@@ -306,14 +306,14 @@ def test_a_server_that_finds_everything_too_large_ends_the_run():
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_records_that_are_too_large_stay_where_miso_has_accepted_no_other(count, golden):
-    receipt = deliverer(Posts(then=Answer(413))).deliver(batch(count))
+    receipt = deliverer(ScriptedClient(then=Answer(413))).deliver(batch(count))
 
     assert (receipt.rejections, len(receipt.pending)) == ((), count)
     assert str(receipt.stop) == golden
 
 
 def test_a_413_for_a_body_no_larger_than_one_that_was_accepted_passes():
-    posts = Posts(OK, Answer(413), Answer(413))
+    posts = ScriptedClient(OK, Answer(413), Answer(413))
     delivers = deliverer(posts)
 
     receipts = [delivers.deliver(batch(9)) for _ in range(2)]
@@ -323,7 +323,7 @@ def test_a_413_for_a_body_no_larger_than_one_that_was_accepted_passes():
 
 
 def test_a_413_for_a_body_no_larger_than_one_that_was_accepted_rejects_nothing_if_it_stays(golden):
-    posts = Posts(OK, then=Answer(413))
+    posts = ScriptedClient(OK, then=Answer(413))
     delivers = deliverer(posts, backoff=Backoff(attempts=3))
     delivers.deliver(batch(9))
 
@@ -334,7 +334,7 @@ def test_a_413_for_a_body_no_larger_than_one_that_was_accepted_rejects_nothing_i
 
 
 def test_a_413_does_not_make_requests_smaller_than_the_largest_that_was_accepted():
-    posts = Posts(OK, Answer(413))
+    posts = ScriptedClient(OK, Answer(413))
     delivers = deliverer(posts)
     delivers.deliver(batch(9))
     delivers.deliver(batch(30))
@@ -353,7 +353,9 @@ def test_no_good_record_is_rejected_for_odd_answers(odd):
         body = {"errors": True, "message": "None were inserted."}
         return Answer(odd, body) if draw.random() < 0.3 else OK
 
-    delivers = deliverer(Posts(then=answer), backoff=Backoff(attempts=30, draw=lambda: 0.5))
+    delivers = deliverer(
+        ScriptedClient(then=answer), backoff=Backoff(attempts=30, draw=lambda: 0.5)
+    )
     sizes = [1, 1, 2, 1, 3, 20, 1, 50] * 40
 
     receipts = [delivers.deliver(batch(size)) for size in sizes]
@@ -363,7 +365,7 @@ def test_no_good_record_is_rejected_for_odd_answers(odd):
 
 
 def test_a_request_that_is_refused_where_others_were_accepted_is_sent_again():
-    posts = Posts(OK, Answer(404), Answer(400), Answer(302))
+    posts = ScriptedClient(OK, Answer(404), Answer(400), Answer(302))
     delivers = deliverer(posts)
 
     receipts = [delivers.deliver(batch(3)) for _ in range(2)]
@@ -377,7 +379,7 @@ def test_a_request_that_is_refused_where_others_were_accepted_is_sent_again():
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_ends_the_run_at_once(status):
     stop = NoWait()
-    posts = Posts(then=Answer(status, {"message": "invalid api key."}))
+    posts = ScriptedClient(then=Answer(status, {"message": "invalid api key."}))
 
     receipt = deliverer(posts, stop=stop, max_chunk_bytes=200).deliver(batch(20))
 
@@ -389,7 +391,7 @@ def test_a_refused_key_ends_the_run_at_once(status):
 
 
 def test_what_was_accepted_before_the_key_was_refused_stays_accepted():
-    posts = Posts(OK, then=Answer(401))
+    posts = ScriptedClient(OK, then=Answer(401))
 
     receipt = deliverer(posts, max_chunk_bytes=200).deliver(batch(10))
 
@@ -399,7 +401,7 @@ def test_what_was_accepted_before_the_key_was_refused_stays_accepted():
 
 @pytest.mark.parametrize("answer", [Answer(302, location="elsewhere.test"), Answer(404)])
 def test_what_cannot_be_helped_ends_the_run_with_the_position_kept(answer):
-    posts = Posts(then=answer)
+    posts = ScriptedClient(then=answer)
 
     receipt = deliverer(posts).deliver(batch(5))
 
@@ -413,13 +415,13 @@ TROUBLE = Answer(200, {"errors": True, "message": "None were inserted."})
 
 
 def test_trouble_that_passes_sets_nothing_aside():
-    receipt = deliverer(Posts(TROUBLE)).deliver(batch(5))
+    receipt = deliverer(ScriptedClient(TROUBLE)).deliver(batch(5))
 
     assert (receipt.accepted, receipt.rejections, receipt.possible_duplicates) == (5, (), 0)
 
 
 def test_trouble_with_a_single_record_that_passes_does_not_set_it_aside():
-    receipt = deliverer(Posts(TROUBLE, TROUBLE)).deliver(batch(1))
+    receipt = deliverer(ScriptedClient(TROUBLE, TROUBLE)).deliver(batch(1))
 
     assert (receipt.accepted, receipt.rejections) == (1, ())
 
@@ -427,7 +429,7 @@ def test_trouble_with_a_single_record_that_passes_does_not_set_it_aside():
 @pytest.mark.parametrize("bad", [1, 4, 9])
 def test_the_record_that_troubles_miso_is_found_while_it_takes_the_others(bad):
     troubled = is_bad(bad)
-    posts = Posts(then=lambda records: TROUBLE if any(map(troubled, records)) else OK)
+    posts = ScriptedClient(then=lambda records: TROUBLE if any(map(troubled, records)) else OK)
 
     receipt = deliverer(posts).deliver(batch(9))
 
@@ -438,7 +440,7 @@ def test_the_record_that_troubles_miso_is_found_while_it_takes_the_others(bad):
 
 def test_trouble_with_every_record_sets_none_aside():
     """It may be Miso's own."""
-    receipt = deliverer(Posts(then=TROUBLE)).deliver(batch(9))
+    receipt = deliverer(ScriptedClient(then=TROUBLE)).deliver(batch(9))
 
     assert (receipt.accepted, receipt.rejections) == (0, ())
     assert list(receipt.pending) == list(range(1, 10))
@@ -450,7 +452,7 @@ def test_trouble_with_every_record_sets_none_aside():
 
 @pytest.mark.parametrize("again", [BUSY, Answer(429), NOT_SENT])
 def test_what_certainly_was_not_taken_is_sent_again_and_is_no_duplicate(again):
-    posts = Posts(again, again)
+    posts = ScriptedClient(again, again)
 
     receipt = deliverer(posts).deliver(batch(5))
 
@@ -458,9 +460,9 @@ def test_what_certainly_was_not_taken_is_sent_again_and_is_no_duplicate(again):
 
 
 def test_waits_grow_and_are_told(golden):
-    stop, waits = NoWait(), Waits()
+    stop, waits = NoWait(), RecordingListener()
 
-    deliverer(Posts(*[Answer(500)] * 3), stop=stop, listener=waits).deliver(batch(1))
+    deliverer(ScriptedClient(*[Answer(500)] * 3), stop=stop, listener=waits).deliver(batch(1))
 
     assert stop.waits == [0.25, 0.5, 1.0]
     assert [wait for wait, _ in waits.heard] == stop.waits
@@ -468,17 +470,17 @@ def test_waits_grow_and_are_told(golden):
 
 
 def test_fewer_requests_at_a_time_are_told(golden):
-    waits = Waits()
+    waits = RecordingListener()
 
-    deliverer(Posts(BUSY, BUSY, BUSY), listener=waits).deliver(batch(1))
+    deliverer(ScriptedClient(BUSY, BUSY, BUSY), listener=waits).deliver(batch(1))
 
     assert [why for _, why in waits.heard] == golden
 
 
 def test_what_one_request_is_told_to_wait_all_wait():
     stop = NoWait()
-    delivers = deliverer(Posts(Answer(429, retry_after=7)), stop=stop)
-    delivers._stop = StopsInWait()
+    delivers = deliverer(ScriptedClient(Answer(429, retry_after=7)), stop=stop)
+    delivers._stop = StopDuringWait()
     delivers.deliver(batch(1))
     delivers._stop = stop
 
@@ -490,14 +492,14 @@ def test_what_one_request_is_told_to_wait_all_wait():
 def test_a_delay_that_miso_names_is_kept():
     stop = NoWait()
 
-    deliverer(Posts(Answer(429, retry_after=7)), stop=stop).deliver(batch(1))
+    deliverer(ScriptedClient(Answer(429, retry_after=7)), stop=stop).deliver(batch(1))
 
     assert stop.waits == [7]
 
 
 @pytest.mark.parametrize("again", [BUSY, NOT_SENT])
 def test_attempts_come_to_an_end(again, golden):
-    posts = Posts(then=again)
+    posts = ScriptedClient(then=again)
 
     receipt = deliverer(posts, backoff=Backoff(attempts=3)).deliver(batch(5))
 
@@ -508,7 +510,7 @@ def test_attempts_come_to_an_end(again, golden):
 
 def test_a_delay_beyond_patience_ends_the_run_and_is_told(golden):
     stop = NoWait()
-    posts = Posts(then=Answer(503, retry_after=86_400.0))
+    posts = ScriptedClient(then=Answer(503, retry_after=86_400.0))
 
     receipt = deliverer(posts, stop=stop).deliver(batch(5))
 
@@ -519,12 +521,12 @@ def test_a_delay_beyond_patience_ends_the_run_and_is_told(golden):
 
 def test_requests_of_one_pace_take_turns():
     class Turns:
-        def turn(self):
+        def reserve(self):
             return 3.0
 
     stop = NoWait()
 
-    deliverer(Posts(), stop=stop, pace=Turns()).deliver(batch(1))
+    deliverer(ScriptedClient(), stop=stop, pace=Turns()).deliver(batch(1))
 
     assert stop.waits == [3.0]
 
@@ -535,7 +537,7 @@ def test_nothing_is_sent_after_a_stop_that_came_while_waiting_for_a_turn():
             self.set()
             return True
 
-    posts = Posts()
+    posts = ScriptedClient()
 
     receipt = deliverer(posts, stop=StopsInTurn()).deliver(batch(5))
 
@@ -544,9 +546,9 @@ def test_nothing_is_sent_after_a_stop_that_came_while_waiting_for_a_turn():
 
 
 def test_a_stop_ends_a_wait_and_leaves_the_rest_for_the_next_run():
-    posts = Posts(then=BUSY)
+    posts = ScriptedClient(then=BUSY)
 
-    receipt = deliverer(posts, stop=StopsInWait()).deliver(batch(5))
+    receipt = deliverer(posts, stop=StopDuringWait()).deliver(batch(5))
 
     assert len(posts.requests) == 1
     assert len(receipt.pending) == 5
@@ -565,7 +567,7 @@ UNKNOWN = [
 
 @pytest.mark.parametrize("unknown", UNKNOWN)
 def test_a_record_sent_again_after_an_open_outcome_may_be_there_twice(unknown):
-    receipt = deliverer(Posts(unknown)).deliver(batch(5))
+    receipt = deliverer(ScriptedClient(unknown)).deliver(batch(5))
 
     assert (receipt.accepted, receipt.possible_duplicates) == (5, 5)
 
@@ -573,7 +575,7 @@ def test_a_record_sent_again_after_an_open_outcome_may_be_there_twice(unknown):
 @pytest.mark.parametrize("unknown", UNKNOWN)
 @pytest.mark.parametrize("policy", ["hold", "skip"])
 def test_an_open_outcome_is_left_open_where_the_user_wants_it_so(unknown, policy):
-    posts = Posts(unknown)
+    posts = ScriptedClient(unknown)
 
     receipt = deliverer(posts, on_unknown=policy, max_chunk_bytes=200).deliver(batch(8))
 
@@ -585,7 +587,7 @@ def test_an_open_outcome_is_left_open_where_the_user_wants_it_so(unknown, policy
 
 @pytest.mark.parametrize("policy", ["hold", "skip"])
 def test_a_gateway_that_is_out_of_order_does_not_make_all_of_the_history_unknown(policy):
-    stop, posts = NoWait(), Posts(then=Answer(502))
+    stop, posts = NoWait(), ScriptedClient(then=Answer(502))
     delivers = deliverer(posts, stop=stop, on_unknown=policy, most_unknown=3)
 
     receipts = [delivers.deliver(batch(5)) for _ in range(5)]
@@ -597,7 +599,7 @@ def test_a_gateway_that_is_out_of_order_does_not_make_all_of_the_history_unknown
 
 
 def test_open_outcomes_now_and_then_do_not_stop_anything():
-    posts = Posts(*[LOST, OK] * 20)
+    posts = ScriptedClient(*[LOST, OK] * 20)
     delivers = deliverer(posts, on_unknown="hold", most_unknown=2)
 
     receipts = [delivers.deliver(batch(5)) for _ in range(40)]
@@ -607,7 +609,7 @@ def test_open_outcomes_now_and_then_do_not_stop_anything():
 
 
 def test_only_the_part_whose_outcome_was_open_counts_as_possible_duplicates():
-    posts = Posts(OK, LOST)
+    posts = ScriptedClient(OK, LOST)
 
     receipt = deliverer(posts, max_chunk_bytes=200).deliver(batch(9))
 
@@ -616,7 +618,7 @@ def test_only_the_part_whose_outcome_was_open_counts_as_possible_duplicates():
 
 
 def test_each_unknown_outcome_may_be_a_copy_of_its_own():
-    receipt = deliverer(Posts(LOST, Answer(503), Answer(503))).deliver(batch(5))
+    receipt = deliverer(ScriptedClient(LOST, Answer(503), Answer(503))).deliver(batch(5))
 
     assert receipt.possible_duplicates == 5
     assert receipt.extra_copies == {"lost answer": 5, "503": 10}
@@ -624,7 +626,7 @@ def test_each_unknown_outcome_may_be_a_copy_of_its_own():
 
 
 def test_the_first_of_several_unknown_outcomes_is_no_copy_while_nothing_is_accepted(golden):
-    posts = Posts(then=Answer(500))
+    posts = ScriptedClient(then=Answer(500))
 
     receipt = deliverer(posts, backoff=Backoff(attempts=3)).deliver(batch(5))
 
@@ -637,9 +639,13 @@ def test_the_first_of_several_unknown_outcomes_is_no_copy_while_nothing_is_accep
 
 def test_copies_add_up_over_runs():
     """Three requests with an unknown outcome and one that was accepted: three extra copies."""
-    first = deliverer(Posts(then=Answer(500)), backoff=Backoff(attempts=2)).deliver(batch(5))
+    first = deliverer(ScriptedClient(then=Answer(500)), backoff=Backoff(attempts=2)).deliver(
+        batch(5)
+    )
     doubtful = [line - 1 for line in first.unknown]
-    second = deliverer(Posts(LOST)).deliver(batch(5), Selection(fresh=[], doubtful=doubtful))
+    second = deliverer(ScriptedClient(LOST)).deliver(
+        batch(5), Selection(fresh=[], doubtful=doubtful)
+    )
 
     assert first.extra_copies == {"500": 5}
     assert second.extra_copies == {"earlier run": 5, "lost answer": 5}
@@ -648,7 +654,7 @@ def test_copies_add_up_over_runs():
 @pytest.mark.parametrize("policy", ["hold", "skip"])
 def test_a_busy_server_is_left_in_peace_for_a_while_where_nothing_is_sent_again(policy):
     stop = NoWait()
-    delivers = deliverer(Posts(BUSY_UNPROVEN, BUSY_UNPROVEN), stop=stop, on_unknown=policy)
+    delivers = deliverer(ScriptedClient(BUSY_UNPROVEN, BUSY_UNPROVEN), stop=stop, on_unknown=policy)
 
     receipts = [delivers.deliver(batch(5)) for _ in range(3)]
 
@@ -657,7 +663,7 @@ def test_a_busy_server_is_left_in_peace_for_a_while_where_nothing_is_sent_again(
 
 
 def test_a_status_that_is_known_to_be_a_refusal_leaves_no_doubt():
-    posts = Posts(BUSY_UNPROVEN, Answer(500))
+    posts = ScriptedClient(BUSY_UNPROVEN, Answer(500))
 
     receipt = deliverer(posts, on_unknown="hold", not_stored=(500, 503)).deliver(batch(5))
 
@@ -665,13 +671,15 @@ def test_a_status_that_is_known_to_be_a_refusal_leaves_no_doubt():
 
 
 def test_a_receipt_crosses_a_process_boundary():
-    receipt = deliverer(Posts(LOST)).deliver(batch(5))
+    receipt = deliverer(ScriptedClient(LOST)).deliver(batch(5))
 
     assert pickle.loads(pickle.dumps(receipt)) == receipt
 
 
 def test_doubt_survives_a_refusal_and_a_split():
-    posts = Posts(LOST, Answer(413), Answer(422, {"data": ["data.0.user_id is invalid. No."]}))
+    posts = ScriptedClient(
+        LOST, Answer(413), Answer(422, {"data": ["data.0.user_id is invalid. No."]})
+    )
 
     receipt = deliverer(posts).deliver(batch(8))
 
@@ -679,20 +687,22 @@ def test_doubt_survives_a_refusal_and_a_split():
 
 
 def test_an_outcome_that_stays_open_is_unknown_and_not_pending():
-    receipt = deliverer(Posts(LOST, then=NOT_SENT), backoff=Backoff(attempts=3)).deliver(batch(5))
+    receipt = deliverer(ScriptedClient(LOST, then=NOT_SENT), backoff=Backoff(attempts=3)).deliver(
+        batch(5)
+    )
 
     assert list(receipt.unknown) == [1, 2, 3, 4, 5]
     assert not receipt.pending
 
 
 def test_what_died_with_the_last_run_counts_as_possible_duplicates():
-    receipt = deliverer(Posts()).deliver(batch(5), Selection(fresh=[], doubtful=range(5)))
+    receipt = deliverer(ScriptedClient()).deliver(batch(5), Selection(fresh=[], doubtful=range(5)))
 
     assert (receipt.accepted, receipt.possible_duplicates) == (5, 5)
 
 
 def test_only_what_is_selected_is_sent_and_only_its_doubtful_part_counts():
-    posts = Posts()
+    posts = ScriptedClient()
     selection = Selection(fresh=[6], doubtful=[1, 2])
 
     receipt = deliverer(posts).deliver(batch(9), selection)
@@ -703,7 +713,7 @@ def test_only_what_is_selected_is_sent_and_only_its_doubtful_part_counts():
 
 @pytest.mark.parametrize("policy", ["hold", "skip"])
 def test_doubtful_records_are_not_sent_where_the_user_wants_it_so(policy):
-    posts = Posts()
+    posts = ScriptedClient()
     selection = Selection(fresh=[6], doubtful=[1, 2])
 
     receipt = deliverer(posts, on_unknown=policy).deliver(batch(9), selection)
@@ -753,9 +763,9 @@ def test_every_record_ends_in_exactly_one_place_and_the_counts_are_exact(data):
     count = data.draw(st.integers(1, 30))
     selection = data.draw(selections(count))
     some = batch(count, slice_rows=data.draw(st.integers(1, 30)))
-    posts = Posts(*data.draw(st.lists(ANSWERS, max_size=25)), then=data.draw(ANSWERS))
+    posts = ScriptedClient(*data.draw(st.lists(ANSWERS, max_size=25)), then=data.draw(ANSWERS))
     policy = data.draw(st.sampled_from(["resend", "hold", "skip"]))
-    stop = data.draw(st.builds(StopsAfter, st.integers(0, 60)) | st.builds(NoWait))
+    stop = data.draw(st.builds(StopAfter, st.integers(0, 60)) | st.builds(NoWait))
     taken, doubtful = watch(posts)
 
     receipt = deliverer(

@@ -75,24 +75,24 @@ def test_the_default_draws_differ():
 
 
 def test_without_a_bound_nobody_waits_for_a_turn():
-    assert [Pace(None).turn() for _ in range(3)] == [0, 0, 0]
+    assert [Pace(None).reserve() for _ in range(3)] == [0, 0, 0]
 
 
 def test_turns_are_spread_evenly(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
     pace = Pace(4)
 
-    assert [pace.turn() for _ in range(4)] == [0, 0.25, 0.5, 0.75]
+    assert [pace.reserve() for _ in range(4)] == [0, 0.25, 0.5, 0.75]
 
 
 def test_turns_that_nobody_took_are_not_saved_up(monkeypatch):
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     pace = Pace(4)
-    pace.turn()
+    pace.reserve()
     now = 1060.0
 
-    assert [pace.turn() for _ in range(2)] == [0, 0.25]
+    assert [pace.reserve() for _ in range(2)] == [0, 0.25]
 
 
 def test_threads_never_share_a_turn(monkeypatch):
@@ -100,7 +100,7 @@ def test_threads_never_share_a_turn(monkeypatch):
     pace = Pace(1)
     turns = []
     threads = [
-        Thread(target=lambda: turns.extend(pace.turn() for _ in range(100))) for _ in range(8)
+        Thread(target=lambda: turns.extend(pace.reserve() for _ in range(100))) for _ in range(8)
     ]
 
     for thread in threads:

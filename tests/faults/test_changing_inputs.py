@@ -195,7 +195,9 @@ def test_a_file_that_is_written_over_behind_what_was_read_is_told_of(job, golden
     assert job.arrived() == sorted({*numbers("old"), "new-01200"} - {"old-01200"})
 
 
-@pytest.mark.parametrize("step", ["assembly:open_inputs", "assembly:Pipeline", "state:Ledger"])
+@pytest.mark.parametrize(
+    "step", ["pipeline.run:open_inputs", "pipeline.run:Pipeline", "ledger.state_directory:Ledger"]
+)
 def test_a_file_that_is_replaced_before_it_is_read_is_read_as_it_is_then(step, job):
     (job.case.place / "new").write_bytes(text("new"))
 

@@ -5,7 +5,7 @@ import math
 import pytest
 from conftest import last_line
 
-from miso_upload.delivery.evidence import FEW, MANY
+from miso_upload.delivery.answer_history import REPEATS_NEEDED, REPEATS_ONCE_CONFIRMED
 
 from .misbehaving import OK, Say
 
@@ -88,7 +88,7 @@ def test_records_that_miso_does_not_name_are_found_by_halving(job, serve, body):
 
     settled(job, server, {41})
 
-    assert len(server.heard) <= 2 * math.ceil(math.log2(100)) + 1 + MANY
+    assert len(server.heard) <= 2 * math.ceil(math.log2(100)) + 1 + REPEATS_NEEDED
     assert "422" in str(job.rejects[41]["reasons"])
 
 
@@ -100,7 +100,10 @@ def test_several_records_that_miso_does_not_name_are_found_too(job, serve, body)
 
     settled(job, server, bad)
 
-    searching, asking_alone = 2 * len(bad) * math.ceil(math.log2(100)) + 1, MANY + 3 * FEW
+    searching, asking_alone = (
+        2 * len(bad) * math.ceil(math.log2(100)) + 1,
+        REPEATS_NEEDED + 3 * REPEATS_ONCE_CONFIRMED,
+    )
     assert len(server.heard) <= searching + asking_alone
 
 
@@ -132,7 +135,7 @@ def test_the_search_for_bad_records_is_bounded(job, serve, golden):
 
     assert run.code == 3
     assert last_line(run.err) == golden
-    assert len(server.heard) <= 1010 + MANY + 501 * FEW
+    assert len(server.heard) <= 1010 + REPEATS_NEEDED + 501 * REPEATS_ONCE_CONFIRMED
     rows, accepted, rejected, unknown, pending, _ = job.status()
     assert (rows, accepted, unknown) == (3000, 0, 0)
     assert rejected + pending == 3000

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from miso_upload.drafting import infer, mapping_text
 from miso_upload.drafting.routes import routes_advice, suggested_routes
 from miso_upload.records import Findings
-from miso_upload.records.unmatched_paths import SiteMap
+from miso_upload.records.unmatched_paths import UnmatchedPaths
 from miso_upload.transform.mapping import parse_mapping
 from miso_upload.transform.mapping.router import NO_ROUTES
 from miso_upload.transform.mapping.routes import compile_route, split_url
@@ -19,10 +19,10 @@ from miso_upload.transform.schema.schema import shipped_schema
 
 
 def site(*urls):
-    pages = SiteMap()
+    pages = UnmatchedPaths()
     for url in urls:
         path, query = split_url(url)
-        pages.see(path, [pair.partition("=")[0] for pair in query.split("&") if pair])
+        pages.count(path, [pair.partition("=")[0] for pair in query.split("&") if pair])
     return pages
 
 
@@ -140,8 +140,8 @@ def test_a_special_character_in_a_step_is_encoded():
 def test_suggestions_contain_no_email_address():
     findings = Findings()
     findings.skipped[NO_ROUTES] = 2
-    findings.unrouted.see("/who/203.0.113.9/products/1", ())
-    findings.unrouted.see("/who/203.0.113.9", ())
+    findings.unmatched_paths.count("/who/203.0.113.9/products/1", ())
+    findings.unmatched_paths.count("/who/203.0.113.9", ())
 
     advice = "\n".join(routes_advice(findings))
 
@@ -161,12 +161,12 @@ def test_suggestions_for_any_paths_are_valid_toml(paths, parameters):
     findings = Findings()
     findings.skipped[NO_ROUTES] = len(paths)
     for path in paths:
-        findings.unrouted.see("/" + "/".join(path), [*parameters, "q"])
+        findings.unmatched_paths.count("/" + "/".join(path), [*parameters, "q"])
 
     advice = "\n".join(routes_advice(findings))
 
     advice.encode()
-    found = suggested_routes(findings.unrouted).routes
+    found = suggested_routes(findings.unmatched_paths).routes
     for route in found:
         assert compile_route(route.match)
     if found:
@@ -177,7 +177,7 @@ def test_suggestions_for_any_paths_are_valid_toml(paths, parameters):
 def test_few_visits_without_a_route_are_not_reported():
     findings = Findings()
     findings.types["search"] = 95
-    findings.unrouted.see("/about", (), 5)
+    findings.unmatched_paths.count("/about", (), 5)
 
     assert routes_advice(findings) == []
 
@@ -185,7 +185,7 @@ def test_few_visits_without_a_route_are_not_reported():
 def test_many_visits_without_a_route_are_reported_with_their_pages(golden):
     findings = Findings()
     findings.types["search"] = 5
-    findings.unrouted.see("/about", (), 95)
+    findings.unmatched_paths.count("/about", (), 95)
 
     advice = "\n".join(routes_advice(findings))
 

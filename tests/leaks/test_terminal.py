@@ -156,7 +156,7 @@ def test_a_summary_is_harmless(text):
     summary = Summary("upload", text, datetime(2024, 5, 1, tzinfo=UTC))
     summary.sources = [SourceSummary(text, Totals(rows=1, rejected=1), rejects_file=text)]
     count_rejections(summary, [Rejection(1, (Reason(text, text, text),), text)], f"{text}:")
-    summary.findings.left_out(text)
+    summary.findings.count_unmapped(text)
     summary.findings.skipped[text] += 1
     summary.findings.warn(Reason(text, text, text), 1)
     summary.findings.types[text.replace("\n", "")] += 1

@@ -130,7 +130,7 @@ def test_without_routes_every_visit_is_skipped_and_its_page_remembered():
     for url in ("/p/7?q=a&x=1", "/p/7;s=1", "/app.js"):
         outcome(line(url=url), "", findings=findings)
 
-    (page,) = findings.unrouted.shapes()
+    (page,) = findings.unmatched_paths.patterns()
     assert (page.path, page.visits, dict(page.parameters)) == ("/p/7", 2, {"q": 1, "x": 1})
 
 

@@ -1,4 +1,4 @@
-"""Records by their content keys, in memory and as the bytes that a ledger keeps."""
+"""Holds records by their content keys, in memory and as the bytes that a ledger stores."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-class Keyed(NamedTuple):
-    """Some records by their content keys, in order.
+class KeyedRecords(NamedTuple):
+    """The content keys of some records, in order.
 
     Attributes:
         keys: 64-bit content keys.
-        days: Days since 1970-01-01, or a negative pseudo-day. Equal keys have equal days.
-        contents: For natural keys: 64 bits of the whole record. None stands for zeros.
+        days: Days since 1970-01-01, or negative pseudo-days. Equal keys have equal days.
+        contents: For natural keys, a 64-bit hash of the whole record. None means all zeros.
     """
 
     keys: array[int]
@@ -28,12 +28,12 @@ class Keyed(NamedTuple):
 
     @classmethod
     def none(cls) -> Self:
-        """Return no records."""
+        """Return an empty set of records."""
         return cls(array("Q"), array("i"))
 
     @classmethod
     def of(cls, entries: Iterable[tuple[int, int, int]]) -> Self:
-        """Return records given as key, day and content."""
+        """Return the records of tuples of key, day and content."""
         entries = list(entries)
         contents = array("Q", [content for _, _, content in entries])
         return cls(
@@ -43,8 +43,8 @@ class Keyed(NamedTuple):
         )
 
     @classmethod
-    def joined(cls, parts: Iterable[Keyed]) -> Self:
-        """Return the records of all parts."""
+    def joined(cls, parts: Iterable[KeyedRecords]) -> Self:
+        """Return the records of all parts, concatenated."""
         parts = list(parts)
         keys, days, contents = array("Q"), array("i"), array("Q")
         for part in parts:
@@ -64,15 +64,15 @@ class Keyed(NamedTuple):
         )
 
     def to_bytes(self) -> tuple[bytes, bytes, bytes | None]:
-        """Return keys, days and contents as bytes that mean the same on another machine."""
+        """Return keys, days and contents as bytes, in the same byte order on every machine."""
         contents = None if self.contents is None else to_bytes(self.contents)
         return to_bytes(self.keys), to_bytes(self.days), contents
 
-    def pick(self, indices: Iterable[int]) -> Keyed:
+    def pick(self, indices: Iterable[int]) -> KeyedRecords:
         """Return the records at `indices`."""
         indices = list(indices)
         contents = self.contents
-        return Keyed(
+        return KeyedRecords(
             array("Q", [self.keys[index] for index in indices]),
             array("i", [self.days[index] for index in indices]),
             None if contents is None else array("Q", [contents[index] for index in indices]),
@@ -96,7 +96,7 @@ class Keyed(NamedTuple):
             yield day, found, contents[day] if self.contents is not None else None
 
     def _runs_of_days(self) -> list[tuple[int, slice]] | None:
-        """Return each day with the records of it; None if they are not in order of days."""
+        """Return each day with the slice of its records; None if they are not sorted by day."""
         days, start = self.days, 0
         runs: list[tuple[int, slice]] = []
         while start < len(days):
@@ -120,7 +120,7 @@ class Keyed(NamedTuple):
 
 
 def to_bytes(values: array[int]) -> bytes:
-    """Return integers as a ledger has them, which may move to another machine."""
+    """Return integers as little-endian bytes, because a ledger may move to another machine."""
     if sys.byteorder == "big":
         values = values[:]
         values.byteswap()
@@ -128,7 +128,7 @@ def to_bytes(values: array[int]) -> bytes:
 
 
 def from_bytes(code: str, blob: bytes) -> array[int]:
-    """Return the integers of `to_bytes`."""
+    """Return the integers that `to_bytes` encoded."""
     values = array(code)
     values.frombytes(blob)
     if sys.byteorder == "big":

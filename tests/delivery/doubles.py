@@ -44,7 +44,7 @@ def batch(count, **options):
     return batch_of([record(number) for number in range(1, count + 1)], **options)
 
 
-class Posts:
+class ScriptedClient:
     """Answers each request as scripted, then as `then` says; keeps the records of each.
 
     A step is an answer, an error to raise, or a function of the records that returns an answer.
@@ -70,22 +70,22 @@ class Posts:
         return answer
 
 
-class Miso(Posts):
+class Miso(ScriptedClient):
     """Takes all records of a request or none, as Miso does; `bad` says which it does not like.
 
     Attributes:
         held: What it has taken, in order.
     """
 
-    def __init__(self, bad=lambda record: False, *, names="all", most_bytes=None):
+    def __init__(self, bad=lambda record: False, *, names="all", max_bytes=None):
         super().__init__(then=self._judge)
         self.bad = bad
         self.names = names
-        self.most_bytes = most_bytes
+        self.max_bytes = max_bytes
         self.held = []
 
     def _judge(self, records):
-        if self.most_bytes is not None and self.sizes[-1] > self.most_bytes:
+        if self.max_bytes is not None and self.sizes[-1] > self.max_bytes:
             return Answer(413)
         lines = [
             f"data.{place}.user_id is invalid. It is bad."
