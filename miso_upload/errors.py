@@ -13,7 +13,7 @@
     │   │   └── GoneSourceError (3) it no longer exists; its log may have been rotated
     │   ├── UnreachableSourceError (3)  a remote input does not answer
     │   ├── ChangedSourceError      it was rewritten or truncated while it was read
-    │   └── JunkError               most of its rows are not interactions
+    │   └── RejectRateError         too many of its rows were rejected
     ├── LedgerError (3)             the ledger cannot be read or written
     │   ├── ChangedJobError (2)     rows were sent under another mapping, and differ now
     │   ├── UnprovenSourceError (2) a ledger of version 0.1 has only positions of a source
@@ -111,8 +111,8 @@ class ChangedSourceError(SourceError):
     """An input was rewritten or truncated while it was read."""
 
 
-class JunkError(SourceError):
-    """Too many rows are not interactions, so the run stopped before sending them."""
+class RejectRateError(SourceError):
+    """Too many rows were rejected, so the run stopped."""
 
 
 class LedgerError(MisoUploadError):

@@ -1,4 +1,4 @@
-"""Routes, and the URLs that are held against them."""
+"""Routes, and URLs that are matched against them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOKENS = (
 
 
 def one_input(data: bytes) -> None:
-    """Take the first line for a pattern, and the others for URLs."""
+    """Read the first line as a route, and the others as URLs."""
     match, *urls = data.decode(errors="replace").split("\n")
     pages = UnmatchedPaths()
     with only_our_errors():

@@ -165,8 +165,8 @@ def _classify_redirect(answer: Answer) -> RequestResult:
     to = f" to {printable(answer.location)}" if answer.location else ""
     return RequestResult(
         Outcome.REQUEST_REFUSED,
-        f"The server redirects{to} ({answer.status}), but miso-upload sends records and key only "
-        "to the given address; check --server",
+        f"The server redirects{to} ({answer.status}), but miso-upload sends records and the key "
+        "only to the given address; check --server",
     )
 
 

@@ -127,7 +127,7 @@ class Client:
         return self._target.host
 
     def post(self, body: bytes) -> Answer:
-        """Send one request and return its answer, whatever its status.
+        """Send one request and return its answer, with any status.
 
         Raises:
             NotSentError: No byte of `body` was sent.

@@ -189,9 +189,10 @@ class Database:
                 "rerun the same command."
             )
         return LedgerError(
-            f"Cannot use the ledger {self.path}: {error}. Nothing is lost. Free some space or fix "
-            "the permissions, then rerun the same command. If the ledger is damaged beyond "
-            "reading, restore it from a backup. Without it, rows that Miso has are sent again."
+            f"Cannot use the ledger {self.path}: {error}. Nothing is lost. Free some space, fix "
+            "the permissions, or close other programs that use it, then rerun the same command. If "
+            "the ledger is damaged beyond reading, restore it from a backup. Without it, rows that "
+            "Miso has are sent again."
         )
 
 

@@ -14,7 +14,7 @@ from miso_upload.ledger.schema import has_content_keys, prepare
 from miso_upload.ledger.spans import MAX_SHARED_KEYS, Spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from typing import Self
 
@@ -238,7 +238,7 @@ class Ledger:
 
         Returns:
             None if there were too many to store. The scan then cannot be resumed by position,
-            because a further copy of a record could not be told from the copy that Miso has.
+            because a further copy of a record could not be distinguished from the copy at Miso.
         """
         return self._spans.shared_keys(scan.id)
 
@@ -278,7 +278,7 @@ class Ledger:
                 self._spans.store_shared_keys(scan.id, batch, selection)
             else:
                 self._spans.reopen(scan.id, batch)
-            self.contents.note(scan.id, batch.start, _sent(batch, selection))
+            self.contents.note(scan.id, batch.start, selection.sent_keys(batch))
 
     def unseen(
         self, scan: Scan, batch: Batch, receipt: Receipt, leftover: Leftover | None
@@ -389,7 +389,7 @@ class Ledger:
             self.contents.settle(scan.id, batch.start)
             return
         not_accepted = {*pending, *(rejection.line for rejection in receipt.rejections), *unknown}
-        sent = _sent_indices(batch, settlement.selection)
+        sent = settlement.selection.sent_indices(batch)
         lines, keyed = batch.lines, batch.keyed
         self.contents.settle_partly(
             scan.id,
@@ -397,16 +397,3 @@ class Ledger:
             keyed.pick([i for i in sent if lines[i] not in not_accepted]),
             keyed.pick([i for i in sent if lines[i] in unknown]),
         )
-
-
-def _sent_indices(batch: Batch, selection: Selection) -> Sequence[int]:
-    if selection.fresh is None:
-        return range(len(batch.lines))
-    return sorted((*selection.fresh, *selection.doubtful))
-
-
-def _sent(batch: Batch, selection: Selection) -> KeyedRecords:
-    """Return the content keys of the records to send."""
-    if selection.fresh is None:
-        return batch.keyed
-    return batch.keyed.pick(_sent_indices(batch, selection))

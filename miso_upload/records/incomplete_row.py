@@ -47,5 +47,5 @@ class IncompleteRow(NamedTuple):
 
 
 def _duration(seconds: float) -> str:
-    minutes, rest = divmod(seconds, _MINUTE)
-    return f"{seconds:g} s" if rest or not minutes else f"{minutes:g} min"
+    minutes, remainder = divmod(seconds, _MINUTE)
+    return f"{seconds:g} s" if remainder or not minutes else f"{minutes:g} min"

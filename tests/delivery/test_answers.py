@@ -31,17 +31,17 @@ def outcome(status, body=None):
         {"message": "success", "task_id": "a-b-c"},
     ],
 )
-def test_what_miso_says_when_it_took_the_records_is_acceptance(body):
+def test_200_with_misos_json_is_accepted(body):
     assert outcome(200, body) is Outcome.ACCEPTED
 
 
 @pytest.mark.parametrize("body", [None, [], "success", 200, True, {}, {"error": "log in first"}])
-def test_a_200_that_is_not_from_miso_leaves_the_outcome_open(body):
+def test_200_without_misos_json_is_unknown(body):
     """A login page, a proxy, an empty or a truncated body: `None` stands for no JSON at all."""
     assert outcome(200, body) is Outcome.UNKNOWN
 
 
-def test_a_200_that_says_errors_is_no_acceptance():
+def test_200_with_errors_is_not_accepted():
     result = classify_answer(Answer(200, {"errors": True, "message": "None were inserted."}))
 
     assert result.outcome is Outcome.UNEXPLAINED
@@ -49,7 +49,7 @@ def test_a_200_that_says_errors_is_no_acceptance():
     assert "None were inserted." in result.message
 
 
-def test_a_200_that_says_errors_and_names_records_is_a_refusal():
+def test_200_with_errors_that_names_records_is_a_refusal():
     lines = ["data.0.type is invalid. No."]
 
     result = classify_answer(Answer(200, {"errors": True, "data": lines}))
@@ -61,12 +61,12 @@ def test_a_200_that_says_errors_and_names_records_is_a_refusal():
 @pytest.mark.parametrize(
     ("status", "overload"), [(429, True), (503, True), (408, False), (500, False), (502, False)]
 )
-def test_only_a_server_that_has_too_much_to_do_is_spared(status, overload):
+def test_only_429_and_503_mean_overload(status, overload):
     assert classify_answer(Answer(status)).overload is overload
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_says_what_to_look_at(status, golden):
+def test_a_refused_key_names_what_to_check(status, golden):
     result = classify_answer(Answer(status, {"message": "invalid api key."}))
 
     assert result.outcome is Outcome.KEY_REFUSED
@@ -75,13 +75,13 @@ def test_a_refused_key_says_what_to_look_at(status, golden):
     assert result.message == golden
 
 
-def test_an_upload_to_the_playground_is_a_matter_of_the_key():
+def test_the_playground_refuses_the_key():
     said = {"message": "You cannot upload to the Playground environment."}
 
     assert outcome(400, said) is Outcome.KEY_REFUSED
 
 
-def test_a_timeout_inside_miso_leaves_the_outcome_open():
+def test_a_timeout_inside_miso_is_unknown():
     """Its body has a stray colon in the name, as Miso sends it."""
     assert outcome(400, {"message:": "Request timeout."}) is Outcome.UNKNOWN
 
@@ -102,14 +102,14 @@ def test_408_and_5xx_prove_nothing(status):
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 504, 520])
-def test_retry_after_proves_nothing_beside_another_status_than_503(status):
+def test_retry_after_proves_nothing_with_other_statuses_than_503(status):
     result = classify_answer(Answer(status, retry_after=3.0))
 
     assert (result.outcome, result.retry_after) == (Outcome.UNKNOWN, 3.0)
 
 
 @pytest.mark.parametrize("status", [408, 500, 503])
-def test_a_status_that_the_user_knows_to_be_a_refusal_proves_that_nothing_was_stored(status):
+def test_a_status_given_as_not_stored_proves_that_nothing_was_stored(status):
     result = classify_answer(Answer(status), not_stored={status})
 
     assert (result.outcome, result.cause) == (Outcome.BUSY, "")
@@ -117,25 +117,25 @@ def test_a_status_that_the_user_knows_to_be_a_refusal_proves_that_nothing_was_st
 
 
 @pytest.mark.parametrize("status", [*range(300, 408), *range(409, 500)])
-def test_every_3xx_and_4xx_but_408_proves_that_nothing_was_stored(status):
+def test_every_3xx_and_4xx_except_408_proves_that_nothing_was_stored(status):
     assert outcome(status, {"message": "no"}) not in (Outcome.ACCEPTED, Outcome.UNKNOWN)
 
 
 @pytest.mark.parametrize("status", [101, 199, 600, 999])
-def test_a_status_that_http_does_not_know_proves_nothing(status):
+def test_an_unknown_status_proves_nothing(status):
     assert outcome(status, {"message": "success"}) is Outcome.UNKNOWN
 
 
-def test_a_busy_server_may_say_when_to_come_back():
+def test_retry_after_is_passed_on():
     assert classify_answer(Answer(503, retry_after=7.0)).retry_after == 7.0
 
 
-def test_a_request_that_is_too_large_is_told_apart():
+def test_413_is_too_large():
     assert outcome(413) is Outcome.TOO_LARGE
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_fails_and_says_where_it_would_have_gone(status, golden):
+def test_a_redirect_fails_and_names_its_host(status, golden):
     result = classify_answer(Answer(status, location="login.example.org"))
 
     assert result.outcome is Outcome.REQUEST_REFUSED
@@ -144,7 +144,7 @@ def test_a_redirect_fails_and_says_where_it_would_have_gone(status, golden):
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 409, 415])
-def test_what_trying_again_cannot_help_fails(status):
+def test_an_error_that_a_retry_cannot_fix_refuses_the_request(status):
     assert outcome(status, {"message": "no"}) is Outcome.REQUEST_REFUSED
 
 
@@ -158,21 +158,21 @@ def test_what_trying_again_cannot_help_fails(status):
         {"errors": True, "data": {"errors": [{"loc": ["body"], "msg": "It is so."}]}},
     ],
 )
-def test_miso_is_quoted_whatever_shape_its_answer_has(body):
+def test_misos_message_is_quoted_from_every_known_key(body):
     result = classify_answer(Answer(422, body))
 
     assert result.quoted == "422: It is so."
     assert result.quoted in result.message
 
 
-def test_what_a_server_says_cannot_act_on_a_terminal():
+def test_a_servers_message_is_printable():
     result = classify_answer(Answer(500, {"message": "\x1b[2Jgone\nfor good"}))
 
     assert result.message.isprintable()
 
 
 @given(st.integers(100, 999), JSON)
-def test_any_answer_has_a_verdict(status, body):
+def test_any_answer_has_an_outcome(status, body):
     result = classify_answer(Answer(status, body))
 
     assert result.message.isprintable()

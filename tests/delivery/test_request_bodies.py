@@ -4,8 +4,7 @@ from hypothesis import strategies as st
 
 from miso_upload.delivery.request_bodies import ENVELOPE_BYTES, RequestBody
 from miso_upload.values.json import decode, encode
-
-from .doubles import batch_of, record
+from tests.helpers.doubles import batch_of, record
 
 RECORDS = st.lists(
     st.dictionaries(
@@ -40,17 +39,17 @@ def content(body):
     return list(zip(body.lines, decode(body.encoded())["data"], strict=True))
 
 
-def test_the_body_is_an_object_with_the_records_as_data():
+def test_encoded_wraps_the_records_in_an_object():
     assert body_of([{"a": 1}, {"b": 2}], slice_rows=1).encoded() == b'{"data":[{"a":1},{"b":2}]}'
 
 
-def test_a_part_is_cut_between_slices_where_there_are_several():
+def test_halves_split_between_slices():
     first, second = body(10, slice_rows=3).halves()
 
     assert (len(first), len(second)) == (6, 4)
 
 
-def test_a_record_that_is_taken_out_takes_its_line_with_it():
+def test_without_removes_records_and_their_lines():
     remaining = body(6).without({0, 3})
 
     assert list(remaining.lines) == [2, 3, 5, 6]
@@ -58,7 +57,7 @@ def test_a_record_that_is_taken_out_takes_its_line_with_it():
 
 
 @pytest.mark.parametrize("what", ["halves", "without", "split_to", "slices"])
-def test_doubt_goes_with_the_pieces(what):
+def test_pieces_keep_the_causes_of_doubt(what):
     whole = body(8, slice_rows=2 if what == "slices" else 8)
     whole.causes = ("503", "408")
 
@@ -73,14 +72,14 @@ def test_doubt_goes_with_the_pieces(what):
 
 
 @given(RECORDS, st.integers(1, 8))
-def test_the_size_is_that_of_the_body(records, slice_rows):
+def test_size_is_the_length_of_the_encoded_body(records, slice_rows):
     whole = body_of(records, slice_rows=slice_rows)
 
     assert whole.size == len(whole.encoded())
 
 
 @given(RECORDS, st.integers(1, 8), st.integers(1, 400))
-def test_split_to_parts_fit_and_lose_nothing(records, slice_rows, max_bytes):
+def test_split_to_keeps_every_record_and_the_limit(records, slice_rows, max_bytes):
     whole = body_of(records, slice_rows=slice_rows)
 
     bodies = list(whole.split_to(max_bytes))
@@ -90,7 +89,7 @@ def test_split_to_parts_fit_and_lose_nothing(records, slice_rows, max_bytes):
 
 
 @given(RECORDS.filter(lambda records: len(records) > 1), st.integers(1, 8))
-def test_halves_are_the_whole(records, slice_rows):
+def test_halves_keep_every_record(records, slice_rows):
     whole = body_of(records, slice_rows=slice_rows)
 
     first, second = whole.halves()
@@ -101,7 +100,7 @@ def test_halves_are_the_whole(records, slice_rows):
 
 
 @given(RECORDS, st.data())
-def test_what_is_taken_out_is_gone_and_the_rest_is_sent_as_it_was(records, data):
+def test_without_keeps_the_other_records_unchanged(records, data):
     whole = body_of(records, slice_rows=data.draw(st.integers(1, 8)))
     indices = data.draw(st.sets(st.integers(0, len(records) - 1)))
 
@@ -130,7 +129,7 @@ def test_records_are_cut_out_by_their_indices(records, slice_rows, has_lengths, 
 
 
 @given(RECORDS, st.integers(1, 8), st.data())
-def test_what_was_cut_out_can_be_cut_again(records, slice_rows, data):
+def test_a_subset_can_be_cut_again(records, slice_rows, data):
     body = with_lengths(body_of(records, slice_rows=slice_rows), records)
     left = list(enumerate(records, start=1))
 

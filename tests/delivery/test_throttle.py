@@ -55,7 +55,7 @@ class Server:
         self.throttle.release(ticket, succeeded=False, busy=True)
 
 
-def test_there_are_as_many_places_as_allowed():
+def test_no_more_slots_than_allowed():
     throttle = Throttle(3, Clock())
 
     fill(throttle)
@@ -64,7 +64,7 @@ def test_there_are_as_many_places_as_allowed():
     assert throttle.acquire()[0] > 0
 
 
-def test_a_place_given_back_is_free():
+def test_a_released_slot_is_free():
     throttle = Throttle(1, Clock())
 
     throttle.release(take(throttle), succeeded=True)
@@ -72,7 +72,7 @@ def test_a_place_given_back_is_free():
     take(throttle)
 
 
-def test_a_busy_server_halves_the_places():
+def test_a_busy_server_halves_the_slots():
     throttle = Throttle(8, Clock())
 
     assert throttle.release(take(throttle), succeeded=False, busy=True)
@@ -80,7 +80,7 @@ def test_a_busy_server_halves_the_places():
     assert throttle.slots == 4
 
 
-def test_requests_refused_together_are_one_piece_of_news():
+def test_requests_refused_together_lower_the_limit_once():
     throttle = Throttle(8, Clock())
 
     fewer = [throttle.release(n, succeeded=False, busy=True) for n in fill(throttle)]
@@ -89,7 +89,7 @@ def test_requests_refused_together_are_one_piece_of_news():
     assert fewer == [True] + [False] * 7
 
 
-def test_the_number_refused_last_is_tried_again_at_the_cost_of_one_place():
+def test_the_edge_is_tried_again_and_costs_one_slot():
     throttle = Throttle(16, Clock())
     server = Server(throttle, capacity=8)
     while server.served < 500:
@@ -103,7 +103,7 @@ def test_the_number_refused_last_is_tried_again_at_the_cost_of_one_place():
     assert seen <= {8, 9}
 
 
-def test_there_is_always_one_place():
+def test_there_is_always_one_slot():
     throttle = Throttle(8, Clock())
 
     for _ in range(10):
@@ -112,7 +112,7 @@ def test_there_is_always_one_place():
     assert throttle.slots == 1
 
 
-def test_other_failures_do_not_change_the_places():
+def test_other_failures_do_not_change_the_limit():
     throttle = Throttle(4, Clock())
 
     for ticket in fill(throttle):
@@ -121,7 +121,7 @@ def test_other_failures_do_not_change_the_places():
     assert throttle.slots == 4
 
 
-def test_places_come_back_one_at_a_time_and_never_more_than_allowed():
+def test_slots_come_back_one_at_a_time_up_to_the_maximum():
     throttle = Throttle(8, Clock())
     throttle.release(take(throttle), succeeded=False, busy=True)
 
@@ -135,7 +135,7 @@ def test_places_come_back_one_at_a_time_and_never_more_than_allowed():
     assert set(seen[100:]) == {8}
 
 
-def test_places_that_nobody_uses_are_no_reason_for_more():
+def test_unused_slots_do_not_raise_the_limit():
     throttle = Throttle(8, Clock())
     throttle.release(take(throttle), succeeded=False, busy=True)
 
@@ -146,7 +146,7 @@ def test_places_that_nobody_uses_are_no_reason_for_more():
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 3, 5, 12])
-def test_a_server_of_constant_capacity_is_seldom_asked_for_too_much(capacity):
+def test_a_server_of_constant_capacity_is_rarely_overloaded(capacity):
     throttle = Throttle(16, Clock())
 
     server = Server(throttle, capacity)
@@ -157,7 +157,7 @@ def test_a_server_of_constant_capacity_is_seldom_asked_for_too_much(capacity):
     assert server.refused < 0.03 * 2000
 
 
-def test_a_server_that_grows_is_followed():
+def test_the_limit_follows_a_growing_capacity():
     throttle = Throttle(16, Clock())
     server = Server(throttle, capacity=2)
     while server.served < 200:
@@ -170,7 +170,7 @@ def test_a_server_that_grows_is_followed():
     assert server.served - before < 300
 
 
-def test_who_is_told_to_wait_tells_all():
+def test_one_wait_applies_to_all_threads():
     clock = Clock()
     throttle = Throttle(4, clock)
 
@@ -205,7 +205,7 @@ STEPS = st.lists(
 
 @settings(max_examples=200)
 @given(st.integers(1, 20), STEPS)
-def test_whatever_happens_there_is_a_place_and_never_one_too_many(most, steps):
+def test_the_limit_stays_within_bounds(most, steps):
     clock = Clock()
     throttle = Throttle(most, clock)
     taken = []
@@ -228,9 +228,9 @@ def test_whatever_happens_there_is_a_place_and_never_one_too_many(most, steps):
     take(throttle)
 
 
-def test_threads_never_have_more_places_than_there_are():
+def test_threads_never_hold_more_slots_than_allowed():
     throttle = Throttle(3)
-    lock, under_way, seen = threading.Lock(), [0], []
+    lock, in_flight, seen = threading.Lock(), [0], []
 
     def send():
         for _ in range(200):
@@ -238,10 +238,10 @@ def test_threads_never_have_more_places_than_there_are():
             if wait:
                 continue
             with lock:
-                under_way[0] += 1
-                seen.append(under_way[0])
+                in_flight[0] += 1
+                seen.append(in_flight[0])
             with lock:
-                under_way[0] -= 1
+                in_flight[0] -= 1
             throttle.release(ticket, succeeded=True)
 
     threads = [threading.Thread(target=send) for _ in range(8)]

@@ -1,13 +1,12 @@
-"""A 422 in all its forms: the bad rows, and only they, are set aside."""
+"""Every form of a 422: the bad rows are rejected, and no others."""
 
 import math
 
 import pytest
-from conftest import last_line
 
 from miso_upload.delivery.answer_history import REPEATS_NEEDED, REPEATS_ONCE_CONFIRMED
-
-from .misbehaving import OK, Say
+from tests.helpers.misbehaving import OK, Say
+from tests.helpers.rows import last_line
 
 MESSAGE = "None of the records were inserted because at least one of them is invalid."
 NAMED = {
@@ -56,7 +55,7 @@ def not_naming(body, bad):
 
 
 def settled(job, server, bad, *options):
-    """Run the upload as one chunk: all is settled, the bad rows and only they are set aside."""
+    """Run the upload as one chunk: everything is settled, and only the bad rows are rejected."""
     run = job.upload(server, "--chunk-size", "1000", *options)
     assert run.code == 1, run
     good = [number for number in range(1, job.rows + 1) if number not in bad]
@@ -70,7 +69,7 @@ def settled(job, server, bad, *options):
 
 
 @pytest.mark.parametrize("line", NAMED.values(), ids=NAMED)
-def test_records_that_miso_names_are_set_aside_with_what_it_says(job, serve, line, golden):
+def test_records_that_miso_names_are_rejected_with_its_message(job, serve, line, golden):
     server = serve(then=naming(line, {2, 5}))
 
     run = settled(job, server, {2, 5})
@@ -115,7 +114,7 @@ def test_every_record_may_be_bad(job, serve):
     assert len(server.heard) == 1
 
 
-def test_a_second_refusal_after_the_resend_is_heard_too(job, serve):
+def test_a_second_refusal_after_the_resend_is_read_too(job, serve):
     """Miso names one bad record at a time."""
     job.more_rows(60)
     bad = {3, 20, 21, 44, 60}

@@ -9,11 +9,8 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-from conftest import ROOT
 
 from miso_upload import Settings, check, upload
-from miso_upload.cli.commands import program
 from miso_upload.cli.upload import upload_command
 from miso_upload.errors import ConfigurationError, MappingError
 from miso_upload.sandbox import Sandbox
@@ -30,6 +27,8 @@ from miso_upload.transform.mapping import (
 )
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
+from tests.helpers.commands import invoke
+from tests.helpers.paths import ROOT
 
 SPECIMENS = Path(__file__).parent / "specimens"
 CHROME = (
@@ -496,10 +495,6 @@ def test_a_file_of_another_vendor_is_told_by_what_it_lacks(header, name, golden)
 
 
 # -- the program -----------------------------------------------------------------------------------
-
-
-def invoke(*args, **kwargs):
-    return CliRunner().invoke(program, [str(arg) for arg in args], **kwargs)
 
 
 def test_presets_are_listed_with_what_they_are_for(golden):

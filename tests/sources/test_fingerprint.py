@@ -4,7 +4,6 @@ import gzip
 import os
 
 import pytest
-from formats.reading import options
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from miso_upload.ledger.migration import old_digest
 from miso_upload.sources import Source
 from miso_upload.sources.fingerprint import head_checksum, stamp_of, still_has
 from miso_upload.values.hashing import checksum
+from tests.helpers.reading import options
 
 ROWS = b"".join(b'{"row":%d}\n' % number for number in range(20_000))
 SECOND = 10**9

@@ -220,11 +220,11 @@ class Parts:
         return Loaded(entries, lambda rank: scans[bisect_right(ends, rank)], {}, self.used)
 
     def take(self, sent: KeyedRecords, wanted: Sequence[int], found: Found) -> Sequence[int]:
-        """Use up a copy for each of the records wanted; return those for which there is none."""
+        """Use up a copy for each wanted record; return the records without a copy."""
         return self._context.loaded(self).take(sent, wanted, found) if self.ids else wanted
 
     def versions(self, keys: Iterable[int]) -> Iterator[Version]:
-        """Yield key, content and scan of what has one of the keys."""
+        """Yield key, content and scan of each entry with one of the keys."""
         return self._context.loaded(self).versions(keys) if self.ids else iter(())
 
     def used_up(self) -> Iterator[tuple[int, int]]:
@@ -274,7 +274,7 @@ class SortedRun:
         return Loaded(joined(parts), scan_of, counts, self.used, partial=True)
 
     def take(self, sent: KeyedRecords, wanted: Sequence[int], found: Found) -> Sequence[int]:
-        """Use up a copy for each of the records wanted; return those for which there is none."""
+        """Use up a copy for each wanted record; return the records without a copy."""
         self.used.grow(self.run.entries)
         if self._is_dense(len(wanted)):
             return self._context.loaded(self).take(sent, wanted, found)
@@ -290,7 +290,7 @@ class SortedRun:
         return missing
 
     def versions(self, keys: Sequence[int]) -> Iterator[Version]:
-        """Yield key, content and scan of what has one of the keys."""
+        """Yield key, content and scan of each entry with one of the keys."""
         if self._is_dense(len(keys)):
             yield from self._context.loaded(self).versions(keys)
             return

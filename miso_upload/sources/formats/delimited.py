@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Delimited:
-    """Rows of cells, each under one of `columns`; a cell whose column has no name is ignored.
+    """The format of delimited rows; cells of a column without a name are ignored.
 
-    `shape` says whose columns they are: what a row of more or fewer cells does not have.
+    `shape` completes the message about a row with too many or too few cells.
     """
 
     dialect: Dialect
