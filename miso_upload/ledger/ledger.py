@@ -166,16 +166,13 @@ class Ledger:
             self._db.change("DELETE FROM old_heads WHERE scan_id = :scan", scan=scan.id)
 
     def forget(self, scans: Iterable[Scan], *, restart: bool = False) -> int:
-        """Forget everything that was sent from some sources.
+        """Forget what was sent from some sources; return how many of these rows Miso had accepted.
 
         The next run that reads these sources sends their records again.
 
         Args:
             scans: The last scan of each source.
             restart: Whether to keep the sources, with the numbers of rows that Miso accepted.
-
-        Returns:
-            How many of the forgotten rows Miso had accepted.
         """
         forgotten = 0
         with self._db.transaction():
@@ -236,9 +233,8 @@ class Ledger:
     def shared_keys(self, scan: Scan) -> KeyedRecords | None:
         """Return the content keys of the scan's records that other scans had sent already.
 
-        Returns:
-            None if there were too many to store. The scan then cannot be resumed by position,
-            because a further copy of a record could not be distinguished from the copy at Miso.
+        None if there were too many to store. The scan then cannot be resumed by position, because a
+        further copy of a record could not be distinguished from the copy that Miso has.
         """
         return self._spans.shared_keys(scan.id)
 

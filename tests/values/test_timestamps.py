@@ -2,6 +2,7 @@ import pickle
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import jsonschema_rs
@@ -42,28 +43,277 @@ def between(first, last):
     return st.datetimes(*bounds, timezones=st.just(UTC))
 
 
-# RFC 3339
+class Case(NamedTuple):
+    """A value, and the text that it is read as; None where it is a problem."""
+
+    value: object
+    text: str | None = None
+    zone: str | None = None
+    formats: tuple[str, ...] = ()
+    has_note: bool = False
+
+
+# What is read: the cases of each behaviour. The texts of problems and notes are golden.
+CASES = {
+    "RFC 3339 is returned byte for byte": [
+        Case("2019-10-01T00:00:00Z", "2019-10-01T00:00:00Z"),
+        Case("2019-10-01t00:00:00z", "2019-10-01t00:00:00z"),
+        Case("2019-10-01T00:00:00.1Z", "2019-10-01T00:00:00.1Z"),
+        Case("2019-10-01T00:00:00.123456789012Z", "2019-10-01T00:00:00.123456789012Z"),
+        Case("2019-10-01T23:59:59+23:59", "2019-10-01T23:59:59+23:59"),
+        Case("2019-10-01T00:00:00-00:00", "2019-10-01T00:00:00-00:00"),
+        Case("2020-02-29T12:00:00.000-08:00", "2020-02-29T12:00:00.000-08:00"),
+        Case("2016-12-31T23:59:60Z", "2016-12-31T23:59:60Z"),
+        Case("2016-12-31T15:59:60.5-08:00", "2016-12-31T15:59:60.5-08:00"),
+        Case("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+        Case("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
+    ],
+    "other ISO 8601 is converted to UTC": [
+        Case("2019-10-01 00:00:00Z", "2019-10-01T00:00:00Z"),
+        Case("2019-10-01 00:00:00 Z", "2019-10-01T00:00:00Z"),
+        Case("2019-10-01 00:00:00 UTC", "2019-10-01T00:00:00Z"),
+        Case("2019-10-01 00:00:00.123456 UTC", "2019-10-01T00:00:00.123456Z"),
+        Case("2019-10-01  00:00:00 GMT", "2019-10-01T00:00:00Z"),
+        Case("2019-10-01 00:00:00+00", "2019-10-01T00:00:00Z"),
+        Case("2019-10-01T00:00:00+0000", "2019-10-01T00:00:00Z"),
+        Case("2019-10-01T00:00:00 -0230", "2019-10-01T02:30:00Z"),
+        Case("2019-10-01 00:00:00 +05:30", "2019-09-30T18:30:00Z"),
+        Case("2019-10-01T02+02", "2019-10-01T00:00:00Z"),
+        Case("2019-10-01T02:30Z", "2019-10-01T02:30:00Z"),
+        Case("20191001T023045Z", "2019-10-01T02:30:45Z"),
+        Case("20191001T0230Z", "2019-10-01T02:30:00Z"),
+        Case("20191001 02:30:45.5Z", "2019-10-01T02:30:45.500Z"),
+        Case("2019-10-01T00:00:00,25Z", "2019-10-01T00:00:00.250Z"),
+        Case("2019-10-01 00:00:00.000000Z", "2019-10-01T00:00:00Z"),
+        Case("2019-10-01 00:00:00.120Z", "2019-10-01T00:00:00.120Z"),
+        Case("2019-10-01 00:00:00.1200001Z", "2019-10-01T00:00:00.120Z"),
+        Case("2019-10-01 00:00:00.1234567Z", "2019-10-01T00:00:00.123456Z"),
+        Case("2019-W40-2T00:00:00Z", "2019-10-01T00:00:00Z"),
+        Case("2019W402T000000Z", "2019-10-01T00:00:00Z"),
+        Case("2019-274T00:00:00Z", "2019-10-01T00:00:00Z"),
+        Case("2019274T000000Z", "2019-10-01T00:00:00Z"),
+        Case("2020-366T12:00Z", "2020-12-31T12:00:00Z"),
+        Case("2019-09-30T24:00Z", "2019-10-01T00:00:00Z"),
+        Case("2019-09-30T24:00:00.0+02:00", "2019-09-30T22:00:00Z"),
+        Case("2016-12-31 23:59:60 UTC", "2016-12-31T23:59:60Z"),
+        Case("20161231T235960,5Z", "2016-12-31T23:59:60.500Z"),
+        Case("2017-01-01 01:59:60+0200", "2016-12-31T23:59:60Z"),
+        Case(" \t2019-10-01T02:00:00+02:00\r\n", "2019-10-01T02:00:00+02:00"),
+        Case("2019-10-01 00:00:00+0000", "2019-10-01T00:00:00Z", zone="Europe/Berlin"),
+    ],
+    "a time that does not exist": [
+        Case(""),
+        Case("   "),
+        Case("2019-02-29"),
+        Case("2019-02-29T00:00:00Z"),
+        Case("2019-13-01 00:00:00"),
+        Case("0000-01-01T00:00:00Z"),
+        Case("2019-W53-1T00:00:00Z"),
+        Case("2019-366T00:00:00Z"),
+        Case("2019-000T00:00:00Z"),
+        Case("2019-10-01T24:00:01Z"),
+        Case("2019-10-01T24:00:00.1Z"),
+        Case("2019-10-01T12:00:60Z"),
+        Case("9999-12-31T24:00:00Z"),
+        Case("9999-12-31 23:59:59-01:00"),
+        Case("0001-01-01 00:00:00+01:00"),
+        Case("12345678901234567890"),
+    ],
+    "an unknown format": [
+        Case("yesterday"),
+        Case("10/01/2019"),
+        Case("2019-10"),
+        Case("2019-W40"),
+        Case("2019-10-01Z"),
+        Case("2019-10-01T25:00:00Z"),
+        Case("2019-10-01T00:60:00Z"),
+        Case("2019-10-01T00:00:00+24:00"),
+        Case("2019-10-01T00:00:00.Z"),
+        Case("2019-10-01T00:00:00 CET"),
+        Case("10000-01-01T00:00:00Z"),
+        Case("-2019-10-01T00:00:00Z"),
+        Case("2019-10-01T00:00:00Z".translate(ARABIC)),
+        Case("2019-10-01T00:00:0\N{FULLWIDTH DIGIT ZERO}Z"),
+        Case("1569888000".translate(ARABIC)),
+        Case("1.569888e9"),
+        Case("+1569888000"),
+        Case("1569888000."),
+        Case("1_569_888_000"),
+        Case("0x5d929a80"),
+        Case("NaN"),
+        Case("2019-10-01T00:00:00Z\x00"),
+        Case("\ud800"),
+        Case("9" * 101),
+    ],
+    "neither text nor number": [
+        Case(None),
+        Case(True),
+        Case(False),
+        Case([]),
+        Case(["2019-10-01T00:00:00Z"]),
+        Case({}),
+        Case({"a": 1}),
+    ],
+    "a zone is never guessed": [
+        Case("2019-10-01 00:00:00"),
+        Case("2019-10-01T00:00"),
+        Case("2016-12-31 23:59:60"),
+        Case("2019-10-01"),
+        Case("20191001"),
+    ],
+    "a local time is converted from its zone": [
+        Case("2019-10-01 00:00:00", "2019-09-30T22:00:00Z", zone="Europe/Berlin"),
+        Case("2019-12-01T00:00:00.5", "2019-11-30T23:00:00.500Z", zone="Europe/Berlin"),
+        Case("2019-10-01", "2019-09-30T22:00:00Z", zone="Europe/Berlin"),
+        Case("20191001", "2019-09-30T22:00:00Z", zone="Europe/Berlin"),
+        Case(20191001, "2019-09-30T22:00:00Z", zone="Europe/Berlin"),
+        Case(20191001.0, "2019-09-30T22:00:00Z", zone="Europe/Berlin"),
+        Case("20191001.0", "2019-09-30T22:00:00Z", zone="Europe/Berlin"),
+        Case("2019-W40-2", "2019-09-30T22:00:00Z", zone="Europe/Berlin"),
+        Case("2019-274", "2019-09-30T22:00:00Z", zone="Europe/Berlin"),
+        Case("2019-09-30 24:00", "2019-09-30T22:00:00Z", zone="Europe/Berlin"),
+        Case("2017-01-01 00:59:60", "2016-12-31T23:59:60Z", zone="Europe/Berlin"),
+        Case("9999-12-31", "9999-12-30T23:00:00Z", zone="Europe/Berlin"),
+        Case("0001-01-01", zone="Europe/Berlin"),
+    ],
+    "just outside a clock change": [
+        Case("2024-10-27 01:59:59", "2024-10-26T23:59:59Z", "Europe/Berlin"),
+        Case("2024-10-27 03:00:00", "2024-10-27T02:00:00Z", "Europe/Berlin"),
+        Case("2024-03-31 01:59:59", "2024-03-31T00:59:59Z", "Europe/Berlin"),
+        Case("2024-03-31 03:00:00", "2024-03-31T01:00:00Z", "Europe/Berlin"),
+        Case("2024-11-03 00:59:59", "2024-11-03T04:59:59Z", "America/New_York"),
+        Case("2024-11-03 02:00:00", "2024-11-03T07:00:00Z", "America/New_York"),
+        Case("2024-04-07 01:29:59", "2024-04-06T14:29:59Z", "Australia/Lord_Howe"),
+        Case("2024-04-07 02:00:00", "2024-04-06T15:30:00Z", "Australia/Lord_Howe"),
+    ],
+    "the earlier of two ambiguous times": [
+        Case("2024-10-27 02:00:00", "2024-10-27T00:00:00Z", "Europe/Berlin", has_note=True),
+        Case("2024-10-27 02:59:59.999", "2024-10-27T00:59:59.999Z", "Europe/Berlin", has_note=True),
+        Case("2024-11-03 01:30:00", "2024-11-03T05:30:00Z", "America/New_York", has_note=True),
+        Case("2024-04-07 01:30:00", "2024-04-06T14:30:00Z", "Australia/Lord_Howe", has_note=True),
+        Case("2024-04-07 01:59:59", "2024-04-06T14:59:59Z", "Australia/Lord_Howe", has_note=True),
+    ],
+    "a skipped time is moved forward": [
+        Case("2024-03-31 02:00:00", "2024-03-31T01:00:00Z", "Europe/Berlin", has_note=True),
+        Case("2024-03-31 02:30:00", "2024-03-31T01:30:00Z", "Europe/Berlin", has_note=True),
+        Case("2024-03-10 02:30:00", "2024-03-10T07:30:00Z", "America/New_York", has_note=True),
+        Case("2024-10-06 02:15:00", "2024-10-05T15:45:00Z", "Australia/Lord_Howe", has_note=True),
+        Case("2011-12-30 12:00:00", "2011-12-30T22:00:00Z", "Pacific/Apia", has_note=True),
+        Case("2011-12-30", "2011-12-30T10:00:00Z", "Pacific/Apia", has_note=True),
+    ],
+    "a date although clocks change at midnight": [
+        Case("2018-11-04", "2018-11-04T03:00:00Z", "America/Sao_Paulo"),
+        Case("2024-11-03", "2024-11-03T04:00:00Z", "America/Havana"),
+    ],
+    "the digits of an epoch number give its unit": [
+        Case(0, "1970-01-01T00:00:00Z"),
+        Case(-1, "1969-12-31T23:59:59Z"),
+        Case(1569888000, "2019-10-01T00:00:00Z"),
+        Case(9999999999, "2286-11-20T17:46:39Z"),
+        Case(10000000000, "1970-04-26T17:46:40Z"),
+        Case(1569888000123, "2019-10-01T00:00:00.123Z"),
+        Case(1569888000123456, "2019-10-01T00:00:00.123456Z"),
+        Case(1569888000123456789, "2019-10-01T00:00:00.123456Z"),
+        Case(-1569888000123456789, "1920-04-02T23:59:59.876543Z"),
+        Case(9999999999999999999, "2286-11-20T17:46:39.999999Z"),
+        Case(1569888000.123, "2019-10-01T00:00:00.123Z"),
+        Case(0.7999999999999999, "1970-01-01T00:00:00.800Z"),
+        Case(1569888000123.5, "2019-10-01T00:00:00.123500Z"),
+        Case(1569888000.0, "2019-10-01T00:00:00Z"),
+        Case(1.569888e18, "2019-10-01T00:00:00Z"),
+        Case(-0.5, "1969-12-31T23:59:59.500Z"),
+        Case(5e-324, "1970-01-01T00:00:00Z"),
+        Case("1569888000", "2019-10-01T00:00:00Z"),
+        Case(" 1569888000.123 ", "2019-10-01T00:00:00.123Z"),
+        Case("1569888000.1239999", "2019-10-01T00:00:00.123999Z"),
+        Case("-0.0000001", "1969-12-31T23:59:59.999999Z"),
+        Case("1569888000123.4567", "2019-10-01T00:00:00.123456Z"),
+        Case("0001569888000", "2019-10-01T00:00:00Z"),
+        Case("1569888000." + "9" * 80, "2019-10-01T00:00:00.999999Z"),
+        Case("20191301", "1970-08-22T16:41:41Z"),
+        Case("-20191001", "1969-05-12T07:23:19Z"),
+    ],
+    "a number outside all units": [
+        Case(float("nan")),
+        Case(float("inf")),
+        Case(float("-inf")),
+        Case(10**19),
+        Case(-(10**19)),
+        Case(1e300),
+    ],
+    "a format is read as described": [
+        Case(
+            "01/Oct/2019:02:00:00 +0200",
+            "2019-10-01T00:00:00Z",
+            zone="Europe/Berlin",
+            formats=("%d/%b/%Y:%H:%M:%S %z",),
+        ),
+        Case(
+            "01.10.2019 02:00",
+            "2019-10-01T00:00:00Z",
+            zone="Europe/Berlin",
+            formats=("%d.%m.%Y %H:%M",),
+        ),
+        Case(
+            "10/01/19 02:00 PM",
+            "2019-10-01T12:00:00Z",
+            zone="Europe/Berlin",
+            formats=("%m/%d/%y %I:%M %p",),
+        ),
+        Case(
+            "2019年10月01日",
+            "2019-09-30T22:00:00Z",
+            zone="Europe/Berlin",
+            formats=("%Y年%m月%d日",),
+        ),
+        Case(20191001, "2019-09-30T22:00:00Z", zone="Europe/Berlin", formats=("%Y%m%d",)),
+        # the first one that matches
+        Case("10/01/2019", "2019-01-10T00:00:00Z", "UTC", ("%d/%m/%Y", "%m/%d/%Y")),
+        Case("10/13/2019", "2019-10-13T00:00:00Z", "UTC", ("%d/%m/%Y", "%m/%d/%Y")),
+        # before RFC 3339
+        Case("2019-10-01T00:00:00Z", "2019-01-10T00:00:00Z", "UTC", ("%Y-%d-%mT%H:%M:%SZ",)),
+        # although clocks change at midnight
+        Case("04/11/2018", "2018-11-04T03:00:00Z", "America/Sao_Paulo", ("%d/%m/%Y",)),
+        Case("2019-10-01 %Z", "2019-10-01T00:00:00Z", "UTC", ("%Y-%m-%d %%Z",)),
+    ],
+    "neither the format nor a usual one": [
+        Case("10-01-2019", zone="UTC", formats=("%d/%m/%Y",)),
+        Case("01/10/2019".translate(ARABIC), zone="UTC", formats=("%d/%m/%Y",)),
+        Case("31/02/2019", zone="UTC", formats=("%d/%m/%Y",)),
+        Case("01/01/0000", zone="UTC", formats=("%d/%m/%Y",)),
+    ],
+    "a value that matches no format is read as usual": [
+        Case("2019-10-01T00:00:00Z", "2019-10-01T00:00:00Z", formats=("%d/%m/%Y",)),
+        Case("2019-10-01 00:00 UTC", "2019-10-01T00:00:00Z", formats=("%d/%m/%Y",)),
+        Case(1569888000, "2019-10-01T00:00:00Z", formats=("%d/%m/%Y",)),
+    ],
+    "a format without a zone needs one": [
+        Case("01/10/2019", formats=("%d/%m/%Y", "%d/%m/%Y %H:%M")),
+        Case("01/10/2019 00:00", formats=("%d/%m/%Y", "%d/%m/%Y %H:%M")),
+    ],
+}
 
 
 @pytest.mark.parametrize(
-    "text",
+    "case",
     [
-        "2019-10-01T00:00:00Z",
-        "2019-10-01t00:00:00z",
-        "2019-10-01T00:00:00.1Z",
-        "2019-10-01T00:00:00.123456789012Z",
-        "2019-10-01T23:59:59+23:59",
-        "2019-10-01T00:00:00-00:00",
-        "2020-02-29T12:00:00.000-08:00",
-        "2016-12-31T23:59:60Z",
-        "2016-12-31T15:59:60.5-08:00",
-        "0001-01-01T00:00:00Z",
-        "9999-12-31T23:59:59.999999Z",
+        pytest.param(case, id=f"{behaviour}: {str(case.value)[:40]!a}")
+        for behaviour, cases in CASES.items()
+        for case in cases
     ],
 )
-def test_rfc3339_is_returned_byte_for_byte(text):
-    assert reads(text) == text
-    assert validator.is_valid(text)
+def test_a_value_is_read_or_is_a_problem(case, golden):
+    text, problem, note = TimestampReader(case.zone, case.formats).read(case.value)
+
+    assert text == case.text
+    assert (problem is None) == (text is not None)
+    assert (note is None) != case.has_note
+    assert text is None or validator.is_valid(text)
+    if problem or note:
+        assert (problem or note) == golden
+
+
+# Properties of RFC 3339
 
 
 @given(
@@ -81,10 +331,6 @@ def test_reader_and_json_schema_agree_on_what_is_rfc3339(text):
     reading = without_zone.read(text)
 
     assert (reading.text == text) == (validator.is_valid(text) and not text.startswith("0000"))
-
-
-def test_whitespace_around_a_timestamp_is_trimmed():
-    assert reads(" \t2019-10-01T02:00:00+02:00\r\n") == "2019-10-01T02:00:00+02:00"
 
 
 @given(st.datetimes(timezones=st.just(UTC)), st.integers(-1439, 1439))
@@ -111,116 +357,6 @@ def test_only_rfc3339_is_parsed(text):
 
 
 # Other ISO 8601 formats
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2019-10-01 00:00:00Z", "2019-10-01T00:00:00Z"),
-        ("2019-10-01 00:00:00 Z", "2019-10-01T00:00:00Z"),
-        ("2019-10-01 00:00:00 UTC", "2019-10-01T00:00:00Z"),
-        ("2019-10-01 00:00:00.123456 UTC", "2019-10-01T00:00:00.123456Z"),
-        ("2019-10-01  00:00:00 GMT", "2019-10-01T00:00:00Z"),
-        ("2019-10-01 00:00:00+00", "2019-10-01T00:00:00Z"),
-        ("2019-10-01T00:00:00+0000", "2019-10-01T00:00:00Z"),
-        ("2019-10-01T00:00:00 -0230", "2019-10-01T02:30:00Z"),
-        ("2019-10-01 00:00:00 +05:30", "2019-09-30T18:30:00Z"),
-        ("2019-10-01T02+02", "2019-10-01T00:00:00Z"),
-        ("2019-10-01T02:30Z", "2019-10-01T02:30:00Z"),
-        ("20191001T023045Z", "2019-10-01T02:30:45Z"),
-        ("20191001T0230Z", "2019-10-01T02:30:00Z"),
-        ("20191001 02:30:45.5Z", "2019-10-01T02:30:45.500Z"),
-        ("2019-10-01T00:00:00,25Z", "2019-10-01T00:00:00.250Z"),
-        ("2019-10-01 00:00:00.000000Z", "2019-10-01T00:00:00Z"),
-        ("2019-10-01 00:00:00.120Z", "2019-10-01T00:00:00.120Z"),
-        ("2019-10-01 00:00:00.1200001Z", "2019-10-01T00:00:00.120Z"),
-        ("2019-10-01 00:00:00.1234567Z", "2019-10-01T00:00:00.123456Z"),
-        ("2019-W40-2T00:00:00Z", "2019-10-01T00:00:00Z"),
-        ("2019W402T000000Z", "2019-10-01T00:00:00Z"),
-        ("2019-274T00:00:00Z", "2019-10-01T00:00:00Z"),
-        ("2019274T000000Z", "2019-10-01T00:00:00Z"),
-        ("2020-366T12:00Z", "2020-12-31T12:00:00Z"),
-        ("2019-09-30T24:00Z", "2019-10-01T00:00:00Z"),
-        ("2019-09-30T24:00:00.0+02:00", "2019-09-30T22:00:00Z"),
-        ("2016-12-31 23:59:60 UTC", "2016-12-31T23:59:60Z"),
-        ("20161231T235960,5Z", "2016-12-31T23:59:60.500Z"),
-        ("2017-01-01 01:59:60+0200", "2016-12-31T23:59:60Z"),
-    ],
-)
-def test_other_iso8601_formats_are_converted_to_utc(text, expected):
-    assert reads(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "   ",
-        "2019-02-29",
-        "2019-02-29T00:00:00Z",
-        "2019-13-01 00:00:00",
-        "0000-01-01T00:00:00Z",
-        "2019-W53-1T00:00:00Z",
-        "2019-366T00:00:00Z",
-        "2019-000T00:00:00Z",
-        "2019-10-01T24:00:01Z",
-        "2019-10-01T24:00:00.1Z",
-        "2019-10-01T12:00:60Z",
-        "9999-12-31T24:00:00Z",
-        "9999-12-31 23:59:59-01:00",
-        "0001-01-01 00:00:00+01:00",
-        "12345678901234567890",
-    ],
-)
-def test_a_time_that_does_not_exist_is_a_problem(text, golden):
-    reading = without_zone.read(text)
-
-    assert reading.text is None
-    assert reading.problem == golden
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "yesterday",
-        "10/01/2019",
-        "2019-10",
-        "2019-W40",
-        "2019-10-01Z",
-        "2019-10-01T25:00:00Z",
-        "2019-10-01T00:60:00Z",
-        "2019-10-01T00:00:00+24:00",
-        "2019-10-01T00:00:00.Z",
-        "2019-10-01T00:00:00 CET",
-        "10000-01-01T00:00:00Z",
-        "-2019-10-01T00:00:00Z",
-        "2019-10-01T00:00:00Z".translate(ARABIC),
-        "2019-10-01T00:00:0\N{FULLWIDTH DIGIT ZERO}Z",
-        "1569888000".translate(ARABIC),
-        "1.569888e9",
-        "+1569888000",
-        "1569888000.",
-        "1_569_888_000",
-        "0x5d929a80",
-        "NaN",
-        "2019-10-01T00:00:00Z\x00",
-        "\ud800",
-        "9" * 101,
-    ],
-)
-def test_an_unknown_format_is_a_problem(text, golden):
-    reading = without_zone.read(text)
-
-    assert reading.text is None
-    assert reading.problem == golden
-
-
-@pytest.mark.parametrize("value", [None, True, False, [], ["2019-10-01T00:00:00Z"], {}, {"a": 1}])
-def test_a_value_that_is_neither_text_nor_number_is_a_problem(value, golden):
-    reading = without_zone.read(value)
-
-    assert reading.text is None
-    assert reading.problem == golden
 
 
 WRITTEN = [
@@ -251,115 +387,6 @@ def test_every_iso8601_format_keeps_the_instant(when, minutes, form):
 # Local times
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "2019-10-01 00:00:00",
-        "2019-10-01T00:00",
-        "2016-12-31 23:59:60",
-        "2019-10-01",
-        "20191001",
-    ],
-)
-def test_a_zone_is_never_guessed(text, golden):
-    reading = without_zone.read(text)
-
-    assert reading.text is None
-    assert reading.problem == golden
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2019-10-01 00:00:00", "2019-09-30T22:00:00Z"),
-        ("2019-12-01T00:00:00.5", "2019-11-30T23:00:00.500Z"),
-        ("2019-10-01", "2019-09-30T22:00:00Z"),
-        ("20191001", "2019-09-30T22:00:00Z"),
-        (20191001, "2019-09-30T22:00:00Z"),
-        (20191001.0, "2019-09-30T22:00:00Z"),
-        ("20191001.0", "2019-09-30T22:00:00Z"),
-        ("2019-W40-2", "2019-09-30T22:00:00Z"),
-        ("2019-274", "2019-09-30T22:00:00Z"),
-        ("2019-09-30 24:00", "2019-09-30T22:00:00Z"),
-        ("2017-01-01 00:59:60", "2016-12-31T23:59:60Z"),
-        ("9999-12-31", "9999-12-30T23:00:00Z"),
-    ],
-)
-def test_a_local_time_is_converted_from_its_zone(text, expected):
-    assert reads(text, in_berlin) == expected
-
-
-def test_a_local_time_before_the_first_year_is_a_problem(golden):
-    assert in_berlin.read("0001-01-01").problem == golden
-
-
-def test_a_time_with_an_offset_needs_no_zone():
-    assert reads("2019-10-01 00:00:00+0000", in_berlin) == "2019-10-01T00:00:00Z"
-
-
-@pytest.mark.parametrize(
-    ("zone", "local", "expected"),
-    [
-        ("Europe/Berlin", "2024-10-27 01:59:59", "2024-10-26T23:59:59Z"),
-        ("Europe/Berlin", "2024-10-27 03:00:00", "2024-10-27T02:00:00Z"),
-        ("Europe/Berlin", "2024-03-31 01:59:59", "2024-03-31T00:59:59Z"),
-        ("Europe/Berlin", "2024-03-31 03:00:00", "2024-03-31T01:00:00Z"),
-        ("America/New_York", "2024-11-03 00:59:59", "2024-11-03T04:59:59Z"),
-        ("America/New_York", "2024-11-03 02:00:00", "2024-11-03T07:00:00Z"),
-        ("Australia/Lord_Howe", "2024-04-07 01:29:59", "2024-04-06T14:29:59Z"),
-        ("Australia/Lord_Howe", "2024-04-07 02:00:00", "2024-04-06T15:30:00Z"),
-    ],
-)
-def test_times_just_outside_a_clock_change_are_unambiguous(zone, local, expected):
-    assert reads(local, TimestampReader(zone)) == expected
-
-
-@pytest.mark.parametrize(
-    ("zone", "local", "expected"),
-    [
-        ("Europe/Berlin", "2024-10-27 02:00:00", "2024-10-27T00:00:00Z"),
-        ("Europe/Berlin", "2024-10-27 02:59:59.999", "2024-10-27T00:59:59.999Z"),
-        ("America/New_York", "2024-11-03 01:30:00", "2024-11-03T05:30:00Z"),
-        ("Australia/Lord_Howe", "2024-04-07 01:30:00", "2024-04-06T14:30:00Z"),
-        ("Australia/Lord_Howe", "2024-04-07 01:59:59", "2024-04-06T14:59:59Z"),
-    ],
-)
-def test_the_earlier_of_two_ambiguous_local_times_is_used(zone, local, expected, golden):
-    reading = TimestampReader(zone).read(local)
-
-    assert (reading.text, reading.problem) == (expected, None)
-    assert reading.note == golden
-
-
-@pytest.mark.parametrize(
-    ("zone", "local", "expected"),
-    [
-        ("Europe/Berlin", "2024-03-31 02:00:00", "2024-03-31T01:00:00Z"),
-        ("Europe/Berlin", "2024-03-31 02:30:00", "2024-03-31T01:30:00Z"),
-        ("America/New_York", "2024-03-10 02:30:00", "2024-03-10T07:30:00Z"),
-        ("Australia/Lord_Howe", "2024-10-06 02:15:00", "2024-10-05T15:45:00Z"),
-        ("Pacific/Apia", "2011-12-30 12:00:00", "2011-12-30T22:00:00Z"),
-        ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00Z"),
-    ],
-)
-def test_a_skipped_local_time_is_moved_forward(zone, local, expected, golden):
-    reading = TimestampReader(zone).read(local)
-
-    assert (reading.text, reading.problem) == (expected, None)
-    assert reading.note == golden
-
-
-@pytest.mark.parametrize(
-    ("zone", "day", "expected"),
-    [
-        ("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00:00Z"),
-        ("America/Havana", "2024-11-03", "2024-11-03T04:00:00Z"),
-    ],
-)
-def test_a_date_is_read_even_if_clocks_change_at_midnight(zone, day, expected):
-    assert reads(day, TimestampReader(zone)) == expected
-
-
 @given(
     between("1980-01-01", "2037-12-31"),
     st.sampled_from(
@@ -380,41 +407,6 @@ def test_local_times_convert_back_to_the_same_instant(when, zone):
 
 
 # Epoch numbers
-
-
-@pytest.mark.parametrize(
-    ("number", "expected"),
-    [
-        (0, "1970-01-01T00:00:00Z"),
-        (-1, "1969-12-31T23:59:59Z"),
-        (1569888000, "2019-10-01T00:00:00Z"),
-        (9999999999, "2286-11-20T17:46:39Z"),
-        (10000000000, "1970-04-26T17:46:40Z"),
-        (1569888000123, "2019-10-01T00:00:00.123Z"),
-        (1569888000123456, "2019-10-01T00:00:00.123456Z"),
-        (1569888000123456789, "2019-10-01T00:00:00.123456Z"),
-        (-1569888000123456789, "1920-04-02T23:59:59.876543Z"),
-        (9999999999999999999, "2286-11-20T17:46:39.999999Z"),
-        (1569888000.123, "2019-10-01T00:00:00.123Z"),
-        (0.7999999999999999, "1970-01-01T00:00:00.800Z"),
-        (1569888000123.5, "2019-10-01T00:00:00.123500Z"),
-        (1569888000.0, "2019-10-01T00:00:00Z"),
-        (1.569888e18, "2019-10-01T00:00:00Z"),
-        (-0.5, "1969-12-31T23:59:59.500Z"),
-        (5e-324, "1970-01-01T00:00:00Z"),
-        ("1569888000", "2019-10-01T00:00:00Z"),
-        (" 1569888000.123 ", "2019-10-01T00:00:00.123Z"),
-        ("1569888000.1239999", "2019-10-01T00:00:00.123999Z"),
-        ("-0.0000001", "1969-12-31T23:59:59.999999Z"),
-        ("1569888000123.4567", "2019-10-01T00:00:00.123456Z"),
-        ("0001569888000", "2019-10-01T00:00:00Z"),
-        ("1569888000." + "9" * 80, "2019-10-01T00:00:00.999999Z"),
-        ("20191301", "1970-08-22T16:41:41Z"),
-        ("-20191001", "1969-05-12T07:23:19Z"),
-    ],
-)
-def test_the_digits_of_an_epoch_number_give_its_unit(number, expected):
-    assert reads(number) == expected
 
 
 @given(
@@ -452,24 +444,6 @@ def test_a_fraction_is_rounded_down_to_the_microsecond(number):
 
 
 @pytest.mark.parametrize(
-    "value",
-    [
-        float("nan"),
-        float("inf"),
-        float("-inf"),
-        10**19,
-        -(10**19),
-        1e300,
-    ],
-)
-def test_a_number_outside_all_units_is_a_problem(value, golden):
-    reading = without_zone.read(value)
-
-    assert reading.text is None
-    assert reading.problem == golden
-
-
-@pytest.mark.parametrize(
     ("text", "form"),
     [
         ("201910010230", "%Y%m%d%H%M"),
@@ -489,90 +463,38 @@ def test_fourteen_digits_that_are_not_a_date_are_an_epoch_number(text):
     assert reads(text).startswith("1970-")
 
 
-# Formats
-
-
-@pytest.mark.parametrize(
-    ("form", "text", "expected"),
-    [
-        ("%d/%b/%Y:%H:%M:%S %z", "01/Oct/2019:02:00:00 +0200", "2019-10-01T00:00:00Z"),
-        ("%d.%m.%Y %H:%M", "01.10.2019 02:00", "2019-10-01T00:00:00Z"),
-        ("%m/%d/%y %I:%M %p", "10/01/19 02:00 PM", "2019-10-01T12:00:00Z"),
-        ("%Y年%m月%d日", "2019年10月01日", "2019-09-30T22:00:00Z"),
-        ("%Y%m%d", 20191001, "2019-09-30T22:00:00Z"),
-    ],
-)
-def test_a_format_is_read_as_described(form, text, expected):
-    assert reads(text, TimestampReader("Europe/Berlin", (form,))) == expected
-
-
-def test_the_first_matching_format_is_used():
-    reader = TimestampReader("UTC", ("%d/%m/%Y", "%m/%d/%Y"))
-
-    assert reads("10/01/2019", reader) == "2019-01-10T00:00:00Z"
-    assert reads("10/13/2019", reader) == "2019-10-13T00:00:00Z"
-
-
-def test_a_format_takes_precedence_over_rfc3339():
-    reader = TimestampReader("UTC", ("%Y-%d-%mT%H:%M:%SZ",))
-
-    assert reads("2019-10-01T00:00:00Z", reader) == "2019-01-10T00:00:00Z"
-
-
-@pytest.mark.parametrize("value", ["2019-10-01T00:00:00Z", "2019-10-01 00:00 UTC", 1569888000])
-def test_a_value_that_matches_no_format_is_read_as_usual(value):
-    assert reads(value, TimestampReader(None, ("%d/%m/%Y",))) == "2019-10-01T00:00:00Z"
-
-
-@pytest.mark.parametrize(
-    "text", ["10-01-2019", "01/10/2019".translate(ARABIC), "31/02/2019", "01/01/0000"]
-)
-def test_what_fits_neither_format_nor_habit_is_a_problem(text, golden):
-    reading = TimestampReader("UTC", ("%d/%m/%Y",)).read(text)
-
-    assert reading.text is None
-    assert reading.problem == golden
-
-
-def test_a_format_without_a_zone_needs_one(golden):
-    reader = TimestampReader(None, ("%d/%m/%Y", "%d/%m/%Y %H:%M"))
-
-    assert reader.read("01/10/2019").problem == golden
-    assert reader.read("01/10/2019 00:00").problem == golden
-
-
-def test_a_date_by_format_is_read_even_if_clocks_change_at_midnight():
-    reader = TimestampReader("America/Sao_Paulo", ("%d/%m/%Y",))
-
-    assert reads("04/11/2018", reader) == "2018-11-04T03:00:00Z"
-
-
 # Options
 
+# A zone or formats that are refused, and what the message names. The messages are golden.
+REFUSED = [
+    ("Europe/Berln", (), "Europe/Berlin"),
+    ("europe/berlin", (), "Europe/Berlin"),
+    ("Berlin", (), "Europe/Berlin"),
+    ("Europe", (), ""),
+    ("", (), "Europe/Berlin"),
+    ("/etc/localtime", (), ""),
+    ("../Berlin", (), ""),
+    ("localtime", (), ""),
+    ("right/UTC", (), ""),
+    ("+02:00", (), ""),
+    ("x" * 300, (), ""),
+    ("a\x00b", (), ""),
+    ("UTC", ("%d/%m",), ""),
+    ("UTC", ("%H:%M:%S",), ""),
+    ("UTC", ("",), ""),
+    ("UTC", ("%Y-%m-%d %I:%M",), ""),
+    ("UTC", ("%Y-%m-%d %M:%S",), ""),
+    ("UTC", ("%Y-%m-%d %H:%M %Z",), ""),
+]
 
-@pytest.mark.parametrize(
-    ("zone", "hint"),
-    [
-        ("Europe/Berln", "Europe/Berlin"),
-        ("europe/berlin", "Europe/Berlin"),
-        ("Berlin", "Europe/Berlin"),
-        ("Europe", ""),
-        ("", "Europe/Berlin"),
-        ("/etc/localtime", ""),
-        ("../Berlin", ""),
-        ("localtime", ""),
-        ("right/UTC", ""),
-        ("+02:00", ""),
-        ("x" * 300, ""),
-        ("a\x00b", ""),
-    ],
-)
-def test_a_zone_that_does_not_exist_is_refused_with_the_nearest(zone, hint, golden):
+
+@pytest.mark.parametrize(("zone", "formats", "named"), REFUSED)
+def test_an_option_that_cannot_be_used_is_refused(zone, formats, named, golden):
     with pytest.raises(ConfigurationError) as caught:
-        TimestampReader(zone)
+        TimestampReader(zone, formats)
 
-    assert str(caught.value).startswith(f"--timezone {zone}: ")
-    assert hint in str(caught.value)
+    assert formats or str(caught.value).startswith(f"--timezone {zone}: ")
+    assert named in str(caught.value)
     assert str(caught.value) == golden
 
 
@@ -589,30 +511,6 @@ def test_a_zone_that_does_not_exist_is_refused_with_the_nearest(zone, hint, gold
 def test_a_format_that_python_does_not_take_is_refused_with_its_reason(form, reason):
     with pytest.raises(ConfigurationError, match=reason):
         TimestampReader("UTC", (form,))
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        "%d/%m",
-        "%H:%M:%S",
-        "",
-        "%Y-%m-%d %I:%M",
-        "%Y-%m-%d %M:%S",
-        "%Y-%m-%d %H:%M %Z",
-    ],
-)
-def test_a_format_that_cannot_be_read_back_is_refused(form, golden):
-    with pytest.raises(ConfigurationError) as caught:
-        TimestampReader("UTC", (form,))
-
-    assert str(caught.value) == golden
-
-
-def test_a_percent_sign_before_a_z_is_no_zone_name():
-    assert (
-        reads("2019-10-01 %Z", TimestampReader("UTC", ("%Y-%m-%d %%Z",))) == "2019-10-01T00:00:00Z"
-    )
 
 
 def test_a_reader_can_be_pickled():
