@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -97,6 +98,14 @@ class ForkServer:
         self._process.stdout.close()
         self._process.wait(30)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def shell_command():
+    """Return what starts the program in a command line, as quickly as it can be."""
+    if not HAS_FORK:
+        return shlex.join(COMMAND)
+    script = Path(__file__).with_name("quick_program.py")
+    return shlex.join([sys.executable, "-IS", str(script), fork_server().address])
 
 
 @functools.cache
