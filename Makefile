@@ -9,6 +9,9 @@ PLATFORMS := linux darwin win32
 COVERAGE_GATE := 92
 # The tests that `make test-pythons`, `make coverage` and `make golden` run.
 TESTS ?= tests
+# Processes that run the suite. The tests of a file stay together, because they share servers.
+JOBS ?= 2
+PYTEST_JOBS = $(if $(filter-out 1,$(JOBS)),--numprocesses $(JOBS) --dist loadfile)
 
 .PHONY: demo test golden test-pythons coverage check types tables lint-config bench docs docs-examples fuzz format \
 	wheel clean help
@@ -53,6 +56,7 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
+	$(BIN)/python -m tests.helpers.plain_words
 	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory types
 	$(BIN)/python -m fuzz

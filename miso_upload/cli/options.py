@@ -1,4 +1,8 @@
-"""Derives the options of the command line from the parts of the settings."""
+"""Derives the command line's options from the `options.py` of each package.
+
+`options.py` in `sources`, `transform`, `delivery`, `ledger` and `report` declare the options of an
+upload; `pipeline/settings.py` lists these parts. Options of one command only are in its module.
+"""
 
 from __future__ import annotations
 

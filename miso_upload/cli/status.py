@@ -1,4 +1,4 @@
-"""The command `status`: shows the totals of each source, over all runs."""
+"""The command `status`: shows each source's totals over all runs, from `pipeline.status`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Decides how long to wait before a retry, with full jitter and limits on attempts and time."""
+"""Decides how long to wait before a retry, with full jitter and limits on attempts and time.
+
+`deliverer` sends and resends; this module only computes.
+"""
 
 from __future__ import annotations
 

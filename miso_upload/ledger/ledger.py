@@ -14,7 +14,7 @@ from miso_upload.ledger.schema import has_content_keys, prepare
 from miso_upload.ledger.spans import MAX_SHARED_KEYS, Spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from typing import Self
 
@@ -166,16 +166,13 @@ class Ledger:
             self._db.change("DELETE FROM old_heads WHERE scan_id = :scan", scan=scan.id)
 
     def forget(self, scans: Iterable[Scan], *, restart: bool = False) -> int:
-        """Forget everything that was sent from some sources.
+        """Forget what was sent from some sources; return how many of these rows Miso had accepted.
 
         The next run that reads these sources sends their records again.
 
         Args:
             scans: The last scan of each source.
             restart: Whether to keep the sources, with the numbers of rows that Miso accepted.
-
-        Returns:
-            How many of the forgotten rows Miso had accepted.
         """
         forgotten = 0
         with self._db.transaction():
@@ -236,9 +233,8 @@ class Ledger:
     def shared_keys(self, scan: Scan) -> KeyedRecords | None:
         """Return the content keys of the scan's records that other scans had sent already.
 
-        Returns:
-            None if there were too many to store. The scan then cannot be resumed by position,
-            because a further copy of a record could not be distinguished from the copy at Miso.
+        None if there were too many to store. The scan then cannot be resumed by position, because a
+        further copy of a record could not be distinguished from the copy that Miso has.
         """
         return self._spans.shared_keys(scan.id)
 
@@ -278,7 +274,7 @@ class Ledger:
                 self._spans.store_shared_keys(scan.id, batch, selection)
             else:
                 self._spans.reopen(scan.id, batch)
-            self.contents.note(scan.id, batch.start, _sent(batch, selection))
+            self.contents.note(scan.id, batch.start, selection.sent_keys(batch))
 
     def unseen(
         self, scan: Scan, batch: Batch, receipt: Receipt, leftover: Leftover | None
@@ -389,7 +385,7 @@ class Ledger:
             self.contents.settle(scan.id, batch.start)
             return
         not_accepted = {*pending, *(rejection.line for rejection in receipt.rejections), *unknown}
-        sent = _sent_indices(batch, settlement.selection)
+        sent = settlement.selection.sent_indices(batch)
         lines, keyed = batch.lines, batch.keyed
         self.contents.settle_partly(
             scan.id,
@@ -397,16 +393,3 @@ class Ledger:
             keyed.pick([i for i in sent if lines[i] not in not_accepted]),
             keyed.pick([i for i in sent if lines[i] in unknown]),
         )
-
-
-def _sent_indices(batch: Batch, selection: Selection) -> Sequence[int]:
-    if selection.fresh is None:
-        return range(len(batch.lines))
-    return sorted((*selection.fresh, *selection.doubtful))
-
-
-def _sent(batch: Batch, selection: Selection) -> KeyedRecords:
-    """Return the content keys of the records to send."""
-    if selection.fresh is None:
-        return batch.keyed
-    return batch.keyed.pick(_sent_indices(batch, selection))

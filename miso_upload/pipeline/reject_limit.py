@@ -1,4 +1,7 @@
-"""Stops a run that rejects too many rows, before it uploads the wrong data."""
+"""Stops a run that rejects more rows than `--max-reject-rate` allows (by default 10%).
+
+So a wrong mapping or file is noticed before most of it is uploaded.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from miso_upload.errors import ChangedJobError, SourceError, UnprovenSourceError
 from miso_upload.ledger.migration import checksum_test
 from miso_upload.pipeline.job_changes import changed_job, changed_options
-from miso_upload.sources.fingerprint import still_has
+from miso_upload.sources.checksums import still_has
 from miso_upload.values.display import counted
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Runs an upload: builds the pipeline from the settings, runs it and returns the summary.
+"""The composition root: builds the pipeline from the settings, runs it, returns the summary.
 
 `from miso_upload import upload` and the command line both call `upload`.
 """

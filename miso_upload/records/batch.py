@@ -89,6 +89,18 @@ class Selection:
         fresh = len(batch.lines) if self.fresh is None else len(self.fresh)
         return fresh + len(self.doubtful)
 
+    def sent_indices(self, batch: Batch) -> Sequence[int]:
+        """Return the indices of the records to send."""
+        if self.fresh is None:
+            return range(len(batch.lines))
+        return sorted((*self.fresh, *self.doubtful))
+
+    def sent_keys(self, batch: Batch) -> KeyedRecords:
+        """Return the content keys of the records to send."""
+        if self.fresh is None:
+            return batch.keyed
+        return batch.keyed.pick(self.sent_indices(batch))
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:

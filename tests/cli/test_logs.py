@@ -79,7 +79,7 @@ def test_init_and_preview_read_a_log_as_it_is_described(log):
     assert "Firefox" in shown.stdout
 
 
-def test_a_layout_is_part_of_the_recipe():
+def test_the_log_format_is_part_of_the_job_fingerprint():
     texts = {
         Job(Settings.of(inputs=(), log_format=each)).fingerprint for each in (None, "%h", "%a")
     }

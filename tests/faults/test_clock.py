@@ -19,7 +19,7 @@ MAY_ASK = {
     "ledger/scans",  # when something was noted, for `status`
     "progress",  # when a line of JSON was written
     "sandbox/store",  # when a request came
-    "sources/fingerprint",  # whether a file was written to just before it is read
+    "sources/checksums",  # whether a file was written to just before it is read
     "sources/stream",  # whether a file that grows is left alone
 }
 

@@ -4,7 +4,7 @@ On a page, a `console` block is a terminal session: each line that starts with `
 lines below it are what it prints. A block with `title="NAME"` is a file of that name, which the
 sessions below it can use. All blocks of a page run in one directory, in the order of the page.
 
-`python -m tests.helpers.doc_pages` writes what the sessions print now into the pages, and the
+`python -m tests.helpers.doc_pages` writes the current output of sessions into the pages, and the
 options of all commands into the reference; the suite compares.
 """
 

@@ -70,7 +70,14 @@ def is_exception(found, name, line):
 
 def complaints():
     """Yield a line for each word or phrase that is to be replaced."""
-    patterns = [(re.compile(pattern, re.IGNORECASE), better) for pattern, better in NEVER.items()]
+    patterns = [
+        # In a name, an underscore ends a word too.
+        (
+            re.compile(pattern.replace(r"\b", "(?:(?<![a-z0-9])|(?![a-z0-9]))"), re.IGNORECASE),
+            better,
+        )
+        for pattern, better in NEVER.items()
+    ]
     for name in tracked():
         path = ROOT / name
         try:

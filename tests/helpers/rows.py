@@ -25,6 +25,11 @@ def write_rows(path, rows):
     return path
 
 
+def last_line(text):
+    """Return the last line: of a run that stops, why. Earlier lines depend on time."""
+    return text.splitlines()[-1]
+
+
 def counts_in(summary):
     """Return the numbers of a summary's first line, in its order: rows read, accepted and so on.
 

@@ -27,7 +27,7 @@ from miso_upload.ledger.database import Database
 from miso_upload.pipeline import loop as pipeline
 from miso_upload.pipeline import run as assembly
 from miso_upload.pipeline.interrupt import StopSignal
-from miso_upload.sources import fingerprint, watching
+from miso_upload.sources import checksums, watching
 from miso_upload.transform import validation
 
 MARKS = {
@@ -135,7 +135,7 @@ class World:
         return moment // self.grain * self.grain
 
     def stamp_of(self, found, now_ns=None):
-        """Stand in for `fingerprint.stamp_of`, with the times of this world."""
+        """Stand in for `checksums.stamp_of`, with the times of this world."""
         changed = self.changed_at.get(found.st_ino, 0)
         state = SimpleNamespace(
             st_mtime_ns=found.st_mtime_ns, st_ctime_ns=changed, st_size=found.st_size,
@@ -219,7 +219,7 @@ class _Client:
 
 
 class _Pool:
-    """Stands in for the threads: what is under way is done, and is finished, when it is drawn."""
+    """Stands in for the threads: what is in flight is done, and is finished, when it is drawn."""
 
     world = None
 
@@ -270,7 +270,7 @@ class Stop(StopSignal):
         return self.is_set()
 
 
-_stamp_of = fingerprint.stamp_of
+_stamp_of = checksums.stamp_of
 _transaction, _close, _settle = Database.transaction, Database.close, Ledger.settle
 
 
@@ -312,9 +312,9 @@ def stand_ins(world):
         for where, name, what in (
             (assembly, "Client", type("Client", (_Client,), {"world": world})),
             (pipeline, "DeliveryPool", _PoolOf(world)),
-            (fingerprint, "stamp_of", world.stamp_of),
+            (checksums, "stamp_of", world.stamp_of),
             (watching, "stamp_of", world.stamp_of),
-            (fingerprint, "_HEAD_BYTES_COMPARED", 200),
+            (checksums, "_HEAD_BYTES_COMPARED", 200),
             (spans, "MAX_SHARED_KEYS", world.max_shared_keys),
             (contents, "Limits", lambda: world.limits),
             (validation, "_compiled", _compiled_once),

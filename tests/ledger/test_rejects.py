@@ -202,7 +202,7 @@ def test_what_others_wrote_behind_is_left_alone(path, open_file):
     assert [json.loads(line)["line"] for line in (first, second)] == [1, 2]
 
 
-def test_a_file_that_was_emptied_is_begun_anew(path, open_file):
+def test_an_emptied_file_is_started_again(path, open_file):
     committed = open_file().add("a", [rejection(1)])
     path.write_text("")
 

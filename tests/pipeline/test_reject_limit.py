@@ -66,7 +66,7 @@ def test_a_preset_that_the_rows_look_like_is_named(summary, stops, golden):
     assert (said or summary.advice[0]) == golden
 
 
-def test_no_preset_is_named_to_whoever_named_one(summary):
+def test_no_preset_is_suggested_if_the_user_named_one(summary):
     with pytest.raises(RejectRateError) as caught:
         look(RejectRateLimit(0.1, summary, stops=True), batch(0, 5, 0, REES46))
 

@@ -8,7 +8,7 @@ import pytest
 from miso_upload import Settings, upload
 from miso_upload.sandbox import Sandbox
 from miso_upload.sources import Source, stream
-from miso_upload.sources.fingerprint import file_checksum
+from miso_upload.sources.checksums import file_checksum
 
 ROW = '{{"type":"like","timestamp":"2025-03-01T09:30:00Z","user_id":"u{}","product_ids":["p"]}}\n'
 

@@ -112,9 +112,9 @@ def test_a_key_that_comes_twice_counts_as_the_last(dry_run):
 
 def test_a_bomb_of_a_gigabyte_on_one_line_is_one_rejected_row(dry_run):
     piece = b"0" * 2**20
-    packed = gzip.compress(b"\n".join(GOOD) + b"\n") + gzip.compress(piece) * 1024
+    compressed = gzip.compress(b"\n".join(GOOD) + b"\n") + gzip.compress(piece) * 1024
 
-    found = dry_run(packed, name="input.jsonl.gz")
+    found = dry_run(compressed, name="input.jsonl.gz")
 
     assert (found.code, found.counts()) == (1, (4, 1))
     assert "(--max-row-bytes)" in found.text

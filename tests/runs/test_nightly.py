@@ -103,7 +103,7 @@ class Nights:
 
 WEEKS = {
     "numbers": {},
-    "numbers, packed at once": {"delayed": False},
+    "numbers, compressed at once": {"delayed": False},
     "numbers, three kept": {"kept": 3},
     "dates": {"dated": True},
     "copied and truncated": {"copies": True},
@@ -351,11 +351,11 @@ def test_a_cut_off_copy_without_the_whole_is_a_problem(desk, tmp_path, golden):
 
 def test_damage_behind_the_end_of_the_other_copy_is_a_problem(desk, tmp_path):
     log = write_rows(tmp_path / "logs" / "access.log.2", lines(40))
-    packed = log.parent / "access.log.2.gz"
-    packed.write_bytes(gzip.compress(log.read_bytes()) + b"not gzip at all")
+    compressed = log.parent / "access.log.2.gz"
+    compressed.write_bytes(gzip.compress(log.read_bytes()) + b"not gzip at all")
     write_rows(log, lines(10))
 
-    summary = desk.run(log, packed)
+    summary = desk.run(log, compressed)
 
     assert summary.exit_code == 3
     assert desk.held() == users(40)
@@ -437,8 +437,8 @@ def test_a_row_whose_end_never_came_is_rejected_when_its_log_is_compressed(desk,
     log = write_rows(tmp_path / "logs" / "access.log.1", lines(9))
     log.write_bytes(log.read_bytes() + b'{"type": "sea')
     assert desk.run(log.parent).totals.rows == 9
-    packed = log.parent / name
-    packed.write_bytes(gzip.compress(log.read_bytes()))
+    compressed = log.parent / name
+    compressed.write_bytes(gzip.compress(log.read_bytes()))
     log.unlink()
 
     summary = desk.run(log.parent)

@@ -21,7 +21,7 @@ from miso_upload.ledger import Ledger
 from miso_upload.pipeline.interrupt import StopSignal
 from miso_upload.pipeline.job_changes import changed_options
 from miso_upload.records.totals import Totals
-from miso_upload.sources import fingerprint
+from miso_upload.sources import checksums
 from miso_upload.sources.watching import WatchedInput
 from miso_upload.transform.content_keys.keys import ContentKeys
 from tests.helpers.desk import (
@@ -53,7 +53,7 @@ def desk(tmp_path):
 @pytest.fixture
 def settled(monkeypatch):
     """Let files be as old as it takes for their times to be trusted."""
-    monkeypatch.setattr(fingerprint, "_RACY_NS", -(10**18))
+    monkeypatch.setattr(checksums, "_RACY_NS", -(10**18))
 
 
 @pytest.fixture

@@ -80,10 +80,10 @@ def test_rows_that_were_given_up_are_never_said_to_be_at_miso(desk, on_unknown, 
         port = int(broken.url.rpartition(":")[2])
     assert given_up.totals.unknown == 5
 
-    with Sandbox(key="key", port=port) as mended:
+    with Sandbox(key="key", port=port) as restarted:
         again = upload(
             Settings.of(
-                inputs=(str(desk.place / "b.jsonl"),), server=mended.url, on_unknown=on_unknown,
+                inputs=(str(desk.place / "b.jsonl"),), server=restarted.url, on_unknown=on_unknown,
                 **state,
             )
         )  # fmt: skip

@@ -133,7 +133,7 @@ def test_a_wrong_key_meets_no_fault(sandbox):
     assert post(sandbox, GOOD, key="wrong").status_code == 401
 
 
-def test_a_scripted_fault_befalls_its_request_only():
+def test_a_scripted_fault_affects_only_its_request():
     with Sandbox(faults=Faults(script=("503", "ok", "502-after"))) as sandbox:
         answers = [post(sandbox, GOOD).status_code for _ in range(4)]
 
@@ -151,7 +151,7 @@ def test_faults_change_while_the_sandbox_runs(sandbox):
     assert (first, second, third) == (200, 500, 200)
 
 
-def test_a_fault_is_told_to_whoever_listens():
+def test_listeners_hear_of_each_fault():
     heard = []
     with Sandbox(
         faults=Faults(script=("ok", "503", "drop-after")),

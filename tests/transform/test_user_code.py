@@ -472,7 +472,7 @@ def test_every_row_is_accounted_for_and_rejected_ones_are_unchanged(write):
         )
 
 
-def test_the_transform_is_part_of_the_recipe_by_its_text(write):
+def test_the_text_of_the_transform_is_part_of_the_job_fingerprint(write):
     def recipe(text, name="my_map.py"):
         return Job(Settings.of(inputs=(), transform=write(text, name))).fingerprint(Source(JSONL))
 

@@ -2,7 +2,8 @@
 
 Blocks are cut at the ends of rows. `RowEnds` finds them for cutting and for parsing, so the two
 cannot disagree about a quoted newline. Parsing decides whether a row of several lines is one row,
-or several rows inside a stray quote, because only parsing knows what a record is.
+or several rows inside a stray quote, because only parsing knows what a record is. `dialect` parses
+plain rows; `cell_rows` reads rows that need care, one by one.
 """
 
 from __future__ import annotations

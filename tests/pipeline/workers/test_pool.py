@@ -54,13 +54,13 @@ def test_workers_make_the_batches_that_one_process_makes_in_the_same_order(histo
 
 
 def test_blocks_of_a_compressed_file_are_sent_to_the_workers(history, pool, tmp_path):
-    packed = tmp_path / "history.jsonl.gz"
-    packed.write_bytes(gzip.compress(history.read_bytes()))
+    compressed = tmp_path / "history.jsonl.gz"
+    compressed.write_bytes(gzip.compress(history.read_bytes()))
 
-    source, _ = opened(packed)
+    source, _ = opened(compressed)
     with source:
         assert source.path is None
-    assert made(pool, packed) == made(InProcess(), history)
+    assert made(pool, compressed) == made(InProcess(), history)
 
 
 def test_one_pool_serves_one_source_after_the_other(history, pool, tmp_path):

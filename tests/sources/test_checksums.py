@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from miso_upload.ledger.migration import old_digest
 from miso_upload.sources import Source
-from miso_upload.sources.fingerprint import head_checksum, stamp_of, still_has
+from miso_upload.sources.checksums import head_checksum, stamp_of, still_has
 from miso_upload.values.hashing import checksum
 from tests.helpers.reading import options
 
