@@ -26,6 +26,18 @@ FORKS = sys.platform == "linux"
 DIES = {"step", "prelude", "most_bytes"}
 
 
+def _at_start(environment):
+    """Return the variables that Python reads once, as it starts."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(("PYTHON", "LC_", "LANG", "LD_", "MALLOC_"))
+    }
+
+
+_OF_SERVER = _at_start(os.environ)
+
+
 @contextmanager
 def started(command, **options):
     """Start a process that does not outlive the context, even if a test fails within it."""
@@ -57,7 +69,7 @@ def start_program(*args, **options):
             and what `fork_server.py` knows of a run that dies.
     """
     env = options.get("env") or os.environ
-    if (FORKS or DIES & set(options)) and _at_start(env) == _at_start(os.environ):
+    if (FORKS or DIES & set(options)) and _at_start(env) == _OF_SERVER:
         return ForkedProgram([*map(str, args)], **options)
     return subprocess.Popen([*COMMAND, *map(str, args)], **options)
 
@@ -70,15 +82,6 @@ def run_program(*args, input=None, timeout=120, **options):  # noqa: A002 -- as 
     with started_program(*args, **options) as process:
         out, err = process.communicate(input, timeout=timeout)
     return subprocess.CompletedProcess([*COMMAND, *args], process.returncode, out, err)
-
-
-def _at_start(environment):
-    """Return the variables that Python reads once, as it starts."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if name.startswith(("PYTHON", "LC_", "LANG", "LD_", "MALLOC_"))
-    }
 
 
 class ForkServer:
