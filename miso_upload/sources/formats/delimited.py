@@ -46,7 +46,7 @@ class Delimited:
     preset: str | None = None
     by_line: bool = True
     has_directives: bool = False
-    shape: str = "the header's {}"
+    shape: str = "the header ({})"
 
     @cached_property
     def _ends(self) -> RowEnds:

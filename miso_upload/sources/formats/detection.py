@@ -55,7 +55,7 @@ def detect_format(
     chosen = named or _by_content(body)
     if chosen is None:
         raise ConfigurationError(
-            f"{name}: the format cannot be detected; name it with --format, as one of "
+            f"{name}: the format cannot be detected; set --format to one of "
             f"{', '.join(FORMAT_NAMES)}"
         )
     if chosen in ("json", "jsonl"):
@@ -159,12 +159,12 @@ def _access_log(
         return None
     if log_format is not None:
         raise ConfigurationError(
-            f"{name}: no line at the beginning matches --log-format. Line {found.line}: "
+            f"{name}: the first lines do not match --log-format. Line {found.line}: "
             f"{found.reason.text}. Correct --log-format"
         )
     raise ConfigurationError(
-        f"{name}: no line at the beginning is of a known access log. If the file is an access log, "
-        "describe its lines with --log-format"
+        f"{name}: the first lines are not in a known access log format. If the file is an access "
+        "log, describe its format with --log-format"
     )
 
 
