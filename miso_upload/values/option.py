@@ -74,7 +74,7 @@ class Option(NamedTuple):
     @property
     def variable(self) -> str:
         """Return the environment variable that sets it."""
-        return f"MISO_UPLOAD_{self.name.upper()}"
+        return variable_of(self.name)
 
     def read(self, given: object) -> Any:  # noqa: ANN401 -- the type is that of the field
         """Return the value that a text, a TOML value or a Python value stands for.
@@ -127,6 +127,11 @@ class Option(NamedTuple):
         return f"{_shown(self.minimum or 0)} or more"
 
 
+def variable_of(name: str) -> str:
+    """Return the environment variable that sets the option with this name."""
+    return f"MISO_UPLOAD_{name.upper()}"
+
+
 def option(  # noqa: PLR0913 -- all that can be said of an option; each has its name
     default: Any,  # noqa: ANN401
     help: str,  # noqa: A002 -- as click calls it
@@ -160,7 +165,7 @@ def option(  # noqa: PLR0913 -- all that can be said of an option; each has its 
         reader: See there.
         repeated: None for whether the default is a tuple.
     """
-    said = {
+    declared = {
         "help": help,
         "kind": kind or _kind_of(default),
         "default_text": _shown(default) if default_text is None else default_text,
@@ -175,8 +180,8 @@ def option(  # noqa: PLR0913 -- all that can be said of an option; each has its 
         "reader": reader,
     }
     if callable(default):
-        return field(default_factory=default, metadata={_METADATA: said})
-    return field(default=default, metadata={_METADATA: said})
+        return field(default_factory=default, metadata={_METADATA: declared})
+    return field(default=default, metadata={_METADATA: declared})
 
 
 class Part:
