@@ -113,16 +113,18 @@ class Ledger:
 
     # -- scans -------------------------------------------------------------------------------------
 
-    def begin_scan(self, identity: SourceIdentity, name: str, job: str) -> Scan:
+    def begin_scan(self, identity: SourceIdentity, name: str, job: str, scope: str = "") -> Scan:
         """Start a scan of a source from its beginning; it supersedes the last scan."""
         with self._db.transaction():
-            scan_id = self.scans.begin(identity, name, job, self._run_id)
+            scan_id = self.scans.begin(identity, name, job, self._run_id, scope)
         return self.scans.of(scan_id)
 
-    def continue_scan(self, scan: Scan, identity: SourceIdentity, name: str, job: str) -> Scan:
+    def continue_scan(
+        self, scan: Scan, identity: SourceIdentity, name: str, job: str, scope: str = ""
+    ) -> Scan:
         """Note that an input is proven to start with what a scan has read."""
         with self._db.transaction():
-            self.scans.continue_(scan, identity, name, job)
+            self.scans.continue_(scan, identity, name, job, scope)
         return self.scans.of(scan.id)
 
     def sent_before(self) -> frozenset[int]:
@@ -299,6 +301,8 @@ class Ledger:
                 self._spans.store_shared_keys(scan.id, batch, selection)
             self._rejections.add(scan.id, batch.start, settlement.rejections)
             self._spans.count(scan.id, settlement, self._run_id)
+            if batch.outside_rows:
+                self.scans.add_outside(scan.id, batch.outside_rows)
             self._settle_contents(scan, settlement)
             if settlement.rejects_file is not None:
                 self._rejections.note_file(*settlement.rejects_file, self._run_id)

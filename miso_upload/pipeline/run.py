@@ -115,7 +115,9 @@ def upload(
             for each in opened
         ]
         ledger.begin_run(__version__)
-        workers = worker_count(settings.mapping.workers, (each.size for each in opened))
+        # Workers read ahead, and so beyond the limit.
+        asked = settings.mapping.workers if settings.scope.limit is None else 0
+        workers = worker_count(asked, (each.size for each in opened))
         transformer = transformer_of(workers, stop)
         stack.callback(transformer.close)
         summary = Summary(
@@ -129,7 +131,13 @@ def upload(
         )
         pipeline = Pipeline(
             ledger,
-            Stages(transformer, deliverer, known, 0 if dry_run else settings.delivery.concurrency),
+            Stages(
+                transformer,
+                deliverer,
+                known,
+                concurrency=0 if dry_run else settings.delivery.concurrency,
+                scope=job.scope,
+            ),
             settings,
             stop=stop,
             listener=listener,
@@ -191,6 +199,15 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError(
             "no API key: set MISO_API_KEY, or name a file with --api-key-file. --dry-run and "
             "--sandbox need no key"
+        )
+    if settings.scope.sample is not None and not validation.dry_run:
+        raise ConfigurationError(
+            "--sample is for dry runs only; add --dry-run, or use --limit to send a part"
+        )
+    if settings.scope.sample is not None and settings.mapping.bot_rate is not None:
+        raise ConfigurationError(
+            "--sample and --bot-rate exclude each other, because a sample does not show how many "
+            "rows a visitor has"
         )
     if report is not None and not _can_write(Path(report)):
         raise ConfigurationError(

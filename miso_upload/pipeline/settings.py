@@ -9,7 +9,12 @@ from miso_upload.delivery.options import DeliveryOptions
 from miso_upload.ledger.options import ResumeOptions
 from miso_upload.report.options import OutputOptions
 from miso_upload.sources.options import ReadingOptions
-from miso_upload.transform.options import IdentityOptions, MappingOptions, ValidationOptions
+from miso_upload.transform.options import (
+    IdentityOptions,
+    MappingOptions,
+    ScopeOptions,
+    ValidationOptions,
+)
 from miso_upload.values.option import Option, Part, options_of
 
 if TYPE_CHECKING:
@@ -19,6 +24,7 @@ PARTS: dict[str, type[Part]] = {
     "reading": ReadingOptions,
     "mapping": MappingOptions,
     "identity": IdentityOptions,
+    "scope": ScopeOptions,
     "validation": ValidationOptions,
     "delivery": DeliveryOptions,
     "resume": ResumeOptions,
@@ -43,6 +49,7 @@ class Settings:
         reading: How inputs are read.
         mapping: Which columns are mapped to which attributes.
         identity: How `anonymous_id` is derived.
+        scope: Which records are sent, and which are left for a later run.
         validation: Which records are valid, and whether this is a dry run.
         delivery: Where and how records are sent.
         resume: How a run uses the results of earlier runs.
@@ -53,6 +60,7 @@ class Settings:
     reading: ReadingOptions = field(default_factory=ReadingOptions)
     mapping: MappingOptions = field(default_factory=MappingOptions)
     identity: IdentityOptions = field(default_factory=IdentityOptions)
+    scope: ScopeOptions = field(default_factory=ScopeOptions)
     validation: ValidationOptions = field(default_factory=ValidationOptions)
     delivery: DeliveryOptions = field(default_factory=DeliveryOptions)
     resume: ResumeOptions = field(default_factory=ResumeOptions)

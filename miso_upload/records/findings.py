@@ -55,6 +55,8 @@ class Findings:
     """How many rows have each unmapped column."""
     skipped: Counter[str] = field(default_factory=Counter)
     """How many rows each of the user's rules skipped, by the name of the rule."""
+    outside: Counter[str] = field(default_factory=Counter)
+    """How many rows are outside the scope of the run, by the reason."""
     not_of_type: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How many rows have an attribute that their type does not have, by `(attribute, type)`."""
     unmatched_paths: UnmatchedPaths = field(default_factory=UnmatchedPaths)
@@ -89,6 +91,7 @@ class Findings:
         self.unmapped.update(other.unmapped)
         self.filled_by_rules |= other.filled_by_rules
         self.skipped.update(other.skipped)
+        self.outside.update(other.outside)
         self.not_of_type.update(other.not_of_type)
         self.unmatched_paths.add(other.unmatched_paths)
         for text, tally in other.warnings.items():

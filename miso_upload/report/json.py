@@ -67,6 +67,8 @@ def summary_json(summary: Summary) -> dict[str, Any]:
             for text, tally in found.warnings.items()
         ],
         "skipped": dict(found.skipped.most_common()),
+        "outside": dict(found.outside.most_common()),
+        "limit_reached": summary.limit_reached,
         "pages_without_route": [
             {"path": printable(pattern.path), "visits": pattern.visits}
             for pattern in found.unmatched_paths.patterns()[:_MOST_PATHS]

@@ -222,8 +222,16 @@ class Source:
         rest = self._stream.peek(HEAD_BYTES)
         return before not in (b"\n", padding.NUL) and bool(rest.partition(b"\n")[0].strip(_BLANK))
 
-    def blocks(self, start: int, first_line: int) -> Iterator[Block]:
+    def blocks(
+        self, start: int, first_line: int, most_rows: Callable[[], int | None] = lambda: None
+    ) -> Iterator[Block]:
         """Yield the blocks from offset `start`, which is in line `first_line`, to the end.
+
+        Args:
+            start: The offset.
+            first_line: Its line.
+            most_rows: Called before each block; returns how many rows may still be read. None means
+                no limit, and 0 means that the caller needs no further block.
 
         Raises:
             ChangedSourceError: The input ends before `start`.
@@ -251,13 +259,22 @@ class Source:
                 return
             yield block
             start, first_line = block.end, first_line + block.lines
-        yield from self._cut(data, start, first_line, header)
+        yield from self._cut(data, start, first_line, header, most_rows)
 
-    def _cut(self, data: bytes, start: int, line: int, header: bytes) -> Iterator[Block]:
+    def _cut(
+        self, data: bytes, start: int, line: int, header: bytes,
+        most_rows: Callable[[], int | None],
+    ) -> Iterator[Block]:  # fmt: skip
         tail = Tail.COMING
         wanted = _FIRST_BYTES
         while True:
-            cut, data, tail = self._find_cut(data, tail, wanted)
+            most = most_rows()
+            if most == 0:
+                return
+            limits = self._limits
+            if most is not None:
+                limits = limits._replace(rows=min(limits.rows, most))
+            cut, data, tail = self._find_cut(data, tail, wanted, limits)
             if cut is None:
                 break
             block: Block | None
@@ -282,7 +299,9 @@ class Source:
         if not (self._grows or self.format.ends_well(data)):
             raise self._damaged(_CUT_OFF)
 
-    def _find_cut(self, data: bytes, tail: Tail, wanted: int) -> tuple[Cut | None, bytes, Tail]:
+    def _find_cut(
+        self, data: bytes, tail: Tail, wanted: int, limits: Limits
+    ) -> tuple[Cut | None, bytes, Tail]:
         """Read until the next block is complete; return its cut, the buffered bytes and the tail.
 
         The cut is None if there is no further block.
@@ -290,7 +309,7 @@ class Source:
         while True:
             if tail is Tail.COMING and len(data) < wanted:
                 data, tail = self._fill(data, wanted)
-            cut = self.format.cut(data, self._limits, tail) if data else None
+            cut = self.format.cut(data, limits, tail) if data else None
             if cut is not None or tail is not Tail.COMING:
                 return cut, data, tail
             # The buffer grows by a constant factor, so that rescanning it stays cheap.

@@ -15,7 +15,10 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection, RowFormat, Slice
+from miso_upload.records.outside import OutsideRows
 from miso_upload.transform.mapping import Mapped, MappedRows, Skipped, without_nulls
+from miso_upload.transform.sampling import NOT_SAMPLED, take_sample
+from miso_upload.transform.scope import WHOLE
 from miso_upload.transform.warnings import survey
 from miso_upload.values.display import decoded_row
 from miso_upload.values.hashing import checksum
@@ -23,7 +26,7 @@ from miso_upload.values.json import JSONEncodeError, encode, encode_joined
 from miso_upload.values.regular_times import timestamps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from miso_upload.records import Block
     from miso_upload.records.keyed_records import KeyedRecords
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from miso_upload.transform.content_keys.keys import ContentKeys
     from miso_upload.transform.hook import UserCode
     from miso_upload.transform.mapping import Mapper
+    from miso_upload.transform.scope import Scope
     from miso_upload.transform.validation import RecordValidator
 
 _NULL, _IP = re.compile(rb":null"), re.compile(rb'"ip":')
@@ -50,6 +54,7 @@ class Transform:
         validator: Validates records.
         code: The user's own function, which changes rows before they are mapped.
         keys: Makes the content keys of records; None for a batch without keys.
+        scope: Decides which valid records are left out as outside.
     """
 
     def __init__(
@@ -59,12 +64,14 @@ class Transform:
         validator: RecordValidator,
         code: UserCode | None = None,
         keys: ContentKeys | None = None,
+        scope: Scope = WHOLE,
     ) -> None:
         self._format = rows
         self._mapper = mapper
         self._validator = validator
         self._code = code
         self._keys = keys
+        self._scope = scope
 
     def __call__(self, block: Block) -> Batch:
         """Return the records of `block`, ready to be sent, and the outcomes of its other rows."""
@@ -98,6 +105,8 @@ class Transform:
             counts=tuple(map(len, work.lines)),
             rejections=tuple(work.rejections),
             skipped=work.skipped,
+            outside=tuple(sorted(work.outside)),
+            outside_rows=work.outside_rows,
             findings=work.findings,
             **work.keyed(),
         )
@@ -124,6 +133,9 @@ class Transform:
             for reason, line in part.warnings:
                 work.findings.warn(reason, line)
             work.rows += len(part.rows) + len(part.rejections)
+            if self._scope.sample < 1:
+                lines = take_sample(part, self._scope.sample)
+                work.leave_out(lines, {NOT_SAMPLED: len(lines)})
             work.rejections += part.rejections
             yield part if self._code is None else _changed(part, self._code, work)
 
@@ -170,16 +182,27 @@ class Transform:
 
     def _encoded(self, records: list[Record]) -> _Encoded | None:
         """Return records as JSON, or None if one of them cannot be encoded."""
-        in_order = self._keys.encode(records) if self._keys is not None and records else None
-        if in_order is not None:
-            return _Encoded(in_order.joined(), in_order)
         try:
-            return _Encoded(encode_joined(records))
+            return self._encode(records)
         except JSONEncodeError:
             return None
 
+    def _encode(self, records: list[Record]) -> _Encoded:
+        in_order = self._keys.encode(records) if self._keys is not None and records else None
+        if in_order is not None:
+            return _Encoded(in_order.joined(), in_order)
+        return _Encoded(encode_joined(records))
+
     def _keep(self, mapped: _MappedSlice, encoded: _Encoded, work: _Work) -> None:
         timestamps = timestamps_of(mapped.records)
+        if left_out := self._scope.left_out(mapped.records, timestamps):
+            work.leave_out([mapped.lines[i] for i in left_out.indices], left_out.reasons)
+            work.outside_rows.include(left_out.rows)
+            mapped = mapped.without(frozenset(left_out.indices))
+            if not mapped.records:
+                return
+            encoded = self._encode(mapped.records)
+            timestamps = timestamps_of(mapped.records)
         survey(mapped.records, mapped.lines, work.findings, timestamps)
         work.findings.ids["anonymous_id derived"] += sum(mapped.derived)
         work.encoded.append(encoded.text)
@@ -342,6 +365,8 @@ class _Work:
         self.encoded: list[bytes] = []
         self.rejections: list[Rejection] = []
         self.findings = Findings()
+        self.outside: list[int] = []
+        self.outside_rows = OutsideRows()
         self.busy: Container[object] = ()
         self._keyed: list[tuple[KeyedRecords, Iterable[int]]] = []
 
@@ -359,6 +384,10 @@ class _Work:
             contents += keyed.contents or array("Q")
             sizes += array("I", lengths)
         return {"keys": keys, "days": days, "contents": contents or None, "lengths": sizes}
+
+    def leave_out(self, lines: Sequence[int], reasons: Mapping[str, int]) -> None:
+        self.outside += lines
+        self.findings.outside.update(reasons)
 
     def skip(self, rule: str) -> None:
         self.skipped += 1
