@@ -34,8 +34,7 @@ class Scan(NamedTuple):
             0.1.
         mixed: Whether its first rows were read with other options than its last ones.
         superseded: How many rows of this source Miso accepted before `--restart`.
-        scope: The text of the scope that its rows were read with.
-        outside: Its rows that are outside this scope, as text.
+        outside: Its rows that were outside the scope of a run, as text.
     """
 
     id: int
@@ -51,12 +50,11 @@ class Scan(NamedTuple):
     mixed: bool
     seen_at: datetime
     superseded: int = 0
-    scope: str = ""
     outside: str = ""
 
     @property
     def outside_rows(self) -> OutsideRows:
-        """Return which of its rows are outside the scope that they were read with."""
+        """Return which of its rows were outside the scope of a run."""
         return OutsideRows.from_text(self.outside)
 
 

@@ -113,18 +113,16 @@ class Ledger:
 
     # -- scans -------------------------------------------------------------------------------------
 
-    def begin_scan(self, identity: SourceIdentity, name: str, job: str, scope: str = "") -> Scan:
+    def begin_scan(self, identity: SourceIdentity, name: str, job: str) -> Scan:
         """Start a scan of a source from its beginning; it supersedes the last scan."""
         with self._db.transaction():
-            scan_id = self.scans.begin(identity, name, job, self._run_id, scope)
+            scan_id = self.scans.begin(identity, name, job, self._run_id)
         return self.scans.of(scan_id)
 
-    def continue_scan(
-        self, scan: Scan, identity: SourceIdentity, name: str, job: str, scope: str = ""
-    ) -> Scan:
+    def continue_scan(self, scan: Scan, identity: SourceIdentity, name: str, job: str) -> Scan:
         """Note that an input is proven to start with what a scan has read."""
         with self._db.transaction():
-            self.scans.continue_(scan, identity, name, job, scope)
+            self.scans.continue_(scan, identity, name, job)
         return self.scans.of(scan.id)
 
     def sent_before(self) -> frozenset[int]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _SCAN = (
     "scans.id, source_id, sources.key, name, jobs.text, file, state, preamble, compressed, "
-    "complete, keyless, mixed, seen_at, superseded, scope, scans.outside"
+    "complete, keyless, mixed, scans.outside, seen_at, superseded"
 )
 _FROM = (
     "FROM scans JOIN sources ON sources.id = source_id AND sources.scan_id = scans.id "
@@ -105,9 +105,7 @@ class Scans:
         row = self._db.row("SELECT name FROM scans WHERE id = :scan", scan=scan_id)
         return named(row[0]) if row else "a forgotten source"
 
-    def begin(
-        self, identity: SourceIdentity, name: str, job: str, run_id: int, scope: str = ""
-    ) -> int:
+    def begin(self, identity: SourceIdentity, name: str, job: str, run_id: int) -> int:
         """Start a new scan, which becomes the last scan of the source at this path."""
         before = self._db.rows(
             "SELECT id, scan_id FROM sources WHERE key = :key ORDER BY id DESC",
@@ -124,11 +122,11 @@ class Scans:
         )  # fmt: skip
         stamp = identity.stamp
         scan_id = self._db.change(
-            "INSERT INTO scans (source_id, name, job_id, file, state, head, preamble, run_id, "
-            "scope) VALUES (:source, :name, :job, :file, :state, :head, :preamble, :run, :scope)",
+            "INSERT INTO scans (source_id, name, job_id, file, state, head, preamble, run_id) "
+            "VALUES (:source, :name, :job, :file, :state, :head, :preamble, :run)",
             source=source_id, name=stored(name), job=self._job(job), file=stamp and stamp.file,
             state=stamp and stamp.state, head=identity.head, preamble=identity.preamble,
-            run=run_id, scope=scope,
+            run=run_id,
         )  # fmt: skip
         self._db.change(
             "UPDATE sources SET scan_id = :scan, seen_at = :now WHERE id = :source",
@@ -138,18 +136,15 @@ class Scans:
         )
         return scan_id
 
-    def continue_(
-        self, scan: Scan, identity: SourceIdentity, name: str, job: str, scope: str = ""
-    ) -> None:
+    def continue_(self, scan: Scan, identity: SourceIdentity, name: str, job: str) -> None:
         """Store the new name, job and state of an input that is proven to continue a scan."""
         stamp, job_id = identity.stamp, self._job(job)
         self._db.change(
             "UPDATE scans SET name = :name, mixed = mixed OR job_id != :job, job_id = :job, "
             "file = :file, state = :state, head = coalesce(:head, head), "
-            "preamble = coalesce(preamble, :preamble), complete = 0, scope = :scope "
-            "WHERE id = :scan",
+            "preamble = coalesce(preamble, :preamble), complete = 0 WHERE id = :scan",
             name=stored(name), job=job_id, file=stamp and stamp.file, state=stamp and stamp.state,
-            head=identity.head, preamble=identity.preamble, scan=scan.id, scope=scope,
+            head=identity.head, preamble=identity.preamble, scan=scan.id,
         )  # fmt: skip
         self._db.change(
             "UPDATE sources SET key = :key, seen_at = :now WHERE id = :source",
@@ -246,24 +241,11 @@ def now() -> str:
 
 
 def _scan(row: Sequence[Any]) -> Scan:
-    (
-        scan_id,
-        source_id,
-        key,
-        name,
-        job,
-        file,
-        state,
-        *others,
-        seen_at,
-        superseded,
-        scope,
-        outside,
-    ) = row
-    preamble, compressed, complete, keyless, mixed = others
+    scan_id, source_id, key, name, job, file, state, *others, seen_at, superseded = row
+    preamble, compressed, complete, keyless, mixed, outside = others
     stamp = None if file is None else Stamp(file, state)
     return Scan(
         scan_id, source_id, named(key), named(name), job, stamp, preamble, compressed,
         bool(complete), bool(keyless), bool(mixed), datetime.fromisoformat(seen_at), superseded,
-        scope, outside,
+        outside,
     )  # fmt: skip

@@ -35,8 +35,7 @@ CREATE TABLE scans (
     complete INTEGER NOT NULL DEFAULT 0, keyless INTEGER NOT NULL DEFAULT 0,
     accepted_before INTEGER NOT NULL DEFAULT 0, duplicates_before INTEGER NOT NULL DEFAULT 0,
     forgotten INTEGER NOT NULL DEFAULT 0, covered_by INTEGER,
-    mixed INTEGER NOT NULL DEFAULT 0, scope TEXT NOT NULL DEFAULT '',
-    outside TEXT NOT NULL DEFAULT '', run_id INTEGER NOT NULL
+    mixed INTEGER NOT NULL DEFAULT 0, outside TEXT NOT NULL DEFAULT '', run_id INTEGER NOT NULL
 );
 CREATE INDEX scans_by_file ON scans (file) WHERE file IS NOT NULL;
 CREATE INDEX scans_by_head ON scans (head) WHERE head IS NOT NULL;

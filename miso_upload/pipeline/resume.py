@@ -15,7 +15,7 @@ from miso_upload.errors import ChangedJobError, SourceError, UnprovenSourceError
 from miso_upload.ledger.migration import checksum_test
 from miso_upload.pipeline.job_changes import changed_job, changed_options
 from miso_upload.sources.checksums import still_has
-from miso_upload.transform.scope import MIXED, WHOLE
+from miso_upload.transform.scope import WHOLE
 from miso_upload.values.display import counted
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Resumer:
         if self._is_to_be_sent_again(scan):
             return self._new(each)
         met, last = ledger.shared_keys(scan), ledger.last_span(scan)
-        must_read_again = self._must_read_again(scan, leftovers)
+        must_read_again = self._must_read_again(scan)
         # Without content keys, a new scan would send all rows again.
         if not (unchanged or scan.keyless) and (met is None or _goes_on_in_row(source, last)):
             must_read_again = True
@@ -183,7 +183,7 @@ class Resumer:
             self._listener.noted(f"{name}: resumes the input that was read earlier as {scan.name}")
         without_keys = ledger.spans(scan) if scan.keyless else []
         if not (unchanged and _is_unchanged(source, scan) and scan.job == job):
-            scan = ledger.continue_scan(scan, source.identity, name, job, self._scope_after(scan))
+            scan = ledger.continue_scan(scan, source.identity, name, job)
         if unchanged and not scan.complete:
             ledger.complete(scan, scan.compressed)
         offset, line = source.body_start, source.body_line
@@ -204,21 +204,16 @@ class Resumer:
             or (options.on_changed_mapping == "send" and scan.mixed)
         )
 
-    def _must_read_again(self, scan: Scan, leftovers: Collection[LedgerSpan]) -> bool:
-        """Return whether rows that were outside may be inside now, or the other way round."""
-        narrower = not self._scope.is_whole and self._scope.text != scan.scope
-        return (bool(leftovers) and narrower) or self._scope.may_include(scan.outside_rows)
-
-    def _scope_after(self, scan: Scan) -> str:
-        """Return the scope that the rows of a scan have, after this run has continued it."""
-        return scan.scope if scan.scope == self._scope.text else MIXED
+    def _must_read_again(self, scan: Scan) -> bool:
+        """Return whether rows of a scan that were outside may be inside the scope now."""
+        return self._scope.may_include(scan.outside_rows)
 
     def _new(self, each: SourceToRead) -> Start:
         source, name, job, _ = each
         if job not in self._jobs_before:
             self._jobs_before[job] = (self._known or self._ledger).scans.job_before(job)
         before = self._jobs_before[job]
-        scan = self._ledger.begin_scan(source.identity, name, job, self._scope.text)
+        scan = self._ledger.begin_scan(source.identity, name, job)
         return Start(
             scan, is_new=True, offset=source.body_start, line=source.body_line,
             new_options=changed_options(before, job) if before is not None else "",
@@ -249,8 +244,7 @@ class Resumer:
                 )
             return self._new(each)
         if self._options.on_changed_mapping == "continue":
-            leftovers = self._ledger.unfinished(scan, hold_unknown=self._hold_unknown)
-            if self._must_read_again(scan, leftovers):
+            if self._must_read_again(scan):
                 # Read from the start, the rows that Miso has would become other records.
                 last = self._ledger.last_span(scan)
                 self._compare(each, scan, last.next_line if last else 0, proven=False)

@@ -22,7 +22,6 @@ from miso_upload.records.outside import (
 )
 from miso_upload.transform.scope_times import time_of
 from miso_upload.values.display import did_you_mean, quoted
-from miso_upload.values.json import encode
 from miso_upload.values.timestamps import parse_rfc3339
 
 if TYPE_CHECKING:
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from miso_upload.transform.options import ScopeOptions
     from miso_upload.values.regular_times import Timestamps
 
-MIXED = "mixed"
-"""The text of the scope of a scan whose rows were read under several scopes."""
 _NAMES = {BEFORE: "earlier than since", AFTER: "not earlier than until", UNDATED: "no timestamp"}
 
 
@@ -76,13 +73,6 @@ class Scope:
     def is_whole(self) -> bool:
         """Whether all records are inside."""
         return self.since is None and self.until is None and not (self.only or self.skip)
-
-    @property
-    def text(self) -> str:
-        """Return a text that is equal for equal scopes; empty if all records are inside."""
-        if self.is_whole:
-            return ""
-        return encode([self.since, self.until, sorted(self.only), sorted(self.skip)]).decode()
 
     def may_include(self, rows: OutsideRows) -> bool:
         """Return whether any row that was outside before may be inside now."""

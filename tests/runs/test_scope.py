@@ -281,7 +281,7 @@ SCOPES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     runs=st.lists(
         st.tuples(
