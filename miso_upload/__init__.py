@@ -13,6 +13,7 @@ from miso_upload.values.version import __version__
 
 TYPE_CHECKING = False  # as in `typing`, which is slow to import
 if TYPE_CHECKING:
+    from miso_upload.pipeline.convert import convert
     from miso_upload.pipeline.interrupt import StopSignal
     from miso_upload.pipeline.run import check, upload
     from miso_upload.pipeline.settings import Settings
@@ -28,6 +29,7 @@ __all__ = [
     "Summary",
     "__version__",
     "check",
+    "convert",
     "summary_json",
     "summary_text",
     "upload",
@@ -41,6 +43,7 @@ __getattr__ = lazy_exports(
         "StopSignal": "pipeline.interrupt",
         "Summary": "report.summary",
         "check": "pipeline.run",
+        "convert": "pipeline.convert",
         "summary_json": "report.json",
         "summary_text": "report.text",
         "upload": "pipeline.run",

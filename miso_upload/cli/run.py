@@ -20,10 +20,19 @@ if TYPE_CHECKING:
     from miso_upload.report.summary import Summary
 
 
-def run_upload(settings: Settings) -> Summary:
-    """Run an upload that signals stop gracefully; an error ends the program with its exit code."""
+def run_upload(
+    settings: Settings, *, convert_to: str | None = None, force: bool = False
+) -> Summary:
+    """Run an upload that signals stop gracefully; an error ends the program with its exit code.
+
+    Args:
+        settings: The settings.
+        convert_to: Write the records to this file instead of sending them.
+        force: Whether this file is replaced if it exists.
+    """
     from pathlib import Path
 
+    from miso_upload.pipeline.convert import convert
     from miso_upload.pipeline.interrupt import StopSignal
     from miso_upload.pipeline.run import upload
 
@@ -36,6 +45,8 @@ def run_upload(settings: Settings) -> Summary:
     with errors_reported(settings.output):
         try:
             with stop.on_signals(leave), kept_from_others():
+                if convert_to is not None:
+                    return convert(settings, convert_to, listener, force=force, stop=stop)
                 return upload(settings, listener, stop=stop, ask=ask_for_target(settings, leave))
         except BaseException:
             leave()

@@ -17,10 +17,16 @@ from miso_upload.delivery import (
     Client,
     Deliverer,
     DryRunDeliverer,
+    RecordFileDeliverer,
     RememberDeliverer,
     Target,
 )
-from miso_upload.errors import ConfigurationError, InterruptedRunError, LedgerError
+from miso_upload.errors import (
+    ConfigurationError,
+    InterruptedRunError,
+    LedgerError,
+    OutputError,
+)
 from miso_upload.ledger import Ledger
 from miso_upload.ledger.rejects_file import RejectsFile, rejects_path
 from miso_upload.ledger.secret import FILE_NAME, SECRET_BYTES
@@ -46,6 +52,7 @@ from miso_upload.report import modes
 from miso_upload.report.listener import Listener
 from miso_upload.report.summary import Summary
 from miso_upload.sources import expand_inputs
+from miso_upload.values.input_names import REJECTS_SUFFIX
 from miso_upload.values.version import __version__
 
 if TYPE_CHECKING:
@@ -107,7 +114,7 @@ def upload(
                 "stopped by a signal before anything was read",
                 signal_number=stop.signal_number or signal.SIGINT,
             ) from None
-        deliverer = _deliverer(settings, stop, listener)
+        deliverer = _deliverer(settings, stop, listener, stack)
         ledger = _ledger(settings, stack, listener, ask)
         rejects = _RejectsFiles(settings, ledger)
         inputs = [
@@ -145,9 +152,11 @@ def upload(
         )
         listener.started([(each.name, each.size) for each in opened])
         pipeline.run(inputs)
+        _finish(deliverer, settings, summary)
         summary.arrived = arrived() if arrived else None
-        of_rows = bool(summary.findings.types or summary.reasons)
-        summary.advice += job.advice(summary.findings, of_rows=of_rows)
+        summary.advice += job.advice(
+            summary.findings, of_rows=bool(summary.findings.types or summary.reasons)
+        )
         conclude(settings, summary)
         ledger.end_run(summary.exit_code)
         _write_report(settings, summary)
@@ -179,6 +188,17 @@ def check(
 
 def _settings(given: Settings | str | Iterable[str], options: dict[str, Any]) -> Settings:
     return given.but(**options) if isinstance(given, Settings) else Settings.of(given, **options)
+
+
+def _finish(deliverer: BatchDeliverer, settings: Settings, summary: Summary) -> None:
+    """Complete the file of records, if there is one and all inputs were read to their ends."""
+    if not isinstance(deliverer, RecordFileDeliverer) or summary.stopped_by or summary.problems:
+        return
+    try:
+        deliverer.finish()
+        summary.written_to = settings.output.convert_to
+    except OutputError as error:
+        summary.stopped_by = error
 
 
 def _write_report(settings: Settings, summary: Summary) -> None:
@@ -276,7 +296,10 @@ class _RejectsFiles:
                     f"--rejects {settings.output.rejects}: cannot write this file; check "
                     "permissions, or name another file"
                 )
-            ours = settings.output.rejects is None
+            ours = settings.output.rejects in (
+                None,
+                f"{settings.output.convert_to}{REJECTS_SUFFIX}",
+            )
             if ours and settings.resume.restart:
                 self._ledger.forget_rejects_file(path)
             known = self._ledger.rejects_length(path)
@@ -286,7 +309,13 @@ class _RejectsFiles:
         return self._files[path]
 
 
-def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> BatchDeliverer:
+def _deliverer(
+    settings: Settings, stop: StopSignal, listener: Listener, stack: ExitStack
+) -> BatchDeliverer:
+    if settings.output.convert_to is not None:
+        file = RecordFileDeliverer(settings.output.convert_to)
+        stack.callback(file.close)
+        return file
     if settings.validation.dry_run:
         return DryRunDeliverer(settings.delivery.max_chunk_bytes)
     if settings.resume.remember:
@@ -321,7 +350,7 @@ def _ledger(
 
 def _known_ledger(settings: Settings, stack: ExitStack, listener: Listener) -> Ledger | None:
     """Return the ledger in which a dry run looks up the records that Miso has, if any."""
-    if not settings.validation.dry_run:
+    if not settings.validation.dry_run or settings.output.convert_to is not None:
         return None
     path = existing_ledger(*_target(settings))
     if path is None and has_only_other_targets(*_target(settings)):
@@ -369,6 +398,8 @@ def _with_sandbox(
 
 
 def _mode(settings: Settings) -> str:
+    if settings.output.convert_to is not None:
+        return modes.CONVERT
     if settings.validation.dry_run:
         return modes.REMEMBER_DRY_RUN if settings.resume.remember else modes.DRY_RUN
     if settings.validation.server_dry_run:

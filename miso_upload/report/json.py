@@ -68,6 +68,7 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         ],
         "skipped": dict(found.skipped.most_common()),
         "outside": dict(found.outside.most_common()),
+        "written_to": summary.written_to,
         "limit_reached": summary.limit_reached,
         "pages_without_route": [
             {"path": printable(pattern.path), "visits": pattern.visits}

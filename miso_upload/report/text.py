@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from miso_upload.report.modes import REMEMBER, REMEMBER_DRY_RUN, SERVER_DRY_RUN, UPLOAD
+from miso_upload.report.modes import CONVERT, REMEMBER, REMEMBER_DRY_RUN, SERVER_DRY_RUN, UPLOAD
 from miso_upload.report.summary import READING, TRANSFORMING, WAITING
 from miso_upload.values.display import counted, one_line, printable
 
@@ -93,6 +93,14 @@ def _equation(summary: Summary) -> Iterator[str]:
         yield f"{_INDENT}Miso has accepted {accepted} in total at this target"
 
 
+def _written(summary: Summary) -> str:
+    if summary.written_to is None:
+        return "the file was not written, because the inputs were not read to their ends"
+    were = counted(summary.totals.pending, "record was", "records were")
+    where = "standard output" if summary.written_to == "-" else summary.written_to
+    return f"{were} written to {where}"
+
+
 def _limited(summary: Summary) -> Iterator[str]:
     if summary.limit_reached:
         where = "" if summary.is_forecast else "; the next run continues there"
@@ -110,7 +118,9 @@ def _forecast(summary: Summary) -> Iterator[str]:
     )
     yield from _limited(summary)
     yield from _origins(summary)
-    if summary.mode == REMEMBER_DRY_RUN:
+    if summary.mode == CONVERT:
+        yield _INDENT + _written(summary)
+    elif summary.mode == REMEMBER_DRY_RUN:
         yield f"{_INDENT}{counted(totals.pending, 'record')} would be noted as sent"
     elif totals.already_sent and not (totals.pending or totals.unknown):
         yield f"{_INDENT}an upload would send nothing, because {_has_all(totals)}"
