@@ -9,9 +9,10 @@ import click
 
 from miso_upload.cli.asking import ask_for_secret, ask_for_target, can_ask
 from miso_upload.cli.output import choose_listener, complain
-from miso_upload.cli.secrets import KEY, SALT, is_exposed, kept_from_others, read_secret
+from miso_upload.cli.secrets import is_exposed, kept_from_others
 from miso_upload.errors import ConfigurationError, MisoUploadError
 from miso_upload.pipeline.settings import Settings
+from miso_upload.values.secrets import KEY, SALT, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from miso_upload.errors import (
@@ -18,6 +19,7 @@ from miso_upload.sources.directives import Directives
 from miso_upload.sources.formats import Cut, Limits, Tail, detect_format, padding
 from miso_upload.sources.formats.lines import LineEnd
 from miso_upload.sources.proof import has_spans
+from miso_upload.sources.rows_input import RowsInput
 from miso_upload.sources.stream import ByteStream
 from miso_upload.values.display import counted
 from miso_upload.values.hashing import checksum, is_checksum
@@ -62,6 +64,8 @@ class Source:
     """
 
     def __init__(self, name: str, options: ReadingOptions) -> None:
+        # The rows of a Python program become JSON Lines.
+        options = replace(options, format="jsonl") if isinstance(name, RowsInput) else options
         self._options = options
         self._limits = Limits(options.chunk_size, options.max_row_bytes, options.block_bytes)
         self._seq = 0
