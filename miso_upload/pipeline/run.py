@@ -1,6 +1,6 @@
 """The composition root: builds the pipeline from the settings, runs it, returns the summary.
 
-`from miso_upload import upload` and the command line both call `upload`.
+The Python API (`api.calls`) and the command line both call `upload`.
 """
 
 from __future__ import annotations
@@ -103,7 +103,6 @@ def upload(
         if settings.validation.sandbox:
             settings, arrived = _with_sandbox(settings, stack)
         known = _known_ledger(settings, stack, listener)
-        dry_run = settings.validation.dry_run
         job = Job(settings, _secret(settings, known))
         try:
             with stop.reading():
@@ -114,7 +113,8 @@ def upload(
                 "stopped by a signal before anything was read",
                 signal_number=stop.signal_number or signal.SIGINT,
             ) from None
-        deliverer = _deliverer(settings, stop, listener, stack)
+        deliverer = _deliverer(settings, stop, listener)
+        stack.callback(_close, deliverer)
         ledger = _ledger(settings, stack, listener, ask)
         rejects = _RejectsFiles(settings, ledger)
         inputs = [
@@ -129,7 +129,7 @@ def upload(
         stack.callback(transformer.close)
         summary = Summary(
             mode=_mode(settings),
-            host=None if dry_run else _host(settings),
+            host=None if settings.validation.dry_run else _host(settings),
             started_at=datetime.now(UTC),
             groups={name: each.group for name, each in job.schema.types.items()},
             workers=workers,
@@ -142,7 +142,7 @@ def upload(
                 transformer,
                 deliverer,
                 known,
-                concurrency=0 if dry_run else settings.delivery.concurrency,
+                concurrency=_concurrency(settings),
                 scope=job.scope,
             ),
             settings,
@@ -164,30 +164,17 @@ def upload(
     return summary
 
 
-def check(
-    settings: Settings | str | Iterable[str],
-    listener: Listener | None = None,
-    *,
-    stop: StopSignal | None = None,
-    **options: Any,  # noqa: ANN401 -- any option's value
-) -> Summary:
-    """Do everything that `upload` does except send; this needs no key and leaves no trace.
-
-    Args:
-        settings: The settings; or the inputs, with `options` as in `Settings.of`.
-        listener: Receives the progress.
-        stop: Set it from another thread to stop the run gracefully.
-        options: Options that override the settings.
-
-    Raises:
-        ConfigurationError: The settings contradict each other or cannot be used.
-        SourceError: An input cannot be opened.
-    """
-    return upload(settings, listener, stop=stop, **{**options, "dry_run": True})
-
-
 def _settings(given: Settings | str | Iterable[str], options: dict[str, Any]) -> Settings:
     return given.but(**options) if isinstance(given, Settings) else Settings.of(given, **options)
+
+
+def _concurrency(settings: Settings) -> int:
+    return 0 if settings.validation.dry_run else settings.delivery.concurrency
+
+
+def _close(deliverer: BatchDeliverer) -> None:
+    if isinstance(deliverer, RecordFileDeliverer):
+        deliverer.close()
 
 
 def _finish(deliverer: BatchDeliverer, settings: Settings, summary: Summary) -> None:
@@ -309,13 +296,9 @@ class _RejectsFiles:
         return self._files[path]
 
 
-def _deliverer(
-    settings: Settings, stop: StopSignal, listener: Listener, stack: ExitStack
-) -> BatchDeliverer:
+def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> BatchDeliverer:
     if settings.output.convert_to is not None:
-        file = RecordFileDeliverer(settings.output.convert_to)
-        stack.callback(file.close)
-        return file
+        return RecordFileDeliverer(settings.output.convert_to)
     if settings.validation.dry_run:
         return DryRunDeliverer(settings.delivery.max_chunk_bytes)
     if settings.resume.remember:

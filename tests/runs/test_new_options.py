@@ -74,7 +74,7 @@ def test_a_dry_run_says_that_an_upload_would_stop(settings):
     meant = check(settings("monday.jsonl", set=("type=like",), changed_mapping="send"))
 
     def warned(summary):
-        return any("--changed-mapping" in text for text in summary.advice)
+        return any("changed_mapping" in text for text in summary.advice)
 
     assert (warned(planned), warned(neutral), warned(meant)) == (True, False, False)
     stopped = upload(settings("monday.jsonl", set=("type=like",)))
