@@ -239,7 +239,8 @@ class Source:
         data = b""
         rest = self._stream.peek(HEAD_BYTES) if start > self.body_start else b""
         if not self.format.by_line:
-            if before != b"," and rest.lstrip().startswith(b","):
+            is_comma = before != b"," and rest.lstrip().startswith(b",")
+            if self.format.comma_ends_row and is_comma:
                 # A comma that was written since then ends the last element, not another one.
                 first_line -= 1
         elif before not in (b"\n", padding.NUL) and rest.partition(b"\n")[0].strip(_BLANK):
@@ -262,7 +263,7 @@ class Source:
                 break
             block: Block | None
             if cut.fault is None:
-                self._padding += padding.padding_in(data[: cut.size], at_line=self.format.by_line)
+                self._padding += padding.nuls_in(data[: cut.size], at_line=self.format.by_line)
                 block = self._block(start, data[: cut.size], line, cut.elements, header)
                 header = self.format.directive(block.data) or header
                 data = data[cut.size :]
@@ -323,8 +324,9 @@ class Source:
         while cut.rest is not None:
             end = cut.rest.find(data)
             shown = self._without_padding(shown + data[:end])[:_SHOWN_BYTES]
+            lines += data.count(b"\n", 0, end)
             if end is not None:
-                size, lines, data = size + end, lines + 1, data[end:]
+                size, data = size + end, data[end:]
                 break
             size += len(data)
             data = self._stream.read()

@@ -20,8 +20,8 @@ MEGABYTE = 2**20
 
 
 def unpadded(data):
-    """Return `data` without the NULs at the start of its lines."""
-    return re.sub(rb"(?m)^\0+", b"", data)
+    """Return `data` without the NULs and byte order marks at the start of its lines."""
+    return re.sub(rb"(?m)^(?:\0|\xef\xbb\xbf)+", b"", data)
 
 
 class Pieces(io.RawIOBase):
@@ -135,8 +135,11 @@ def read_file(path, *, start=None, line=None, **others):
         return read_source(opened, start, line)
 
 
-def assert_complete(data, found, *, rows=10_000, block_bytes=2**25):
-    """Assert that the blocks of a source have no gaps and are not too large."""
+def assert_complete(data, found, *, rows=10_000, block_bytes=2**25, between=b" "):
+    """Assert that the blocks of a source have no gaps and are not too large.
+
+    Only bytes of `between` may follow the last block, or the end of an array.
+    """
     ends = [found.body_start, *(block.end for block in found.blocks)]
     assert [block.start for block in found.blocks] == ends[:-1]
     assert all(block.end > block.start for block in found.blocks)
@@ -144,7 +147,7 @@ def assert_complete(data, found, *, rows=10_000, block_bytes=2**25):
         assert count <= rows
         assert count <= 1 or len(unpadded(block.data)) <= block_bytes
     if found.damage is None:
-        assert unpadded(data[ends[-1] :]).strip() in (b"", b"]")
+        assert unpadded(data[ends[-1] :]).strip().strip(between) in (b"", b"]")
     else:
         assert ends[-1] <= len(data)
 

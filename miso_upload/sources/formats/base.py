@@ -104,6 +104,10 @@ class Format(Protocol):
         """Whether every row ends at a newline."""
 
     @property
+    def comma_ends_row(self) -> bool:
+        """Whether a comma that follows a block only ends the last row of the block."""
+
+    @property
     def has_directives(self) -> bool:
         """Whether the source may contain directives."""
 

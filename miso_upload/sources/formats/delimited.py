@@ -45,6 +45,7 @@ class Delimited:
     preset: str | None = None
     by_line: bool = True
     has_directives: bool = False
+    comma_ends_row: bool = False
     shape: str = "the header's {}"
 
     @cached_property

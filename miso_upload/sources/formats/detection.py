@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.sources.formats.base import LOOKED_AT
+from miso_upload.sources.formats.json_detection import detect_json
 from miso_upload.sources.formats.jsonl import JsonLines
-from miso_upload.sources.formats.unsupported import binary_kind, log_kind, wrapper
+from miso_upload.sources.formats.padding import BOM
+from miso_upload.sources.formats.unsupported import binary_kind, log_kind
 from miso_upload.sources.options import FORMAT_NAMES
-from miso_upload.values.json import JSONDecodeError, decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from miso_upload.sources.formats.base import Format
     from miso_upload.sources.options import ReadingOptions
 
-BOM = b"\xef\xbb\xbf"
 _BY_SUFFIX = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -59,7 +59,7 @@ def detect_format(
             f"{', '.join(FORMAT_NAMES)}"
         )
     if chosen in ("json", "jsonl"):
-        return _json(name, peek, start, chosen, wanted)
+        return detect_json(name, peek, start, chosen, wanted)
     if not body:
         return JsonLines(wanted.max_row_bytes), start
     # A format is imported only when it is needed, so that no run waits for the others.
@@ -77,25 +77,6 @@ def _named(name: str, wanted: ReadingOptions) -> str | None:
             )
         return "log"
     return wanted.format or _by_name(name) or ("csv" if wanted.names is not None else None)
-
-
-def _json(
-    name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: ReadingOptions
-) -> tuple[Format, int]:
-    head = peek(LOOKED_AT)
-    body = head[start:].lstrip()
-    if wanted.names is not None and body:
-        raise ConfigurationError(
-            f"{name}: --columns and --no-header cannot be used with {chosen.upper()}, whose rows "
-            "name their columns. Possible fix: --format csv"
-        )
-    if wanted.format != "jsonl" and body.startswith(b"{"):
-        _refuse_wrapper(name, body, whole=len(head) < LOOKED_AT)
-    if chosen == "json" and body.startswith(b"["):
-        array = _array(peek, head.index(b"[", start), wanted.max_row_bytes)
-        if array is not None:
-            return array
-    return JsonLines(wanted.max_row_bytes), start
 
 
 def _by_name(name: str) -> str | None:
@@ -116,24 +97,6 @@ def _by_content(body: bytes) -> str | None:
         return "json"
     first = body.split(b"\n", 1)[0]
     return "csv" if any(mark in first for mark in (b",", b";", b"\t", b"|")) else None
-
-
-def _array(peek: Callable[[int], bytes], start: int, row_bytes: int) -> tuple[Format, int] | None:
-    """Return a top-level array; None for JSON lines, whose first line can be an array too."""
-    data = peek(LOOKED_AT)
-    if b"\n" not in data[start:]:
-        data = peek(start + row_bytes)
-    first, _, rest = data[start:].partition(b"\n")
-    if rest.strip():
-        try:
-            decode(first)
-        except JSONDecodeError:
-            pass
-        else:
-            return None
-    from miso_upload.sources.formats.json_array import JsonArray  # noqa: PLC0415
-
-    return JsonArray(row_bytes), start + 1
 
 
 def _access_log(
@@ -181,15 +144,4 @@ def _refuse_binary(name: str, head: bytes, *, sure: bool) -> None:
         raise ConfigurationError(
             f"{name}: the input is {kind}. miso-upload reads text; export the rows as jsonl, json, "
             "csv or tsv"
-        )
-
-
-def _refuse_wrapper(name: str, body: bytes, *, whole: bool) -> None:
-    """Refuse a single object that contains the records in an array."""
-    key = wrapper(body, whole=whole)
-    if key is not None:
-        raise ConfigurationError(
-            f'{name}: the input is one JSON object with the records in its array "{key}"; upload '
-            f"the array itself: jq .{key} FILE | miso-upload -. If each line is a record, use "
-            "--format jsonl"
         )

@@ -37,15 +37,30 @@ _STRING_TAIL = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _MARK = re.compile(rb'["\]},]|[\[{]++')
 
 
-def _nested(plain: bytes, depth: int) -> bytes:
-    """Return a pattern for `plain` bytes, strings, and brackets nested up to `depth` times."""
-    inner = rb"|[\[{]" + _nested(rb'[^"\[\]{}]*+', depth - 1) + rb"[\]}]" if depth else b""
-    return plain + rb"(?:(?:" + _STRING + inner + rb")" + plain + rb")*+"
+def nested(
+    plain: bytes,
+    depth: int,
+    inner: bytes = rb'[^"\[\]{}]*+',
+    string: bytes = _STRING,
+    close: bytes = rb"[\]}]",
+) -> bytes:
+    """Return a pattern for `plain` bytes, strings, and brackets nested up to `depth` times.
+
+    Args:
+        plain: The pattern of bytes outside brackets.
+        depth: How deep brackets are nested.
+        inner: The pattern of bytes inside brackets, outside strings.
+        string: The pattern of a string.
+        close: The pattern of a closing bracket.
+    """
+    deeper = nested(inner, depth - 1, inner, string, close) if depth else b""
+    within = rb"|[\[{]" + deeper + close if depth else b""
+    return plain + rb"(?:(?:" + string + within + rb")" + plain + rb")*+"
 
 
 # An element with its comma, matched without backtracking, if its nesting is not unusually deep.
 # `ElementEnd` finds the same ends for any other element.
-_WHOLE = re.compile(_nested(rb'[^"\[\]{},]*+', 5) + b",", re.DOTALL)
+_WHOLE = re.compile(nested(rb'[^"\[\]{},]*+', 5) + b",", re.DOTALL)
 
 
 class ElementEnd:
@@ -143,6 +158,7 @@ class JsonArray:
     preset: str | None = None
     by_line: bool = False
     has_directives: bool = False
+    comma_ends_row: bool = True
     remark: str = ""
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
