@@ -16,8 +16,11 @@ from miso_upload.errors import ChangedSourceError, DamagedSourceError, SourceErr
 from miso_upload.sources.codecs.base import READ_BYTES, ContainerError, DamageError
 from miso_upload.sources.codecs.charset import (
     ByteReader,
+    NewlineReader,
     Transcoder,
     encoding_by_mark,
+    encoding_by_nuls,
+    ends_lines_with_returns,
     known_encoding,
 )
 from miso_upload.sources.containers import HEAD_BYTES, PeekedReader, decompressed
@@ -27,7 +30,12 @@ from miso_upload.sources.watching import WatchedInput
 from miso_upload.values.input_names import STDIN, is_remote
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from miso_upload.records import Stamp
+
+_LONG_LINE = 2**16
+"""How many bytes are searched for a line end."""
 
 
 class ByteStream:
@@ -231,11 +239,24 @@ class ByteStream:
         if contents.is_utf8:
             return
         encoding = self._encoding or encoding_by_mark(self.peek(4))
+        encoding = encoding or encoding_by_nuls(self.peek(HEAD_BYTES))
         if encoding is not None:
-            self._file = Transcoder(_Prefixed(bytes(self._ahead), self._file), encoding)
-            self._ahead.clear()
-        elif from_start and not contents.is_compressed:
+            self._replace_file(lambda file: Transcoder(file, encoding))
+        if self._has_returns_only():
+            self._replace_file(NewlineReader)
+        elif encoding is None and from_start and not contents.is_compressed:
             self._seekable = buffered
+
+    def _has_returns_only(self) -> bool:
+        """Return whether only carriage returns end lines, as far as the beginning shows."""
+        if b"\n" in self.peek(HEAD_BYTES):
+            return False
+        return ends_lines_with_returns(self.peek(_LONG_LINE))
+
+    def _replace_file(self, reader: Callable[[ByteReader], ByteReader]) -> None:
+        """Read the bytes through another reader, from the beginning."""
+        self._file = reader(_Prefixed(bytes(self._ahead), self._file))
+        self._ahead.clear()
 
     def _reopen(self) -> None:
         if not self.can_reopen:

@@ -224,10 +224,10 @@ def test_an_overlong_value_is_rejected_and_the_next_one_is_read(pieces):
 
 
 def test_lines_with_commas_are_read():
-    found = read(b'{"a":1},\n{"a":2} ,\r\n\n{"a":3},')
+    found = read(b'{"a":1},\n{"a":2} ,\r\n\n{"a":3},\n,\n')
 
     assert found.rows == [(1, {"a": 1}), (2, {"a": 2}), (4, {"a": 3})]
-    assert found.rejections == []
+    assert [line for line, _ in found.reasons] == [5]
 
 
 @pytest.mark.parametrize("format", [None, "jsonl"])

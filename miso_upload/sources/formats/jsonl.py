@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from miso_upload.sources.formats.json_rows import SPACE, parse_rows
+from miso_upload.sources.formats.json_rows import parse_rows, without_comma
 from miso_upload.sources.formats.lines import cut_lines
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class JsonLines(NamedTuple):
 
     def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:  # noqa: ARG002 -- each line is a row
         """See `Format.slices`."""
-        texts = _texts(block.data)
+        texts = block.data.split(b"\n")
         if not texts[-1]:
             texts.pop()
         lines = range(block.first_line, block.first_line + len(texts))
@@ -49,13 +49,5 @@ class JsonLines(NamedTuple):
 
     def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
         """See `Format.texts`."""
-        texts = _texts(block.data)
-        return {line: texts[line - block.first_line] for line in lines}
-
-
-def _texts(data: bytes) -> list[bytes]:
-    """Return the lines of a block, without commas at their ends."""
-    texts = data.split(b"\n")
-    if b",\n" in data or b",\r\n" in data or data.endswith(b","):
-        return [text.rstrip(SPACE).removesuffix(b",") for text in texts]
-    return texts
+        texts = block.data.split(b"\n")
+        return {line: without_comma(texts[line - block.first_line]) for line in lines}

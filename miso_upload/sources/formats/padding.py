@@ -37,10 +37,15 @@ def without_padding(data: bytes, *, at_line: bool = True) -> bytes:
         at_line: Whether they start at a line, as all blocks do except those of an array on one
             line.
     """
-    if NUL not in data and BOM not in data:
+    if not _may_have_padding(data):
         return data
     data = data[_leading(data) :] if at_line else data
     return _PADDING.sub(b"", data) if _has_padding(data, at_line=False) else data
+
+
+def _may_have_padding(data: bytes) -> bool:
+    # Searching for a single byte is ten times faster, and few texts have the first byte of a mark.
+    return NUL in data or (BOM[:1] in data and BOM in data)
 
 
 def _leading(data: bytes) -> int:
@@ -68,7 +73,7 @@ def nuls_in(data: bytes, *, at_line: bool = True) -> int:
 
 
 def _has_padding(data: bytes, *, at_line: bool) -> bool:
-    if NUL not in data and BOM not in data:
+    if not _may_have_padding(data):
         return False
     first = at_line and data.startswith((NUL, BOM))
     return first or b"\n\0" in data or b"\n" + BOM in data
