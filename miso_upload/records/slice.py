@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 class Slice:
     """A few hundred parsed rows, with the line of each, and those that would not parse.
 
-    `warnings` are what is odd about how they had to be read, each with its line.
+    `warnings` are what is odd about how they had to be read, each with its line. `skipped` are the
+    kinds of lines that are no rows, such as comments, one entry a line.
     """
 
     rows: list[Any]
     lines: Sequence[int]
     rejections: list[Rejection] = field(default_factory=list)
     warnings: list[tuple[Reason, int]] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
 
 
 class RowFormat(Protocol):

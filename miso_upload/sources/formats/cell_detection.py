@@ -12,6 +12,7 @@ from miso_upload.sources.formats.base import LOOKED_AT, Tail
 from miso_upload.sources.formats.delimited import Delimited
 from miso_upload.sources.formats.dialect import QUOTE, Dialect
 from miso_upload.sources.formats.first_row import check_quotes, likely_delimiter, read_first_row
+from miso_upload.sources.formats.preamble import after_preamble, check_titles
 from miso_upload.sources.formats.quoting_style import quotes_cells
 from miso_upload.sources.options import NO_QUOTE
 from miso_upload.values.display import quoted
@@ -40,8 +41,13 @@ def detect_cells(
     Raises:
         ConfigurationError: The header or the dialect cannot be used.
     """
-    dialect = _dialect(peek(LOOKED_AT), start, chosen, wanted)
+    preamble = after_preamble(peek, start, wanted)
+    start = preamble.end
+    wanted = wanted if wanted.delimiter else replace(wanted, delimiter=preamble.delimiter)
+    dialect = _dialect(peek(start + LOOKED_AT), start, chosen, wanted)
     columns, row_bytes = wanted.names, wanted.max_row_bytes
+    if columns is None and wanted.delimiter is None:
+        check_titles(name, peek(start + LOOKED_AT), start)
     first = partial(_first_row, name, peek, start, dialect, row_bytes)
     if columns is None:
         return _under_header(name, start, dialect, row_bytes, first)
@@ -63,6 +69,7 @@ def _dialect(head: bytes, start: int, chosen: str, wanted: ReadingOptions) -> Di
         # A quote that escapes itself is a doubled quote, which is always read.
         wanted.escape if wanted.escape and wanted.escape != quote else "",
         decided=wanted.quote is not None,
+        comment=wanted.comment or "",
     )
     _check_dialect(dialect)
     if dialect.decided or dialect.delimiter != "\t":
@@ -73,10 +80,10 @@ def _dialect(head: bytes, start: int, chosen: str, wanted: ReadingOptions) -> Di
 
 
 def _check_dialect(dialect: Dialect) -> None:
-    if dialect.delimiter in ("\r", "\n", dialect.quote):
+    if {"\r", "\n", dialect.quote} & set(dialect.delimiter):
         raise ConfigurationError(
-            f"--delimiter {quoted(dialect.delimiter)}: a delimiter cannot be a line break or the "
-            "quote; choose another character"
+            f"--delimiter {quoted(dialect.delimiter)}: a delimiter cannot contain a line break or "
+            "the quote; choose another one"
         )
     if dialect.quote in ("\r", "\n"):
         raise ConfigurationError(

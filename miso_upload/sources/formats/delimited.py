@@ -122,17 +122,31 @@ class Delimited:
         except UnicodeDecodeError:
             return None
         cells = self._usual_cells(text)
-        if cells is None or len(cells) != height or set(map(len, cells)) != {len(self.columns)}:
+        if cells is None or len(cells) != height:
             return None
+        if set(map(len, cells)) != {len(self.columns)}:
+            cells = self._without_last(cells) if QUOTE not in text else None
+            if cells is None:
+                return None
         rows = list(map(dict, map(zip, repeat(self.columns), cells)))
         return Slice(
             rows, range(first_line, first_line + height), warnings=self._warnings(text, first_line)
         )
 
+    def _without_last(self, cells: list[list[str]]) -> list[list[str]] | None:
+        """Return rows without the empty cell after a last delimiter; None for other widths."""
+        width = len(self.columns)
+        if any(len(row) != width and (len(row) != width + 1 or row[-1]) for row in cells):
+            return None
+        return [row[:width] for row in cells]
+
     def _usual_cells(self, text: str) -> list[list[str]] | None:
         dialect = self.dialect
         has_quotes = bool(dialect.quote) and dialect.quote in text
         if dialect.escape and dialect.escape in text:
+            return None
+        comment = dialect.comment
+        if comment and (text.startswith(comment) or "\n" + comment in text):
             return None
         if "\r\n" in text and not has_quotes:
             text = text.replace("\r\n", "\n")
@@ -142,7 +156,7 @@ class Delimited:
         if "\r" in text or text.startswith("\n") or "\n\n" in text:
             return None
         # Without quotes, splitting is enough and several times faster.
-        return [line.split(dialect.delimiter) for line in text.removesuffix("\n").split("\n")]
+        return dialect.split(text.removesuffix("\n").split("\n"))
 
     def _warnings(self, text: str, first_line: int) -> list[tuple[Reason, int]]:
         """Return the warnings about quotes that are read literally without --quote."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.sources.formats.padding import BOM
 from miso_upload.sources.formats.unsupported import binary_kind, log_kind
 from miso_upload.sources.options import FORMAT_NAMES
+from miso_upload.values.display import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
     from miso_upload.sources.formats.base import Format
     from miso_upload.sources.options import ReadingOptions
 
+_SEP_LINE = re.compile(rb'"?sep=[^\r\n]{1,5}\r?\n', re.IGNORECASE)
+_NO_TABLE = re.compile(
+    rb"<|--[ \t\r\n]|/\*|(?:INSERT INTO|CREATE TABLE|DROP TABLE|COPY|BEGIN|SET|USE|LOCK TABLES)\b[^,]",
+    re.IGNORECASE,
+)
+"""The beginnings of markup and of SQL."""
+_LOG_TIME = re.compile(rb"\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:")
+_MOST_SHOWN = 120
 _BY_SUFFIX = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -45,6 +55,11 @@ def detect_format(
     """
     head = peek(LOOKED_AT)
     start = len(BOM) if head.startswith(BOM) else 0
+    if wanted.skip_lines:
+        from miso_upload.sources.formats.preamble import skipped_lines  # noqa: PLC0415
+
+        start = skipped_lines(peek, start, wanted.skip_lines, wanted.max_row_bytes)
+        head = peek(start + LOOKED_AT)
     body = head[start:].lstrip()
     named = _named(name, wanted)
     _refuse_binary(name, head, sure=named is not None)
@@ -52,10 +67,12 @@ def detect_format(
         log = _access_log(name, head, start, wanted, asked=named is not None)
         if log is not None:
             return log
-    chosen = named or _by_content(body)
+    chosen = named or _by_content(body, wanted)
     if chosen is None:
+        first = body.partition(b"\n")[0].decode(errors="replace").strip()
         raise ConfigurationError(
-            f"{name}: the format cannot be detected; name it with --format, as one of "
+            f"{name}: miso-upload cannot tell the format. The first line is `"
+            f"{printable(first, _MOST_SHOWN)}`. Possible fix: --format NAME, with one of "
             f"{', '.join(FORMAT_NAMES)}"
         )
     if chosen in ("json", "jsonl"):
@@ -91,12 +108,17 @@ def _looks_like_json(body: bytes) -> bool:
     return body.startswith(b"{") or (body.startswith(b"[") and log_kind(body) is None)
 
 
-def _by_content(body: bytes) -> str | None:
+def _by_content(body: bytes, wanted: ReadingOptions) -> str | None:
+    if wanted.delimiter is not None or wanted.comment is not None or _SEP_LINE.match(body):
+        return "csv"
     # An empty input has no rows in any format.
     if not body or body.startswith((b"{", b"[")):
         return "json"
-    first = body.split(b"\n", 1)[0]
-    return "csv" if any(mark in first for mark in (b",", b";", b"\t", b"|")) else None
+    if _NO_TABLE.match(body) or _LOG_TIME.search(body.partition(b"\n")[0]):
+        return None
+    from miso_upload.sources.formats.first_row import seems_delimited  # noqa: PLC0415
+
+    return "csv" if seems_delimited(body) else None
 
 
 def _access_log(

@@ -6,11 +6,14 @@ because a bad line cannot hide the next one.
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.records import Block
 from miso_upload.sources.formats.base import LOOKED_AT, Limits, Tail
+from miso_upload.sources.formats.json_messages import JsonMessages, is_messages
+from miso_upload.sources.formats.json_paths import items_at, path_at_beginning, path_in
 from miso_upload.sources.formats.json_rows import SPACE
 from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.sources.formats.unsupported import wrapper
@@ -48,12 +51,19 @@ def detect_json(
             "name their columns. Possible fix: --format csv"
         )
     lines = JsonLines(wanted.max_row_bytes)
+    if wanted.items is not None:
+        return items_at(name, peek, start, wanted.items, wanted.max_row_bytes)
     if wanted.format == "jsonl":
         return lines, start
     whole = len(head) < LOOKED_AT
     if body.startswith(b"{"):
         _refuse_wrapper(name, body, whole=whole)
-        return _layout(peek, start, wanted.max_row_bytes), start
+        found = _layout(peek, start, lines)
+        if found is None:
+            _refuse_long(name, body)
+        if (found is None or found is lines) and is_messages(body):
+            return JsonMessages(lines), start
+        return found or lines, start
     if body.startswith(b"["):
         return _arrays(peek, head.index(b"[", start), wanted.max_row_bytes) or (lines, start)
     return lines, start
@@ -83,9 +93,9 @@ def _arrays(peek: Callable[[int], bytes], start: int, row_bytes: int) -> tuple[F
     return JsonArray(row_bytes), start + 1
 
 
-def _layout(peek: Callable[[int], bytes], start: int, row_bytes: int) -> Format:
-    """Return the format in which most of the first values can be read."""
-    lines = JsonLines(row_bytes)
+def _layout(peek: Callable[[int], bytes], start: int, lines: JsonLines) -> Format | None:
+    """Return the format in which most of the first values can be read, if any can."""
+    row_bytes = lines.row_bytes
     for size in (LOOKED_AT, start + row_bytes + 1):
         data = peek(size)
         tail = Tail.LAST if len(data) < size else Tail.WAITING
@@ -104,8 +114,8 @@ def _layout(peek: Callable[[int], bytes], start: int, row_bytes: int) -> Format:
             if good and good - bad > most:
                 best, most = rows, good - bad
         if best is not None or tail is Tail.LAST:
-            return best or lines
-    return lines
+            return best
+    return None
 
 
 def _read(rows: Format, data: bytes, tail: Tail) -> tuple[int, int]:
@@ -133,11 +143,25 @@ def _read(rows: Format, data: bytes, tail: Tail) -> tuple[int, int]:
 
 
 def _refuse_wrapper(name: str, body: bytes, *, whole: bool) -> None:
-    """Refuse a single object that contains the records in an array."""
-    key = wrapper(body, whole=whole)
-    if key is not None:
-        raise ConfigurationError(
-            f'{name}: the input is one JSON object with the records in its array "{key}"; upload '
-            f"the array itself: jq .{key} FILE | miso-upload -. If each line is a record, use "
-            "--format jsonl"
-        )
+    """Refuse a single object that contains the records."""
+    path = path_in(body) if whole else None
+    path = path or wrapper(body, whole=whole)
+    if path is not None:
+        _refuse_path(name, path)
+
+
+def _refuse_long(name: str, body: bytes) -> None:
+    """Refuse a beginning in which no value ends if it is of an object with the records."""
+    path = path_at_beginning(body)
+    if path is not None:
+        _refuse_path(name, path)
+
+
+def _refuse_path(name: str, path: str) -> None:
+    where = f'in its list "{path}"'
+    if path.endswith("*"):
+        where = f'as the values of "{path[:-2]}"' if path[:-2] else "as its values"
+    raise ConfigurationError(
+        f"{name}: the input is one JSON object with the records {where}. Possible fix: --items "
+        f"{quote(path)} reads them; --format jsonl reads each line as a record"
+    )
