@@ -107,7 +107,7 @@ def _under_header(
             f"{name}: the header contains the column {quoted(duplicate)} more than once; rename "
             "one of them"
         )
-    return Delimited(dialect, tuple(columns), row_bytes), start + size
+    return Delimited(dialect, tuple(columns), row_bytes, has_header=True), start + size
 
 
 def _under_names(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import repeat
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from miso_upload.records import Slice
 from miso_upload.sources.formats.base import SLICE_CELLS, SLICE_ROWS, Cut, Tail
 from miso_upload.sources.formats.cell_rows import CellRows
 from miso_upload.sources.formats.dialect import QUOTE, allow_cells_of
+from miso_upload.sources.formats.header_lines import HEADER_AGAIN, HeaderLines
 from miso_upload.sources.formats.lines import cut_lines, too_long
 from miso_upload.sources.formats.quote_checks import literal_quotes
 from miso_upload.sources.formats.row_ends import RowEnds
@@ -44,9 +45,19 @@ class Delimited:
     name: str = "csv"
     preset: str | None = None
     by_line: bool = True
-    has_directives: bool = False
+    has_header: bool = False
+    """Whether the file has a header; a later line of the same names names the columns again."""
     comma_ends_row: bool = False
     shape: str = "the header's {}"
+
+    @property
+    def has_directives(self) -> bool:
+        """See `Format.has_directives`: a header in another order applies to the rows after it."""
+        return self._headers is not None
+
+    @cached_property
+    def _headers(self) -> HeaderLines | None:
+        return HeaderLines.of(self.dialect, self.columns) if self.has_header else None
 
     @cached_property
     def _ends(self) -> RowEnds:
@@ -82,9 +93,9 @@ class Delimited:
         is_too_long = len(data) - size > limits.row_bytes
         return Cut(size) if size and (is_too_long or tail is not Tail.COMING) else None
 
-    def directive(self, data: bytes) -> bytes:  # noqa: ARG002 -- as the protocol wants it
-        """See `Format.directive`: there are none."""
-        return b""
+    def directive(self, data: bytes) -> bytes:
+        """See `Format.directive`: the last line that is a header again."""
+        return self._headers.last(data) if self._headers is not None else b""
 
     def ends_well(self, rest: bytes) -> bool:
         """See `Format.ends_well`: there is no end marker."""
@@ -92,6 +103,30 @@ class Delimited:
 
     def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:
         """See `Format.slices`: each row becomes `{column: cell}`."""
+        headers = self._headers
+        if headers is None or not (block.header or headers.may_be_in(block.data)):
+            yield from self._slices(block, is_record)
+            return
+        rows = self._under(block.header)
+        start, line = 0, block.first_line
+        for first, end in headers.within(block.data):
+            part = replace(block, data=block.data[start:first], first_line=line)
+            yield from rows._slices(part, is_record)  # noqa: SLF001 -- of the same class
+            yield Slice([], [], skipped=[HEADER_AGAIN])
+            rows = self._under(block.data[first:end])
+            line += block.data.count(b"\n", start, end)
+            start = end
+        part = replace(block, data=block.data[start:], first_line=line)
+        yield from rows._slices(part, is_record)  # noqa: SLF001 -- of the same class
+
+    def _under(self, header: bytes) -> Delimited:
+        """Return the format of the rows after a header line; empty for the first header."""
+        if not header or self._headers is None:
+            return self
+        columns = self._headers.names(header)
+        return self if columns == self.columns else replace(self, columns=columns)
+
+    def _slices(self, block: Block, is_record: IsRecord | None) -> Iterator[Slice]:
         allow_cells_of(self.row_bytes)
         most = min(SLICE_ROWS, max(SLICE_CELLS // len(self.columns), 1))
         lines = io.BytesIO(block.data).readlines()

@@ -1,0 +1,70 @@
+"""Finds lines of a delimited file that are its header again, perhaps in another order.
+
+Joining exports leaves them: each part starts with a header, and its columns can be in another
+order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from miso_upload.sources.formats.dialect import Dialect
+
+HEADER_AGAIN = "lines that are the header again"
+
+
+class HeaderLines(NamedTuple):
+    """Finds header lines.
+
+    Attributes:
+        dialect: The dialect of the file.
+        columns: The names of the columns, in alphabetical order.
+        mark: The longest name, which every header line contains.
+        size: The longest line that can be a header.
+    """
+
+    dialect: Dialect
+    columns: tuple[str, ...]
+    mark: bytes
+    size: int
+
+    @classmethod
+    def of(cls, dialect: Dialect, columns: tuple[str, ...]) -> HeaderLines | None:
+        """Return what finds the header `columns`; None if rows may look like this header."""
+        if len(columns) == 1 or any("\n" in column for column in columns):
+            return None
+        mark = max(columns, key=len).encode()
+        size = sum(len(column.encode()) + 4 for column in columns) * 2
+        return cls(dialect, tuple(sorted(columns)), mark, size) if mark else None
+
+    def may_be_in(self, data: bytes) -> bool:
+        """Return whether `data` may contain a header line."""
+        return self.mark in data
+
+    def names(self, line: bytes) -> tuple[str, ...]:
+        """Return the names in a header line."""
+        cells = list(self.dialect.cells(line.rstrip(b"\r\n")))
+        if len(cells) == len(self.columns) + 1 and not cells[-1].raw:
+            cells.pop()
+        return tuple(self.dialect.text(cell).strip() for cell in cells)
+
+    def within(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield where header lines start and end in `data`, which starts at a line."""
+        at = 0
+        while (found := data.find(self.mark, at)) >= 0:
+            start = data.rfind(b"\n", 0, found) + 1
+            at = data.find(b"\n", found) + 1 or len(data)
+            if at - start <= self.size and tuple(sorted(self.names(data[start:at]))) == self.columns:
+                yield start, at
+
+    def last(self, data: bytes) -> bytes:
+        """Return the last header line in `data`; empty if there is none."""
+        if not self.may_be_in(data):
+            return b""
+        return next((data[start:end] for start, end in reversed(list(self.within(data)))), b"")
+
+
+__all__ = ["HEADER_AGAIN", "HeaderLines"]
