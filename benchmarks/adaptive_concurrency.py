@@ -1,11 +1,11 @@
-"""How an upload follows a server whose capacity changes: the curve and its figures.
+"""Measures how an upload adapts to a server whose capacity changes, and draws the curve.
 
     python benchmarks/adaptive_concurrency.py --curve docs/adaptive_concurrency.svg
 
-A server on loopback takes a tenth of a second for each request and serves so many at once; to one
-more it answers 429, with no word of when to return. How many it serves changes as it goes. The
-upload may send 16 at once throughout. With --fixed, the upload does not learn from the answers: it
-shows what the policy is good for.
+A server on loopback takes a tenth of a second for each request. It has a capacity for concurrent
+requests and answers 429, without `Retry-After`, beyond that. The capacity changes over time. The
+upload may have 16 requests in flight at any time. With --fixed, the upload does not adapt, which
+shows the benefit of the policy.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(ROOT))
 
-from faults.misbehaving import OK, Misbehaving, Say  # noqa: E402 -- found through the path above
+from tests.helpers.misbehaving import OK, Misbehaving, Say  # noqa: E402 -- found through the path above
 
 CAPACITIES = (8, 2, 12, 4)
 SERVICE_SECONDS = 0.1
@@ -47,32 +47,32 @@ class Tick(NamedTuple):
 
 
 class Server:
-    """Serves so many at once, by the second."""
+    """Serves a limited number of concurrent requests; the limit changes over time."""
 
     def __init__(self, seconds):
         self.seconds = seconds
         self.answers = []
         self._began = None
-        self._under_way = 0
+        self._in_flight = 0
         self._lock = threading.Lock()
 
     def capacity(self, since):
-        """Return how many are served at once, so many seconds after the first request."""
+        """Return the capacity at a number of seconds after the first request."""
         return CAPACITIES[min(int(since / self.seconds), len(CAPACITIES) - 1)]
 
     def answer(self, _records):
-        """Serve, or refuse."""
+        """Serve a request, or refuse it."""
         with self._lock:
             now = time.monotonic()
             self._began = self._began or now
-            refused = self._under_way >= self.capacity(now - self._began)
+            refused = self._in_flight >= self.capacity(now - self._began)
             if refused:
                 self.answers.append((now - self._began, False))
                 return Say(429, {"message": "Too many requests."})
-            self._under_way += 1
+            self._in_flight += 1
         time.sleep(SERVICE_SECONDS)
         with self._lock:
-            self._under_way -= 1
+            self._in_flight -= 1
             self.answers.append((time.monotonic() - self._began, True))
         return OK
 
@@ -90,13 +90,13 @@ def measure(seconds, *, fixed):
     """Run the upload for as long as the capacities last, and return the ticks."""
     server = Server(seconds)
     rows = ROWS_IN_A_REQUEST * int(sum(CAPACITIES) / SERVICE_SECONDS * seconds * 1.3)
-    # Where it is there: what is measured is the server's pace and not the disk's.
+    # Prefer memory, so that the disk does not limit the upload.
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with (
-        tempfile.TemporaryDirectory(dir=memory) as place,
-        Misbehaving(then=server.answer) as double,
+        tempfile.TemporaryDirectory(dir=memory) as folder,
+        Misbehaving(then=server.answer) as mock,
     ):
-        history = Path(place) / "history.jsonl"
+        history = Path(folder) / "history.jsonl"
         with history.open("w") as file:
             for number in range(rows):
                 record = {"type": "like", "user_id": f"u{number}", "product_ids": ["p"]}
@@ -108,9 +108,9 @@ def measure(seconds, *, fixed):
                     if fixed
                     else [sys.executable, "-m", "miso_upload"]
                 ),
-                *(str(history), "--server", double.url, "--quiet", "--max-attempts", "1000"),
+                *(str(history), "--server", mock.url, "--quiet", "--max-attempts", "1000"),
                 *("--concurrency", str(CONCURRENCY), "--chunk-size", str(ROWS_IN_A_REQUEST)),
-                *("--state-dir", place, "--rejects", f"{place}/rejects.jsonl"),
+                *("--state-dir", folder, "--rejects", f"{folder}/rejects.jsonl"),
             ],
             env={**os.environ, "MISO_API_KEY": "benchmark", "PYTHONPATH": str(ROOT)},
         )
@@ -124,11 +124,11 @@ def measure(seconds, *, fixed):
 
 
 def figures(ticks, seconds):
-    """Return the figures as lines of a table, one for each capacity."""
+    """Return the figures as a table in Markdown, one line for each capacity."""
     lines = ["| served at once | requests served, of possible | refused | caught up after |"]
     lines.append("|---|---|---|---|")
-    for place, capacity in enumerate(CAPACITIES):
-        phase = ticks[int(place * seconds) : int((place + 1) * seconds)]
+    for index, capacity in enumerate(CAPACITIES):
+        phase = ticks[int(index * seconds) : int((index + 1) * seconds)]
         served = sum(tick.served for tick in phase)
         refused = sum(tick.refused for tick in phase)
         possible = sum(tick.capacity for tick in phase)
@@ -147,7 +147,7 @@ def figures(ticks, seconds):
 
 
 def curve(ticks):
-    """Return the curve as SVG, drawn by hand: what was possible, what was served, what refused."""
+    """Return the curves of possible, served and refused requests as SVG."""
     most = max(tick.capacity for tick in ticks) * 1.15
     wide, high = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
@@ -180,8 +180,8 @@ def curve(ticks):
         x, y = at(second, 0).split(",")
         parts.append(f'<text x="{x}" y="{float(y) + 18}" text-anchor="middle">{second} s</text>')
     legend = (("#999", "possible"), ("#1769aa", "served"), ("#c62828", "refused with 429"))
-    for place, (colour, text) in enumerate(legend):
-        x = LEFT + place * 110
+    for index, (colour, text) in enumerate(legend):
+        x = LEFT + index * 110
         parts.append(
             f'<line x1="{x}" y1="22" x2="{x + 20}" y2="22" stroke="{colour}" stroke-width="2"/>'
         )
@@ -193,9 +193,13 @@ def curve(ticks):
 def main():
     """Measure, draw, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=15, help="for each capacity; default: 15")
-    parser.add_argument("--curve", type=Path, metavar="FILE", help="where to draw the curve (SVG)")
-    parser.add_argument("--fixed", action="store_true", help="do not learn from the answers")
+    parser.add_argument(
+        "--seconds", type=float, default=15, help="seconds for each capacity; default: 15"
+    )
+    parser.add_argument(
+        "--curve", type=Path, metavar="FILE", help="write the curve to this SVG file"
+    )
+    parser.add_argument("--fixed", action="store_true", help="do not adapt to the answers")
     options = parser.parse_args()
     ticks = measure(options.seconds, fixed=options.fixed)
     if options.curve:

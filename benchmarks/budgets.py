@@ -1,10 +1,10 @@
-"""Measure what content keys cost whole commands, against the same commands without them.
+"""Measures the cost of content keys for whole commands.
 
     python benchmarks/budgets.py [--rows N] [--files N] [--rounds N] [--program PYTHON] [--write]
 
-All commands take turns. A figure is the CPU time of a command and its children; what is shown is
-the median of the differences of each round. With --write, the table is put into
-docs/performance.md.
+Each command runs with and without content keys. The commands take turns. A figure is the CPU time
+of a command and its children; the table has the median of the differences of all rounds. --write
+puts the table into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ HERE = Path(__file__).resolve().parent
 BEGIN, END = "<!-- content keys: begin -->\n", "<!-- content keys: end -->\n"
 ROWS_OF_A_FILE = 20
 MORE = 5
-"""The second directory of small files has so many times as many."""
+"""The second directory has this many times as many small files."""
 
 
 class Work(NamedTuple):
-    """A command that is measured.
+    """A command to measure.
 
     Attributes:
-        name: What it is called.
-        entry: What Python runs.
-        inputs: What it uploads.
-        state: A state directory to begin with; None for a new one.
-        arguments: Further options.
+        name: The name in the output.
+        entry: The arguments of Python that start the program.
+        inputs: The input of the upload.
+        state: The state directory to start with; None for an empty one.
+        arguments: Additional options.
     """
 
     name: str
@@ -62,9 +62,9 @@ FEW, MANY, NIGHT = "small files", "more small files", "more small files, nothing
 ONE, ONE_BASE = "one row", "one row, without content keys"
 
 
-def seconds(work: Work, place: Path, url: str, python: str) -> float:
-    """Run a command and return the CPU time that it takes, in seconds."""
-    state = place / "state"
+def seconds(work: Work, folder: Path, url: str, python: str) -> float:
+    """Run a command and return its CPU time in seconds."""
+    state = folder / "state"
     shutil.rmtree(state, ignore_errors=True)
     if work.state is not None:
         shutil.copytree(work.state, state)
@@ -74,7 +74,7 @@ def seconds(work: Work, place: Path, url: str, python: str) -> float:
     ]  # fmt: skip
     environment = {**os.environ, "MISO_API_KEY": "key", "PYTHONPATH": str(ROOT)}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, cwd=place)
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, cwd=folder)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -89,19 +89,19 @@ def write_small_files(folder: Path, files: int) -> Path:
     return folder
 
 
-def prepared(place: Path, url: str, options: argparse.Namespace) -> list[Work]:
-    """Make inputs and ledgers, and return what is measured."""
-    first = inputs.write_jsonl(place / "first.jsonl", options.rows)
-    copy = Path(shutil.copy(first, place / "copy.jsonl"))
-    others = place / "others.jsonl"
+def prepared(folder: Path, url: str, options: argparse.Namespace) -> list[Work]:
+    """Create the inputs and ledgers, and return the commands to measure."""
+    first = inputs.write_jsonl(folder / "first.jsonl", options.rows)
+    copy = Path(shutil.copy(first, folder / "copy.jsonl"))
+    others = folder / "others.jsonl"
     others.write_text(first.read_text().replace('"user-', '"guest-'))
-    one = inputs.write_jsonl(place / "one.jsonl", 1)
-    few = write_small_files(place / "few", options.files)
-    many = write_small_files(place / "many", options.files * MORE)
+    one = inputs.write_jsonl(folder / "one.jsonl", 1)
+    few = write_small_files(folder / "few", options.files)
+    many = write_small_files(folder / "many", options.files * MORE)
     ledgers = []
     for name, path in (("sent", first), ("sent-many", many)):
-        seconds(Work(name, PROGRAM, path), place, url, options.program)
-        ledgers.append((place / "state").rename(place / name))
+        seconds(Work(name, PROGRAM, path), folder, url, options.program)
+        ledgers.append((folder / "state").rename(folder / name))
     sent, sent_many = ledgers
     return [
         Work(ONE_BASE, WITHOUT, one),
@@ -118,7 +118,7 @@ def prepared(place: Path, url: str, options: argparse.Namespace) -> list[Work]:
 
 
 def table(found: dict[str, list[float]], options: argparse.Namespace) -> str:
-    """Return what was measured as a table in Markdown."""
+    """Return the results as a table in Markdown."""
 
     def more(name: str, base: str = BASE) -> float:
         pairs = zip(found[name], found[base], strict=True)
@@ -154,16 +154,16 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=300_000)
     parser.add_argument("--files", type=int, default=2_000)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--program", default=sys.executable, help="a Python that has ours")
+    parser.add_argument("--program", default=sys.executable, help="a Python that has miso-upload")
     parser.add_argument("--write", action="store_true", help="put the results into docs/")
     options = parser.parse_args()
     found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as directory, null_server.running() as (url, _):
-        place = Path(directory)
-        works = prepared(place, url, options)
+        folder = Path(directory)
+        works = prepared(folder, url, options)
         for number in range(options.rounds):
             for work in works:
-                found.setdefault(work.name, []).append(seconds(work, place, url, options.program))
+                found.setdefault(work.name, []).append(seconds(work, folder, url, options.program))
                 print(f"round {number + 1}: {work.name}: {found[work.name][-1]:.2f} s", flush=True)
     about = f"{options.rows:,} rows, medians of {options.rounds} rounds; {machine()}."
     text = table(found, options)

@@ -1,8 +1,8 @@
-"""What content keys cost: CPU per row of the transform, with keys and without, in turns.
+"""Measures the CPU time per row of the transform, with and without content keys.
 
     python benchmarks/content_keys.py [ROWS] [REPEATS]
 
-The checksum of each block is left out of both.
+Neither includes the checksum of each block.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import inputs
 
 from miso_upload import Settings
-from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.job import Job
 from miso_upload.sources import ReadingOptions, Source
 from miso_upload.transform import block as transform
 
@@ -54,12 +54,12 @@ def prepared(folder: Path, rows: int) -> Iterator[tuple[str, Path, Settings]]:
 
 
 def seconds(work: Callable[[Block], Batch], blocks: list[Block]) -> float:
-    """Return the CPU time that a transform of all blocks takes."""
+    """Return the CPU time for transforming all blocks."""
     gc.collect()
-    begun = process_time()
+    started = process_time()
     for block in blocks:
         work(block)
-    return process_time() - begun
+    return process_time() - started
 
 
 def main(rows: int = 60_000, repeats: int = 9) -> None:
@@ -70,7 +70,7 @@ def main(rows: int = 60_000, repeats: int = 9) -> None:
             with Source(str(path), ReadingOptions()) as source:
                 blocks = list(source.blocks(0, 1))
                 without, keyed = (
-                    Recipe(settings, secret).transform(source) for secret in (None, SECRET)
+                    Job(settings, secret).transform(source) for secret in (None, SECRET)
                 )
                 records = sum(len(keyed(block).keys) for block in blocks)
                 pairs = [(seconds(without, blocks), seconds(keyed, blocks)) for _ in range(repeats)]

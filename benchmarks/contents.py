@@ -1,9 +1,9 @@
-"""What the store of content keys costs: CPU and bytes a record, and the most memory.
+"""Measures the store of content keys: CPU time and bytes per record, and peak memory.
 
     contents.py [WORKLOAD ...] [--records 2000000] [--days 1095] [--ledger 5000000]
 
-Each workload runs in a process of its own; the keys are synthetic (the finalizer of splitmix64).
-Memory is how much the most resident memory grew after the imports; CPU is user and system.
+Each workload runs in its own process; the keys are synthetic (the finalizer of splitmix64). Memory
+is the growth of the peak resident memory after the imports; CPU time is user and system time.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from tempfile import TemporaryDirectory
 from miso_upload.ledger.content_keys.reader import open_reader
 from miso_upload.ledger.content_keys.store import SCHEMA, ContentStore
 from miso_upload.ledger.database import Database
-from miso_upload.records.keyed import Keyed
+from miso_upload.records.keyed_records import KeyedRecords
 
 SPAN = 10_000
 FIRST_DAY = 19_000
 
 
 def open_store(path: Path) -> ContentStore:
-    """Open a ledger, a new one if there is none."""
+    """Open a ledger; create it if it does not exist."""
     database = Database(path)
     with database.transaction():
         if not database.row("SELECT 1 FROM sqlite_master WHERE name = 'sent_parts'"):
@@ -48,22 +48,22 @@ def key_of(number: int) -> int:
 
 
 class Clock:
-    """CPU seconds of look-ups and of writing; making the keys is not counted."""
+    """Measures the CPU time of look-ups and writes, without the creation of keys."""
 
     def __init__(self) -> None:
         self.look_up = self.write = self.records = self.known = 0
 
     def scan(self, store: ContentStore, scan: int, numbers, day_of) -> None:
-        """Read numbers as one scan: look up, and send what is new."""
+        """Read numbers as one scan: look them up, and write the new ones."""
         reader = open_reader(store, scan)
         numbers = iter(numbers)
         start = 0
         while batch := list(islice(numbers, SPAN)):
-            sent = Keyed(array("Q", map(key_of, batch)), array("i", map(day_of, batch)))
-            begun = time.process_time()
+            sent = KeyedRecords(array("Q", map(key_of, batch)), array("i", map(day_of, batch)))
+            started = time.process_time()
             known = reader.look_up(sent)
             looked = time.process_time()
-            self.look_up += looked - begun
+            self.look_up += looked - started
             self.records += len(batch)
             self.known += len(known.already_sent)
             start += 1
@@ -79,18 +79,18 @@ class Clock:
 
 
 def shuffled(count: int, seed: int):
-    """Yield numbers below `count` in an order without locality, without holding them all."""
+    """Yield the numbers below `count` in an order without locality, in constant memory."""
     step = random.Random(seed).randrange(count // 3, count) | 1
     while count % step == 0 or step % 5 == 0 or step % 2 == 0:
         step += 1
-    place = 0
+    number = 0
     for _ in range(count):
-        place = (place + step) % count
-        yield place
+        number = (number + step) % count
+        yield number
 
 
 def in_time_order(args, path):
-    """Sources in the order of time: the first, the same again, and new rows of the same days."""
+    """Read sources in time order: a source, the same again, and new rows of the same days."""
     per_day = max(1, args.records // args.days)
     store = open_store(path)
 
@@ -106,7 +106,7 @@ def in_time_order(args, path):
 
 
 def in_random_order(args, path):
-    """The same records in three orders."""
+    """Read the same records in three orders."""
     store = open_store(path)
 
     def scan(number):
@@ -119,7 +119,7 @@ def in_random_order(args, path):
 
 
 def one_day(args, path):
-    """All records on one day, twice."""
+    """Read records of a single day, twice."""
     store = open_store(path)
 
     def scan(number):
@@ -131,7 +131,7 @@ def one_day(args, path):
 
 
 def nightly(args, path):
-    """A night of 300,000 rows on two days that are half known, without and with a big ledger."""
+    """Read 300,000 rows, half of them known, on two days, with an empty and with a big ledger."""
     rows = 300_000
     first = 10**9
     big = path.with_name("big")
@@ -150,9 +150,9 @@ def nightly(args, path):
         store.db.close()
 
     yield f"building a ledger of {args.ledger:,}", big, build
-    begun = time.perf_counter()
+    started = time.perf_counter()
     open_reader(open_store(big), 5)
-    print(f"opening it takes {(time.perf_counter() - begun) * 1e3:.1f} ms")
+    print(f"opening it takes {(time.perf_counter() - started) * 1e3:.1f} ms")
     for i in range(5):
         yield "W3 a night on an empty ledger", path, night(path.with_name(f"empty{i}"))
         copy = path.with_name(f"copy{i}")
@@ -162,7 +162,7 @@ def nightly(args, path):
 
 
 def identical(_, path):
-    """Rows that are all the same, twice."""
+    """Read identical rows, twice."""
     store = open_store(path)
     for rows in (30_000, 300_000):
         for number in (1, 2):
@@ -177,7 +177,7 @@ def identical(_, path):
 
 
 def small_files(_, path):
-    """Many files of 20 rows on one day."""
+    """Read many files of 20 rows on one day."""
     store = open_store(path)
 
     def scans(first, last):
@@ -199,7 +199,7 @@ WORKLOADS = {
 
 
 def memory() -> float:
-    """Return the most resident memory so far, in MB."""
+    """Return the peak resident memory in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -222,7 +222,7 @@ def measure(name: str, args) -> None:
 
 
 def main() -> None:
-    """Run workloads, each in a process of its own."""
+    """Run workloads, each in its own process."""
     parser = argparse.ArgumentParser()
     parser.add_argument("workloads", nargs="*", default=[])
     parser.add_argument("--records", type=int, default=2_000_000)

@@ -1,6 +1,6 @@
-"""The floor: what a short script does, in one process, that reads, parses, encodes and posts.
+"""The floor: a short script that reads, parses, encodes and posts records in one process.
 
-It validates nothing, remembers nothing and looks at no answer but its status.
+It validates nothing, stores nothing, and checks only the status of each answer.
 
     floor.py FILE [URL]
 """
@@ -16,7 +16,7 @@ CHUNK = 10_000
 
 
 def main(path: str, url: str | None = None) -> None:
-    """Send the records of a file, or only make the requests' bodies."""
+    """Send the records of a file, or only create the request bodies without a URL."""
     session = requests.Session()
 
     def send(records: list[bytes]) -> None:

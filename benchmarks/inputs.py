@@ -1,4 +1,4 @@
-"""Inputs for the benchmarks: the same bytes on every machine, for a given number of rows."""
+"""Creates inputs for the benchmarks: for a number of rows, the same bytes on every machine."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ MIX = {
     "rate": 2,
 }
 AT_ONCE = 200
-"""How many visitors are on the site at any time."""
+"""The number of visitors on the site at any time."""
 ROWS_OF_A_VISIT = 8
-"""On average."""
+"""The average number of rows of a visit."""
 BROWSERS = [
     f"Mozilla/5.0 ({system}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0.0.0 "
     "Safari/537.36"
@@ -74,7 +74,7 @@ type = "search"
 
 
 class Visitor(NamedTuple):
-    """Who makes a few rows, one after the other."""
+    """The visitor of a few successive rows."""
 
     address: str
     browser: str
@@ -83,7 +83,7 @@ class Visitor(NamedTuple):
 
 
 class Visits:
-    """Draws who makes a row: one of those who are on the site, of whom few stay for long."""
+    """Draws the visitor of each row from those who are on the site; most stay only briefly."""
 
     def __init__(
         self, dice: random.Random, *, bots: float = 0, rows_each: float = ROWS_OF_A_VISIT
@@ -94,11 +94,11 @@ class Visits:
         self._here = [self._come() for _ in range(AT_ONCE)]
 
     def draw(self) -> Visitor:
-        """Return who makes the next row."""
-        place = self._dice.randrange(AT_ONCE)
-        visitor = self._here[place]
+        """Return the visitor of the next row."""
+        index = self._dice.randrange(AT_ONCE)
+        visitor = self._here[index]
         if self._dice.random() < 1 / self._rows_each:
-            self._here[place] = self._come()
+            self._here[index] = self._come()
         return visitor
 
     def _come(self) -> Visitor:
@@ -116,22 +116,22 @@ def records(
 ) -> Iterator[dict[str, Any]]:
     """Yield records of about 430 bytes with a shop's mix of types, seven seconds apart.
 
-    They are those of visits of some rows each, which overlap.
+    They belong to visits of several rows each, which overlap.
 
     Args:
-        rows: How many.
-        ids: Whether they have ids, or an address and a browser instead.
-        bad_every: Every so-manieth record has a month 13; 0 for none.
-        rows_each: How many rows a visit has on average; 1 makes all of them strangers.
+        rows: The number of records.
+        ids: Whether records have ids, or an address and a user agent instead.
+        bad_every: Every n-th record has a month 13; 0 for none.
+        rows_each: The average number of rows of a visit; with 1, each row has its own visitor.
     """
     dice = random.Random(SEED)
     visits = Visits(random.Random(SEED + 1), rows_each=rows_each)
     types = dice.choices(list(MIX), list(MIX.values()), k=rows)
     for number, name in enumerate(types):
-        moment = BEGIN + timedelta(seconds=7 * number, milliseconds=number % 1000)
+        timestamp = BEGIN + timedelta(seconds=7 * number, milliseconds=number % 1000)
         record: dict[str, Any] = {
             "type": name,
-            "timestamp": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "timestamp": timestamp.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
         if bad_every and number % bad_every == bad_every - 1:
             record["timestamp"] = "2025-13-01"
@@ -174,7 +174,7 @@ def write_jsonl(path: Path, rows: int, **how: Any) -> Path:
 
 
 def write_csv(path: Path, rows: int) -> Path:
-    """Write an export of 12 columns; `MAPPING` is its mapping file."""
+    """Write an export with 12 columns; `MAPPING` is its mapping file."""
     dice = random.Random(SEED)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -194,13 +194,13 @@ def write_csv(path: Path, rows: int) -> Path:
 def write_log(path: Path, rows: int) -> Path:
     """Write an access log in the combined format; `ROUTES` is its mapping file.
 
-    Of its lines, a third are assets, an eighth come from bots, and a few are errors.
+    A third of the lines are assets, an eighth come from bots, and a few are errors.
     """
     dice = random.Random(SEED)
     visits = Visits(random.Random(SEED + 1), bots=0.125)
     with path.open("w", encoding="utf-8") as file:
         for number in range(rows):
-            moment = BEGIN + timedelta(seconds=number // 3)
+            timestamp = BEGIN + timedelta(seconds=number // 3)
             target = dice.choices(
                 [
                     f"/products/sku-{dice.randrange(20_000):05}",
@@ -215,7 +215,7 @@ def write_log(path: Path, rows: int) -> Path:
             status = 200 if dice.random() < 0.95 else 404
             file.write(
                 f"{visitor.address} - - "
-                f'[{moment:%d/%b/%Y:%H:%M:%S} +0000] "GET {target} HTTP/1.1" {status} '
+                f'[{timestamp:%d/%b/%Y:%H:%M:%S} +0000] "GET {target} HTTP/1.1" {status} '
                 f'{dice.randrange(100, 90_000)} "https://shop.example/" "{visitor.browser}"\n'
             )
     return path

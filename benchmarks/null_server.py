@@ -1,9 +1,9 @@
-"""A server that reads a request's body and says that all went well.
+"""A server that reads the body of each request and answers with success.
 
-nginx does it where it is installed; otherwise, a few threads of a process of their own. Either way
-it takes a small part of what the programs that are measured take.
+It is nginx if installed, otherwise a few threads in a separate process. Either way, it uses little
+CPU time compared to the measured programs.
 
-    null_server.py PORT SECONDS     (what `running` starts where there is no nginx)
+    null_server.py PORT SECONDS     (what `running` starts without nginx)
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ REPLY = (
     + str(len(ANSWER)).encode() + b"\r\n\r\n" + ANSWER
 )  # fmt: skip
 NGINX = """
-daemon off; worker_processes 1; pid {place}/pid; error_log stderr crit;
+daemon off; worker_processes 1; pid {folder}/pid; error_log stderr crit;
 events {{ }}
 http {{
     access_log off; client_max_body_size 64m; client_body_buffer_size 16m;
-    client_body_temp_path {place}/body; keepalive_requests 1000000;
-    proxy_temp_path {place}/p; fastcgi_temp_path {place}/f; uwsgi_temp_path {place}/u;
-    scgi_temp_path {place}/s;
+    client_body_temp_path {folder}/body; keepalive_requests 1000000;
+    proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u;
+    scgi_temp_path {folder}/s;
     server {{
         listen 127.0.0.1:{port};
         default_type application/json;
@@ -46,16 +46,16 @@ http {{
 
 @contextmanager
 def running(seconds: float = 0.0) -> Iterator[tuple[str, str]]:
-    """Run a server; yield its URL and what it is. Each answer takes `seconds`."""
+    """Run a server; yield its URL and its name. Each answer takes `seconds`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as folder:
         nginx = None if seconds else shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
         if nginx:
-            config = Path(place, "nginx.conf")
-            config.write_text(NGINX.format(place=place, port=port, answer=ANSWER.decode()))
-            command = [nginx, "-p", place, "-c", str(config)]
+            config = Path(folder, "nginx.conf")
+            config.write_text(NGINX.format(folder=folder, port=port, answer=ANSWER.decode()))
+            command = [nginx, "-p", folder, "-c", str(config)]
         else:
             command = [sys.executable, __file__, str(port), str(seconds)]
         with subprocess.Popen(command) as server:
@@ -73,7 +73,7 @@ def _wait_for(port: int) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.02)
-    raise TimeoutError("the server did not come up")
+    raise TimeoutError("the server did not start")
 
 
 def serve(port: int, seconds: float) -> None:
@@ -93,7 +93,7 @@ def _answer(connection: socket.socket, seconds: float) -> None:
 
 
 def read_request(connection: socket.socket, room: bytearray) -> bool:
-    """Read a request to its end, its body into `room`; return whether there was one."""
+    """Read a whole request, its body into `room`; return whether there was one."""
     head = b""
     while b"\r\n\r\n" not in head:
         more = connection.recv(65_536)

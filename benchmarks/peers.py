@@ -1,4 +1,4 @@
-"""What others would do with the same file; run by an interpreter that has their packages.
+"""Runs other tools on the same file; needs a Python that has their packages.
 
 peers.py miso-sdk FILE URL
 peers.py target-miso FILE URL DIRECTORY
@@ -16,7 +16,7 @@ CHUNK = 10_000
 
 
 def miso_sdk(path: str, url: str) -> None:
-    """Loop over a file with Miso's own SDK, as its documentation shows."""
+    """Upload a file with Miso's SDK, in a loop as in its documentation."""
     from miso.sdk import ApiClient
 
     client = ApiClient("key", host=url, raise_on_error=True)
@@ -32,12 +32,12 @@ def miso_sdk(path: str, url: str) -> None:
 
 
 def target_miso(path: str, url: str, directory: str) -> None:
-    """Pipe a file through target-miso as a Singer stream."""
-    place = Path(directory)
-    (place / "interactions.jinja").write_text("{{ data | jsonify }}")
-    config = place / "config.json"
+    """Upload a file with target-miso, as a Singer stream."""
+    folder = Path(directory)
+    (folder / "interactions.jinja").write_text("{{ data | jsonify }}")
+    config = folder / "config.json"
     config.write_text(
-        json.dumps({"api_server": url, "api_key": "key", "template_folder": str(place)})
+        json.dumps({"api_server": url, "api_key": "key", "template_folder": str(folder)})
     )
     command = [sys.executable, "-m", "target_miso.target", "--config", str(config)]
     with (
@@ -58,7 +58,7 @@ def target_miso(path: str, url: str, directory: str) -> None:
 
 
 def apachelogs(path: str) -> None:
-    """Parse an access log, and do nothing with it."""
+    """Parse an access log and discard the result."""
     from apachelogs import COMBINED, parse_lines
 
     with open(path, encoding="utf-8") as file:

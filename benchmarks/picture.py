@@ -1,4 +1,4 @@
-"""A bar chart as SVG, made of rectangles and text."""
+"""Draws a bar chart as SVG."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROW, LEFT, WIDTH, RIGHT = 26, 250, 420, 110
 
 
 def bars(figures: Mapping[str, float], unit: str) -> str:
-    """Return a picture of `figures`, one bar each, in the order given."""
+    """Return a chart of `figures`, with one bar for each, in the given order."""
     longest = max(figures.values())
     height = ROW * (len(figures) + 1) + 10
     parts = [
@@ -20,8 +20,8 @@ def bars(figures: Mapping[str, float], unit: str) -> str:
         'font-family="sans-serif" font-size="13">',
         f'<text x="{LEFT}" y="{ROW - 8}" fill="#555">{escape(unit)}</text>',
     ]
-    for place, (name, figure) in enumerate(figures.items(), start=1):
-        top, length = ROW * place, WIDTH * figure / longest
+    for index, (name, figure) in enumerate(figures.items(), start=1):
+        top, length = ROW * index, WIDTH * figure / longest
         parts += [
             f'<text x="{LEFT - 8}" y="{top + 17}" text-anchor="end">{escape(name)}</text>',
             f'<rect x="{LEFT}" y="{top + 4}" width="{length:.1f}" height="{ROW - 8}" '

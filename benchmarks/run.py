@@ -1,10 +1,10 @@
-"""Measure the program against a short script and against other tools, and write down the ratios.
+"""Measures the program against a short script and other tools, and reports the ratios.
 
     python benchmarks/run.py [--rows N] [--rounds N] [--clients PYTHON] [--parser PYTHON]
 
-All commands take turns, round after round, so that whatever else the machine does meets each of
-them; what is told is the median of their rounds, as a rate, and as a ratio to the floor's rate of
-the same run. The figures go to `build/benchmarks.json`, the table and the plot to `docs/`.
+All commands take turns, round after round, so that other load on the machine affects all of them.
+The table has the median rate of each command, and its ratio to the rate of the floor in the same
+run. The figures go to `build/benchmarks.json`, the table and the plot to `docs/`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 FLOOR = "the floor"
 KEEPING = "the floor, where glibc keeps its memory"
 KEEP = ("env", "MALLOC_TRIM_THRESHOLD_=1000000000", "MALLOC_MMAP_THRESHOLD_=1000000000")
-"""Gives no memory back before the end, which on some machines costs the floor half of its time."""
+"""Keeps freed memory until the end: on some machines, the floor spends half its time freeing it."""
 SLOW_SERVER_SECONDS = 1.0
 SLOW_CHUNK = 500
 SLOW_CHUNKS = 160
@@ -44,16 +44,17 @@ AT_A_TIME = 8
 
 @dataclass
 class Work:
-    """A command that is measured.
+    """A command to measure.
 
     Attributes:
-        name: What it is called in the table.
-        command: What is run; `{state}` is a new directory each time.
-        rows: How many rows it takes to its end.
-        against: The work whose rate its own is divided by, or a number of `unit` a second.
-        target: What that ratio should be at least.
-        codes: What it may exit with.
-        unit: What is counted.
+        name: The name in the table.
+        command: The command; `{state}` is a new directory each time.
+        rows: The number of rows that it processes.
+        against: The command whose rate is the divisor of the ratio, or a number of `unit` per
+            second.
+        target: The lowest acceptable ratio.
+        codes: The acceptable exit codes.
+        unit: The unit of the rate.
     """
 
     name: str
@@ -68,26 +69,26 @@ class Work:
 
     @property
     def rate(self) -> float:
-        """Return the median of its rates, of its unit a second."""
+        """Return the median rate, in `unit` per second."""
         return self.rows / statistics.median(self.seconds)
 
 
-def measure(work: Work, place: Path) -> None:
-    """Run a command once and note how long it took and how much memory all its processes had."""
-    state = place / "state"
+def measure(work: Work, folder: Path) -> None:
+    """Run a command once; note its duration and the peak memory of all its processes."""
+    state = folder / "state"
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir()
     command = [part.format(state=state) for part in work.command]
     environment = {**os.environ, "MISO_API_KEY": "key", "PYTHONPATH": str(ROOT)}
-    began = time.perf_counter()
+    started = time.perf_counter()
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, cwd=place
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, cwd=folder
     ) as process:
         most = 0.0
         while process.poll() is None:
             most = max(most, megabytes_of(process.pid))
             time.sleep(0.01)
-        work.seconds.append(time.perf_counter() - began)
+        work.seconds.append(time.perf_counter() - started)
         if process.returncode not in work.codes:
             raise SystemExit(
                 f"{work.name}: exit code {process.returncode}\n{process.stderr.read().decode()}"
@@ -96,7 +97,7 @@ def measure(work: Work, place: Path) -> None:
 
 
 def megabytes_of(pid: int) -> float:
-    """Return the memory of a process and its children in MB, each page once; 0 where unknown."""
+    """Return the memory of a process and its children in MB, without shared pages twice."""
     total = 0
     for each in [pid, *_children(pid)]:
         try:
@@ -117,20 +118,20 @@ def _children(pid: int) -> list[int]:
 
 
 def all_work(
-    place: Path, rows: int, url: str, slow: str, options: argparse.Namespace
+    folder: Path, rows: int, url: str, slow: str, options: argparse.Namespace
 ) -> list[Work]:
-    """Return what is measured, with its inputs made."""
-    ids = inputs.write_jsonl(place / "ids.jsonl", rows)
-    derived = inputs.write_jsonl(place / "derived.jsonl", rows, ids=False)
-    strangers = inputs.write_jsonl(place / "strangers.jsonl", rows, ids=False, rows_each=1)
-    bad = inputs.write_jsonl(place / "bad.jsonl", rows, bad_every=1000)
-    table = inputs.write_csv(place / "export.csv", rows)
-    log = inputs.write_log(place / "access.log", rows)
-    packed = place / "ids.jsonl.gz"
+    """Create the inputs, and return the commands to measure."""
+    ids = inputs.write_jsonl(folder / "ids.jsonl", rows)
+    derived = inputs.write_jsonl(folder / "derived.jsonl", rows, ids=False)
+    strangers = inputs.write_jsonl(folder / "strangers.jsonl", rows, ids=False, rows_each=1)
+    bad = inputs.write_jsonl(folder / "bad.jsonl", rows, bad_every=1000)
+    table = inputs.write_csv(folder / "export.csv", rows)
+    log = inputs.write_log(folder / "access.log", rows)
+    compressed = folder / "ids.jsonl.gz"
     subprocess.run(["gzip", "-1", "-k", "-f", str(ids)], check=True)
-    few = inputs.write_jsonl(place / "few.jsonl", SLOW_CHUNKS * SLOW_CHUNK)
-    (place / "csv.toml").write_text(inputs.MAPPING)
-    (place / "log.toml").write_text(inputs.ROUTES)
+    few = inputs.write_jsonl(folder / "few.jsonl", SLOW_CHUNKS * SLOW_CHUNK)
+    (folder / "csv.toml").write_text(inputs.MAPPING)
+    (folder / "log.toml").write_text(inputs.ROUTES)
     upload = (options.program, "-m", "miso_upload")
     dry, send = ("--dry-run", "-q"), ("-q", "--state-dir", "{state}", "--server")
     floor = (options.program, str(HERE / "floor.py"))
@@ -140,8 +141,8 @@ def all_work(
         Work("dry run, JSONL with ids", (*upload, str(ids), *dry), rows, target=1.2),
         Work("dry run, ids derived", (*upload, str(derived), *dry), rows, target=0.9),
         Work("the same, each row a stranger's", (*upload, str(strangers), *dry), rows),
-        Work("gzip -dc, and nothing else", ("gzip", "-dc", str(packed)), rows),
-        Work("dry run, gzipped", (*upload, str(packed), *dry), rows),
+        Work("gzip -dc, and nothing else", ("gzip", "-dc", str(compressed)), rows),
+        Work("dry run, gzipped", (*upload, str(compressed), *dry), rows),
         Work("dry run, one bad row in 1,000", (*upload, str(bad), *dry), rows,
              "dry run, JSONL with ids", 1 / 1.3, (1,)),
         Work("CSV of 12 columns, mapping file", (*upload, str(table), "-m", "csv.toml", *dry), rows,
@@ -159,7 +160,7 @@ def all_work(
         Work(KEEPING, (*KEEP, *floor, str(ids)), rows),
         Work("dry run, JSONL with ids, the same", (*KEEP, *upload, str(ids), *dry), rows, KEEPING),
     ]
-    one = inputs.write_jsonl(place / "one.jsonl", 1)
+    one = inputs.write_jsonl(folder / "one.jsonl", 1)
     click, requests = "python -c 'import click'", "python -c 'import requests'"
     works += [
         Work(click, (options.program, "-c", "import click"), 1, click, unit="starts"),
@@ -174,8 +175,8 @@ def all_work(
         works.append(
             Work("miso-sdk in a loop", (options.clients, peers, "miso-sdk", str(ids), url), rows)
         )
-        less = inputs.write_jsonl(place / "less.jsonl", max(rows // 20, 1))
-        singer = place / "singer"
+        less = inputs.write_jsonl(folder / "less.jsonl", max(rows // 20, 1))
+        singer = folder / "singer"
         singer.mkdir()
         works.append(
             Work("target-miso",
@@ -190,7 +191,7 @@ def all_work(
 
 
 def table(works: list[Work]) -> str:
-    """Return what was measured as a table in Markdown."""
+    """Return the results as a table in Markdown."""
     rates = {work.name: work.rate for work in works}
     lines = [
         "| work | a second | ratio | to | wanted | memory |",
@@ -213,7 +214,7 @@ def _shown(rate: float, unit: str) -> str:
 
 
 def machine() -> str:
-    """Return what the figures were measured on."""
+    """Describe the machine."""
     names = [line.split(":")[1].strip() for line in _cpu_lines() if line.startswith("model name")]
     return (
         f"{len(os.sched_getaffinity(0))} processors ({names[0] if names else platform.machine()}), "
@@ -233,10 +234,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--program", default=sys.executable, help="a Python that has ours")
+    parser.add_argument("--program", default=sys.executable, help="a Python that has miso-upload")
     parser.add_argument("--clients", help="a Python that has miso-sdk and target-miso")
     parser.add_argument("--parser", help="a Python that has apachelogs")
-    parser.add_argument("--only", help="measure only what has this in its name, and the floor")
+    parser.add_argument(
+        "--only", help="measure only the floor and commands whose names contain this"
+    )
     parser.add_argument("--write", action="store_true", help="put the results into docs/")
     options = parser.parse_args()
     with (
@@ -244,8 +247,8 @@ def main() -> None:
         null_server.running() as (url, server),
         null_server.running(SLOW_SERVER_SECONDS) as (slow, _),
     ):
-        place = Path(directory)
-        works = all_work(place, options.rows, url, slow, options)
+        folder = Path(directory)
+        works = all_work(folder, options.rows, url, slow, options)
         if options.only:
             works = [work for work in works if options.only in work.name or work.name == FLOOR]
             for work in works:
@@ -253,7 +256,7 @@ def main() -> None:
                     work.against = FLOOR
         for number in range(options.rounds):
             for work in works:
-                measure(work, place)
+                measure(work, folder)
                 print(f"round {number + 1}: {work.name}: {work.seconds[-1]:.2f} s", flush=True)
     text = table(works)
     about = (

@@ -1,16 +1,15 @@
-"""An upload under random faults, killed again and again, and then every row compared.
+"""Uploads under random faults, kills the upload again and again, and then compares every row.
 
     python benchmarks/soak.py --minutes 60 --kill-every 180
 
-The sandbox runs in a process of its own, treats one request in five badly, and keeps what it takes
-in SQLite. Files are generated, uploaded and deleted, one set after the other; the upload is killed
-(-9) at random moments, every few minutes, and the same command is run again. Half of the files
-share rows with the file before them, or are a part of it, and some grow between two runs. The
-requests a second are bounded. When the time is up, the last set is finished, and then three
-accounts must agree: what was generated, what the server holds, row by row, and what the ledger
-says.
+The sandbox runs in its own process, injects a fault into one request in five, and stores records
+in SQLite. The test generates, uploads and deletes files, one set after the other. Every few
+minutes, at a random time, it kills the upload (-9) and runs the same command again. Half of the
+files share rows with the file before them, or are a part of it, and some grow between two runs.
+The rate of requests is limited. When the time is up, the test finishes the last set and compares
+three accounts: the generated rows, the rows at the server, and the ledger.
 
-Exits with 0 if they do and memory was flat, with 1 otherwise.
+Exits with 0 if they agree and memory use was flat, with 1 otherwise.
 """
 
 from __future__ import annotations
@@ -43,20 +42,20 @@ FAULTS = {
 }  # fmt: skip
 """One request in five, together."""
 EXPECTED = {0, 1, 3, -signal.SIGKILL}
-"""Settled, settled with rejected rows, stopped before the end, and killed."""
+"""Done, done with rejected rows, stopped early, and killed."""
 OUTCOMES = ("accepted", "already_sent", "rejected", "skipped", "unknown", "pending")
 ROWS_IN_A_FILE = 10_000
 BAD_EVERY = 97
 WARM_UP_SECONDS = 20
 MOST_GROWTH = 16 * 1024
-"""KiB by which memory may differ between the first and the last third of a process's life."""
+"""The limit in KiB for the growth of memory from the first to the last third of a process."""
 
 
 GROWS_BY = 1_000
 
 
 def rows_of(file):
-    """Return the rows that a file has, each by the file that it is first in and a number."""
+    """Return the rows of a file, each as the file that it first appears in and a number."""
     half, rest = ROWS_IN_A_FILE // 2, range(1, ROWS_IN_A_FILE + 1)
     if file % 4 == 2:  # overlaps the one before
         return [(file - 1, number) for number in rest[half:]] + [(file, n) for n in rest[:half]]
@@ -71,21 +70,21 @@ def is_bad(number):
 
 
 def record(file, number):
-    """Return a row by the file that it is first in; some of them are bad."""
-    moment = number * 7919 + file * 104_729
-    month, day, hour = moment % 12 + 1, moment % 28 + 1, moment % 24
+    """Return a row; some rows are bad."""
+    seed = number * 7919 + file * 104_729
+    month, day, hour = seed % 12 + 1, seed % 28 + 1, seed % 24
     bad = is_bad(number)
     return {
         "type": ("product_detail_page_view", "add_to_cart", "like")[number % 3],
         "timestamp": f"2024-{13 if bad else month:02}-{day:02}T{hour:02}:{number % 60:02}:00Z",
         "user_id": f"{file}-{number}",
-        "product_ids": [f"sku-{moment % 5000}"],
+        "product_ids": [f"sku-{seed % 5000}"],
     }
 
 
-def write_file(place, file):
-    """Write a file, every third one compressed; the last rows of the others come later."""
-    path = place / f"part-{file:06}.jsonl{'.gz' if file % 3 == 0 else ''}"
+def write_file(folder, file):
+    """Write a file: every third one is compressed, the others lack some rows."""
+    path = folder / f"part-{file:06}.jsonl{'.gz' if file % 3 == 0 else ''}"
     opener, rows = (
         (gzip.open, rows_of(file)) if file % 3 == 0 else (open, rows_of(file)[:-GROWS_BY])
     )
@@ -95,7 +94,7 @@ def write_file(place, file):
 
 
 def grow(path, file):
-    """Write the last rows of a file."""
+    """Append the last rows of a file that is not compressed."""
     if path.suffix != ".gz":
         with path.open("a", encoding="utf-8") as out:
             out.writelines(json.dumps(record(*row)) + "\n" for row in rows_of(file)[-GROWS_BY:])
@@ -103,14 +102,14 @@ def grow(path, file):
 
 @dataclass
 class Life:
-    """One process of the upload: how it ended, and its memory, as (seconds, KiB)."""
+    """One process of the upload: its exit code, and its memory as pairs of seconds and KiB."""
 
     paths: list[Path]
     code: int | None = None
     memory: list[tuple[float, int]] = field(default_factory=list)
 
     def growth(self):
-        """Return how much more memory it had in its last third than in its first, or None."""
+        """Return the growth of memory from the first to the last third, if it ran long enough."""
         settled = [kib for seconds, kib in self.memory if seconds > WARM_UP_SECONDS]
         third = len(settled) // 3
         if third < 5:
@@ -118,12 +117,12 @@ class Life:
         return statistics.median(settled[-third:]) - statistics.median(settled[:third])
 
 
-def start_sandbox(place):
-    """Start the sandbox; return its process and its address."""
+def start_sandbox(folder):
+    """Start the sandbox; return its process and its URL."""
     faults = [word for name, rate in FAULTS.items() for word in ("--fault", f"{name}:{rate}")]
-    with (place / "sandbox.log").open("w") as log:
+    with (folder / "sandbox.log").open("w") as log:
         process = subprocess.Popen(
-            [*PROGRAM, "sandbox", "--port", "0", "--store", str(place / "store.sqlite"), *faults,
+            [*PROGRAM, "sandbox", "--port", "0", "--store", str(folder / "store.sqlite"), *faults,
              "--fault", "seed:1", "--quiet"],
             stdout=subprocess.PIPE, stderr=log, text=True,
             env={**os.environ, "MISO_SANDBOX_KEY": KEY, "PYTHONPATH": str(ROOT)},
@@ -132,7 +131,7 @@ def start_sandbox(place):
 
 
 def memory_of(process):
-    """Return a process's resident memory in KiB, as Linux has it."""
+    """Return the resident memory of a process in KiB, on Linux."""
     try:
         status = Path(f"/proc/{process.pid}/status").read_text()
     except OSError:
@@ -141,17 +140,17 @@ def memory_of(process):
     return int(found[1]) if found else None
 
 
-def upload(paths, url, place, options, kill_after):
-    """Run the upload of a set, killing it after so many seconds if it lives that long."""
+def upload(paths, url, folder, options, kill_after):
+    """Upload a set of files; kill the upload after `kill_after` seconds."""
     command = [
         *PROGRAM, *map(str, paths), "--server", url, "--json",
-        "--state-dir", str(place / "state"), "--rejects", str(place / "rejects.jsonl"),
-        "--report", str(place / "report.json"),
+        "--state-dir", str(folder / "state"), "--rejects", str(folder / "rejects.jsonl"),
+        "--report", str(folder / "report.json"),
         "--chunk-size", str(options.chunk_size), "--max-requests-per-second", str(options.rate),
     ]  # fmt: skip
     life = Life(paths)
-    with (place / "upload.log").open("a") as log:
-        began = time.monotonic()
+    with (folder / "upload.log").open("a") as log:
+        started = time.monotonic()
         process = subprocess.Popen(
             command,
             stdout=log,
@@ -160,7 +159,7 @@ def upload(paths, url, place, options, kill_after):
         )
         try:
             while process.poll() is None:
-                lived = time.monotonic() - began
+                lived = time.monotonic() - started
                 if kill_after is not None and lived >= kill_after:
                     process.kill()
                 if kib := memory_of(process):
@@ -172,16 +171,16 @@ def upload(paths, url, place, options, kill_after):
     return life
 
 
-def soak(place, options):
-    """Upload one set after the other until the time is up; return the lives and the files."""
+def soak(folder, options):
+    """Upload one set after the other until the time is up; return all processes and files."""
     draw = random.Random(options.seed)
-    sandbox, url = start_sandbox(place)
+    sandbox, url = start_sandbox(folder)
     lives, files, ends = [], 0, time.monotonic() + options.minutes * 60
-    # A set outlives the upload of it, at the pace that the requests allow.
+    # At the limited rate, uploading a set takes longer than the time between two kills.
     in_a_set = max(int(options.rate * options.chunk_size * options.kill_every / ROWS_IN_A_FILE), 1)
     try:
         while time.monotonic() < ends:
-            inputs = place / "inputs"
+            inputs = folder / "inputs"
             inputs.mkdir()
             numbers = range(files + 1, files + in_a_set + 1)
             paths = [write_file(inputs, file) for file in numbers]
@@ -192,11 +191,11 @@ def soak(place, options):
                     grown = True
                     for path, file in zip(paths, numbers, strict=True):
                         grow(path, file)
-                moment = draw.uniform(0.2, 1.4) * options.kill_every
+                kill_after = draw.uniform(0.2, 1.4) * options.kill_every
                 over = time.monotonic() >= ends
-                lives.append(upload(paths, url, place, options, None if over else moment))
+                lives.append(upload(paths, url, folder, options, None if over else kill_after))
                 if lives[-1].code not in EXPECTED:
-                    sys.exit((place / "upload.log").read_text()[-2000:])
+                    sys.exit((folder / "upload.log").read_text()[-2000:])
             shutil.rmtree(inputs)
     finally:
         sandbox.send_signal(signal.SIGINT)
@@ -205,11 +204,11 @@ def soak(place, options):
     return lives, files
 
 
-def compare(place, files):
-    """Return what the server holds beside what was generated, and its requests by fault."""
+def compare(folder, files):
+    """Compare the rows at the server with those generated; also return the requests by fault."""
     seen = {file: bytearray(ROWS_IN_A_FILE + 1) for file in range(1, files + 1)}
     found = Counter(missing=0, doubled=0, altered=0, strange=0)
-    with closing(sqlite3.connect(place / "store.sqlite")) as store:
+    with closing(sqlite3.connect(folder / "store.sqlite")) as store:
         for (body,) in store.execute("SELECT body FROM records"):
             arrived = json.loads(body)
             file, _, number = arrived.get("user_id", "").partition("-")
@@ -230,9 +229,9 @@ def compare(place, files):
     return found, requests
 
 
-def ledger_of(place):
-    """Return the sums of the ledger over all files."""
-    command = [*PROGRAM, "status", "--json", "--state-dir", str(place / "state")]
+def ledger_of(folder):
+    """Return the totals of the ledger over all files."""
+    command = [*PROGRAM, "status", "--json", "--state-dir", str(folder / "state")]
     done = subprocess.run(
         command, capture_output=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
@@ -242,11 +241,11 @@ def ledger_of(place):
     return totals
 
 
-def judge(place, lives, files):
-    """Compare the accounts; return the lines of the summary, and what is wrong."""
-    found, requests = compare(place, files)
-    totals = ledger_of(place)
-    counted = json.loads((place / "report.json").read_text())["duplicates_at_target"]
+def compare_accounts(folder, lives, files):
+    """Compare the three accounts; return the lines of the summary, and the claims that failed."""
+    found, requests = compare(folder, files)
+    totals = ledger_of(folder)
+    counted = json.loads((folder / "report.json").read_text())["duplicates_at_target"]
     numbers = [number for file in range(1, files + 1) for _, number in rows_of(file)]
     rows, bad = len(numbers), sum(map(is_bad, numbers))
     distinct = {row for file in range(1, files + 1) for row in rows_of(file)}
@@ -255,8 +254,8 @@ def judge(place, lives, files):
     growths = [growth for life in lives if (growth := life.growth()) is not None]
     peak = max((kib for life in lives for _, kib in life.memory), default=0)
     faulty = sum(requests.values()) - requests.get("none", 0)
-    rejects = (place / "rejects.jsonl").read_text().splitlines()
-    log = (place / "upload.log").read_text()
+    rejects = (folder / "rejects.jsonl").read_text().splitlines()
+    log = (folder / "upload.log").read_text()
     claims = {
         "no row is missing": found["missing"] == 0,
         "no row is altered or strange": not found["altered"] and not found["strange"],
@@ -267,7 +266,7 @@ def judge(place, lives, files):
         == rows - bad
         and totals["rejected"] == bad,
         "no row is accepted for two files": totals["accepted"] <= good,
-        # A file that is read from its beginning again has its bad rows there again.
+        # A file that is read again from its start adds its bad rows again.
         "the rejects file has each bad row": len(set(rejects)) == bad,
         "no traceback, no key in any output": "Traceback" not in log and KEY not in log,
         "memory is flat": bool(growths) and max(growths) < MOST_GROWTH,
@@ -275,7 +274,7 @@ def judge(place, lives, files):
     shown = ", ".join(f"{name} {count}" for name, count in sorted(requests.items()))
     lines = [
         f"- {rows:,} rows in {files:,} files, {bad:,} of them bad; {sum(requests.values()):,} "
-        f"requests, {faulty / sum(requests.values()):.1%} of them treated badly ({shown})",
+        f"requests, {faulty / sum(requests.values()):.1%} of them with a fault ({shown})",
         f"- {len(lives)} runs, {ends['killed']} of them killed with -9; exit codes of the others: "
         + ", ".join(f"{code} ({n} x)" for code, n in ends.items() if code != "killed"),
         f"- at the server: {found['missing']:,} missing, {found['altered']:,} altered, "
@@ -287,7 +286,7 @@ def judge(place, lives, files):
         f"{totals['pending']:,} pending",
         f"- memory: {peak / 1024:.0f} MiB at most; between the first and the last third of a "
         f"process's life {max(growths, default=0) / 1024:+.1f} MiB at most, over {len(growths)} "
-        "that lived long enough to tell",
+        "that ran long enough",
         *(f"- {claim}: {'yes' if true else 'NO'}" for claim, true in claims.items()),
     ]
     return lines, [claim for claim, true in claims.items() if not true]
@@ -300,14 +299,14 @@ def main():
     parser.add_argument("--kill-every", type=float, default=180, help="seconds; default: 180")
     parser.add_argument("--rate", type=float, default=6, help="requests a second; default: 6")
     parser.add_argument("--chunk-size", type=int, default=200, help="rows in each; default: 200")
-    parser.add_argument("--seed", type=int, default=1, help="of the moments to kill; default: 1")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="leave everything there")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the times to kill; default: 1")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep all files in this directory")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="miso-upload-soak-") as temporary:
-        place = options.keep or Path(temporary)
-        place.mkdir(parents=True, exist_ok=True)
-        lives, files = soak(place, options)
-        lines, wrong = judge(place, lives, files)
+        folder = options.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        lives, files = soak(folder, options)
+        lines, wrong = compare_accounts(folder, lives, files)
     print("\n".join(lines))
     sys.exit(1 if wrong else 0)
 

@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing: broken and hostile input for every part that reads any.
+"""Coverage-guided fuzzing of every part that reads input.
 
-`python -m fuzz` runs all targets; CONTRIBUTING.md says more.
+`python -m fuzz` runs all targets; see CONTRIBUTING.md.
 """

@@ -1,14 +1,14 @@
-"""Runs the targets, one after the other, each in a process of its own.
+"""Runs the targets, one after the other, each in its own process.
 
-    python -m fuzz                        1,000 inputs for each target, the same ones every time
-    python -m fuzz --seconds 600 csv      as many as ten minutes allow, for one of them
-    python -m fuzz --only build/x csv     that file alone, to see what an input does
+    python -m fuzz                        1,000 inputs for each target, always the same
+    python -m fuzz --seconds 600 csv      one target, for ten minutes
+    python -m fuzz --only build/x csv     only that input, to debug it
 
-What a long run finds worth keeping it puts into `build/fuzz/TARGET`, and goes on from there next
-time. An input that breaks a promise is kept there too, as `crash-...`.
+A long run saves useful inputs in `build/fuzz/TARGET`, and the next long run starts with them. An
+input that breaks a promise is saved there too, as `crash-...`.
 
-Fuzzing needs atheris, which is there for Linux and Python up to 3.13; elsewhere the specimens of
-each target are all that it is run on.
+Fuzzing needs atheris, which is available for Linux and Python up to 3.13; elsewhere, only the
+specimens of each target run.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ except ImportError:
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "build" / "fuzz"
 LONGEST = 4_096
-"""Bytes of an input; the tests have longer ones."""
+"""The longest input in bytes; the tests have longer ones."""
 _SECONDS_PER_INPUT = 10
 _MEGABYTES = 2_048
 _FIGURES = re.compile(r"cov: (\d+) ft: (\d+) corp: (\d+)/(\w+)")
@@ -59,10 +59,10 @@ def load(name: str) -> ModuleType:
 
 
 def main() -> int:
-    """Run the targets that the command line names; return how many of them broke a promise."""
+    """Run the targets of the command line; return how many of them broke a promise."""
     options = _options()
-    # What is watched while it runs is what is imported here.
-    with _watched():
+    # atheris instruments only modules that are imported here.
+    with _instrumented():
         loaded = {name: load(name) for name in options.targets or names()}
     failed = 0
     for name, target in loaded.items():
@@ -79,7 +79,7 @@ def main() -> int:
         if problem:
             print(problem)
     if atheris is None:
-        print("atheris is not installed here, so nothing was fuzzed; only the specimens were run")
+        print("atheris is not installed, so only the specimens were run and nothing was fuzzed")
     return failed
 
 
@@ -87,19 +87,19 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__.split("\n")[0])
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(names()))
     parser.add_argument("--runs", type=int, default=1_000, help="inputs for each target")
-    parser.add_argument("--seconds", type=int, help="go on for so long, with dice of its own")
-    parser.add_argument("--only", type=Path, metavar="FILE", help="run this input alone")
+    parser.add_argument("--seconds", type=int, help="duration of a run with a random seed")
+    parser.add_argument("--only", type=Path, metavar="FILE", help="run only this input")
     return parser.parse_args()
 
 
-def _watched() -> AbstractContextManager[object]:
+def _instrumented() -> AbstractContextManager[object]:
     if atheris is None:
         return nullcontext()
     return atheris.instrument_imports(include=["miso_upload"])
 
 
 def _specimens(target: ModuleType) -> str:
-    """Return the traceback of the first specimen that breaks a promise; nothing if none does."""
+    """Return the traceback of the first specimen that breaks a promise, if any."""
     for specimen in target.SPECIMENS:
         try:
             target.one_input(specimen)
@@ -109,32 +109,32 @@ def _specimens(target: ModuleType) -> str:
 
 
 def _fuzzed(name: str, target: ModuleType, options: argparse.Namespace) -> tuple[str, str]:
-    """Fuzz a target; return what broke, if anything, and what was done."""
-    # A short run begins with the specimens alone, so that it does the same every time.
+    """Fuzz a target; return the problem, if any, and the figures of the run."""
+    # A short run starts with the specimens only, so that it is reproducible.
     with tempfile.TemporaryDirectory() as scratch:
         kept = KEPT / name
         kept.mkdir(parents=True, exist_ok=True)
-        place = kept if options.seconds else Path(scratch)
-        corpus = place / "corpus"
+        folder = kept if options.seconds else Path(scratch)
+        corpus = folder / "corpus"
         corpus.mkdir(parents=True, exist_ok=True)
         for number, specimen in enumerate(target.SPECIMENS):
             (corpus / f"specimen-{number:02}").write_bytes(specimen)
         words = [_word(token) for token in target.TOKENS]
-        (place / "tokens").write_text("\n".join(words) + "\n", encoding="ascii")
+        (folder / "tokens").write_text("\n".join(words) + "\n", encoding="ascii")
         child = os.fork()
         if not child:
             try:
-                _fuzz(target, place, kept, options)
+                _fuzz(target, folder, kept, options)
             finally:
-                os._exit(1)  # what it did not end by itself, it must not go on with
+                os._exit(1)  # the child must not continue in the code of the parent
         _, status = os.waitpid(child, 0)
-        text = (place / "log").read_text(encoding="utf-8", errors="replace")
+        text = (folder / "log").read_text(encoding="utf-8", errors="replace")
     return "" if status == 0 else text[-4_000:], _figures(text)
 
 
-def _fuzz(target: ModuleType, place: Path, kept: Path, options: argparse.Namespace) -> None:
+def _fuzz(target: ModuleType, folder: Path, kept: Path, options: argparse.Namespace) -> None:
     """Fuzz in this process, which ends with it."""
-    output = os.open(place / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    output = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
     most = [f"-max_total_time={options.seconds}"] if options.seconds else ["-seed=1"]
@@ -146,9 +146,9 @@ def _fuzz(target: ModuleType, place: Path, kept: Path, options: argparse.Namespa
         f"-timeout={_SECONDS_PER_INPUT}",
         f"-rss_limit_mb={_MEGABYTES}",
         f"-artifact_prefix={kept}/",
-        f"-dict={place / 'tokens'}",
+        f"-dict={folder / 'tokens'}",
         "-print_final_stats=1",
-        str(place / "corpus"),
+        str(folder / "corpus"),
     ]
 
     def one_input(data: bytes) -> None:

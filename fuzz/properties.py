@@ -1,4 +1,4 @@
-"""The promises that hold for any input, as functions that raise where one of them is broken."""
+"""Checks the promises that must hold for any input; a broken promise raises an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.errors import DamagedSourceError, MisoUploadError
-from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.job import Job
 from miso_upload.pipeline.settings import Settings
 from miso_upload.sources import Source, source, stream
 from miso_upload.transform.schema.schema import shipped_schema
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from miso_upload.records import Batch, Block
 
 LONGEST_MESSAGE = 1_000
-"""How long a message about one row may be, whatever stands in it."""
+"""The longest message about one row."""
 _SIZES = (1, 3, 7, 64, 2**20)
 _ROWS = (1, 2, 3, 10_000)
 _BLOCKS = (1, 9, 40, 2**25)
 _MOST_TRANSFORMS = 100
 _LONGEST_ROW = 2_000
-"""Inputs that are longer than that have rows that are too long in them."""
+"""Longer rows are rejected as too long."""
 
 
 class BrokenPromiseError(AssertionError):
-    """What an input was made of broke a promise."""
+    """An input broke a promise."""
 
 
 def must(holds: object, promise: str) -> None:
@@ -48,7 +48,7 @@ def must(holds: object, promise: str) -> None:
 
 
 def must_be_harmless(text: str, most: int = LONGEST_MESSAGE) -> None:
-    """See to it that a text can be shown to a person: it is short, and no character acts."""
+    """Check that a text is safe to show: it is short and has no control characters."""
     must(len(text) <= most, f"a message is bounded: {len(text):,} characters")
     acts = [char for char in text if unicodedata.category(char).startswith(("C", "Zl", "Zp"))]
     must(not acts, f"a message is printable: {acts[:5]!r}")
@@ -56,7 +56,7 @@ def must_be_harmless(text: str, most: int = LONGEST_MESSAGE) -> None:
 
 @contextmanager
 def only_our_errors(most: int = 20_000) -> Iterator[None]:
-    """Let errors of ours pass, whose messages are bounded; any other one ends the fuzzing."""
+    """Ignore our own errors, after checking their length; any other error ends the fuzzing."""
     try:
         yield
     except MisoUploadError as error:
@@ -67,14 +67,14 @@ def only_our_errors(most: int = 20_000) -> Iterator[None]:
 
 
 class Pieces(io.RawIOBase):
-    """An input that hands out its bytes in pieces of the given sizes, as a pipe does."""
+    """An input that returns its bytes in pieces of the given sizes, as a pipe does."""
 
     def __init__(self, data: bytes, sizes: Sequence[int]) -> None:
         self._left = memoryview(data)
         self._sizes = cycle(sizes)
 
     def readable(self) -> bool:
-        """Yes."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
@@ -86,7 +86,7 @@ class Pieces(io.RawIOBase):
 
 @dataclass
 class Found:
-    """What was read: rows and rejections by line, what ended the reading, and the batches."""
+    """What was read: rows and rejections by line, the damage, and the batches."""
 
     rows: list[tuple[int, Any]] = field(default_factory=list)
     rejections: list[tuple[int, str, Any]] = field(default_factory=list)
@@ -95,15 +95,15 @@ class Found:
 
     @property
     def all(self) -> tuple[object, ...]:
-        """Everything but how the blocks were cut."""
+        """Return everything that does not depend on how blocks were cut."""
         return self.rows, sorted(self.rejections, key=lambda each: each[0]), self.damage
 
 
 def check_source(data: bytes, settings: Settings) -> None:
-    """See to it that all promises hold for `data`, read as a source under `settings`.
+    """Check that all promises hold for `data`, read as a source with `settings`.
 
-    It is read twice: in one go, and in pieces and blocks whose sizes the data itself decides. Rows
-    and rejections must be the same.
+    It is read twice: at once, and in pieces and blocks whose sizes depend on the data. Both must
+    give the same rows and rejections.
     """
     dice = zlib.crc32(data)
     row_bytes = _LONGEST_ROW if dice % 2 else 40
@@ -128,7 +128,7 @@ def records_of(found: Found) -> list[Any]:
 
 
 def _read(data: bytes, settings: Settings, pieces: list[int]) -> Found | str:
-    """Return what a source says, or the error of ours that refuses it."""
+    """Return what was read from a source, or our error that refuses it."""
     try:
         with _standard_input(Pieces(data, pieces), small=min(pieces) < _LONGEST_ROW):
             return _read_source(settings)
@@ -178,17 +178,17 @@ def _standard_input(raw: Pieces, *, small: bool) -> Iterator[None]:
 # -- transforming ----------------------------------------------------------------------------------
 
 
-_recipe = cache(Recipe)
+_job = cache(Job)
 _transforms: dict[object, Callable[[Block], Batch]] = {}
 
 
 def _transform(settings: Settings, opened: Source) -> Callable[[Block], Batch]:
-    """Return what makes records of rows; it takes longer to make than most inputs do."""
+    """Return the transform, from a cache because creating it is slower than most inputs."""
     key = settings.reading.format, settings.reading.log_format, opened.format
     if key not in _transforms:
         if len(_transforms) > _MOST_TRANSFORMS:
             _transforms.clear()
-        _transforms[key] = _recipe(settings).transform(opened)
+        _transforms[key] = _job(settings).transform(opened)
     return _transforms[key]
 
 
@@ -199,17 +199,17 @@ def validator() -> RecordValidator:
 
 
 def check_batch(batch: Batch, read: int) -> None:
-    """See to it that a batch accounts for its rows, that it is judged, bounded and printable.
+    """Check that a batch accounts for its rows, and is valid, bounded and printable.
 
     Args:
-        batch: What came of some rows.
-        read: How many bytes were read of them.
+        batch: The batch of some rows.
+        read: The number of bytes of these rows.
     """
     accounted = len(batch.lines) + len(batch.rejections) + batch.skipped
     must(batch.rows == accounted, f"{batch.rows} rows are {accounted}")
     records = decode_joined(batch.slices)
     must(len(records) == len(batch.lines), "each record has its line")
-    must(validator().accepts(records), "what is sent is judged")
+    must(validator().accepts(records), "what is sent is valid")
     # A control character is six bytes of JSON; derived ids and a context add some hundreds.
     must(batch.size <= 12 * read + 1_000 * batch.rows, f"{batch.size} bytes came of {read}")
     for rejection in batch.rejections:
@@ -221,5 +221,5 @@ def check_batch(batch: Batch, read: int) -> None:
     for group, tally in findings.warnings.items():
         must_be_harmless(group)
         must_be_harmless(tally.example)
-    for shape in findings.unrouted.shapes():
-        must_be_harmless(quoted(shape.path))
+    for pattern in findings.unmatched_paths.patterns():
+        must_be_harmless(quoted(pattern.path))

@@ -1,4 +1,4 @@
-"""Upload months of interaction history to Miso: validated, resumable, accounted for row by row.
+"""Uploads interaction history to Miso, validates it, resumes, and accounts for every row.
 
 from miso_upload import upload
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from miso_upload.values.version import __version__
 
-TYPE_CHECKING = False  # as in `typing`, which takes longer to import than all of this
+TYPE_CHECKING = False  # as in `typing`, which is slow to import
 if TYPE_CHECKING:
     from typing import Any
 
@@ -46,8 +46,8 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 -- whatever the name stands for
-    """Import what the package offers when it is asked for: `--version` does not need all of it."""
+def __getattr__(name: str) -> Any:  # noqa: ANN401 -- any public name
+    """Import a public name when it is first used, so that `--version` starts fast."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

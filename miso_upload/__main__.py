@@ -1,11 +1,11 @@
-"""`python -m miso_upload` is `miso-upload`, and both begin here, before anything large is imported.
+"""Starts the program, for `miso-upload` and `python -m miso_upload`.
 
-Nothing is imported above `main`: a Ctrl-C while the program is still being loaded is to end it as
-quietly as any other program, and not with a traceback of Python's own.
+All imports are inside `main`, so that Ctrl-C during the start ends the program quietly instead of
+with a traceback.
 """
 
-_OBJECTS_OF_A_START = 100_000
-"""More than the program makes until it reads its first row."""
+_OBJECTS_AT_START = 100_000
+"""More objects than the program creates before it reads its first row."""
 
 
 def main() -> None:
@@ -16,14 +16,15 @@ def main() -> None:
 
     collect_late()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Until a run has handlers of its own, there is nothing to be left in order.
+        # Before a run installs its own handlers, there is nothing to clean up.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            # Closed by the caller (`2>&-`): the next file to be opened would get its number, and
-            # whatever complains on "stderr" would write into the ledger. The lowest free one is it.
+            # The caller closed it (`2>&-`): the next opened file, such as the ledger, would get its
+            # number, and messages to "stderr" would be written into it. `os.open` uses the lowest
+            # free number, which is this one.
             os.open(os.devnull, os.O_RDWR)
 
     from miso_upload.cli import main as run  # noqa: PLC0415
@@ -31,12 +32,12 @@ def main() -> None:
     try:
         run()
     finally:
-        # The process ends here: do not search everything that it has for cycles before it does.
+        # Skip the search for reference cycles at exit.
         gc.freeze()
 
 
 def collect_late() -> None:
-    """Start collecting garbage once the program is loaded: what is imported is never garbage."""
+    """Start garbage collection only after the imports, whose objects are never garbage."""
     import gc  # noqa: PLC0415
 
     usual = gc.get_threshold()
@@ -46,7 +47,7 @@ def collect_late() -> None:
         gc.set_threshold(*usual)
 
     gc.callbacks.append(collect_as_usual)
-    gc.set_threshold(_OBJECTS_OF_A_START, *usual[1:])
+    gc.set_threshold(_OBJECTS_AT_START, *usual[1:])
 
 
 if __name__ == "__main__":

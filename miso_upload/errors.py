@@ -1,33 +1,33 @@
-"""What can go wrong, as a tree; each error knows the exit code it ends a run with.
+"""Defines the errors, each with the exit code of a run that it ends.
 
     MisoUploadError
-    ├── ConfigurationError (2)      the command cannot mean what it says
-    │   ├── TargetError             a key that is not one of the target's
-    │   │   └── NewKeyError         the same, and no target is named
-    │   ├── MappingError            an attribute or a column that does not exist
-    │   │   └── NoColumnError       a column that the header does not have
-    │   └── SchemaError             a schema file that cannot be used
-    ├── SourceError (2)             an input that cannot be opened or read
-    │   ├── DamagedSourceError (3)  broken in the middle; the rows before were delivered
-    │   ├── UnreadableSourceError   the operating system does not let it be read (3: with others)
-    │   │   └── GoneSourceError (3) was there a moment ago; perhaps its log was rotated
-    │   ├── UnreachableSourceError (3)  in a remote place that does not answer
-    │   ├── ChangedSourceError      rewritten or truncated while it was read
-    │   └── JunkError               rows that are mostly not interactions
+    ├── ConfigurationError (2)      the options contradict each other or cannot be used
+    │   ├── TargetError             the key does not belong to the target
+    │   │   └── NewKeyError         the key is new, and no target is named
+    │   ├── MappingError            an attribute or column does not exist
+    │   │   └── NoColumnError       the header does not have a column
+    │   └── SchemaError             a schema file cannot be used
+    ├── SourceError (2)             an input cannot be opened or read
+    │   ├── DamagedSourceError (3)  an input is damaged; the rows before the damage were delivered
+    │   ├── UnreadableSourceError   the operating system refuses to read it (3 beside other inputs)
+    │   │   └── GoneSourceError (3) it no longer exists; its log may have been rotated
+    │   ├── UnreachableSourceError (3)  a remote input does not answer
+    │   ├── ChangedSourceError      it was rewritten or truncated while it was read
+    │   └── RejectRateError         too many of its rows were rejected
     ├── LedgerError (3)             the ledger cannot be read or written
     │   ├── ChangedJobError (2)     rows were sent under another mapping, and differ now
-    │   ├── UnprovenSourceError (2) a ledger of version 0.1 knows it by position only
-    │   ├── IncompleteLedgerError (2)  a ledger without the -wal that belongs to it
+    │   ├── UnprovenSourceError (2) a ledger of version 0.1 has only positions of a source
+    │   ├── IncompleteLedgerError (2)  the -wal file of the ledger is missing
     │   └── LockedError (5)         another run holds the lock
-    ├── DeliveryError (3)           Miso could not be reached or would not answer in time
-    │   └── KeyRefusedError (4)     401 or 403
-    ├── WorkerError (3)             a worker process ended before its work did
-    ├── OutputError (3)             a result that there is no room for
+    ├── DeliveryError (3)           Miso cannot be reached, or did not give a usable answer
+    │   └── KeyRefusedError (4)     Miso answered 401 or 403
+    ├── WorkerError (3)             a worker process ended too early
+    ├── OutputError (3)             a result cannot be written
     ├── SandboxError (2)            the mock server cannot start
     ├── AccountingError (1)         the numbers do not add up
-    └── InterruptedRunError (130, 143, 129)   a signal
+    └── InterruptedRunError (130, 143, 129)   a signal stopped the run
 
-Messages say what happened, where, and what to do next. None of them may carry the API key, a URL
+Messages say what happened, where, and what to do next. They must not contain the API key, a URL
 with a query, or a visitor's address.
 """
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class MisoUploadError(Exception):
-    """Something the user can act on; the message says how."""
+    """An error that the user can fix; the message says how."""
 
     exit_code = 2
 
@@ -49,14 +49,14 @@ class ConfigurationError(MisoUploadError):
 
 
 class TargetError(ConfigurationError):
-    """The key is not one of the target's, or belongs to another target; nothing was sent."""
+    """The key does not belong to the target. Nothing was sent."""
 
 
 class NewKeyError(TargetError):
-    """A key is new on a server that is known, and no target is named.
+    """A key is new, the server has targets, and the options name none of them.
 
     Attributes:
-        names: The targets of that server whose key may have been rotated.
+        names: The targets of that server, whose key may have been rotated.
     """
 
     def __init__(self, message: str, *, names: Sequence[str]) -> None:
@@ -73,7 +73,7 @@ class NoColumnError(MappingError):
 
 
 class SchemaError(ConfigurationError):
-    """A schema file is not JSON, not a schema, or not in the shape that miso-upload reads."""
+    """A schema file is not JSON, not a schema, or not in the form that miso-upload supports."""
 
 
 class SourceError(MisoUploadError):
@@ -81,28 +81,28 @@ class SourceError(MisoUploadError):
 
 
 class DamagedSourceError(SourceError):
-    """An input is broken in the middle; what came before was delivered."""
+    """An input is damaged; the rows before the damage were delivered."""
 
     exit_code = 3
 
 
 class UnreadableSourceError(SourceError):
-    """The operating system does not let an input be read."""
+    """The operating system refuses to read an input."""
 
     def beside_others(self) -> UnreadableSourceError:
-        """Return the error of an input that was not named itself, so that it holds up no other."""
+        """Return this error with exit code 3, because other inputs of the run can be read."""
         self.exit_code = 3
         return self
 
 
 class GoneSourceError(UnreadableSourceError):
-    """An input is not there any more; it may have another name now."""
+    """An input no longer exists; it may have been renamed."""
 
     exit_code = 3
 
 
 class UnreachableSourceError(SourceError):
-    """A remote input could not be reached, or broke off; it may be there later."""
+    """A remote input cannot be reached, or its connection was lost; a later run may succeed."""
 
     exit_code = 3
 
@@ -111,8 +111,8 @@ class ChangedSourceError(SourceError):
     """An input was rewritten or truncated while it was read."""
 
 
-class JunkError(SourceError):
-    """Too many of the rows are not interactions; the run stopped before it loaded them."""
+class RejectRateError(SourceError):
+    """Too many rows were rejected, so the run stopped."""
 
 
 class LedgerError(MisoUploadError):
@@ -122,31 +122,31 @@ class LedgerError(MisoUploadError):
 
 
 class ChangedJobError(LedgerError):
-    """Rows of a source were sent under another mapping or schema, and come out differently now."""
+    """Rows were sent under another mapping or schema, and would make different records now."""
 
     exit_code = 2
 
 
 class UnprovenSourceError(LedgerError):
-    """A ledger without content keys knows a source, and nothing proves which rows Miso has."""
+    """A ledger without content keys has a source, but nothing proves which rows Miso has."""
 
     exit_code = 2
 
 
 class IncompleteLedgerError(LedgerError):
-    """A ledger was copied while a run was at work, or has lost the -wal that belongs to it."""
+    """A ledger was copied during a run, or its -wal file is lost."""
 
     exit_code = 2
 
 
 class LockedError(LedgerError):
-    """Another run works on the same ledger."""
+    """Another run is using the same ledger."""
 
     exit_code = 5
 
 
 class DeliveryError(MisoUploadError):
-    """Miso could not be reached, or did not answer in a way that lets the run go on."""
+    """Miso cannot be reached, or did not give an answer with which the run can continue."""
 
     exit_code = 3
 
@@ -158,13 +158,13 @@ class KeyRefusedError(DeliveryError):
 
 
 class WorkerError(MisoUploadError):
-    """A worker process could not be started, or ended before its work did."""
+    """A worker process could not be started, or ended before it finished its work."""
 
     exit_code = 3
 
 
 class OutputError(MisoUploadError):
-    """A result cannot be written to standard output; its reader gets only a part."""
+    """A result cannot be written completely to standard output."""
 
     exit_code = 3
 
@@ -174,13 +174,13 @@ class SandboxError(MisoUploadError):
 
 
 class AccountingError(MisoUploadError):
-    """Rows read and rows accounted for differ: a defect of miso-upload itself."""
+    """Rows read and rows accounted for differ, which is an internal error."""
 
     exit_code = 1
 
 
 class InterruptedRunError(MisoUploadError):
-    """A signal asked the run to stop; the position is kept."""
+    """A signal stopped the run; progress is saved."""
 
     def __init__(self, message: str, *, signal_number: int) -> None:
         super().__init__(message)

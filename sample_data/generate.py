@@ -1,7 +1,7 @@
-"""Make the sample data anew; the same every time.
+"""Generates the sample data, which is the same every time.
 
-A shop that does not exist, visitors at addresses that are reserved for documentation, and the
-mistakes that real histories hold.
+It has a fictional shop, visitors at addresses that are reserved for documentation, and mistakes as
+in real histories.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TYPES = (
 
 
 def interaction(draw: random.Random, when: datetime) -> dict[str, Any]:
-    """Return one good row; two of three visitors are signed in, the others have an address only."""
+    """Return one valid row; two of three visitors are signed in, one has only an address."""
     kinds, weights = zip(*TYPES, strict=True)
     kind = draw.choices(kinds, weights)[0]
     row: dict[str, Any] = {
@@ -68,7 +68,7 @@ def interaction(draw: random.Random, when: datetime) -> dict[str, Any]:
 
 
 def spoiled(row: dict[str, Any], how: int) -> str:
-    """Return a row with one of the usual mistakes."""
+    """Return a row with a common mistake."""
     if how == 0:
         row["timestamp"] = "2026-13-01"
     elif how == 1:
@@ -98,7 +98,7 @@ def history(rows: int = 2_400) -> None:
 
 
 def orders(rows: int = 180) -> None:
-    """Write `orders.csv`: a German shop export, with local times and a clock change in it."""
+    """Write `orders.csv`: a German shop export with local times and a clock change."""
     draw = random.Random(20260328)
     when = datetime(2026, 3, 28, 18, 0, tzinfo=ZoneInfo("Europe/Berlin"))
     with (HERE / "orders.csv").open("w", encoding="utf-8", newline="") as file:

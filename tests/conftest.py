@@ -1,30 +1,24 @@
-"""What several parts of the suite need: rows, and the program as a real process."""
+"""Fixtures that several parts of the suite need."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import signal
-import subprocess
-import sys
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from golden import without_what_varies
 from hypothesis import HealthCheck, settings
 
-from miso_upload.transform.mapping import Mapped
+pytest.register_assert_rewrite("tests.helpers")
+
+from tests.helpers.golden import without_what_varies  # noqa: E402 -- registered above
+from tests.helpers.paths import ROOT, SHARED_DATA  # noqa: E402 -- registered above
+from tests.helpers.processes import run_program  # noqa: E402 -- registered above
 
 # How long an example takes depends on what else the machine does, and is no result of a test.
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
-
-ROOT = Path(__file__).parent.parent
-SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
 def pytest_configure():
@@ -64,64 +58,7 @@ def shared_data():
     return SHARED_DATA
 
 
-@contextmanager
-def started(command, **options):
-    """Start a process that does not outlive the context, even if a test fails within it."""
-    with subprocess.Popen([*map(str, command)], **options) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 @pytest.fixture
 def run():
     """Run the program to its end in a process of its own."""
-
-    def run_program(*args, **options):
-        options.setdefault("timeout", 120)
-        return subprocess.run(
-            [sys.executable, "-m", "miso_upload", *map(str, args)],
-            capture_output=True,
-            text=True,
-            check=False,
-            **options,
-        )
-
     return run_program
-
-
-def counts_in(summary):
-    """Return the numbers of a summary's first line, in its order: rows read, accepted and so on.
-
-    So a test can assert what was counted without the words around it.
-    """
-    line = summary.partition("\n")[0]
-    return [int(number.replace(",", "")) for number in re.findall(r"\b\d[\d,]*", line)]
-
-
-def row(number, **changes):
-    """Return a valid record that no other number has."""
-    return {
-        "type": "product_detail_page_view",
-        "timestamp": f"2024-05-{number % 28 + 1:02}T10:00:00Z",
-        "user_id": f"user-{number}",
-        "product_ids": [f"sku-{number}"],
-        **changes,
-    }
-
-
-def write_rows(path, rows):
-    """Write rows as JSON Lines; text is written as it is."""
-    lines = (each if isinstance(each, str) else json.dumps(each) for each in rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return path
-
-
-def outcomes_of(mapped):
-    """Return what `Mapper.map_row` would have returned of each row that was mapped with others."""
-    return [
-        mapped.not_mapped[i] if i in mapped.not_mapped else Mapped(record, derived)
-        for i, (record, derived) in enumerate(zip(mapped.records, mapped.derived, strict=True))
-    ]

@@ -1,5 +1,5 @@
-"""What is fuzzed: a module for each kind of input.
+"""The fuzz targets: a module for each kind of input.
 
-Each has `one_input`, which takes any bytes and raises where a promise is broken; `SPECIMENS`, short
-inputs to begin with, which nobody but us wrote; and `TOKENS`, pieces of which inputs are made.
+Each has `one_input`, which takes any bytes and raises an error if they break a promise;
+`SPECIMENS`, short inputs to start with, which we wrote ourselves; and `TOKENS`, parts of inputs.
 """

@@ -1,13 +1,13 @@
-"""Logs of web servers, from bytes to records, under the preset for visits."""
+"""Access logs, from bytes to records, with the preset for visits."""
 
 from __future__ import annotations
 
 from fuzz.properties import check_source
 from miso_upload.pipeline.settings import Settings
 
-_MOMENT = b"[01/Mar/2025:09:30:00 +0000]"
+_TIMESTAMP = b"[01/Mar/2025:09:30:00 +0000]"
 _LINE = (
-    b"192.0.2.1 - - " + _MOMENT + b' "GET /products/7?q=a HTTP/1.1" 200 512 '
+    b"192.0.2.1 - - " + _TIMESTAMP + b' "GET /products/7?q=a HTTP/1.1" 200 512 '
     b'"https://shop.example/" "Browser/1.0"'
 )
 _FIELDS = b"#Fields: date time c-ip cs-method cs-uri-stem cs-uri-query sc-status cs(User-Agent)\n"
@@ -17,7 +17,7 @@ SPECIMENS = (
     _LINE + b' "203.0.113.9, 198.51.100.7"\n' + _LINE[:70] + b"\n",
     _LINE.replace(b"/products/7?q=a", b'/\\x22\\"\\xC3\\xA9%2f%') + b"\r\n" + _LINE + b" 0.004 x\n",
     b"shop.example:443 " + _LINE + b"\n",
-    b"2001:db8::1 - a b " + _MOMENT + b' "-" 408 - "-" "-"\n# a comment\n\n',
+    b"2001:db8::1 - a b " + _TIMESTAMP + b' "-" 408 - "-" "-"\n# a comment\n\n',
     _FIELDS + b"2025-03-01 09:30:00 192.0.2.1 GET /a q=%20+ 200 Browser/1.0+(x)\n",
     b"#Version: 1.0\n" + _FIELDS.replace(b" ", b"\t") + b"2025-03-01\t09:30:00\t192.0.2.1\tGET\n",
     b"http 2025-03-01T09:30:00.123456Z lb 192.0.2.1:4711 10.0.0.1:80 0.0 0.001 0.0 200 200 1 2 "
@@ -25,7 +25,7 @@ SPECIMENS = (
     b'192.0.2.1 - - [99/Foo/2025:99:99:99 +9999] "\xff\xfe \x00" 200 - "a"b" "c\\"\n',
 )
 TOKENS = (
-    _LINE, _MOMENT, b'"GET / HTTP/1.1"', b' "-"', b" -", b"\\x22", b'\\"', b"\\", b"\\xC3\\xA9",
+    _LINE, _TIMESTAMP, b'"GET / HTTP/1.1"', b' "-"', b" -", b"\\x22", b'\\"', b"\\", b"\\xC3\\xA9",
     b"\\u00e9", b"#Fields:", b"#", b" 200 ", b"192.0.2.1, ", b"a:b:1, ", b"[2001:db8::1]:80", b"%25",
     b"+", b"++", b"HTTP/1.1", b"\xff", b"\t", b"date time", b"60",
 )  # fmt: skip
@@ -35,5 +35,5 @@ _DESCRIBED = Settings.of(inputs=("-",), log_format=_LOG_FORMAT)
 
 
 def one_input(data: bytes) -> None:
-    """Read any bytes as a log that is known, or as one that is described."""
+    """Read any bytes as a log with a known format, or with a log format of the user."""
     check_source(b"\n" + data, _DESCRIBED if data.startswith(b"%") else _SETTINGS)

@@ -1,4 +1,4 @@
-"""Addresses of visitors, and lists of them."""
+"""Addresses of visitors, and lists of addresses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TOKENS = (
 
 
 def one_input(data: bytes) -> None:
-    """Take three lines for an address, a forwarded list and the proxies that are trusted."""
+    """Read three lines as an address, a forwarded list and the trusted proxies."""
     ip, _, rest = data.decode(errors="replace").partition("\n")
     forwarded, _, trusted = rest.partition("\n")
     with only_our_errors():

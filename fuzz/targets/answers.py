@@ -1,9 +1,9 @@
-"""What Miso, or something in its place, answers: statuses and bodies, 422 above all."""
+"""Answers of Miso or a proxy: statuses and bodies, above all of a 422."""
 
 from __future__ import annotations
 
 from fuzz.properties import must, must_be_harmless
-from miso_upload.delivery.answers import Answer, judge_answer
+from miso_upload.delivery.answers import Answer, classify_answer
 from miso_upload.delivery.refusals import read_refusal
 from miso_upload.values.json import JSONDecodeError, decode, encode
 
@@ -28,16 +28,16 @@ _COUNT = 3
 
 
 def one_input(data: bytes) -> None:
-    """Take the first byte for a status, and the rest for a body."""
+    """Read the first byte as a status, and the rest as a body."""
     try:
         body = decode(data[1:])
     except JSONDecodeError:
         body = None
     status = _STATUSES[data[0] % len(_STATUSES)] if data else 500
     location = data[-9:].decode(errors="replace")
-    judged = judge_answer(Answer(status, body, location=location))
-    must_be_harmless(judged.message)
-    for lines in (judged.lines, body):
+    classified = classify_answer(Answer(status, body, location=location))
+    must_be_harmless(classified.message)
+    for lines in (classified.lines, body):
         for index, reasons in read_refusal(lines, _COUNT).items():
             must(0 <= index < _COUNT, "a reason is about a record that was sent")
             for reason in reasons:

@@ -1,4 +1,4 @@
-"""Containers: gzip, zstd, xz, bzip2 and zip, whole and broken, one inside the other."""
+"""Containers: gzip, zstd, xz, bzip2 and zip, intact, damaged and nested."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def _zip(method: int, name: str = "rows.jsonl") -> bytes:
 
 
 def _gzip_with_all_fields() -> bytes:
-    packed = gzip.compress(_TEXT, mtime=0)
+    compressed = gzip.compress(_TEXT, mtime=0)
     fields = b"\x02\x00ab" + b"name\0" + b"comment\0" + b"\x00\x00"
-    return packed[:3] + b"\x1e" + packed[4:10] + fields + packed[10:]
+    return compressed[:3] + b"\x1e" + compressed[4:10] + fields + compressed[10:]
 
 
 _GZIP = gzip.compress(_TEXT, mtime=0)
@@ -53,15 +53,15 @@ TOKENS = (
     b"PK\x05\x06", b"PK\x06\x06", b"PAR1", b"\x50\x2a\x4d\x18", b"\xff\xff\xff\xff", b"\0\0\0\0",
 )  # fmt: skip
 _ENOUGH = 2**22
-"""Of a bomb, so much is read."""
+"""At most this many bytes of a decompression bomb are read."""
 
 
 def one_input(data: bytes) -> None:
-    """Unpack any bytes, as a file that can be sought in and as a pipe, whose pieces are small."""
+    """Decompress any bytes, as a seekable file and as a pipe with small pieces."""
     whole = _read(data, [2**20], seekable=True)
     if not data.startswith((b"PK", b"PAR1")):
         pieces = _read(data, [1, 7, 300], seekable=False)
-        # What a decompressor had decompressed in the call that found damage is lost.
+        # A decompressor loses the output of the call that finds damage.
         shorter, longer = sorted((whole[0], pieces[0]), key=len)
         must(longer.startswith(shorter), "it is the same in pieces")
         must(shorter == longer or whole[1], "nothing is lost without a word")
@@ -69,7 +69,7 @@ def one_input(data: bytes) -> None:
 
 
 def _read(data: bytes, sizes: list[int], *, seekable: bool) -> tuple[bytes, str]:
-    """Return what comes out, and what ends it."""
+    """Return the decompressed bytes, and the error that ended them, if any."""
     sought = io.BufferedReader(io.BytesIO(data)) if seekable else None  # type: ignore[arg-type]
     peeked = PeekedReader(io.BufferedReader(Pieces(data, sizes)), HEAD_BYTES)
     out = b""

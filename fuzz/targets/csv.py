@@ -40,7 +40,7 @@ _SETTINGS = tuple(
 
 
 def one_input(data: bytes) -> None:
-    """Read any bytes under a header, or under one of their own, in a dialect that they decide."""
+    """Read any bytes with a fixed header or their own, in a dialect that depends on them."""
     settings = _SETTINGS[zlib.crc32(data[:64]) % len(_SETTINGS)]
     mark = (
         settings.reading.delimiter or ("\t" if settings.reading.format == "tsv" else ",")

@@ -25,5 +25,5 @@ _SETTINGS = Settings.of(inputs=("-",), format="json")
 
 
 def one_input(data: bytes) -> None:
-    """Read any bytes behind an opening bracket."""
+    """Read any bytes after an opening bracket."""
     check_source(b"[" + data, _SETTINGS)

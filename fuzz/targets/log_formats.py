@@ -1,4 +1,4 @@
-"""Descriptions of logs in the notation of nginx and Apache, and lines that are read by them."""
+"""Log formats in the notation of nginx and Apache, and lines of such logs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TOKENS = (
 
 
 def one_input(data: bytes) -> None:
-    """Take the first line for a description, and the others for lines of that log."""
+    """Read the first line as a log format, and the others as lines of that log."""
     notation, *lines = data.decode(errors="surrogateescape").split("\n")
     with only_our_errors():
         layout = layout_of(notation)

@@ -1,4 +1,4 @@
-"""Mapping files, and rows that become records by them."""
+"""Mapping files, and rows mapped with them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ TOKENS = (
 
 
 def one_input(data: bytes) -> None:
-    """Take any text for a mapping file, and map some rows by it."""
+    """Read any text as a mapping file, and map some rows with it."""
     text = data.decode(errors="replace")
     with only_our_errors():
         file = parse_mapping("map.toml", text)

@@ -1,4 +1,4 @@
-"""Paths into rows, and templates with places."""
+"""Paths into rows, and templates with placeholders."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOKENS = (
 
 
 def one_input(data: bytes) -> None:
-    """Reach for the first line, as a path, a template and a pattern, in the object behind it."""
+    """Use the first line as a path, a template and a pattern on the object after it."""
     head, _, rest = data.partition(b"\n")
     path = head.decode(errors="replace")
     try:

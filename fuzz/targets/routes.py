@@ -1,9 +1,9 @@
-"""Routes, and the URLs that are held against them."""
+"""Routes, and URLs that are matched against them."""
 
 from __future__ import annotations
 
 from fuzz.properties import must, must_be_harmless, only_our_errors
-from miso_upload.records.unmatched_paths import SiteMap
+from miso_upload.records.unmatched_paths import UnmatchedPaths
 from miso_upload.transform.mapping.routes import compile_route, parameters_of, split_url
 from miso_upload.values.display import quoted
 from miso_upload.values.json import encode
@@ -26,9 +26,9 @@ TOKENS = (
 
 
 def one_input(data: bytes) -> None:
-    """Take the first line for a pattern, and the others for URLs."""
+    """Read the first line as a route, and the others as URLs."""
     match, *urls = data.decode(errors="replace").split("\n")
-    pages = SiteMap()
+    pages = UnmatchedPaths()
     with only_our_errors():
         route = compile_route(match)
         for url in urls:
@@ -38,10 +38,10 @@ def one_input(data: bytes) -> None:
             must(parts[0].startswith("/"), "a path begins with a slash")
             places = route.fit(*parts)
             if places is None:
-                pages.see(parts[0], parameters_of(parts[1]))
+                pages.count(parts[0], parameters_of(parts[1]))
                 continue
             must(set(route.names) <= set(places), "each place holds something")
             must(all(isinstance(text, str) for text in places.values()), "of text")
             encode(places)
-    for shape in pages.shapes():
-        must_be_harmless(quoted(shape.path))
+    for pattern in pages.patterns():
+        must_be_harmless(quoted(pattern.path))

@@ -1,4 +1,4 @@
-"""Timestamps in any form, under any strptime format."""
+"""Timestamps in any format, and with any strptime format."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _RECORD = {"type": "like", "user_id": "u"}
 
 
 def one_input(data: bytes) -> None:
-    """Read the first line as a moment, under a format in the second one if there is one."""
+    """Read the first line as a timestamp, with the format in the second line, if any."""
     text, _, form = data.decode(errors="replace").partition("\n")
     values = [text]
     try:
@@ -54,7 +54,7 @@ def _check(reader: TimestampReader, value: object) -> None:
         must_be_harmless(reading.problem, 200)
         return
     must(validator().accepts([{**_RECORD, "timestamp": reading.text}]), "what is read is accepted")
-    must(len(reading.text or "") <= 120, "a moment is short")
+    must(len(reading.text or "") <= 120, "a timestamp is short")
     again = TimestampReader().read(reading.text)
     must(again.text == reading.text, "what was read is read the same")
     parse_rfc3339(reading.text or "")

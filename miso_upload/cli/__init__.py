@@ -1,4 +1,4 @@
-"""The command line: parse, delegate, print. The only room that knows click."""
+"""The command line: parses options, delegates and prints; the only package that imports click."""
 
 from miso_upload.cli.commands import main
 

@@ -1,4 +1,4 @@
-"""What commands ask at the terminal."""
+"""Asks questions at the terminal."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def can_ask(inputs: Sequence[str]) -> bool:
-    """Return whether somebody at a terminal can answer."""
+    """Return whether the user can answer a question at a terminal."""
     return "-" not in inputs and bool(sys.stdin) and sys.stdin.isatty()
 
 
 def ask_for_target(settings: Settings, leave: Callable[[], None]) -> AskForTarget | None:
-    """Return what asks whose key a new one is; None where nobody can answer."""
+    """Return a function that asks for the target of a new key; None without a terminal."""
     if not (can_ask(settings.inputs) and sys.stderr and sys.stderr.isatty()):
         return None
 
@@ -32,11 +32,11 @@ def ask_for_target(settings: Settings, leave: Callable[[], None]) -> AskForTarge
         leave()
         say_error(str(error))
         if len(error.names) == 1:
-            say(f"If it is a rotated key of {error.names[0]}, enter {error.names[0]}.", err=True)
-        name = ask_at_terminal("The target's name, known or new (nothing stops)")
+            say(f"If this is a rotated key of {error.names[0]}, enter {error.names[0]}.", err=True)
+        name = ask_at_terminal("Target name, existing or new (leave empty to stop)")
         if not name or name in error.names:
             return name or None
-        answer = ask_at_terminal(f"Upload to a new target {name}? (yes/no)")
+        answer = ask_at_terminal(f"Upload to the new target {name}? (yes/no)")
         return name if answer.lower() in ("y", "yes") else None
 
     return ask
@@ -46,13 +46,13 @@ def confirm(question: str, *, nothing: str) -> None:
     """Ask a question; end the program unless the answer is yes.
 
     Args:
-        question: It.
-        nothing: What was not done then, such as "noted".
+        question: The question.
+        nothing: What is not done if the answer is no, such as "noted".
     """
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
         say_error(
-            f"nothing was {nothing}, because there is no terminal to ask at. Add --yes to go on "
-            "without being asked"
+            f"nothing was {nothing}, because there is no terminal to confirm at. To skip the "
+            "confirmation, add --yes"
         )
         raise click.exceptions.Exit(2)
     if ask_at_terminal(f"{question} (yes/no)").lower() not in ("y", "yes"):
@@ -61,19 +61,19 @@ def confirm(question: str, *, nothing: str) -> None:
 
 
 def ask_for_secret(prompt: str) -> str:
-    """Ask at the terminal for what it is not to show.
+    """Ask for a secret, which the terminal does not show.
 
     Raises:
-        click.Abort: Ctrl-C; the terminal shows again what is typed.
+        click.Abort: The user pressed Ctrl-C; the terminal shows input again.
     """
     return _ask(prompt, hide_input=True)
 
 
 def ask_at_terminal(prompt: str) -> str:
-    """Ask at the terminal; the answer may be empty.
+    """Ask a question; the answer may be empty.
 
     Raises:
-        click.Abort: Ctrl-C.
+        click.Abort: The user pressed Ctrl-C.
     """
     return _ask(prompt, default="", show_default=False).strip()
 
@@ -82,7 +82,7 @@ def _ask(prompt: str, **options: Any) -> str:
     from miso_upload.values.display import one_line
 
     before = signal.getsignal(signal.SIGINT)
-    # Any other handler would leave the terminal as it is, or go on waiting.
+    # Other handlers would not restore the terminal, or would continue to wait.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         answer: str = click.prompt(one_line(prompt), err=True, **options)

@@ -1,4 +1,4 @@
-"""The program: its commands by their names, each imported when it is called."""
+"""Defines the program and its commands, each of which is imported when it is called."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from miso_upload.values.version import __version__
 _EPILOG = """\b
 'miso-upload upload --help' lists all options of an upload, and
 'miso-upload COMMAND --help' those of a command.
-A file that is named like a command is reached as ./status.
+To upload a file named after a command, add its directory, as in ./status.
 """
 _PURPOSES = {
-    "upload": "Upload FILE..., which is what happens without a command.",
+    "upload": "Upload FILE...; this is the default command.",
     "init": "Draft a mapping file from a sample.",
     "preview": "Show rows and their records.",
     "types": "List the types, or explain one.",
     "presets": "List the presets, or print one.",
     "schema": "Print the schema of a record.",
     "status": "Show the totals of each source.",
-    "rejects": "Print rejected rows again.",
+    "rejects": "Print the rejected rows of a source.",
     "remember": "Note records as sent, without sending them.",
     "forget": "Forget what was sent from a source.",
     "ledger": "Move a ledger to another machine.",
-    "sandbox": "Run a mock server of Miso.",
+    "sandbox": "Run a mock Miso server.",
 }
 _COMMON = {
-    "--dry-run": "Check everything and send nothing; this needs no API key.",
-    "-m, --mapping FILE": "Map rows as this TOML file says.",
-    "--preset NAME": "Map rows with a ready mapping.",
-    "--map ATTRIBUTE=COLUMN": "Take an attribute from this column.",
-    "--set ATTRIBUTE=VALUE": "Give an attribute this value.",
-    "--timezone ZONE": "Read timestamps without a time zone as in ZONE.",
+    "--dry-run": "Check everything and send nothing; needs no API key.",
+    "-m, --mapping FILE": "Map rows with this TOML mapping file.",
+    "--preset NAME": "Map rows with a built-in mapping.",
+    "--map ATTRIBUTE=COLUMN": "Map this column to an attribute.",
+    "--set ATTRIBUTE=VALUE": "Set an attribute to this value.",
+    "--timezone ZONE": "Read timestamps without a time zone in ZONE.",
     "--report FILE": "Write a summary as JSON.",
 }
 
@@ -58,12 +58,12 @@ def program() -> None:
       miso-upload history.jsonl --dry-run    check everything, send nothing
       miso-upload history.jsonl              upload, or resume
       miso-upload events.csv --map product_ids=sku --set type=checkout
-    """  # noqa: D301 -- click's mark for lines that are not wrapped
+    """  # noqa: D301 -- click does not wrap a paragraph after \b
 
 
 def main() -> None:
     """Run the program."""
-    # Names and rows hold any character; a terminal that cannot show one gets an escape.
+    # Names and rows may contain characters that the terminal cannot show: escape these.
     sys.stdout, sys.stderr = map(_open_stream, (sys.stdout, sys.stderr))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -72,5 +72,5 @@ def main() -> None:
 
 
 def _open_stream(stream: Any) -> Any:
-    """Return a stream, or one that ignores what is written, where the caller has closed it."""
+    """Return a stream, or one that discards its output if the caller has closed the stream."""
     return open(os.devnull, "w", encoding="utf-8") if stream is None else stream  # noqa: PTH123

@@ -33,7 +33,7 @@ Examples:
 )  # fmt: skip
 @click.option(
     "--target", metavar="NAME",
-    help="Forget what was sent to this target only.  [default: all targets]",
+    help="Forget only what was sent to this target.  [default: all targets]",
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Forget without asking first.")
 def forget_command(
@@ -46,8 +46,8 @@ def forget_command(
 ) -> None:
     """Forget what was sent or noted from FILE, so that the next upload sends its records.
 
-    FILE may be gone: 'miso-upload status' lists the names. Nothing is removed from Miso. Records
-    that Miso has are there twice after the next upload, unless other sources have them too.
+    FILE need not exist any more: 'miso-upload status' lists the names. Miso keeps the records, so
+    after the next upload it has them twice, unless other sources have them too.
     """
     from miso_upload.pipeline.forget import forget, found_to_forget
     from miso_upload.sources.options import ReadingOptions
@@ -59,16 +59,16 @@ def forget_command(
         say(_about(each))
     if not yes:
         confirm("Forget this?", nothing="forgotten")
-    say(f"Forgot {counted(forget(found), 'source')}. " + _NEXT)
+    say(f"Forgot {counted(forget(found), 'source')}. {_NEXT}")
 
 
 def _about(found: Found) -> str:
-    from miso_upload.values.display import one_line
+    from miso_upload.values.display import counted, one_line
 
     totals = found.totals
     known = totals.accepted + totals.already_sent
-    which = f"{totals.accepted:,} accepted from it, {totals.already_sent:,} already sent or noted"
+    which = f"{totals.accepted:,} accepted, {totals.already_sent:,} already sent or noted"
     return (
         one_line(f"{found.name}  ->  {found.server} ({found.target})")
-        + f"\n  Miso has {known:,} of its {totals.rows:,} rows: {which}"
+        + f"\n  Miso has {known:,} of {counted(totals.rows, 'row')}: {which}"
     )

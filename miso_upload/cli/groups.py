@@ -1,4 +1,4 @@
-"""The program as a group of commands: found by name, imported when called, errors as exit codes."""
+"""The command group: imports a command when it is called, and maps errors to exit codes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 DEFAULT_COMMAND = "upload"
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _OTHER = "Other"
-_DEFECT = 3
+_INTERNAL_ERROR = 3
 _PACKAGE = "miso_upload"
 
 
 class GroupedCommand(click.Command):
-    """A command whose help lists its options under the headings of their groups."""
+    """A command whose help lists its options by group."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, group by group."""
@@ -43,10 +43,10 @@ class GroupedCommand(click.Command):
 
 
 class Program(click.Group):
-    """The command group: what is no command is an input, and errors become exit codes.
+    """The command group: an argument that is not a command is an input; errors become exit codes.
 
-    A command `status` is `status_command` of the module `status`. It is imported when it is called,
-    so that `--help` and `--version` wait for none.
+    The command `status` is `status_command` in the module `status`. It is imported when it is
+    called, so that `--help` and `--version` start fast.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Program(click.Group):
         return sorted(self._purposes)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; None if there is no such command."""
+        """Import and return a command; None if it does not exist."""
         del ctx
         if cmd_name not in self._purposes:
             return None
@@ -71,7 +71,7 @@ class Program(click.Group):
         return command
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the common options of an upload and all commands, without importing any."""
+        """Write the common options and all commands, without importing the commands."""
         own = [param.get_help_record(ctx) for param in self.get_params(ctx)]
         with formatter.section("Common options"):
             formatter.write_dl([*self._common.items(), *filter(None, own)])
@@ -79,14 +79,14 @@ class Program(click.Group):
             formatter.write_dl([(name, self._purposes[name]) for name in self.list_commands(ctx)])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the default command in front of anything that names none."""
+        """Insert the default command if the arguments do not start with a command."""
         own = {"-h", "--help", "--version"}
         if args and args[0] not in self._purposes and args[0] not in own:
             args = [DEFAULT_COMMAND, *args]
         return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Offer the default command's files and options beside the commands."""
+        """Offer the default command's files and options in addition to the commands."""
         from click.shell_completion import CompletionItem
 
         default = cast("click.Command", self.get_command(ctx, DEFAULT_COMMAND))
@@ -99,16 +99,16 @@ class Program(click.Group):
                             if item.value not in known)]  # fmt: skip
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run the program; what click itself prints, such as the help, may find no room either."""
+        """Run the program; click's own output, such as the help, may also fail to be written."""
         try:
             return super().main(*args, **options)
         except OSError as error:
             silence(sys.stdout)
-            say_error(f"standard output cannot be written: {error.strerror}")
+            say_error(f"cannot write to standard output: {error.strerror}")
             sys.exit(OutputError.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; end with the exit code of whatever went wrong, and never a traceback."""
+        """Run the command; an error ends the program with its exit code, never with a traceback."""
         try:
             return super().invoke(ctx)
         except MisoUploadError as error:
@@ -123,25 +123,25 @@ class Program(click.Group):
             raise
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise  # the reader has gone, which click knows
+                raise  # click handles a closed pipe
             # The last resort.
-            fail(_defect(error), _DEFECT)
+            fail(_internal_error(error), _INTERNAL_ERROR)
 
 
-def _defect(error: Exception) -> str:
-    """Return where an internal error came from, without the values that were at hand."""
+def _internal_error(error: Exception) -> str:
+    """Return the message for an internal error: where it was raised, without any values."""
     import traceback
 
     frames: Sequence[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
-    ours = [f"{_place(frame.filename)}:{frame.lineno}" for frame in frames]
+    ours = [f"{_location(frame.filename)}:{frame.lineno}" for frame in frames]
     return (
-        f"met a defect of its own ({type(error).__name__} at {' < '.join(reversed(ours[-4:]))}). "
-        "The position is kept; please report this line"
+        f"internal error ({type(error).__name__} at {' < '.join(reversed(ours[-4:]))}). Progress "
+        "is saved. Please report this line"
     )
 
 
-def _place(filename: str) -> str:
-    """Return where a file is within the package, or within another, but not on whose machine."""
+def _location(filename: str) -> str:
+    """Return the path of a file within its package, without directories of the user."""
     parts = filename.replace("\\", "/").split("/")
     home = parts.index(_PACKAGE) + 1 if _PACKAGE in parts else -2
     return "/".join(parts[home:])

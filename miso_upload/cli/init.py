@@ -1,4 +1,4 @@
-"""The command `init`: a draft of a mapping file from a sample of rows."""
+"""The command `init`: drafts a mapping file from a sample of rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from miso_upload.cli.output import say
 from miso_upload.cli.sample import open_source, width
 from miso_upload.errors import ConfigurationError
 from miso_upload.transform.options import MappingOptions
-from miso_upload.values.display import one_line
+from miso_upload.values.display import counted, one_line
 
 if TYPE_CHECKING:
     from miso_upload.drafting import Draft
@@ -45,12 +45,18 @@ writing = grouped("Output")
 def init_command(
     *, file: str, output: str, force: bool, timezone: str | None, **options: Any
 ) -> None:
-    """Look at the rows of FILE and write a draft of a mapping file, with what is unsure.
+    """Read a sample of FILE and draft a mapping file, in which unsure mappings are marked.
 
-    Nothing is sent, and no key is needed.
+    The command sends nothing and needs no API key.
     """
     from miso_upload.drafting import draft_of, mapping_text
-    from miso_upload.pipeline.preview import counts_of, preview_text, rows_of, telling, transform_of
+    from miso_upload.pipeline.preview import (
+        counts_of,
+        examples,
+        preview_text,
+        rows_of,
+        transform_of,
+    )
     from miso_upload.transform.mapping import (
         LOOKS_LIKE_DATA,
         detect_preset,
@@ -64,7 +70,7 @@ def init_command(
     _refuse_to_overwrite_input(file, output)
     if output != _STDOUT and not force and Path(output).exists():
         raise ConfigurationError(
-            f"{output} is there already; --force overwrites it, and -o names another file"
+            f"{output} already exists; to overwrite it, add --force, or name another file with -o"
         )
     given = {name: value for name, value in options.items() if value}
     with open_source(file, options, rows=_SAMPLE) as source:
@@ -72,16 +78,16 @@ def init_command(
         draft = draft if timezone is None else draft.in_zone(timezone)
         text = mapping_text(draft, source.name, output if output != _STDOUT else "mapping.toml")
         _write(output, text)
-        # Without a zone there would be nothing to see but that it is missing.
+        # Without a time zone, the preview would only show that it is missing.
         tried = mapping_text(draft.in_zone("UTC"), source.name, output)
         transform = transform_of(parse_mapping(output, tried), shipped_schema(), source.format)
         shown = rows_of(block, source.format, transform)
-    aside = output == _STDOUT
+    to_stdout = output == _STDOUT
     lines = [
-        *([] if aside else [f"Wrote {one_line(output)}: {_contents(draft)}."]),
+        *([] if to_stdout else [f"Wrote {one_line(output)}: {_contents(draft)}."]),
         *map(one_line, draft.missing),
         "",
-        preview_text(telling(shown, _ROWS), width()).rstrip("\n"),
+        preview_text(examples(shown, _ROWS), width()).rstrip("\n"),
         "",
         counts_of(shown),
     ]
@@ -90,18 +96,21 @@ def init_command(
     preset = detect_preset([each.row for each in shown])
     if preset is not None:
         lines += [
-            f"These are the columns of the preset {preset}, which needs no mapping file:",
+            f"The columns match the preset {preset}, which needs no mapping file:",
             f"  miso-upload {shlex.quote(source.name)} --preset {preset} --dry-run",
         ]
     if draft.needs_zone:
         lines.append(
-            "The times name no zone, and are shown as if it were UTC: until you fill in timezone, "
-            "such rows are rejected."
+            "The timestamps have no time zone and are shown in UTC. An upload rejects these rows "
+            "until you fill in timezone."
         )
-    mapping = "mapping.toml" if aside else output
-    first = "Save it as mapping.toml, read" if aside else "Read"
-    lines += [f"{first} it, change what is wrong, and then:", f"  {_next(source.name, mapping)}"]
-    say("\n".join(lines), err=aside)
+    first = "Save it as mapping.toml. " if to_stdout else ""
+    mapping = "mapping.toml" if to_stdout else output
+    lines += [
+        f"{first}Review the mapping file, correct it, and then run:",
+        f"  {_next(source.name, mapping)}",
+    ]
+    say("\n".join(lines), err=to_stdout)
 
 
 def _refuse_to_overwrite_input(file: str, output: str) -> None:
@@ -126,24 +135,23 @@ def _write(output: str, text: str) -> None:
         say(text.rstrip("\n"))
         return
     try:
-        # For its owner's eyes: it shows examples of what the rows hold.
+        # Only its owner may read it: it contains examples of the rows.
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 -- a descriptor
             file.write(text)
     except OSError as error:
-        raise ConfigurationError(f"{output}: cannot be written: {error.strerror}") from None
+        raise ConfigurationError(f"{output}: cannot write the file: {error.strerror}") from None
 
 
 def _contents(draft: Draft) -> str:
     found, unsure = len(draft.guesses), draft.unsure
     if draft.routes:
-        routes = f"{len(draft.routes)} route" + ("s" if len(draft.routes) != 1 else "")
+        routes = counted(len(draft.routes), "route")
         return (
-            f"{routes} for what the preset {draft.options['preset']} takes for visits, all of "
-            "them to be looked at"
+            f"{routes} for the visits of the preset {draft.options['preset']}, all to be reviewed"
         )
-    attributes = f"{found} attribute" + ("s" if found != 1 else "")
-    return f"{attributes}, {unsure} of them to be looked at" if unsure else attributes
+    attributes = counted(found, "attribute")
+    return f"{attributes}, {unsure} to be reviewed" if unsure else attributes
 
 
 def _next(name: str, mapping: str) -> str:

@@ -1,4 +1,4 @@
-"""The command `ledger`: move a ledger to another machine."""
+"""The command `ledger`: moves a ledger to another machine, or repairs a copy."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ def ledger_command() -> None:
     "--server", metavar="URL", help="Export a ledger of this server.  [default: the only one]"
 )
 def _export(*, file: Path, target: str | None, server: str | None, state_dir: Path | None) -> None:
-    """Write a ledger and its secret to a new FILE (tar) that the owner alone can read."""
+    """Write a ledger and its secret to a new FILE (tar) that only its owner can read."""
     from miso_upload.ledger.archive import export_ledger
 
     done = export_ledger(state_dir_of(state_dir), file, target=target, server=server)
     say(f"Exported the ledger of {done.name} at {done.server} to {file}.")
     if done.secret:
         say(
-            "It holds the secret of the state directory: keep it as you keep the API key, and "
-            "delete it when it is imported."
+            "The file contains the secret of the state directory: protect it like the API key, "
+            "and delete it after the import."
         )
-    say("From now on, upload to this target from one of the two machines only.")
+    say("From now on, upload to this target from only one of the two machines.")
 
 
 @ledger_command.command(
@@ -63,7 +63,7 @@ def _export(*, file: Path, target: str | None, server: str | None, state_dir: Pa
 @click.option(
     "--replace",
     is_flag=True,
-    help="Replace another ledger of the same target, which is kept under another name.",
+    help="Replace another ledger of the same target and keep it under another name.",
 )
 def _import(*, file: Path, replace: bool, state_dir: Path | None) -> None:
     """Put an exported ledger, with its secret, into the state directory."""
@@ -72,9 +72,11 @@ def _import(*, file: Path, replace: bool, state_dir: Path | None) -> None:
     directory = state_dir_of(state_dir)
     done = import_ledger(directory, file, replace=replace)
     if done.replaced is not None:
-        say(f"The ledger that was there before is now {done.replaced}.")
-    what = "Imported" if done.changed else "Nothing to do: this is already"
-    say(f"{what} the ledger of {done.name} at {done.server} in {directory}.")
+        say(f"The previous ledger was renamed to {done.replaced}.")
+    if done.changed:
+        say(f"Imported the ledger of {done.name} at {done.server} into {directory}.")
+    else:
+        say(f"Nothing to do: {directory} already has this ledger of {done.name} at {done.server}.")
 
 
 @ledger_command.command(
@@ -82,10 +84,10 @@ def _import(*, file: Path, replace: bool, state_dir: Path | None) -> None:
     params=[click.Argument(["file"], type=_FILE, required=True)],
 )  # fmt: skip
 def _repair(*, file: Path) -> None:
-    """Use the ledger FILE although its -wal is lost; rows may be sent twice."""
+    """Use the ledger FILE although its -wal file is lost; rows may be sent twice."""
     from miso_upload.ledger.archive import repair
 
     if repair(file):
-        say(f"{file} is used as it is; what its lost -wal held may be sent again.")
+        say(f"{file} can be used without its -wal file. Rows noted only there may be sent again.")
     else:
         say(f"{file} needs no repair.")

@@ -1,4 +1,8 @@
-"""Options of the command line, derived from the parts of the settings."""
+"""Derives the command line's options from the `options.py` of each package.
+
+`options.py` in `sources`, `transform`, `delivery`, `ledger` and `report` declare the options of an
+upload; `pipeline/settings.py` lists these parts. Options of one command only are in its module.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +27,9 @@ _ONLY_FOR_RUNS = {"growing", "settle_after", "max_row_bytes", "chunk_size", "all
 
 
 class GroupedOption(click.Option):
-    """An option in a group of the help, which can come from the environment.
+    """An option in a group of the help, with an environment variable.
 
-    `--chunk-size` is also `MISO_UPLOAD_CHUNK_SIZE`.
+    For example, the variable of `--chunk-size` is `MISO_UPLOAD_CHUNK_SIZE`.
     """
 
     def __init__(self, *args: Any, group: str = "Other", **kwargs: Any) -> None:
@@ -35,7 +39,7 @@ class GroupedOption(click.Option):
             self.envvar = f"MISO_UPLOAD_{self.name.upper()}"
 
     def get_help_extra(self, ctx: click.Context) -> Any:
-        """Leave the range out: the help is short, and a wrong number is answered with it."""
+        """Omit the range, which the error for a wrong number contains."""
         extra = super().get_help_extra(ctx)
         extra.pop("range", None)
         return extra
@@ -59,20 +63,20 @@ class PartOption(GroupedOption):
         )  # fmt: skip
 
     def get_help_extra(self, ctx: click.Context) -> Any:
-        """Return the default as the part declares it."""
+        """Return the default that the part declares."""
         del ctx
         return {"default": self.option.default_text} if self.option.default_text else {}
 
 
 class _Value(click.ParamType[Any]):
-    """Reads a value as its option declares it."""
+    """The type of a value, as its option declares it."""
 
     def __init__(self, option: Option) -> None:
         self.name = option.kind
         self._option = option
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value; one of several is read again with the others."""
+        """Return the value; the part reads the values of a repeated option again, together."""
         del param
         try:
             read = self._option.read(value)
@@ -83,7 +87,7 @@ class _Value(click.ParamType[Any]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Return the values that begin so, or ask the shell for files."""
+        """Return the values with this prefix, or ask the shell for files."""
         from click.shell_completion import CompletionItem
 
         if self._option.kind in ("file", "directory"):
@@ -106,7 +110,7 @@ def _hint(option: Option, ctx: click.Context | None) -> str:
 
 
 def completing(suggest: Callable[[], Iterable[str]]) -> Callable[..., list[CompletionItem]]:
-    """Return what offers a shell those suggestions that begin as the word does."""
+    """Return a completion function that offers the suggestions with the prefix of the word."""
 
     def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
@@ -117,7 +121,7 @@ def completing(suggest: Callable[[], Iterable[str]]) -> Callable[..., list[Compl
 
 
 def preset_names() -> Iterable[str]:
-    """Return what `--preset` can be, for completion."""
+    """Return the names of the presets, for completion."""
     from miso_upload.transform.mapping import preset_names as names
 
     return names()
@@ -135,7 +139,7 @@ def _types_to_set() -> Iterable[str]:
 
 
 def grouped(group: str) -> Callable[..., Callable[..., Any]]:
-    """Return `click.option` for options of one command only, in a group of its help."""
+    """Return a `click.option` for the options of one command, in a group of its help."""
 
     def option(*args: Any, **kwargs: Any) -> Callable[..., Any]:
         kwargs.setdefault("show_default", "default" in kwargs)
@@ -147,12 +151,12 @@ def grouped(group: str) -> Callable[..., Callable[..., Any]]:
 def options_for(
     part: type[Part], *, only: Collection[str] | None = None, but: Collection[str] = ()
 ) -> list[PartOption]:
-    """Return the command line's options for a part of the settings.
+    """Return the options of the command line for a part of the settings.
 
     Args:
         part: The part.
-        only: The names of those to take; None for all.
-        but: The names of those to leave out.
+        only: The names of the options to include; None for all.
+        but: The names of the options to exclude.
     """
     return [
         PartOption(each)
@@ -162,28 +166,28 @@ def options_for(
 
 
 def format_options() -> list[PartOption]:
-    """Return the options that say what the rows of an input are, which several commands share."""
+    """Return the options for the format of an input, which several commands share."""
     return options_for(ReadingOptions, but=_ONLY_FOR_RUNS)
 
 
 def state_option() -> list[PartOption]:
-    """Return the option that says where the ledgers are."""
+    """Return the option for the state directory."""
     return options_for(ResumeOptions, only={"state_dir"})
 
 
 def format_of(options: dict[str, Any]) -> dict[str, Any]:
-    """Return those of a command's options that say what the rows of an input are."""
+    """Return the values of a command's options for the format of an input."""
     names = options_of(ReadingOptions).keys() - _ONLY_FOR_RUNS
     return {name: value for name, value in options.items() if name in names}
 
 
 def state_dir_of(given: Any) -> Any:
-    """Return the directory that was given, or the default."""
+    """Return the given state directory, or the default."""
     return ResumeOptions.of(state_dir=given).state_dir
 
 
 def _use_options_of_preset(ctx: click.Context, _: click.Parameter, name: str | None) -> str | None:
-    """Take the options that a preset holds as defaults; those of a mapping file win over them."""
+    """Use the options of a preset as defaults; the options of a mapping file override them."""
     if name:
         from miso_upload.transform.mapping import read_preset
 
@@ -193,7 +197,7 @@ def _use_options_of_preset(ctx: click.Context, _: click.Parameter, name: str | N
 
 
 def _use_options_of_file(ctx: click.Context, _: click.Parameter, path: str | None) -> str | None:
-    """Take the options that a mapping file holds as defaults; command line and environment win."""
+    """Use the options of a mapping file as defaults; command line and environment override them."""
     if path is not None:
         from miso_upload.transform.mapping import read_mapping_file
 
@@ -205,10 +209,10 @@ def _use_options_of_file(ctx: click.Context, _: click.Parameter, path: str | Non
 def _read_options(origin: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return the values of `[options]` by their names.
 
-    They may be any of an upload's, whatever the command takes from them.
+    All options of an upload are allowed, even those that the command does not use.
 
     Raises:
-        ConfigurationError: There is no such option, or it cannot have that value.
+        ConfigurationError: An option does not exist or has an invalid value.
     """
     from miso_upload.pipeline.settings import all_options
 

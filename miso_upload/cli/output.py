@@ -1,4 +1,4 @@
-"""What the program prints: results to stdout, messages and errors to stderr."""
+"""Prints results to stdout, and messages and errors to stderr."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROGRAM = "miso-upload"
 
 
 def fail(text: str, exit_code: int) -> NoReturn:
-    """Write an error to stderr and end."""
+    """Write an error to stderr and end the program."""
     say_error(text)
     raise click.exceptions.Exit(exit_code)
 
@@ -33,10 +33,10 @@ def say_error(text: str) -> None:
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Write text that cannot act on a terminal, unless its reader has gone.
+    """Write text without control characters; ignore a closed pipe.
 
     Raises:
-        OutputError: It is a result, and there is no room for it.
+        OutputError: The text is a result and there is no space left for it.
     """
     from miso_upload.values.display import harmless
 
@@ -46,29 +46,29 @@ def say(text: str, *, err: bool = False) -> None:
         silence(sys.stderr if err else sys.stdout)
         if not err and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
             raise OutputError(
-                f"standard output cannot be written: {error.strerror}. What is there is cut off; "
-                "an upload is noted in the ledger all the same ('miso-upload status')"
+                f"cannot write to standard output: {error.strerror}. The output is incomplete, but "
+                "the ledger has the results of an upload: run 'miso-upload status' to see them"
             ) from None
 
 
 def silence(stream: TextIO) -> None:
-    """Ignore what is written to a stream: Python flushes it at its end, and would complain."""
+    """Discard further output to a stream: Python flushes it at exit, which would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def choose_listener(options: OutputOptions) -> Listener:
-    """Return what shows the progress of a run, given where stderr goes."""
+    """Return the listener that shows the progress of a run."""
     from miso_upload.report import progress
 
     if options.json:
-        return progress.JsonLines()
+        return progress.ProgressJson()
     if options.quiet:
-        return progress.Quiet()
-    return progress.Bar() if sys.stderr.isatty() else progress.Lines()
+        return progress.NoProgress()
+    return progress.ProgressBar() if sys.stderr.isatty() else progress.ProgressLines()
 
 
 def conclude(summary: Summary, options: OutputOptions) -> None:
-    """Print the summary to stdout, and what went wrong to stderr: what ended the run last."""
+    """Print the summary to stdout and errors to stderr; the error that ended the run comes last."""
     for problem in summary.problems:
         complain(problem, options)
     stopped = summary.stopped_by
@@ -82,9 +82,9 @@ def conclude(summary: Summary, options: OutputOptions) -> None:
 def complain(error: MisoUploadError, options: OutputOptions) -> None:
     """Write an error to stderr, as text or as JSON."""
     if options.json:
-        from miso_upload.report.progress import JsonLines
+        from miso_upload.report.progress import ProgressJson
 
-        JsonLines().failed(str(error))
+        ProgressJson().failed(str(error))
         return
     say_error(str(error))
 

@@ -1,4 +1,4 @@
-"""The command `presets`: which ready mappings there are, and what one says."""
+"""The command `presets`: lists the built-in mappings, or prints one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from miso_upload.cli.output import say
 _EXAMPLES = """\b
 Examples:
   miso-upload presets                         list all presets
-  miso-upload presets segment > mapping.toml  copy one, to change it
+  miso-upload presets segment > mapping.toml  copy one to change it
 """
 
 
 @click.command("presets", cls=GroupedCommand, context_settings=CONTEXT, epilog=_EXAMPLES)
 @click.argument("name", required=False, shell_complete=completing(preset_names))
 def presets_command(name: str | None) -> None:
-    """List the ready mappings, or print one, to be copied and changed."""
+    """List the built-in mappings, or print one, which you can copy and change."""
     from miso_upload.transform.mapping import preset_names, preset_purpose, preset_text
 
     if name is not None:
@@ -27,4 +27,4 @@ def presets_command(name: str | None) -> None:
     width = max(map(len, preset_names())) + 2
     for each in preset_names():
         say(f"{each:<{width}}{preset_purpose(each)}")
-    say("'miso-upload presets NAME' prints one; --preset NAME uses it.")
+    say("'miso-upload presets NAME' prints a preset; --preset NAME uses it.")

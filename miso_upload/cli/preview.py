@@ -1,4 +1,4 @@
-"""The command `preview`: rows, and the records that they become."""
+"""The command `preview`: shows rows and their records."""
 
 from __future__ import annotations
 
@@ -35,29 +35,29 @@ showing = grouped("Output")
 )  # fmt: skip
 @showing("--rows", type=click.IntRange(min=1), default=5, metavar="N", help="Show N rows.")
 @showing("--only", type=click.Choice(["valid", "rejected", "skipped"]),
-         help="Show rows of this kind only, of the first 1,000.  [default: all kinds]")  # fmt: skip
+         help="Show only rows with this outcome, of the first 1,000.  [default: any]")  # fmt: skip
 def preview_command(*, file: str, rows: int, only: str | None, **options: Any) -> None:
-    """Show the first rows of FILE and the records that they become, or why they do not.
+    """Show the first rows of FILE with their records, or why they are rejected or skipped.
 
-    If none of them becomes a record, the first 1,000 are looked through for some that do. It takes
-    the options of an upload that make a record of a row. Nothing is sent, and no key is needed.
+    If none of these rows is valid, preview searches the first 1,000 for valid rows. It has the
+    options of an upload that affect records. It sends nothing and needs no API key.
     """
-    from miso_upload.pipeline.job import Recipe
+    from miso_upload.pipeline.job import Job
     from miso_upload.pipeline.preview import chosen_rows, counts_of, preview_text, rows_of
 
     settings = settings_from({**options, "inputs": (file,), "dry_run": True})
     with kept_from_others(), open_source(file, format_of(options), rows=1) as source:
-        transform = Recipe(settings).transform(source)
+        transform = Job(settings).transform(source)
         each = (
             shown
             for block in source.blocks(source.body_start, source.body_line)
             for shown in rows_of(block, source.format, transform)
         )
-        chosen, looked = chosen_rows(each, rows, only)
-    if not looked:
-        say("there are no rows")
+        chosen, examined = chosen_rows(each, rows, only)
+    if not examined:
+        say("the input has no rows")
         return
     text = preview_text(chosen, width()).rstrip("\n")
-    if chosen != looked:
-        text = f"{text}\n\n{counts_of(looked)}"
+    if chosen != examined:
+        text = f"{text}\n\n{counts_of(examined)}"
     say(text.lstrip("\n"))

@@ -1,4 +1,4 @@
-"""The command `rejects`: the rejected rows of a source again."""
+"""The command `rejects`: prints the rejected rows of a source."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Examples:
     ],
 )  # fmt: skip
 def rejects_command(*, file: str, state_dir: Path | None, **options: Any) -> None:
-    """Print the rejected rows of a source again, with the reasons, as JSON lines."""
+    """Print the rejected rows of a source with their reasons, as JSON lines."""
     from miso_upload.pipeline.status import rejections_again
     from miso_upload.sources.options import ReadingOptions
     from miso_upload.values.display import one_line

@@ -1,4 +1,4 @@
-"""The command `remember`: note records as sent, without sending them."""
+"""The command `remember`: notes records as sent, without sending them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _NOT_FOR_REMEMBER = {
     "already_sent", "changed", "changed_mapping", "restart", "report",
 }  # fmt: skip
 _NO_TARGET = (
-    "nothing says which target has the records: name a known one with --target NAME "
-    "('miso-upload status' lists them), or give its API key (MISO_API_KEY or --api-key-file)"
+    "no target: name a known target with --target NAME ('miso-upload status' lists them), or set "
+    "its API key with MISO_API_KEY or --api-key-file"
 )
 _EXAMPLES = """\b
 Examples:
   miso-upload remember history.jsonl -m shop.toml     show, ask, and note
   miso-upload remember *.jsonl --target production    no key is needed for a known target
-  miso-upload forget history.jsonl                    take it back
+  miso-upload forget history.jsonl                    undo it
 """
 
 
@@ -43,9 +43,9 @@ Examples:
 def remember_command(*, yes: bool, **options: Any) -> None:
     """Note the records of FILE as sent, without sending them.
 
-    Use it for rows that another tool, another machine or an older version has sent. The rows are
-    mapped and validated with the same options as for an upload. Later uploads leave their records
-    out as already sent. Rejected rows are not noted. 'miso-upload forget FILE' takes it back.
+    Use it for rows that another tool, another machine or an older version has sent. It maps and
+    validates the rows with the same options as an upload. Later uploads count these records as
+    already sent. It does not note rejected rows. To undo it, run 'miso-upload forget FILE'.
     """
     settings = settings_from({**options, "remember": True})
     target = _shown_target(settings)
@@ -58,7 +58,7 @@ def remember_command(*, yes: bool, **options: Any) -> None:
 
 
 def _ask_with_preview(settings: Settings, target: str) -> None:
-    """Show what would be noted, and ask whether it is to be; end the program if it is not."""
+    """Show what would be noted and ask for confirmation; end the program if the answer is no."""
     forecast = run_upload(settings.but(dry_run=True))
     conclude(forecast, settings.output)
     records = forecast.totals.pending
@@ -71,10 +71,10 @@ def _ask_with_preview(settings: Settings, target: str) -> None:
 
 
 def _shown_target(settings: Settings) -> str:
-    """Return the target for messages; refuse a wrong one before anything is read.
+    """Return the target for messages; refuse a wrong target before anything is read.
 
     Raises:
-        ConfigurationError: No target is named, there is no such target, or the key is not its own.
+        ConfigurationError: No target is named, it is unknown, or the key belongs to another one.
     """
     from miso_upload.ledger.state_directory import shown_target
 
@@ -92,6 +92,6 @@ def _refuse_what_is_read_once(inputs: tuple[str, ...]) -> None:
     for name in inputs:
         if name == "-" or Path(name).is_fifo():
             raise ConfigurationError(
-                f"{name}: can be read only once, so it cannot be shown before it is noted. Nothing "
-                "was noted. Add --yes to note its records without being asked"
+                f"{name}: can be read only once, so its records cannot be shown before they are "
+                "noted. Nothing was noted. To skip the confirmation, add --yes"
             )

@@ -1,4 +1,4 @@
-"""From the options of a command to a run, and its end as an exit code."""
+"""Runs an upload from the options of a command, and reports errors as exit codes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def run_upload(settings: Settings) -> Summary:
-    """Run an upload that signals stop in good order; an error ends the program with its code."""
+    """Run an upload that signals stop gracefully; an error ends the program with its exit code."""
     from pathlib import Path
 
     from miso_upload.pipeline.interrupt import StopSignal
@@ -30,7 +30,7 @@ def run_upload(settings: Settings) -> Summary:
     listener = choose_listener(settings.output)
     secrets = (settings.delivery.api_key_file, settings.identity.anonymous_id_salt_file)
     for path in filter(is_exposed, (Path(name) for name in secrets if name)):
-        listener.noted(f"{path}: other users can read this secret; chmod 600 keeps it yours")
+        listener.noted(f"{path}: other users can read this secret. Possible fix: chmod 600 {path}")
     stop = StopSignal()
     leave = getattr(listener, "leave", lambda: None)
     with errors_reported(settings.output):
@@ -44,7 +44,7 @@ def run_upload(settings: Settings) -> Summary:
 
 @contextmanager
 def errors_reported(options: OutputOptions) -> Iterator[None]:
-    """End the program with the code of an error, which is written as the options say."""
+    """Report an error as the options say, and end the program with its exit code."""
     try:
         yield
     except MisoUploadError as error:
@@ -53,14 +53,14 @@ def errors_reported(options: OutputOptions) -> Iterator[None]:
 
 
 def settings_from(options: dict[str, Any]) -> Settings:
-    """Return the settings that the command line's options make.
+    """Return the settings for the options of the command line.
 
     Raises:
         ConfigurationError: A file with a secret cannot be read, or options contradict each other.
     """
     settings = Settings.of(**options)
     validation, key_file = settings.validation, settings.delivery.api_key_file
-    # What only notes records finds the ledger by the name of the target too.
+    # `remember` needs no key, because the name of the target identifies its ledger.
     named = settings.resume.remember and settings.resume.target
     needs_key = not (validation.dry_run or validation.sandbox or named)
     salt = read_secret("--anonymous-id-salt-file", settings.identity.anonymous_id_salt_file, SALT)
@@ -71,7 +71,7 @@ def settings_from(options: dict[str, Any]) -> Settings:
 
 
 def _read_key(file: str | None, *, needed: bool) -> str:
-    """Return the API key; a dry run only looks up its ledger with it, and does without."""
+    """Return the API key; a dry run uses it only to find its ledger, and can do without."""
     try:
         return read_secret("--api-key-file", file, KEY)
     except ConfigurationError:

@@ -1,4 +1,4 @@
-"""A sample of an input, for the commands that show some of its rows."""
+"""Opens a sample of an input for commands that show some rows."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _NARROW, _WIDE = 72, 160
 
 
 def open_source(file: str, options: dict[str, Any], *, rows: int) -> Source:
-    """Open one input for reading blocks of so many rows.
+    """Open one input to read it in blocks of `rows` rows.
 
     Raises:
-        SourceError: It cannot be opened, or is no history.
+        SourceError: The input cannot be opened or is a rejects file.
     """
     from miso_upload.errors import SourceError
     from miso_upload.sources import ReadingOptions, Source, expand_inputs
@@ -23,10 +23,10 @@ def open_source(file: str, options: dict[str, Any], *, rows: int) -> Source:
 
     names, _ = expand_inputs((file,))
     if not names:
-        raise SourceError(f"{shown_name(file)}: is a rejects file of ours, and no history")
+        raise SourceError(f"{shown_name(file)}: is a rejects file of miso-upload, not an input")
     return Source(names[0], ReadingOptions.of(**options, chunk_size=rows))
 
 
 def width() -> int:
-    """Return how many columns a table may have."""
+    """Return the width of the output in columns."""
     return min(max(shutil.get_terminal_size((80, 24)).columns, _NARROW), _WIDE)

@@ -1,4 +1,4 @@
-"""The command `sandbox`: a mock server of Miso, for rehearsals."""
+"""The command `sandbox`: runs a mock Miso server."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ serving = grouped("Server")
 
 @click.command("sandbox", cls=GroupedCommand, context_settings=CONTEXT, epilog=_EXAMPLES)
 @serving("--port", type=click.IntRange(0, 65535), default=8642, metavar="N",
-         help="Listen on port N; 0 takes any free one.")  # fmt: skip
+         help="Listen on port N; 0 uses any free port.")  # fmt: skip
 @serving("--store", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-         help="Keep accepted records in this SQLite file.  [default: none]")  # fmt: skip
+         help="Store accepted records in this SQLite file.  [default: none]")  # fmt: skip
 @serving("--key", envvar="MISO_SANDBOX_KEY", default=_KEY, metavar="TEXT",
-         help="Take this API key only.")  # fmt: skip
+         help="Accept only this API key.")  # fmt: skip
 @serving("--fault", "faults", multiple=True, metavar="NAME:RATE",
-         help="Misbehave, as in 429:0.1, 502-after:0.05, drop:0.1, drop-after:0.1, garbage:0.1, "
-         "errors-true:0.1, latency:0.5, retry-after:2, seed:1.  [default: none]")  # fmt: skip
+         help="Inject a fault, such as 429:0.1, 502-after:0.05, drop:0.1, drop-after:0.1, "
+         "garbage:0.1, errors-true:0.1, latency:0.5, retry-after:2, seed:1.  "
+         "[default: none]")  # fmt: skip
 @serving("--schema", type=click.Path(dir_okay=False), metavar="FILE",
          help="Validate records against this JSON Schema.  "
          "[default: the schema of Miso's API]")  # fmt: skip
-@serving("-q", "--quiet", is_flag=True, help="Print no line for each request.")
+@serving("-q", "--quiet", is_flag=True, help="Do not print a line for each request.")
 def sandbox_command(
     *, port: int, store: Path | None, key: str, faults: tuple[str, ...], schema: str | None,
     quiet: bool,
 ) -> None:  # fmt: skip
-    """Run a mock server of Miso's interaction endpoint on this machine, to rehearse without a key.
+    """Run a mock server of Miso's interaction endpoint on this machine, to test without an API key.
 
-    Ctrl-C stops it.
+    To stop it, press Ctrl-C.
     """
     from miso_upload.pipeline.file_conflicts import FileUse, refuse_shared_files
     from miso_upload.sandbox import Sandbox, parse_faults, serve
@@ -48,7 +49,8 @@ def sandbox_command(
     from miso_upload.values.display import counted
 
     def announce(running: Sandbox) -> None:
-        say(f"A double of Miso listens on {running.url}; Ctrl-C stops it. In another terminal:")
+        say(f"The mock server is listening on {running.url}. To stop it, press Ctrl-C.")
+        say("To upload to it, run in another terminal:")
         shown = key if key == _KEY else "..."
         say(f"  MISO_API_KEY={shown} miso-upload history.jsonl --server {running.url}")
 
@@ -60,7 +62,7 @@ def sandbox_command(
         )
 
     if store is not None and schema is not None:
-        written = FileUse("--store", str(store), written=True, remedy="name two files")
+        written = FileUse("--store", str(store), written=True, remedy="use two different files")
         refuse_shared_files([written, FileUse("--schema", schema)])
     sandbox = Sandbox(
         port=port,

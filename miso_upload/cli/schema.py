@@ -1,4 +1,4 @@
-"""The command `schema`: the JSON Schema of a record."""
+"""The command `schema`: prints the JSON Schema of a record."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from miso_upload.cli.output import say
 
 _EXAMPLES = """\b
 Examples:
-  miso-upload schema > own.json                     copy it, to change it
+  miso-upload schema > own.json                     copy it to change it
   miso-upload history.jsonl --schema own.json       validate against your own
 """
 

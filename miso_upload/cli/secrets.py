@@ -1,4 +1,4 @@
-"""The key and the salt: where they come from, and who else can read them there."""
+"""Reads the API key and the salt, and checks who else can read their files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEY, SALT = "MISO_API_KEY", "MISO_ANONYMOUS_ID_SALT"
 
 
 def read_secret(option: str, file: str | None, variable: str) -> str:
-    """Return what a file holds, or else a variable.
+    """Return the content of a file, or of a variable if no file is given.
 
     Raises:
         ConfigurationError: The file cannot be read.
@@ -30,18 +30,17 @@ def read_secret(option: str, file: str | None, variable: str) -> str:
             return held.read().strip()
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or "not UTF-8"
-        # The name is not repeated: it may be the secret itself, given in the wrong place.
+        # Do not repeat the name: it may be the secret itself, given by mistake.
         raise ConfigurationError(
-            f"{option}: the file cannot be read ({problem}); give the name of a file that holds "
-            "the secret"
+            f"{option}: cannot read the file ({problem}); name a file that contains the secret"
         ) from None
 
 
 @contextmanager
 def kept_from_others() -> Iterator[None]:
-    """Take the secrets out of the environment for a while.
+    """Remove the secrets from the environment within this context.
 
-    Whatever is started meanwhile, and a function of the user's, has no business with them.
+    The user's code and processes started in this context must not see them.
     """
     held = {name: os.environ.pop(name) for name in (KEY, SALT) if name in os.environ}
     try:
@@ -51,9 +50,10 @@ def kept_from_others() -> Iterator[None]:
 
 
 def is_exposed(path: Path | None) -> bool:
-    """Return whether other users can read a file of the user's own.
+    """Return whether other users can read a file that the user owns.
 
-    Not so where somebody else owns it: container systems mount secrets for all of a container.
+    Files of other owners do not count: container systems mount secrets that every user of the
+    container can read.
     """
     try:
         about = path.stat() if path is not None and sys.platform != "win32" else None

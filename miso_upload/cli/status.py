@@ -1,4 +1,4 @@
-"""The command `status`: the totals of each source, over all runs."""
+"""The command `status`: shows each source's totals over all runs, from `pipeline.status`."""
 
 from __future__ import annotations
 
@@ -43,6 +43,6 @@ def status_command(
         sources = [source.as_json() for each in found for source in each.sources]
         say(encode_pretty(sources).decode().rstrip())
     elif files and not found:
-        say(one_line(f"{', '.join(files)}: nothing was uploaded from it yet"))
+        say(one_line(f"{', '.join(files)}: nothing has been uploaded yet"))
     else:
         say(status_text(found).rstrip())

@@ -1,4 +1,4 @@
-"""Explaining the schema to people: the list of types, and one type in full."""
+"""Formats the list of types, and the attributes of one type, for people."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _WIDTH = 96
 
 
 def list_types(schema: Schema) -> str:
-    """Return every type under its group, with what it has beside what all types have."""
+    """Return all types by group, each with the attributes that not all types have."""
     return "\n".join(_listed(schema)) + "\n"
 
 
 def explain_type(schema: Schema, name: str) -> str:
-    """Return what one type means and what each of its attributes holds.
+    """Return the description of one type and its attributes.
 
     Raises:
-        ConfigurationError: There is no such type.
+        ConfigurationError: The type does not exist.
     """
     if name not in schema.types:
         raise ConfigurationError(
@@ -58,10 +58,8 @@ def _listed(schema: Schema) -> Iterator[str]:
     yield _wrapped(f"Every type has {', '.join(shared)}.")
     hidden = [each for each in types if not each.public]
     if hidden:
-        yield _wrapped(
-            f"{_MARK} in Miso's API description, but not named by its public upload guide."
-        )
-    yield "'miso-upload types NAME' explains one."
+        yield _wrapped(f"{_MARK} in Miso's API description, but not in its public upload guide.")
+    yield "'miso-upload types NAME' explains a type."
 
 
 def _explained(schema: Schema, each: InteractionType) -> Iterator[str]:
@@ -70,9 +68,7 @@ def _explained(schema: Schema, each: InteractionType) -> Iterator[str]:
     if each.description:
         yield _wrapped(each.description)
     if not each.public:
-        yield _wrapped(
-            f"{_MARK} in Miso's API description, but not named by its public upload guide."
-        )
+        yield _wrapped(f"{_MARK} in Miso's API description, but not in its public upload guide.")
     yield ""
     for path, attribute in schema.attributes.items():
         if path.split(".")[0] not in each.attributes:

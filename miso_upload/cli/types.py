@@ -1,4 +1,4 @@
-"""The command `types`: which types of interactions there are, and what one has."""
+"""The command `types`: lists the types of interactions, or explains one."""
 
 from __future__ import annotations
 

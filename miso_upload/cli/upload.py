@@ -1,4 +1,4 @@
-"""The command `upload`, which is what happens without a command: `miso-upload FILE...`."""
+"""The command `upload`, the default command: `miso-upload FILE...`."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Examples:
   miso-upload history.jsonl --dry-run       check everything, send nothing
   miso-upload history.jsonl                 upload, or resume
   miso-upload events.csv --map product_ids=sku --set type=checkout --timezone UTC
-  miso-upload 'logs/*.jsonl.gz' --sandbox   rehearse against a mock server
+  miso-upload 'logs/*.jsonl.gz' --sandbox   test with a mock server
   zcat old.gz | miso-upload - --format jsonl
 
-Every option can come from the environment (--chunk-size is MISO_UPLOAD_CHUNK_SIZE) and from
+You can also set every option in the environment (MISO_UPLOAD_CHUNK_SIZE for --chunk-size) and in
 [options] of a mapping file (chunk_size).
 """
 
 
 def upload_options() -> list[PartOption]:
-    """Return the options of an upload: all there are, group by group."""
+    """Return all options of an upload, by group."""
     found = [(part, each) for part in PARTS.values() for each in options_for(part)]
-    # An option that a part has for another group comes after those of that group's own part.
+    # In a group, options of other parts come after those of the group's own part.
     return [each for _, each in sorted(found, key=lambda pair: pair[1].group != pair[0].GROUP)]
 
 
@@ -45,8 +45,8 @@ def upload_command(**options: Any) -> None:
 
     FILE is JSON Lines, a JSON array, CSV, TSV or a web server's access log, plain or compressed
     (gz, bz2, xz, zst, zip), or Parquet. It may be a URL (s3://, gs://, az://, https://); - is
-    standard input. Rerun the same command to resume, or to send what was added or corrected since.
-    Records that Miso has already, from this or another file, are not sent again.
+    standard input. Rerun the same command to resume, or to send rows added or corrected since.
+    Records that Miso already has, from this or another file, are not sent again.
     """
     with errors_reported(OutputOptions.of(json=options["json"])):
         settings = settings_from(options)

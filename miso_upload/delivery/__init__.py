@@ -1,4 +1,4 @@
-"""Delivery: a batch's records to Miso, and what became of each of them."""
+"""Sends a batch's records to Miso, and reports the outcome of each."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ if TYPE_CHECKING:
 
     from miso_upload.delivery.client import Client, Target
     from miso_upload.delivery.deliverer import Deliverer
+    from miso_upload.delivery.dry_run import DryRunDeliverer
     from miso_upload.delivery.options import DeliveryOptions
     from miso_upload.delivery.pool import DeliveryPool
-    from miso_upload.delivery.rehearsal import Rehearsal
-    from miso_upload.delivery.remembering import Remembering
+    from miso_upload.delivery.remember import RememberDeliverer
     from miso_upload.delivery.retry import Backoff, Pace
     from miso_upload.delivery.throttle import Throttle
 
@@ -21,9 +21,9 @@ __all__ = [
     "Deliverer",
     "DeliveryOptions",
     "DeliveryPool",
+    "DryRunDeliverer",
     "Pace",
-    "Rehearsal",
-    "Remembering",
+    "RememberDeliverer",
     "Target",
     "Throttle",
 ]
@@ -35,15 +35,15 @@ _MODULES = {
     "DeliveryOptions": "options",
     "DeliveryPool": "pool",
     "Pace": "retry",
-    "Rehearsal": "rehearsal",
-    "Remembering": "remembering",
+    "DryRunDeliverer": "dry_run",
+    "RememberDeliverer": "remember",
     "Target": "client",
     "Throttle": "throttle",
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 -- whatever the name stands for
-    """Import what is asked for: the help needs no more than the options."""
+def __getattr__(name: str) -> Any:  # noqa: ANN401 -- any of the names below
+    """Import a name on first use, because the help needs only the options."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415

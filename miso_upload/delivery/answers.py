@@ -1,9 +1,10 @@
-"""What an answer proves about the records that were sent.
+"""Classifies an answer by what it proves: the records were stored, were not stored, or may be.
 
-Stored: 2xx with Miso's JSON and without `errors`. Not stored: every 3xx and 4xx but 408, 2xx with
-`errors: true`, and 503 with `Retry-After`, by which a server refuses a request before it works on
-it. Unknown: everything else. Gateways answer 503, and 500 too, when the connection to the server
-behind them breaks, which may be after it has stored the records.
+- Stored: 2xx with Miso's JSON and without `errors`.
+- Not stored: every 3xx and 4xx except 408, 2xx with `errors: true`, and 503 with `Retry-After`,
+  with which a server refuses a request before processing it.
+- Unknown: everything else. A gateway also answers 500 or 503 when it loses the connection to the
+  server behind it, and that server may have stored the records by then.
 """
 
 from __future__ import annotations
@@ -20,26 +21,33 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 
-class Verdict(Enum):
-    """What an answer, or the lack of one, says about the records."""
+class Outcome(Enum):
+    """What an answer, or a missing answer, proves about the records of a request."""
 
     ACCEPTED = auto()
     REFUSED = auto()
-    """Some records are bad; none was stored."""
-    TROUBLED = auto()
-    """None was stored, and the reason may or may not be in the records."""
+    """No record was stored, because some of them are bad."""
+    UNEXPLAINED = auto()
+    """No record was stored; the cause may be the records or the server."""
     TOO_LARGE = auto()
     KEY_REFUSED = auto()
     BUSY = auto()
-    """None was stored; try again later."""
+    """No record was stored; a later retry may succeed."""
     UNKNOWN = auto()
-    """They may or may not have been stored."""
-    FAILED = auto()
-    """None was stored, and the request as such was refused."""
+    """The records may have been stored."""
+    REQUEST_REFUSED = auto()
+    """No record was stored, because the server refused the request itself."""
 
 
 class Answer(NamedTuple):
-    """One HTTP answer: its status, its body as JSON (None if it is none), a hint when to return."""
+    """One HTTP answer.
+
+    Attributes:
+        status: The HTTP status.
+        body: The body as a JSON value; None if it is not JSON.
+        retry_after: How many seconds to wait before the next request, if the server says so.
+        location: The host of a redirect.
+    """
 
     status: int
     body: Any = None
@@ -47,141 +55,170 @@ class Answer(NamedTuple):
     location: str = ""
 
 
-class Judgement(NamedTuple):
-    """A verdict, a sentence for the user, and what the answer said about single records.
+class RequestResult(NamedTuple):
+    """The result of one request.
 
     Attributes:
-        overload: The server was asked for too much at once, whether it stored the records or not.
-        cause: Why the outcome is unknown, where it is; see `outcomes`.
-        standing: Whether it is an answer like any; blames a single record, which is sent again
-            after the others (`deferred`); came so often that the record may be rejected for it
-            (`confirmed`); or is the last of several for a request that is given up (`final`).
+        outcome: What the answer proves.
+        message: What happened, for the user.
+        quoted: The status, and what the server says in its answer.
+        lines: What the answer says about single records, as Miso sent it.
+        retry_after: How many seconds to wait before the next request, if the server says so.
+        overload: Whether the server had too many requests, no matter whether it stored the records.
+        cause: Why the outcome is unknown (see `records.unknown_outcomes`); else empty.
+        stage: `first` for any answer. `deferred` if it may be due to a single record, which is
+            resent after the others. `confirmed` if it was repeated often enough to reject that
+            record. `final` if the request is given up.
     """
 
-    verdict: Verdict
+    outcome: Outcome
     message: str
+    quoted: str = ""
     lines: Any = None
     retry_after: float | None = None
     overload: bool = False
     cause: str = ""
-    standing: Literal["answer", "deferred", "confirmed", "final"] = "answer"
+    stage: Literal["first", "deferred", "confirmed", "final"] = "first"
 
 
 _KEY_HINT = (
-    "check that the key is the secret key (not the publishable one) of the environment you mean; "
-    "the Playground is read-only"
+    "Use the secret key, not the publishable key, of the environment that you upload to. The "
+    "Playground is read-only."
 )
 _OVERLOAD = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-_SAID_BY_MISO = {"message", "errors"}
-"""Miso's JSON has one of these at least, where a login page's or a proxy's need not."""
+_KEYS_OF_MISO = {"message", "errors"}
+"""Miso's JSON has at least one of these keys. The JSON of a proxy or login page may not."""
 
 
-def judge_answer(answer: Answer, not_stored: Collection[int] = ()) -> Judgement:
-    """Return what `answer` means. Statuses that Miso documents: 200, 401, 403, 422.
+def classify_answer(answer: Answer, not_stored: Collection[int] = ()) -> RequestResult:
+    """Return the result that `answer` means. Miso documents the statuses 200, 401, 403 and 422.
 
     Args:
         answer: The answer.
-        not_stored: Statuses of `UNPROVEN` that prove here that nothing was stored.
+        not_stored: Statuses of `UNPROVEN` that the user treats as proof that nothing was stored.
     """
-    status, said = answer.status, _message(answer)
+    status, quoted = answer.status, _quoted(answer)
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return _judge_success(answer, said)
+        return _classify_success(answer, quoted)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        return _judge_redirect(answer)
+        return _classify_redirect(answer)
     if status == HTTPStatus.TOO_MANY_REQUESTS or status in UNPROVEN:
-        return _judge_trouble(answer, said, not_stored)
+        return _classify_server_trouble(answer, quoted, not_stored)
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _judge_client_error(answer, said)
-    return Judgement(
-        Verdict.UNKNOWN, f"the answer has a status that HTTP does not know ({status})",
+        return _classify_client_error(answer, quoted)
+    return RequestResult(
+        Outcome.UNKNOWN,
+        f"Miso answered with an unknown HTTP status ({status}) and may have stored the records",
         cause=FOREIGN_ANSWER,
-    )  # fmt: skip
+    )
 
 
-def _judge_trouble(answer: Answer, said: str, not_stored: Collection[int]) -> Judgement:
-    """Return what 408, 429 and 5xx mean."""
+def _classify_server_trouble(
+    answer: Answer, quoted: str, not_stored: Collection[int]
+) -> RequestResult:
+    """Return the result of 408, 429 and 5xx."""
     status = answer.status
     refused = status == HTTPStatus.TOO_MANY_REQUESTS or status in not_stored
     if status == HTTPStatus.SERVICE_UNAVAILABLE and answer.retry_after is not None:
         refused = True
-    what = f"Miso is busy ({said})" if status in _OVERLOAD else f"Miso cannot answer ({said})"
-    return Judgement(
-        Verdict.BUSY if refused else Verdict.UNKNOWN,
-        what if refused else f"{what} and may have stored the records",
+    trouble = "is busy" if status in _OVERLOAD else "failed to process the request"
+    doubt = "" if refused else " and may have stored the records"
+    return RequestResult(
+        Outcome.BUSY if refused else Outcome.UNKNOWN,
+        f"Miso {trouble} ({quoted}){doubt}",
         retry_after=answer.retry_after,
         overload=status in _OVERLOAD,
         cause="" if refused else str(status),
     )
 
 
-def _judge_client_error(answer: Answer, said: str) -> Judgement:
-    """Return what a 4xx means that is neither 408 nor 429."""
+def _classify_client_error(answer: Answer, quoted: str) -> RequestResult:
+    """Return the result of every 4xx except 408 and 429."""
     if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return Judgement(Verdict.KEY_REFUSED, f"Miso refused the API key ({said}); {_KEY_HINT}")
+        return RequestResult(
+            Outcome.KEY_REFUSED, f"Miso refused the API key ({quoted}). {_KEY_HINT}"
+        )
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return Judgement(Verdict.TOO_LARGE, f"the request was too large ({said})")
+        return RequestResult(
+            Outcome.TOO_LARGE, f"The request is too large for Miso ({quoted})", quoted=quoted
+        )
     if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        return Judgement(Verdict.REFUSED, said, lines=_lines(answer))
+        return _records_refused(quoted, _lines(answer))
     if answer.status == HTTPStatus.BAD_REQUEST:
-        return _judge_bad_request(said)
-    return Judgement(Verdict.FAILED, f"Miso did not take the request ({said}); check --server")
+        return _classify_bad_request(quoted)
+    return _request_refused(quoted)
 
 
-def _judge_redirect(answer: Answer) -> Judgement:
-    to = f" to {printable(answer.location)}" if answer.location else ""
-    return Judgement(
-        Verdict.FAILED,
-        f"the server redirects{to} ({answer.status}), which is not followed, because records and "
-        "key go to no other address than the one given; check --server",
+def _records_refused(quoted: str, lines: Any) -> RequestResult:  # noqa: ANN401 -- as Miso sent it
+    return RequestResult(
+        Outcome.REFUSED, f"Miso refused the records ({quoted})", quoted=quoted, lines=lines
     )
 
 
-def _judge_bad_request(said: str) -> Judgement:
-    if "playground" in said.lower():
-        return Judgement(Verdict.KEY_REFUSED, f"Miso refused the upload ({said}); {_KEY_HINT}")
-    # Miso's own 408: it did not finish the request in time, and does not say how far it got.
-    if "timeout" in said.lower():
-        return Judgement(
-            Verdict.UNKNOWN,
-            f"Miso ran out of time ({said}) and may have stored the records",
+def _request_refused(quoted: str) -> RequestResult:
+    return RequestResult(
+        Outcome.REQUEST_REFUSED, f"Miso refused the request ({quoted}); check --server"
+    )
+
+
+def _classify_redirect(answer: Answer) -> RequestResult:
+    to = f" to {printable(answer.location)}" if answer.location else ""
+    return RequestResult(
+        Outcome.REQUEST_REFUSED,
+        f"The server redirects{to} ({answer.status}), but miso-upload sends records and the key "
+        "only to the given address; check --server",
+    )
+
+
+def _classify_bad_request(quoted: str) -> RequestResult:
+    if "playground" in quoted.lower():
+        return RequestResult(
+            Outcome.KEY_REFUSED, f"Miso refused the upload ({quoted}). {_KEY_HINT}"
+        )
+    # Miso uses this in place of 408. It may have stored the records before it ran out of time.
+    if "timeout" in quoted.lower():
+        return RequestResult(
+            Outcome.UNKNOWN,
+            f"Miso ran out of time ({quoted}) and may have stored the records",
             cause=str(HTTPStatus.REQUEST_TIMEOUT.value),
         )
-    return Judgement(Verdict.FAILED, f"Miso did not take the request ({said}); check --server")
+    return _request_refused(quoted)
 
 
-def _judge_success(answer: Answer, said: str) -> Judgement:
-    if not isinstance(answer.body, dict) or not answer.body.keys() & _SAID_BY_MISO:
-        return Judgement(
-            Verdict.UNKNOWN,
-            f"the answer was {answer.status} but is not Miso's JSON; "
-            "something between here and Miso may have answered in its place",
+def _classify_success(answer: Answer, quoted: str) -> RequestResult:
+    if not isinstance(answer.body, dict) or not answer.body.keys() & _KEYS_OF_MISO:
+        return RequestResult(
+            Outcome.UNKNOWN,
+            f"The answer ({answer.status}) is not Miso's JSON and may come from a proxy or gateway",
             cause=FOREIGN_ANSWER,
         )
     if not answer.body.get("errors"):
-        return Judgement(Verdict.ACCEPTED, said)
+        return RequestResult(Outcome.ACCEPTED, quoted)
     if isinstance(answer.body.get("data"), list) and answer.body["data"]:
-        return Judgement(Verdict.REFUSED, said, lines=answer.body["data"])
-    return Judgement(Verdict.TROUBLED, f"Miso answered {answer.status} with errors ({said})")
+        return _records_refused(quoted, answer.body["data"])
+    return RequestResult(
+        Outcome.UNEXPLAINED, f"Miso answered with errors ({quoted})", quoted=quoted
+    )
 
 
 def _lines(answer: Answer) -> Any:  # noqa: ANN401 -- as Miso sent it
     return answer.body.get("data") if isinstance(answer.body, dict) else None
 
 
-def _message(answer: Answer) -> str:
-    """Return the status with what the answer says of itself, safe to print."""
-    said = next(filter(None, _sayings(answer.body)), "")
-    return f"{answer.status}: {printable(said)}" if said else str(answer.status)
+def _quoted(answer: Answer) -> str:
+    """Return the status and the first message in the body, safe to print."""
+    message = next(filter(None, _messages(answer.body)), "")
+    return f"{answer.status}: {printable(message)}" if message else str(answer.status)
 
 
-def _sayings(body: Any) -> Iterator[str]:  # noqa: ANN401 -- as Miso sent it
-    """Yield what an answer says to people, in the shapes that Miso's answers are known to have."""
+def _messages(body: Any) -> Iterator[str]:  # noqa: ANN401 -- as Miso sent it
+    """Yield the messages in a body, from all keys that Miso is known to use for them."""
     if not isinstance(body, dict):
         return
     data = body.get("data")
     problems = [data.get("errors")] if isinstance(data, dict) else []
-    for said in (body.get("message"), body.get("message:"), body.get("detail"), *problems):
-        for each in said if isinstance(said, list) else [said]:
+    for found in (body.get("message"), body.get("message:"), body.get("detail"), *problems):
+        for each in found if isinstance(found, list) else [found]:
             text = each.get("msg") if isinstance(each, dict) else each
             if isinstance(text, str):
                 yield text

@@ -1,8 +1,7 @@
-"""One request to Miso and its answer; the only module that knows the HTTP library.
+"""Sends one request to Miso and reads its answer; the only module that uses the HTTP library.
 
-Errors of the library are rebuilt here, never passed on: their text holds addresses, of proxies with
-their passwords too. What was sent when they occurred is not guessed from them, but known: see
-`wire`.
+Errors of the library are replaced, never passed on, because their texts contain URLs, including
+the passwords of proxies. Whether the body was sent before an error is known exactly (see `wire`).
 """
 
 from __future__ import annotations
@@ -30,38 +29,39 @@ from miso_upload.values.json import JSONDecodeError, decode
 from miso_upload.values.version import __version__
 
 PATH = "/v1/interactions"
-MOST_ANSWER_BYTES = 32 * 2**20
-"""Ten thousand lines of a 422 take a few megabytes; a body beyond this is not Miso's."""
-MOST_RETRY_AFTER = 366 * 86_400.0
-"""Seconds; whoever asks to wait longer means never."""
-FEWEST_OF_A_KEY = 8
-"""What is shorter is no secret, and could be any word of an answer."""
-_THE_KEY = "(the key)"
-_PIECE = 65_536
+MAX_ANSWER_BYTES = 32 * 2**20
+"""A 422 with ten thousand lines takes a few megabytes; a larger answer does not come from Miso."""
+MAX_RETRY_AFTER = 366 * 86_400.0
+"""Seconds; a longer `Retry-After` means that a retry will never succeed."""
+MIN_KEY_LENGTH = 8
+"""A shorter key is not a secret, and could be any word of an answer."""
+_REDACTED_KEY = "(the key)"
+_READ_BYTES = 65_536
 _REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})\b")
-"""The status of a proxy's refusal, which `http.client` tells in its error's text only."""
+"""The status of a proxy's refusal; `http.client` has it only in the text of its error."""
 
 
 class NotSentError(Exception):
-    """No byte of the body left, so nothing was stored; names the host and what to check."""
+    """No byte of the body was sent, so nothing was stored; the message says what to check."""
 
 
 class UnknownOutcomeError(Exception):
-    """The body began to leave, and no whole answer came back."""
+    """At least a part of the body may have been sent, and no complete answer came back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where records go, and with which key.
+    """The server that records are sent to, and the key to use.
 
     Attributes:
         server: The scheme and host of the API, without a path.
-        key: The API key; it is in no repr.
-        auth: `query` sends it as `api_key`, which Miso's guide shows; `header` as `X-API-KEY`.
-        dry_run: Ask Miso to validate only.
+        key: The API key; it does not appear in the repr.
+        auth: `query` sends the key as `api_key`, as in Miso's guide; `header` as `X-API-KEY`.
+        dry_run: Whether Miso only validates the records.
+        allow_insecure_http: Whether the key may be sent unencrypted to another machine.
 
     Raises:
-        ConfigurationError: The server is no http(s) address, or would get the key unencrypted.
+        ConfigurationError: The server is not an http(s) URL, or would get the key unencrypted.
     """
 
     server: str
@@ -72,20 +72,20 @@ class Target:
 
     def __post_init__(self) -> None:
         parts = _split(self.server)
-        # The server is not repeated here: what was pasted may hold a key or a password.
+        # The message does not repeat the server, because it may contain a key or a password.
         if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigurationError(
                 "--server: give a scheme and a host, as in https://api.askmiso.com"
             )
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ConfigurationError(
-                f"--server {self.host}: give the scheme and the host only; the key comes from "
+                f"--server {self.host}: give only a scheme and a host; pass the key with "
                 "MISO_API_KEY or --api-key-file"
             )
         if not (self.encrypted or self.loopback or self.allow_insecure_http):
             raise ConfigurationError(
-                f"--server http://{self.host}: http would show the key to everyone on the way; "
-                "use https (or, if you must, --allow-insecure-http)"
+                f"--server http://{self.host}: http would expose the key to the network; use "
+                "https, or add --allow-insecure-http to accept the risk"
             )
 
     @property
@@ -95,22 +95,22 @@ class Target:
 
     @property
     def encrypted(self) -> bool:
-        """Whether what is sent can be read on the way."""
+        """Whether requests are encrypted."""
         return urlsplit(self.server).scheme == "https"
 
     @property
     def loopback(self) -> bool:
-        """Whether the server is this very machine."""
+        """Whether the server is this machine."""
         return _is_loopback(urlsplit(self.server).hostname or "")
 
 
 class Client:
-    """Posts bodies to one target; each thread has a connection of its own, which is kept open.
+    """Posts request bodies to one target. Each thread keeps a connection of its own open.
 
     Args:
-        target: Where to.
-        connect_timeout: Seconds until a connection stands.
-        read_timeout: Seconds for sending a request, and then for all of its answer.
+        target: The server and key.
+        connect_timeout: How many seconds connecting may take.
+        read_timeout: How many seconds sending a request may take, and again its whole answer.
     """
 
     def __init__(self, target: Target, *, connect_timeout: float, read_timeout: float) -> None:
@@ -127,11 +127,11 @@ class Client:
         return self._target.host
 
     def post(self, body: bytes) -> Answer:
-        """Send one request and return its answer, whatever its status.
+        """Send one request and return its answer, with any status.
 
         Raises:
-            NotSentError: No byte of `body` left.
-            UnknownOutcomeError: Some or all of it left, and no answer says what became of it.
+            NotSentError: No byte of `body` was sent.
+            UnknownOutcomeError: A part of it may have been sent, and no complete answer came back.
         """
         session = self._session()
         session.wire.body_began = False
@@ -145,12 +145,12 @@ class Client:
                 stream=True,
             ) as response:
                 text = self._read(response)
-        # Of a proxy's address that is none, the library says no more than ValueError.
+        # For an invalid proxy URL, the library raises a plain ValueError.
         except (OSError, ValueError, transport.HTTPError) as error:
             failure = self._failure(error, body_began=session.wire.body_began)
         else:
             return _answer(response, text, self._secret)
-        raise failure  # out here, where the library's error is not its context
+        raise failure  # outside of `except`, so that the library's error is not its context
 
     def _session(self) -> _Session:
         session: _Session | None = getattr(self._threads, "session", None)
@@ -159,7 +159,7 @@ class Client:
         return session
 
     def _read(self, response: requests.Response) -> bytes:
-        """Return the body; nothing where it is lost or endless and the status alone decides."""
+        """Return the body; empty if it is lost or endless but the status alone is conclusive."""
         try:
             return self._read_all(response)
         except (OSError, ValueError, transport.HTTPError, UnknownOutcomeError):
@@ -169,64 +169,64 @@ class Client:
 
     def _read_all(self, response: requests.Response) -> bytes:
         text = bytearray()
-        for piece in response.iter_content(_PIECE):
+        for piece in response.iter_content(_READ_BYTES):
             text += piece
-            if len(text) > MOST_ANSWER_BYTES:
-                raise UnknownOutcomeError(f"{self.host} sent an answer without an end")
+            if len(text) > MAX_ANSWER_BYTES:
+                raise UnknownOutcomeError(f"{self.host} sent an answer that does not end")
         return bytes(text)
 
     def _failure(self, error: Exception, *, body_began: bool) -> Exception:
-        """Return our own error for one of the library's, without its text."""
+        """Return an error of our own for an error of the library, without its text."""
         cause = _root(error)
         if not body_began:
             return NotSentError(self._why_not_sent(error, cause))
         if isinstance(cause, transport.ReadTimeoutError):
             return UnknownOutcomeError(f"{self.host} did not answer in time")
-        return UnknownOutcomeError(f"the connection to {self.host} was lost ({_kind(cause)})")
+        return UnknownOutcomeError(f"The connection to {self.host} was lost ({_kind(cause)})")
 
     def _why_not_sent(self, error: Exception, cause: BaseException) -> str:
         if isinstance(error, requests.exceptions.ProxyError):
             return self._why_no_proxy(cause)
         if isinstance(cause, transport.NameResolutionError):
-            return f"the name {self.host} cannot be resolved; check the network, --server"
+            return f"Cannot resolve the host name {self.host}; check --server and the network"
         if isinstance(cause, transport.NewConnectionError):
-            return f"cannot connect to {self.host}: {_kind(cause)}; check --server"
+            return f"Cannot connect to {self.host}: {_kind(cause)}; check --server"
         if isinstance(error, requests.exceptions.SSLError):
             return (
-                f"no secure connection to {self.host}: {_kind(cause)}; check its certificate, and "
-                f"{_authorities_variable()} if your own authority has signed it"
+                f"Cannot connect securely to {self.host}: {_kind(cause)}; check its certificate, "
+                f"and set {_authorities_variable()} if your own authority signed it"
             )
         if isinstance(cause, transport.TimeoutError):
             return f"{self.host} did not accept a connection in time; check the network"
         if isinstance(error, requests.ConnectionError):
-            return f"the connection to {self.host} was lost while sending ({_kind(cause)})"
+            return f"The connection to {self.host} was lost during sending ({_kind(cause)})"
         if isinstance(error, ValueError | transport.LocationValueError):
-            return f"no request could be made to {self.host}; check HTTPS_PROXY, --server"
+            return f"Cannot send a request to {self.host}; check --server and HTTPS_PROXY"
         if not isinstance(error, requests.RequestException):
             return (
-                f"no secure connection to {self.host}: {_kind(error)}; check "
+                f"Cannot connect securely to {self.host}: {_kind(error)}; check "
                 f"{_authorities_variable()}"
             )
-        return f"no request could be made to {self.host}: {type(error).__name__}"
+        return f"Cannot send a request to {self.host}: {type(error).__name__}"
 
     def _why_no_proxy(self, cause: BaseException) -> str:
         proxies = requests.utils.get_environ_proxies(self._url, no_proxy=None)
         setting = requests.utils.select_proxy(self._url, proxies) or ""
         parts = _split(setting)
-        # Where a "/" or "#" in a password ends what counts as the host, it is not the host.
-        whole = parts is not None and ("@" in parts.netloc or "@" not in setting)
-        proxy = f" {parts.netloc.rpartition('@')[2]}" if parts and whole else ""
+        # A "/" or "#" in a password ends the netloc early, so it may hold a part of the password.
+        is_host = parts is not None and ("@" in parts.netloc or "@" not in setting)
+        proxy = f"proxy {parts.netloc.rpartition('@')[2]}" if parts and is_host else "proxy"
         answered = _REFUSED_TUNNEL.search(str(cause))
-        why = f" ({answered[1]})" if answered else ""
+        status = f" ({answered[1]})" if answered else ""
         scheme = "HTTPS" if self._target.encrypted else "HTTP"
         return (
-            f"the proxy{proxy} on the way to {self.host} failed{why}; check {scheme}_PROXY and "
+            f"Cannot connect to {self.host} through the {proxy}{status}; check {scheme}_PROXY and "
             "NO_PROXY"
         )
 
 
 class _Session(requests.Session):
-    """The HTTP library's session of one thread, which knows the key only on the wire."""
+    """A session of the HTTP library for one thread; only its `wire` knows the key."""
 
     def __init__(self, target: Target, seconds: float) -> None:
         super().__init__()
@@ -241,21 +241,21 @@ class _Session(requests.Session):
         self.headers["User-Agent"] = f"miso-upload/{__version__}"
         self.headers["Content-Type"] = "application/json"
         self.headers["Accept"] = "application/json"
-        # Without this, requests would look for a password of the host in ~/.netrc.
-        self.auth = _no_other_credentials
+        # Without this, requests would use a password for the host from ~/.netrc.
+        self.auth = _no_credentials
         authorities = trusted_authorities()
         if authorities is not None:
             self.verify = authorities.path
-        # A proxy has no business between this machine and itself, and would be shown the key.
+        # A proxy in front of this machine itself is useless, and would see the key.
         if target.loopback and not target.encrypted:
             self.trust_env = False
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Look at no redirect: even where none is followed, requests would read all of its body."""
+        """Ignore redirects: requests would read the whole body even if it does not follow them."""
 
 
 class _Adapter(HTTPAdapter):
-    """Makes the HTTP library's connections, direct ones and those through proxies, wired ones."""
+    """Makes all connections of the HTTP library use `WiredConnection`, also through proxies."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -283,7 +283,7 @@ class _Adapter(HTTPAdapter):
 
 def _answer(response: requests.Response, text: bytes, secret: re.Pattern[str] | None) -> Answer:
     try:
-        body = _without(secret, decode(text))
+        body = _redact(secret, decode(text))
     except (JSONDecodeError, RecursionError):
         body = None
     location = _split(response.headers.get("Location", ""))
@@ -291,32 +291,32 @@ def _answer(response: requests.Response, text: bytes, secret: re.Pattern[str] | 
         response.status_code,
         body,
         _retry_after(response.headers.get("Retry-After"), response.headers.get("Date")),
-        _without(secret, location.netloc.rpartition("@")[2]) if location else "",
+        _redact(secret, location.netloc.rpartition("@")[2]) if location else "",
     )
 
 
 def _pattern_of(key: str) -> re.Pattern[str] | None:
-    """Return what finds a key in a text, as it is and as URLs write it; None if it is no secret."""
-    if len(key) < FEWEST_OF_A_KEY:
+    """Return a pattern that matches a key, plain or URL-encoded; None if the key is no secret."""
+    if len(key) < MIN_KEY_LENGTH:
         return None
     forms = dict.fromkeys((key, quote(key), quote(key, safe=""), quote_plus(key)))
     return re.compile("|".join(map(re.escape, forms)), re.IGNORECASE)
 
 
-def _without(secret: re.Pattern[str] | None, said: Any) -> Any:  # noqa: ANN401 -- any JSON value
-    """Return what a server said, without the key where it says that back."""
+def _redact(secret: re.Pattern[str] | None, value: Any) -> Any:  # noqa: ANN401 -- any JSON value
+    """Return a value from an answer, with the key redacted where the server repeats it."""
     if secret is None:
-        return said
-    if isinstance(said, str):
-        return secret.sub(_THE_KEY, said)
-    if isinstance(said, dict):
-        return {_without(secret, name): _without(secret, each) for name, each in said.items()}
-    if isinstance(said, list):
-        return [_without(secret, each) for each in said]
-    return said
+        return value
+    if isinstance(value, str):
+        return secret.sub(_REDACTED_KEY, value)
+    if isinstance(value, dict):
+        return {_redact(secret, name): _redact(secret, each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_redact(secret, each) for each in value]
+    return value
 
 
-def _no_other_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
@@ -329,7 +329,7 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _kind(error: BaseException) -> str:
-    """Return what the operating system says of `error`, or what sort of error it is."""
+    """Return the operating system's message for `error`, or the name of its class."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, SSLCertVerificationError):
@@ -342,17 +342,17 @@ def _kind(error: BaseException) -> str:
 
 
 def _authorities_variable() -> str:
-    """Return the variable that names the trusted authorities, or the one to set."""
+    """Return the environment variable that names trusted authorities, or the one to set."""
     authorities = trusted_authorities()
     return authorities.variable if authorities else VARIABLES[0]
 
 
 def _retry_after(text: str | None, date: str | None) -> float | None:
-    """Return a `Retry-After` header, in seconds or as a date, as seconds from now.
+    """Return the value of a `Retry-After` header, which has seconds or a date, in seconds from now.
 
     Args:
         text: The header.
-        date: The `Date` header of the same answer: by its clock, a date is further off or nearer.
+        date: The `Date` header of the same answer; a date is relative to the server's clock.
     """
     if text is None:
         return None
@@ -360,30 +360,30 @@ def _retry_after(text: str | None, date: str | None) -> float | None:
         if text.strip().isdecimal():
             seconds = float(text)
         else:
-            seconds = (_moment(text) - _now(date)).total_seconds()
+            seconds = (_parse_date(text) - _now(date)).total_seconds()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    return min(max(seconds, 0.0), MOST_RETRY_AFTER)
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
 def _now(date: str | None) -> datetime:
-    """Return what the time is by an answer's `Date`, or by our clock where it says none."""
+    """Return the time of an answer's `Date` header, or of our clock if there is no valid one."""
     try:
-        return _moment(date or "")
+        return _parse_date(date or "")
     except (ValueError, TypeError, OverflowError, IndexError):
         return datetime.now(UTC)
 
 
-def _moment(date: str) -> datetime:
-    when = parsedate_to_datetime(date)
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when
+def _parse_date(text: str) -> datetime:
+    date = parsedate_to_datetime(text)
+    return date.replace(tzinfo=UTC) if date.tzinfo is None else date
 
 
 def _split(address: str) -> SplitResult | None:
-    """Return the parts of an address, or None where it is none."""
+    """Return the parts of a URL, or None if it is invalid."""
     try:
         parts = urlsplit(address)
-        parts.port  # noqa: B018 -- raises where the port is no number
+        parts.port  # noqa: B018 -- raises if the port is not a number
     except ValueError:
         return None
     return parts

@@ -1,7 +1,6 @@
-"""Delivering one batch: send, judge the answer, reject bad records, split, try again.
+"""Delivers one batch: sends it, classifies the answers, rejects bad records, splits and retries.
 
-Whatever happens, each record of the batch ends in exactly one of four places: accepted, rejected,
-unknown or pending.
+Each record of the batch ends with exactly one outcome: accepted, rejected, unknown or pending.
 """
 
 from __future__ import annotations
@@ -10,14 +9,14 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from miso_upload.delivery.answers import Answer, Judgement, Verdict, judge_answer
+from miso_upload.delivery.answer_history import REPEATS_NEEDED, AnswerHistory
+from miso_upload.delivery.answers import Answer, Outcome, RequestResult, classify_answer
+from miso_upload.delivery.batch_progress import BatchProgress
 from miso_upload.delivery.client import NotSentError, UnknownOutcomeError
-from miso_upload.delivery.evidence import MANY, Evidence
 from miso_upload.delivery.refusals import read_refusal
-from miso_upload.delivery.retry import Backoff, Pace, Tries
-from miso_upload.delivery.selected import selected_parts
+from miso_upload.delivery.request_bodies import selected_bodies
+from miso_upload.delivery.retry import Backoff, Pace, RetryState
 from miso_upload.delivery.throttle import Throttle
-from miso_upload.delivery.work import Work
 from miso_upload.errors import DeliveryError, KeyRefusedError
 from miso_upload.records import Reason
 from miso_upload.records.unknown_outcomes import LOST_ANSWER
@@ -25,59 +24,59 @@ from miso_upload.values.display import counted
 
 if TYPE_CHECKING:
     from miso_upload.delivery.options import DeliveryOptions
-    from miso_upload.delivery.parts import Part
+    from miso_upload.delivery.request_bodies import RequestBody
     from miso_upload.records import Batch, Receipt, Selection
 
 
-class Posts(Protocol):
-    """What sends one request; `Client`, or a stand-in."""
+class HttpClient(Protocol):
+    """Sends one request: `Client`, or a test double."""
 
     @property
     def host(self) -> str:
         """The host and port, for messages."""
 
     def post(self, body: bytes) -> Answer:
-        """Send `body` and return the answer; raises as `Client.post` does."""
+        """Send `body` and return the answer; raises what `Client.post` raises."""
 
 
-class Stops(Protocol):
-    """What says that nothing more is to be sent; an `Event`, or a `StopSignal`."""
+class StopEvent(Protocol):
+    """Stops the sending: an `Event`, or a `StopSignal`."""
 
     def is_set(self) -> bool:
-        """Return whether it was said."""
+        """Return whether sending must stop."""
 
     def set(self) -> None:
-        """Say it."""
+        """Stop the sending."""
 
     def wait(self, timeout: float) -> bool:
-        """Wait until it is said, but not longer than `timeout` seconds; return `is_set()`."""
+        """Wait for the stop, up to `timeout` seconds; return `is_set()`."""
 
 
-class Listens(Protocol):
-    """Who is told that a request has to wait."""
+class ProgressListener(Protocol):
+    """Receives progress of a delivery."""
 
     def waiting(self, seconds: float, why: str) -> None:
-        """Take note that a request is sent again in `seconds`."""
+        """Report that a request is resent in `seconds`, and why."""
 
 
 class Deliverer:
-    """Delivers batches; may be called from several threads at once.
+    """Delivers batches. Several threads may call it at the same time.
 
     Args:
-        client: Sends a request.
-        options: How.
-        stop: When set, nothing more is sent and no wait goes on.
-        throttle: Bounds the requests in flight, fewer where Miso is busy.
-        backoff: When to try again; None for what the options say.
-        listener: Is told of waits.
+        client: Sends requests.
+        options: How to deliver.
+        stop: When set, nothing more is sent and waits end.
+        throttle: Limits the requests in flight, and lowers the limit while Miso is busy.
+        backoff: Decides when to retry; None to follow the options.
+        listener: Receives a message for each wait.
 
     Attributes:
-        pace: Bounds the requests a second of all threads together.
-        most_unknown: How many requests in a row with an unknown outcome stop the run, if they are
-            not sent again.
-        most_refusals: How many requests of one batch may be refused before the run stops, bad
-            records sent alone not counted; it bounds the search for those that Miso does not name.
-            No good record is ever rejected for it.
+        pace: Limits the request rate of all threads together.
+        most_unknown: How many requests in a row may have an unknown outcome before the run stops,
+            if their records are not resent.
+        most_refusals: How many requests with several records of one batch may be refused before the
+            run stops. It limits the search for bad records that Miso does not name; good records
+            are never rejected because of it.
     """
 
     most_unknown = 8
@@ -85,13 +84,13 @@ class Deliverer:
 
     def __init__(
         self,
-        client: Posts,
+        client: HttpClient,
         options: DeliveryOptions,
-        stop: Stops,
+        stop: StopEvent,
         *,
         throttle: Throttle | None = None,
         backoff: Backoff | None = None,
-        listener: Listens | None = None,
+        listener: ProgressListener | None = None,
     ) -> None:
         self.pace = Pace(options.max_requests_per_second)
         self._client = client
@@ -101,267 +100,284 @@ class Deliverer:
         self._throttle = throttle or Throttle(options.concurrency)
         self._backoff = backoff or Backoff(options.max_attempts, patience=options.retry_for)
         self._listener = listener
-        # All that threads share beside it: the pace and the throttle, which have locks as well.
-        self._evidence = Evidence(options.max_chunk_bytes)
+        # Threads share only this history, the pace and the throttle; each has a lock.
+        self._history = AnswerHistory(options.max_chunk_bytes)
 
     def deliver(self, batch: Batch, selection: Selection | None = None) -> Receipt:
-        """Send the records of `batch` and return their outcomes. Never raises on an answer.
+        """Send the records of `batch` and return their outcomes. Never raises because of an answer.
 
         Args:
-            batch: What to send.
+            batch: The batch.
             selection: Which of its records to send; None for all.
         """
-        work = Work()
+        progress = BatchProgress()
         started = time.monotonic()
-        todo = deque(selected_parts(batch, selection))
-        while todo or work.suspects:
-            others_first = todo and len(work.suspects) < _MOST_SUSPECTS
-            part = todo.popleft() if others_first else work.suspects.popleft()
-            most_bytes = self._evidence.most_bytes
-            if self._stop.is_set() or self._is_left(part, work):
-                work.leave(part)
-            elif part.size > most_bytes and len(part) > 1:
-                todo.extendleft(reversed(list(part.fitting(most_bytes))))
-            elif part.size > self._options.max_chunk_bytes:
-                work.reject_all(part, _larger_than(self._options.max_chunk_bytes))
+        todo = deque(selected_bodies(batch, selection))
+        while todo or progress.suspects:
+            others_first = todo and len(progress.suspects) < _MAX_SUSPECTS
+            body = todo.popleft() if others_first else progress.suspects.popleft()
+            max_bytes = self._history.max_bytes
+            if self._stop.is_set() or self._is_not_sent(body, progress):
+                progress.leave(body)
+            elif body.size > max_bytes and len(body) > 1:
+                todo.extendleft(reversed(list(body.split_to(max_bytes))))
+            elif body.size > self._options.max_chunk_bytes:
+                progress.reject_all(body, _larger_than(self._options.max_chunk_bytes))
             else:
-                todo.extendleft(reversed(self._settle(part, self._send(part, work), work)))
-        if work.exhausted is not None:
-            self._end(work.exhausted, work)
-        return work.receipt(time.monotonic() - started)
+                result = self._send(body, progress)
+                todo.extendleft(reversed(self._settle(body, result, progress)))
+        if progress.search_error is not None:
+            self._end(progress.search_error, progress)
+        return progress.receipt(time.monotonic() - started)
 
-    def _is_left(self, part: Part, work: Work) -> bool:
-        """Return whether `part` is not sent, because of doubt, or because the search is at its end.
+    def _is_not_sent(self, body: RequestBody, progress: BatchProgress) -> bool:
+        """Return whether `body` is left because it is doubtful, or because the search has ended.
 
-        What the search has found until then is judged, so that the next run has less to search.
+        Suspects are still sent after the search for bad records has ended, so that the next run has
+        less to search.
         """
-        if part.doubtful and self._options.on_unknown != "resend":
+        if body.doubtful and self._options.on_unknown != "resend":
             return True
-        return work.exhausted is not None and part.accused is None
+        return progress.search_error is not None and body.suspected is None
 
-    def _send(self, part: Part, work: Work) -> Judgement:
-        """Send one part, again and again where that can help, and return the last judgement."""
-        body = part.body()
-        tries = Tries(seen={part.accused} if part.accused else set())
-        while (place := self._turn()) is not None:
-            judgement = self._ask(body, work)
-            fewer = self._give_back(place, judgement)
-            self._learn(part, judgement, tries)
-            if not (self._sends_again(judgement) and self._evidence.may_pass(judgement, part)):
-                return judgement
-            accused = self._evidence.accuses(judgement, part)
-            if accused and part.accused is None:
-                return judgement._replace(standing="deferred")
-            if accused and tries.in_a_row >= self._evidence.needed(judgement.verdict):
-                self._evidence.confirm(judgement.verdict)
-                return judgement._replace(standing="confirmed")
-            wait = self._wait(judgement, tries, accused=accused)
+    def _send(self, body: RequestBody, progress: BatchProgress) -> RequestResult:
+        """Send one request, with retries while they may help, and return the last result."""
+        encoded = body.encoded()
+        state = RetryState(seen={body.suspected} if body.suspected else set())
+        while (ticket := self._acquire_slot()) is not None:
+            result = self._post(encoded, progress)
+            lower_limit = self._release_slot(ticket, result)
+            self._learn(body, result, state)
+            if not (self._resends(result) and self._history.may_succeed(result, body)):
+                return result
+            is_suspect = self._history.makes_suspect(result, body)
+            if is_suspect and body.suspected is None:
+                return result._replace(stage="deferred")
+            if is_suspect and state.in_a_row >= self._history.repeats_needed(result.outcome):
+                self._history.confirm(result.outcome)
+                return result._replace(stage="confirmed")
+            wait = self._wait(result, state, is_suspect=is_suspect)
             if wait is None:
-                return self._gave_up(judgement, part, tries)
+                return self._give_up(result, body, state)
             if self._listener is not None and wait:
-                self._listener.waiting(wait, judgement.message + fewer)
-            tries.waited += wait
+                self._listener.waiting(wait, result.message + lower_limit)
+            state.waited += wait
             if self._stop.wait(wait):
                 break
         return _STOPPED
 
-    def _learn(self, part: Part, judgement: Judgement, tries: Tries) -> None:
-        tries.note(judgement.verdict)
-        if judgement.verdict is Verdict.UNKNOWN:
-            part.causes += (judgement.cause,)
-        if part.mark is None and judgement.verdict in _ABOUT_RECORDS:
-            part.mark = self._evidence.mark
-        self._evidence.learn(judgement.verdict, part.size, tries.seen)
+    def _learn(self, body: RequestBody, result: RequestResult, state: RetryState) -> None:
+        state.count(result.outcome)
+        if result.outcome is Outcome.UNKNOWN:
+            body.causes += (result.cause,)
+        if body.accepted_before is None and result.outcome in _ABOUT_RECORDS:
+            body.accepted_before = self._history.accepted
+        self._history.learn(result.outcome, body.size, state.seen)
 
-    def _wait(self, judgement: Judgement, tries: Tries, *, accused: bool) -> float | None:
-        """Return the seconds until the same request is sent again, or None to give up."""
+    def _wait(self, result: RequestResult, state: RetryState, *, is_suspect: bool) -> float | None:
+        """Return the seconds until the same request is resent, or None to give up."""
         backoff = self._backoff
-        if not accused:
-            return backoff.wait(tries.attempts, tries.waited, judgement.retry_after)
-        if tries.attempts >= 2 * MANY:
-            return None  # one accusation after the other, and never the same for long
-        if judgement.verdict is Verdict.REFUSED:
+        if not is_suspect:
+            return backoff.wait(state.attempts, state.waited, result.retry_after)
+        if state.attempts >= 2 * REPEATS_NEEDED:
+            return None  # the outcomes keep changing, so none of them is confirmed
+        if result.outcome is Outcome.REFUSED:
             return 0.0
-        return backoff.pause(min(tries.attempts, _MOST_DOUBLINGS_FOR_A_RECORD))
+        return backoff.pause(min(state.attempts, _MAX_DOUBLINGS_FOR_A_RECORD))
 
-    def _turn(self) -> int | None:
-        """Wait for a place among the requests in flight; None where the run was stopped instead."""
+    def _acquire_slot(self) -> int | None:
+        """Wait for a slot and return its ticket; None if the run was stopped first."""
         while not self._stop.is_set():
-            wait, place = self._throttle.turn()
+            wait, ticket = self._throttle.acquire()
             if not wait:
-                if not self._stop.wait(self.pace.turn()):
-                    return place
-                self._throttle.done(place, went_well=False)
+                if not self._stop.wait(self.pace.reserve()):
+                    return ticket
+                self._throttle.release(ticket, succeeded=False)
             else:
                 self._stop.wait(wait)
         return None
 
-    def _give_back(self, place: int, judgement: Judgement) -> str:
-        """Give the place back; return what to say of it."""
-        pause = judgement.retry_after
-        if judgement.overload and not self._sends_again(judgement):
-            # Nobody waits to send this request again, so the next one waits in its place.
-            pause = max(pause or 0.0, self._backoff.pause(self._evidence.unknown_in_a_row + 1))
-        fewer = self._throttle.done(
-            place,
-            went_well=judgement.verdict in _DEALT_WITH,
-            busy=judgement.overload,
+    def _release_slot(self, ticket: int, result: RequestResult) -> str:
+        """Release the slot; return the end of a message if the limit is lower now, else nothing."""
+        pause = result.retry_after
+        if result.overload and not self._resends(result):
+            # This request is not resent after a wait, so the next request must wait instead.
+            pause = max(pause or 0.0, self._backoff.pause(self._history.unknown_in_a_row + 1))
+        is_lower = self._throttle.release(
+            ticket,
+            succeeded=result.outcome in _PROCESSED,
+            busy=result.overload,
             pause=pause,
         )
-        return f"; sending {self._throttle.places} at a time" if fewer else ""
+        return f"; sending {counted(self._throttle.slots, 'request')} at a time" if is_lower else ""
 
-    def _sends_again(self, judgement: Judgement) -> bool:
-        return judgement.verdict is not Verdict.UNKNOWN or self._options.on_unknown == "resend"
+    def _resends(self, result: RequestResult) -> bool:
+        return result.outcome is not Outcome.UNKNOWN or self._options.on_unknown == "resend"
 
-    def _ask(self, body: bytes, work: Work) -> Judgement:
-        work.requests += 1
-        work.bytes_sent += len(body)
+    def _post(self, encoded: bytes, progress: BatchProgress) -> RequestResult:
+        progress.requests += 1
+        progress.bytes_sent += len(encoded)
         try:
-            return judge_answer(self._client.post(body), self._not_stored)
+            return classify_answer(self._client.post(encoded), self._not_stored)
         except NotSentError as error:
-            return Judgement(Verdict.BUSY, str(error))
+            return RequestResult(Outcome.BUSY, str(error))
         except UnknownOutcomeError as error:
-            return Judgement(Verdict.UNKNOWN, str(error), cause=LOST_ANSWER)
+            return RequestResult(Outcome.UNKNOWN, str(error), cause=LOST_ANSWER)
 
-    def _settle(self, part: Part, judgement: Judgement, work: Work) -> list[Part]:
-        """Account for `part` as far as the judgement goes; return what must be sent again."""
-        verdict = judgement.verdict
-        if verdict is not Verdict.UNKNOWN:
-            self._evidence.count_known()
-        if len(part) > 1 and verdict in _ABOUT_RECORDS and judgement.standing != "final":
-            work.refusals += 1
-            if work.refusals > self.most_refusals:
-                work.leave(part)
-                work.exhausted = _too_many_refusals(judgement, work.refusals)
+    def _settle(
+        self, body: RequestBody, result: RequestResult, progress: BatchProgress
+    ) -> list[RequestBody]:
+        """Account for `body` as far as the result allows; return what must be sent next."""
+        outcome = result.outcome
+        if outcome is not Outcome.UNKNOWN:
+            self._history.count_known()
+        if len(body) > 1 and outcome in _ABOUT_RECORDS and result.stage != "final":
+            progress.refusals += 1
+            if progress.refusals > self.most_refusals:
+                progress.leave(body)
+                progress.search_error = _too_many_refusals(result, progress.refusals)
                 return []
-            return self._send_less(part, judgement, work)
-        match verdict:
-            case Verdict.ACCEPTED:
-                work.accept(part)
-            case _ if judgement.standing == "deferred":
-                work.suspect(part, verdict)
-            case Verdict.REFUSED if judgement.standing != "final":
-                return self._reject_bad(part, judgement, work)
-            case _ if judgement.standing == "confirmed":
-                self._judge_suspect(part, judgement, work)
-            case Verdict.KEY_REFUSED:
-                self._end(KeyRefusedError(judgement.message), work, part)
-            case _ if self._goes_on_without(verdict):
-                work.leave(part)
+            return self._reduce(body, result, progress)
+        match outcome:
+            case Outcome.ACCEPTED:
+                progress.accept(body)
+            case _ if result.stage == "deferred":
+                progress.suspect(body, outcome)
+            case Outcome.REFUSED if result.stage != "final":
+                return self._reject_bad(body, result, progress)
+            case _ if result.stage == "confirmed":
+                self._reject_suspect(body, result, progress)
+            case Outcome.KEY_REFUSED:
+                self._end(KeyRefusedError(result.message), progress, body)
+            case _ if self._continues_after(outcome):
+                progress.leave(body)
             case _:
-                self._end(DeliveryError(self._last_words(judgement)), work, part)
+                self._end(DeliveryError(self._error_text(result)), progress, body)
         return []
 
-    def _send_less(self, part: Part, judgement: Judgement, work: Work) -> list[Part]:
-        if judgement.verdict is Verdict.TOO_LARGE:
-            return self._split(part, judgement)
-        if judgement.verdict is Verdict.REFUSED:
-            return self._reject_bad(part, judgement, work)
-        return list(part.halves())
+    def _reduce(
+        self, body: RequestBody, result: RequestResult, progress: BatchProgress
+    ) -> list[RequestBody]:
+        """Return smaller bodies to send instead of one that Miso refused."""
+        if result.outcome is Outcome.TOO_LARGE:
+            return self._split(body, result)
+        if result.outcome is Outcome.REFUSED:
+            return self._reject_bad(body, result, progress)
+        return list(body.halves())
 
-    def _gave_up(self, judgement: Judgement, part: Part, tries: Tries) -> Judgement:
-        wait, most = judgement.retry_after, self._backoff.patience
-        message = judgement.message
-        if wait is not None:
+    def _give_up(
+        self, result: RequestResult, body: RequestBody, state: RetryState
+    ) -> RequestResult:
+        wait, limit = result.retry_after, self._backoff.patience
+        message = result.message
+        if wait is not None and wait > limit:
+            message += f". Miso asks to wait {wait:,.0f} s, but --retry-for allows {limit:,.0f} s"
+        elif wait is not None:
             message += f". Miso asks to wait {wait:,.0f} s"
-            message += f", and --retry-for allows {most:,.0f} s" if wait > most else ""
-        attempts = counted(tries.attempts, "attempt")
-        message += f". miso-upload gave up after {attempts} to send {_lines(part)}"
-        if part.doubtful:
+        attempts = counted(state.attempts, "attempt")
+        message += f". miso-upload gave up after {attempts} to send {_lines(body)}"
+        if body.doubtful:
             message += (
-                ". Nobody knows whether Miso has stored them: rerun the same command to send them "
-                "again, or add --on-unknown skip to leave them out"
+                ". It is unknown whether Miso has stored them. Rerun the same command to resend "
+                "them, or add --on-unknown skip to leave them out"
             )
-        return judgement._replace(message=message, standing="final")
+        return result._replace(message=message, stage="final")
 
-    def _goes_on_without(self, verdict: Verdict) -> bool:
-        """Return whether a request without a result is left as it is, and no error ends the run.
+    def _continues_after(self, outcome: Outcome) -> bool:
+        """Return whether the run continues although a request has no definite result.
 
-        Not where one unknown outcome follows the other: a gateway that is out of order would make
-        all of the history unknown.
+        It does not after several unknown outcomes in a row, because a broken gateway would
+        otherwise make the outcome of the whole history unknown.
         """
-        if verdict is Verdict.UNKNOWN:
-            few = self._evidence.count_unknown() < self.most_unknown
+        if outcome is Outcome.UNKNOWN:
+            few = self._history.count_unknown() < self.most_unknown
             if self._options.on_unknown != "resend" and few:
                 return True
-        return verdict is not Verdict.FAILED and self._stop.is_set()
+        return outcome is not Outcome.REQUEST_REFUSED and self._stop.is_set()
 
-    def _last_words(self, judgement: Judgement) -> str:
-        if self._sends_again(judgement):
-            return judgement.message
-        requests = counted(self._evidence.unknown_in_a_row, "request")
-        return f"{judgement.message}. The outcome of {requests} in a row is unknown"
+    def _error_text(self, result: RequestResult) -> str:
+        if self._resends(result):
+            return f"{result.message}."
+        requests = counted(self._history.unknown_in_a_row, "request")
+        return f"{result.message}. The outcome of {requests} in a row is unknown."
 
-    def _end(self, error: DeliveryError, work: Work, part: Part | None = None) -> None:
-        """Leave `part` for another run, and see to it that nothing more is sent in this one."""
-        if part is not None:
-            work.leave(part)
-        work.stop = work.stop or error
+    def _end(
+        self, error: DeliveryError, progress: BatchProgress, body: RequestBody | None = None
+    ) -> None:
+        """Leave `body` for the next run, and stop sending in this one."""
+        if body is not None:
+            progress.leave(body)
+        progress.stop = progress.stop or error
         self._stop.set()
 
-    def _judge_suspect(self, part: Part, judgement: Judgement, work: Work) -> None:
-        """Reject a single record that Miso does not take, if it has taken others since.
+    def _reject_suspect(
+        self, body: RequestBody, result: RequestResult, progress: BatchProgress
+    ) -> None:
+        """Reject a single record if Miso has accepted others since; else end the run.
 
-        If it has taken none, the trouble may be its own.
+        If Miso has accepted nothing since, the cause may be the server and not the record.
         """
-        if self._evidence.mark > (part.mark or 0):
-            work.reject_all(part, _why_rejected(judgement))
+        if self._history.accepted > (body.accepted_before or 0):
+            progress.reject_all(body, _why_rejected(result))
             return
         error = DeliveryError(
-            f"{judgement.message}. This was the answer each time that the record of "
-            f"{_lines(part)} was sent alone, but Miso has accepted nothing since, so the record is "
-            "not rejected. Rerun the same command to send it again"
+            f"{result.message}. Miso gave this answer each time that the record of {_lines(body)} "
+            "was sent alone, but it has accepted no other record since. The cause may be the "
+            "server, so the record is not rejected. Rerun the same command to resend it."
         )
-        self._end(error, work, part)
+        self._end(error, progress, body)
 
-    def _split(self, part: Part, judgement: Judgement) -> list[Part]:
-        halves = part.halves()
-        self._evidence.send_less(max(half.size for half in halves))
+    def _split(self, body: RequestBody, result: RequestResult) -> list[RequestBody]:
+        halves = body.halves()
+        self._history.limit_bytes(max(half.size for half in halves))
         if self._listener is not None:
-            self._listener.waiting(0, f"{judgement.message}; sending smaller requests")
+            self._listener.waiting(0, f"{result.message}; sending smaller requests")
         return list(halves)
 
-    def _reject_bad(self, part: Part, judgement: Judgement, work: Work) -> list[Part]:
-        """Reject the records that a 422 names; where it names none, look for them by halving."""
-        reasons = read_refusal(judgement.lines, len(part))
-        if not reasons and len(part) == 1:
-            reasons = {0: [_why_rejected(judgement)]}
+    def _reject_bad(
+        self, body: RequestBody, result: RequestResult, progress: BatchProgress
+    ) -> list[RequestBody]:
+        """Reject the records that a 422 names; if it names none, search for them by halving."""
+        reasons = read_refusal(result.lines, len(body))
+        if not reasons and len(body) == 1:
+            reasons = {0: [_why_rejected(result)]}
         if not reasons:
-            return list(part.halves())
-        work.reject(part, reasons)
-        rest = part.without(reasons)
-        # Who names one bad record at a time would else be asked once for each with all the others.
-        if part.thinned and len(rest) > 1:
-            return list(rest.halves())
-        return [rest] if len(rest) else []
+            return list(body.halves())
+        progress.reject(body, reasons)
+        remaining = body.without(reasons)
+        # If Miso names one bad record at a time, halve the rest to avoid one request per record.
+        if body.reduced and len(remaining) > 1:
+            return list(remaining.halves())
+        return [remaining] if len(remaining) else []
 
 
-_MOST_DOUBLINGS_FOR_A_RECORD = 3
-_MOST_SUSPECTS = 50
-"""If Miso takes nothing at all, the first of them shows it."""
-_ABOUT_RECORDS = {Verdict.REFUSED, Verdict.TROUBLED, Verdict.TOO_LARGE}
-"""The same records may be accepted in smaller requests, or without some of them."""
-_DEALT_WITH = {Verdict.ACCEPTED, *_ABOUT_RECORDS}
-_STOPPED = Judgement(Verdict.BUSY, "the run was stopped before this was sent")
+_MAX_DOUBLINGS_FOR_A_RECORD = 3
+_MAX_SUSPECTS = 50
+"""Suspects are sent early once there are this many, in case Miso accepts nothing at all."""
+_ABOUT_RECORDS = {Outcome.REFUSED, Outcome.UNEXPLAINED, Outcome.TOO_LARGE}
+"""Miso may accept the same records in smaller requests, or without some of them."""
+_PROCESSED = {Outcome.ACCEPTED, *_ABOUT_RECORDS}
+_STOPPED = RequestResult(Outcome.BUSY, "The run was stopped before this request was sent")
 
 
-def _why_rejected(judgement: Judgement) -> Reason:
-    if judgement.verdict is Verdict.TOO_LARGE:
+def _why_rejected(result: RequestResult) -> Reason:
+    if result.outcome is Outcome.TOO_LARGE:
         return Reason("the record", "is too large for Miso (413)")
-    return Reason("Miso:", f"refused the record ({judgement.message})")
+    return Reason("Miso", f"refused the record ({result.quoted})")
 
 
-def _lines(part: Part) -> str:
-    first, last = part.lines[0], part.lines[-1]
+def _lines(body: RequestBody) -> str:
+    first, last = body.lines[0], body.lines[-1]
     return f"line {first:,}" if first == last else f"lines {first:,} to {last:,}"
 
 
-def _too_many_refusals(judgement: Judgement, refusals: int) -> DeliveryError:
+def _too_many_refusals(result: RequestResult, refusals: int) -> DeliveryError:
     return DeliveryError(
-        f"Miso refused {refusals:,} parts of one chunk, one after the other ({judgement.message}). "
-        "The bad records found among them were rejected. Rerun the same command to resume"
+        f"Miso refused {refusals:,} requests with records of one chunk ({result.quoted}). "
+        "miso-upload rejected the bad records that it found. Rerun the same command to continue "
+        "the search."
     )
 
 
-def _larger_than(most_bytes: int) -> Reason:
-    return Reason("the record", f"is larger than a request may be ({most_bytes:,} bytes)")
+def _larger_than(max_bytes: int) -> Reason:
+    return Reason("the record", f"is larger than a request may be ({max_bytes:,} bytes)")

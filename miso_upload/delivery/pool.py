@@ -1,4 +1,4 @@
-"""Delivering several batches at a time, never more than asked for."""
+"""Runs several deliveries in parallel threads, up to a limit."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Job = TypeVar("Job")
 
 
 class DeliveryPool(Generic[Job]):
-    """Runs deliveries in threads and hands back each job with its receipt.
+    """Runs deliveries in threads, and returns each job with its receipt.
 
-    The threads are daemons, so a request that does not end cannot keep the program from ending.
-    They share two queues with the caller; everything else is for the caller alone.
+    The threads are daemons, so a hanging request cannot keep the program from exiting. The threads
+    share only two queues with the caller.
 
     Args:
-        concurrency: How many deliveries run at once; 0 runs each one at once, in the caller.
+        concurrency: How many deliveries run in parallel; 0 runs each one in the caller's thread.
     """
 
     def __init__(self, concurrency: int) -> None:
@@ -32,16 +32,16 @@ class DeliveryPool(Generic[Job]):
         self._threads = 0
 
     def __len__(self) -> int:
-        """Return how many deliveries are in flight or were not fetched yet."""
+        """Return how many deliveries are in flight or finished but not yet returned."""
         return self._in_flight
 
     @property
     def full(self) -> bool:
-        """Whether another delivery would have to wait for a thread."""
+        """Whether all threads are in use."""
         return self._in_flight >= max(self._concurrency, 1)
 
     def start(self, job: Job, deliver: Callable[[], Receipt]) -> None:
-        """Run `deliver`; the caller looks at `full` first."""
+        """Run `deliver` in a thread. The caller checks `full` first."""
         self._in_flight += 1
         if not self._concurrency:
             self._run(job, deliver)
@@ -52,7 +52,7 @@ class DeliveryPool(Generic[Job]):
         self._todo.put((job, deliver))
 
     def finished(self, timeout: float = 0.0) -> Iterator[tuple[Job, Receipt]]:
-        """Yield what has finished, waiting up to `timeout` seconds for the first of them."""
+        """Yield finished deliveries, waiting up to `timeout` seconds for the first one."""
         while self._in_flight:
             try:
                 job, result = (
@@ -67,7 +67,7 @@ class DeliveryPool(Generic[Job]):
             yield job, result
 
     def close(self) -> None:
-        """Let the threads end when they have finished what they are doing."""
+        """Let each thread exit after its current delivery."""
         for _ in range(self._threads):
             self._todo.put(None)
 
@@ -78,5 +78,5 @@ class DeliveryPool(Generic[Job]):
     def _run(self, job: Job, deliver: Callable[[], Receipt]) -> None:
         try:
             self._done.put((job, deliver()))
-        except BaseException as error:  # noqa: BLE001 -- raised again where it is fetched
+        except BaseException as error:  # noqa: BLE001 -- `finished` raises it
             self._done.put((job, error))

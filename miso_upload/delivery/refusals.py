@@ -1,9 +1,9 @@
-"""Reading a 422: which records Miso refused, and why.
+"""Parses a 422 answer: which records Miso refused, and why.
 
-A line reads `data.<index>[.<path>] [(<value>)] is invalid. <message>`. Only its beginning is relied
-on: the wording varies, a value can hold anything (brackets, newlines, text that looks like another
-line), and the path is absent where the record as a whole is meant. The rest is split for people to
-read, by plain searches only: a value may be megabytes long.
+A line has the form `data.<index>[.<path>] [(<value>)] is invalid. <message>`. The parser relies
+only on its start, because the wording varies, a value can contain anything (brackets, newlines,
+text that looks like another line), and a line about the whole record has no path. The rest is
+split only for display, with plain searches, because a value may be megabytes long.
 """
 
 from __future__ import annotations
@@ -21,10 +21,14 @@ _MOST_READ = 2_000
 
 
 def read_refusal(lines: Any, count: int) -> dict[int, list[Reason]]:  # noqa: ANN401 -- as sent
-    """Return the reasons that a 422 gives, by the index of the record in a request of `count`.
+    """Return the reasons in a 422 answer, by the index of the record in the request.
 
-    Lines that cannot be read, or that name no record of the request, are left out: what they mean
-    is asked again with the next request. Never raises.
+    Lines that cannot be parsed or have an unknown index are ignored; the answer to the next request
+    will show which record they are about. Never raises.
+
+    Args:
+        lines: The lines, as Miso sent them.
+        count: How many records the request had.
     """
     reasons: dict[int, list[Reason]] = {}
     for line in lines if isinstance(lines, list) else ():
@@ -34,19 +38,21 @@ def read_refusal(lines: Any, count: int) -> dict[int, list[Reason]]:  # noqa: AN
     return reasons
 
 
-def _reason(rest: str) -> Reason:
-    end = rest.rfind(_END_OF_VALUE)
+def _reason(text: str) -> Reason:
+    """Return the reason in a line, given without `data.<index>`."""
+    end = text.rfind(_END_OF_VALUE)
     if end >= 0:
-        path, _, value = rest[:end].partition("(")
-        shown, said = f"({_short(value)})", rest[end + len(_END_OF_VALUE) :]
+        path, _, value = text[:end].partition("(")
+        shown, message = f"({_short(value)})", text[end + len(_END_OF_VALUE) :]
     else:
-        path, found, said = rest.partition(_IS_INVALID)
+        path, found, message = text.partition(_IS_INVALID)
         shown = ""
         if not found:
-            return Reason("Miso:", _short(rest.strip(" .")) or "refused the record")
+            message = _short(text.strip(" ."))
+            return Reason("Miso:", message) if message else Reason("Miso", "refused the record")
     about = _short(path.removeprefix(".").strip()) or "the record"
-    said = _short(said.removeprefix(".").strip())
-    return Reason(f"Miso: {about}", f"is invalid. {said}".strip(), shown)
+    message = _short(message.removeprefix(".").strip())
+    return Reason(f"Miso: {about}", f"is invalid. {message}".strip(), shown)
 
 
 def _short(text: str) -> str:

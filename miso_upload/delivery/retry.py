@@ -1,4 +1,7 @@
-"""When to try again, as a policy that does no waiting of its own."""
+"""Decides how long to wait before a retry, with full jitter and limits on attempts and time.
+
+`deliverer` sends and resends; this module only computes.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,20 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from miso_upload.delivery.answers import Verdict
+    from miso_upload.delivery.answers import Outcome
 
-_MOST_DOUBLINGS = 64
-"""Beyond these any bound is long passed, and a float power would overflow some day."""
+_MAX_DOUBLINGS = 64
+"""After this many doublings, every limit is exceeded; more could overflow a float."""
 
 
 class Backoff(NamedTuple):
-    """Exponential waits with full jitter, within bounds; never shorter than Miso asks for.
+    """Exponential backoff with full jitter, never shorter than the `Retry-After` of an answer.
 
     Attributes:
-        attempts: How often a request is sent at most.
-        base: The longest first wait, in seconds; it doubles with each attempt.
-        longest: The longest wait, in seconds, unless Miso asks for more.
-        patience: The longest sum of waits for one request, in seconds.
+        attempts: The maximum number of attempts for one request.
+        base: The upper bound of the first wait, in seconds; it doubles with each attempt.
+        longest: The upper bound of later waits, in seconds.
+        patience: The maximum sum of the waits for one request, in seconds.
         draw: Returns a random number in [0, 1).
     """
 
@@ -35,68 +38,68 @@ class Backoff(NamedTuple):
     draw: Callable[[], float] = random.random
 
     def wait(self, attempt: int, waited: float, retry_after: float | None) -> float | None:
-        """Return the seconds to wait after attempt number `attempt` (from 1), or None to give up.
+        """Return how many seconds to wait before the next attempt, or None to give up.
 
         Args:
             attempt: How many attempts have failed.
-            waited: The seconds waited so far for this request.
-            retry_after: The wait that Miso asked for, if it did.
+            waited: How many seconds this request has waited so far.
+            retry_after: The `Retry-After` of the answer, in seconds.
         """
         if attempt >= self.attempts:
             return None
-        # A named wait can be 0, or in the past by our clock: then our own wait spares the server.
+        # Retry-After can be 0, or a date in the past by our clock; our own wait still applies then.
         wait = max(self.pause(attempt), retry_after or 0.0)
         return wait if waited + wait <= self.patience else None
 
     def pause(self, attempt: int) -> float:
-        """Return the seconds to wait after attempt number `attempt`, whatever the bounds."""
-        most = min(self.longest, self.base * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS))
-        return self.draw() * most
+        """Return how many seconds to wait after this many attempts, without a limit on them."""
+        limit = min(self.longest, self.base * 2.0 ** min(attempt - 1, _MAX_DOUBLINGS))
+        return self.draw() * limit
 
 
 @dataclass(slots=True)
-class Tries:
-    """How often one request was sent, and with what result.
+class RetryState:
+    """The attempts of one request so far.
 
     Attributes:
-        attempts: How often it was sent.
-        waited: The seconds waited between.
-        in_a_row: How often the last verdict came in a row.
-        seen: All verdicts.
+        attempts: How many attempts were made.
+        waited: How many seconds were spent waiting between them.
+        in_a_row: How many of the last attempts had the same outcome.
+        seen: All outcomes so far.
     """
 
     attempts: int = 0
     waited: float = 0.0
     in_a_row: int = 0
-    seen: set[Verdict] = field(default_factory=set)
-    _last: Verdict | None = None
+    seen: set[Outcome] = field(default_factory=set)
+    _last: Outcome | None = None
 
-    def note(self, verdict: Verdict) -> None:
-        """Count an attempt that ended with `verdict`."""
+    def count(self, outcome: Outcome) -> None:
+        """Count an attempt by its outcome."""
         self.attempts += 1
-        self.in_a_row = self.in_a_row + 1 if verdict is self._last else 1
-        self._last = verdict
-        self.seen.add(verdict)
+        self.in_a_row = self.in_a_row + 1 if outcome is self._last else 1
+        self._last = outcome
+        self.seen.add(outcome)
 
 
 class Pace:
-    """Spreads requests of all threads evenly, so that no second sees more than allowed.
+    """Limits the request rate of all threads, with an equal interval between requests.
 
     Args:
-        per_second: Requests a second; None for no bound.
+        per_second: The maximum number of requests a second; None for no limit.
     """
 
     def __init__(self, per_second: float | None) -> None:
-        self._gap = 1 / per_second if per_second else 0.0
+        self._interval = 1 / per_second if per_second else 0.0
         self._next = 0.0
         self._lock = Lock()
 
-    def turn(self) -> float:
-        """Take the next turn and return how many seconds to wait until it comes."""
-        if not self._gap:
+    def reserve(self) -> float:
+        """Reserve the next time slot, and return how many seconds to wait for it."""
+        if not self._interval:
             return 0.0
         with self._lock:
             now = time.monotonic()
             mine = max(now, self._next)
-            self._next = mine + self._gap
+            self._next = mine + self._interval
         return mine - now

@@ -1,9 +1,9 @@
-"""Connections that keep the key to themselves, know what went out, and come to an end.
+"""Adds the key to requests, tracks whether the body was sent, and enforces total timeouts.
 
-The HTTP libraries above write the address of a request into errors and debugging logs, so they
-never learn the key: it is added here, where the bytes leave. They also bound only the silence
-between two bytes, so a server that sends one now and then could hold a request forever: here the
-sending of a request and its whole answer, headers included, are bounded each.
+The HTTP libraries write request URLs into errors and debug logs, so they must never see the key;
+the connection adds it as the bytes are sent. Their timeouts also limit only the silence between
+two bytes, so a server that sends one byte now and then could hold a request forever. The connection
+therefore limits the total time of sending a request, and of reading its whole answer.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Wire:
-    """What the connections of one thread know.
+    """The settings and state of the connections of one thread.
 
     Attributes:
-        seconds: How long sending a request may take, and how long all of its answer.
-        secret_query: Added to the query of each request.
-        secret_headers: Added to its headers.
-        body_began: A byte of the last request's body may have left. As long as none has, the
-            server cannot have stored anything.
+        seconds: The time limit for sending a request, and again for reading its whole answer.
+        secret_query: Parameters to add to the query of each request.
+        secret_headers: Headers to add to each request.
+        body_began: Whether a byte of the last request's body may have been sent. If not, the server
+            cannot have stored anything.
     """
 
     seconds: float
@@ -40,27 +40,27 @@ class Wire:
 
 
 class WiredConnection(HTTPConnection):
-    """Goes in front of a connection class of the HTTP library; `wire` is set by a subclass."""
+    """A mixin for the connection classes of the HTTP library; subclasses set `wire`."""
 
     wire: Wire
-    debuglevel = 0  # whatever a program sets for all connections: it prints requests as they are
+    debuglevel = 0  # overrides a program's global setting, which would print the key
     _deadline = 0.0
     _headers_sent = False
 
     def connect(self) -> None:
-        """Connect, and through a proxy where there is one."""
+        """Connect, through a proxy if there is one."""
         self._deadline = time.monotonic() + self.wire.seconds
         super().connect()
         self._deadline = time.monotonic() + self.wire.seconds
 
-    def request(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 -- as the library likes
+    def request(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 -- passed on
         """Send a request."""
         self._deadline = time.monotonic() + self.wire.seconds
         self._headers_sent = False
         super().request(*args, **options)
 
     def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:  # noqa: ANN401
-        """Begin a request, with the secrets in it."""
+        """Start a request, and add the secrets to it."""
         if self.wire.secret_query:
             url += ("&" if "?" in url else "?") + urlencode(self.wire.secret_query)
         super().putrequest(method, url, *args, **options)
@@ -68,16 +68,16 @@ class WiredConnection(HTTPConnection):
             self.putheader(name, value)
 
     def endheaders(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
-        """Send the headers; what is sent after them is the body."""
+        """Send the headers. Everything after them is the body."""
         super().endheaders(*args, **options)
         self._headers_sent = True
 
-    def send(self, data: Any) -> None:  # noqa: ANN401 -- bytes of any sort
-        """Send `data` within the time for all of the request."""
+    def send(self, data: Any) -> None:  # noqa: ANN401 -- any bytes-like object
+        """Send `data` before the deadline of the request."""
         if self.sock is None:
             self.connect()
         self.wire.body_began = self.wire.body_began or self._headers_sent
-        # Of a socket's calls, only sending takes this as the time for all of it.
+        # Only for `sendall` does a socket apply its timeout to the whole call.
         self.sock.settimeout(_time_left(self._deadline))
         super().send(data)
 
@@ -87,12 +87,12 @@ class WiredConnection(HTTPConnection):
         *args: Any,  # noqa: ANN401
         **options: Any,  # noqa: ANN401
     ) -> HTTPResponse:
-        """Return a response whose reading is bounded."""
+        """Return a response that must be read before a deadline."""
         return _FinalResponse(_Bounded(sock, self.wire.seconds), *args, **options)  # type: ignore[arg-type]
 
 
 class _FinalResponse(HTTPResponse):
-    """Reads past interim answers (1xx), of which the standard library knows 100 only."""
+    """Skips interim answers (1xx); the standard library skips only 100."""
 
     def begin(self) -> None:
         """Read the status and headers of the final answer."""
@@ -103,7 +103,7 @@ class _FinalResponse(HTTPResponse):
 
 
 class _Bounded(io.RawIOBase):
-    """What a socket receives, until a deadline that no trickle can put off."""
+    """Reads from a socket until a fixed deadline, however slowly the bytes arrive."""
 
     def __init__(self, sock: socket.socket, seconds: float) -> None:
         self._deadline = time.monotonic() + seconds
@@ -111,7 +111,7 @@ class _Bounded(io.RawIOBase):
         self._raw = sock.makefile("rb", buffering=0)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return the reader that a response asks its socket for."""
+        """Return the reader that `HTTPResponse` requests from its socket."""
         return io.BufferedReader(self)
 
     def readable(self) -> bool:
@@ -130,7 +130,7 @@ def _time_left(deadline: float) -> float:
     """Return the seconds until `deadline`.
 
     Raises:
-        TimeoutError: There are none.
+        TimeoutError: The deadline has passed.
     """
     left = deadline - time.monotonic()
     if left <= 0:

@@ -40,7 +40,7 @@ def draft_of_log(rows: Sequence[object], schema: Schema, options: dict[str, Any]
     findings = Findings()
     for number, row in enumerate(rows):
         mapper.map_row(row, number, findings)
-    found = suggested_routes(findings.unrouted)
+    found = suggested_routes(findings.unmatched_paths)
     draft = Draft(len(rows), options={"preset": PRESET, **options})
     draft.routes, draft.other_pages = found.routes, found.others
     used = mapper.reads

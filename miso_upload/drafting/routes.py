@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from miso_upload.records import Findings
-    from miso_upload.records.unmatched_paths import Page, Shape, SiteMap
+    from miso_upload.records.unmatched_paths import PathNode, PathPattern, UnmatchedPaths
 
 _MOST_SUGGESTED = 8
 _MOST_LISTED = 8
@@ -42,20 +42,20 @@ class Suggestions(NamedTuple):
     others: list[tuple[str, int]]
 
 
-def suggested_routes(pages: SiteMap) -> Suggestions:
+def suggested_routes(pages: UnmatchedPaths) -> Suggestions:
     """Return the routes that the most visited pages suggest."""
     found: dict[str, RouteGuess] = {}
     rest: list[tuple[str, int]] = []
-    for shape in pages.shapes(SECTIONS):
-        visits = shape.visits
-        for guess in _guesses(shape):
+    for pattern in pages.patterns(SECTIONS):
+        visits = pattern.visits
+        for guess in _guesses(pattern):
             before = found.get(guess.match)
             found[guess.match] = guess._replace(
                 visits=guess.visits + (before.visits if before else 0)
             )
             visits -= guess.visits
         if visits > 0:
-            rest.append((_pattern(shape.steps), visits))
+            rest.append((_pattern(pattern.segments), visits))
     routes = sorted(found.values(), key=lambda route: -route.visits)[:_MOST_SUGGESTED]
     # The first route that matches counts, so more specific routes come first.
     routes.sort(key=lambda route: ("?" not in route.match, route.match.count(ANY)))
@@ -72,7 +72,7 @@ def suggested_routes(pages: SiteMap) -> Suggestions:
     return Suggestions(_with_examples(routes, pages), others)
 
 
-def _with_examples(routes: list[RouteGuess], pages: SiteMap) -> list[RouteGuess]:
+def _with_examples(routes: list[RouteGuess], pages: UnmatchedPaths) -> list[RouteGuess]:
     """Return routes with examples; those with many feeds among their pages are unsure."""
     compiled = [compile_route(route.match) for route in routes]
     examples: list[tuple[int, str]] = [(0, "")] * len(routes)
@@ -95,7 +95,7 @@ def _with_examples(routes: list[RouteGuess], pages: SiteMap) -> list[RouteGuess]
     ]
 
 
-def _visits_of_feeds(steps: tuple[str, ...], page: Page) -> int:
+def _visits_of_feeds(steps: tuple[str, ...], page: PathNode) -> int:
     """Return how many visits of a page seem to be requests for a feed."""
     if steps and steps[-1].lower() in FEED_STEPS:
         return page.visits
@@ -114,15 +114,15 @@ def _unsure(route: RouteGuess, feeds: int) -> str:
 
 def routes_advice(findings: Findings) -> list[str]:
     """Return advice about visits that match no route; empty if they are few."""
-    pages = findings.unrouted
+    pages = findings.unmatched_paths
     visits = pages.visits
     if not visits:
         return []
     if not findings.skipped[NO_ROUTES]:
         if visits < _MANY_UNFIT * (visits + sum(findings.types.values())):
             return []
-        listed = [f"{shape.visits:>11,}  {_shown(shape.steps)}" for shape in
-                  pages.shapes(SECTIONS)[:_MOST_LISTED]]  # fmt: skip
+        listed = [f"{pattern.visits:>11,}  {_shown(pattern.segments)}" for pattern in
+                  pages.patterns(SECTIONS)[:_MOST_LISTED]]  # fmt: skip
         return [f"\n{counted(visits, 'visit')} matched no route. The most visited pages:", *listed]
     found = suggested_routes(pages)
     skipped = counted(visits, "visit")
@@ -141,16 +141,16 @@ def routes_advice(findings: Findings) -> list[str]:
     return advice
 
 
-def _guesses(shape: Shape) -> Iterator[RouteGuess]:
-    path = _pattern(shape.steps)
-    rest = shape.visits
+def _guesses(pattern: PathPattern) -> Iterator[RouteGuess]:
+    path = _pattern(pattern.segments)
+    rest = pattern.visits
     word = max(
-        (name for name in shape.parameters if name.lower() in SEARCH_PARAMETERS),
-        key=lambda name: shape.parameters[name],
+        (name for name in pattern.parameters if name.lower() in SEARCH_PARAMETERS),
+        key=lambda name: pattern.parameters[name],
         default=None,
     )
     if word is not None:
-        searches = min(shape.parameters[word], rest)
+        searches = min(pattern.parameters[word], rest)
         match = f"{path}?{quote(word, safe='')}={{search.keywords}}"
         plain = word.lower() not in DOUBTFUL_PARAMETERS or "search" in path.lower()
         unsure = "" if plain else f"the parameter {word} may not contain search keywords"
@@ -158,16 +158,16 @@ def _guesses(shape: Shape) -> Iterator[RouteGuess]:
         rest -= searches
     if rest <= 0:
         return
-    last = shape.steps[-1] if shape.steps else ""
-    if len(shape.steps) <= 1 and last.lower() in _HOME:
+    last = pattern.segments[-1] if pattern.segments else ""
+    if len(pattern.segments) <= 1 and last.lower() in _HOME:
         yield RouteGuess(path, "home_page_view", rest)
-    elif last.startswith(ANY) and len(shape.steps) > 1:
-        section = next((step for step in shape.steps[-2::-1] if not step.startswith(ANY)), "")
+    elif last.startswith(ANY) and len(pattern.segments) > 1:
+        section = next((step for step in pattern.segments[-2::-1] if not step.startswith(ANY)), "")
         type_name, attribute = SECTIONS.get(section.lower(), ("product_detail_page_view", None))
         unsure = ""
         if attribute is None:
             unsure = f"many names follow {printable(section)}; are they products?"
-        match = f"{_pattern(shape.steps[:-1])}/{{{attribute or 'product_ids'}}}{last[1:]}"
+        match = f"{_pattern(pattern.segments[:-1])}/{{{attribute or 'product_ids'}}}{last[1:]}"
         yield RouteGuess(match, type_name, rest, unsure)
 
 

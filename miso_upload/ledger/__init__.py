@@ -1,15 +1,15 @@
-"""The ledger: which stretches of which sources were sent, and what became of every row.
+"""Stores which spans of which sources were sent, and the outcome of every row.
 
-One SQLite file for each target. A span of a source goes through these states:
+Each target has one SQLite file. A span of a source goes through these states:
 
     intended ──▶ settled     every row is accepted, rejected or skipped
-        │  └───▶ unknown     Miso may have taken some rows or not
-        │  └───▶ pending     some rows were certainly not taken and are sent by the next run
-        └──────▶ abandoned   unknown, and the user chose not to send again
+        │  └───▶ unknown     Miso may have some of the rows
+        │  └───▶ pending     Miso certainly does not have some of the rows; the next run sends them
+        └──────▶ abandoned   unknown, and the user chose not to resend
 
-`intended` is on disk before the first byte is sent, so what a crash leaves behind in that state may
-have been sent: its records count as unknown from the start, and the next run finds it as unknown.
-Spans of a source are without gaps, so whatever lies behind the last of them was never sent.
+`intended` is on disk before the first byte is sent. A span that a crash leaves in that state may
+have been sent, so its records count as unknown from the start, and the next run treats the span as
+unknown. The spans of a source have no gaps, so nothing after the last span was ever sent.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 -- whatever the name stands for
-    """Import what is asked for: the help needs no more than the options."""
+def __getattr__(name: str) -> Any:  # noqa: ANN401 -- any of the names below
+    """Import a name on first use, because the help needs only the options."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""A ledger and the secret of its state directory in one file, to move to another machine."""
+"""Exports a ledger and its secret to one file, and imports that file on another machine."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 _LEDGER, _MANIFEST = "ledger.sqlite", "manifest.json"
 _FORMAT = 1
-_MOST_SMALL = 65_536
-_PIECE = 2**20
+_MAX_MANIFEST_BYTES = 65_536
+_COPY_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """What was exported or imported.
+class ArchiveResult:
+    """The result of an export or import.
 
     Attributes:
         name: The target's name.
         server: The target's server, for messages.
-        secret: Whether the secret is in the archive.
-        changed: False where the same ledger was there already.
-        replaced: Where the ledger that was there before is now.
+        secret: Whether the secret is in the archive or in the state directory.
+        changed: False if the state directory already had the same ledger.
+        replaced: The new path of the ledger that was replaced; None if none was.
     """
 
     name: str
@@ -57,17 +57,17 @@ class Moved:
 
 def export_ledger(
     state_dir: Path, file: Path, *, target: str | None = None, server: str | None = None
-) -> Moved:
+) -> ArchiveResult:
     """Write a target's ledger and the secret of its state directory to a new file.
 
     Raises:
-        ConfigurationError: `file` exists, or the options mean no target, or several.
-        LockedError: A run is at work on the target.
+        ConfigurationError: `file` exists, or the options match no target, or several.
+        LockedError: A run is using the target.
         LedgerError: The ledger cannot be copied.
     """
     if file.exists():
-        raise ConfigurationError(f"{file}: exists already; name another file, or remove it first")
-    found = _the_target(state_dir, target, server)
+        raise ConfigurationError(f"{file} exists already. Name another file, or remove it first.")
+    found = _find_target(state_dir, target, server)
     path, secret = state_dir / found.ledger, _secret(state_dir)
     with Locked(path), _scratch(file.parent) as scratch:
         copy = scratch / _LEDGER
@@ -85,72 +85,77 @@ def export_ledger(
             "sha256": sums,
         }
         (scratch / _MANIFEST).write_bytes(encode_pretty(manifest))
-        _pack(scratch, file)
-    return Moved(found.name, shown_server(found.server), secret is not None)
+        _write_archive(scratch, file)
+    return ArchiveResult(found.name, shown_server(found.server), secret is not None)
 
 
-def import_ledger(state_dir: Path, file: Path, *, replace: bool = False) -> Moved:
-    """Put an exported ledger, and the secret if there is none yet, into a state directory.
+def import_ledger(state_dir: Path, file: Path, *, replace: bool = False) -> ArchiveResult:
+    """Import an exported ledger, and its secret if the state directory has none yet.
 
     Args:
-        state_dir: Where to; it is made if it does not exist.
-        file: What `export_ledger` wrote.
-        replace: Replace another ledger of the same target, which is kept under another name.
+        state_dir: The state directory; it is created if it does not exist.
+        file: The file that `export_ledger` wrote.
+        replace: Whether to replace another ledger of the same target, which is then renamed.
 
     Raises:
-        ConfigurationError: The file is no export or is damaged; the target has another ledger; or
-            the state directory has another secret.
-        LockedError: A run is at work on the target.
+        ConfigurationError: The file is not an export or is damaged; the target has another ledger;
+            or the state directory has another secret.
+        LockedError: A run is using the target.
         LedgerError: A ledger cannot be read or written.
     """
     refuse_network(state_dir)
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock_targets(state_dir), _scratch(state_dir) as scratch:
-        _unpack(file, scratch)
-        found = _imported(file, scratch)
+        _extract(file, scratch)
+        found = _verified_target(file, scratch)
         path = state_dir / ledger_name(found.server, found.name)
         secret = _secret_to_import(state_dir, file, scratch)
-        before = _before(state_dir, found, file)
-        old = state_dir / before.ledger if before else path
+        existing = _existing_target(state_dir, found, file)
+        old = state_dir / existing.ledger if existing else path
         with Locked(path), Locked(old) if old != path else nullcontext():
-            same = before is not None and _is_same(old, scratch)
-            if before is not None and not (same or replace):
+            same = existing is not None and _is_same(old, scratch)
+            if existing is not None and not (same or replace):
                 raise _has_another(found, file, old)
             if secret is not None:
                 (scratch / FILE_NAME).replace(state_dir / FILE_NAME)
-            moved = None
+            replaced = None
             if not same:
-                moved = _put_aside(old) if before else None
+                replaced = _rename_replaced(old) if existing else None
                 (scratch / _LEDGER).replace(path)
         has_secret = (state_dir / FILE_NAME).exists()
-    return Moved(found.name, shown_server(found.server), has_secret, not same, moved)
+    return ArchiveResult(found.name, shown_server(found.server), has_secret, not same, replaced)
 
 
 def repair(path: Path) -> bool:
-    """Take a ledger as it is, although its `-wal` is lost. Return whether that was needed.
+    """Make a ledger usable although its `-wal` is lost. Return whether that was needed.
 
     Raises:
-        ConfigurationError: There is no such file.
-        LockedError: A run is at work on the target.
+        ConfigurationError: The file does not exist.
+        LockedError: A run is using the target.
         LedgerError: The ledger cannot be read or written.
     """
     if not path.is_file():
-        raise ConfigurationError(f"{path}: no such ledger; 'miso-upload status' lists the targets")
+        raise ConfigurationError(
+            f"There is no ledger {path}. Run 'miso-upload status' to list the targets."
+        )
     with Locked(path):
         return repair_ledger(path)
 
 
-def _the_target(state_dir: Path, name: str | None, server: str | None) -> KnownTarget:
+def _find_target(state_dir: Path, name: str | None, server: str | None) -> KnownTarget:
     at = server_identity(server) if server else None
     known = known_targets(state_dir)
     found = [each for each in known if name in (None, each.name) and at in (None, each.server)]
     unique = {(each.server, each.name) for each in found}
     if len(unique) == 1:
         return found[0]
-    shown = ", ".join(f"{each.name} at {shown_server(each.server)}" for each in known) or "none"
+    if not known:
+        raise ConfigurationError(f"{state_dir} has no ledgers. Check --state-dir.")
+    listed = ", ".join(f"{each.name} at {shown_server(each.server)}" for each in known)
+    match = "More than one target matches" if unique else "No target matches"
     raise ConfigurationError(
-        f"{'several targets' if unique else 'no target'} in {state_dir} for these options; name "
-        f"one with --target and --server. Known: {shown}"
+        f"{match} these options. Name one with --target and --server. {state_dir} has these "
+        f"targets: {listed}."
     )
 
 
@@ -159,36 +164,38 @@ def _secret(state_dir: Path) -> bytes | None:
     try:
         return path.read_bytes() if path.exists() else None
     except OSError as error:
-        raise LedgerError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-@contextmanager
-def _scratch(beside: Path) -> Iterator[Path]:
-    """Give a directory of the owner's on the same file system, which is gone afterwards."""
-    try:
-        with tempfile.TemporaryDirectory(prefix=".miso-upload-", dir=beside) as name:
-            yield Path(name)
-    except OSError as error:
         raise LedgerError(
-            f"{error.filename or beside}: cannot be used ({error.strerror}); free some space or "
-            "fix the permissions, and run the same command again"
+            f"Cannot read {path} ({error.strerror}). Check its permissions."
         ) from None
 
 
-def _pack(scratch: Path, file: Path) -> None:
+@contextmanager
+def _scratch(parent: Path) -> Iterator[Path]:
+    """Yield a private temporary directory in `parent`, so on the same file system."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".miso-upload-", dir=parent) as name:
+            yield Path(name)
+    except OSError as error:
+        raise LedgerError(
+            f"Cannot use {error.filename or parent} ({error.strerror}). Free some space or fix the "
+            "permissions, then rerun the command."
+        ) from None
+
+
+def _write_archive(scratch: Path, file: Path) -> None:
     part = scratch / "export"
     with _new(part) as stream:
         with tarfile.open(fileobj=stream, mode="w") as archive:
             for name in (_MANIFEST, _LEDGER, FILE_NAME):
                 if (scratch / name).exists():
-                    archive.add(scratch / name, name, recursive=False, filter=_nobodys)
+                    archive.add(scratch / name, name, recursive=False, filter=_anonymous)
         stream.flush()
         os.fsync(stream.fileno())
     part.replace(file)
 
 
-def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Leave out who made the archive."""
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Remove the owner of a file from the archive."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     member.mode = 0o600
@@ -196,13 +203,13 @@ def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _new(path: Path) -> IO[bytes]:
-    """Open a new file of the owner's for writing."""
+    """Open a new file for writing that only its owner can read."""
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
     return os.fdopen(os.open(path, flags, 0o600), "wb")
 
 
-def _unpack(file: Path, scratch: Path) -> None:
-    """Write the members of an export to files; no other name, and no link, is followed."""
+def _extract(file: Path, scratch: Path) -> None:
+    """Extract the known members of an export; other names and links are ignored."""
     try:
         with tarfile.open(file, "r:") as archive:
             for member in archive:
@@ -214,26 +221,27 @@ def _unpack(file: Path, scratch: Path) -> None:
         raise _not_an_export(file) from None
     except OSError as error:
         if error.filename == str(file):
-            raise ConfigurationError(f"{file}: cannot be read ({error.strerror})") from None
+            raise ConfigurationError(f"Cannot read {file} ({error.strerror}).") from None
         raise
 
 
 def _write(stream: IO[bytes], path: Path) -> None:
     with _new(path) as target:
-        shutil.copyfileobj(stream, target, _PIECE)
+        shutil.copyfileobj(stream, target, _COPY_BYTES)
         target.flush()
         os.fsync(target.fileno())
 
 
-def _imported(file: Path, scratch: Path) -> KnownTarget:
-    """Return the target of an extracted export, after its checksums were verified."""
+def _verified_target(file: Path, scratch: Path) -> KnownTarget:
+    """Verify the checksums of an extracted export, and return its target."""
     manifest = _manifest(file, scratch)
     for name in (_LEDGER, FILE_NAME):
         path = scratch / name
         known = manifest["sha256"].get(name)
         if (known is None) == path.exists() or (known and _checksum(path) != known):
             raise ConfigurationError(
-                f"{file}: {name} in it is damaged or missing (its checksum differs); export again"
+                f"{file} is damaged: {name} in it is missing or has another checksum. Export the "
+                "ledger again."
             )
     if not (scratch / _LEDGER).exists():
         raise _not_an_export(file)
@@ -246,7 +254,7 @@ def _imported(file: Path, scratch: Path) -> KnownTarget:
 
 def _manifest(file: Path, scratch: Path) -> dict[str, Any]:
     path = scratch / _MANIFEST
-    if not path.exists() or path.stat().st_size > _MOST_SMALL:
+    if not path.exists() or path.stat().st_size > _MAX_MANIFEST_BYTES:
         raise _not_an_export(file)
     try:
         manifest = decode(path.read_bytes())
@@ -255,13 +263,15 @@ def _manifest(file: Path, scratch: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("sha256"), dict):
         raise _not_an_export(file)
     if manifest.get("format") != _FORMAT:
-        raise ConfigurationError(f"{file}: was exported by a newer miso-upload; use that one")
+        raise ConfigurationError(
+            f"{file} was exported by a newer version of miso-upload. Import it with that version."
+        )
     return manifest
 
 
 def _not_an_export(file: Path) -> ConfigurationError:
     return ConfigurationError(
-        f"{file}: is not what 'miso-upload ledger export' writes; nothing was changed"
+        f"{file} was not written by 'miso-upload ledger export'. Nothing was changed."
     )
 
 
@@ -277,24 +287,24 @@ def _secret_to_import(state_dir: Path, file: Path, scratch: Path) -> bytes | Non
     if ours is None:
         return theirs
     raise ConfigurationError(
-        f"{file}: its secret is not the one in {state_dir / FILE_NAME}, which the ledgers there "
-        "were made with; nothing was changed. Import it into a state directory of its own with "
-        "--state-dir"
+        f"{file} has another secret than {state_dir / FILE_NAME}, which the ledgers there were "
+        "written with. Nothing was changed. Import it into another directory with --state-dir."
     )
 
 
-def _before(state_dir: Path, found: KnownTarget, file: Path) -> KnownTarget | None:
-    """Return the ledger that the target has already, if it has one.
+def _existing_target(state_dir: Path, found: KnownTarget, file: Path) -> KnownTarget | None:
+    """Return the target in the state directory with the name of an imported one; None if new.
 
     Raises:
-        ConfigurationError: Another target knows a key of this one.
+        ConfigurationError: A key of the imported target belongs to another target.
     """
     here = [each for each in known_targets(state_dir) if each.server == found.server]
     for other in here:
         if other.name != found.name and other.keys & found.keys:
             raise ConfigurationError(
-                f"{file}: a key of {found.name} belongs to the target {other.shown} in "
-                f"{state_dir} already; nothing was changed"
+                f"A key of {found.name} in {file} already belongs to the target {other.shown} in "
+                f"{state_dir}. Nothing was changed. Import it into another directory with "
+                "--state-dir."
             )
     return next((each for each in here if each.name == found.name), None)
 
@@ -306,19 +316,21 @@ def _is_same(ledger: Path, scratch: Path) -> bool:
 
 def _has_another(found: KnownTarget, file: Path, ledger: Path) -> ConfigurationError:
     return ConfigurationError(
-        f"{file}: {found.name} at {shown_server(found.server)} has another ledger already, "
-        f"{ledger}; nothing was changed. --replace puts this one in its place and keeps that one "
-        "under another name"
+        f"The target {found.name} at {shown_server(found.server)} already has the ledger {ledger}, "
+        f"which differs from the one in {file}. Nothing was changed. Add --replace to use the "
+        "imported ledger; the other one is renamed."
     )
 
 
-def _put_aside(path: Path) -> Path:
-    """Give a ledger a name under which it is not found, and return that."""
+def _rename_replaced(path: Path) -> Path:
+    """Rename a ledger so that it is not used any more, and return its new path."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    aside = path.with_name(f"{path.name}.replaced-{stamp}")
-    if not move_ledger(path, aside):
-        raise LedgerError(f"{path}: another program has it open; end that one and try again")
-    return aside
+    renamed = path.with_name(f"{path.name}.replaced-{stamp}")
+    if not move_ledger(path, renamed):
+        raise LedgerError(
+            f"Another program has {path} open. Close that program, then rerun the command."
+        )
+    return renamed
 
 
 def _checksum(path: Path) -> str:

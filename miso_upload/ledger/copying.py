@@ -1,4 +1,4 @@
-"""Copies of a ledger, whole although it is one file of several."""
+"""Copies and moves a ledger together with the data in its `-wal` file."""
 
 from __future__ import annotations
 
@@ -15,48 +15,54 @@ _UNMARK = "DELETE FROM about WHERE name = :name"
 
 
 def copy_ledger(source: Path, to: Path) -> None:
-    """Copy a ledger, with what its `-wal` holds, to a new file of the owner's. Hold its lock.
+    """Copy a ledger and the data in its `-wal` to a new private file. The caller holds its lock.
 
     Two copies of an unchanged ledger have the same bytes.
 
     Raises:
         IncompleteLedgerError: Its `-wal` is lost.
-        LedgerError: It cannot be read or written.
+        LedgerError: It cannot be read, or the copy cannot be written.
     """
     try:
-        _settle(source)
+        _checkpoint(source)
         os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with closing(_connect(source)) as db, closing(sqlite3.connect(to)) as copy:
             db.backup(copy)
         with closing(sqlite3.connect(to)) as copy:
             copy.execute("PRAGMA journal_mode = DELETE")
     except (sqlite3.Error, OSError) as error:
-        raise LedgerError(f"the ledger {source} cannot be copied to {to}: {error}") from None
+        raise LedgerError(
+            f"Cannot copy the ledger {source} to {to}: {error}. Free some space or fix the "
+            "permissions, then rerun the command."
+        ) from None
 
 
 def move_ledger(source: Path, to: Path) -> bool:
-    """Give a ledger another name; hold the locks of both. Return whether that was possible.
+    """Rename a ledger; the caller holds the locks of both names. Return whether it was possible.
 
-    It is not while another program has it open, because its `-wal` has to stay beside it.
+    It is impossible while another program has it open, because its `-wal` must stay beside it.
 
     Raises:
         IncompleteLedgerError: Its `-wal` is lost.
-        LedgerError: It cannot be read, or not be moved.
+        LedgerError: It cannot be read or renamed.
     """
     if to.exists():
         return False
     try:
-        _settle(source)
+        _checkpoint(source)
         if any(Path(f"{source}{suffix}").exists() for suffix in ("-wal", "-shm")):
             return False
         source.rename(to)
     except (sqlite3.Error, OSError) as error:
-        raise LedgerError(f"the ledger {source} cannot be moved to {to}: {error}") from None
+        raise LedgerError(
+            f"Cannot rename the ledger {source} to {to}: {error}. Fix the permissions, then rerun "
+            "the command."
+        ) from None
     return True
 
 
 def repair_ledger(path: Path) -> bool:
-    """Take a ledger as it is, without what a lost `-wal` held. Return whether that was needed.
+    """Make a ledger usable without the data of a lost `-wal`. Return whether that was needed.
 
     Raises:
         LedgerError: It cannot be read or written.
@@ -67,12 +73,12 @@ def repair_ledger(path: Path) -> bool:
             needed = db.execute(_UNMARK, _MARK).rowcount > 0
             db.commit()
     except sqlite3.Error as error:
-        raise LedgerError(f"the ledger {path} cannot be used: {error}") from None
+        raise LedgerError(f"Cannot use the ledger {path}: {error}.") from None
     return needed
 
 
-def _settle(path: Path) -> None:
-    """Write what a killed run left in the `-wal` into the file, and note that no run is at work."""
+def _checkpoint(path: Path) -> None:
+    """Write what a killed run left in the `-wal` to the file, and clear the mark of that run."""
     had_wal = Path(f"{path}-wal").exists()
     with closing(_connect(path)) as db:
         marked = db.execute("SELECT 1 FROM about WHERE name = :name", _MARK).fetchone()

@@ -1,4 +1,4 @@
-"""The ledger's file: private, whole at any time, and its errors told with a way out."""
+"""Opens a ledger's SQLite file, keeps it private and consistent, and turns errors into advice."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     Value = str | bytes | float | None
-    """What a parameter of a statement may be; `float` stands for integers too."""
+    """The type of a statement's parameter; `float` includes integers."""
 
 RUN_AT_WORK = "run_at_work"
-"""A name in `about`, there from the beginning of a run to its end.
+"""A name in the table `about`, present from the start of a run to its end.
 
-It is in the file itself, and not only in its `-wal`, before the first intent is noted. A file that
-has it without a `-wal` beside it has lost what the run noted.
+It is in the file itself, not only in the `-wal`, before the first intent is noted. A file that has
+it without a `-wal` beside it has lost the changes of that run.
 """
 _PATIENCE = 10.0
-"""Seconds to wait for another writer, such as a backup; a run that stops waits several times."""
+"""Seconds to wait for another writer, such as a backup. A stopping run waits several times."""
 
 
 class Database:
     """One SQLite file. Only one thread may use it.
 
     Args:
-        path: The file; None keeps a database that is gone when it is closed.
-        read_only: It must exist, and is not changed; another program may write to it meanwhile.
+        path: The file; None for a temporary database that is deleted by `close`.
+        read_only: Whether to open an existing file without changing it. Other programs may write to
+            it at the same time.
 
     Raises:
-        LedgerError: The file cannot be used. So do all methods.
+        LedgerError: The file cannot be used. All methods raise this too.
     """
 
     def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
@@ -46,7 +47,7 @@ class Database:
         with self._guarded():
             if path is not None and not read_only:
                 _create_private(path)
-            # An empty name is SQLite's own for a temporary file, so even this one fits any input.
+            # For an empty name, SQLite uses a temporary file, so it can be larger than the memory.
             name = f"{path.absolute().as_uri()}?mode={self._mode()}" if path and read_only else path
             self._db = sqlite3.connect(
                 name or "", isolation_level=None, timeout=_PATIENCE, uri=read_only
@@ -55,14 +56,14 @@ class Database:
                 self._db.execute("PRAGMA query_only = ON")
 
     def _mode(self) -> str:
-        """Return how to open the file to read it, so that no -wal appears or disappears."""
+        """Return the mode in which reading neither creates nor removes a `-wal`."""
         return "ro" if self._had_wal else "rw"
 
     def close(self) -> None:
-        """Close the file, whole without a `-wal` unless somebody else has it open."""
+        """Close the file. It is complete without a `-wal`, unless another program has it open."""
         if self._at_work:
             self._end_work()
-        # SQLite removes the -wal with the last connection, also that of a run that was killed.
+        # SQLite removes the -wal when the last connection closes, even if a killed run left it.
         keep = self._had_wal and self.path is not None and self._is_marked()
         self._db.close()
         if keep:
@@ -70,11 +71,10 @@ class Database:
                 os.close(os.open(self._wal, os.O_CREAT | os.O_RDWR, 0o600))
 
     def begin_work(self, about: dict[str, str]) -> None:
-        """Note things about the target, and that a run is at work until `close`. Hold the lock.
+        """Store facts about the target, and mark a run as active until `close`. Hold the lock.
 
         Raises:
-            IncompleteLedgerError: An earlier run was at work when this copy of the file was made,
-                or its `-wal` is lost.
+            IncompleteLedgerError: The file was copied during a run, or its `-wal` is lost.
         """
         if self.path is not None and not self._had_wal and self._is_marked():
             raise IncompleteLedgerError(incomplete(self.path))
@@ -87,87 +87,87 @@ class Database:
         self.rows("PRAGMA wal_checkpoint(FULL)")
 
     def _end_work(self) -> None:
-        """Note that no run is at work, and write all of the `-wal` into the file."""
+        """Clear the mark of the run, and write the whole `-wal` to the file."""
         for _ in range(2):
             with suppress(LedgerError):
                 with self.transaction():
                     self.change("DELETE FROM about WHERE name = :name", name=RUN_AT_WORK)
                 self._at_work = False
             with suppress(LedgerError):
-                # Which makes room for a second try, too, on a disk that is full.
+                # On a full disk, this also frees the space that a second try needs.
                 self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
             if not self._at_work:
                 return
 
     def _is_marked(self) -> bool:
-        """Whether a run is at work, or one was killed."""
+        """Return whether a run is active or was killed."""
         with suppress(LedgerError):
             return bool(self.row("SELECT 1 FROM about WHERE name = :name", name=RUN_AT_WORK))
         return self._at_work
 
     def rows(self, statement: str, /, **values: Value) -> list[Any]:
-        """Return the rows that a query finds; each method takes its parameters by name."""
+        """Return the rows of a query. Parameters are passed by name, here and below."""
         try:
             return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise self._failure(error) from None
 
     def row(self, statement: str, /, **values: Value) -> Any:  # noqa: ANN401 -- or None
-        """Return the first row that a query finds; None if there is none."""
+        """Return the first row of a query; None if it has no rows."""
         try:
             return self._db.execute(statement, values).fetchone()
         except sqlite3.Error as error:
             raise self._failure(error) from None
 
     def listed(self, statement: str, values: Sequence[Any]) -> list[Any]:
-        """Return the rows that a query for a list of values finds, such as `IN (?, ?)`."""
+        """Return the rows of a query with a list of values, such as `IN (?, ?)`."""
         try:
             return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise self._failure(error) from None
 
     def each(self, statement: str, /, **values: Value) -> Iterator[Any]:
-        """Yield the rows that a query finds, without holding them all."""
+        """Yield the rows of a query one by one."""
         try:
             yield from self._db.execute(statement, values)
         except sqlite3.Error as error:
             raise self._failure(error) from None
 
     def change(self, statement: str, /, **values: Value) -> int:
-        """Change something within a transaction; return the id of a row that was added."""
+        """Execute a change within a transaction; return the id of an inserted row."""
         return self._db.execute(statement, values).lastrowid or 0
 
     def added(self, statement: str, /, **values: Value) -> bool:
-        """Insert a row within a transaction; return whether there was none like it."""
+        """Insert a row within a transaction; return False if it conflicts with an existing row."""
         return self._db.execute(statement, values).rowcount > 0
 
     def change_many(
         self, statement: str, values: Iterable[Mapping[str, Any]] | Iterable[Sequence[Any]]
     ) -> None:
-        """Change the same for each of `values`, within a transaction.
+        """Execute a change for each of `values`, within a transaction.
 
-        Each is a mapping of parameters by name. Rows in the order of the table's columns
-        may be tuples, where they are many: to name the values of each would only take time.
+        Each is a mapping of parameters by name. For many rows it may be a tuple in the order of the
+        table's columns, which is faster.
         """
         self._db.executemany(statement, values)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make the changes in this context together, or none of them."""
+        """Commit all changes in this context, or none of them."""
         with self._guarded():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
-                # SQLite ends a transaction by itself when, say, the disk is full.
+                # SQLite may have rolled back itself, for example if the disk is full.
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Read the same state in this context, whatever other processes write meanwhile."""
+        """Read a consistent state in this context, even if other processes write."""
         with self._guarded():
             self._db.execute("BEGIN")
         try:
@@ -183,31 +183,36 @@ class Database:
             raise self._failure(error) from None
 
     def _failure(self, error: Exception) -> LedgerError:
-        where = f"the ledger {self.path}" if self.path else "the temporary ledger"
+        if self.path is None:
+            return LedgerError(
+                f"Cannot use the temporary ledger: {error}. Nothing is lost. Free some space, then "
+                "rerun the same command."
+            )
         return LedgerError(
-            f"{where} cannot be used: {error}. Nothing is lost: free some space or fix the "
-            "permissions and run the same command again; a ledger that is damaged beyond "
-            "reading can be moved away, but then rows that Miso has would be sent again"
+            f"Cannot use the ledger {self.path}: {error}. Nothing is lost. Free some space, fix "
+            "the permissions, or close other programs that use it, then rerun the same command. If "
+            "the ledger is damaged beyond reading, restore it from a backup. Without it, rows that "
+            "Miso has are sent again."
         )
 
 
 def named_about(about: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return the rows of the table `about`, as parameters by name."""
+    """Return the rows of the table `about` as parameters by name."""
     return [{"name": name, "value": value} for name, value in about.items()]
 
 
 def incomplete(path: Path) -> str:
     """Return the message about a ledger without its `-wal`."""
     return (
-        f"the ledger {path} is incomplete: it was copied while a run was at work, or its file "
-        f"{path.name}-wal is lost, and with it what that run noted. Nothing was sent. Copy it "
-        "again when no run is at work ('miso-upload ledger export' sees to that), or put its "
-        f"-wal beside it. If it cannot be had, 'miso-upload ledger repair {path}' takes the "
-        "ledger as it is; rows that were sent meanwhile may then be sent again"
+        f"The ledger {path} is incomplete: it was copied during a run, or its file "
+        f"{path.name}-wal is lost. Nothing was sent. Copy the ledger again when no run uses it, "
+        "for example with 'miso-upload ledger export', or restore the -wal file beside it. If "
+        f"neither is possible, run 'miso-upload ledger repair {path}'; rows that were sent during "
+        "that run may then be sent again."
     )
 
 
 def _create_private(path: Path) -> None:
-    """Create the file, readable by its owner only, before anything is written to it."""
+    """Create the file, readable only by its owner, before anything is written to it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))

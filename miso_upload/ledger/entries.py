@@ -1,4 +1,4 @@
-"""The values that go into the ledger and come out of it."""
+"""Defines the values that the ledger stores and returns."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ if TYPE_CHECKING:
 
 
 class Scan(NamedTuple):
-    """One pass over a source from its beginning, continued across runs by position.
+    """One pass over a source from its start, resumed across runs by position.
 
-    A source that is read from its beginning again is a new scan, and then this is its last one.
+    Reading the source from its start again makes a new scan. This class holds the last scan of a
+    source.
 
     Attributes:
         key: The path or URL that the source was last read from.
         name: The source, as the user wrote it.
-        job: The job fingerprint under which its rows became records.
-        stamp: Which file it was last read from, and its state then.
-        preamble: A checksum of what stands before the first row; None if it is not known.
-        compressed: Size and checksum of the compressed file that was read to its end, if it was.
-        complete: It came to the end of the input.
-        keyless: Its records have no content keys yet: it is of a ledger of version 0.1.
-        mixed: Its first rows were read under other options than its last ones.
-        superseded: Rows that Miso accepted from this source before `--restart`.
+        job: The fingerprint of the job that read it.
+        stamp: The file that it was last read from, and the state of that file.
+        preamble: A checksum of everything before the first row; None if unknown.
+        compressed: Size and checksum of the compressed file, if one was read to its end.
+        complete: Whether it reached the end of the input.
+        keyless: Whether its records have no content keys yet, because the ledger is from version
+            0.1.
+        mixed: Whether its first rows were read with other options than its last ones.
+        superseded: How many rows of this source Miso accepted before `--restart`.
     """
 
     id: int
@@ -50,7 +52,7 @@ class Scan(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LedgerSpan(Span):
-    """A span as the ledger knows it."""
+    """A span with its state in the ledger."""
 
     line_count: int
     state: str
@@ -58,23 +60,23 @@ class LedgerSpan(Span):
 
     @property
     def next_line(self) -> int:
-        """Return the line behind it."""
+        """Return the number of the first line after it."""
         return self.first_line + self.line_count
 
 
 class Settlement(NamedTuple):
-    """The outcome of a batch, ready to be noted.
+    """The outcome of a batch, to store in the ledger.
 
     Attributes:
-        batch: The span, transformed.
+        batch: The transformed span.
         selection: Which of its records were sent, and why the others were not.
-        receipt: What Miso answered.
-        leftover: Which records of a known span were to be sent; None if it is a new one.
-        rejections: Those that are new (see `Ledger.unseen`).
-        abandon_unknown: Unknown records will not be sent again.
-        remembers: Accepted records were not sent now, but are at Miso already.
-        forecasts: Pending records count as accepted for the sources that follow.
-        rejects_file: The rejects file and its length with these rejections in it.
+        receipt: The outcome of the delivery.
+        leftover: Which records of a known span were to be sent; None for a new span.
+        rejections: The rejections that the ledger does not have yet (see `Ledger.unseen`).
+        abandon_unknown: Whether unknown records will never be resent.
+        remembers: Whether accepted records were not sent in this run, because Miso has them.
+        forecasts: Whether pending records count as accepted for the sources that follow.
+        rejects_file: The rejects file, and its length including these rejections.
     """
 
     batch: Batch
@@ -89,23 +91,23 @@ class Settlement(NamedTuple):
 
     @property
     def partial(self) -> bool:
-        """Whether only some rows of the span are meant, and the others were settled before."""
+        """Whether it is about some rows of the span only, because the others are settled."""
         return self.leftover is not None and not self.leftover.everything
 
     @property
     def remembered(self) -> int:
-        """Return how many records are noted as sent without having been sent now."""
+        """Return how many records are stored as sent without being sent in this run."""
         return self.receipt.accepted if self.remembers else 0
 
     @property
     def unknown_lines(self) -> list[int]:
-        """Return the lines whose outcome nobody can tell: as answered, or held."""
+        """Return the lines with an unknown outcome, including held records."""
         held = [self.batch.lines[index] for index in self.selection.held]
         return sorted([*self.receipt.unknown, *held]) if held else list(self.receipt.unknown)
 
     @property
     def state(self) -> str:
-        """Return the state that the span is in now."""
+        """Return the new state of the span."""
         if self.receipt.pending:
             return "pending"
         if self.receipt.unknown or self.selection.held:
@@ -114,11 +116,11 @@ class Settlement(NamedTuple):
 
     @property
     def skipped(self) -> int:
-        """Return how many of the rows that are meant became no record and no rejection."""
+        """Return how many rows were skipped, of the whole span or of its leftover."""
         if self.leftover is None or self.leftover.everything:
             return self.batch.skipped
-        # Only where the mapping was changed since: they were records once.
-        meant = self.leftover.unknown | self.leftover.pending
-        records = len(meant.intersection(self.batch.lines))
-        rejected = sum(rejection.line in meant for rejection in self.batch.rejections)
-        return len(meant) - records - rejected
+        # These rows were records before, so they are skipped only if the mapping has changed.
+        rows = self.leftover.unknown | self.leftover.pending
+        records = len(rows.intersection(self.batch.lines))
+        rejected = sum(rejection.line in rows for rejection in self.batch.rejections)
+        return len(rows) - records - rejected

@@ -1,4 +1,4 @@
-"""What a ledger says of its target, read without changing the file."""
+"""Reads the target of a ledger without changing the file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import NamedTuple
 from miso_upload.errors import LedgerError
 
 KEYS = "key_fingerprints"
-"""The name in `about` of the JSON list of the fingerprints of a target's keys."""
+"""The name in `about` of the fingerprints of a target's API keys, as a JSON list."""
 SECRET = "content_secret"  # noqa: S105 -- a name
-"""The name in `about` of the fingerprint of the secret that content keys are made with."""
+"""The name in `about` of the fingerprint of the secret for content keys."""
 _TRIES = 5
 _HAS_SENT = """
 SELECT EXISTS (SELECT 1 FROM spans WHERE accepted + already_sent + unknown > 0)
@@ -23,11 +23,11 @@ SELECT EXISTS (SELECT 1 FROM spans WHERE accepted + already_sent + unknown > 0)
 
 
 class Label(NamedTuple):
-    """What a ledger says of its target.
+    """The target of a ledger.
 
     Attributes:
-        about: Server, target, and fingerprints of keys, among others.
-        sent: Whether Miso may have anything of it.
+        about: The table `about`: server, target, fingerprints of keys and more.
+        sent: Whether Miso may have any record from this ledger.
     """
 
     about: dict[str, str]
@@ -35,7 +35,7 @@ class Label(NamedTuple):
 
 
 def read_label(path: Path) -> Label | None:
-    """Return what a ledger says of its target; None if nothing was ever noted in it.
+    """Return the target of a ledger; None if the ledger is empty.
 
     Raises:
         LedgerError: It cannot be read.
@@ -45,15 +45,16 @@ def read_label(path: Path) -> Label | None:
             return _read(path)
         except sqlite3.Error as error:
             problem = error
-        time.sleep(0.02)  # a run at work may be ending just now, and removing its -wal
+        time.sleep(0.02)  # a run may be ending just now, and removing its -wal
     raise LedgerError(
-        f"the ledger {path} cannot be used: {problem}. Nothing was sent; a ledger that is damaged "
-        "beyond reading can be moved away, but then rows that Miso has would be sent again"
+        f"Cannot read the ledger {path}: {problem}. Nothing was sent. Check its permissions. If "
+        "the ledger is damaged beyond reading, restore it from a backup. Without it, rows that "
+        "Miso has are sent again."
     )
 
 
 def _read(path: Path) -> Label | None:
-    # A writer would take in the -wal of a killed run and remove it; a reader would leave one.
+    # A writer would remove the -wal of a killed run, and a reader would leave a new -wal behind.
     mode = "ro" if Path(f"{path}-wal").exists() else "rw"
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True)) as db:
         (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -67,4 +68,4 @@ def _has_sent(db: sqlite3.Connection) -> bool:
     try:
         return bool(db.execute(_HAS_SENT).fetchone()[0])
     except sqlite3.OperationalError:
-        return True  # a table of another version: the safe answer
+        return True  # the tables of another version differ; this is the safe answer

@@ -1,4 +1,4 @@
-"""What was sent, noted before and after, and asked for by later runs."""
+"""Records what was sent, before and after sending it, and answers what later runs need to know."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from miso_upload.ledger.database import Database
 from miso_upload.ledger.rejections import Rejections
 from miso_upload.ledger.scans import Scans, now
 from miso_upload.ledger.schema import has_content_keys, prepare
-from miso_upload.ledger.spans import MOST_MET, Spans
+from miso_upload.ledger.spans import MAX_SHARED_KEYS, Spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from typing import Self
 
     from miso_upload.ledger.entries import LedgerSpan, Scan, Settlement
-    from miso_upload.records import Batch, Identity, Leftover, Receipt, Rejection, Selection
-    from miso_upload.records.keyed import Keyed
+    from miso_upload.records import Batch, Leftover, Receipt, Rejection, Selection, SourceIdentity
+    from miso_upload.records.keyed_records import KeyedRecords
     from miso_upload.records.totals import Totals
 
-__all__ = ["MOST_MET", "Ledger"]
+__all__ = ["MAX_SHARED_KEYS", "Ledger"]
 
 
 class Ledger:
     """The record of what was sent to one target. Only one thread may use it.
 
     Args:
-        path: The file; None keeps a ledger that is gone when it is closed.
-        about: What to note in a new ledger about its target, for `status`.
+        path: The file; None for a temporary ledger that is deleted by `close`.
+        about: Facts about the target to store in a new ledger, for `status`.
 
     Raises:
-        LedgerError: The file cannot be used. So do all methods.
+        LedgerError: The file cannot be used. All methods raise this too.
     """
 
     def __init__(self, path: Path | None, about: dict[str, str] | None = None) -> None:
@@ -42,14 +42,14 @@ class Ledger:
 
     @classmethod
     def to_read(cls, path: Path) -> Self | None:
-        """Open a ledger that another run may be writing; None if it has no content keys yet."""
+        """Open a ledger read-only, even during a run; return None if it has no content keys yet."""
         self = cls.__new__(cls)
         db = Database(path, read_only=True)
         if not has_content_keys(db):
             db.close()
             return None
         self._open(db, {}, ContentMirror)
-        # What the mirror copies day by day has to be of one moment.
+        # The mirror copies day by day, and all copies must come from the same state.
         self._reading.enter_context(db.snapshot())
         return self
 
@@ -72,7 +72,7 @@ class Ledger:
 
     @property
     def path(self) -> Path | None:
-        """Return the file; None of a ledger that is gone when it is closed."""
+        """Return the file; None for a temporary ledger."""
         return self._db.path
 
     def close(self) -> None:
@@ -82,17 +82,17 @@ class Ledger:
         self._db.close()
 
     def about(self) -> dict[str, str]:
-        """Return what is noted about the target."""
+        """Return the facts stored about the target."""
         return dict(self._db.rows("SELECT name, value FROM about"))
 
     def begin_work(self, about: dict[str, str]) -> None:
-        """Note what the target is now, and that a run is at work; see `Database.begin_work`."""
+        """Store facts about the target, and mark a run as active (see `Database.begin_work`)."""
         self._db.begin_work(about)
 
     # -- runs --------------------------------------------------------------------------------------
 
     def begin_run(self, version: str) -> None:
-        """Note that a run starts, and that what an earlier one was about to send may be sent."""
+        """Note the start of a run, and reopen the spans that a killed run left as intended."""
         with self._db.transaction():
             self._run_id = self._db.change(
                 "INSERT INTO runs (started_at, version) VALUES (:now, :version)",
@@ -102,7 +102,7 @@ class Ledger:
             self._spans.reopen_intended()
 
     def end_run(self, exit_code: int) -> None:
-        """Note how the run ended."""
+        """Note the exit code of the run."""
         with self._db.transaction():
             self._db.change(
                 "UPDATE runs SET ended_at = :now, exit_code = :exit_code WHERE id = :run",
@@ -113,28 +113,28 @@ class Ledger:
 
     # -- scans -------------------------------------------------------------------------------------
 
-    def begin_scan(self, identity: Identity, name: str, job: str) -> Scan:
-        """Enter a scan of a source from its beginning; the last one before it is superseded."""
+    def begin_scan(self, identity: SourceIdentity, name: str, job: str) -> Scan:
+        """Start a scan of a source from its beginning; it supersedes the last scan."""
         with self._db.transaction():
             scan_id = self.scans.begin(identity, name, job, self._run_id)
         return self.scans.of(scan_id)
 
-    def continue_scan(self, scan: Scan, identity: Identity, name: str, job: str) -> Scan:
-        """Note that an input is proven to be what a scan has read, and perhaps more."""
+    def continue_scan(self, scan: Scan, identity: SourceIdentity, name: str, job: str) -> Scan:
+        """Note that an input is proven to start with what a scan has read."""
         with self._db.transaction():
             self.scans.continue_(scan, identity, name, job)
         return self.scans.of(scan.id)
 
     def sent_before(self) -> frozenset[int]:
-        """Return the ids of all scans that earlier runs began."""
+        """Return the ids of all scans that earlier runs started."""
         return self.scans.before_run(self._run_id)
 
     def complete(self, scan: Scan, compressed: str | None = None) -> None:
-        """Note that a scan came to the end of its input.
+        """Note that a scan reached the end of its input.
 
         Args:
             scan: The scan.
-            compressed: Size and checksum of the compressed file, if it is one.
+            compressed: Size and checksum of a compressed input.
         """
         with self._db.transaction():
             self._db.change(
@@ -144,14 +144,14 @@ class Ledger:
             )
 
     def note_covered(self, scan: Scan, by: Scan) -> None:
-        """Note that another scan has all records of a scan, whose input is damaged."""
+        """Note that another scan has all records of this one, whose input is damaged."""
         with self._db.transaction():
             self._db.change(
                 "UPDATE scans SET covered_by = :other WHERE id = :scan", other=by.id, scan=scan.id
             )
 
     def is_covered(self, scan: Scan, by: Scan) -> bool:
-        """Return whether that was noted."""
+        """Return whether another scan has all records of this one (see `note_covered`)."""
         found = self._db.row(
             "SELECT 1 FROM scans WHERE id = :scan AND covered_by = :other",
             scan=scan.id,
@@ -160,19 +160,19 @@ class Ledger:
         return found is not None
 
     def fill_in(self, scan: Scan) -> None:
-        """Note that all records of a scan of version 0.1 have content keys now."""
+        """Note that all records of a scan from version 0.1 have content keys now."""
         with self._db.transaction():
             self._db.change("UPDATE scans SET keyless = 0 WHERE id = :scan", scan=scan.id)
             self._db.change("DELETE FROM old_heads WHERE scan_id = :scan", scan=scan.id)
 
     def forget(self, scans: Iterable[Scan], *, restart: bool = False) -> int:
-        """Forget all that was sent from the sources of `scans`; return how many rows Miso took.
+        """Forget what was sent from some sources; return how many of these rows Miso had accepted.
 
-        Records of these sources are sent again by the next run that reads them.
+        The next run that reads these sources sends their records again.
 
         Args:
-            scans: The last scan of each.
-            restart: Keep the sources, and how many of their rows Miso had accepted.
+            scans: The last scan of each source.
+            restart: Whether to keep the sources, with the numbers of rows that Miso accepted.
         """
         forgotten = 0
         with self._db.transaction():
@@ -203,7 +203,7 @@ class Ledger:
         return forgotten
 
     def give_up_keyless(self, scans: Iterable[Scan]) -> None:
-        """Note that nothing will prove which rows these scans of version 0.1 have read."""
+        """Drop scans from version 0.1 for which nothing can prove which rows they have read."""
         with self._db.transaction():
             for scan in scans:
                 self.scans.retire(scan.id)
@@ -212,13 +212,13 @@ class Ledger:
                 self._db.change("DELETE FROM sources WHERE scan_id = :scan", scan=scan.id)
 
     def drop_empty(self, scan: Scan) -> None:
-        """Drop a scan that has read nothing."""
+        """Delete a scan that has read nothing."""
         with self._db.transaction():
             self._db.change("DELETE FROM scans WHERE id = :scan", scan=scan.id)
             self._db.change("DELETE FROM sources WHERE scan_id = :scan", scan=scan.id)
 
     def has_proven(self, job: str) -> bool:
-        """Whether Miso has accepted a row of any source that was read under a job fingerprint."""
+        """Return whether Miso has accepted any row that was read under this job fingerprint."""
         if job in self._proven:
             return True
         found = self._db.row(
@@ -230,20 +230,21 @@ class Ledger:
             self._proven.add(job)
         return found is not None
 
-    def met(self, scan: Scan) -> Keyed | None:
-        """Return the content keys of the records of a scan that were already sent by others.
+    def shared_keys(self, scan: Scan) -> KeyedRecords | None:
+        """Return the content keys of the scan's records that other scans had sent already.
 
-        None where there are more than are kept: such a scan cannot be continued by position,
-        because a further copy of a record could not be told from the one that Miso has.
+        None if there were too many to store. The scan then cannot be resumed by position, because a
+        further copy of a record could not be distinguished from the copy that Miso has.
         """
-        return self._spans.met(scan.id)
+        return self._spans.shared_keys(scan.id)
 
     # -- spans -------------------------------------------------------------------------------------
 
     def unfinished(self, scan: Scan, *, hold_unknown: bool) -> list[LedgerSpan]:
-        """Return the spans that need work, in the order of the source.
+        """Return the spans with records to send, in the order of the source.
 
-        Held unknown records need none, except to find out which they are after a crash.
+        Spans with held unknown records are included only after a crash, to find out which records
+        are unknown.
         """
         unknown = "unknown_lines IS NULL" if hold_unknown else "TRUE"
         return self._spans.of(
@@ -255,48 +256,47 @@ class Ledger:
         return self._spans.of(scan.id, "ORDER BY start")
 
     def last_span(self, scan: Scan) -> LedgerSpan | None:
-        """Return the span that reaches furthest into a source; None if nothing was read of it."""
+        """Return the last span of a scan; None if it has read nothing."""
         found = self._spans.of(scan.id, "ORDER BY start DESC LIMIT 1")
         return found[0] if found else None
 
     def spans_with_rejections(self, scan: Scan) -> list[LedgerSpan]:
-        """Return the spans of a scan in which rows were rejected, in order."""
+        """Return the spans of a scan with rejected rows, in order."""
         return self._spans.of(scan.id, "AND rejected > 0 ORDER BY start")
 
     def intend(self, scan: Scan, batch: Batch, selection: Selection) -> None:
-        """Note, before the first byte is sent, which records of `batch` are about to be.
+        """Note which records of `batch` are about to be sent, before the first byte is sent.
 
-        Of a span that is sent again nothing else changes, but its leftover may be sent now: should
-        this run die, all of it is unknown.
+        If a known span is sent again, its leftover becomes unknown, in case this run is killed.
         """
         with self._db.transaction():
             if self._spans.enter(scan.id, batch, selection, self._run_id):
-                self._spans.note_met(scan.id, batch, selection)
+                self._spans.store_shared_keys(scan.id, batch, selection)
             else:
                 self._spans.reopen(scan.id, batch)
-            self.contents.note(scan.id, batch.start, _sent(batch, selection))
+            self.contents.note(scan.id, batch.start, selection.sent_keys(batch))
 
     def unseen(
         self, scan: Scan, batch: Batch, receipt: Receipt, leftover: Leftover | None
     ) -> list[Rejection]:
         """Return the rejections in `batch` and `receipt` that the ledger does not have yet.
 
-        Where only a leftover was sent, nothing is said about the other rows of the span.
+        If only a leftover was sent, rejections of the span's other rows are ignored.
         """
         found = sorted((*batch.rejections, *receipt.rejections), key=lambda found: found.line)
         if leftover is not None and not leftover.everything:
-            meant = leftover.unknown | leftover.pending
-            found = [rejection for rejection in found if rejection.line in meant]
+            lines = leftover.unknown | leftover.pending
+            found = [rejection for rejection in found if rejection.line in lines]
         known = self._rejections.lines(scan.id, batch.start)
         return [rejection for rejection in found if rejection.line not in known]
 
     def settle(self, scan: Scan, settlement: Settlement) -> None:
-        """Note, in one transaction, the outcome of the records of a batch that were sent."""
+        """Store the outcome of a batch in one transaction."""
         batch, selection = settlement.batch, settlement.selection
         with self._db.transaction():
             new = self._spans.enter(scan.id, batch, selection, self._run_id)
             if new or settlement.leftover is not None:
-                self._spans.note_met(scan.id, batch, selection)
+                self._spans.store_shared_keys(scan.id, batch, selection)
             self._rejections.add(scan.id, batch.start, settlement.rejections)
             self._spans.count(scan.id, settlement, self._run_id)
             self._settle_contents(scan, settlement)
@@ -304,12 +304,11 @@ class Ledger:
                 self._rejections.note_file(*settlement.rejects_file, self._run_id)
 
     def remember_keys(self, scan: Scan, batch: Batch, span: LedgerSpan) -> None:
-        """Note the content keys of a span that was settled before there were any."""
-        lost = self._rejections.lines(scan.id, batch.start)
+        """Store the content keys of a span from version 0.1, which had none."""
+        not_sent = self._rejections.lines(scan.id, batch.start) | span.leftover.pending
         left = span.leftover
         unknown = set(batch.lines) if left.everything else left.unknown
-        known = enumerate(batch.lines)
-        meant = [(index, line) for index, line in known if line not in lost | left.pending]
+        sent = [(i, line) for i, line in enumerate(batch.lines) if line not in not_sent]
         with self._db.transaction():
             self._db.change(
                 "UPDATE spans SET checksum = :checksum WHERE scan_id = :scan AND start = :start",
@@ -320,26 +319,26 @@ class Ledger:
             self.contents.settle_partly(
                 scan.id,
                 batch.start,
-                batch.keyed.pick([index for index, line in meant if line not in unknown]),
-                batch.keyed.pick([index for index, line in meant if line in unknown]),
+                batch.keyed.pick([i for i, line in sent if line not in unknown]),
+                batch.keyed.pick([i for i, line in sent if line in unknown]),
             )
 
-    # -- answers -----------------------------------------------------------------------------------
+    # -- queries -----------------------------------------------------------------------------------
 
     def totals(self, scan: Scan) -> Totals:
         """Return the outcomes of all rows of a scan, over all runs."""
         return self._spans.totals(scan.id)
 
     def accepted_total(self) -> int:
-        """Return how many rows Miso has accepted at this target in all; it never falls."""
+        """Return how many rows Miso has ever accepted at this target; it never decreases."""
         return self._total("accepted")
 
     def duplicates_total(self) -> int:
-        """Return how many of those may have been taken more than once; it never falls either."""
+        """Return how many of them Miso may have stored more than once; it never decreases."""
         return self._total("duplicates")
 
     def open_unknown(self, scan: Scan) -> int:
-        """Return how many records wait for a decision whether they are sent again."""
+        """Return how many unknown records the user has not given up."""
         (count,) = self._db.row(
             "SELECT coalesce(sum(unknown), 0) FROM spans "
             "WHERE scan_id = :scan AND state != 'abandoned'",
@@ -348,28 +347,28 @@ class Ledger:
         return int(count)
 
     def rejections(self, scan: Scan) -> Iterator[Rejection]:
-        """Return the rejections of a scan by line, without their rows, which are not kept here."""
+        """Yield the rejections of a scan in order of their lines, without the rows."""
         return self._rejections.of(scan.id)
 
     def rejects_length(self, path: Path) -> int | None:
-        """Return how many bytes of a rejects file are to stay; None if it is not known here.
+        """Return how many bytes of a rejects file to keep; None if the file is unknown.
 
-        What a run that died wrote behind them was not committed. After a run that came to its end
-        all of it stays, also what others have added since.
+        After a killed run, bytes beyond the committed length are not kept. After a run that ended,
+        all bytes are kept, including those that others have added since.
         """
         return self._rejections.length_of_file(path)
 
     def enter_rejects_file(self, path: Path, length: int) -> None:
-        """Note how long a rejects file is before this run adds to it."""
+        """Store the length of a rejects file before this run adds to it."""
         with self._db.transaction():
             self._rejections.note_file(path, length, self._run_id)
 
     def forget_rejects_file(self, path: Path) -> None:
-        """Forget a rejects file, so that it is written from its beginning."""
+        """Forget a rejects file, so that it is written from the start."""
         with self._db.transaction():
             self._rejections.forget_file(path)
 
-    # -- inside ------------------------------------------------------------------------------------
+    # -- helpers -----------------------------------------------------------------------------------
 
     def _total(self, count: str) -> int:
         (retired,) = self._db.row(f"SELECT coalesce(sum({count}_before), 0) FROM scans")
@@ -385,25 +384,12 @@ class Ledger:
         if not (unknown or pending or receipt.rejections):
             self.contents.settle(scan.id, batch.start)
             return
-        lost = {*pending, *(rejection.line for rejection in receipt.rejections), *unknown}
-        sent = _sent_indices(batch, settlement.selection)
+        not_accepted = {*pending, *(rejection.line for rejection in receipt.rejections), *unknown}
+        sent = settlement.selection.sent_indices(batch)
         lines, keyed = batch.lines, batch.keyed
         self.contents.settle_partly(
             scan.id,
             batch.start,
-            keyed.pick([index for index in sent if lines[index] not in lost]),
-            keyed.pick([index for index in sent if lines[index] in unknown]),
+            keyed.pick([i for i in sent if lines[i] not in not_accepted]),
+            keyed.pick([i for i in sent if lines[i] in unknown]),
         )
-
-
-def _sent_indices(batch: Batch, selection: Selection) -> Sequence[int]:
-    if selection.fresh is None:
-        return range(len(batch.lines))
-    return sorted((*selection.fresh, *selection.doubtful))
-
-
-def _sent(batch: Batch, selection: Selection) -> Keyed:
-    """Return the content keys of the records that are sent."""
-    if selection.fresh is None:
-        return batch.keyed
-    return batch.keyed.pick(_sent_indices(batch, selection))

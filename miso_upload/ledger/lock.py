@@ -1,4 +1,4 @@
-"""One run at a time: a lock that ends with its process."""
+"""Locks a ledger, so that only one run at a time uses it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from miso_upload.errors import LedgerError, LockedError
 
 
 class Locked:
-    """Holds the lock of a ledger; the operating system lets go of it when the process ends.
+    """Holds the lock of a ledger. The operating system releases it when the process ends.
 
     Args:
         path: The ledger.
@@ -28,20 +28,20 @@ class Locked:
             self._lock.acquire()
         except Timeout:
             raise LockedError(
-                "another miso-upload is at work on the same target; wait for it to end (a crashed "
-                "one holds no lock)"
+                "Another run of miso-upload is using the same target. Wait until it ends, then "
+                "rerun the command. A crashed run holds no lock."
             ) from None
         except OSError as error:
             raise LedgerError(
-                f"the state directory {self._path.parent} cannot be used ({error.strerror}); "
-                "name another with --state-dir"
+                f"Cannot use the state directory {self._path.parent} ({error.strerror}). Fix its "
+                "permissions, or name another directory with --state-dir."
             ) from None
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
 
     def remove(self) -> None:
-        """Release the lock and remove its file, of a ledger that has another name now."""
+        """Release the lock and remove its file, because the ledger was renamed."""
         self._lock.release()
         with suppress(OSError):
             Path(self._lock.lock_file).unlink()

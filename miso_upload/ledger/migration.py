@@ -1,7 +1,7 @@
-"""Bringing a ledger of version 0.1 up to date: it knows its sources by position only.
+"""Migrates a ledger of version 0.1, which has positions but no content keys.
 
-Its sources keep their spans and counts, but have no content keys. The first run that proves such a
-source to be what it was fills the keys in; see `resume`.
+Its sources keep their spans and counts. The first run that proves a source to be unchanged adds its
+content keys (see `pipeline.resume`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _OLD = ("sources", "head_lines", "rejects_files", "spans", "rejections")
 
 
 def migrate(db: Database, create: Callable[[Database], None]) -> None:
-    """Keep a copy of a ledger of version 0.1 beside it, and turn it into one of this version.
+    """Copy a ledger of version 0.1 to a file beside it, and migrate it to this version.
 
     Raises:
         LedgerError: The copy cannot be written, or the ledger cannot be used.
@@ -46,14 +46,14 @@ def migrate(db: Database, create: Callable[[Database], None]) -> None:
 
 
 def old_digest(data: bytes) -> bytes:
-    """Return what version 0.1 knew bytes by."""
+    """Return the digest that version 0.1 stored for some bytes."""
     return hashlib.sha256(data).digest()[:16]
 
 
 def checksum_test(*, keyless: bool) -> Callable[[bytes, bytes], bool]:
-    """Return what tests whether a checksum is of some bytes, for the spans of a scan.
+    """Return the function that compares bytes with a span's checksum.
 
-    A keyless scan, of version 0.1, has both kinds of checksums until its content keys are there.
+    A keyless scan of version 0.1 has both old and new checksums until its content keys are added.
     """
     return _is_old_or_new_checksum if keyless else is_checksum
 
@@ -65,14 +65,14 @@ def _is_old_or_new_checksum(data: bytes, expected: bytes) -> bool:
 def _keep_copy(path: Path) -> None:
     kept = path.with_name(path.name + KEPT_SUFFIX)
     try:
-        # Another connection reads what is committed, the journal included.
+        # A separate connection reads all committed data, including the journal.
         with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(kept)) as copy:
             old.backup(copy)
         kept.chmod(0o600)
     except (sqlite3.Error, OSError) as error:
         raise LedgerError(
-            f"The ledger {path} must be brought up to date, but no copy of it can be written to "
-            f"{kept} ({error}). Free some space or fix the permissions, then rerun the command."
+            f"The ledger {path} must be migrated to this version, but its copy {kept} cannot be "
+            f"written ({error}). Free some space or fix the permissions, then rerun the command."
         ) from None
 
 

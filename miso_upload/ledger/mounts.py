@@ -1,7 +1,7 @@
-"""Which file system a directory is on: SQLite's write-ahead log is not safe on one of a network.
+"""Detects network file systems, on which SQLite's write-ahead log is not safe.
 
-Told on Linux by `/proc/self/mountinfo`, on macOS and the BSDs by the output of `mount`, and on
-Windows by a UNC path only (a network drive with a letter is not noticed).
+It reads `/proc/self/mountinfo` on Linux, and the output of `mount` on macOS and the BSDs. On
+Windows it detects only UNC paths, not network drives with a letter.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ NETWORK_TYPES = frozenset(
         "wekafs",
     )
 )
-"""Types in which another machine can have the same files open, or stands behind them."""
-# Compiled where they are needed, which on most machines they are not.
+"""File systems that other machines can use at the same time, or that are on another machine."""
+# Compiled on use, because most machines do not need them.
 _NETWORK_FUSE = (
     r"fuse\.(sshfs|s3fs|gcsfuse|goofys|mount-s3|mountpoint-s3|blobfuse2?|rclone|curlftpfs|davfs2?|"
     r"ceph|ceph-fuse|glusterfs|juicefs|seaweedfs|smbnetfs|cvmfs2?|moosefs|mfs|lizardfs|nfs.*)"
@@ -67,16 +67,16 @@ class Mount(NamedTuple):
 
     @property
     def is_network(self) -> bool:
-        """Whether it is one of a network."""
+        """Whether it is a network file system."""
         if self.type == "9p" and self.point == "/":
-            return False  # a container's own root, in gVisor and some virtual machines
+            return False  # the root of a container in gVisor, or of some virtual machines
         if self.type in NETWORK_TYPES:
             return True
         return self.type.startswith("fuse.") and re.fullmatch(_NETWORK_FUSE, self.type) is not None
 
 
 def read_mountinfo(text: str) -> list[Mount]:
-    """Return the mounts that the text of `/proc/self/mountinfo` lists, the latest last."""
+    """Return the mounts in the text of `/proc/self/mountinfo`, latest last."""
     mounts = []
     for line in text.splitlines():
         before, _, after = line.partition(" - ")
@@ -87,15 +87,15 @@ def read_mountinfo(text: str) -> list[Mount]:
 
 
 def read_mount_output(text: str) -> list[Mount]:
-    """Return the mounts that `mount` prints on macOS and the BSDs."""
+    """Return the mounts in the output of `mount` on macOS and the BSDs."""
     found = filter(None, (re.match(_MOUNT_LINE, line) for line in text.splitlines()))
     return [Mount(match[1], match[2]) for match in found]
 
 
 def mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:
-    """Return the mount that an absolute path without links is on, whether or not it exists.
+    """Return the mount of an absolute path without links; the path need not exist.
 
-    Of several mounts on one point, the last hides the others.
+    If several mounts have the same point, the last one hides the others.
     """
     best: Mount | None = None
     for mount in mounts:
@@ -106,9 +106,10 @@ def mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:
 
 
 def network_mount(directory: Path) -> Mount | None:
-    """Return the network file system that a directory is on, or would be; None if it is local.
+    """Return the network file system of a directory, which need not exist yet.
 
-    None too where this system does not say.
+    Returns:
+        None if the file system is local or cannot be detected.
     """
     try:
         path = os.path.realpath(directory)

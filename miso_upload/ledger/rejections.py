@@ -1,4 +1,4 @@
-"""Rejected rows as a ledger keeps them, and how long the files with their text are."""
+"""Stores rejections in the ledger, and the lengths of rejects files."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class Rejections:
-    """The rejections of all scans. Changes are made within the caller's transaction."""
+    """The rejections of all scans. The caller opens the transaction for changes."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
     def add(self, scan_id: int, start: int, rejections: Iterable[Rejection]) -> None:
-        """Note rejections in the span that begins at `start`."""
+        """Add rejections to the span that starts at `start`."""
         self._db.change_many(
             "INSERT INTO rejections VALUES (:scan, :start, :line, :by, :reasons)",
             [
@@ -39,7 +39,7 @@ class Rejections:
         )
 
     def lines(self, scan_id: int, start: int) -> set[int]:
-        """Return the lines that were rejected in a span."""
+        """Return the rejected lines of a span."""
         return {
             line
             for (line,) in self._db.rows(
@@ -50,7 +50,7 @@ class Rejections:
         }
 
     def of(self, scan_id: int) -> Iterator[Rejection]:
-        """Yield the rejections of a scan by line, without their rows."""
+        """Yield the rejections of a scan in order of their lines, without the rows."""
         for line, by, reasons in self._db.each(
             "SELECT line, by, reasons FROM rejections WHERE scan_id = :scan ORDER BY start, line",
             scan=scan_id,
@@ -58,7 +58,7 @@ class Rejections:
             yield Rejection(line, _reasons(reasons), None, by=by)
 
     def length_of_file(self, path: Path) -> int | None:
-        """Return how many bytes of a rejects file are to stay; None if it is not known here."""
+        """Return how many bytes of a rejects file to keep; None if the file is unknown."""
         row = self._db.row(
             "SELECT length, ended_at FROM rejects_files LEFT JOIN runs ON id = run_id "
             "WHERE path = :path",
@@ -70,7 +70,7 @@ class Rejections:
         return int(length) if ended_at is None else sys.maxsize
 
     def note_file(self, path: Path, length: int, run_id: int) -> None:
-        """Note how long a rejects file is."""
+        """Store the length of a rejects file."""
         self._db.change(
             "INSERT OR REPLACE INTO rejects_files VALUES (:path, :length, :run)",
             path=stored_path(path),

@@ -1,9 +1,9 @@
-"""The rejects file: every rejected row, with its place and the reasons, once.
+"""Writes the rejects file, which has each rejected row once, with its source, line and reasons.
 
-A line is JSON: `{"source", "line", "by", "reasons", "row"}`, or the same without the row, which may
-hold a visitor's address. Control characters are written as escapes. The ledger knows how long the
-file was when a run first opened it, and commits each batch's rejections together with the file's
-new length. So what a run that died wrote behind that length was not committed, and is cut off.
+A line is JSON: `{"source", "line", "by", "reasons", "row"}`. The row may be left out, because it
+may contain a visitor's address. Control characters are escaped. The ledger stores the length of the
+file when a run opens it, and commits each batch's rejections together with the new length. Bytes
+after that length were written by a run that died before its commit, so they are truncated.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ if TYPE_CHECKING:
     from miso_upload.records import Rejection
 
 _SPACES = bytes.maketrans(b"\t\r\n", b"   ")
-_OURS = b'{"source":'
+_LINE_START = b'{"source":'
 _HASH_DIGITS = 16
-_USUAL_LONGEST_NAME = 255
+_USUAL_NAME_MAX = 255
 
 
 class RejectsFile:
-    """A rejects file to add to; it is created when there is something to write.
+    """A rejects file to append to. It is created on the first write.
 
     Args:
-        path: Where it is.
-        known: How many of its bytes are to stay, if the ledger knows (see `Ledger.rejects_length`).
-        ours: The name is one that only we give, so what stands in it is of another target, or from
-            before a restart, and is replaced. A file that the user named is only added to.
-        rows: Whether the rows themselves are written.
+        path: The path of the file.
+        known: How many of its bytes to keep; None if the ledger does not know the file (see
+            `Ledger.rejects_length`).
+        ours: Whether miso-upload chose the name. Old content is then from another target, or from
+            before a restart, and is replaced. A file that the user named is only appended to.
+        rows: Whether to write the rows themselves.
     """
 
     def __init__(
@@ -56,14 +57,14 @@ class RejectsFile:
 
     @property
     def is_open(self) -> bool:
-        """Whether rejections can be added."""
+        """Whether the file is open."""
         return self._file is not None
 
     def open(self) -> int:
-        """Open the file, and return its length for the ledger to know before anything is added.
+        """Open the file, and return its length, which the ledger must store before the first `add`.
 
         Raises:
-            LedgerError: It cannot be written.
+            LedgerError: The file cannot be written.
         """
         with self._guarded():
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -71,14 +72,14 @@ class RejectsFile:
                 os.fchmod(self._file, self._mode)
             length = os.lseek(self._file, 0, os.SEEK_END)
             known = self._known
-            if known is not None and length > known and _is_ours(self._file, known):
+            if known is not None and length > known and _has_line_at(self._file, known):
                 os.ftruncate(self._file, known)
             return os.lseek(self._file, 0, os.SEEK_END)
 
     def restart(self, source: str) -> None:
-        """Remove the file, since the rows in it are about to be read and validated again.
+        """Remove the file, because its rows are about to be read and validated again.
 
-        A file that the user named stays, as does one with lines of another source or of this run.
+        A file stays if the user named it, or if it has lines of another source or of this run.
         """
         if not self._ours or self._file is not None:
             return
@@ -87,16 +88,16 @@ class RejectsFile:
             with self.path.open("rb") as file:
                 if not all(line.startswith(start) for line in file):
                     return
-            # The file that takes its place has the mode that the user may have given to this one.
+            # The new file gets the same mode, because the user may have changed it.
             self._mode = stat.S_IMODE(self.path.stat().st_mode)
             self.path.unlink()
             self._known = 0
 
     def add(self, source: str, rejections: Iterable[Rejection]) -> int:
-        """Write `rejections` of `source` and return the file's length, when they are on disk.
+        """Write `rejections` of `source` to disk, and return the file's new length.
 
         Raises:
-            LedgerError: They cannot be written; then nothing of them is.
+            LedgerError: They cannot be written; none of them is in the file then.
         """
         text = b"".join(rejection_line(source, each, row=self._rows) for each in rejections)
         if self._file is None:
@@ -105,7 +106,7 @@ class RejectsFile:
             return self._append(text)
 
     def take_back(self) -> None:
-        """Cut off what was added last: the ledger could not commit it."""
+        """Remove the last added rejections, because the ledger could not commit them."""
         if self._file is not None:
             with suppress(OSError):
                 os.ftruncate(self._file, self._before)
@@ -122,13 +123,13 @@ class RejectsFile:
             yield
         except OSError as error:
             raise LedgerError(
-                f"the rejects file {self.path} cannot be written ({error.strerror}). The rows are "
-                "in the ledger: 'miso-upload rejects FILE' prints them; or name another file with "
-                "--rejects and run the same command again"
+                f"Cannot write the rejects file {self.path} ({error.strerror}). Name another file "
+                "with --rejects and rerun the same command. 'miso-upload rejects FILE' prints the "
+                "rejected rows that are already in the ledger."
             ) from None
 
     def _append(self, text: bytes) -> int:
-        """Write `text` at the end, all of it or nothing, and return where it ends."""
+        """Append `text`, all of it or nothing, and return the new length."""
         descriptor = cast("int", self._file)
         self._before = before = os.lseek(descriptor, 0, os.SEEK_END)
         if before and _read_at(descriptor, before - 1, 1) != b"\n":
@@ -144,9 +145,9 @@ class RejectsFile:
         return before + len(text)
 
 
-def _is_ours(descriptor: int, length: int) -> bool:
-    """Return whether what stands behind `length` looks like a line of ours, or a piece of one."""
-    return _OURS.startswith(_read_at(descriptor, length, len(_OURS)))
+def _has_line_at(descriptor: int, offset: int) -> bool:
+    """Return whether the bytes at `offset` start like a line of a rejects file."""
+    return _LINE_START.startswith(_read_at(descriptor, offset, len(_LINE_START)))
 
 
 def _read_at(descriptor: int, offset: int, size: int) -> bytes:
@@ -155,9 +156,9 @@ def _read_at(descriptor: int, offset: int, size: int) -> bytes:
 
 
 def rejection_line(source: str, rejection: Rejection, *, row: bool = True) -> bytes:
-    """Return the line of the rejects file for one rejection, with its row or without.
+    """Return the line of the rejects file for one rejection, with or without its row.
 
-    A row that is JSON is written as the text that it is in the source.
+    A JSON row is written with its text in the source.
     """
     reasons = [reason.text for reason in rejection.reasons]
     line: dict[str, Any] = {
@@ -175,7 +176,7 @@ def rejection_line(source: str, rejection: Rejection, *, row: bool = True) -> by
     try:
         text = encode(line)
     except JSONEncodeError:
-        # What could be read but not be written again is kept as text: better seen than lost.
+        # A row that can be read but not encoded again is written as text, so that it is not lost.
         text = encode(readable({**line, "row": as_text(rejection.row)} if row else line))
     return one_line(text.decode()).encode() + b"\n"
 
@@ -186,29 +187,29 @@ def _json_on_one_line(text: bytes) -> bytes | None:
         decode(text)
     except JSONDecodeError:
         return None
-    # In JSON, these stand between tokens only.
+    # In valid JSON, unescaped tabs and line breaks occur only between tokens.
     return text.translate(_SPACES).strip()
 
 
 def rejects_path(source: str) -> Path:
-    """Return where the rejects of an input go unless the user says otherwise.
+    """Return the default path for the rejects of an input.
 
-    Those of a remote input go to the working directory. A name that would be longer than names can
-    be is cut, with a part of its hash in place of what is left out.
+    Rejects of a remote input go to the working directory. A name that is too long for the file
+    system is cut, and ends with a part of its hash.
     """
     path = Path(local_name(source))
     name = os.fsencode(path.name)
-    most = _longest_name(path.parent) - len(REJECTS_SUFFIX)
-    if len(name) <= most:
+    limit = _name_max(path.parent) - len(REJECTS_SUFFIX)
+    if len(name) <= limit:
         return path.with_name(path.name + REJECTS_SUFFIX)
     digest = "-" + hashlib.sha256(name).hexdigest()[:_HASH_DIGITS]
-    kept = name[: most - len(digest)].decode(errors="ignore")
+    kept = name[: limit - len(digest)].decode(errors="ignore")
     return path.with_name(kept + digest + REJECTS_SUFFIX)
 
 
-def _longest_name(directory: Path) -> int:
-    """Return how many bytes the name of a file in a directory may have."""
+def _name_max(directory: Path) -> int:
+    """Return the maximum length of a file name in a directory, in bytes."""
     if sys.platform != "win32":
         with suppress(OSError, ValueError):
             return os.pathconf(directory, "PC_NAME_MAX")
-    return _USUAL_LONGEST_NAME
+    return _USUAL_NAME_MAX

@@ -1,13 +1,13 @@
-"""Which scans there are, and which of them an input may continue.
+"""Stores scans, and finds those that an input may continue.
 
     new ──▶ reading ──▶ complete      the input was read to its end; growth is read from there
               │  ▲          │
               ▼  │          ▼
-          interrupted    superseded   the source was read from its beginning again: a new scan
+          interrupted    superseded   a new scan has read the source from its start
               └─────────────┘
 
-A candidate is only a guess: a scan is continued when its spans are proven to be in the input. What
-is not proven is read from its beginning, and content keys tell what Miso has.
+A candidate is only a guess. A scan is continued if its spans are proven to be in the input. Without
+proof, the input is read from its start, and content keys decide which records Miso has.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from miso_upload.ledger.database import Database, Value
-    from miso_upload.records import Identity
+    from miso_upload.records import SourceIdentity
 
 _SCAN = (
     "scans.id, source_id, sources.key, name, jobs.text, file, state, preamble, compressed, "
@@ -38,7 +38,7 @@ _FROM = (
 
 
 class Scans:
-    """The last scan of each source. Changes are made within the caller's transaction."""
+    """The last scan of each source. The caller opens the transaction for changes."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -49,13 +49,13 @@ class Scans:
         return _scan(self._db.row(f"SELECT {_SCAN} {_FROM} WHERE scans.id = :scan", scan=scan_id))
 
     def all(self) -> list[Scan]:
-        """Return the last scan of every source, in the order in which they were first seen."""
+        """Return the last scan of every source, in the order of the sources' first scans."""
         return self._found("ORDER BY sources.id")
 
-    def candidates(self, identity: Identity, name: str, beginning: bytes) -> list[Scan]:
-        """Return the scans that an input may continue, the likeliest first.
+    def candidates(self, identity: SourceIdentity, name: str, beginning: bytes) -> list[Scan]:
+        """Return the scans that an input may continue, most likely first.
 
-        They are those of the same file, those that begin alike, and those of the same name.
+        They are the scans of the same file, with the same head, or with the same path or URL.
         """
         found: dict[int, Scan] = {}
         stamp = identity.stamp
@@ -66,15 +66,15 @@ class Scans:
         found.update(self._by("sources.key", stored(identity.key)))
         if self.has_keyless:
             found.update(self._by("sources.key", stored(name)))
-            found.update((each.id, each) for each in self._beginning_alike(beginning))
+            found.update((each.id, each) for each in self._with_same_start(beginning))
         return list(found.values())
 
     def of_key(self, key: str) -> list[Scan]:
-        """Return the scans of the sources at a path or URL, the latest first."""
+        """Return the scans of the sources at a path or URL, latest first."""
         return self._found("WHERE sources.key = :key ORDER BY scans.id DESC", key=stored(key))
 
     def of_other_sources(self, key: str) -> frozenset[int]:
-        """Return the ids of all scans but those of the source at a path or URL."""
+        """Return the ids of all scans except those of the source at a path or URL."""
         rows = self._db.rows(
             "SELECT scans.id FROM scans LEFT JOIN sources ON sources.id = source_id "
             "WHERE sources.key IS NOT :key",
@@ -83,12 +83,12 @@ class Scans:
         return frozenset(scan_id for (scan_id,) in rows)
 
     def before_run(self, run_id: int) -> frozenset[int]:
-        """Return the ids of all scans that earlier runs began."""
+        """Return the ids of all scans that earlier runs started."""
         rows = self._db.rows("SELECT id FROM scans WHERE run_id != :run", run=run_id)
         return frozenset(scan_id for (scan_id,) in rows)
 
     def job_before(self, job: str) -> str | None:
-        """Return the latest other job fingerprint, if no scan has had this one; else None."""
+        """Return the latest job fingerprint; None if any scan was read under this one."""
         known = self._db.row(
             "SELECT 1 FROM jobs JOIN scans ON job_id = jobs.id WHERE text = :job LIMIT 1", job=job
         )
@@ -100,12 +100,12 @@ class Scans:
         return str(latest[0]) if latest else None
 
     def name_of(self, scan_id: int) -> str:
-        """Return the name of the source that a scan was of, also if it was superseded since."""
+        """Return the name of a scan's source, even if the scan was superseded."""
         row = self._db.row("SELECT name FROM scans WHERE id = :scan", scan=scan_id)
-        return named(row[0]) if row else "a source that is forgotten"
+        return named(row[0]) if row else "a forgotten source"
 
-    def begin(self, identity: Identity, name: str, job: str, run_id: int) -> int:
-        """Enter a new scan; it is the last one of the source at this path from now on."""
+    def begin(self, identity: SourceIdentity, name: str, job: str, run_id: int) -> int:
+        """Start a new scan, which becomes the last scan of the source at this path."""
         before = self._db.rows(
             "SELECT id, scan_id FROM sources WHERE key = :key ORDER BY id DESC",
             key=stored(identity.key),
@@ -113,7 +113,7 @@ class Scans:
         for source_id, scan_id in before:
             self.retire(scan_id)
             if source_id != before[0][0]:
-                # It lay here before it was renamed to what is gone now.
+                # This source had the path before its file was renamed, and that file is gone.
                 self._db.change("DELETE FROM sources WHERE id = :source", source=source_id)
         source_id = before[0][0] if before else self._db.change(
             "INSERT INTO sources (key, scan_id, seen_at) VALUES (:key, 0, :now)",
@@ -135,8 +135,8 @@ class Scans:
         )
         return scan_id
 
-    def continue_(self, scan: Scan, identity: Identity, name: str, job: str) -> None:
-        """Note that an input is proven to continue a scan: its name, job and state now."""
+    def continue_(self, scan: Scan, identity: SourceIdentity, name: str, job: str) -> None:
+        """Store the new name, job and state of an input that is proven to continue a scan."""
         stamp, job_id = identity.stamp, self._job(job)
         self._db.change(
             "UPDATE scans SET name = :name, mixed = mixed OR job_id != :job, job_id = :job, "
@@ -153,7 +153,7 @@ class Scans:
         )
 
     def retire(self, scan_id: int) -> None:
-        """Keep of a scan only its name, for its records are no longer looked for by position."""
+        """Delete the positions of a scan, which will not be resumed; keep its name and totals."""
         self._db.change(
             "UPDATE scans SET file = NULL, state = NULL, head = NULL, "
             "accepted_before = accepted_before + "
@@ -168,7 +168,7 @@ class Scans:
 
     @property
     def has_keyless(self) -> bool:
-        """Whether there is a source of version 0.1 of which the content keys are not known yet."""
+        """Whether any source from version 0.1 has no content keys yet."""
         if self._has_keyless is not False:
             row = self._db.row("SELECT 1 FROM scans WHERE keyless = 1 LIMIT 1")
             self._has_keyless = row is not None
@@ -186,8 +186,8 @@ class Scans:
     def _found(self, where: str, /, **values: Value) -> list[Scan]:
         return list(map(_scan, self._db.rows(f"SELECT {_SCAN} {_FROM} {where}", **values)))
 
-    def _beginning_alike(self, beginning: bytes) -> list[Scan]:
-        """Return the sources of version 0.1 with the longest beginning that the input has too."""
+    def _with_same_start(self, beginning: bytes) -> list[Scan]:
+        """Return the scans from version 0.1 with the longest start that the input shares."""
         lengths = self._db.rows(
             "SELECT DISTINCT length FROM old_heads WHERE length BETWEEN 1 AND :longest "
             "ORDER BY length DESC",
@@ -206,7 +206,7 @@ class Scans:
 
 
 def stored(name: str) -> str | bytes:
-    """Return a name as SQLite takes it, also where its bytes are not UTF-8."""
+    """Return a name as text, or as bytes if it is not valid UTF-8, because SQLite needs UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -215,17 +215,17 @@ def stored(name: str) -> str | bytes:
 
 
 def stored_path(path: Path) -> str | bytes:
-    """Return an absolute path as SQLite takes it."""
+    """Return an absolute path in the form of `stored`."""
     return stored(str(path.absolute()))
 
 
 def named(name: str | bytes) -> str:
-    """Return the name that `stored` made ready."""
+    """Return the name from a value of `stored`."""
     return os.fsdecode(name) if isinstance(name, bytes) else name
 
 
 def now() -> str:
-    """Return the time as the ledger notes it."""
+    """Return the current time in the ledger's format."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -1,4 +1,4 @@
-"""The tables of a ledger, made in a new file and brought up to date in an old one."""
+"""Creates the tables of a new ledger, and migrates an old ledger."""
 
 from __future__ import annotations
 
@@ -70,24 +70,26 @@ CREATE INDEX met_by_scan ON met (scan_id)
 
 
 def prepare(db: Database, about: Mapping[str, str]) -> None:
-    """Create the tables of a new ledger, or bring those of an older version up to date.
+    """Create the tables of a new ledger, or migrate those of an older version.
 
     Args:
         db: The ledger.
-        about: What to note in a new one about its target.
+        about: Facts about the target, to store in a new ledger.
 
     Raises:
-        LedgerError: It was written by a newer version, or cannot be used.
+        LedgerError: The ledger was written by a newer version, or cannot be used.
     """
     (version,) = db.row("PRAGMA user_version")
     if version > VERSION:
-        raise LedgerError(f"The ledger {db.path} was written by a newer miso-upload. Use that one.")
+        raise LedgerError(
+            f"The ledger {db.path} was written by a newer version of miso-upload. Use that version."
+        )
     if db.read_only:
         return
     db.rows("PRAGMA journal_mode = WAL")
-    # A day of 20 million records is sorted in one transaction; its log need not stay that long.
+    # Sorting a day of 20 million records in one transaction makes a huge log; truncate it later.
     db.rows("PRAGMA journal_size_limit = 67108864")
-    # FULL: an intent must be on disk before the first byte is sent, power cuts included.
+    # FULL, because an intent must survive a power cut before the first byte is sent.
     db.rows(f"PRAGMA synchronous = {'FULL' if db.path else 'OFF'}")
     if version == 0:
         with db.transaction():
@@ -98,7 +100,7 @@ def prepare(db: Database, about: Mapping[str, str]) -> None:
 
 
 def has_content_keys(db: Database) -> bool:
-    """Return whether the ledger was written by a version that knows content keys."""
+    """Return whether the ledger has content keys, which version 0.1 did not have."""
     (version,) = db.row("PRAGMA user_version")
     return bool(version == VERSION)
 

@@ -1,4 +1,4 @@
-"""The secret of the content keys: 32 random bytes in one file of the state directory."""
+"""Reads and creates the secret for content keys: 32 random bytes in the state directory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PURPOSE = b"fingerprint"
 _CONSTANT = b"miso-upload: fingerprint of the secret of the content keys"
 _FINGERPRINT_BYTES = 6
 _POLL_SECONDS, _POLLS = 0.05, 40
-"""How long another process may take to write the file, where it cannot appear at once."""
+"""How long to wait for another process that writes the file on a system without hard links."""
 
 
 def read_secret(state_dir: Path, *, create: bool = True) -> bytes:
@@ -28,7 +28,7 @@ def read_secret(state_dir: Path, *, create: bool = True) -> bytes:
 
     Args:
         state_dir: The directory.
-        create: Make a secret if there is none. False where a ledger was written with one.
+        create: Whether to create a secret if there is none; False if a ledger needs the old one.
 
     Raises:
         LedgerError: The file cannot be read or written, is damaged, or is missing.
@@ -42,31 +42,31 @@ def read_secret(state_dir: Path, *, create: bool = True) -> bytes:
             secret = _read(path)
     except OSError as error:
         raise LedgerError(
-            f"{path}: the secret of the content keys cannot be read or written: {error.strerror}. "
-            "Nothing was sent. Free some space, check the permissions, or choose another directory "
-            "with --state-dir, and rerun the same command"
+            f"Cannot read or write {path}, the secret for content keys ({error.strerror}). Nothing "
+            "was sent. Free some space, fix the permissions, or name another directory with "
+            "--state-dir, then rerun the same command."
         ) from None
     if secret is None:
         raise LedgerError(
-            f"{path}: the secret of the content keys is missing, and the ledgers beside it are of "
-            "no use without it. Restore it from a backup, or copy it from where the ledgers were "
-            "copied from ('miso-upload ledger export' takes both along)"
+            f"{path}, the secret for content keys, is missing, and the ledgers beside it cannot be "
+            "used without it. Restore it from a backup, or copy it from the machine that the "
+            "ledgers come from. 'miso-upload ledger export' includes it."
         )
     if len(secret) != SECRET_BYTES:
         raise LedgerError(
-            f"{path}: is not the secret of the content keys: it has {len(secret):,} bytes in place "
-            f"of {SECRET_BYTES}; restore it from a backup"
+            f"{path} is not a secret for content keys: it has {len(secret):,} bytes instead of "
+            f"{SECRET_BYTES}. Restore it from a backup."
         )
     return secret
 
 
 def secret_fingerprint(secret: bytes) -> str:
-    """Return 12 hexadecimal digits that tell whether two secrets are the same."""
+    """Return a fingerprint of 12 hexadecimal digits, by which secrets are compared."""
     return keyed_digest(secret, _PURPOSE, _CONSTANT, _FINGERPRINT_BYTES).hex()
 
 
 def _read(path: Path) -> bytes | None:
-    """Return what the file holds, of a file that is too long only a part; None if there is none."""
+    """Return the content of the file, or a part of it if it is too long; None if it is missing."""
     secret = b""
     for _ in range(_POLLS):
         try:
@@ -81,9 +81,9 @@ def _read(path: Path) -> bytes | None:
 
 
 def _create(path: Path) -> None:
-    """Write a new secret, unless another process does so first.
+    """Write a new secret, unless another process writes one first.
 
-    The file appears under its name when it is whole, and never replaces another.
+    The file appears under its name only when it is complete, and never replaces another one.
     """
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:
@@ -110,7 +110,7 @@ def _write_new(path: Path) -> None:
 
 def _sync_directory(path: Path) -> None:
     if os.name == "nt":
-        return  # which has no descriptors of directories
+        return  # Windows cannot open a directory
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The spans of scans: entered before they are sent, counted when they are settled."""
+"""Stores spans before their records are sent, and their outcomes afterward."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from miso_upload.ledger.entries import LedgerSpan
 from miso_upload.ledger.line_ranges import from_ranges, to_ranges
 from miso_upload.ledger.scans import now
 from miso_upload.records import Leftover
-from miso_upload.records.keyed import Keyed
+from miso_upload.records.keyed_records import KeyedRecords
 from miso_upload.records.totals import Totals
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from miso_upload.ledger.entries import Settlement
     from miso_upload.records import Batch, Selection
 
-MOST_MET = 4_096
-"""Keys that are kept of records that a scan has in common with others; see `Ledger.met`."""
+MAX_SHARED_KEYS = 4_096
+"""How many keys of records that other scans had sent are stored; see `Ledger.shared_keys`."""
 _SPAN = "start, end, first_line, checksum, line_count, state, unknown_lines, pending_lines"
 _TOTALS = ", ".join(f"coalesce(sum({name}), 0)" for name in Totals.names())
 _COUNTED = (
@@ -35,13 +35,13 @@ _COUNTED = (
 
 
 class Spans:
-    """The spans of all scans. Changes are made within the caller's transaction."""
+    """The spans of all scans. The caller opens the transaction for changes."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
     def of(self, scan_id: int, where: str) -> list[LedgerSpan]:
-        """Return the spans of a scan that a clause of SQL selects and orders."""
+        """Return the spans of a scan, selected and ordered by an SQL clause."""
         rows = self._db.rows(
             f"SELECT {_SPAN} FROM spans WHERE scan_id = :scan {where}", scan=scan_id
         )
@@ -53,7 +53,7 @@ class Spans:
         return Totals(*row)
 
     def enter(self, scan_id: int, batch: Batch, selection: Selection, run_id: int) -> bool:
-        """Enter the span of `batch` as intended; False if it is known already."""
+        """Insert the span of `batch` as intended; return False if it exists already."""
         left_out, records = selection.left_out, len(batch.lines)
         return self._db.added(
             "INSERT INTO spans (scan_id, start, end, first_line, line_count, checksum, state, "
@@ -67,10 +67,10 @@ class Spans:
         )  # fmt: skip
 
     def reopen_intended(self) -> None:
-        """Let all rows of what an earlier run was about to send be looked at again, as a whole.
+        """Reset all rows of the spans that a killed run was about to send.
 
-        Which of them were rejected or skipped was not noted; nor does it matter any more which
-        others had been sent already.
+        The ledger does not know which of these rows were rejected or skipped, so the next run
+        transforms the whole spans again, and looks up again which records were already sent.
         """
         self._db.change(
             "DELETE FROM met WHERE EXISTS (SELECT 1 FROM spans WHERE state = 'intended' "
@@ -83,7 +83,7 @@ class Spans:
         )
 
     def reopen(self, scan_id: int, batch: Batch) -> None:
-        """Count what is pending in a known span as unknown, because it is about to be sent."""
+        """Count the pending rows of a known span as unknown, because they are about to be sent."""
         known = self._db.row(
             "SELECT unknown_lines, pending_lines FROM spans "
             "WHERE scan_id = :scan AND start = :start AND state = 'pending'",
@@ -103,9 +103,9 @@ class Spans:
             )
 
     def count(self, scan_id: int, settlement: Settlement, run_id: int) -> None:
-        """Note the outcomes of the rows of a span."""
+        """Store the outcomes of the rows of a span."""
         batch, receipt, selection = settlement.batch, settlement.receipt, settlement.selection
-        # Counts of a span that was sent in part are added to; those of any other are set.
+        # If only a part of the span was sent, add to its counts; else replace them.
         kept = int(settlement.partial)
         unknown, remembered = settlement.unknown_lines, settlement.remembered
         self._db.change(
@@ -120,14 +120,14 @@ class Spans:
             start=batch.start,
         )  # fmt: skip
 
-    def note_met(self, scan_id: int, batch: Batch, selection: Selection) -> None:
-        """Keep the keys of records that were already sent, as long as they are few."""
+    def store_shared_keys(self, scan_id: int, batch: Batch, selection: Selection) -> None:
+        """Store the keys of records that were already sent, up to a limit for each scan."""
         if not selection.left_out:
             return
-        (kept,) = self._db.row(
+        (stored,) = self._db.row(
             "SELECT coalesce(sum(length(keys)), 0) / 8 FROM met WHERE scan_id = :scan", scan=scan_id
         )
-        if kept + selection.left_out <= MOST_MET:
+        if stored + selection.left_out <= MAX_SHARED_KEYS:
             known = batch.keyed.pick(sorted({*selection.already_sent, *selection.changed}))
             keys, days, contents = known.to_bytes()
             self._db.change(
@@ -135,17 +135,17 @@ class Spans:
                 scan=scan_id, start=batch.start, keys=keys, days=days, contents=contents,
             )  # fmt: skip
 
-    def met(self, scan_id: int) -> Keyed | None:
-        """Return what `note_met` has kept of a scan; None if that is not all."""
+    def shared_keys(self, scan_id: int) -> KeyedRecords | None:
+        """Return the keys from `store_shared_keys`; None if the limit was exceeded."""
         rows = self._db.rows(
             "SELECT keys, days, contents FROM met WHERE scan_id = :scan", scan=scan_id
         )
-        found = Keyed.joined(Keyed.from_bytes(*row) for row in rows)
-        (met,) = self._db.row(
+        found = KeyedRecords.joined(KeyedRecords.from_bytes(*row) for row in rows)
+        (shared,) = self._db.row(
             "SELECT coalesce(sum(already_sent - remembered), 0) FROM spans WHERE scan_id = :scan",
             scan=scan_id,
         )
-        return found if len(found.keys) == met else None
+        return found if len(found.keys) == shared else None
 
 
 def _span(row: Sequence[Any]) -> LedgerSpan:

@@ -1,4 +1,4 @@
-"""The state directory: the ledger of each target found, locked and opened."""
+"""Finds, locks and opens the ledger of a target in the state directory."""
 
 from __future__ import annotations
 
@@ -39,15 +39,16 @@ if TYPE_CHECKING:
 
 _TARGETS = "targets"
 _PATIENCE = 60.0
-"""Seconds that a run waits while others choose their targets, which takes milliseconds."""
+"""Seconds to wait for other runs that are choosing their targets, which takes milliseconds."""
 
 
 class OpenTarget(NamedTuple):
     """The target of a run, with its ledger open and locked.
 
     Attributes:
-        name: What the user calls it, or `key-` and a fingerprint.
-        notes: What the user should know about it, such as that this is the first upload to it.
+        name: The name that the user gave it, or `key-` and a fingerprint.
+        ledger: Its ledger.
+        notes: Messages for the user, such as that this is the first upload to the target.
     """
 
     name: str
@@ -62,19 +63,19 @@ def open_target(
     stack: ExitStack,
     ask: AskForTarget | None = None,
 ) -> OpenTarget:
-    """Find, lock and open the ledger of the target that a run means; note its key.
+    """Find, lock and open the ledger of the target that a run asks for, and store its key.
 
     Args:
         options: Where the ledgers are, and which target is named.
         server: The URL of the server.
         api_key: Its key; empty for none.
         stack: Closes the ledger and releases the lock.
-        ask: Is called where a new key may be that of a known target or of a new one.
+        ask: Called if a new key may belong to a known target or to a new one.
 
     Raises:
         ConfigurationError: The state directory is on a network file system.
-        TargetError: The key is not one of the target's.
-        LockedError: Another run is at work on the target.
+        TargetError: The key does not belong to the target.
+        LockedError: Another run is using the target.
         LedgerError: A ledger cannot be read.
         IncompleteLedgerError: The ledger is a copy without its `-wal`.
     """
@@ -91,10 +92,10 @@ def open_target(
 
 
 def shown_target(options: ResumeOptions, server: str, api_key: str) -> str:
-    """Return what the target is called that a run would use, with its server.
+    """Return the name and server of the target that a run would use.
 
     Raises:
-        TargetError: The key is not one of the target's.
+        TargetError: The key does not belong to the target.
         LedgerError: A ledger cannot be read.
     """
     wanted = _wanted(options, server, api_key)
@@ -103,9 +104,9 @@ def shown_target(options: ResumeOptions, server: str, api_key: str) -> str:
 
 
 def existing_ledger(options: ResumeOptions, server: str, api_key: str) -> Path | None:
-    """Return the ledger of the target that a run means; None if there is none.
+    """Return the ledger of the target that a run asks for; None if there is none.
 
-    For runs that send nothing: it creates, locks and refuses nothing. An empty API key is none.
+    For runs that send nothing: it does not create or lock anything, and does not check the key.
     """
     with suppress(ConfigurationError):
         known = known_targets(options.state_dir, skip_unreadable=True)
@@ -115,9 +116,10 @@ def existing_ledger(options: ResumeOptions, server: str, api_key: str) -> Path |
 
 
 def forecasts_blindly(options: ResumeOptions, server: str, api_key: str) -> bool:
-    """Return whether a dry run has a key or target that no ledger knows, although others do.
+    """Return whether a dry run cannot forecast what an upload would send.
 
-    An upload would stop or ask then; what Miso has cannot be forecast.
+    No ledger knows its key or target, although the server has other targets. An upload would stop
+    or ask for the target.
     """
     wanted = _wanted(options, server, api_key)
     if not (wanted.key or wanted.target or wanted.new_target):
@@ -129,10 +131,10 @@ def forecasts_blindly(options: ResumeOptions, server: str, api_key: str) -> bool
 
 
 def ledger_file(options: ResumeOptions, server: str, api_key: str) -> Path:
-    """Return where the ledger of the target is, or would be if it was made now.
+    """Return the path of the target's ledger, which need not exist yet.
 
     Raises:
-        ConfigurationError: The server is no address.
+        ConfigurationError: The server is not a valid URL.
     """
     wanted = _wanted(options, server, api_key)
     name = wanted.name or f"key-{wanted.key}"
@@ -141,38 +143,43 @@ def ledger_file(options: ResumeOptions, server: str, api_key: str) -> Path:
 
 
 def ledger_paths(state_dir: Path) -> list[Path]:
-    """Return the ledgers in a state directory, one for each target, the latest used first."""
+    """Return the ledgers in a state directory, one for each target, last used first."""
     found = state_dir.glob(f"*{LEDGER_SUFFIX}") if state_dir.is_dir() else ()
     return sorted(found, key=_changed_at, reverse=True)
 
 
 def _changed_at(path: Path) -> float:
-    with suppress(OSError):  # a run may give it its name just now
+    with suppress(OSError):  # a run may be renaming it
         return path.stat().st_mtime
     return 0.0
 
 
 def own_files(state_dir: Path) -> list[Path]:
-    """Return the files of a state directory, which are no inputs wherever it is."""
+    """Return the files of a state directory, which must never be read as inputs."""
     others = (f"{_TARGETS}.lock", FILE_NAME)
     return [*state_dir.glob(f"*{LEDGER_SUFFIX}*"), *(state_dir / name for name in others)]
 
 
 def known_targets(state_dir: Path, *, skip_unreadable: bool = False) -> list[KnownTarget]:
-    """Return the targets of which there are ledgers, the latest used first.
+    """Return the targets that have a ledger, last used first.
 
-    Of two ledgers of one target, such as a copy that somebody made, the one with the right file
-    name comes first.
+    If a target has several ledgers, for example because of a manual copy, the one with the expected
+    file name comes first.
 
     Raises:
-        LedgerError: One cannot be read, and it could be that of any target.
+        LedgerError: A ledger cannot be read, so its target is unknown.
     """
     found = list(_known(ledger_paths(state_dir), skip_unreadable=skip_unreadable))
     return sorted(found, key=lambda each: each.ledger != ledger_name(each.server, each.name))
 
 
 def target_of(label: Label, ledger: str) -> KnownTarget | None:
-    """Return the target that a ledger with this file name belongs to; None if it names none."""
+    """Return the target of a ledger; None if its label names no valid server.
+
+    Args:
+        label: The label of the ledger.
+        ledger: The file name of the ledger.
+    """
     try:
         server = server_identity(label.about.get("server", ""))
     except ConfigurationError:
@@ -184,10 +191,10 @@ def target_of(label: Label, ledger: str) -> KnownTarget | None:
 
 
 def content_secret(state_dir: Path) -> bytes:
-    """Return the secret of the content keys of all ledgers in a state directory.
+    """Return the secret for content keys of all ledgers in a state directory.
 
     Raises:
-        LedgerError: It is missing, although a ledger was written with it.
+        LedgerError: It is missing, although a ledger was written with one.
     """
     labels = [_label(path) for path in ledger_paths(state_dir)]
     named = any(label is not None and label.about.get(SECRET) for label in labels)
@@ -195,7 +202,7 @@ def content_secret(state_dir: Path) -> bytes:
 
 
 def lock_targets(state_dir: Path) -> Locked:
-    """Return the lock under which targets are chosen, and ledgers made and moved."""
+    """Return the lock to hold while choosing a target, and creating or moving its ledger."""
     return Locked(state_dir / _TARGETS, patience=_PATIENCE)
 
 
@@ -203,15 +210,15 @@ def refuse_network(state_dir: Path) -> None:
     """Refuse a state directory on a network file system.
 
     Raises:
-        ConfigurationError: It is on one.
+        ConfigurationError: It is on a network file system.
     """
     mount = network_mount(state_dir)
     if mount is not None:
         raise ConfigurationError(
-            f"the state directory {state_dir} is on a network file system ({mount.type}, mounted "
+            f"The state directory {state_dir} is on a network file system ({mount.type}, mounted "
             f"at {mount.point}), where the ledger's write-ahead log and lock are not safe. Name a "
-            "directory on a local disk with --state-dir; 'miso-upload ledger export' and 'ledger "
-            "import' move a ledger there"
+            "directory on a local disk with --state-dir. To move a ledger there, use 'miso-upload "
+            "ledger export' and 'miso-upload ledger import'."
         )
 
 
@@ -235,7 +242,7 @@ def _label(path: Path) -> Label | None:
 
 
 def check_secret(state_dir: Path, ledger: Ledger, secret: bytes) -> None:
-    """See to it that a ledger was written with a secret.
+    """Check that a ledger was written with this secret.
 
     Raises:
         LedgerError: It was written with another one.
@@ -243,10 +250,10 @@ def check_secret(state_dir: Path, ledger: Ledger, secret: bytes) -> None:
     found = secret_fingerprint(secret)
     if ledger.about().get(SECRET, found) != found:
         raise LedgerError(
-            f"The ledger {ledger.path} was written with another secret than the one in "
-            f"{state_dir / FILE_NAME}, so it cannot tell which records Miso has. Nothing was sent. "
-            "Put the file back that belongs to it, or move the ledger to a machine with "
-            "'miso-upload ledger export' and 'ledger import', which bring it along"
+            f"The ledger {ledger.path} was written with another secret than {state_dir / FILE_NAME}"
+            ", so miso-upload cannot tell which records Miso has. Nothing was sent. Restore the "
+            "secret that belongs to the ledger. To move a ledger together with its secret, use "
+            "'miso-upload ledger export' and 'miso-upload ledger import'."
         )
 
 
@@ -277,7 +284,7 @@ def _open(options: ResumeOptions, server: str, api_key: str, stack: ExitStack) -
 
 
 def _ledger_file(directory: Path, server: str, choice: Choice, stack: ExitStack) -> Path:
-    """Lock the ledger of a target, give it the file name it should have, and return its path."""
+    """Lock the ledger of a target, rename it if its name is outdated, and return its path."""
     path = directory / ledger_name(server, choice.name)
     stack.enter_context(Locked(path))
     before = directory / choice.known.ledger if choice.known else path
@@ -292,10 +299,11 @@ def _ledger_file(directory: Path, server: str, choice: Choice, stack: ExitStack)
 
 
 def _first(options: ResumeOptions, wanted: Wanted, choice: Choice) -> str:
+    """Return a note if nothing was sent to the target before; else an empty text."""
     server = shown_server(wanted.server)
     to = f"{choice.name} at {server}" if wanted.name else f"{server} with this key"
     if options.remember:
-        return "" if choice.known else f"No ledger of {to} exists yet; this run makes it."
+        return "" if choice.known else f"No ledger exists yet for {to}; this run creates it."
     if choice.known is None:
         return f"First upload to {to}: no ledger exists yet in {options.state_dir}."
     if not choice.known.sent:
@@ -304,7 +312,7 @@ def _first(options: ResumeOptions, wanted: Wanted, choice: Choice) -> str:
 
 
 def _others(wanted: Wanted, choice: Choice, known: Iterable[KnownTarget]) -> str:
-    """Return that there are other ledgers of the same target, such as somebody's copies."""
+    """Return a note if the target has other ledgers, such as manual copies; else an empty text."""
     if choice.known is None:
         return ""
     names = {choice.known.name, choice.name}
@@ -316,4 +324,4 @@ def _others(wanted: Wanted, choice: Choice, known: Iterable[KnownTarget]) -> str
     if not same:
         return ""
     count = counted(len(same), "other ledger", "other ledgers")
-    return f"The state directory has {count} of this target, not used: {', '.join(same)}."
+    return f"Ignoring {count} of this target in the state directory: {', '.join(same)}."

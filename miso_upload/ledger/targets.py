@@ -1,7 +1,7 @@
-"""Which target a run means: the server's one spelling, the target's name, and the keys it knows.
+"""Selects a run's target by server, name and key.
 
-A target is one environment of Miso. It has one ledger and one lock, however its server is spelled
-and whichever of its keys is used. Nothing here reads or writes a file.
+A target is one environment of Miso. It has one ledger and one lock, no matter how its server is
+spelled and which of its keys is used. This module does not read or write files.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ LEDGER_SUFFIX = ".ledger"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 _UNNAMED = re.compile("key-[0-9a-f]{12}")
-_MOST_SLUG = 80
-"""Characters of a file name that are for people; a hash of 12 follows, and `.ledger.lock`."""
+_MAX_SLUG = 80
+"""The length of the readable part of a file name; a hash of 12 and `.ledger.lock` follow it."""
 _DIFFERS_BY_IDNA = "ßς\u200c\u200d"
-"""IDNA 2003, which Python has, and IDNA 2008, which requests uses, encode these differently."""
+"""Python's IDNA 2003 and the IDNA 2008 of requests encode these characters differently."""
 
 
 def server_identity(url: str) -> str:
-    """Return the one spelling of a server's URL: `https://api.askmiso.com/gateway`.
+    """Return the canonical form of a server's URL: `https://api.askmiso.com/gateway`.
 
     Raises:
-        ConfigurationError: It is no http(s) URL.
+        ConfigurationError: It is not an http(s) URL.
     """
     try:
         parts = urlsplit(url.strip())
@@ -50,7 +50,7 @@ def server_identity(url: str) -> str:
 
 
 def shown_server(identity: str) -> str:
-    """Return a server for messages: its host, and its port and path if they are not the usual."""
+    """Return a server for messages: its host, and its port and path unless they are defaults."""
     return identity.partition("://")[2]
 
 
@@ -70,7 +70,11 @@ def _host(host: str) -> str:
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
-    """Return the address that a host is, in any spelling that connects: `127.1` too."""
+    """Return the IP address of a host, in any notation that can be connected to, such as `127.1`.
+
+    Returns:
+        None if the host is a name.
+    """
     try:
         address = ip_address(host)
     except ValueError:
@@ -83,41 +87,42 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def key_fingerprint(api_key: str) -> str:
-    """Return 48 bits of a key's hash in hexadecimal: no random key can be found from them."""
+    """Return 48 bits of a key's hash in hexadecimal, from which the key cannot be recovered."""
     return hashlib.sha256(b"miso-upload key\n" + api_key.encode()).hexdigest()[:12]
 
 
 def key_of_name(name: str) -> frozenset[str]:
-    """Return the fingerprint that a target without a name of its own is called after, if it is."""
+    """Return the key fingerprint in the name of an unnamed target; empty for other names."""
     return frozenset({name.removeprefix("key-")} if _UNNAMED.fullmatch(name) else ())
 
 
 def name_of_key(fingerprint: str) -> str:
-    """Return the name of a target that was given none."""
+    """Return the name of a target that the user did not name."""
     return f"key-{fingerprint}"
 
 
 def ledger_name(server: str, name: str) -> str:
     """Return the file name of a target's ledger.
 
-    The hash tells apart what the readable part does not, such as `a/b` and `a:b`, or `Shop` and
-    `shop` where file names have no case.
+    The hash distinguishes targets with the same readable part, such as `a/b` and `a:b`, or `Shop`
+    and `shop` on file systems that ignore case.
     """
     text = f"{shown_server(server)}-{name}".lower()
     slug = "".join(char if char.isascii() and (char.isalnum() or char in ".-") else "_"
                    for char in text)  # fmt: skip
     digest = hashlib.sha256(f"{server}\n{name}".encode(errors="surrogatepass")).hexdigest()[:12]
-    return f"{slug[:_MOST_SLUG]}-{digest}{LEDGER_SUFFIX}"
+    return f"{slug[:_MAX_SLUG]}-{digest}{LEDGER_SUFFIX}"
 
 
 class KnownTarget(NamedTuple):
-    """A target of which a ledger exists.
+    """A target that has a ledger.
 
     Attributes:
-        server: As `server_identity` spells it.
-        keys: Fingerprints of its keys; version 0.1 noted none of targets with a name.
-        sent: Whether Miso may have anything of it.
-        ledger: The name of the ledger's file.
+        server: The server, in the form of `server_identity`.
+        name: The name of the target.
+        keys: Fingerprints of its keys; version 0.1 did not store them for named targets.
+        sent: Whether Miso may have any of its records.
+        ledger: The file name of the ledger.
     """
 
     server: str
@@ -128,24 +133,24 @@ class KnownTarget(NamedTuple):
 
     @property
     def named(self) -> bool:
-        """Whether the user gave it its name."""
+        """Whether the user named it."""
         return _UNNAMED.fullmatch(self.name) is None
 
     @property
     def shown(self) -> str:
-        """Return it for messages."""
-        return self.name if self.named else f"{self.name} (without a name of its own)"
+        """Return its name for messages."""
+        return self.name if self.named else f"{self.name} (unnamed)"
 
 
 class Wanted(NamedTuple):
-    """What the options and the key say about the target.
+    """The target that the options and the key ask for.
 
     Attributes:
-        server: As `server_identity` spells it.
+        server: The server, in the form of `server_identity`.
         key: The fingerprint of the key; empty without a key.
         target: The name of a known target.
-        new_target: The name of a new one.
-        rotated_key: Whether the key is another one of the known target.
+        new_target: The name of a new target.
+        rotated_key: Whether the key is a new key of the known target.
     """
 
     server: str
@@ -161,13 +166,13 @@ class Wanted(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The target of a run.
+    """The selected target of a run.
 
     Attributes:
-        name: What it is called from now on.
-        keys: The fingerprints that it knows from now on.
-        known: The target whose ledger it uses; None if it gets a new one.
-        note: What the user should know about that; may be empty.
+        name: Its name from now on.
+        keys: The fingerprints of its keys from now on.
+        known: The target whose ledger it uses; None for a new ledger.
+        note: A message for the user; may be empty.
     """
 
     name: str
@@ -177,11 +182,11 @@ class Choice(NamedTuple):
 
 
 def choose_target(wanted: Wanted, known: Sequence[KnownTarget]) -> Choice:
-    """Return the target that a run means, of those that are known or a new one.
+    """Return the known or new target that a run asks for.
 
     Raises:
-        TargetError: The key is not one of the target's, or is one of another target.
-        NewKeyError: The key is new on a server that is known, and no target is named.
+        TargetError: The key does not belong to the target, or belongs to another one.
+        NewKeyError: The key is new, the server has targets, and the options name none.
     """
     here = [each for each in known if each.server == wanted.server]
     owner = _owner(wanted.key, here)
@@ -196,10 +201,7 @@ def choose_target(wanted: Wanted, known: Sequence[KnownTarget]) -> Choice:
 
 
 def find_target(wanted: Wanted, known: Sequence[KnownTarget]) -> KnownTarget | None:
-    """Return the known target that a run would use if it asked no questions; None if there is none.
-
-    An empty `wanted.key` is no key.
-    """
+    """Return the known target that a run would use without asking; None if there is none."""
     here = [each for each in known if each.server == wanted.server]
     if wanted.name is not None:
         mine = next((each for each in here if each.name == wanted.name), None)
@@ -210,7 +212,7 @@ def find_target(wanted: Wanted, known: Sequence[KnownTarget]) -> KnownTarget | N
 
 
 def _owner(key: str, here: Sequence[KnownTarget]) -> KnownTarget | None:
-    """Return the target that knows a key; the one that is called after it, if there are several."""
+    """Return the target of a key; if there are several, the one that is named after the key."""
     owners = [each for each in here if key in each.keys]
     return next(
         (each for each in owners if each.name == name_of_key(key)), next(iter(owners), None)
@@ -218,19 +220,20 @@ def _owner(key: str, here: Sequence[KnownTarget]) -> KnownTarget | None:
 
 
 def _is_spare(target: KnownTarget) -> bool:
-    """Whether nobody would miss a target: it has no name, and Miso took nothing of it.
+    """Return whether a target is unused: the user did not name it, and nothing was sent to it.
 
-    Such is left by a first run with a key that Miso refused.
+    A first run with a key that Miso refuses leaves a target like this.
     """
     return not target.named and not target.sent
 
 
 def _choose_without_key(wanted: Wanted, mine: KnownTarget | None) -> Choice:
-    """Return a known target for a run that sends nothing, and so needs no key."""
+    """Return a known target for a run that sends nothing and therefore needs no key."""
     if mine is None:
         raise TargetError(
-            f"--target {wanted.name}: there is no such target at {shown_server(wanted.server)}. "
-            "'miso-upload status' lists the targets; a new one needs its API key (MISO_API_KEY)"
+            f"--target {wanted.name}: {shown_server(wanted.server)} has no target of this name. "
+            "Run 'miso-upload status' to list the targets. For a new target, pass its API key with "
+            "MISO_API_KEY."
         )
     return Choice(mine.name, mine.keys, mine)
 
@@ -246,12 +249,12 @@ def _choose_by_key(
     server = shown_server(wanted.server)
     names = " or ".join(each.name for each in others)
     if len(others) == 1 and not others[0].named:
-        names += ", or a name that you give it"
+        names += ", or a name that you choose for it"
     raise NewKeyError(
-        f"this key is new at {server}, where uploads were made before to "
-        f"{', '.join(each.shown for each in others)}. Nothing was sent. If a key was rotated, add "
-        f"--target NAME --rotated-key, once, where NAME is {names}. If the key belongs to another "
-        "environment, add --new-target NAME",
+        f"This API key is new at {server}. Known targets there: "
+        f"{', '.join(each.shown for each in others)}. Nothing was sent. If the key of a target was "
+        f"rotated, add --target NAME --rotated-key once, where NAME is {names}. If the key belongs "
+        "to another environment, add --new-target NAME.",
         names=[each.name for each in others],
     )
 
@@ -260,26 +263,26 @@ def _choose_known(wanted: Wanted, mine: KnownTarget, owner: KnownTarget | None) 
     if wanted.key in mine.keys:
         return Choice(mine.name, mine.keys, mine)
     shown = f"{mine.name} at {shown_server(mine.server)}"
-    # A ledger of version 0.1 knows no keys: then the target without a name may have had the same.
+    # A ledger of version 0.1 has no keys, so the unnamed target may be the same environment.
     if owner is not None and not _is_spare(owner) and (owner.named or mine.keys):
         raise _belongs_to(owner, mine.name)
     if not mine.sent:
         return Choice(mine.name, frozenset({wanted.key}), mine)
     if not mine.keys:
-        note = f"This key is noted for {shown}; another one will need --rotated-key."
+        note = f"Saved this API key for {shown}. To use another key later, add --rotated-key once."
         return Choice(mine.name, frozenset({wanted.key}), mine, note)
     if wanted.rotated_key:
-        note = f"This key is noted for {shown}; --rotated-key is not needed again."
+        note = f"Saved this API key for {shown}. You do not need --rotated-key again."
         return Choice(mine.name, mine.keys | {wanted.key}, mine, note)
     if wanted.new_target:
         raise TargetError(
-            f"--new-target {mine.name}: {shown} exists already and does not know this key. "
-            f"Nothing was sent. If its key was rotated: --target {mine.name} --rotated-key, "
-            "once; otherwise choose another name"
+            f"--new-target {mine.name}: {shown} exists already, with another API key. Nothing was "
+            f"sent. If its key was rotated, use --target {mine.name} --rotated-key once. Otherwise "
+            "choose another name."
         )
     raise TargetError(
-        f"--target {mine.name}: {shown} does not know this key. Nothing was sent. Check that it "
-        "is the key of this environment; if it was rotated, add --rotated-key, once"
+        f"--target {mine.name}: {shown} was used with another API key before. Nothing was sent. "
+        "Check that the key belongs to this environment. If it was rotated, add --rotated-key once."
     )
 
 
@@ -301,29 +304,29 @@ def _choose_unknown(
 
 
 def _new(wanted: Wanted, name: str, here: Sequence[KnownTarget]) -> Choice:
-    """Return a target that is new; it may use a ledger of which nothing was sent."""
+    """Return a new target, which takes over an unused ledger if there is one."""
     spare = next(filter(_is_spare, here), None)
     return Choice(name, frozenset({wanted.key}), spare)
 
 
 def _named_now(owner: KnownTarget, name: str, keys: frozenset[str]) -> Choice:
     note = (
-        f"The target {owner.name} at {shown_server(owner.server)} is called {name} from now on; "
-        "its ledger is kept."
+        f"Renamed the target {owner.name} at {shown_server(owner.server)} to {name}. It keeps its "
+        "ledger."
     )
     return Choice(name, keys, owner._replace(), note)
 
 
 def _belongs_to(owner: KnownTarget, name: str) -> TargetError:
-    way = (
-        f"use --target {owner.name}, or the key of {name}"
+    remedy = (
+        f"Use --target {owner.name}, or the key of {name}."
         if owner.named
-        else "--target NAME, with a name that is not in use yet, names that target; otherwise use "
-        f"the key of {name}"
+        else f"Use the key of {name}. To name the target {owner.name}, use --target NAME with an "
+        "unused name."
     )
     return TargetError(
-        f"this key belongs to the target {owner.shown} at {shown_server(owner.server)}, and not "
-        f"to {name}. Nothing was sent; {way}"
+        f"This API key belongs to the target {owner.shown} at {shown_server(owner.server)}, not to "
+        f"{name}. Nothing was sent. {remedy}"
     )
 
 
@@ -331,15 +334,16 @@ def _no_such_target(wanted: Wanted, name: str, others: Sequence[KnownTarget]) ->
     server = shown_server(wanted.server)
     if not others:
         return TargetError(
-            f"--rotated-key: no ledger of {name} at {server} exists, so no key of it is known. "
-            "Nothing was sent; leave --rotated-key out for a first upload"
+            f"--rotated-key: {server} has no target {name} yet, so no key can have been rotated. "
+            "Nothing was sent. Leave out --rotated-key for a first upload."
         )
-    only = others[0] if len(others) == 1 and not others[0].named else None
-    rotated = f"{name} is a name for {only.name}" if only else "one of these is meant"
-    target = name if only else "NAME"
+    shown = ", ".join(each.shown for each in others)
+    if len(others) == 1 and not others[0].named:
+        rotated = f"If you mean {others[0].name} and its key was rotated, add --rotated-key once"
+    else:
+        rotated = "If you mean one of them and its key was rotated, use --target NAME --rotated-key"
     return TargetError(
-        f"--target {name}: there is no such target at {server}, and this key is new. Uploads were "
-        f"made before to {', '.join(each.shown for each in others)}. Nothing was sent. If "
-        f"{rotated} and its key was rotated, add --target {target} --rotated-key, once. If {name} "
-        f"is another environment, add --new-target {name}"
+        f"--target {name}: {server} has no target of this name, and this API key is new there. "
+        f"Known targets: {shown}. Nothing was sent. {rotated}. If {name} is another environment, "
+        f"use --new-target {name}."
     )

@@ -1,1 +1,1 @@
-"""The composition root and the loop: read blocks, transform them, deliver them, settle them."""
+"""The composition root and the loop of a run: read, transform, deliver and settle blocks."""

@@ -1,4 +1,4 @@
-"""How many of a source's records come out as they were sent, where the options have changed."""
+"""Compares a source's records with those already sent, after the options have changed."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ def compare(
     *,
     keeps_changed: bool,
 ) -> Comparison:
-    """Return how many of the first records before a line Miso has, as they come out now.
+    """Return how many of a source's first records Miso has in the form that they have now.
 
-    Records without a day are compared whatever the ledger has: their pseudo-day changes with what
-    they say.
+    Records without a day are always compared, because their pseudo-day depends on their content.
 
     Args:
-        blocks: Of the source, in order.
-        transform: Makes a batch of each.
-        until: The line behind the last row that was read under the other options.
-        ledger: Knows what was sent.
-        keeps_changed: A record whose natural key Miso has with other content counts as known,
-            because it is not sent.
+        blocks: The blocks of the source, in order.
+        transform: Transforms a block into a batch.
+        until: The line after the last row that was read with the earlier options.
+        ledger: The ledger of the target.
+        keeps_changed: Whether a record whose natural key Miso has with other content counts as
+            known, because it is not sent.
     """
     reader = open_reader(ledger.contents, 0)
     compared = known = 0
@@ -44,7 +43,7 @@ def compare(
             break
         batch = transform(block)
         read = [index for index, line in enumerate(batch.lines) if line < until]
-        days = reader.shared(batch.keyed.days)
+        days = reader.shared_days(batch.keyed.days)
         found = reader.look_up(batch.keyed, read)
         meant = {index for index in read if _is_of(days, batch.keyed.days[index])}
         compared += len(meant)

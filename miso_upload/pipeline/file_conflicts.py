@@ -1,7 +1,7 @@
 """Refuses a run that would read and write one file, or write it for two purposes.
 
-`--report history.jsonl` would replace the history. So before any file is opened, every file that a
-run uses is compared with every other, by identity and not by name.
+`--report history.jsonl` would replace the history. So before a run opens any file, it compares all
+files that it uses with each other, by identity instead of by name.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
     from miso_upload.pipeline.settings import Settings
 
-_CORRECTED = "save corrected rows in a file of their own, or name another file with --rejects"
+_CORRECTED = "save corrected rows in a separate file, or name another file with --rejects"
 
 
 class FileUse(NamedTuple):
-    """What a run does with one file.
+    """One use of a file by a run.
 
     Attributes:
-        role: What the file is to the run, as in "an input" or "--report".
+        role: The role of the file, such as "an input" or "--report".
         path: The file.
         written: Whether the run writes it.
-        remedy: What the user can do if something else uses the file too.
+        remedy: What the user can do about a second use of the file.
     """
 
     role: str
@@ -40,7 +40,7 @@ class FileUse(NamedTuple):
 
 
 def refuse_shared_files(uses: Iterable[FileUse]) -> None:
-    """Refuse two uses of one file if one of them writes it.
+    """Refuse two uses of one file if one of them writes the file.
 
     Raises:
         ConfigurationError: There are two such uses.
@@ -54,8 +54,8 @@ def refuse_shared_files(uses: Iterable[FileUse]) -> None:
 
 
 def files_of(settings: Settings, inputs: Iterable[str]) -> Iterator[FileUse]:
-    """Yield what a run uses besides its ledger: the `inputs`, what explains them, its results."""
-    # Rejects files that the shell lists with `*.jsonl` are no inputs: they are left out.
+    """Yield the files of a run other than its ledger: inputs, option files and results."""
+    # Rejects files are not inputs, even if the pattern `*.jsonl` matches them.
     names = [name for name in inputs if not name.endswith(REJECTS_SUFFIX)]
     for name in names:
         if not is_remote(name):
@@ -68,12 +68,12 @@ def files_of(settings: Settings, inputs: Iterable[str]) -> Iterator[FileUse]:
 
 
 def _is_file_name(name: str) -> bool:
-    """Return whether a name can be that of a file: `.` and the like are directories."""
+    """Return whether a name can be a file name, unlike `.` and `..`."""
     return is_remote(name) or Path(name).name not in ("", "..")
 
 
 def own_files_of(settings: Settings) -> Iterator[FileUse]:
-    """Yield the files that options name; none of them is an input."""
+    """Yield the files, other than inputs, that the options name."""
     named = (
         ("the mapping file", settings.mapping.mapping),
         ("--transform", settings.mapping.transform),
@@ -98,10 +98,10 @@ def _key(use: FileUse) -> tuple[str, str]:
 
 
 def _refusal(one: FileUse, other: FileUse) -> str:
-    """Return what is wrong with two uses of one file, and the remedy of the one that writes."""
+    """Return the error for two uses of one file, with the remedy of the use that writes it."""
     writers = [use for use in (other, one) if use.written]
     remedies = [use.remedy for use in (*writers, one, other) if use.remedy]
-    remedy = remedies[0] if remedies else "name two files"
+    remedy = remedies[0] if remedies else "use two different files"
     if _key(one)[1] == _key(other)[1]:
         return f"{other.path}: is both {one.role} and {other.role}; {remedy}"
     shown = "standard input" if one.path == STDIN else one.path

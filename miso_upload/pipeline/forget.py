@@ -1,4 +1,4 @@
-"""Taking sources out of the ledgers, so that their records are sent again."""
+"""Removes sources from the ledgers, so that the next upload sends their records again."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """A source that a ledger knows.
+    """A source in a ledger.
 
     Attributes:
-        source: Its id in that ledger.
-        totals: The outcomes of its rows, over all runs.
+        ledger: The path of the ledger.
+        source: The source's id in that ledger.
+        totals: The totals of its rows, over all runs.
     """
 
     ledger: Path
@@ -39,11 +40,11 @@ class Found(NamedTuple):
 def found_to_forget(
     state_dir: Path, names: Sequence[str], options: ReadingOptions, target: str | None
 ) -> list[Found]:
-    """Return the sources at these paths, or with their content, that ledgers know.
+    """Return the sources in the ledgers that have these paths, or the content at these paths.
 
     Raises:
-        SourceError: Nothing is known of one of the names.
-        LockedError: A run is at work on a ledger of version 0.1.
+        SourceError: No ledger has a source for one of the names.
+        LockedError: A run is using a ledger of version 0.1.
     """
     found: dict[tuple[Path, int], Found] = {}
     unknown = dict.fromkeys(names)
@@ -58,19 +59,19 @@ def found_to_forget(
     if unknown:
         at = f" at the target {target}" if target is not None else ""
         raise SourceError(
-            f"{', '.join(map(shown_name, unknown))}: nothing is known of it{at}, and nothing was "
-            "forgotten; 'miso-upload status' lists what is known"
+            f"{', '.join(map(shown_name, unknown))}: no uploaded source has this name{at}. Nothing "
+            "was forgotten. To list all sources, run 'miso-upload status'"
         )
     return list(found.values())
 
 
 def forget(found: Iterable[Found]) -> int:
-    """Forget sources; return how many there were.
+    """Forget sources and return their number.
 
     Raises:
         ConfigurationError: The state directory is on a network file system.
-        LockedError: A run is at work on the target of one. Then none is forgotten there.
-        IncompleteLedgerError: A ledger is a copy without its `-wal`.
+        LockedError: A run is using the target of a source; no source of that target is forgotten.
+        IncompleteLedgerError: A ledger has lost its `-wal` file.
     """
     forgotten = 0
     by_ledger: dict[Path, set[int]] = {}
@@ -80,7 +81,7 @@ def forget(found: Iterable[Found]) -> int:
         refuse_network(path.parent)
         with Locked(path), closing(Ledger(path)) as ledger:
             ledger.begin_work({})
-            # A run that ended meanwhile may have read one of them again.
+            # A run that ended in the meantime may have started a new scan of one of them.
             scans = [scan for scan in ledger.scans.all() if scan.source_id in sources]
             ledger.forget(scans)
             forgotten += len(scans)

@@ -1,6 +1,6 @@
-"""What the loop is given: inputs, and stages that it hands work to.
+"""Defines the interfaces of the loop: inputs, and the stages that do the work.
 
-One stage makes batches of blocks, the other sends them.
+One stage transforms blocks into batches, the other delivers batches.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
 
 
 class Input(NamedTuple):
-    """One input and how its rows become records.
+    """One input and its transform.
 
     Attributes:
-        name: As the user wrote it.
-        open: Opens it for reading.
-        prepare: Returns the transform for it, once it is open.
-        rejects: Where its rejected rows go, if anywhere.
-        job: Returns the job fingerprint; two sources with the same one make the same records of the
-            same rows.
+        name: The name, as the user wrote it.
+        open: Opens the input for reading.
+        prepare: Returns the transform for the opened input.
+        rejects: The rejects file for its rows, if any.
+        fingerprint: Returns the job fingerprint: sources with equal fingerprints make equal records
+            of equal rows.
     """
 
     name: str
     open: Callable[[], Source]
     prepare: Callable[[Source], Callable[[Block], Batch]]
     rejects: RejectsFile | None
-    job: Callable[[Source], str]
+    fingerprint: Callable[[Source], str]
 
 
-class Delivers(Protocol):
-    """What takes batches to their end; `Deliverer`, or a stand-in."""
+class BatchDeliverer(Protocol):
+    """Delivers batches; `Deliverer`, or a stand-in for it."""
 
     def deliver(self, batch: Batch, selection: Selection | None = None) -> Receipt:
-        """Send the selected records of `batch`, by default all, and return the outcome."""
+        """Send the selected records of `batch`, by default all, and return the receipt."""
 
 
-class Transforms(Protocol):
-    """What makes batches of blocks: `InProcess`, or a `WorkerPool`."""
+class Transformer(Protocol):
+    """Transforms blocks into batches; `InProcess`, or a `WorkerPool`."""
 
     def run(
         self,
@@ -51,20 +51,21 @@ class Transforms(Protocol):
         work: Iterable[tuple[Block, Leftover | None]],
         path: str | None,
     ) -> Iterator[tuple[Batch, Leftover | None]]:
-        """Yield what each block becomes, in order, and the leftover that came with it."""
+        """Yield the batch of each block, in order, with the leftover that came with the block."""
 
 
 class Stages(NamedTuple):
-    """What does the work that the loop hands out.
+    """The stages that do the work of the loop.
 
     Attributes:
-        transforms: Makes batches of blocks.
-        deliverer: Sends batches.
-        known: A ledger that only says which records Miso has, for a run that sends nothing.
-        in_flight: Deliveries at once; 0 delivers each batch before the next is read.
+        transformer: Transforms blocks into batches.
+        deliverer: Delivers batches.
+        known: The ledger in which a dry run looks up the records that Miso has, if any.
+        concurrency: The number of deliveries in flight; 0 delivers each batch before the next is
+            read.
     """
 
-    transforms: Transforms
-    deliverer: Delivers
+    transformer: Transformer
+    deliverer: BatchDeliverer
     known: Ledger | None = None
-    in_flight: int = 0
+    concurrency: int = 0

@@ -1,4 +1,4 @@
-"""Stopping in good order: one signal ends the run gently, a second one at once."""
+"""Stops a run on a signal: the first signal ends it gracefully, the second one at once."""
 
 from __future__ import annotations
 
@@ -15,68 +15,71 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 _WAKING: signal.Signals | None = getattr(signal, "SIGURG", None)
-"""Ignored by programs that do not ask for it, so a late one does no harm; Windows has none."""
+"""Programs ignore this signal by default, so a late one does no harm; Windows has none."""
 _SECONDS_BETWEEN_WAKINGS = 0.1
 
 
 class StopReading(BaseException):
-    """Raised out of a read that would otherwise wait for input that may never come."""
+    """Interrupts a read that may wait forever for input."""
 
 
 class StopSignal:
-    """Says to stop, and which signal said so; like a `threading.Event` that a signal may set.
+    """Asks a run to stop; like a `threading.Event` that a signal handler may set.
 
-    Any thread may set it and ask for it. Only the main thread, where signal handlers run, writes
-    the other attributes; the rest read them.
+    Any thread may set or read it. Only the main thread, where signal handlers run, writes the other
+    attributes.
 
-    An Event's lock is not reentrant, so a signal handler that sets one can wait forever for the
-    very code that it interrupted.
+    An Event's lock is not reentrant: a signal handler that sets an Event can deadlock with the code
+    that it interrupted.
+
+    Attributes:
+        signal_number: The signal that asked the run to stop, if one did.
     """
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
-        self._said = False
-        self._changed = Condition()  # over a reentrant lock, unlike an Event's
+        self._is_set = False
+        self._changed = Condition()  # has a reentrant lock, unlike an Event
         self._reading = False
         self._handling = False
 
     def is_set(self) -> bool:
         """Return whether the run is to stop."""
-        return self._said
+        return self._is_set
 
     def set(self) -> None:
-        """Say that the run is to stop, also to a main thread that waits for input."""
+        """Ask the run to stop, and interrupt the main thread if it waits for input."""
         with self._changed:
-            self._said = True
+            self._is_set = True
             self._changed.notify_all()
         if self._reading and self._handling and current_thread() is not main_thread():
-            Thread(target=self._wake_the_reader, name="waking", daemon=True).start()
+            Thread(target=self._wake_the_reader, name="wake-reader", daemon=True).start()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until told to stop, but not longer than `timeout` seconds; return `is_set()`."""
+        """Wait until the run is to stop, at most `timeout` seconds; return `is_set()`."""
         with self._changed:
             return self._changed.wait_for(self.is_set, timeout)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Mark code that may wait for input, and does nothing that must not be broken off.
+        """Mark code that may wait for input and can be interrupted safely.
 
         Raises:
             StopReading: A signal came, or the run is to stop.
         """
         try:
             self._reading = True
-            # Who says so from now on sees that somebody reads; who said so before may not have.
-            if self._said:
+            # From here on, `set` sees `_reading`; an earlier call may not have seen it.
+            if self._is_set:
                 raise StopReading
             yield
         finally:
             self._reading = False
 
     def _wake_the_reader(self) -> None:
-        """Break off the main thread's read, as only a signal can."""
+        """Interrupt the read of the main thread, which only a signal can do."""
         identity = main_thread().ident
-        # A signal that comes just before the system call that waits does not break it off.
+        # A signal just before the blocking system call does not interrupt it, so repeat.
         while self._reading and self._handling and _WAKING is not None and identity is not None:
             if sys.platform != "win32":  # where _WAKING is None
                 signal.pthread_kill(identity, _WAKING)
@@ -84,7 +87,7 @@ class StopSignal:
                 self._changed.wait(_SECONDS_BETWEEN_WAKINGS)
 
     def interruptible(self, items: Iterator[Item]) -> Iterator[Item]:
-        """Yield from `items`, whose `next` may wait for input, until told to stop."""
+        """Yield from `items`, whose `next` may wait for input, until the run is to stop."""
         while not self.is_set():
             try:
                 with self.reading():
@@ -95,13 +98,13 @@ class StopSignal:
 
     @contextmanager
     def on_signals(self, leave: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Stop on SIGINT, SIGTERM and SIGHUP while in this context, and let `set` break off reads.
+        """Stop on SIGINT, SIGTERM and SIGHUP in this context, and let `set` interrupt reads.
 
-        The second signal ends the process at once: what it was about to send is an intent in the
-        ledger, so nothing is lost.
+        The second signal ends the process at once. The ledger has an intent for each request in
+        flight, so nothing is lost.
 
         Args:
-            leave: Called before ending at once, to leave the terminal in order.
+            leave: Restores the terminal before the process ends at once.
         """
         if current_thread() is not main_thread():
             yield
@@ -120,13 +123,13 @@ class StopSignal:
                 raise StopReading
 
         def wake(_number: int, _frame: FrameType | None) -> None:
-            if self._reading and self._said:
+            if self._reading and self._is_set:
                 self._reading = False
                 raise StopReading
 
         numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
         before = {number: signal.getsignal(number) for number in numbers if number is not None}
-        # A parent such as nohup that has a signal ignored means it; None is not Python's own.
+        # Respect a parent, such as nohup, that ignores a signal; None is a handler set in C.
         ours = {
             number: handler
             for number, handler in before.items()

@@ -1,7 +1,6 @@
-"""How rows become records: all the options that decide it, as parts and as one text.
+"""Builds the transform of a run from its options, and the fingerprint of these options.
 
-The text is the fingerprint under which a source is uploaded: two runs with equal recipes make equal
-records of equal rows.
+Two runs with equal job fingerprints make equal records of equal rows.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ if TYPE_CHECKING:
     from miso_upload.transform.schema.schema import Schema
 
 
-class Recipe:
-    """How rows become records: the parts for it, and a text that is equal for equal results."""
+class Job:
+    """All options that decide how rows become records: makes the transform and the fingerprint."""
 
     def __init__(self, settings: Settings, secret: bytes | None = None) -> None:
         self._secret = secret
@@ -53,8 +52,8 @@ class Recipe:
         self._identity = IdentityPolicy(settings.identity)
         self._mapping = _mapping_of(mapping.mapping)
         self._options = rules_of_options(mapping.map, mapping.set)
-        said = (*self._mapping.rules, *self._options)
-        check_types(said, self._mapping.routing, self.schema.types)
+        rules = (*self._mapping.rules, *self._options)
+        check_types(rules, self._mapping.routing, self.schema.types)
         self._validator = RecordValidator(
             self.schema,
             needs_timestamp="timestamp" not in validation.allow_missing,
@@ -62,30 +61,30 @@ class Recipe:
         )
         self._code = _code_of(mapping.transform)
         self._mappings: dict[str | None, MappingFile] = {}
-        self._unmet: set[str] | None = None
-        """The columns of the user's skips that were not met at the beginning of any source."""
+        self._unseen: set[str] | None = None
+        """Columns of the user's skip rules that are not in the first rows of any source."""
         self._mapping_under(mapping.preset)
 
     def advice(self, findings: Findings, *, of_rows: bool) -> list[str]:
-        """Return what the rows of a run suggest to change in the mapping, as sentences and TOML.
+        """Return suggested changes of the mapping after a run, as sentences and TOML.
 
         Args:
-            findings: What was found in them.
-            of_rows: Whether there were rows that no rule left out.
+            findings: The findings of the run.
+            of_rows: Whether the run had rows that no rule skipped.
         """
-        unfetched = [*self._unfetched(findings), *self._idle(findings)] if of_rows else []
-        if not findings.unrouted.visits:
-            return unfetched
-        # Imported where there is something to suggest, which most runs have not.
+        advice = [*self._unused_rules(findings), *self._unused_skips(findings)] if of_rows else []
+        if not findings.unmatched_paths.visits:
+            return advice
+        # Imported late, because most runs have nothing to suggest.
         from miso_upload.drafting.routes import routes_advice  # noqa: PLC0415
 
-        return [*unfetched, *routes_advice(findings)]
+        return [*advice, *routes_advice(findings)]
 
-    def text(self, source: Source) -> str:
-        """Return what is equal for two runs that make equal records of equal rows of `source`."""
+    def fingerprint(self, source: Source) -> str:
+        """Return a text that is equal for two runs that make equal records of `source`."""
         settings, file = self._settings, self._mapping_for(source)
         reading, mapping = settings.reading, settings.mapping
-        # Chunk size is no part of it: spans are remembered as they were cut.
+        # The chunk size is not part of it: the ledger keeps spans as they were cut.
         parts = {
             "--mapping": file.fingerprint,
             "--map": ", ".join(sorted(mapping.map)),
@@ -121,7 +120,7 @@ class Recipe:
             MappingError: The mapping names a column that the source does not have.
         """
         options, mapping = self._settings.mapping, self._mapping_for(source)
-        self._look_for_columns_of_skips(source)
+        self._check_columns_of_skips(source)
         own = {rule.attribute for rule in self._options}
         plan = MappingSpec(
             rules=(*(rule for rule in mapping.rules if rule.attribute not in own), *self._options),
@@ -133,7 +132,7 @@ class Recipe:
             strict=options.strict,
         )
         rows, code = source.format, self._code
-        # Which names the user's code returns is not known before it has run.
+        # The names that the user's code returns are not known before it has run.
         columns = rows.columns if code is None else None
         try:
             mapper = Mapper(
@@ -156,7 +155,7 @@ class Recipe:
         )
 
     def _about_header(self, columns: tuple[str, ...] | None) -> str:
-        """Return what to add to a complaint about a column that the header does not have."""
+        """Return the end of an error about a column that is not in the header."""
         if columns is None:
             return ""
         is_header = not (self._settings.reading.no_header or self._settings.reading.columns)
@@ -164,7 +163,7 @@ class Recipe:
         return f". It has {columns_in_words(columns)}{hint}"
 
     def _mapping_for(self, source: Source) -> MappingFile:
-        """Return the user's mapping, merged over the named preset or that of the format."""
+        """Return the user's mapping, merged with the named preset or the preset of the format."""
         return self._mapping_under(self._settings.mapping.preset or source.format.preset)
 
     def _mapping_under(self, preset: str | None) -> MappingFile:
@@ -174,29 +173,29 @@ class Recipe:
             self._mappings[preset] = without_skips(whole, self._settings.mapping.keep)
         return self._mappings[preset]
 
-    def _look_for_columns_of_skips(self, source: Source) -> None:
+    def _check_columns_of_skips(self, source: Source) -> None:
         wanted = {skip.column for skip in self._mapping.skips} if self._code is None else set()
         if wanted:
             rows = first_rows(source)
-            unmet = columns_without(wanted, rows) if rows else set()
-            self._unmet = unmet if self._unmet is None else self._unmet & unmet
+            unseen = columns_without(wanted, rows) if rows else set()
+            self._unseen = unseen if self._unseen is None else self._unseen & unseen
 
-    def _idle(self, findings: Findings) -> list[str]:
-        """Return, for each skip that left no row out and whose column seems wrong, a sentence."""
+    def _unused_skips(self, findings: Findings) -> list[str]:
+        """Return a sentence for each skip rule that skipped no row and names an unseen column."""
         return [
-            f'{self._mapping.name}: the skip "{skip.name}" left no row out, and no row at the '
-            f"beginning has {skip.column}; check the name"
+            f'{self._mapping.name}: the skip rule "{skip.name}" skipped no rows, and the first '
+            f"rows have no column {skip.column}; check the column name"
             for skip in self._mapping.skips
-            if skip.column in (self._unmet or ()) and not findings.skipped[skip.name]
+            if skip.column in (self._unseen or ()) and not findings.skipped[skip.name]
         ]
 
-    def _unfetched(self, findings: Findings) -> list[str]:
-        """Return, for each column that the user named and no row had, a sentence that says so."""
+    def _unused_rules(self, findings: Findings) -> list[str]:
+        """Return a sentence for each column that the user named and no row has."""
         own = {named.attribute for named in self._options}
         rules = (*(rule for rule in self._mapping.rules if rule.attribute not in own),
                  *self._options)  # fmt: skip
         return [
-            f"{named.origin}: no row has {' or '.join(named.rule.reads)}; check the name"
+            f"{named.origin}: no row has {' or '.join(named.rule.reads)}; check the column name"
             for named in rules
             if named.rule.reads and named.attribute not in findings.filled_by_rules
         ]

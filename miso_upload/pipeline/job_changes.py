@@ -1,4 +1,4 @@
-"""What is different about the options under which a source is read again, in words."""
+"""Describes how the options have changed since an earlier run read a source."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _BY_CONTENT = {
     "--mapping": "the mapping file or preset",
     "--transform": "the code of --transform",
     "--schema": "the schema",
-    "identity": "how an anonymous_id is made (salt, source, proxies)",
+    "identity": "the derivation of anonymous_id (salt, source, proxies)",
 }
-"""What a job fingerprint has as a hash, which says nothing to a person."""
+"""Parts that a job fingerprint contains as a hash, by the words for people."""
 
 
 def changed_options(before: str, now: str) -> str:
-    """Return what differs between two job fingerprints, in the words of the options."""
+    """Return the differences between two job fingerprints, in terms of the options."""
     old = dict(line.partition("=")[::2] for line in before.splitlines())
     new = dict(line.partition("=")[::2] for line in now.splitlines())
     changes = [
@@ -34,32 +34,43 @@ def changed_job(
     name: str, scan: Scan, job: str, rows: int, known: int | None = None, *,
     can_continue: bool = True,
 ) -> str:  # fmt: skip
-    """Return what to say of a source whose rows were sent under other options, and each way out."""
+    """Return the error for a source whose rows an earlier run sent with other options.
+
+    Args:
+        name: The source.
+        scan: The earlier scan of it.
+        job: The job fingerprint of this run.
+        rows: The number of records that were compared, or of rows that were read if none was.
+        known: The number of compared records that Miso has; None if none was compared.
+        can_continue: Whether the input still contains what was read, so that the run could resume
+            after it.
+    """
     seen = (
-        f"{counted(rows, 'row was', 'rows were')} read under other options"
+        f"an earlier run read {counted(rows, 'row')} with different options"
         if known is None
-        else f"its rows were sent under other options, and of the first {rows:,} records that can "
-        f"be compared, Miso has {known:,} as they come out now"
+        else "the options have changed since its rows were sent, and now produce different records "
+        f"(of {counted(rows, 'record')} compared, Miso has {known:,})"
     )
-    ways = (
-        "or add --changed-mapping continue, which leaves what was read as it is and goes on behind "
-        "it; or --changed-mapping send, which"
-        if can_continue
-        # What was read is not in the input as it was, so there is nothing to go on behind.
-        else "or add --changed-mapping send, which"
+    fixes = ["rerun with the earlier options"]
+    if can_continue:
+        fixes.append(
+            "add --changed-mapping continue to keep the rows already read as they are and upload "
+            "the rest"
+        )
+    fixes.append(
+        "add --changed-mapping send to send the changed records in addition to those that Miso has"
     )
-    changes = changed_options(scan.job, job) or "an earlier run had --changed-mapping continue"
+    changes = changed_options(scan.job, job) or "an earlier run used --changed-mapping continue"
     return (
-        f"{name}: {seen}. {_sentence(changes)}. Nothing of it was sent. "
-        f"Use the same options again; {ways} sends every record that comes out differently beside "
-        "the one that Miso has"
+        f"{name}: {seen}. {_sentence(changes)}. Nothing was sent from this input. "
+        f"Possible fixes: {'; '.join(fixes)}"
     )
 
 
 def _change(name: str, before: str | None, now: str | None) -> str:
     if name not in _BY_CONTENT:
-        return f"{name}: {before or 'nothing'}, now {now or 'nothing'}"
-    what = "is new" if not before else "has changed" if now else "is gone"
+        return f"{name} was {before or 'not set'} and is now {now or 'not set'}"
+    what = "was added" if not before else "has changed" if now else "was removed"
     return f"{_BY_CONTENT[name]} {what}"
 
 

@@ -1,4 +1,4 @@
-"""What the user may want to do after a run, and whether its numbers add up."""
+"""Suggests next steps after a run, and checks that the numbers add up."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 def conclude(settings: Settings, summary: Summary) -> None:
-    """Add to a summary what the user may want to do next, and see that the numbers add up."""
+    """Add next steps to a summary, and check that the numbers add up."""
     if not summary.balanced and summary.stopped_by is None:
         summary.stopped_by = AccountingError(
-            "rows read and rows accounted for differ; please report this with the --report file"
+            "internal error: rows read and rows accounted for differ; please report this and "
+            "attach the file of --report"
         )
     summary.advice += _advice(settings, summary)
 
@@ -35,19 +36,19 @@ def _advice(settings: Settings, summary: Summary) -> Iterator[str]:
     held = sum(source.open_unknown for source in summary.sources)
     if held and settings.delivery.on_unknown == "hold":
         yield (
-            f"{counted(held, 'record is', 'records are')} held, because nobody knows whether Miso "
-            "has them: --on-unknown resend sends them again, --on-unknown skip gives them up"
+            f"{counted(held, 'record has', 'records have')} an unknown outcome and will not be "
+            "resent automatically. Possible fixes: --on-unknown resend, if Miso may store "
+            "duplicates; --on-unknown skip, if records may be missing"
         )
         yield from summary.outcomes.advice(settings.delivery.not_stored)
     now = summary.totals - summary.before
     files = any(source.rejects_file for source in summary.sources)
     if now.rejected and settings.persistent and not files:
-        yield "'miso-upload rejects FILE' prints the rejected rows"
+        yield "To see the rejected rows, run 'miso-upload rejects FILE'"
 
 
 def _still_to_send(summary: Summary) -> str:
-    waiting = counted(summary.totals.pending, "row waits", "rows wait")
-    again = "run the same command again"
+    left = counted(summary.totals.pending, "row")
     if isinstance(summary.stopped_by, KeyRefusedError):
-        again = "run the command again with another key"
-    return f"{waiting} to be sent: {again}"
+        return f"{left} still to send. Progress is saved; rerun the command with a valid key"
+    return f"{left} still to send. Progress is saved; rerun the same command to resume"

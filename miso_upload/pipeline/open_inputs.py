@@ -1,4 +1,4 @@
-"""From the settings to inputs that can be opened, in the order in which they are to be read."""
+"""Opens every input of a run once, and puts them in reading order."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from miso_upload.sources import ReadingOptions
 
 
-class Opened(NamedTuple):
-    """An input that could be opened, and how to open it again."""
+class OpenedInput(NamedTuple):
+    """An input that could be opened, and a function that opens it again."""
 
     name: str
     size: int | None
@@ -36,29 +36,31 @@ class Opened(NamedTuple):
 def open_inputs(
     settings: Settings,
     names: Sequence[str],
-    look_at: Callable[[Source], object],
+    check: Callable[[Source], object],
     listener: Listener,
-) -> tuple[list[Opened], list[MisoUploadError]]:
-    """Open every input once, so that what is wrong with the last is said before the first is sent.
+) -> tuple[list[OpenedInput], list[MisoUploadError]]:
+    """Open every input once, so that errors of the last are reported before the first is sent.
 
-    Standard input and pipes can be opened only once, so they are kept.
+    Standard input and pipes can be opened only once, so they stay open.
 
     Args:
-        settings: How they are read.
-        names: Which inputs, as `expand_inputs` returns them.
-        look_at: Raises where an input cannot be used.
-        listener: Is told what is left out.
+        settings: The settings of the run.
+        names: The inputs, as `expand_inputs` returns them.
+        check: Raises an error if an input cannot be used.
+        listener: Receives a note for each input that is skipped.
 
     Returns:
-        The inputs in rotation order, and why others cannot be read that are gone since they were
-        listed, or that a pattern or directory stands for: they hold up no other.
+        The inputs in rotation order, and the errors of inputs that cannot be read but do not stop
+        the run: they are gone since they were listed, or a pattern or directory matched them.
 
     Raises:
-        SourceError: There is no input, or one that was named itself cannot be read.
-        ConfigurationError: One cannot be used.
+        SourceError: There is no input, or an input that the user named cannot be read.
+        ConfigurationError: An input cannot be used.
     """
     if not names:
-        raise SourceError("nothing to upload; name a file, a pattern, or - for standard input")
+        raise SourceError(
+            "no input: name a file, a directory, a URL, a pattern, or - for standard input"
+        )
     options = settings.reading
     key = settings.delivery.api_key.encode()
     opened: dict[str, _Reopening] = {}
@@ -71,12 +73,12 @@ def open_inputs(
         if source is None:
             continue
         try:
-            look_at(source)
+            check(source)
         except MisoUploadError:
             source.close()
             raise
         if key and source.beginning.strip() == key:
-            listener.noted(f"{shown_name(name)}: left out, it holds the API key")
+            listener.noted(f"{shown_name(name)}: skipped, because it contains the API key")
             source.close()
             continue
         for remark in _remarks(source, options):
@@ -99,14 +101,14 @@ def open_inputs(
 
 
 def _first_time(source: Source) -> datetime | None:
-    # Imported where there are several inputs: one alone has no order.
+    # Imported late, because a single input needs no order.
     from miso_upload.sources.rotation import first_time  # noqa: PLC0415
 
     return first_time(source.beginning)
 
 
 def _in_order(times: dict[str, datetime | None], empty: set[str]) -> tuple[list[str], set[str]]:
-    """Return the inputs in rotation order, and those that a newer file of their log follows."""
+    """Return the inputs in rotation order, and the files that a newer file of their log follows."""
     if len(times) <= 1:
         return list(times), set()
     from miso_upload.sources.rotation import in_rotation_order, superseded  # noqa: PLC0415
@@ -117,7 +119,7 @@ def _in_order(times: dict[str, datetime | None], empty: set[str]) -> tuple[list[
 
 def _remarks(source: Source, options: ReadingOptions) -> Iterator[str]:
     if options.columns and source.body_line > 1:
-        yield "its first row is the names of --columns, and taken for a header"
+        yield "the first row contains the names given with --columns, so it is used as the header"
     if source.format.remark:
         yield source.format.remark
 
@@ -125,7 +127,7 @@ def _remarks(source: Source, options: ReadingOptions) -> Iterator[str]:
 def _open(
     name: str, options: ReadingOptions, unread: list[MisoUploadError], *, named: bool
 ) -> Source | None:
-    """Open an input; note why it cannot be read, unless it was named itself and is there."""
+    """Open an input; add its error to `unread` if it is gone or the user did not name it."""
     try:
         return Source(name, options)
     except UnreadableSourceError as error:
@@ -136,14 +138,14 @@ def _open(
 
 
 class _Reopening(NamedTuple):
-    """An input that could be opened, and how to open it again with options."""
+    """An input that could be opened, and a function that opens it again with some options."""
 
     name: str
     size: int | None
     open: Callable[[ReadingOptions], Source]
 
-    def with_options(self, options: ReadingOptions) -> Opened:
-        return Opened(self.name, self.size, partial(self.open, options))
+    def with_options(self, options: ReadingOptions) -> OpenedInput:
+        return OpenedInput(self.name, self.size, partial(self.open, options))
 
 
 def _same(source: Source, _: ReadingOptions) -> Source:

@@ -1,4 +1,4 @@
-"""What to say of inputs that have records in common while each has others."""
+"""Warns about inputs that have some records in common."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def shared_records(sources: Sequence[SourceSummary]) -> list[str]:
-    """Return what to say of inputs of a run that share records while each has others.
+    """Return a warning for inputs of a run that have some, but not all, records in common.
 
-    Copies and overlapping exports share records because they are of the same events. But lines of
-    two servers can be equal too, where times are coarse, and then both are wanted.
+    Overlapping exports have records in common because they contain the same events. But two servers
+    can log equal lines for different events if timestamps are coarse, and then both are wanted.
     """
     by_name: dict[str, list[SourceSummary]] = {}
     for source in sources:
@@ -44,10 +44,10 @@ def _records(source: SourceSummary) -> int:
 
 def _sentence(one: SourceSummary, other: SourceSummary, shared: int, pairs: int) -> str:
     line = one.first_already_sent[other.name]
-    many = f"{pairs:,} pairs of inputs have records in common: " if pairs > 1 else ""
+    many = f"{pairs:,} pairs of inputs have records in common. " if pairs > 1 else ""
     return (
         f"{many}{one.name} and {other.name} have {counted(shared, 'record')} in common (e.g. "
-        f"{one.name}:{line}), of which one copy is sent. If they are logs of different servers or "
-        "shards, --already-sent send sends the other copy too; --series NAME, another one for each "
-        "log, keeps them apart from the first upload on"
+        f"{one.name}:{line}); one copy of each is sent. If these are logs of different servers or "
+        "shards, add --already-sent send to send the other copies as well. To keep such logs apart "
+        "from the first upload on, give each log its own --series NAME"
     )

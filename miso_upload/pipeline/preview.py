@@ -1,6 +1,6 @@
-"""Rows and the records they become, for a person to look at before anything is sent.
+"""Shows rows and their records before anything is sent.
 
-What is shown went through the very transform that an upload uses. Addresses in it are hidden.
+The rows go through the same transform as in an upload. Visitors' addresses are redacted.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     from miso_upload.transform.schema.schema import Schema
 
 SIDE_BY_SIDE = 100
-"""Columns of a terminal from which on a row and its record stand beside each other."""
-LOOKED_THROUGH = 1_000
-"""How many rows are looked through for some that are worth to be shown."""
+"""Terminals with at least this many columns show a row and its record side by side."""
+MOST_EXAMINED = 1_000
+"""At most this many rows are examined to find some worth showing."""
 _MOST_FIELDS = 40
 _WIDEST_NAME = 32
 _LEAST_VALUE = 16
 
 
 class Shown(NamedTuple):
-    """One row, and what became of it.
+    """One row and its outcome.
 
     Attributes:
-        line: Where it stands.
-        row: What was read there.
-        record: The record that it becomes, if it becomes one.
-        reasons: Why it is rejected, if it is.
-        rule: The name of the rule that skips it, if one does.
+        line: The line of the row.
+        row: The row as it was read.
+        record: Its record, if it is valid.
+        reasons: The reasons, if it is rejected.
+        rule: The name of the skip rule, if it is skipped.
     """
 
     line: int
@@ -61,7 +61,7 @@ class Shown(NamedTuple):
 
 
 def transform_of(mapping: MappingFile, schema: Schema, rows: Format) -> Transform:
-    """Return the transform that an upload under this mapping file, and its preset, would use.
+    """Return the transform that an upload with this mapping file and its preset would use.
 
     Raises:
         MappingError: The mapping does not fit the schema or the columns.
@@ -75,10 +75,10 @@ def transform_of(mapping: MappingFile, schema: Schema, rows: Format) -> Transfor
 
 
 def rows_of(block: Block, rows: Format, transform: Transform) -> list[Shown]:
-    """Return the rows of a block, in order, with what becomes of each.
+    """Return the rows of a block, in order, with their outcomes.
 
-    Which rule skips a row can only be told where one rule does all the skipping in the block; in a
-    block of a single row it always can.
+    The findings name the skip rules of a whole block: only if one rule skips all its skipped rows,
+    as in a block of a single row, is it clear which rule skipped which row.
     """
     batch = transform(block)
     records = dict(zip(batch.lines, decode_joined(batch.slices), strict=True))
@@ -102,26 +102,26 @@ def rows_of(block: Block, rows: Format, transform: Transform) -> list[Shown]:
 def chosen_rows(
     rows: Iterator[Shown], most: int, only: str | None = None
 ) -> tuple[list[Shown], list[Shown]]:
-    """Return the rows to show, in order, and all that were looked at to choose them.
+    """Return the rows to show, in order, and all rows that were examined to choose them.
 
-    Those are the first `most`, or the first of which `only` is the outcome. If none of the first
-    becomes a record, more are looked at, and those that do are shown.
+    The rows to show are the first `most`, or the first with the outcome `only`. If none of the
+    first is valid, more rows are examined, and valid ones are shown.
     """
-    looked = list(islice(rows, most)) if only is None else []
-    if any(each.record is not None for each in looked):
-        return looked, looked
-    found = list(looked)
-    for each in islice(rows, LOOKED_THROUGH - len(looked)):
-        looked.append(each)
+    examined = list(islice(rows, most)) if only is None else []
+    if any(each.record is not None for each in examined):
+        return examined, examined
+    found = list(examined)
+    for each in islice(rows, MOST_EXAMINED - len(examined)):
+        examined.append(each)
         if only in (None, each.outcome):
             found.append(each)
         if only is not None and len(found) == most:
             break
-    return (found if only else telling(found, most)), looked
+    return (found if only else examples(found, most)), examined
 
 
-def telling(shown: list[Shown], most: int) -> list[Shown]:
-    """Return a few rows, those that become records first, of different types if there are such."""
+def examples(shown: list[Shown], most: int) -> list[Shown]:
+    """Return a few rows: valid ones first, of different types if possible."""
     good = [each for each in shown if each.record is not None]
     types = {each.record["type"]: each for each in reversed(good) if each.record}
     chosen = [*types.values(), *(each for each in good if each not in types.values())][:most]
@@ -129,7 +129,7 @@ def telling(shown: list[Shown], most: int) -> list[Shown]:
 
 
 def counts_of(shown: list[Shown]) -> str:
-    """Return what became of rows, as an equation."""
+    """Return the number of rows by outcome, as an equation."""
     count = Counter(each.outcome for each in shown)
     return (
         f"First {counted(len(shown), 'row')} = {count['valid']:,} valid + "
@@ -138,36 +138,36 @@ def counts_of(shown: list[Shown]) -> str:
 
 
 def preview_text(shown: Iterable[Shown], width: int) -> str:
-    """Return rows and records side by side where `width` allows, or else one under the other."""
+    """Return rows and records, side by side if `width` allows, otherwise below each other."""
     return "\n".join(line.rstrip() for each in shown for line in (*_one(each, width), "")) + "\n"
 
 
 def _one(shown: Shown, width: int) -> Iterator[str]:
-    beside = width >= SIDE_BY_SIDE
-    half = (width - 4) // 2 if beside else width - 2
+    side_by_side = width >= SIDE_BY_SIDE
+    half = (width - 4) // 2 if side_by_side else width - 2
     left = _fields(shown.row, half)
-    right = _outcome(shown, half)
-    if beside:
-        yield f"{f'line {shown.line:,}':{half}}    {_verdict(shown)}"
+    right = _details(shown, half)
+    if side_by_side:
+        yield f"{f'line {shown.line:,}':{half}}    {_outcome_line(shown)}"
         for row, record in zip_longest(left, right, fillvalue=""):
             yield f"{row:{half}}    {record}"
     else:
         yield f"line {shown.line:,}"
         yield from left
-        yield f"  -> {_verdict(shown)}"
+        yield f"  -> {_outcome_line(shown)}"
         yield from (f"  {line}" for line in right)
 
 
-def _verdict(shown: Shown) -> str:
+def _outcome_line(shown: Shown) -> str:
     if shown.record is not None:
         return f"becomes {printable(str(shown.record.get('type')))}"
     return "is rejected" if shown.reasons else "is skipped"
 
 
-def _outcome(shown: Shown, width: int) -> list[str]:
+def _details(shown: Shown, width: int) -> list[str]:
     if shown.record is not None:
         return _fields(shown.record, width)
-    reasons = shown.reasons or (f"by the rule {printable(shown.rule)}",)
+    reasons = shown.reasons or (f"skip rule: {printable(shown.rule)}",)
     return [
         line
         for reason in reasons
@@ -178,7 +178,7 @@ def _outcome(shown: Shown, width: int) -> list[str]:
 
 
 def _fields(value: object, width: int) -> list[str]:
-    """Return the fields of an object on lines of their own; what is empty is left out."""
+    """Return one line for each field of an object; empty fields are omitted."""
     if not isinstance(value, dict):
         return [f"  {printable(_text(value), width - 2)}"]
     fields = [pair for pair in _flat(value, "") if pair[1] not in (None, "", [], {})]
@@ -190,7 +190,7 @@ def _fields(value: object, width: int) -> list[str]:
         for name, (_, inner) in zip(names, fields, strict=False)
     ]
     if len(fields) > _MOST_FIELDS:
-        lines.append(f"  and {len(fields) - _MOST_FIELDS:,} more")
+        lines.append(f"  and {counted(len(fields) - _MOST_FIELDS, 'more field')}")
     return lines
 
 

@@ -1,10 +1,13 @@
-"""Stopping before junk is loaded: rows that are mostly no interactions."""
+"""Stops a run that rejects more rows than `--max-reject-rate` allows (by default 10%).
+
+So a wrong mapping or file is noticed before most of it is uploaded.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from miso_upload.errors import JunkError
+from miso_upload.errors import RejectRateError
 from miso_upload.pipeline.summary_counts import count_rejections
 from miso_upload.transform.mapping import detect_preset
 from miso_upload.values.display import counted
@@ -13,35 +16,39 @@ if TYPE_CHECKING:
     from miso_upload.records import Batch
     from miso_upload.report.summary import Summary
 
-FEWEST_ROWS_TO_JUDGE = 10_000
-"""How many rows must be read before the share of rejected ones is held against the input."""
-FEWEST_NOT_SKIPPED = 1_000
-"""How many of them must be left, where the user's rules skip the others."""
-_FEWEST_OF_A_BLOCK = 100
-"""The same for one block of which some rows are skipped and all others rejected."""
-_WAYS_OUT = (
-    "'miso-upload init FILE' drafts a mapping, --preset NAME is a ready one, --map and --set name "
-    "what is missing; --max-reject-rate 1 goes on regardless"
+MIN_ROWS = 10_000
+"""The reject rate is checked only after this many rows were read."""
+MIN_ROWS_NOT_SKIPPED = 1_000
+"""The reject rate is checked only if the user's rules leave at least this many of them."""
+_MIN_ROWS_OF_BLOCK = 100
+"""A block without valid rows stops the run only if its rules leave this many rows."""
+_POSSIBLE_FIXES = (
+    "Possible fixes: draft a mapping file with 'miso-upload init FILE'; use a preset with --preset "
+    "NAME; supply missing attributes with --map and --set; turn this check off with "
+    "--max-reject-rate 1"
 )
 
-FEWEST_ROWS_TO_DOUBT = 100
-"""How many rows must be bad, and none good, before a recipe is doubted that has proven itself."""
+MIN_ROWS_OF_TRUSTED_JOB = 100
+"""A first block without valid rows stops a run whose job already worked for another source only
+if it has this many rows."""
 
 
-class JunkGuard:
-    """Watches how many of a run's rows are rejected, of those that are not skipped.
+class RejectRateLimit:
+    """Counts rejected rows and stops the run if too many rows are rejected.
+
+    The reject rate is the number of rejected rows divided by the number of rows not skipped.
 
     Args:
-        most: The share of them beyond which the run stops; 1 never stops.
-        summary: Is told why, and where a dry run only says so, what an upload would do.
-        stops: Whether it stops at all.
-        suggests_preset: Whether a preset that the rows look like is named: the user named none.
+        max_rate: The highest reject rate; 1 turns the check off.
+        summary: Receives the rejections of a run that stops, and the warning of a dry run.
+        stops: Whether to stop the run, or only to warn, as in a dry run.
+        suggests_preset: Whether to name the preset that matches the columns.
     """
 
     def __init__(
-        self, most: float, summary: Summary, *, stops: bool, suggests_preset: bool = False
+        self, max_rate: float, summary: Summary, *, stops: bool, suggests_preset: bool = False
     ) -> None:
-        self._most = most
+        self._max_rate = max_rate
         self._summary = summary
         self._stops = stops
         self._suggests_preset = suggests_preset
@@ -49,56 +56,60 @@ class JunkGuard:
         self._has_warned = False
 
     def count(self, rows: int, rejected: int, skipped: int = 0) -> None:
-        """Add rows that were read, refused or skipped in this run."""
+        """Add rows that this run has read, rejected and skipped."""
         self._rows += rows
         self._rejected += rejected
         self._skipped += skipped
 
-    def look_at(
-        self, batch: Batch, name: str, place: str, *, proven: bool, trusted: bool = False
+    def check(
+        self, batch: Batch, name: str, prefix: str, *, proven: bool, trusted: bool = False
     ) -> None:
-        """Stop if it is time to.
+        """Stop the run if too many rows were rejected.
 
         Args:
-            batch: What was just read.
-            name: The input that it is of.
-            place: What stands before its line numbers in messages.
-            proven: The input is known to hold interactions.
-            trusted: So is another one, under the same recipe. A new log may begin with a bad row in
-                the night in which it is first read; that must not hold up the logs after it.
+            batch: The batch that was just read.
+            name: The input that contains it.
+            prefix: The text before its line numbers in messages.
+            proven: Whether rows of this input became records before.
+            trusted: Whether rows of another input became records with the same job. A new log may
+                have only a bad row on the night it is first read; that must not hold up the logs
+                after it.
 
         Raises:
-            JunkError: It is; the message says what most rows have in common.
+            RejectRateError: Too many rows were rejected; the message has the most common reason.
         """
-        if self._most >= 1:
+        if self._max_rate >= 1:
             return
-        judged = self._rows - self._skipped
-        doubtful = batch.rows >= FEWEST_ROWS_TO_DOUBT or not trusted
-        # A block of one row that cannot be read at all is no sample yet.
-        if not proven and doubtful and batch.checksum and _has_no_good_row(batch):
-            self._stop(batch, name, place, _none_is_valid(batch))
+        counting = self._rows - self._skipped
+        is_sample = batch.rows >= MIN_ROWS_OF_TRUSTED_JOB or not trusted
+        # A single row that cannot be parsed has no checksum, and is too small a sample.
+        if not proven and is_sample and batch.checksum and _has_no_valid_row(batch):
+            self._stop(batch, name, prefix, _none_is_valid(batch))
         elif (
-            self._rows >= FEWEST_ROWS_TO_JUDGE
-            and judged >= FEWEST_NOT_SKIPPED
-            and self._rejected > judged * self._most
+            self._rows >= MIN_ROWS
+            and counting >= MIN_ROWS_NOT_SKIPPED
+            and self._rejected > counting * self._max_rate
         ):
             skipped = f" ({self._skipped:,} more were skipped)" if self._skipped else ""
-            share = f"{self._rejected:,} of {judged:,} rows were rejected{skipped}"
-            self._stop(batch, name, place, share)
+            why = f"{self._rejected:,} of {counting:,} rows were rejected{skipped}"
+            self._stop(batch, name, prefix, why)
 
-    def _stop(self, batch: Batch, name: str, place: str, what: str) -> None:
+    def _stop(self, batch: Batch, name: str, prefix: str, why: str) -> None:
         if not self._stops and self._has_warned:
             return
         hint = self._hint(batch)
         if not self._stops:
-            self._summary.advice.append(f"An upload would stop: {what}.{hint} {_WAYS_OUT}")
+            self._summary.advice.append(
+                f"An upload would stop because {why}.{hint} {_POSSIBLE_FIXES}"
+            )
             self._has_warned = True
             return
-        count_rejections(self._summary, batch.rejections, place)
+        count_rejections(self._summary, batch.rejections, prefix)
         group, tally = self._summary.most_common_reasons()[0]
-        raise JunkError(
-            f"{name}: stopped, because {what}. {counted(tally.count, 'time')}: {group} "
-            f"(e.g. {tally.example}).{hint} See --dry-run; {_WAYS_OUT}"
+        raise RejectRateError(
+            f"{name}: stopped because {why}. The most common reason, for "
+            f"{counted(tally.count, 'row')}: {group} (e.g. {tally.example}).{hint} "
+            f"{_POSSIBLE_FIXES}. To check all rows first, use --dry-run"
         )
 
     def _hint(self, batch: Batch) -> str:
@@ -107,13 +118,13 @@ class JunkGuard:
         preset = detect_preset([rejection.row for rejection in batch.rejections])
         if preset is None:
             return ""
-        return f" These are the columns of the preset {preset}: try --preset {preset}."
+        return f" The columns match the preset {preset}: try --preset {preset}."
 
 
-def _has_no_good_row(batch: Batch) -> bool:
+def _has_no_valid_row(batch: Batch) -> bool:
     if batch.lines or not batch.rejections:
         return False
-    return not batch.skipped or len(batch.rejections) >= _FEWEST_OF_A_BLOCK
+    return not batch.skipped or len(batch.rejections) >= _MIN_ROWS_OF_BLOCK
 
 
 def _none_is_valid(batch: Batch) -> str:
@@ -122,6 +133,6 @@ def _none_is_valid(batch: Batch) -> str:
             return "the first row is not valid"
         return f"none of the first {batch.rows:,} rows is valid"
     return (
-        f"none of {len(batch.rejections):,} rows is valid ({batch.skipped:,} beside them "
-        "were skipped)"
+        f"none of {len(batch.rejections):,} rows is valid "
+        f"({counted(batch.skipped, 'other row was', 'other rows were')} skipped)"
     )

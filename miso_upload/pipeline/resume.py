@@ -1,8 +1,9 @@
-"""Where a run begins to read an input: behind what an earlier one has read, or at its beginning.
+"""Decides where to start reading an input: after what an earlier run has read, or at its start.
 
-Position spares work only on proof. A file whose size and times are those of the last run is not
-read again; of any other input, the checksums of all that was read before are compared. What is not
-proven is read from its beginning as a new scan, and content keys tell which records Miso has.
+A run resumes at a position only if it can prove that the part before is unchanged. It does not read
+a file again whose size and times are those of the last run; for any other input, it compares the
+checksums of everything read before. It reads an unproven input from its start, as a new scan, and
+content keys tell which records Miso has.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from miso_upload.errors import ChangedJobError, SourceError, UnprovenSourceError
 from miso_upload.ledger.migration import checksum_test
 from miso_upload.pipeline.job_changes import changed_job, changed_options
-from miso_upload.sources.fingerprint import still_has
+from miso_upload.sources.checksums import still_has
 from miso_upload.values.display import counted
 
 if TYPE_CHECKING:
@@ -21,25 +22,26 @@ if TYPE_CHECKING:
 
     from miso_upload.ledger import Ledger, LedgerSpan, Scan
     from miso_upload.ledger.options import ResumeOptions
-    from miso_upload.records.keyed import Keyed
+    from miso_upload.records.keyed_records import KeyedRecords
     from miso_upload.report.listener import Listener
     from miso_upload.sources import Source
 
 
 @dataclass(slots=True)
 class Start:
-    """Where to begin.
+    """Where to start reading a source.
 
     Attributes:
-        scan: The scan that is continued, or a new one.
-        is_new: It is a new one.
-        offset: Where reading goes on; `line` is the line there.
-        leftovers: Spans before that of which records are still to be sent.
-        without_keys: Spans of a ledger of version 0.1, whose content keys are to be noted.
+        scan: The scan to resume, or a new one.
+        is_new: Whether the scan is new.
+        offset: The position to start at.
+        line: The line at this position.
+        leftovers: Earlier spans with records still to send.
+        without_keys: Spans of a ledger of version 0.1 whose content keys are still to be noted.
         met: Keys of records that this scan has in common with others.
-        unchanged: Nothing has come since all of it was read, and nothing is left to do.
-        new_options: What differs from the options that the ledger has known so far; empty if it has
-            known these.
+        unchanged: Whether the source was read completely, has not changed, and has no work left.
+        new_options: The changes from the options of earlier runs; empty if the ledger has records
+            with these options.
     """
 
     scan: Scan
@@ -48,17 +50,17 @@ class Start:
     line: int
     leftovers: list[LedgerSpan] = field(default_factory=list)
     without_keys: list[LedgerSpan] = field(default_factory=list)
-    met: Keyed | None = None
+    met: KeyedRecords | None = None
     unchanged: bool = False
     new_options: str = ""
 
 
 class Comparison(NamedTuple):
-    """How many of a source's first records are known as they come out now.
+    """The result of comparing a source's first records with those already sent.
 
     Attributes:
-        compared: Those on days of which the ledger has records, the first 10,000 at most.
-        known: Those of them that Miso has.
+        compared: The number of records compared: those on days that the ledger has, at most 10,000.
+        known: The number of those that Miso has.
     """
 
     compared: int
@@ -66,12 +68,12 @@ class Comparison(NamedTuple):
 
 
 class SourceToRead(NamedTuple):
-    """A source that is about to be read, and what says where to begin.
+    """A source that is about to be read.
 
     Attributes:
         source: The opened input.
         name: Its name, as the user wrote it.
-        job: The job fingerprint of now.
+        job: The job fingerprint of this run.
         compare: Maps the rows before a line, and compares the records with the ledger.
     """
 
@@ -82,14 +84,14 @@ class SourceToRead(NamedTuple):
 
 
 class Resumer:
-    """Finds out where to begin, for one source after the other.
+    """Decides where to start reading each source.
 
     Args:
-        ledger: Knows what was read.
-        options: How.
-        listener: Is told what the user should know.
-        known: The ledger that a dry run forecasts by; nothing is resumed from it.
-        hold_unknown: Records with an unknown outcome are not sent again.
+        ledger: The ledger of the run.
+        options: The resume options.
+        listener: Receives notes for the user.
+        known: The ledger that a dry run uses for its forecast; no scan of it is resumed.
+        hold_unknown: Whether records with an unknown outcome are not resent.
     """
 
     def __init__(
@@ -110,11 +112,11 @@ class Resumer:
         self._jobs_before: dict[str, str | None] = {}
 
     def start(self, each: SourceToRead) -> Start:
-        """Return where to begin with a source.
+        """Return where to start reading a source.
 
         Raises:
-            ChangedJobError: Its rows were sent under other options, and it is not said what to do.
-            UnprovenSourceError: A ledger of version 0.1 knows it, and nothing proves which rows.
+            ChangedJobError: Its rows were sent with other options, and no option says what to do.
+            UnprovenSourceError: Only a ledger of version 0.1 has it, and which rows is unclear.
         """
         source, name, job, _ = each
         candidates = [
@@ -126,7 +128,7 @@ class Resumer:
         if self._options.restart:
             start = self._restarted(each, candidates, proven)
         elif proven is None:
-            start = self._from_beginning(each, candidates)
+            start = self._from_start(each, candidates)
         elif proven.job != job:
             start = self._under_another_job(each, proven)
         else:
@@ -135,7 +137,7 @@ class Resumer:
         return start
 
     def _proven(self, source: Source, candidates: Collection[Scan]) -> Scan | None:
-        """Return the scan whose part of the input is proven to be what it was; None if none is."""
+        """Return a scan for which everything it has read is proven to be unchanged, if any."""
         for scan in candidates:
             if _is_unchanged(source, scan):
                 return scan
@@ -149,7 +151,7 @@ class Resumer:
                 if _has_all(source, scan, self._ledger.spans(scan)):
                     return scan
             except SourceError:
-                continue  # it is damaged before the end of what was read
+                continue  # the input is damaged before the end of this scan
         return None
 
     def _continued(self, each: SourceToRead, scan: Scan) -> Start:
@@ -162,18 +164,18 @@ class Resumer:
         if self._options.changed == "send" and totals.changed:
             return self._new(each)
         if self._options.already_sent == "send" and totals.already_sent:
-            # Some may have been left out because another source has them.
+            # Some records may not have been sent because another source has them.
             return self._new(each)
         if scan.mixed and self._options.on_changed_mapping == "send":
             return self._new(each)
-        met, last = ledger.met(scan), ledger.last_span(scan)
-        # Without content keys, reading it from the beginning would send all of it again.
+        met, last = ledger.shared_keys(scan), ledger.last_span(scan)
+        # Without content keys, a new scan would send all rows again.
         if not (unchanged or scan.keyless) and (met is None or _goes_on_in_row(source, last)):
             if scan.mixed:
                 self._compare(each, scan, _ALL, proven=False)
             return self._new(each)
         if scan.name != name:
-            self._listener.noted(f"{name}: continues what was read as {scan.name}")
+            self._listener.noted(f"{name}: resumes the input that was read earlier as {scan.name}")
         without_keys = ledger.spans(scan) if scan.keyless else []
         if not (unchanged and _is_unchanged(source, scan) and scan.job == job):
             scan = ledger.continue_scan(scan, source.identity, name, job)
@@ -198,7 +200,7 @@ class Resumer:
             new_options=changed_options(before, job) if before is not None else "",
         )  # fmt: skip
 
-    def _from_beginning(self, each: SourceToRead, candidates: Sequence[Scan]) -> Start:
+    def _from_start(self, each: SourceToRead, candidates: Sequence[Scan]) -> Start:
         source, name, job, _ = each
         keyless = [scan for scan in candidates if scan.keyless]
         for scan in keyless:
@@ -217,14 +219,14 @@ class Resumer:
         if not _is_at_miso(self._ledger, scan) and not totals.pending:
             if totals.rows:
                 self._listener.noted(
-                    f"{name}: Miso has none of its rows, so it is read again under the options of "
-                    f"now ({totals.rejected:,} rejected and {totals.skipped:,} skipped before)"
+                    f"{name}: the options have changed and Miso has none of its rows, so all rows "
+                    f"are read again (before: {totals.rejected:,} rejected, {totals.skipped:,} "
+                    "skipped)"
                 )
             return self._new(each)
         if self._options.on_changed_mapping == "continue":
             self._listener.noted(
-                f"{name}: continues under other options than before; the outcomes of "
-                f"{counted(totals.rows - totals.pending - totals.unknown, 'row')} stay as they are "
+                f"{name}: resumes with changed options; earlier outcomes stay as they are "
                 f"({totals.accepted:,} accepted, {totals.rejected:,} rejected, "
                 f"{totals.skipped:,} skipped)"
             )
@@ -236,7 +238,7 @@ class Resumer:
         return self._new(each)
 
     def _compare(self, each: SourceToRead, scan: Scan, until: int, *, proven: bool = True) -> None:
-        """Stop where records come out differently, unless the user wants them to be sent."""
+        """Stop if the options now produce different records, unless the user wants them sent."""
         compared, known = each.compare(until)
         if known < compared and self._options.on_changed_mapping != "send":
             raise ChangedJobError(
@@ -254,18 +256,18 @@ class Resumer:
         accepted = self._ledger.forget(scans, restart=True)
         if scans:
             self._listener.noted(
-                f"{name}: restarts; {counted(accepted, 'row')} that Miso has accepted from it "
-                "will be sent again"
+                f"{name}: restarting from the beginning; {counted(accepted, 'row')} that Miso has "
+                "already accepted will be sent again"
             )
         return self._new(each)
 
 
 def would_stop(known: Ledger, each: SourceToRead) -> str | None:
-    """Return why an upload would stop, in a dry run, because rows come out differently now.
+    """Return why an upload would stop because the options now produce different records, if so.
 
     Args:
         known: The ledger of the target.
-        each: The source; its records are compared with that ledger.
+        each: The source; its records are compared with this ledger.
     """
     source, name, job, compare = each
     scans = known.scans.of_key(source.identity.key)
@@ -284,27 +286,27 @@ _ALL = 2**63 - 1
 def _unproven(name: str, scan: Scan, accepted: int) -> str:
     return (
         f"{name}: version 0.1 of miso-upload sent {counted(accepted, 'row')} of {scan.name}, and "
-        "the input is not what it was, so nothing proves which of its rows Miso has. Nothing was "
-        "sent. If Miso has all of its rows, note them with 'miso-upload remember FILE'; to send "
-        "all of them, add --restart"
+        "the input has changed since, so it is unclear which of its rows Miso has. Nothing was "
+        "sent. Possible fixes: if Miso has all rows, note them as sent with 'miso-upload remember "
+        "FILE'; to send all rows again, add --restart"
     )
 
 
 def _is_unchanged(source: Source, scan: Scan) -> bool:
-    """Return whether size and times of the file prove that it is what the scan has read."""
+    """Return whether size and times prove that the file has not changed since the scan."""
     now, then = source.identity.stamp, scan.stamp
     return now is not None and now.state is not None and now == then
 
 
 def _has_same_bytes(source: Source, scan: Scan) -> bool:
-    """Return whether the compressed bytes prove that it is what the scan has read to its end."""
+    """Return whether its compressed bytes prove that the file has not changed since the scan."""
     return scan.compressed is not None and source.has_compressed_checksum(scan.compressed)
 
 
 def _is_of_another_file(source: Source, scan: Scan) -> bool:
-    """Return whether a scan is of a file that is still where it was, and is not this input."""
+    """Return whether a scan is of another file, which still exists."""
     identity, stamp = source.identity, scan.stamp
-    # Without content keys, nothing but proof keeps its records from being sent again.
+    # Without content keys, only an identical input keeps its records from being sent again.
     if scan.keyless or stamp is None or scan.key == identity.key:
         return False
     is_same = identity.stamp is not None and identity.stamp.file == stamp.file
@@ -318,12 +320,12 @@ def _has_all(source: Source, scan: Scan, spans: Sequence[LedgerSpan]) -> bool:
 
 
 def _goes_on_in_row(source: Source, last: LedgerSpan | None) -> bool:
-    """Return whether the last row that was read was not finished then, and is now perhaps."""
+    """Return whether the last row that was read may have been incomplete then."""
     return last is not None and source.can_reopen and source.is_inside_row(last.end)
 
 
 def _differs(scan: Scan, job: str) -> bool:
-    """Return whether rows of a scan were sent under other options than those of now."""
+    """Return whether rows of a scan were sent with options other than those of this run."""
     return scan.job != job or scan.mixed
 
 

@@ -1,6 +1,6 @@
-"""Wiring: from settings to a pipeline with all its parts, and back to a summary.
+"""The composition root: builds the pipeline from the settings, runs it, returns the summary.
 
-This is what `from miso_upload import upload` calls, and the command line too.
+`from miso_upload import upload` and the command line both call `upload`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from miso_upload.delivery import (
     Client,
     Deliverer,
-    Rehearsal,
-    Remembering,
+    DryRunDeliverer,
+    RememberDeliverer,
     Target,
 )
 from miso_upload.errors import ConfigurationError, InterruptedRunError, LedgerError
@@ -36,12 +36,12 @@ from miso_upload.ledger.state_directory import (
 from miso_upload.pipeline.file_conflicts import FileUse, files_of, own_files_of, refuse_shared_files
 from miso_upload.pipeline.interfaces import Input, Stages
 from miso_upload.pipeline.interrupt import StopReading, StopSignal
-from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.job import Job
 from miso_upload.pipeline.loop import Pipeline
 from miso_upload.pipeline.next_steps import conclude
 from miso_upload.pipeline.open_inputs import open_inputs
 from miso_upload.pipeline.settings import Settings
-from miso_upload.pipeline.workers import transforms_of, worker_count
+from miso_upload.pipeline.workers import transformer_of, worker_count
 from miso_upload.report import modes
 from miso_upload.report.listener import Listener
 from miso_upload.report.summary import Summary
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from miso_upload.ledger.options import ResumeOptions
     from miso_upload.ledger.state_directory import AskForTarget
-    from miso_upload.pipeline.interfaces import Delivers
+    from miso_upload.pipeline.interfaces import BatchDeliverer
 
 
 def upload(
@@ -64,26 +64,26 @@ def upload(
     ask: AskForTarget | None = None,
     **options: Any,  # noqa: ANN401 -- any option's value
 ) -> Summary:
-    """Upload the inputs to Miso, from wherever the last run left them, and return the summary.
+    """Upload the inputs to Miso, from wherever the last run stopped, and return the summary.
 
-    What ends a run early, such as a refused key, does not raise: it is `summary.stopped_by`, beside
-    the account of what was done until then.
+    An error that ends a run early, such as a refused key, is not raised: it is
+    `summary.stopped_by`, and the summary has the outcomes until then.
 
     Args:
-        settings: What to do; or the inputs, with `options` as `Settings.of` takes them.
-        listener: Is told how it goes.
-        stop: Set it from another thread to stop in good order.
-        ask: Is called with a `NewKeyError` where a new key may be that of a known target or of a
-            new one; returns the target's name, or None to raise it.
-        options: Options that differ from the settings.
+        settings: The settings; or the inputs, with `options` as in `Settings.of`.
+        listener: Receives the progress.
+        stop: Set it from another thread to stop the run gracefully.
+        ask: Called with a `NewKeyError` if a new key may belong to a known target or to a new one;
+            returns the name of the target, or None to raise the error.
+        options: Options that override the settings.
 
     Raises:
         ConfigurationError: The settings contradict each other or cannot be used.
-        TargetError: The API key is not one of the target's.
+        TargetError: The API key does not belong to the target.
         SourceError: An input cannot be opened.
-        LockedError: Another run is at work on the same target.
+        LockedError: Another run is using the same target.
         LedgerError: The ledger cannot be used.
-        InterruptedRunError: A signal came while the first input was waited for.
+        InterruptedRunError: A signal came before the first input was read.
     """
     listener = listener or Listener()
     stop = stop or StopSignal()
@@ -96,11 +96,11 @@ def upload(
             settings, arrived = _with_sandbox(settings, stack)
         known = _known_ledger(settings, stack, listener)
         dry_run = settings.validation.dry_run
-        recipe = Recipe(settings, _secret(settings, known))
+        job = Job(settings, _secret(settings, known))
         try:
             with stop.reading():
                 names = _inputs(settings, listener)
-                opened, gone = open_inputs(settings, names, recipe.transform, listener)
+                opened, gone = open_inputs(settings, names, job.transform, listener)
         except StopReading:
             raise InterruptedRunError(
                 "stopped by a signal before anything was read",
@@ -108,27 +108,27 @@ def upload(
             ) from None
         deliverer = _deliverer(settings, stop, listener)
         ledger = _ledger(settings, stack, listener, ask)
-        rejects = _Rejects(settings, ledger)
+        rejects = _RejectsFiles(settings, ledger)
         inputs = [
-            Input(each.name, each.open, recipe.transform, rejects.of(each.name), recipe.text)
+            Input(each.name, each.open, job.transform, rejects.of(each.name), job.fingerprint)
             for each in opened
         ]
         ledger.begin_run(__version__)
         workers = worker_count(settings.mapping.workers, (each.size for each in opened))
-        transforms = transforms_of(workers, stop)
-        stack.callback(transforms.close)
+        transformer = transformer_of(workers, stop)
+        stack.callback(transformer.close)
         summary = Summary(
             mode=_mode(settings),
             host=None if dry_run else _host(settings),
             started_at=datetime.now(UTC),
-            groups={name: each.group for name, each in recipe.schema.types.items()},
+            groups={name: each.group for name, each in job.schema.types.items()},
             workers=workers,
             concurrency=settings.delivery.concurrency,
             problems=gone,
         )
         pipeline = Pipeline(
             ledger,
-            Stages(transforms, deliverer, known, 0 if dry_run else settings.delivery.concurrency),
+            Stages(transformer, deliverer, known, 0 if dry_run else settings.delivery.concurrency),
             settings,
             stop=stop,
             listener=listener,
@@ -138,7 +138,7 @@ def upload(
         pipeline.run(inputs)
         summary.arrived = arrived() if arrived else None
         of_rows = bool(summary.findings.types or summary.reasons)
-        summary.advice += recipe.advice(summary.findings, of_rows=of_rows)
+        summary.advice += job.advice(summary.findings, of_rows=of_rows)
         conclude(settings, summary)
         ledger.end_run(summary.exit_code)
         _write_report(settings, summary)
@@ -153,13 +153,13 @@ def check(
     stop: StopSignal | None = None,
     **options: Any,  # noqa: ANN401 -- any option's value
 ) -> Summary:
-    """Do everything that `upload` does but send: no key is needed, and nothing is remembered.
+    """Do everything that `upload` does except send; this needs no key and leaves no trace.
 
     Args:
-        settings: What to do; or the inputs, with `options` as `Settings.of` takes them.
-        listener: Is told how it goes.
-        stop: Set it from another thread to stop in good order.
-        options: Options that differ from the settings.
+        settings: The settings; or the inputs, with `options` as in `Settings.of`.
+        listener: Receives the progress.
+        stop: Set it from another thread to stop the run gracefully.
+        options: Options that override the settings.
 
     Raises:
         ConfigurationError: The settings contradict each other or cannot be used.
@@ -183,27 +183,29 @@ def _write_report(settings: Settings, summary: Summary) -> None:
 
 
 def _check(settings: Settings) -> None:
-    """Refuse what no part of the settings can know on its own."""
+    """Check what the parts of the settings cannot check on their own."""
     validation, report = settings.validation, settings.output.report
     named = settings.resume.remember and settings.resume.target
     if not (validation.dry_run or validation.sandbox or named or settings.delivery.api_key):
         raise ConfigurationError(
-            "no API key: set MISO_API_KEY, or name a file with --api-key-file; "
-            "--dry-run and --sandbox need none"
+            "no API key: set MISO_API_KEY, or name a file with --api-key-file. --dry-run and "
+            "--sandbox need no key"
         )
     if report is not None and not _can_write(Path(report)):
-        raise ConfigurationError(f"--report {report}: cannot be written there")
+        raise ConfigurationError(
+            f"--report {report}: cannot write this file; check permissions, or name another file"
+        )
 
 
 def _can_write(path: Path) -> bool:
     try:
         return os.access(path if path.exists() else path.parent, os.W_OK) and not path.is_dir()
-    except OSError:  # a name that is longer than names can be, say
+    except OSError:  # for example, the name is too long
         return False
 
 
 def _inputs(settings: Settings, listener: Listener) -> list[str]:
-    """Return the inputs that the user's names stand for, none of which the run writes."""
+    """Return the inputs that the user's names and patterns match; the run writes none of them."""
     own = [*own_files_of(settings), *_ledger_files(settings)]
     names, left_out = expand_inputs(
         settings.inputs,
@@ -217,15 +219,15 @@ def _inputs(settings: Settings, listener: Listener) -> list[str]:
 
 
 def _files(settings: Settings, inputs: Iterable[str]) -> Iterator[FileUse]:
-    """Yield all files that a run uses: what the user names, and the ledgers."""
+    """Yield all files that a run uses: those that the user names, and the ledgers."""
     yield from files_of(settings, inputs)
     yield from _ledger_files(settings)
 
 
 def _ledger_files(settings: Settings) -> Iterator[FileUse]:
-    """Yield the files of all ledgers, and those that this run makes."""
+    """Yield the files of all ledgers, and those that this run will create."""
     made: list[Path] = []
-    # A server whose address cannot be read is refused later, with what is wrong.
+    # A server with an invalid address is refused later, with a better message.
     with suppress(ConfigurationError):
         path = ledger_file(*_target(settings))
         made = [path, *(path.with_name(path.name + end) for end in (".lock", "-wal", "-shm"))]
@@ -234,8 +236,8 @@ def _ledger_files(settings: Settings) -> Iterator[FileUse]:
         yield FileUse("a file of the ledger", str(each), written=True)
 
 
-class _Rejects:
-    """Knows the rejects file of each input; only an upload makes one unasked."""
+class _RejectsFiles:
+    """Provides the rejects file of each input; only an upload has one by default."""
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         self._settings = settings
@@ -243,10 +245,10 @@ class _Rejects:
         self._files: dict[Path, RejectsFile] = {}
 
     def of(self, name: str) -> RejectsFile | None:
-        """Return the rejects file of an input, or None where none is to be written.
+        """Return the rejects file of an input, or None if none is to be written.
 
         Raises:
-            ConfigurationError: The file that the user named cannot be written.
+            ConfigurationError: The file of --rejects cannot be written.
         """
         settings = self._settings
         if settings.output.rejects is None and not settings.persistent:
@@ -256,7 +258,10 @@ class _Rejects:
             if not _can_write(path):
                 if settings.output.rejects is None:
                     return None
-                raise ConfigurationError(f"--rejects {settings.output.rejects}: cannot be written")
+                raise ConfigurationError(
+                    f"--rejects {settings.output.rejects}: cannot write this file; check "
+                    "permissions, or name another file"
+                )
             ours = settings.output.rejects is None
             if ours and settings.resume.restart:
                 self._ledger.forget_rejects_file(path)
@@ -267,11 +272,11 @@ class _Rejects:
         return self._files[path]
 
 
-def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Delivers:
+def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> BatchDeliverer:
     if settings.validation.dry_run:
-        return Rehearsal(settings.delivery.max_chunk_bytes)
+        return DryRunDeliverer(settings.delivery.max_chunk_bytes)
     if settings.resume.remember:
-        return Remembering()
+        return RememberDeliverer()
     options = settings.delivery
     target = Target(
         options.server,
@@ -289,7 +294,7 @@ def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> Deli
 def _ledger(
     settings: Settings, stack: ExitStack, listener: Listener, ask: AskForTarget | None
 ) -> Ledger:
-    """Open the ledger of the target and lock it; a run that leaves nothing behind has its own."""
+    """Open and lock the ledger of the target; a run that is not persistent uses a temporary one."""
     if settings.persistent:
         target = open_target(*_target(settings), stack, ask)
         for note in target.notes:
@@ -301,13 +306,13 @@ def _ledger(
 
 
 def _known_ledger(settings: Settings, stack: ExitStack, listener: Listener) -> Ledger | None:
-    """Return the ledger in which a dry run looks up what Miso has, if there is one."""
+    """Return the ledger in which a dry run looks up the records that Miso has, if any."""
     if not settings.validation.dry_run:
         return None
     if forecasts_blindly(*_target(settings)):
         listener.noted(
-            "No ledger knows this key or target, but there are ledgers of this server. An "
-            "upload would stop or ask which target is meant; what Miso has is not known here."
+            "No ledger has this key or target, although this server has other ledgers. An upload "
+            "would stop or ask for the target; this dry run cannot tell which records Miso has."
         )
     path = existing_ledger(*_target(settings))
     ledger = Ledger.to_read(path) if path is not None else None
@@ -317,7 +322,7 @@ def _known_ledger(settings: Settings, stack: ExitStack, listener: Listener) -> L
 
 
 def _secret(settings: Settings, known: Ledger | None) -> bytes:
-    """Return what content keys are made with; of a run that remembers nothing it is random."""
+    """Return the secret for content keys: a random one if no ledger is read or written."""
     if not settings.persistent and known is None:
         return os.urandom(SECRET_BYTES)
     secret = content_secret(settings.resume.state_dir)
@@ -327,20 +332,20 @@ def _secret(settings: Settings, known: Ledger | None) -> bytes:
 
 
 def _target(settings: Settings) -> tuple[ResumeOptions, str, str]:
-    """Return what says which target a run means."""
+    """Return the settings that identify the target."""
     return settings.resume, settings.delivery.server, settings.delivery.api_key
 
 
 def _host(settings: Settings) -> str:
-    """Return the host and port that records go to, without a name or password before them."""
+    """Return the host and port that records go to, without a user name and password."""
     return urlsplit(settings.delivery.server).netloc.rpartition("@")[2]
 
 
 def _with_sandbox(
     settings: Settings, stack: ExitStack
 ) -> tuple[Settings, Callable[[], dict[str, object]]]:
-    """Start a mock server for this run, and return the settings that send to it."""
-    import tempfile  # noqa: PLC0415 -- only a run with a mock server pays for it
+    """Start a mock server for this run; return settings for it and a function for its counts."""
+    import tempfile  # noqa: PLC0415 -- only runs with a mock server need it
 
     from miso_upload.sandbox import Sandbox  # noqa: PLC0415
 

@@ -1,8 +1,8 @@
-"""Which records of a batch are sent: those that Miso does not have, as their content keys tell.
+"""Selects the records of a batch to send: those whose content keys are not known at the target.
 
-A record is left out where a copy of it was accepted from another scan that this one has not met
-yet. So all copies within one source are sent, and those of another source, or of an earlier version
-of this one, are counted as already sent.
+Each copy that was accepted from another scan cancels one record of this scan. So all copies within
+one source are sent, while records that another source or an earlier version of this one has sent
+are counted as already sent.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ if TYPE_CHECKING:
     from miso_upload.ledger import Ledger
     from miso_upload.ledger.options import ResumeOptions
     from miso_upload.records import Batch, Leftover
-    from miso_upload.records.keyed import Keyed
+    from miso_upload.records.keyed_records import KeyedRecords
 
 
-class Knows(Protocol):
-    """What other scans have of some records; by index, the scan that has it."""
+class LookupResult(Protocol):
+    """What other scans have of some records: indices of records, with the scan that has each."""
 
     @property
     def already_sent(self) -> Mapping[int, int]:
-        """Those of which a copy was accepted."""
+        """The records of which a copy was accepted."""
 
     @property
     def unknown(self) -> Mapping[int, int]:
-        """Those of which a copy has an unknown outcome, and none was accepted."""
+        """The records of which a copy has an unknown outcome, and none was accepted."""
 
     @property
     def changed(self) -> Mapping[int, int]:
-        """Those of which the natural key is known with other content only."""
+        """The records whose natural key is known only with other content."""
 
 
-class Reads(Protocol):
-    """What looks records up for one scan; each copy that is found is used up."""
+class KeyReader(Protocol):
+    """Looks up the records of one scan; each copy is found only once."""
 
-    def shared(self, days: Iterable[int]) -> set[int]:
-        """Return those of some days of which other scans may have records."""
+    def shared_days(self, days: Iterable[int]) -> set[int]:
+        """Return which of some days other scans may have records of."""
 
-    def look_up(self, sent: Keyed, indices: Iterable[int] | None = None) -> Knows:
-        """Return what other scans have of the records of a batch, or of those at `indices`."""
+    def look_up(self, sent: KeyedRecords, indices: Iterable[int] | None = None) -> LookupResult:
+        """Look up all records of a batch, or those at `indices`."""
 
 
 def reader_of(
-    ledger: Ledger, options: ResumeOptions, key: str, scan: int = 0, met: Keyed | None = None
-) -> tuple[Reads, Callable[[int], str]]:
-    """Return what looks the records of a source up in a ledger, and what names the finds.
+    ledger: Ledger, options: ResumeOptions, key: str, scan: int = 0, met: KeyedRecords | None = None
+) -> tuple[KeyReader, Callable[[int], str]]:
+    """Return a reader for the records of a source, and a function that names the source of a scan.
 
     Args:
-        ledger: Knows what was sent.
-        options: Say which scans count for nothing.
+        ledger: The ledger to look records up in.
+        options: The resume options, which decide which scans are ignored.
         key: The path or URL of the source.
         scan: Its scan; 0 if the ledger has none.
         met: Records of the scan that were already sent when it was read before.
@@ -71,14 +71,14 @@ class Selector:
     """Selects the records to send, for the batches of one scan.
 
     Args:
-        readers: Each looks records up in a ledger, with a function that names a scan's source.
-        options: Whether records are sent of which Miso has the natural key with other content.
-        hold_unknown: Do not send records with a copy whose outcome is unknown.
+        readers: A reader for each ledger, with a function that names the source of a scan.
+        options: The resume options, which decide whether changed records are sent.
+        hold_unknown: Whether records are held if a copy of them has an unknown outcome.
     """
 
     def __init__(
         self,
-        readers: Sequence[tuple[Reads, Callable[[int], str]]],
+        readers: Sequence[tuple[KeyReader, Callable[[int], str]]],
         options: ResumeOptions,
         *,
         hold_unknown: bool = False,
@@ -89,13 +89,13 @@ class Selector:
         self._names: dict[tuple[int, int], str] = {}
 
     def close(self) -> None:
-        """Let go of what was read of other scans; no further batch is selected."""
+        """Free the memory used for other scans; no more batches are selected."""
         self._readers = ()
 
     def on_known_days(self, batch: Batch) -> int:
-        """Return how many records of a batch are of days of which other scans may have records."""
+        """Return how many records of a batch are on days that other scans may have records of."""
         days = batch.keyed.days
-        known = {day for reader, _ in self._readers for day in reader.shared(days) if day >= 0}
+        known = {day for reader, _ in self._readers for day in reader.shared_days(days) if day >= 0}
         return sum(day in known for day in days)
 
     def select(
@@ -104,9 +104,9 @@ class Selector:
         """Return which records of a batch to send.
 
         Args:
-            batch: It.
-            leftover: Which of its records are still to be sent; None for all.
-            settle_others: Waits for the outcomes of what is in flight; returns whether any was.
+            batch: The batch.
+            leftover: The records of it that are still to be sent; None for all.
+            settle_others: Waits for all deliveries in flight; returns whether there were any.
         """
         indices = _indices(batch, leftover)
         known = self._known(batch, indices)

@@ -1,4 +1,4 @@
-"""All options of a run: the parts that the packages define, composed, and by their plain names."""
+"""Combines the options of all packages into the settings of a run."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ _PART_OF = {each.name: name for name, part in PARTS.items() for each in fields(p
 
 
 def all_options() -> dict[str, Option]:
-    """Return every option by its name, which no other part has."""
+    """Return every option by its name; names are unique across the parts."""
     return {name: each for part in PARTS.values() for name, each in options_of(part).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What to upload, and every option of it, in the parts that each package is handed whole.
+    """The inputs of a run and all its options, grouped by the package that uses them.
 
-    `Settings.of("history.jsonl", dry_run=True)` takes the options by their plain names.
+    `Settings.of("history.jsonl", dry_run=True)` takes the options by their names.
 
     Attributes:
         inputs: Files, directories, URLs, patterns, or `-` for standard input.
-        reading: How they are read.
-        mapping: Which columns become which attributes.
+        reading: How inputs are read.
+        mapping: Which columns are mapped to which attributes.
         identity: How `anonymous_id` is derived.
-        validation: Which records are valid, and whether this is a rehearsal.
-        delivery: Where records are sent, and how.
-        resume: What is taken over from earlier runs.
-        output: What is written and shown.
+        validation: Which records are valid, and whether this is a dry run.
+        delivery: Where and how records are sent.
+        resume: How a run uses the results of earlier runs.
+        output: What a run writes and shows.
     """
 
     inputs: tuple[str, ...]
@@ -60,15 +60,15 @@ class Settings:
 
     @classmethod
     def of(cls, inputs: str | Iterable[str] = (), **options: Any) -> Settings:  # noqa: ANN401
-        """Return the settings with these options, by the names that the command line has for them.
+        """Return the settings with these options, which have the names of the command line.
 
         Args:
             inputs: One input, or several.
-            options: Such as `chunk_size=500` for `--chunk-size 500`; None means the default. Also
-                the secrets `api_key` and `anonymous_id_salt`, and `remember`.
+            options: For example, `chunk_size=500` for `--chunk-size 500`; None means the default.
+                Also the secrets `api_key` and `anonymous_id_salt`, and `remember`.
 
         Raises:
-            ConfigurationError: An option has a value that it cannot have.
+            ConfigurationError: An option has an invalid value.
             TypeError: There is no such option.
         """
         by_part = _by_part(options)
@@ -85,7 +85,7 @@ class Settings:
 
     @property
     def persistent(self) -> bool:
-        """Whether what is done is remembered for the next run."""
+        """Whether the ledger keeps the results of the run for the next one."""
         return not self.validation.rehearses
 
 
@@ -93,7 +93,7 @@ def _by_part(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
     by_part: dict[str, dict[str, Any]] = {}
     for name, value in options.items():
         if name not in _PART_OF:
-            from miso_upload.values.display import did_you_mean  # noqa: PLC0415 -- takes long
+            from miso_upload.values.display import did_you_mean  # noqa: PLC0415 -- slow to import
 
             raise TypeError(f"there is no option {name!r}{did_you_mean(name, _PART_OF)}")
         by_part.setdefault(_PART_OF[name], {})[name] = value

@@ -1,4 +1,4 @@
-"""The state of one source in a run, and damage that another source makes good."""
+"""Tracks the state of one source in a run, and finds damage that another source covers."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from miso_upload.records import Batch, Selection
     from miso_upload.report.summary import SourceSummary
 
-_ENOUGH_TO_DOUBT = 100
-"""How many records of days that the ledger knows must be unknown."""
+_MIN_COMPARED = 100
+"""At least this many records must be on days that the ledger has before a warning."""
 
 
 class SourceState(Enum):
-    """How far a source has come in this run.
+    """The state of a source in this run.
 
-        OPENED ──▶ SENDING ──▶ COMPLETE   it was read to its end
-           │          ├──────▶ STOPPED    the run stopped before its end
-           │          └──────▶ DAMAGED    it cannot be read behind the damage
-           └─────────────────▶ one of the three, if no batch was selected
+        OPENED ──▶ SENDING ──▶ COMPLETE   read to the end
+           │          ├──────▶ STOPPED    the run stopped before the end
+           │          └──────▶ DAMAGED    cannot be read beyond the damage
+           └─────────────────▶ one of these three, if no batch was selected
 
-    The last three are final.
+    The last three states are final.
     """
 
     OPENED = "opened"
@@ -45,24 +45,24 @@ _NEXT = {
         {SourceState.COMPLETE, SourceState.STOPPED, SourceState.DAMAGED}
     ),
 }
-"""The states that follow a state; none follows those that are not here."""
+"""The possible next states by state; a state that is missing here is final."""
 
 
 @dataclass(slots=True)
 class SourceRun:
-    """One source in one run: what was known when it was opened, and its state since.
+    """One source in one run: how it was opened, and its state.
 
-    Only the methods change it, and only the thread of the pipeline calls them.
+    Only the methods change the state, and only the pipeline's thread calls them.
 
     Attributes:
-        start: Where reading began, and in which scan.
+        start: Where reading started, and in which scan.
         job: The job fingerprint.
-        prefix: What stands before a line number in messages.
-        summary: Its numbers.
-        rejects: The rejects file, if there is one.
+        prefix: The text before a line number in messages.
+        summary: The totals of the source.
+        rejects: The rejects file, if any.
         selector: Selects the records to send.
-        state: How far it has come.
-        damage: Why it cannot be read further, if it is damaged.
+        state: The state of the source.
+        damage: The error, if the source is damaged.
     """
 
     start: Start
@@ -73,18 +73,18 @@ class SourceRun:
     selector: Selector
     state: SourceState = field(default=SourceState.OPENED, init=False)
     damage: DamagedSourceError | None = field(default=None, init=False)
-    _doubt: NewOptionsDoubt = field(init=False)
+    _duplicates: DuplicateWarning = field(init=False)
     _records: int = field(default=0, init=False)
     _without_keys: dict[int, LedgerSpan] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._doubt = NewOptionsDoubt(self.start.new_options)
+        self._duplicates = DuplicateWarning(self.start.new_options)
         self._without_keys = {span.start: span for span in self.start.without_keys}
 
     # -- state -------------------------------------------------------------------------------------
 
     def begin_sending(self) -> bool:
-        """Note that a batch of it is selected; return whether it is the first one."""
+        """Note that a batch was selected; return whether it is the first one."""
         is_first = self.state is SourceState.OPENED
         if is_first:
             self._become(SourceState.SENDING)
@@ -95,12 +95,12 @@ class SourceRun:
         self._become(SourceState.COMPLETE)
 
     def damaged(self, damage: DamagedSourceError) -> None:
-        """Note that it cannot be read behind some damage."""
+        """Note that the source cannot be read beyond some damage."""
         self.damage = damage
         self._become(SourceState.DAMAGED)
 
     def close(self) -> None:
-        """Select nothing further; a source that has not ended yet was stopped."""
+        """Select no more batches; a source that is not in a final state was stopped."""
         self.selector.close()
         if self.state in _NEXT:
             self._become(SourceState.STOPPED)
@@ -110,38 +110,38 @@ class SourceRun:
             raise ValueError(f"a source that is {self.state.value} cannot become {state.value}")
         self.state = state
 
-    # -- what is known of it -----------------------------------------------------------------------
+    # -- queries -----------------------------------------------------------------------
 
     @property
     def scan(self) -> Scan:
-        """Return the scan that reads it."""
+        """Return the scan of the source."""
         return self.start.scan
 
     @property
     def is_complete(self) -> bool:
-        """Whether it was read to its end."""
+        """Whether the source was read to its end."""
         return self.state is SourceState.COMPLETE
 
     @property
     def proven(self) -> bool:
-        """Whether it is known to hold interactions: rows of any run became records."""
+        """Whether rows of this or an earlier run became records."""
         before = self.summary.before
         return self._records > 0 or before.rows > before.rejected + before.skipped
 
     def count_records(self, batch: Batch) -> None:
-        """Count the records that a block of it became."""
+        """Count the records of a batch."""
         self._records += len(batch.lines)
 
     def take_span_without_keys(self, batch: Batch) -> LedgerSpan | None:
-        """Return, once, the span of version 0.1 that a batch is, to note its content keys."""
+        """Return, once, the span of version 0.1 for a batch, whose content keys are to be noted."""
         return self._without_keys.pop(batch.start, None)
 
-    def doubt_about(self, batch: Batch, selection: Selection) -> str | None:
-        """Return what to say before records are sent that may only be written in another way."""
-        return self._doubt.about(self.summary.name, batch, selection, self.selector)
+    def warning_about(self, batch: Batch, selection: Selection) -> str | None:
+        """Return a warning, if the records of a batch may be duplicates under new options."""
+        return self._duplicates.about(self.summary.name, batch, selection, self.selector)
 
     def has_all_of(self, damaged: SourceRun) -> bool:
-        """Return whether it is complete and has all records that were read of another source."""
+        """Return whether this source is complete and has all records read from a damaged one."""
         if self is damaged or not self.is_complete:
             return False
         mine, theirs = self.summary, damaged.summary
@@ -150,14 +150,14 @@ class SourceRun:
         return 0 < records == shared and not (theirs.totals.unknown or theirs.totals.pending)
 
 
-class NewOptionsDoubt:
-    """Doubts, once, that records are new which are made under options new to the ledger.
+class DuplicateWarning:
+    """Warns, once, that records made with new options may be duplicates of records already sent.
 
-    Under such options, events that Miso has come out as records that it does not know. That is no
-    proof: other events of the same days are new as well.
+    With new options, an event that Miso has can produce a record that looks new. This is no proof:
+    there may also be new events on the same days.
 
     Args:
-        changes: What differs from all options that the ledger has known before; empty for no doubt.
+        changes: The changes from the options of earlier runs; if empty, there is no warning.
     """
 
     def __init__(self, changes: str) -> None:
@@ -166,7 +166,7 @@ class NewOptionsDoubt:
     def about(
         self, name: str, batch: Batch, selection: Selection, selector: Selector
     ) -> str | None:
-        """Return what to say before a batch of the source `name` is sent, if anything."""
+        """Return the warning to show before a batch of the source `name` is sent, if any."""
         changes = self._changes
         if not changes:
             return None
@@ -174,23 +174,24 @@ class NewOptionsDoubt:
             self._changes = ""
             return None
         compared = selector.on_known_days(batch)
-        if compared < _ENOUGH_TO_DOUBT:
+        if compared < _MIN_COMPARED:
             return None
         self._changes = ""
         return (
-            f"{name}: the ledger has records of the same days, and none of the first "
-            f"{compared:,} records that can be compared is one of them. The options are new to it "
-            f"({changes}). If these are events that Miso has, stop this run: they are sent again"
+            f"{name}: possible duplicates: the ledger has records from the same days, but none "
+            f"of the first {compared:,} records compared is one of them. The options differ from "
+            f"those of earlier runs ({changes}). If Miso already has these events, stop this "
+            "run, or they will be sent again"
         )
 
 
-def made_good(
+def recovered_damage(
     sources: Sequence[SourceRun], ledger: Ledger
 ) -> Iterator[tuple[SourceRun, DamagedSourceError, SourceRun | None]]:
-    """Yield each damaged source and its damage, with a complete one that has all its records.
+    """Yield each damaged source, its damage, and a complete source with all its records, if any.
 
-    The last is None if there is none. A log that is compressed just now is there twice, once cut
-    off. If neither has changed since, an earlier run has found that out.
+    A log that is just being compressed exists twice, once incomplete. If neither source has
+    changed since, an earlier run has noted that one covers the other.
     """
     for source in sources:
         if source.damage is not None:

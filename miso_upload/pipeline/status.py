@@ -1,4 +1,4 @@
-"""Looking into the ledgers: what became of each source, and the rejected rows once more."""
+"""Reads the ledgers: the status of each source, and its rejected rows."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is known of one source at one target.
+    """The status of one source at one target.
 
     Attributes:
-        accepted_at_target: How many rows Miso has accepted at the target, from all sources.
+        accepted_at_target: The number of rows that Miso has accepted at the target, from all
+            sources.
     """
 
     name: str
@@ -45,17 +46,17 @@ class Status:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
-        told: dict[str, Any] = readable(asdict(self))
-        return told
+        document: dict[str, Any] = readable(asdict(self))
+        return document
 
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """What is known of one target.
+    """The status of one target.
 
     Attributes:
-        accepted: How many rows Miso has accepted there, from all sources.
-        sources: Those that were asked for.
+        accepted: The number of rows that Miso has accepted there, from all sources.
+        sources: The status of each requested source.
     """
 
     server: str
@@ -65,17 +66,17 @@ class TargetStatus:
 
 
 def statuses(state_dir: Path, names: Iterable[str], options: ReadingOptions) -> list[TargetStatus]:
-    """Return what each target knows of the sources at or called `names`; of all if none.
+    """Return the status of the sources with these paths or names, by target; all without `names`.
 
     Raises:
-        SourceError: A name is neither a file nor known, or that of a directory.
-        LockedError: A run is at work on a ledger of version 0.1.
+        SourceError: A name is a directory, or neither a file nor a known source.
+        LockedError: A run is using a ledger of version 0.1.
     """
     names = list(names)
     for name in names:
         if not is_remote(name) and Path(name).is_dir():
             raise SourceError(
-                f"{name}: is a directory; name files, or none to see all that was uploaded"
+                f"{name}: is a directory; name one or more files, or no file to list all sources"
             )
     found: list[TargetStatus] = []
     missing = dict.fromkeys(names)
@@ -110,25 +111,23 @@ def _target_status(ledger: Ledger, scans: Iterable[Scan]) -> TargetStatus:
 
 
 def _check_missing(unknown: Iterable[str]) -> None:
-    """Complain of an unknown name that is not that of a file either.
+    """Check that each unknown name is at least a file.
 
     Raises:
-        SourceError: There is one.
+        SourceError: A name is neither a file nor a known source.
     """
     for name in unknown:
         if is_remote(name) or not Path(name).exists():
             raise SourceError(
-                f"{shown_name(name)}: no such file, and no source of that name is known; "
-                "'miso-upload status' lists those that are"
+                f"{shown_name(name)}: no file or uploaded source has this name; to list all "
+                "sources, run 'miso-upload status'"
             )
 
 
 def status_text(found: Iterable[TargetStatus]) -> str:
-    """Return statuses for people."""
+    """Return the status of sources as text for people."""
     lines = [line for each in found for line in _target_lines(each)]
-    return (
-        "\n".join(map(one_line, lines)) + "\n" if lines else "nothing was uploaded from here yet\n"
-    )
+    return "\n".join(map(one_line, lines)) + "\n" if lines else "nothing has been uploaded yet\n"
 
 
 def _target_lines(found: TargetStatus) -> Iterator[str]:
@@ -137,25 +136,30 @@ def _target_lines(found: TargetStatus) -> Iterator[str]:
         yield f"{each.name}  ->  {each.server} ({each.target})"
         yield f"  {totals.as_sentence()}"
         if totals.changed:
-            yield f"  {totals.changed:,} of the already sent have changed since they were sent"
+            changed = counted(
+                totals.changed, "already sent record has", "already sent records have"
+            )
+            yield f"  {changed} changed since"
         if totals.duplicates:
-            yield f"  {totals.duplicates:,} of the accepted may be there more than once"
+            duplicates = counted(totals.duplicates, "accepted row")
+            yield f"  Miso may have stored {duplicates} more than once"
         if each.accepted_before_restart:
-            yield f"  {each.accepted_before_restart:,} more were accepted before --restart"
+            earlier = counted(each.accepted_before_restart, "more row")
+            yield f"  Miso accepted {earlier} before --restart"
         yield f"  last read {each.last_read}"
     if found.accepted or found.sources:
         accepted = counted(found.accepted, "row")
-        yield f"Miso has accepted {accepted} in all at {found.server} ({found.target})"
+        yield f"Miso has accepted {accepted} in total at {found.server} ({found.target})"
 
 
 def rejections_again(state_dir: Path, name: str, options: ReadingOptions) -> Iterator[bytes]:
     """Yield the lines of the rejects file for a source, from the ledger that used it last.
 
-    The rows are read from the input again; where it is gone, their place is empty.
+    The rows are read from the input again; if it is gone, the lines have reasons but no rows.
 
     Raises:
-        LedgerError: No ledger knows the source.
-        ChangedSourceError: The input is not what it was.
+        LedgerError: No ledger has the source.
+        ChangedSourceError: The input has changed.
     """
     shown = shown_name(name)
     for path in ledger_paths(state_dir):
@@ -167,11 +171,13 @@ def rejections_again(state_dir: Path, name: str, options: ReadingOptions) -> Ite
                     for rejection in ledger.rejections(scan):
                         yield rejection_line(shown, rejection)
                 return
-    raise LedgerError(f"{shown}: nothing is known of it; 'miso-upload status' lists what is")
+    raise LedgerError(
+        f"{shown}: no uploaded source has this name; to list all sources, run 'miso-upload status'"
+    )
 
 
 def opened(path: Path) -> Ledger:
-    """Open a ledger to read it; one of version 0.1 is brought up to date first."""
+    """Open a ledger to read it; migrate a ledger of version 0.1 first."""
     ledger = Ledger.to_read(path)
     if ledger is not None:
         return ledger
@@ -199,7 +205,7 @@ def _rejected_rows(
 
 
 def _rows(source: Source, span: LedgerSpan) -> dict[int, tuple[Any, bytes | None]]:
-    """Return the rows of a span as they are read now, each with its JSON text, by line."""
+    """Return the rows of a span as they are read now, with their JSON text, by line."""
     block = source.reread(span)
     if not span.checksum:
         return {span.first_line: (block.data[:200].decode(errors="replace"), None)}
@@ -213,7 +219,7 @@ def _rows(source: Source, span: LedgerSpan) -> dict[int, tuple[Any, bytes | None
 
 
 def matching(ledger: Ledger, names: Iterable[str], options: ReadingOptions) -> list[Scan]:
-    """Return the scans of the sources that lie at these paths or have their content now."""
+    """Return the scans of the sources at these paths, or with their current content."""
     found: dict[int, Scan] = {}
     for name in names:
         scans = _by_content(ledger, name, options)
@@ -225,7 +231,7 @@ def matching(ledger: Ledger, names: Iterable[str], options: ReadingOptions) -> l
 
 def _by_content(ledger: Ledger, name: str, options: ReadingOptions) -> list[Scan]:
     if name == STDIN or (not is_remote(name) and Path(name).is_fifo()):
-        return []  # what can be read only once is not read for this
+        return []  # must not be consumed by a status report
     try:
         with Source(name, options) as source:
             here = ledger.scans.of_key(source.identity.key)
@@ -239,6 +245,6 @@ def _by_content(ledger: Ledger, name: str, options: ReadingOptions) -> list[Scan
 
 
 def _is_of(scan: Scan, source: Source, ledger: Ledger) -> bool:
-    """Return whether a source has all that a scan has read."""
+    """Return whether a source contains everything that a scan has read."""
     spans = ledger.spans(scan)
     return bool(spans) and source.has_spans(spans, checksum_test(keyless=scan.keyless))

@@ -1,10 +1,10 @@
-"""What a run adds to its summary, which is data: only the thread of the pipeline writes it."""
+"""Adds the outcomes of batches to the summary of a run, in the pipeline's thread."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from miso_upload.records import MOST_NAMES, Tally
+from miso_upload.records import MAX_NAMES, Tally
 from miso_upload.values.display import printable
 
 if TYPE_CHECKING:
@@ -20,22 +20,22 @@ def count_rejections(summary: Summary, rejections: Iterable[Rejection], prefix: 
     """Count rejections by their reasons.
 
     Args:
-        summary: Where to count them.
-        rejections: The rows of one source.
-        prefix: What stands before a line number of that source in messages.
+        summary: The summary to add them to.
+        rejections: The rejections of one source.
+        prefix: The text before a line number of this source in messages.
     """
     reasons = summary.reasons
     for rejection in rejections:
         for reason in rejection.reasons:
             group = reason.group
-            if group not in reasons and len(reasons) >= MOST_NAMES:
+            if group not in reasons and len(reasons) >= MAX_NAMES:
                 group = _OTHER_REASONS
             example = f"{prefix}{rejection.line}: {printable(reason.text)}"
             reasons.setdefault(group, Tally()).add(rejection.line, example)
 
 
 def count_origins(source: SourceSummary, batch: Batch, selection: Selection) -> None:
-    """Count from which sources Miso has records that are not sent again."""
+    """Count already sent records by the source that sent them."""
     for found in (selection.already_sent, selection.changed):
         if not found:
             continue

@@ -1,4 +1,4 @@
-"""Where the time of a run goes."""
+"""Measures the time that a run spends on each activity."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
-class Stopwatch:
-    """Counts seconds by activity; what an activity spends on another one is counted there only."""
+class ActivityTimer:
+    """Measures seconds by activity; the time of a nested activity counts only for that one."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -23,17 +23,17 @@ class Stopwatch:
 
     @contextmanager
     def on(self, activity: str) -> Iterator[None]:
-        """Count the time in this context as spent on `activity`."""
-        self._turn()
+        """Count the time in this context for `activity`."""
+        self._add_elapsed()
         self._activities.append(activity)
         try:
             yield
         finally:
-            self._turn()
+            self._add_elapsed()
             self._activities.pop()
 
     def over(self, items: Iterable[Item], activity: str) -> Iterator[Item]:
-        """Yield from `items`, and count the time until each of them is there."""
+        """Yield from `items`, and count the time spent waiting for each item."""
         each = iter(items)
         while True:
             with self.on(activity):
@@ -43,7 +43,7 @@ class Stopwatch:
                     return
             yield item
 
-    def _turn(self) -> None:
+    def _add_elapsed(self) -> None:
         now = time.monotonic()
         if self._activities:
             self.seconds[self._activities[-1]] += now - self._since

@@ -1,25 +1,24 @@
-"""The nouns that travel through the pipeline: Block, Slice, Batch, Rejection, Receipt.
+"""Defines the values that flow through the pipeline: Block, Slice, Batch, Rejection, Receipt.
 
     source ──Block──▶ transform ──Batch──▶ delivery ──Receipt──▶ ledger
 
-All of them are plain values that can cross a process boundary; none of them does any work.
-Lines are counted from 1, offsets are bytes in the decoded (decompressed, UTF-8) stream. In a JSON
-array, whose elements need not stand on lines of their own, "line" means the element's number.
+They are plain values without behavior, and can be sent to another process. Lines are counted from
+1. Offsets are bytes of the decoded (decompressed, UTF-8) stream. Elements of a JSON array need not
+be on lines of their own, so there "line" is the number of the element.
 """
 
 from miso_upload.records.batch import Batch, Receipt, Record, Selection
 from miso_upload.records.block import Block, Leftover
-from miso_upload.records.findings import MOST_NAMES, Findings, Tally
-from miso_upload.records.position import Identity, Span, Stamp
+from miso_upload.records.findings import MAX_NAMES, Findings, Tally
+from miso_upload.records.position import SourceIdentity, Span, Stamp
 from miso_upload.records.rejection import Reason, Rejection
 from miso_upload.records.slice import RowFormat, Slice
 
 __all__ = [
-    "MOST_NAMES",
+    "MAX_NAMES",
     "Batch",
     "Block",
     "Findings",
-    "Identity",
     "Leftover",
     "Reason",
     "Receipt",
@@ -28,6 +27,7 @@ __all__ = [
     "RowFormat",
     "Selection",
     "Slice",
+    "SourceIdentity",
     "Span",
     "Stamp",
     "Tally",

@@ -1,4 +1,4 @@
-"""The transform of a block, the selection of its records, and the receipt of their delivery."""
+"""Defines the batch made from a block, the selection of its records, and the delivery receipt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from miso_upload.records.findings import Findings
-from miso_upload.records.keyed import Keyed
+from miso_upload.records.keyed_records import KeyedRecords
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from miso_upload.records.rejection import Rejection
 
 Record: TypeAlias = dict[str, Any]
-"""One interaction as Miso takes it."""
+"""One interaction in the form that Miso accepts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The transform of one block: the encoded records, the rejections, the counts.
+    """The transformed rows of one block: encoded records, rejections and counts.
 
-    `slices` holds JSON texts of records joined by commas, without the brackets around them, so that
-    a request body is a join and not another encoding. `lines` gives the source line of each record,
-    in the same order; `counts` how many records each slice holds.
+    `slices` holds the records as JSON, joined by commas and without brackets, so that a request
+    body is made by joining slices instead of encoding records again. `lines` has the source line
+    of each record, in the same order. `counts` has the number of records in each slice.
 
-    Where content keys are computed, `keys`, `days`, `contents` (see `ContentKeys`) and
-    `lengths`, the bytes of each record's JSON text, have an item for each record too.
+    If content keys are computed, `keys`, `days` and `contents` (see `ContentKeys`) and `lengths`
+    (the size of each record's JSON in bytes) also have one item for each record.
     """
 
     seq: int
@@ -50,9 +50,9 @@ class Batch:
     lengths: array[int] = field(default_factory=partial(array, "I"), repr=False)
 
     @property
-    def keyed(self) -> Keyed:
+    def keyed(self) -> KeyedRecords:
         """Return the content keys of the records."""
-        return Keyed(self.keys, self.days, self.contents)
+        return KeyedRecords(self.keys, self.days, self.contents)
 
     @property
     def size(self) -> int:
@@ -62,15 +62,15 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which records of a batch are sent, by their indices in it, and why the others are not.
+    """The records of a batch to send, by their indices, and why the others are not sent.
 
     Attributes:
-        fresh: Miso certainly does not have them; None for all records of the batch.
-        doubtful: They may be at Miso already, since nobody knows the outcome of a request with a
-            copy of them; they are sent again.
-        held: The same, but they are not sent.
-        already_sent: Miso has them; for each the source that they were sent from.
-        changed: The same for those whose natural key Miso has with other content.
+        fresh: Records that Miso certainly does not have; None for all records of the batch.
+        doubtful: Records that Miso may have, because the outcome of an earlier request with a copy
+            of them is unknown. They are resent.
+        held: Records that Miso may have, and that are not resent.
+        already_sent: Records that Miso has, each with the source that they were sent from.
+        changed: Records whose natural key Miso has with other content, each with its source.
     """
 
     fresh: Sequence[int] | None = None
@@ -81,7 +81,7 @@ class Selection:
 
     @property
     def left_out(self) -> int:
-        """Return how many records Miso has, so that they are not sent."""
+        """Return how many records are not sent because Miso has them."""
         return len(self.already_sent) + len(self.changed)
 
     def sends(self, batch: Batch) -> int:
@@ -89,23 +89,36 @@ class Selection:
         fresh = len(batch.lines) if self.fresh is None else len(self.fresh)
         return fresh + len(self.doubtful)
 
+    def sent_indices(self, batch: Batch) -> Sequence[int]:
+        """Return the indices of the records to send."""
+        if self.fresh is None:
+            return range(len(batch.lines))
+        return sorted((*self.fresh, *self.doubtful))
+
+    def sent_keys(self, batch: Batch) -> KeyedRecords:
+        """Return the content keys of the records to send."""
+        if self.fresh is None:
+            return batch.keyed
+        return batch.keyed.pick(self.sent_indices(batch))
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one batch's records at Miso's side.
+    """The outcome of delivering one batch.
 
     Attributes:
-        accepted: How many records Miso took.
-        rejections: The records that Miso refused, with its own words.
-        unknown: Lines of records whose outcome nobody can tell.
-        pending: Lines of records that were certainly not taken and wait for another run.
-        possible_duplicates: How many of the accepted records may have been stored more than once.
-        extra_copies: Copies that Miso may have stored beyond the first, by cause; see `outcomes`.
-        unknown_by_cause: How many of the unknown records have each cause.
-        requests: How many requests it took.
-        bytes_sent: The bytes of all their bodies.
-        seconds: How long it took to get them answered, waits included.
-        stop: Why no further batch should be sent, if so.
+        accepted: How many records Miso accepted.
+        rejections: The records that Miso refused, with its messages.
+        unknown: Lines of the records whose outcome is unknown.
+        pending: Lines of the records that Miso certainly does not have; the next run sends them.
+        possible_duplicates: How many accepted records Miso may have stored more than once.
+        extra_copies: How many copies Miso may have stored beyond the first, by cause (see
+            `unknown_outcomes`).
+        unknown_by_cause: How many records have an unknown outcome, by cause.
+        requests: How many requests were sent.
+        bytes_sent: The total size of their bodies.
+        seconds: How long the delivery took, including waits.
+        stop: Why no further batch may be sent; None to continue.
     """
 
     accepted: int = 0

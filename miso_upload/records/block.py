@@ -1,4 +1,4 @@
-"""A run of complete rows, and which of them are still to be sent."""
+"""Defines a block of complete rows, and which of its records are still to be sent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A run of complete rows, exactly as they stand in the source.
+    """Consecutive complete rows, byte for byte as in the source.
 
     One block becomes one request, so its span `[start, end)` is also the unit of the checkpoint.
     """
@@ -23,18 +23,21 @@ class Block:
     lines: int
     data: bytes
     fault: Reason | None = None
-    """Why this span cannot be read as a row (too long, say); `data` is then its beginning."""
+    """Why this span cannot be read as a row, for example because it is too long; `data` then holds
+    the start of the row."""
     header: bytes = b""
-    """The directive that is in force where it begins, in formats that have such (see `Format`)."""
+    """The directive in effect at the start of the block, in formats that have them (see `Format`).
+    """
 
 
 class Leftover(NamedTuple):
-    """Which records of a block are still to be sent, by their lines.
+    """The records of a block that are still to be sent, by their lines.
 
     Attributes:
-        unknown: They were sent before, and nobody knows what became of them.
-        pending: They were certainly not taken.
-        everything: All records of the block were perhaps sent: the run before this one died.
+        unknown: Records that were sent before with an unknown outcome.
+        pending: Records that Miso certainly does not have.
+        everything: Whether all records of the block may have been sent, because an earlier run was
+            killed.
     """
 
     unknown: frozenset[int] = frozenset()

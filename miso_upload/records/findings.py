@@ -1,4 +1,4 @@
-"""What the transform counts beside the records: types, ids, unmapped columns, warnings."""
+"""Counts what the transform notices: types, ids, unmapped columns, warnings and more."""
 
 from __future__ import annotations
 
@@ -6,81 +6,93 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from miso_upload.records.unmatched_paths import SiteMap
+from miso_upload.records.unmatched_paths import UnmatchedPaths
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from miso_upload.records.rejection import Reason
 
-MOST_NAMES = 1_000
-"""How many names from the data are counted one by one, so that no input fills the memory."""
+MAX_NAMES = 1_000
+"""How many column names are counted one by one; the limit keeps memory bounded for any input."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """How often something was seen, and where first; `place` stands before the line in messages."""
+    """A count, with the first occurrence as its example.
+
+    Attributes:
+        count: How often it occurred.
+        line: The line of the example.
+        example: The text of the example.
+        line_prefix: The text to put before the line number in messages.
+    """
 
     count: int = 0
     line: int = 0
     example: str = ""
-    place: str = "line "
+    line_prefix: str = "line "
 
-    def add(self, line: int, example: str, count: int = 1, place: str = "line ") -> None:
-        """Count it once more; the first line seen stays the example."""
+    def add(self, line: int, example: str, count: int = 1, line_prefix: str = "line ") -> None:
+        """Add occurrences; the first one stays the example."""
         if not self.count:
-            self.line, self.example, self.place = line, example, place
+            self.line, self.example, self.line_prefix = line, example, line_prefix
         self.count += count
 
 
 @dataclass(slots=True)
 class Findings:
-    """What the transform learned about the rows beside the records themselves."""
+    """What the transform noticed about the rows, apart from the records themselves."""
 
     types: Counter[str] = field(default_factory=Counter)
     ids: Counter[str] = field(default_factory=Counter)
-    """How many records carry `user_id`, `anonymous_id` (`anonymous_id derived` too), `neither`."""
+    """How many records have `user_id`, `anonymous_id`, `anonymous_id derived` and `neither`."""
     warnings: dict[str, Tally] = field(default_factory=dict)
-    """Advice beyond the schema, by what it says."""
+    """Warnings that go beyond the schema, by text."""
     filled_by_rules: set[str] = field(default_factory=set)
-    """Attributes that a rule of the user gave a value in some row."""
+    """Attributes that a rule of the user gave a value in at least one row."""
     unmapped: Counter[str] = field(default_factory=Counter)
-    """Columns that became nothing, by name."""
+    """How many rows have each unmapped column."""
     skipped: Counter[str] = field(default_factory=Counter)
-    """Rows that the user's rules left out, by the name of the rule."""
+    """How many rows each of the user's rules skipped, by the name of the rule."""
     not_of_type: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """`(attribute, type)` where a row had an attribute that its type does not."""
-    unrouted: SiteMap = field(default_factory=SiteMap)
-    """Pages that no route of the user's says anything of."""
+    """How many rows have an attribute that their type does not have, by `(attribute, type)`."""
+    unmatched_paths: UnmatchedPaths = field(default_factory=UnmatchedPaths)
+    """The paths of visits that match none of the user's routes."""
     first_timestamp: datetime | None = None
     last_timestamp: datetime | None = None
 
-    def left_out(self, column: str, rows: int = 1) -> None:
-        """Count a column that became nothing; names beyond the first thousand share one count."""
-        if column not in self.unmapped and len(self.unmapped) >= MOST_NAMES:
+    def count_unmapped(self, column: str, rows: int = 1) -> None:
+        """Count rows with an unmapped column; names beyond the first thousand share one count."""
+        if column not in self.unmapped and len(self.unmapped) >= MAX_NAMES:
             column = "(other columns)"
         self.unmapped[column] += rows
 
     def warn(self, reason: Reason, line: int) -> None:
-        """Count a warning under what it says, keeping its first line as the example."""
+        """Count a warning by its text; its first line stays the example."""
         self.warnings.setdefault(reason.group, Tally()).add(line, reason.text)
 
-    def saw(self, first: datetime, last: datetime) -> None:
-        """Widen the time range to include `first` and `last`."""
+    def extend_time_range(self, first: datetime, last: datetime) -> None:
+        """Extend the time range to include `first` and `last`."""
         self.first_timestamp = min(first, self.first_timestamp or first)
         self.last_timestamp = max(last, self.last_timestamp or last)
 
-    def add(self, other: Findings, place: str = "line ") -> None:
-        """Add what another block taught, whose lines have `place` before them in messages."""
+    def add(self, other: Findings, line_prefix: str = "line ") -> None:
+        """Add the findings of another block.
+
+        Args:
+            other: The findings.
+            line_prefix: The text to put before their line numbers in messages.
+        """
         self.types.update(other.types)
         self.ids.update(other.ids)
         self.unmapped.update(other.unmapped)
         self.filled_by_rules |= other.filled_by_rules
         self.skipped.update(other.skipped)
         self.not_of_type.update(other.not_of_type)
-        self.unrouted.add(other.unrouted)
+        self.unmatched_paths.add(other.unmatched_paths)
         for text, tally in other.warnings.items():
             known = self.warnings.setdefault(text, Tally())
-            known.add(tally.line, tally.example, tally.count, place)
+            known.add(tally.line, tally.example, tally.count, line_prefix)
         if other.first_timestamp is not None and other.last_timestamp is not None:
-            self.saw(other.first_timestamp, other.last_timestamp)
+            self.extend_time_range(other.first_timestamp, other.last_timestamp)

@@ -1,4 +1,4 @@
-"""The last row of an input that may still be written."""
+"""Reports the last row of an input that may still be being written."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from typing import Any, NamedTuple
 from miso_upload.values.display import counted
 
 SETTLE_BEHIND_NEWER = 10.0
-"""How many seconds a file is to be left alone once a newer one of its log has rows: `copytruncate`
-may still be writing the copy, and a server the log that was renamed."""
+"""How many seconds a file must be unchanged if a newer file of the same log has rows.
+
+`copytruncate` may still be writing the copy, and a server may still be writing to the renamed log.
+"""
 _MINUTE = 60
 
 
-class WaitingRow(NamedTuple):
-    """A last row whose end is not there, and which is not read for now.
+class IncompleteRow(NamedTuple):
+    """A last row without a line ending, which this run does not read.
 
     Attributes:
-        size: How many bytes of it are there.
-        settle_after: It is read once the file is left alone for so many seconds; None where the
-            file was written to while it was read.
+        size: Its size so far, in bytes.
+        settle_after: It is read once the file is unchanged for this many seconds; None if the file
+            was written to while it was read.
     """
 
     size: int
@@ -26,24 +28,24 @@ class WaitingRow(NamedTuple):
 
     @property
     def why(self) -> str:
-        """Return why it waits and for what, as a sentence."""
+        """Return why it is not read, and when it will be, in whole sentences."""
         if self.settle_after is None:
-            return "the file was written to while it was read, so the next run reads it"
+            return "The file was written to while it was read, so the next run reads the row."
         return (
-            "its line end is missing, so it may still be written; it is read once the file is not "
-            f"written to for {_duration(self.settle_after)} (--settle-after), or for "
-            f"{_duration(SETTLE_BEHIND_NEWER)} where a newer file of its log has rows"
+            "It has no line ending, so it may still be being written. A later run reads it once "
+            f"the file is unchanged for {_duration(self.settle_after)} (--settle-after), or for "
+            f"{_duration(SETTLE_BEHIND_NEWER)} if a newer file of the same log has rows."
         )
 
     def as_text(self) -> str:
-        """Return that it waits, and why."""
-        return f"1 row waits ({counted(self.size, 'byte')}): {self.why}"
+        """Return the sentences for the summary."""
+        return f"the incomplete last row ({counted(self.size, 'byte')}) was not read. {self.why}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the same for the report."""
+        """Return the row for the JSON report."""
         return {"rows": 1, "bytes": self.size, "why": self.why}
 
 
 def _duration(seconds: float) -> str:
-    minutes, rest = divmod(seconds, _MINUTE)
-    return f"{seconds:g} s" if rest or not minutes else f"{minutes:g} min"
+    minutes, remainder = divmod(seconds, _MINUTE)
+    return f"{seconds:g} s" if remainder or not minutes else f"{minutes:g} min"

@@ -1,4 +1,4 @@
-"""Which file a source is, and which stretch of it was read."""
+"""Identifies the file behind a source, and the spans that were read from it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import NamedTuple
 
 
 class Stamp(NamedTuple):
-    """Which file an input is, and the state that the file is in, as far as that can be told.
+    """The file behind an input, and its state.
 
     Attributes:
         file: Device and inode.
-        state: Size and times; None where equal times would prove nothing.
+        state: Size and times; None if equal times would not prove that nothing changed.
     """
 
     file: str
     state: str | None
 
 
-class Identity(NamedTuple):
-    """What an input can be found again by; none of it proves anything.
+class SourceIdentity(NamedTuple):
+    """Hints by which a later run recognizes an input; no hint is proof.
 
     Attributes:
-        key: Its absolute path, or its URL.
-        stamp: Which file it is, and in which state; None where that cannot be told, as of a pipe.
-        head: A checksum of its beginning; None where there is too little of it.
-        preamble: A checksum of what stands before its first row.
+        key: Its absolute path or URL.
+        stamp: The file and its state; None if they are not known, for example for a pipe.
+        head: A checksum of its first bytes; None if the input is too short.
+        preamble: A checksum of everything before the first row.
     """
 
     key: str
@@ -36,10 +36,11 @@ class Identity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a source that was made into a block before.
+    """A byte range of a source that an earlier run read as one block.
 
     Attributes:
-        checksum: Of its bytes; none of a row that cannot be read, since it is not held whole.
+        checksum: The checksum of its bytes; empty for an unreadable row, which is never in memory
+            as a whole.
     """
 
     start: int

@@ -1,4 +1,4 @@
-"""A row that is not sent, and the reasons."""
+"""Defines a rejected row and the reasons for its rejection."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a row was set aside, or what is odd about it.
+    """Why a row was rejected, or what a warning about it says.
 
-    `text` is for a message about one row; `group` is the same without the row's own value, so that
-    a million rejections can be counted under a handful of headings.
+    `text` is the message about one row. `group` is the same without the row's value, so that a
+    million rejections are counted under a few messages.
     """
 
     about: str
@@ -31,10 +31,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """One row that is not sent: its line, the reasons, and the row as it was read.
+    """A rejected row: its line, the reasons, and the row itself.
 
-    Where Miso refused it, `row` is the record that was sent. `text` is the JSON text of the row in
-    the source, if it is JSON there, so that a number keeps all its digits.
+    If Miso refused it, `row` is the record that was sent. If the source is JSON, `text` is the
+    row's JSON text in the source, so that numbers keep all their digits.
     """
 
     line: int

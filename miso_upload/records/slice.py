@@ -1,4 +1,4 @@
-"""Parsed rows, and what parses them."""
+"""Defines a slice of parsed rows, and the interface of the formats that parse them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from miso_upload.records.rejection import Reason, Rejection
 
     IsRecord: TypeAlias = Callable[[Any], bool]
-    """Whether a row would become a record, as far as its type, timestamp and id go."""
+    """Returns whether a row has the type, timestamp and id that a record needs."""
 
 
 @dataclass(slots=True)
 class Slice:
-    """A few hundred parsed rows, with the line of each, and those that would not parse.
+    """A few hundred parsed rows with their lines, and the rows that could not be parsed.
 
-    `warnings` are what is odd about how they had to be read, each with its line. `skipped` are the
-    kinds of lines that are no rows, such as comments, one entry a line.
+    `warnings` are about how rows had to be parsed, each with its line. `skipped` names the kind of
+    each line that is not a row, such as a comment.
     """
 
     rows: list[Any]
@@ -32,19 +32,19 @@ class Slice:
 
 
 class RowFormat(Protocol):
-    """Parses the rows of a block; a small value that can be sent to a worker process."""
+    """Parses the rows of a block. It is a small value that can be sent to a worker process."""
 
     def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
-        """Return the JSON texts of the rows at `lines` as they are in `block`, by line.
+        """Return the JSON texts of the rows at `lines`, unchanged from `block`, by line.
 
-        Formats whose rows are not JSON have none.
+        Formats whose rows are not JSON return an empty dict.
         """
 
     def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:
-        """Parse the rows of `block`, in order; blank lines are neither rows nor rejections.
+        """Parse the rows of `block` in order. Blank lines are neither rows nor rejections.
 
         Args:
-            block: What to parse.
-            is_record: Says whether a row would become a record, for formats in which a line may be
-                a row or a part of one; None takes all that has the shape of a row for one.
+            block: The block to parse.
+            is_record: Tells rows from parts of rows, in formats where a line may be either. None
+                treats every line that looks like a row as one.
         """

@@ -1,4 +1,4 @@
-"""The equation that every run must satisfy: rows read = the sum of their outcomes."""
+"""Counts the outcomes of rows, and checks that they add up to the rows read."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from operator import add, attrgetter, sub
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The outcomes of rows; `rows` is counted where they are read, the others where they end.
+    """The outcomes of rows. `rows` is counted on reading, the others when the outcome is known.
 
     Attributes:
         rows: Rows read.
-        accepted: Miso took them from this source.
-        already_sent: Miso had them from another source or an earlier version of this one, so they
-            were not sent again.
-        rejected: They were rejected, here or by Miso.
-        skipped: The user's rules left them out.
-        unknown: They were sent, and nobody can tell whether Miso took them.
-        pending: Miso certainly does not have them yet.
-        duplicates: How many of the accepted may have been taken twice.
-        changed: How many of the already sent have a key that Miso has with other content.
+        accepted: Rows that Miso accepted from this source.
+        already_sent: Rows that were not sent, because Miso has them from another source or from an
+            earlier version of this one.
+        rejected: Rows that miso-upload or Miso rejected.
+        skipped: Rows that the user's rules skip.
+        unknown: Rows that were sent, but it is unknown whether Miso has them.
+        pending: Rows that Miso certainly does not have yet.
+        duplicates: How many accepted rows Miso may have stored more than once.
+        changed: How many already sent rows have a key that Miso has with other content.
     """
 
     rows: int = 0
@@ -40,7 +40,7 @@ class Totals:
 
     @property
     def balanced(self) -> bool:
-        """Whether each row read is accounted for exactly once."""
+        """Whether the outcomes add up to the rows read."""
         return self.rows == (
             self.accepted + self.already_sent + self.rejected + self.skipped + self.unknown
             + self.pending

@@ -1,8 +1,8 @@
-"""What no answer proves, by cause: rows with an unknown outcome, and copies that may exist.
+"""Counts rows with an unknown outcome, and copies that Miso may have, by cause.
 
-A cause is the status of an answer that does not prove whether Miso stored the records ("408",
-"503"), or one of the words below. Counts are of one run: the ledger keeps neither cause nor number
-of copies, so an outcome that an earlier run left unknown has the cause `EARLIER_RUN`.
+A cause is a status that does not prove whether Miso stored the records ("408", "503"), or one of
+the constants below. The counts are of one run. The ledger stores neither causes nor numbers of
+copies, so an outcome that an earlier run left unknown has the cause `EARLIER_RUN`.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from miso_upload.records.batch import Receipt
 
 LOST_ANSWER = "lost answer"
-"""The request went out, and no whole answer came back."""
+"""The request was sent, and no complete answer came back."""
 FOREIGN_ANSWER = "foreign answer"
-"""A 2xx answer that is not Miso's JSON."""
+"""The answer has a 2xx status, but is not Miso's JSON."""
 EARLIER_RUN = "earlier run"
-"""An earlier run left the outcome unknown, or was killed before it was known."""
+"""An earlier run left the outcome unknown, or was killed before it knew it."""
 SERVER_ERROR = "5xx"
 
 
 @dataclass(slots=True)
 class UnknownOutcomes:
-    """Counts of a run, from the receipts of its batches.
+    """The counts of one run, added up from its receipts.
 
     Attributes:
-        records: Accepted records that Miso may have stored more than once.
-        extra_copies: Copies that Miso may have stored beyond the first, by cause.
-        unknown: Records whose outcome is unknown at the end, by the last cause.
+        records: How many accepted records Miso may have stored more than once.
+        extra_copies: How many copies Miso may have stored beyond the first, by cause.
+        unknown: How many records have an unknown outcome at the end of the run, by last cause.
     """
 
     records: int = 0
@@ -43,13 +43,13 @@ class UnknownOutcomes:
     unknown: Counter[str] = field(default_factory=Counter)
 
     def add(self, receipt: Receipt) -> None:
-        """Add what one batch came to."""
+        """Add the counts of one batch."""
         self.records += receipt.possible_duplicates
         self.extra_copies.update(receipt.extra_copies)
         self.unknown.update(receipt.unknown_by_cause)
 
     def as_json(self) -> dict[str, object]:
-        """Return the counts in the shape that `docs/report.md` describes."""
+        """Return the counts in the format of `docs/report.md`."""
         return {
             "possible_copies": {
                 "records": self.records,
@@ -66,27 +66,28 @@ class UnknownOutcomes:
         """Yield a sentence for each count that is not 0."""
         if copies := self.extra_copies.total():
             yield (
-                f"this run may have left {counted(copies, 'extra copy', 'extra copies')} at Miso, "
-                f"by cause: {_listed(self.extra_copies)}"
+                f"Miso may have stored {counted(copies, 'extra copy', 'extra copies')} in this "
+                f"run, by cause: {_listed(self.extra_copies)}"
             )
         if self.unknown:
-            yield f"unknown after this run, by cause: {_listed(self.unknown)}"
+            rows = counted(self.unknown.total(), "row has", "rows have")
+            yield f"{rows} an unknown outcome after this run, by cause: {_listed(self.unknown)}"
 
     def advice(self, not_stored: Collection[int]) -> Iterator[str]:
-        """Yield, for each status, how many held rows `--not-stored` would have released."""
+        """Yield, for each status, how many held rows `--not-stored` would have resent."""
         for cause, count in sorted(self.unknown.items()):
             if not cause.isdecimal() or int(cause) in not_stored:
                 continue
             without = " without Retry-After" if int(cause) == HTTPStatus.SERVICE_UNAVAILABLE else ""
             yield (
-                f"{count:,} of the held {'row was' if count == 1 else 'rows were'} answered "
-                f"{cause}{without}. If your gateway answers {cause} only when it refuses a "
-                f"request, --not-stored {cause} would have sent them again without a possible copy"
+                f"{counted(count, 'held row')} got status {cause}{without}. If your gateway "
+                f"answers {cause} only for requests that it did not forward, add --not-stored "
+                f"{cause} to future runs, so that they resend these rows instead of holding them."
             )
 
 
 def grouped(by_cause: Counter[str]) -> Counter[str]:
-    """Return counts by cause, with one count for all server errors; the largest comes first."""
+    """Return counts by cause, largest first, with all server errors in one count."""
     groups: Counter[str] = Counter()
     for cause, count in by_cause.items():
         is_server_error = cause.isdecimal() and int(cause) >= HTTPStatus.INTERNAL_SERVER_ERROR

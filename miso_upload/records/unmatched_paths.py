@@ -1,9 +1,9 @@
-"""Which pages a site has, by how often they were visited, in bounded memory.
+"""Counts visits by URL path in bounded memory, for paths that no route matches.
 
-Paths are kept as a tree of their steps. Where a step has had more different values than a person
-would name one by one, further ones share the value `*`, and so do all steps beyond a bound of the
-whole tree. So `/products/1`, `/products/2` and so on become some pages and `/products/*`, however
-many products there are.
+Paths are kept as a tree of their segments. When a segment has had more values than a person would
+list, further values share the wildcard `*`. So do all new segments once the whole tree is full.
+For example, a shop's paths become a few named pages and `/products/*`, however many products it
+has.
 """
 
 from __future__ import annotations
@@ -16,184 +16,192 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
 ANY = "*"
-"""The value of a step that stands for all those which are not kept apart."""
-MOST_STEPS = 8
-"""How deep paths are kept; what is below counts for the step above."""
-MOST_BESIDE = 100
-"""How many values of one step are kept apart."""
-MOST_PAGES = 2_000
-"""How many pages are kept apart, in the whole tree."""
-MOST_PARAMETERS = 12
-"""How many names of parameters are kept of one page."""
-_LONGEST_ENDING = len("xhtml")
-LONGEST = 120
-"""Longer steps and names are cut; they stand for nothing that a person would write down."""
-MANY = 8
-"""From so many values on, a step is taken for a place in which anything may stand."""
-MANY_AT_THE_TOP = 30
-"""The same for the first step, where a site has its sections: and only if they end alike."""
+"""The wildcard: it counts all values of a segment that are not kept apart."""
+MAX_SEGMENTS = 8
+"""How many segments of a path are kept; deeper ones count for the last kept one."""
+MAX_SIBLINGS = 100
+"""How many values of one segment are kept apart."""
+MAX_NODES = 2_000
+"""How many nodes the tree has before new values share wildcards."""
+MAX_PARAMETERS = 12
+"""How many query parameters of one path are kept, by name."""
+_LONGEST_EXTENSION = len("xhtml")
+MAX_LENGTH = 120
+"""Longer segments and names are cut; nobody would write them in a route."""
+MANY_VALUES = 8
+"""A segment with this many values becomes a wildcard."""
+MANY_FIRST_VALUES = 30
+"""The same for the first segment, which names a site's sections; its values must also share an
+extension."""
 
 
 @dataclass(slots=True)
-class Page:
-    """One step of a path, and what is below it.
+class PathNode:
+    """One segment of a path, and the segments after it.
 
     Attributes:
-        visits: How often the path ended here.
-        parameters: How many of those visits had each parameter.
-        below: The next steps, by their values.
+        visits: How many visited paths end at this segment.
+        parameters: How many of those visits had each query parameter.
+        children: The next segments, by their values.
     """
 
     visits: int = 0
     parameters: Counter[str] = field(default_factory=Counter)
-    below: dict[str, Page] = field(default_factory=dict)
+    children: dict[str, PathNode] = field(default_factory=dict)
 
     @property
-    def all_visits(self) -> int:
-        """Return how often the path ended here or below."""
-        return self.visits + sum(page.all_visits for page in self.below.values())
+    def total_visits(self) -> int:
+        """Return how many visited paths end here or below."""
+        return self.visits + sum(child.total_visits for child in self.children.values())
 
-    def see(self, parameters: Iterable[str], visits: int) -> None:
-        """Count visits that ended here."""
+    def count(self, parameters: Iterable[str], visits: int) -> None:
+        """Count visits of the path that ends here."""
         self.visits += visits
         for name in parameters:
-            self.see_parameter(name[:LONGEST], visits)
+            self.count_parameter(name[:MAX_LENGTH], visits)
 
-    def see_parameter(self, name: str, visits: int) -> None:
-        """Count a parameter; names beyond the first dozen are not kept."""
-        if name in self.parameters or len(self.parameters) < MOST_PARAMETERS:
+    def count_parameter(self, name: str, visits: int) -> None:
+        """Count a query parameter; names beyond the limit are dropped."""
+        if name in self.parameters or len(self.parameters) < MAX_PARAMETERS:
             self.parameters[name] += visits
 
 
 @dataclass(slots=True)
-class Shape:
-    """Pages whose paths are alike.
+class PathPattern:
+    """Paths that share a pattern.
 
     Attributes:
-        steps: The path; a step that is or begins with `*` is a place for many values, and what is
-            behind the `*` ends all of them.
-        visits: How often they were visited.
-        parameters: How many of those visits had each parameter.
+        segments: The pattern. A segment that starts with `*` matches any value; text after the
+            `*` is the extension that all values share.
+        visits: How many visits matched.
+        parameters: How many of those visits had each query parameter.
     """
 
-    steps: tuple[str, ...]
+    segments: tuple[str, ...]
     visits: int = 0
     parameters: Counter[str] = field(default_factory=Counter)
 
     @property
     def path(self) -> str:
-        """Return the path as text."""
-        return "/" + "/".join(self.steps)
+        """Return the pattern as text."""
+        return "/" + "/".join(self.segments)
 
 
 @dataclass(slots=True)
-class SiteMap:
-    """The pages of a site, from its root on."""
+class UnmatchedPaths:
+    """The tree of the visited paths that no route matches."""
 
-    root: Page = field(default_factory=Page)
-    pages: int = 0
+    root: PathNode = field(default_factory=PathNode)
+    nodes: int = 0
 
     @property
     def visits(self) -> int:
         """Return how many visits were counted."""
-        return self.root.all_visits
+        return self.root.total_visits
 
-    def see(self, path: str, parameters: Iterable[str], visits: int = 1) -> None:
-        """Count visits to a path, which begins with a slash; `parameters` are names."""
-        page = self.root
-        for step in path.split("/", MOST_STEPS + 1)[1 : MOST_STEPS + 1]:
-            if step:
-                # What has an @ in it is somebody's address, and is not shown to anybody.
-                page = self._below(page, ANY if "@" in step else step[:LONGEST])
-        page.see(parameters, visits)
-
-    def add(self, other: SiteMap) -> None:
-        """Add what was counted elsewhere."""
-        self.merge(other.root)
-
-    def shapes(self, sections: Collection[str] = ()) -> list[Shape]:
-        """Return the shapes of the pages that were visited, the most visited first.
+    def count(self, path: str, parameters: Iterable[str], visits: int = 1) -> None:
+        """Count visits of a path, which starts with a slash.
 
         Args:
-            sections: Steps behind which there is a place, however few values were seen of it.
+            path: The path.
+            parameters: The names of its query parameters.
+            visits: How many visits to count.
         """
-        found: dict[tuple[str, ...], Shape] = {}
-        for steps, page in _shapes((), self.root, frozenset(sections)):
-            shape = found.setdefault(steps, Shape(steps))
-            shape.visits += page.visits
-            shape.parameters.update(page.parameters)
-        return sorted(found.values(), key=lambda shape: (-shape.visits, shape.steps))
+        node = self.root
+        for segment in path.split("/", MAX_SEGMENTS + 1)[1 : MAX_SEGMENTS + 1]:
+            if segment:
+                # A segment with an @ is somebody's email address, which must not be shown.
+                node = self._child(node, ANY if "@" in segment else segment[:MAX_LENGTH])
+        node.count(parameters, visits)
 
-    def paths(self) -> Iterator[tuple[tuple[str, ...], Page]]:
-        """Yield the pages that were visited and are kept apart, each with its steps."""
+    def add(self, other: UnmatchedPaths) -> None:
+        """Add the counts of another tree."""
+        self.merge(other.root)
+
+    def patterns(self, sections: Collection[str] = ()) -> list[PathPattern]:
+        """Return the patterns of the visited paths, the most visited first.
+
+        Args:
+            sections: Segments after which the next one is a wildcard, even if few values were seen.
+        """
+        found: dict[tuple[str, ...], PathPattern] = {}
+        for segments, node in _patterns((), self.root, frozenset(sections)):
+            pattern = found.setdefault(segments, PathPattern(segments))
+            pattern.visits += node.visits
+            pattern.parameters.update(node.parameters)
+        return sorted(found.values(), key=lambda pattern: (-pattern.visits, pattern.segments))
+
+    def paths(self) -> Iterator[tuple[tuple[str, ...], PathNode]]:
+        """Yield the visited paths that are kept apart, as segments, each with its last node."""
         return _paths((), self.root)
 
-    def merge(self, page: Page) -> None:
-        """Add what was counted of another page, and below it, to the root."""
-        self._add(self.root, page)
+    def merge(self, node: PathNode) -> None:
+        """Add the counts of another node, and of all nodes below it, to the root."""
+        self._add(self.root, node)
 
-    def _add(self, page: Page, other: Page) -> None:
-        page.visits += other.visits
+    def _add(self, node: PathNode, other: PathNode) -> None:
+        node.visits += other.visits
         for name, visits in other.parameters.items():
-            page.see_parameter(name, visits)
-        for step, below in other.below.items():
-            self._add(self._below(page, step), below)
+            node.count_parameter(name, visits)
+        for segment, child in other.children.items():
+            self._add(self._child(node, segment), child)
 
-    def _below(self, page: Page, step: str) -> Page:
-        found = page.below.get(step)
+    def _child(self, node: PathNode, segment: str) -> PathNode:
+        found = node.children.get(segment)
         if found is not None:
             return found
-        if len(page.below) >= MOST_BESIDE or self.pages >= MOST_PAGES:
-            step = ANY
-            found = page.below.get(ANY)
+        if len(node.children) >= MAX_SIBLINGS or self.nodes >= MAX_NODES:
+            segment = ANY
+            found = node.children.get(ANY)
             if found is not None:
                 return found
-            if self.pages >= 2 * MOST_PAGES:
-                return page
-        self.pages += 1
-        found = page.below[step] = Page()
+            if self.nodes >= 2 * MAX_NODES:
+                return node
+        self.nodes += 1
+        found = node.children[segment] = PathNode()
         return found
 
 
-def _paths(steps: tuple[str, ...], page: Page) -> Iterator[tuple[tuple[str, ...], Page]]:
-    if page.visits:
-        yield steps, page
-    for step, below in page.below.items():
-        if step != ANY:
-            yield from _paths((*steps, step), below)
+def _paths(segments: tuple[str, ...], node: PathNode) -> Iterator[tuple[tuple[str, ...], PathNode]]:
+    if node.visits:
+        yield segments, node
+    for segment, child in node.children.items():
+        if segment != ANY:
+            yield from _paths((*segments, segment), child)
 
 
-def _shapes(
-    steps: tuple[str, ...], page: Page, sections: frozenset[str]
-) -> Iterator[tuple[tuple[str, ...], Page]]:
-    """Yield the shapes below a page, and what was seen of each; it goes as deep as the tree."""
-    if page.visits:
-        yield steps, page
-    leaves = {step: below for step, below in page.below.items() if not below.below}
-    others = {step: below for step, below in page.below.items() if below.below}
-    named = bool(steps) and steps[-1].lower() in sections
-    for group, is_named in ((leaves, named), (others, False)):
-        if group and (is_named or _is_place(steps, group)):
-            whole = SiteMap()
-            for below in group.values():
-                whole.merge(below)
-            yield from _shapes((*steps, ANY + _ending(group)), whole.root, sections)
+def _patterns(
+    segments: tuple[str, ...], node: PathNode, sections: frozenset[str]
+) -> Iterator[tuple[tuple[str, ...], PathNode]]:
+    """Yield the patterns at and below a node, each with the counts of its paths."""
+    if node.visits:
+        yield segments, node
+    leaves = {value: child for value, child in node.children.items() if not child.children}
+    others = {value: child for value, child in node.children.items() if child.children}
+    in_section = bool(segments) and segments[-1].lower() in sections
+    for group, is_named in ((leaves, in_section), (others, False)):
+        if group and (is_named or _is_wildcard(segments, group)):
+            merged = UnmatchedPaths()
+            for child in group.values():
+                merged.merge(child)
+            yield from _patterns((*segments, ANY + _extension(group)), merged.root, sections)
         else:
-            for step, below in group.items():
-                yield from _shapes((*steps, step), below, sections)
+            for value, child in group.items():
+                yield from _patterns((*segments, value), child, sections)
 
 
-def _is_place(steps: tuple[str, ...], group: dict[str, Page]) -> bool:
-    if not steps:
-        return len(group) >= MANY_AT_THE_TOP and bool(_ending(group))
-    if ANY in group or len(group) >= MANY:
+def _is_wildcard(segments: tuple[str, ...], group: dict[str, PathNode]) -> bool:
+    """Return whether the values of the segment after `segments` are better shown as a wildcard."""
+    if not segments:
+        return len(group) >= MANY_FIRST_VALUES and bool(_extension(group))
+    if ANY in group or len(group) >= MANY_VALUES:
         return True
-    return len(group) > 1 and all(any(map(str.isdigit, step)) for step in group)
+    return len(group) > 1 and all(any(map(str.isdigit, value)) for value in group)
 
 
-def _ending(group: dict[str, Page]) -> str:
-    """Return the ending that all values of a step have, such as `.html`; nothing if they differ."""
-    parts = [step.rpartition(".") for step in group if step != ANY]
+def _extension(group: dict[str, PathNode]) -> str:
+    """Return the extension that all values share, such as `.html`; empty if they differ."""
+    parts = [value.rpartition(".") for value in group if value != ANY]
     endings = {ending if before else "" for before, _, ending in parts}
     (ending,) = endings if len(endings) == 1 else ("",)
-    return f".{ending}" if ending.isalpha() and len(ending) <= _LONGEST_ENDING else ""
+    return f".{ending}" if ending.isalpha() and len(ending) <= _LONGEST_EXTENSION else ""

@@ -1,1 +1,1 @@
-"""What a run did: the summary as data, its forms, progress and listeners."""
+"""The summary of a run as data, text and JSON; progress; listeners."""

@@ -1,4 +1,4 @@
-"""The report as a file: whole or not at all."""
+"""Writes the report file atomically."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ if TYPE_CHECKING:
     from miso_upload.report.summary import Summary
 
 _BESIDE = ".miso-upload-report."
-"""What the file is called while it is written: with the report's own name before it, it could be
-longer than names can be."""
+"""The prefix of the temporary file; with the report's name in it, the name could be too long."""
 
 
 def write_report(path: str, summary: Summary) -> None:
-    """Write the report to a file, whole or not at all.
+    """Write the report to a file; if that fails, a file that exists stays as it was.
 
     Raises:
-        LedgerError: It cannot be written.
+        LedgerError: The file cannot be written.
     """
     text = encode_pretty(summary_json(summary))
     try:
@@ -35,20 +34,20 @@ def write_report(path: str, summary: Summary) -> None:
         if identity_of(path) is None:
             Path(path).write_bytes(text)  # a pipe or a device
         elif file.exists() and not os.access(file.parent, os.W_OK):
-            file.write_bytes(text)  # no file can be made beside it
+            file.write_bytes(text)  # the directory is read-only
         else:
             _replace(file, text)
     except OSError as error:
         raise LedgerError(
-            f"--report {path}: cannot be written ({error.strerror}); the upload is noted in "
-            "the ledger all the same ('miso-upload status')"
+            f"--report {path}: cannot write the file ({error.strerror}). The ledger has the "
+            "results of the upload: run 'miso-upload status' to see them"
         ) from None
 
 
 def _replace(path: Path, text: bytes) -> None:
-    """Let a file hold `text`; it is as it was until all is on disk.
+    """Replace the content of a file atomically.
 
-    A new file is for its owner to read; one that is there keeps its owner and its mode.
+    Only its owner can read a new file; an existing file keeps its owner and its mode.
     """
     descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=_BESIDE)
     try:
@@ -64,7 +63,7 @@ def _replace(path: Path, text: bytes) -> None:
 
 
 def _take_mode_of(path: Path, descriptor: int) -> None:
-    """Give a new file the owner and the mode of the one that it replaces, if there is one."""
+    """Give a new file the owner and the mode of the file that it replaces, if any."""
     if sys.platform != "win32" and path.exists():
         about = path.stat()
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The summary of a run as JSON, for machines; `docs/report.md` describes it."""
+"""Formats the summary of a run as JSON; `docs/report.md` describes the fields."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from miso_upload.report.summary import Summary
 
 REPORT_VERSION = 1
-_MOST_PAGES = 100
+_MOST_PATHS = 100
 
 
 def summary_json(summary: Summary) -> dict[str, Any]:
-    """Return the summary of a run in the shape that `docs/report.md` describes."""
+    """Return the summary of a run as the JSON object that `docs/report.md` describes."""
     found = summary.findings
     report: dict[str, Any] = {
         "report_version": REPORT_VERSION,
@@ -68,8 +68,8 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         ],
         "skipped": dict(found.skipped.most_common()),
         "pages_without_route": [
-            {"path": printable(shape.path), "visits": shape.visits}
-            for shape in found.unrouted.shapes()[:_MOST_PAGES]
+            {"path": printable(pattern.path), "visits": pattern.visits}
+            for pattern in found.unmatched_paths.patterns()[:_MOST_PATHS]
         ],
         "columns_left_out": dict(summary.columns_left_out().most_common()),
         "attributes_left_out": [
@@ -78,8 +78,8 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         ],
         "sandbox": summary.arrived,
     }
-    harmless: dict[str, Any] = readable(report)
-    return harmless
+    document: dict[str, Any] = readable(report)
+    return document
 
 
 def _totals(totals: Totals) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Who wants to know how a run goes."""
+"""The interface that a run reports its progress to."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ if TYPE_CHECKING:
 
 
 class Listener:
-    """Is told what happens in a run; each method does nothing unless overridden.
+    """Receives the events of a run; each method does nothing unless overridden.
 
-    All calls come from the thread that runs the pipeline, except `waiting`.
+    The pipeline's thread makes all calls except `waiting`.
     """
 
     def started(self, inputs: Sequence[tuple[str, int | None]]) -> None:
-        """The run starts on these inputs, given with their sizes in bytes where known."""
+        """The run starts with these inputs: their names, and their sizes in bytes if known."""
 
     def reading(self, name: str, position: int) -> None:
-        """Reading has got to `position` of the input `name`, in the input's own bytes."""
+        """Reading has reached `position` of the input `name`, in bytes before decompression."""
 
     def transformed(self, batch: Batch) -> None:
-        """A block has become a batch."""
+        """A block was transformed into a batch."""
 
     def sending(self, deliveries: int) -> None:
-        """So many deliveries are under way now."""
+        """The number of deliveries in flight has changed to `deliveries`."""
 
     def settled(self, batch: Batch, receipt: Receipt) -> None:
-        """Miso's answer for a batch is known and in the ledger."""
+        """The outcome of a batch is known and noted in the ledger."""
 
     def waiting(self, seconds: float, why: str) -> None:
-        """A request is sent again in `seconds`; called from delivery threads."""
+        """A request will be resent in `seconds`; delivery threads call this."""
 
     def noted(self, text: str) -> None:
-        """Say something that the user should know and that is no error."""
+        """The user should know `text`, which is not an error."""
 
     def stopping(self, why: str) -> None:
-        """Reading has stopped; what is under way is finished."""
+        """Reading has stopped; requests in flight are still finished."""
 
     def finished(self, summary: Summary) -> None:
         """The run is over."""

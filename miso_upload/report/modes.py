@@ -1,4 +1,4 @@
-"""What kinds of runs there are, by the names that the report has for them."""
+"""The modes of a run, as the report names them."""
 
 UPLOAD = "upload"
 DRY_RUN = "dry-run"
@@ -7,4 +7,4 @@ SANDBOX = "sandbox"
 REMEMBER = "remember"
 REMEMBER_DRY_RUN = "remember-dry-run"
 FORECASTS = frozenset({DRY_RUN, REMEMBER_DRY_RUN})
-"""Those that send and note nothing, and say what would be sent or noted."""
+"""Modes that send and note nothing, and report what would be sent or noted."""

@@ -1,4 +1,4 @@
-"""What a run shows and writes: the options, with their defaults."""
+"""The output options and their defaults."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from miso_upload.values.option import Part, option
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions(Part, group="Output"):
-    """Where results go. `quiet` and `json` are for the command line, whose listener they choose.
+    """What a run writes and where; `quiet` and `json` choose the command line's listener.
 
     Raises:
-        ConfigurationError: An option has a value that it cannot have.
+        ConfigurationError: An option has an invalid value.
     """
 
     rejects: str | None = option(
@@ -31,9 +31,9 @@ class OutputOptions(Part, group="Output"):
     json: bool = option(False, "Print messages and the summary as JSON, one object a line.")
 
     def __post_init__(self) -> None:
-        """Check what no option can be on its own."""
+        """Check the values of all options."""
         super().__post_init__()
         if self.report == "-":
             raise ConfigurationError(
-                "--report -: names no file; --json prints the report on stdout"
+                "--report -: is not a file name; to print the report on stdout, use --json"
             )

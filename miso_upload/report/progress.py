@@ -1,7 +1,7 @@
-"""Showing how a run goes: a bar on a terminal, a line now and then elsewhere, JSON on request.
+"""Progress of a run: a bar on a terminal, regular lines elsewhere, JSON on request.
 
-All of it goes to stderr; stdout is for results. A terminal that has gone away ends the showing and
-not the run.
+All progress goes to stderr; stdout is for results. If the terminal goes away, progress ends and the
+run continues.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from miso_upload.report.listener import Listener
-from miso_upload.values.display import one_line
+from miso_upload.values.display import counted, one_line
 from miso_upload.values.json import encode, readable
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 10.0
 
 
-class Counting(Listener):
-    """Counts what it is told, for the others to show."""
+class ProgressCounter(Listener):
+    """Counts rows, chunks and bytes; subclasses show the counts."""
 
     def __init__(self) -> None:
-        self.began = time.monotonic()
+        self.started_at = time.monotonic()
         self.rows = self.accepted = self.rejected = self.unknown = 0
-        self.chunks = self.bytes_sent = self.under_way = 0
+        self.chunks = self.bytes_sent = self.in_flight = 0
         self.total_bytes: int | None = None
         self._sizes: dict[str, int] = {}
         self._positions: dict[str, int] = {}
@@ -41,13 +41,13 @@ class Counting(Listener):
 
     @property
     def position(self) -> int:
-        """Return how many bytes of all inputs were read."""
+        """Return how many bytes have been read from all inputs."""
         return sum(self._positions.values())
 
     @property
     def rows_per_second(self) -> float:
-        """Return the rate since the start."""
-        return self.rows / max(time.monotonic() - self.began, 0.001)
+        """Return the average rate since the start."""
+        return self.rows / max(time.monotonic() - self.started_at, 0.001)
 
     def started(self, inputs: Sequence[tuple[str, int | None]]) -> None:
         """See `Listener`."""
@@ -56,7 +56,7 @@ class Counting(Listener):
             self.total_bytes = sum(self._sizes.values())
 
     def reading(self, name: str, position: int) -> None:
-        """See `Listener`: an input that comes after others has them behind it."""
+        """See `Listener`; the inputs before this one count as read to their ends."""
         if self._current is not None and name != self._current:
             read = self._positions[self._current]
             self._positions[self._current] = self._sizes.get(self._current, read)
@@ -70,7 +70,7 @@ class Counting(Listener):
 
     def sending(self, deliveries: int) -> None:
         """See `Listener`."""
-        self.under_way = deliveries
+        self.in_flight = deliveries
 
     def settled(self, batch: Batch, receipt: Receipt) -> None:
         """See `Listener`."""
@@ -82,13 +82,13 @@ class Counting(Listener):
         self.bytes_sent += receipt.bytes_sent
 
 
-class Lines(Counting):
-    """Writes a plain line every ten seconds, and one for whatever needs to be known."""
+class ProgressLines(ProgressCounter):
+    """Writes a line every ten seconds, and a line for each note."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__()
         self._stream = stream or sys.stderr
-        self._next = self.began + SECONDS_BETWEEN_LINES
+        self._next = self.started_at + SECONDS_BETWEEN_LINES
         self._lock = Lock()
         self._gone = False
 
@@ -99,14 +99,14 @@ class Lines(Counting):
             self._next = time.monotonic() + SECONDS_BETWEEN_LINES
             share = f" ({self.position / self.total_bytes:.0%})" if self.total_bytes else ""
             self.say(
-                f"{self.rows:,} rows read{share}, {self.accepted:,} accepted, "
-                f"{self.rejected:,} rejected, {self.chunks:,} chunks, "
+                f"{counted(self.rows, 'row')} read{share}, {self.accepted:,} accepted, "
+                f"{self.rejected:,} rejected, {counted(self.chunks, 'chunk')}, "
                 f"{self.rows_per_second:,.0f} rows/s"
             )
 
     def waiting(self, seconds: float, why: str) -> None:
         """See `Listener`."""
-        self.say(f"{why}; trying again in {seconds:.1f} s" if seconds else why)
+        self.say(f"{why}; retrying in {seconds:.1f} s" if seconds else why)
 
     def noted(self, text: str) -> None:
         """See `Listener`."""
@@ -117,7 +117,7 @@ class Lines(Counting):
         self.say(f"stopping: {why}")
 
     def say(self, text: str) -> None:
-        """Write a line, and no more than that, whatever is in the text."""
+        """Write one line, even if the text contains line breaks."""
         with self._lock:
             if self._gone:
                 return
@@ -128,12 +128,12 @@ class Lines(Counting):
                 self._gone = True
 
 
-class JsonLines(Lines):
-    """Writes one JSON object a line, for log collectors."""
+class ProgressJson(ProgressLines):
+    """Writes one JSON object per line, for log collectors."""
 
     def settled(self, batch: Batch, receipt: Receipt) -> None:
-        """See `Listener`: each chunk is a line here."""
-        Counting.settled(self, batch, receipt)
+        """See `Listener`; writes a line for each chunk."""
+        ProgressCounter.settled(self, batch, receipt)
         self._event(
             "settled",
             first_line=batch.first_line,
@@ -163,18 +163,18 @@ class JsonLines(Lines):
         self._event("error", text=text)
 
     def _event(self, event: str, **facts: Any) -> None:  # noqa: ANN401 -- any JSON value
-        said = readable({"time": round(time.time(), 3), "event": event, **facts})
-        self.say(encode(said).decode())
+        document = readable({"time": round(time.time(), 3), "event": event, **facts})
+        self.say(encode(document).decode())
 
 
-class Quiet(Listener):
+class NoProgress(Listener):
     """Shows nothing."""
 
 
 class _Terminal:
-    """A stream that may go away, as a terminal does whose window is closed: then nothing is said.
+    """A stream whose write errors are ignored, because the terminal window may be closed.
 
-    The library writes from a thread of its own too, where nobody could catch an error.
+    rich also writes from its own thread, where nobody could catch an error.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -189,11 +189,11 @@ class _Terminal:
         with suppress(OSError, ValueError):
             self._stream.flush()
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- whatever a stream has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- any attribute of a stream
         return getattr(self._stream, name)
 
 
-class Bar(Lines):
+class ProgressBar(ProgressLines):
     """Draws a progress bar on a terminal, with notes above it."""
 
     def __init__(self) -> None:
@@ -229,14 +229,14 @@ class Bar(Lines):
         """See `Listener`."""
         super().reading(name, position)
         if not self._moved:
-            # What an earlier run has read took no time, and must not count towards the speed.
+            # What an earlier run has read took no time in this one: it must not count as speed.
             self._bar.reset(self._task, total=self.total_bytes, completed=self.position)
             self._moved = True
         self._draw()
 
     def settled(self, batch: Batch, receipt: Receipt) -> None:
         """See `Listener`."""
-        Counting.settled(self, batch, receipt)
+        ProgressCounter.settled(self, batch, receipt)
         self._draw()
 
     def say(self, text: str) -> None:
@@ -252,7 +252,7 @@ class Bar(Lines):
         self.leave()
 
     def leave(self) -> None:
-        """Take the bar away and give the terminal back as it was."""
+        """Remove the bar and restore the terminal."""
         self._bar.stop()
 
     def _draw(self) -> None:
@@ -261,9 +261,9 @@ class Bar(Lines):
         self._bar.update(
             self._task,
             completed=self.position,
-            rows=f"{self.rows:,} rows, {self.rows_per_second:,.0f}/s",
+            rows=f"{counted(self.rows, 'row')}, {self.rows_per_second:,.0f}/s",
             state=(
-                f"{self.bytes_sent / 1e6:,.1f} MB, {self.chunks:,} chunks done, "
-                f"{self.under_way} under way{rejected}{unknown}"
+                f"{self.bytes_sent / 1e6:,.1f} MB, {counted(self.chunks, 'chunk')} done, "
+                f"{self.in_flight} in flight{rejected}{unknown}"
             ),
         )

@@ -1,4 +1,4 @@
-"""What a run did, as data: `report.text` and `report.json` render it, `pipeline` writes it."""
+"""The outcomes of a run as data: `pipeline` fills it, `report.text` and `report.json` format it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from miso_upload.errors import MisoUploadError
     from miso_upload.records import Tally
-    from miso_upload.records.incomplete_row import WaitingRow
+    from miso_upload.records.incomplete_row import IncompleteRow
 
 READING, TRANSFORMING, WAITING, NOTING = "reading", "transforming", "waiting for Miso", "ledger"
-"""What the main thread of a run spends its time on."""
+"""The activities that the main thread of a run spends its time on."""
 
 
 @dataclass(slots=True)
@@ -30,14 +30,15 @@ class SourceSummary:
 
     Attributes:
         name: As the user wrote it.
-        totals: Of all its rows, over all runs.
-        before: The same before this run.
-        superseded: Rows that Miso had accepted before `--restart`.
-        already_sent_from: How many of this run's already sent records each other source has.
-        first_already_sent: The line of the first of them.
-        open_unknown: How many of its records have an unknown outcome and are not given up.
-        rejects_file: Where its rejected rows are.
-        waiting: Its last row, if it is not read yet because its end is not there.
+        totals: The totals of all its rows, over all runs.
+        before: The totals before this run.
+        superseded: The number of rows that Miso had accepted before `--restart`.
+        already_sent_from: The number of already sent records in this run, by the source that
+            sent them.
+        first_already_sent: The line of the first such record, by the same source.
+        open_unknown: The number of its records that have an unknown outcome and may be resent.
+        rejects_file: The file with its rejected rows.
+        waiting: Its last row, if it is incomplete and was not read yet.
     """
 
     name: str
@@ -48,34 +49,35 @@ class SourceSummary:
     first_already_sent: dict[str, int] = field(default_factory=dict)
     open_unknown: int = 0
     rejects_file: str | None = None
-    waiting: WaitingRow | None = None
+    waiting: IncompleteRow | None = None
 
 
 @dataclass(slots=True)
 class Summary:
-    """The outcomes of a run, and the numbers that follow from them.
+    """The outcomes of a run, and the numbers derived from them.
 
     Attributes:
-        mode: The kind of run; see `modes`.
-        host: Where records went; None in a dry run.
-        sources: Each input, in order.
-        findings: What the records were, in this run.
-        outcomes: What no answer of this run proved, by cause.
-        reasons: Why rows were rejected in this run, by reason; the example names its place.
-        requests: Requests sent, or that would be sent.
-        bytes_sent: The bytes of their bodies.
-        seconds: How long the run took.
-        seconds_by_activity: What of that its main thread spent on each activity.
-        seconds_of_requests: How long all answers took together, waits before a repetition included.
-        workers: How many processes transformed rows; 0 for none beside the program's own.
-        concurrency: How many requests could be in flight at once.
-        stopped_by: What ended the run before its end.
-        problems: What was wrong with single inputs, while the others went on.
-        advice: What the user may want to do next.
-        arrived: In a sandbox, what it says that it accepted.
-        groups: The group of each type, to list types by.
-        accepted_at_target: How many rows Miso has accepted at this target, from all sources.
-        duplicates_at_target: How many of those may have been taken more than once.
+        mode: The mode of the run; see `modes`.
+        host: The server's host; None in a dry run.
+        sources: The inputs, in order.
+        findings: Statistics of the records of this run.
+        outcomes: Unknown outcomes of this run, by cause.
+        reasons: The rejections of this run, by reason; each example names its source and line.
+        requests: The number of requests sent, or that would be sent.
+        bytes_sent: The total size of their bodies.
+        seconds: The duration of the run.
+        seconds_by_activity: The part of it that its main thread spent on each activity.
+        seconds_of_requests: The total time until answers, including waits before a retry.
+        workers: The number of worker processes; 0 if the main process transformed the rows.
+        concurrency: The highest number of requests in flight.
+        stopped_by: The error that ended the run early.
+        problems: The errors of single inputs, which did not stop the others.
+        advice: Suggested next steps for the user.
+        arrived: The counts of the sandbox, if the run used one.
+        groups: The group of each type, for listing types by group.
+        accepted_at_target: The number of rows that Miso has accepted at this target, from all
+            sources.
+        duplicates_at_target: The number of those that may be stored more than once.
     """
 
     mode: str
@@ -102,12 +104,12 @@ class Summary:
 
     @property
     def totals(self) -> Totals:
-        """Return the outcomes of all rows of all inputs, over all runs."""
+        """Return the totals of all inputs, over all runs."""
         return sum((source.totals for source in self.sources), Totals())
 
     @property
     def before(self) -> Totals:
-        """Return the same before this run."""
+        """Return the totals of all inputs before this run."""
         return sum((source.before for source in self.sources), Totals())
 
     @property
@@ -117,28 +119,28 @@ class Summary:
 
     @property
     def is_forecast(self) -> bool:
-        """Whether nothing was sent or noted, and the counts say what would be."""
+        """Whether the run sent and noted nothing, and the counts are a forecast."""
         return self.mode in FORECASTS
 
     @property
     def unsettled(self) -> int:
-        """Return how many rows a later run may send: pending ones, and those that are held."""
+        """Return how many rows a later run may send: pending rows and held rows."""
         return self.totals.pending + sum(source.open_unknown for source in self.sources)
 
     @property
     def seconds_per_request(self) -> float | None:
-        """Return how long an answer took on average; None if nothing was sent."""
+        """Return the average time until an answer; None if nothing was sent."""
         return round(self.seconds_of_requests / self.requests, 3) if self.requests else None
 
     @property
     def was_turned_away(self) -> bool:
-        """Whether the key was refused before anything was accepted: there is no more to tell."""
+        """Whether Miso refused the key before it accepted any record in this run."""
         refused = isinstance(self.stopped_by, KeyRefusedError)
         return refused and self.totals.accepted == self.before.accepted
 
     @property
     def exit_code(self) -> int:
-        """Return what the program exits with; see the table in the README."""
+        """Return the exit code of the program; the README lists all codes."""
         if self.stopped_by is not None:
             return self.stopped_by.exit_code
         if self.problems:
@@ -150,12 +152,12 @@ class Summary:
         return 1 if now.rejected or unknown or not self.balanced else 0
 
     def columns_left_out(self) -> Counter[str]:
-        """Return how many rows had each unmapped column; addresses share one name."""
+        """Return how many rows had each unmapped column; columns named by addresses are merged."""
         columns: Counter[str] = Counter()
         for column, count in self.findings.unmapped.items():
             columns[without_addresses(column)] += count
         return columns
 
     def most_common_reasons(self) -> list[tuple[str, Tally]]:
-        """Return the reasons with their tallies, the most frequent first."""
+        """Return the rejection reasons with their tallies, the most frequent first."""
         return sorted(self.reasons.items(), key=lambda item: -item[1].count)

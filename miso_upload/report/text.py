@@ -1,4 +1,4 @@
-"""The summary of a run in words, for people."""
+"""Formats the summary of a run as text for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from miso_upload.report.modes import REMEMBER, REMEMBER_DRY_RUN, SERVER_DRY_RUN, UPLOAD
-from miso_upload.report.summary import NOTING, READING, TRANSFORMING, WAITING
+from miso_upload.report.summary import READING, TRANSFORMING, WAITING
 from miso_upload.values.display import counted, one_line, printable
 
 if TYPE_CHECKING:
@@ -23,51 +23,47 @@ _STDIN = "stdin"
 _ENOUGH_RECORDS = 100
 _NEARLY_ALL = 0.9
 _LONG = 10.0
-"""Seconds from which on a person may want to know what they went into."""
-_ACTIVITIES = {
-    READING: "reading and unpacking",
-    TRANSFORMING: "making records of rows and judging them",
-    WAITING: "waiting for Miso",
-    NOTING: "the ledger and the rejects file",
-}
+"""The bottleneck is reported for runs of at least this many seconds."""
 
 
 def summary_text(summary: Summary) -> str:
-    """Return the summary of a run in words, for people."""
+    """Return the summary of a run as text for people."""
     return "\n".join(map(_on_one_line, _paragraphs(summary))).rstrip() + "\n"
 
 
 def bottleneck(summary: Summary) -> str | None:
-    """Return what the run spent most of its time on, and what would help; None if it was short.
-
-    More requests at once are suggested only where Miso accepted records: if it gives no answers, or
-    no good ones, more requests would not help.
-    """
+    """Return what the run spent most of its time on, and what would help; None if it was short."""
     spent = summary.seconds_by_activity
     if summary.seconds < _LONG or not spent:
         return None
     activity, seconds = max(spent.items(), key=lambda item: item[1])
-    what = f"{seconds / summary.seconds:.0%} of the time went into {_ACTIVITIES[activity]}"
-    if activity == WAITING:
-        return f"{what}, {_waiting(summary)}"
+    share = f"{seconds / summary.seconds:.0%} of the time was spent"
+    if activity == READING:
+        return f"{share} reading and decompressing the input"
     if activity == TRANSFORMING:
         return (
-            f"{what} ({counted(summary.workers, 'worker')}); more --workers help where there are "
-            "processors"
+            f"{share} mapping and validating rows ({counted(summary.workers, 'worker')}); if the "
+            "machine has more processors, raise --workers"
         )
-    return what
+    if activity == WAITING:
+        return _waiting(summary, share)
+    return f"{share} writing the ledger and the rejects file"
 
 
-def _waiting(summary: Summary) -> str:
-    """Return how Miso answered, after "waiting for Miso, "."""
+def _waiting(summary: Summary, share: str) -> str:
+    """Return how Miso answered, if it is the bottleneck.
+
+    A higher concurrency is suggested only if Miso accepted records: if Miso does not answer, or
+    refuses everything, more requests do not help.
+    """
     average = summary.seconds_per_request
     if average is None:
-        return "which has not answered any request"
+        return f"{share} waiting for Miso, which has not answered any request"
     if summary.totals.accepted <= summary.before.accepted:
-        return "which accepted nothing in this run"
+        return f"{share} waiting for Miso, which accepted nothing in this run"
     return (
-        f"which answered in {average:,.1f} s on average with "
-        f"{counted(summary.concurrency, 'request')} at once; more --concurrency may help"
+        f"{share} waiting for Miso, which took {average:,.1f} s on average to answer, with "
+        f"{counted(summary.concurrency, 'request')} in flight; a higher --concurrency may help"
     )
 
 
@@ -93,7 +89,7 @@ def _equation(summary: Summary) -> Iterator[str]:
         yield from list(_nothing_new(summary)) or _sent(summary)
     if summary.mode in (UPLOAD, REMEMBER) and summary.accepted_at_target > summary.totals.accepted:
         accepted = counted(summary.accepted_at_target, "row")
-        yield f"{_INDENT}Miso has accepted {accepted} in all at this target"
+        yield f"{_INDENT}Miso has accepted {accepted} in total at this target"
 
 
 def _forecast(summary: Summary) -> Iterator[str]:
@@ -108,64 +104,64 @@ def _forecast(summary: Summary) -> Iterator[str]:
     if summary.mode == REMEMBER_DRY_RUN:
         yield f"{_INDENT}{counted(totals.pending, 'record')} would be noted as sent"
     elif totals.already_sent and not (totals.pending or totals.unknown):
-        yield f"{_INDENT}nothing would be sent: {_has_all(totals)}"
+        yield f"{_INDENT}an upload would send nothing, because {_has_all(totals)}"
     else:
         chunks = counted(summary.requests, "chunk")
-        yield f"{_INDENT}would send {chunks}, {summary.bytes_sent:,} bytes; nothing was sent"
+        size = f"{summary.bytes_sent:,} bytes"
+        yield f"{_INDENT}an upload would send {chunks}, {size}; nothing was sent"
 
 
 def _noted(summary: Summary) -> str:
-    """Return how many records are noted as sent, beside those that the ledger had already."""
+    """Return how many records were newly noted as sent."""
     now = summary.totals - summary.before
     known = sum(source.already_sent_from.total() for source in summary.sources)
     noted = max(0, now.already_sent - known)
     if not noted:
-        return f"{_INDENT}nothing new was noted, and nothing was sent"
+        return f"{_INDENT}no new records were noted; nothing was sent"
     were = counted(noted, "record was", "records were")
     return f"{_INDENT}{were} noted as sent; nothing was sent"
 
 
 def _nothing_new(summary: Summary) -> Iterator[str]:
-    """Yield why nothing was sent, if nothing was left to send."""
+    """Yield why the run sent nothing, if nothing was left to send."""
     totals, before = summary.totals, summary.before
     now = totals - before
     if summary.stopped_by or summary.requests or summary.unsettled:
         return
     if before.rows and totals == before:
-        yield f"{_INDENT}nothing new: all of them were settled by earlier runs"
+        yield f"{_INDENT}nothing new: earlier runs processed all of these rows"
         if before.rejected:
             yield (
-                f"{_INDENT}{counted(before.rejected, 'row was', 'rows were')} rejected by "
-                "earlier runs; 'miso-upload rejects FILE' prints them"
+                f"{_INDENT}earlier runs rejected {counted(before.rejected, 'row')}; 'miso-upload "
+                "rejects FILE' prints rejected rows"
             )
     elif now.already_sent and not now.accepted:
         yield f"{_INDENT}nothing new: {_has_all(now)}"
     else:
         return
     if totals.unknown:
-        given_up = "is given up" if totals.unknown == 1 else "are given up"
-        yield f"{_INDENT}{totals.unknown:,} with an unknown outcome {given_up}"
+        have = counted(totals.unknown, "row has", "rows have")
+        yield f"{_INDENT}{have} an unknown outcome and will not be sent again"
 
 
 def _has_all(totals: Totals) -> str:
     some = totals.rejected > 0 or totals.skipped > 0
-    return f"Miso has all {'valid records' if some else 'of them'} already"
+    return "Miso already has all valid records" if some else "Miso already has all of them"
 
 
 def _sent(summary: Summary) -> Iterator[str]:
     totals, before = summary.totals, summary.before
     now = totals - before
     if before.rows:
-        rejected = f", which rejected {before.rejected:,}" if before.rejected else ""
-        earlier = counted(before.rows, "row was", "rows were")
+        rejected = f" and rejected {before.rejected:,}" if before.rejected else ""
         yield (
-            f"{_INDENT}of these, {earlier} read by earlier runs"
-            f"{rejected}; this run read {now.rows:,} and Miso accepted {now.accepted:,}"
+            f"{_INDENT}earlier runs read {counted(before.rows, 'row')}{rejected}; this run read "
+            f"{now.rows:,}, and Miso accepted {now.accepted:,}"
         )
     if totals.duplicates:
         yield (
-            f"{_INDENT}{totals.duplicates:,} of the accepted may be there more than once, because "
-            "they were sent again after an unknown outcome"
+            f"{_INDENT}Miso may have stored {counted(totals.duplicates, 'accepted row')} more than "
+            "once, because the outcome of an earlier request was unknown"
         )
     yield from (_INDENT + sentence for sentence in summary.outcomes.sentences())
     yield (
@@ -175,39 +171,40 @@ def _sent(summary: Summary) -> Iterator[str]:
     if (slowest := bottleneck(summary)) is not None:
         yield f"{_INDENT}{slowest}"
     if summary.mode == SERVER_DRY_RUN:
-        yield f"{_INDENT}a dry run: Miso validated the records and stored none"
+        yield f"{_INDENT}dry run: Miso validated the records and stored none"
 
 
 def _origins(summary: Summary) -> Iterator[str]:
-    """Yield which sources Miso has the records from that were not sent again."""
+    """Yield from which sources Miso already has the records that were not sent again."""
     for source in summary.sources:
         found = source.already_sent_from.most_common()
         for name, count in found[:_MOST_ORIGINS]:
-            yield _INDENT + _origin(source, count, _whence(name, source, summary))
+            yield _INDENT + _origin(name, count, source, summary)
         rest = sum(count for _, count in found[_MOST_ORIGINS:])
         if rest:
             others = counted(len(found) - _MOST_ORIGINS, "other source")
-            yield _INDENT + _origin(source, rest, others)
+            yield f"{_INDENT}{source.name}: {_were(rest)} already sent from {others}"
     changed = (summary.totals - summary.before).changed
     if changed:
-        have = "has" if changed == 1 else "have"
+        have = counted(changed, "already sent record has", "already sent records have")
         yield (
-            f"{_INDENT}{changed:,} of the already sent {have} changed since; Miso keeps the "
-            "version that it has, and --changed send sends the new one too"
+            f"{_INDENT}{have} changed since; Miso keeps the old version. To send the new version "
+            "as well, add --changed send"
         )
 
 
-def _origin(source: SourceSummary, count: int, whence: str) -> str:
-    were = counted(count, "record was", "records were")
-    return f"{source.name}: {were} already sent from {whence}"
-
-
-def _whence(name: str, source: SourceSummary, summary: Summary) -> str:
+def _origin(name: str, count: int, source: SourceSummary, summary: Summary) -> str:
+    """Return from which source Miso already has some records of a source."""
     if name != source.name:
-        return name
-    # A dry run reads a file that has not changed too, and of standard input nothing is known.
-    is_same = summary.is_forecast or name == _STDIN
-    return "it by an earlier run" if is_same else "an earlier version of it"
+        return f"{source.name}: {_were(count)} already sent from {name}"
+    # A dry run also reads unchanged files, and standard input has no versions to tell apart.
+    if summary.is_forecast or name == _STDIN:
+        return f"{source.name}: {_were(count)} already sent by an earlier run"
+    return f"{source.name}: {_were(count)} already sent from an earlier version of this input"
+
+
+def _were(count: int) -> str:
+    return counted(count, "record was", "records were")
 
 
 def _rejected(summary: Summary) -> Iterator[str]:
@@ -249,21 +246,21 @@ def _odd(summary: Summary) -> Iterator[str]:
         yield "\nWarnings:"
         for text, tally in list(found.warnings.items())[:_MOST_LISTED]:
             yield f"{_INDENT}{tally.count:>9,}  {printable(text)}"
-            place = f"{tally.place}{tally.line}"
-            yield f"{_INDENT}{'':>9}  e.g. {place}: {printable(tally.example)}"
+            location = f"{tally.line_prefix}{tally.line}"
+            yield f"{_INDENT}{'':>9}  e.g. {location}: {printable(tally.example)}"
     if found.skipped:
         yield "\nSkipped:"
     for name, count in found.skipped.most_common(_MOST_LISTED):
         yield f"{_INDENT}{count:>9,}  {printable(name)}"
     columns = summary.columns_left_out()
     if columns or found.not_of_type:
-        yield "\nLeft out:"
+        yield "\nIgnored:"
     for column, count in columns.most_common(_MOST_LISTED):
-        yield f"{_INDENT}{count:>9,}  column '{printable(column)}', which became nothing"
+        yield f"{_INDENT}{count:>9,}  unmapped column '{printable(column)}'"
     if len(columns) > _MOST_LISTED:
         yield f"{_INDENT}{'':>9}  and {counted(len(columns) - _MOST_LISTED, 'other column')}"
     for (attribute, name), count in found.not_of_type.most_common(_MOST_LISTED):
-        yield f"{_INDENT}{count:>9,}  {attribute}, which {name} does not have"
+        yield f"{_INDENT}{count:>9,}  attribute '{attribute}', which type {name} does not have"
 
 
 def _arrived(summary: Summary) -> Iterator[str]:
@@ -286,20 +283,23 @@ def _next_steps(summary: Summary) -> Iterator[str]:
 
 
 def _shared_warnings(summary: Summary) -> Iterator[str]:
-    """Yield what is odd about so many records that it is hardly meant."""
+    """Yield the warnings that nearly all records share, which point to a wrong mapping."""
     records = summary.findings.types.total()
     if records < _ENOUGH_RECORDS or summary.was_turned_away:
         return
     for text, tally in summary.findings.warnings.items():
         if tally.count >= _NEARLY_ALL * records:
             yield (
-                f"\nOf {records:,} records, {tally.count:,} share a warning: "
-                f"{printable(text)}. Is that meant?"
+                f"\n{tally.count:,} of {records:,} records have the same warning: "
+                f"{printable(text)}. Is this intended?"
             )
 
 
 def _on_one_line(paragraph: str) -> str:
-    """Return a line, and the empty one before it if there is one, with names of files harmless."""
+    """Return a paragraph as one line, after the empty line before it, if any.
+
+    A file name may contain a line break.
+    """
     before = "\n" if paragraph.startswith("\n") else ""
     return before + one_line(paragraph.removeprefix(before))
 

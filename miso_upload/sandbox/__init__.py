@@ -1,11 +1,11 @@
-"""A local double of Miso's interaction endpoint, for rehearsals without a key and for tests.
+"""A mock server of Miso's interaction endpoint, for tests without an API key.
 
     with Sandbox(faults=parse_faults(["429:0.1"])) as sandbox:
         ...  # upload to sandbox.url with sandbox.key
         assert sandbox.counts()["records"] == 10_000
 
-The sandbox judges with the same schema as an upload does, keeps what it accepted in SQLite, and
-misbehaves on request: see `Faults`. The only room that knows starlette and uvicorn.
+The sandbox validates records with the same schema as an upload, stores accepted records in SQLite,
+and injects faults on request: see `Faults`. Only this package imports starlette and uvicorn.
 """
 
 from miso_upload.errors import SandboxError
@@ -15,7 +15,7 @@ try:
     import uvicorn  # noqa: F401
 except ImportError:
     raise SandboxError(
-        "the sandbox needs other packages: pip install 'miso-upload[sandbox]'"
+        "the sandbox needs additional packages. Possible fix: pip install 'miso-upload[sandbox]'"
     ) from None
 
 from miso_upload.sandbox.app import DEFAULT_MAX_BODY_BYTES

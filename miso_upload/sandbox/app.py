@@ -1,4 +1,4 @@
-"""The endpoints: what a request is answered, and what is remembered of it."""
+"""Serves the endpoints: answers requests and stores what they sent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from miso_upload.sandbox.page import render_page
-from miso_upload.sandbox.refusals import Critic, refused_body, refused_records
+from miso_upload.sandbox.refusals import RefusalReporter, refused_body, refused_records
 from miso_upload.sandbox.store import ServedRequest
 from miso_upload.values.json import JSONDecodeError, decode, encode, encode_pretty
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 PATH = "/v1/interactions"
 EXTENSION = "miso_upload.connection"
-"""What the server adds to the ASGI scope: under `cut`, a function that cuts the connection."""
+"""The ASGI extension of the server; its `cut` is a function that cuts the connection."""
 DEFAULT_MAX_BODY_BYTES = 64 * 1024 * 1024
 
 RequestCallback: TypeAlias = "Callable[[int | None, int, str | None], None]"
-"""Told the status answered (None: connection cut), the records stored, the fault."""
+"""Receives the status (None if the connection was cut), the number of records, and the fault."""
 
 _FLAGS = ("dry_run", "async")
 _LOGGER = logging.getLogger("miso_upload.sandbox")
@@ -59,7 +59,7 @@ _FAULT_MESSAGES: dict[int, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request is answered; the body is JSON unless it is text."""
+    """The answer to a request; the body is JSON, or HTML if it is a string."""
 
     status: int
     body: Mapping[str, Any] | str
@@ -67,26 +67,32 @@ class Answer:
     records: Sequence[Record] = ()
 
     def response(self, headers: Mapping[str, str]) -> Response:
-        """Return the answer as it goes out."""
+        """Return the answer as a response of starlette."""
         if isinstance(self.body, str):
             return HTMLResponse(self.body, self.status, headers)
         return json_response(self.body, self.status, headers)
 
 
-class Desk:
-    """Takes uploads: judges them, keeps the good ones, and answers, or misbehaves.
+class InteractionsEndpoint:
+    """Receives uploads: validates them, stores valid ones, and answers, or injects a fault.
 
-    `draw` may be replaced at any time; the next request is treated accordingly.
+    `draw` may be replaced at any time; it applies from the next request on.
     """
 
     def __init__(
-        self, key: str, store: Store, critic: Critic, *, draw: FaultDraw, max_body_bytes: int
+        self,
+        key: str,
+        store: Store,
+        reporter: RefusalReporter,
+        *,
+        draw: FaultDraw,
+        max_body_bytes: int,
     ) -> None:
         self.draw = draw
         self.on_request: RequestCallback | None = None
         self._key = key.encode()
         self._store = store
-        self._critic = critic
+        self._reporter = reporter
         self._max_body_bytes = max_body_bytes
 
     async def upload(self, request: Request) -> Response:
@@ -100,7 +106,7 @@ class Desk:
         else:
             answer = await self._accept(request)
             if fault is not None and fault.effect != "drop":
-                answer = _spoilt(answer, fault)
+                answer = _with_fault(answer, fault)
         dropped = fault is not None and fault.effect == "drop"
         self._remember(request, answer, fault, status=None if dropped else answer.status)
         await asyncio.sleep(draw.faults.latency)
@@ -113,7 +119,7 @@ class Desk:
         return answer.response(headers)
 
     async def overview(self, request: Request) -> Response:
-        """Answer `GET /` with the counts, as a page to those who prefer one."""
+        """Answer `GET /` with the counts, as JSON or, if the client prefers it, as HTML."""
         counts = self._store.counts()
         headers = {"Vary": "Accept", "Cache-Control": "no-store"}
         if "text/html" in request.headers.get("accept", ""):
@@ -125,31 +131,31 @@ class Desk:
         return hmac.compare_digest(key.encode(errors="surrogateescape"), self._key)
 
     async def _accept(self, request: Request) -> Answer:
-        """Return the answer that a server without faults would give."""
+        """Return the answer without a fault."""
         coding = request.headers.get("content-encoding", "identity").strip().lower()
         if coding != "identity":
             return Answer(415, {"message": f"Content-Encoding {coding} is not supported."})
         body = await _read(request, self._max_body_bytes)
         if body is None:
             return Answer(413, {"message": f"The limit is {self._max_body_bytes} bytes."})
-        answer = self._judge(body)
+        answer = self._validate(body)
         if answer.outcome == "stored" and _has_flag(request, "dry_run"):
             return Answer(answer.status, answer.body, "checked")
         return answer
 
     async def _refuse(self, request: Request, fault: Fault) -> Answer:
-        """Return the answer of a fault that leaves the records out."""
+        """Return the answer of a fault that does not store the records."""
         if fault.effect == "drop":
             return Answer(0, "")
-        # As a server that fails only after it has listened would.
+        # Most failing servers still read the request.
         await _read(request, self._max_body_bytes)
         if fault.effect == "errors-true":
             return Answer(
                 200, {**refused_records([]), "message": "None of the records were inserted."}
             )
-        return _spoilt(Answer(0, ""), fault)
+        return _with_fault(Answer(0, ""), fault)
 
-    def _judge(self, body: bytes) -> Answer:
+    def _validate(self, body: bytes) -> Answer:
         try:
             document = decode(body)
         except JSONDecodeError as error:
@@ -169,7 +175,7 @@ class Desk:
             return Answer(
                 422, refused_body(["body", "data"], "value is not a valid list", "type_error.list")
             )
-        if lines := self._critic.lines(records):
+        if lines := self._reporter.lines(records):
             return Answer(422, refused_records(lines))
         return Answer(200, _SUCCESS, "stored", records)
 
@@ -185,26 +191,26 @@ class Desk:
 
 
 class DroppedConnection(Response):
-    """No answer: the connection is cut, and the client sees it break."""
+    """Cuts the connection instead of answering."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI
-        """Cut the connection, and return once it is gone."""
+        """Cut the connection, and return once it is closed."""
         scope["extensions"][EXTENSION]["cut"]()
         while (await receive())["type"] != "http.disconnect":
             pass
 
 
-def build_app(desk: Desk) -> Starlette:
+def build_app(endpoint: InteractionsEndpoint) -> Starlette:
     """Return the sandbox as an ASGI application."""
     return Starlette(
         routes=[
-            Route("/", desk.overview, methods=["GET"]),
-            Route(PATH, desk.upload, methods=["POST"]),
+            Route("/", endpoint.overview, methods=["GET"]),
+            Route(PATH, endpoint.upload, methods=["POST"]),
         ],
         exception_handlers={
-            HTTPException: _wrong_address,
-            ClientDisconnect: _nobody_there,
-            Exception: _defect,
+            HTTPException: _http_error,
+            ClientDisconnect: _client_gone,
+            Exception: _internal_error,
         },
     )
 
@@ -216,8 +222,8 @@ def json_response(
     return Response(encode(body), status, headers, "application/json")
 
 
-def _spoilt(answer: Answer, fault: Fault) -> Answer:
-    """Return what the client gets instead of `answer`; what is stored stays the same."""
+def _with_fault(answer: Answer, fault: Fault) -> Answer:
+    """Return the answer that a fault sends instead; the same records are stored."""
     status, body = answer.status, answer.body
     if fault.status is None:
         body = _GATEWAY_PAGE.format("Welcome")
@@ -232,7 +238,7 @@ def _has_flag(request: Request, name: str) -> bool:
 
 
 async def _read(request: Request, limit: int) -> bytes | None:
-    """Return the body, or None as soon as it is known to be larger than `limit`."""
+    """Return the body, or None if it is larger than `limit`."""
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > limit:
         return None
@@ -246,17 +252,17 @@ async def _read(request: Request, limit: int) -> bytes | None:
     return b"".join(chunks)
 
 
-async def _wrong_address(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     message = f"{request.method} {request.url.path}: {error.detail}."
     return json_response({"message": message}, error.status_code, error.headers)
 
 
-async def _nobody_there(request: Request, error: Exception) -> Response:  # noqa: ARG001 -- Starlette
-    return Response(status_code=499)  # never arrives
+async def _client_gone(request: Request, error: Exception) -> Response:  # noqa: ARG001 -- Starlette
+    return Response(status_code=499)  # not sent, because the client is gone
 
 
-async def _defect(request: Request, error: Exception) -> Response:  # noqa: ARG001 -- Starlette
+async def _internal_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 -- Starlette
     _LOGGER.error("The sandbox failed to answer a request", exc_info=error)
     return json_response(_FAULT_MESSAGES[500], 500)

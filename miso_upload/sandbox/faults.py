@@ -1,8 +1,7 @@
-"""How the sandbox misbehaves: the kinds of fault, how often each occurs, and the draw for each.
+"""Defines the faults that the sandbox injects, their rates, and the random draw.
 
-A fault either comes before Miso would have taken the records (they are not stored) or after (they
-are stored, but the client does not learn it). The second kind is what makes uploads hard: seen from
-the client both look the same.
+A fault happens either before the records are stored, or after: then they are stored, but the client
+is not told. Both look the same to the client, which is what makes uploads hard.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ NAMES = (
     "retry-after",
     "seed",
 )
-"""What `parse_faults` understands; `<status>` is a number such as 429 or 503."""
+"""The names that `parse_faults` accepts; `<status>` is a number such as 429 or 503."""
 
 _STATUS = re.compile(r"([45]\d\d)(-after)?")
 _NO_FAULT = "ok"
@@ -37,13 +36,13 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way to treat one request badly.
+    """One kind of fault.
 
     Attributes:
-        name: As `parse_faults` knows it, such as `502-after`.
+        name: The name for `parse_faults`, such as `502-after`.
         effect: What the client gets instead of the answer.
-        after: Whether the records are judged and stored all the same.
-        status: The status to answer with, if the effect is a status.
+        after: Whether the records are validated and stored before the fault.
+        status: The status of the answer, if the effect is a status.
     """
 
     name: str
@@ -53,7 +52,7 @@ class Fault:
 
     @classmethod
     def named(cls, name: str) -> Fault | None:
-        """Return the fault called `name`, or None if there is none of that name."""
+        """Return the fault with this name, or None if it does not exist."""
         if match := _STATUS.fullmatch(name):
             return cls(name, "status", after=bool(match[2]), status=int(match[1]))
         return _BY_NAME.get(name)
@@ -69,23 +68,23 @@ _BY_NAME = {
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How often the sandbox misbehaves, and how. All rates are shares of the requests, from 0 to 1.
+    """The faults that the sandbox injects. All rates are shares of the requests, from 0 to 1.
 
-    At most one fault befalls a request, so the rates add up to 1 at most.
+    A request has at most one fault, so the rates add up to at most 1.
 
     Attributes:
-        latency: Seconds before any answer. The records are stored before the wait, so a client that
-            gives up was nevertheless accepted.
+        latency: Seconds before any answer. The records are stored before the wait, even if the
+            client gives up.
         statuses: Answer with this status and store nothing.
         after_statuses: Store the records, then answer with this status.
         retry_after: The `Retry-After` header of every 429 and 503 that stores nothing; a gateway
-            that answers 503 when its connection breaks has none to give.
+            that answers 503 because its connection broke does not send one.
         drop_before: Close the connection and store nothing.
         drop_after: Store the records, then close the connection without an answer.
-        garbage: Store the records, then answer with a page of HTML.
+        garbage: Store the records, then answer with an HTML page.
         errors_true: Answer 200 with `errors: true` and store nothing.
-        script: What befalls the first requests, in order, before the rates begin: names of faults
-            such as "503" or "drop-after", and "ok" for none.
+        script: The faults of the first requests, in order, before the rates apply: names such as
+            "503" or "drop-after", and "ok" for none.
         seed: Makes the draws repeatable.
     """
 
@@ -101,32 +100,36 @@ class Faults:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant.
+        """Check the values.
 
         Raises:
             ConfigurationError: A rate, a status, a name or the latency is out of range.
         """
         if not 0 <= self.latency < float("inf"):
-            raise ConfigurationError(f"Fault latency:{self.latency:g}: give the seconds to wait.")
+            raise ConfigurationError(
+                f"Fault latency:{self.latency:g}: the latency must be zero or more seconds."
+            )
         if self.retry_after is not None and not re.fullmatch(r"[ -~]+", self.retry_after):
-            raise ConfigurationError("Fault retry-after: give seconds or an HTTP date.")
+            raise ConfigurationError(
+                "Fault retry-after: the value must be a number of seconds or an HTTP date."
+            )
         total = 0.0
         for name, rate in self.rates():
             if Fault.named(name) is None:
-                raise ConfigurationError(f"Fault {name}: a status is a number from 400 to 599.")
+                raise ConfigurationError(f"Fault {name}: the status must be from 400 to 599.")
             if not 0 <= rate <= 1:
-                raise ConfigurationError(f"Fault {name}:{rate:g}: a rate is from 0 to 1.")
+                raise ConfigurationError(f"Fault {name}:{rate:g}: the rate must be from 0 to 1.")
             total += rate
         if total > 1 + _ROUNDING:
             raise ConfigurationError(
-                f"The rates of the faults add up to {total:g}; 1 means every request."
+                f"The rates of the faults add up to {total:g}; they must not exceed 1."
             )
         for name in self.script:
             if name != _NO_FAULT and Fault.named(name) is None:
                 raise ConfigurationError(_unknown(name))
 
     def rates(self) -> Iterator[tuple[str, float]]:
-        """Yield the name and the rate of each fault that a draw decides about."""
+        """Yield the name and the rate of each fault."""
         yield from ((str(status), rate) for status, rate in self.statuses.items())
         yield from ((f"{status}-after", rate) for status, rate in self.after_statuses.items())
         yield "drop", self.drop_before
@@ -136,15 +139,15 @@ class Faults:
 
 
 class FaultDraw:
-    """Decides, request by request, which fault befalls it."""
+    """Draws the fault of each request."""
 
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
-        self._random = random.Random(faults.seed)  # noqa: S311 -- a rehearsal, not a secret
+        self._random = random.Random(faults.seed)  # noqa: S311 -- not a secret
         self._script = iter(faults.script)
 
     def next(self) -> Fault | None:
-        """Return the fault for the next request, or None; costs one random number."""
+        """Return the fault of the next request, or None."""
         if (scripted := next(self._script, None)) is not None:
             return Fault.named(scripted)
         number = self._random.random()
@@ -156,19 +159,21 @@ class FaultDraw:
 
 
 def parse_faults(specs: Sequence[str]) -> Faults:
-    """Return the faults that texts such as `429:0.1`, `502-after:0.05`, `latency:0.5` ask for.
+    """Return the faults for specifications such as `429:0.1`, `502-after:0.05` or `latency:0.5`.
 
     Raises:
-        ConfigurationError: A text is not `name:number`, names no fault, or names one twice.
+        ConfigurationError: A specification is malformed, names an unknown fault, or is repeated.
     """
     options: dict[str, Any] = {"statuses": {}, "after_statuses": {}}
     seen: set[str] = set()
     for spec in specs:
         name, colon, value = (part.strip() for part in spec.partition(":"))
         if not colon or not value:
-            raise ConfigurationError(f'Fault "{spec}": write it as name:rate, such as 429:0.1.')
+            raise ConfigurationError(
+                f'Fault "{spec}": the format is name:rate, for example 429:0.1.'
+            )
         if name in seen:
-            raise ConfigurationError(f'Fault "{spec}": {name} was given before.')
+            raise ConfigurationError(f'Fault "{spec}": {name} is given twice.')
         seen.add(name)
         if match := _STATUS.fullmatch(name):
             of_kind = options["after_statuses" if match[2] else "statuses"]
@@ -208,4 +213,4 @@ def _seed(spec: str, value: str) -> int:
 
 
 def _unknown(name: str) -> str:
-    return f'There is no fault "{name}". Known are: {", ".join(NAMES)} (<status> from 400 to 599).'
+    return f'Unknown fault "{name}". Known faults: {", ".join(NAMES)} (<status> from 400 to 599).'

@@ -1,4 +1,4 @@
-"""The sandbox's counts as a page for people, in one piece: no script, nothing fetched."""
+"""Renders the sandbox's counts as an HTML page without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ th {{ text-align: left; font-weight: 400; }}
 td {{ text-align: right; font-variant-numeric: tabular-nums; }}
 </style>
 <h1>miso-upload sandbox</h1>
-<p>A local double of Miso's interaction endpoint. Nothing here reaches Miso.</p>
+<p>A mock server of Miso's interaction endpoint. Nothing sent here reaches Miso.</p>
 {tables}
 </html>
 """

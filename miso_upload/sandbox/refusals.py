@@ -1,8 +1,8 @@
-"""Why a request was refused, in the words and the shapes that Miso uses in a 422.
+"""Builds the bodies of a 422, in the words and the format that Miso uses.
 
-A refused record takes lines of the form `data.<index>[.<path>] [(<value>)] is invalid. <message>`.
-For a wrong type and a wrong format the message is the documented one; the others are our own, so
-that nobody mistakes them for something to match on.
+Each reason is a line `data.<index>[.<path>] [(<value>)] is invalid. <message>`. For a wrong type
+or format, the message is the one that Miso documents; the other messages are our own, so programs
+should not match on them.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from miso_upload.transform.validation import RecordValidator
 
 _SLICE = 256
-"""Judging a few hundred records at once is several times as fast as one by one or all at once."""
+"""Validating a few hundred records at once is faster than one by one or all at once."""
 _LONGEST_VALUE = 200
-_NOTHING = object()
+_ABSENT = object()
 _WHOLE = "the record"
-"""What the judge calls a record that is wrong as a whole."""
+"""The `Reason.about` of a record that is invalid as a whole."""
 _FORMATS = {
     "is not a date-time": "date-time",
     "is not a UUID": "uuid",
     "is not an IPv4 address": "ipv4",
     "is not an IPv6 address": "ipv6",
 }
-"""The judge's word for each format that a value can fail."""
+"""The problem of a `Reason` for a wrong format, with the name of the format."""
 
 _EXPECTED = {
     Kind.TEXT: ("string",),
@@ -53,15 +53,15 @@ _JSON_TYPES = {
 }
 
 
-class Critic:
-    """Finds the records that Miso would refuse, and says so in its words."""
+class RefusalReporter:
+    """Finds the records that Miso would refuse, and returns the reasons in Miso's format."""
 
     def __init__(self, schema: Schema, validator: RecordValidator) -> None:
         self._schema = schema
         self._validator = validator
 
     def lines(self, records: Sequence[Any]) -> list[str]:
-        """Return one line for each reason to refuse any of `records`; none means all are good."""
+        """Return one line for each reason to refuse any of `records`; no line if all are valid."""
         return [
             self._line(index, record, reason)
             for index, record in self._suspects(records)
@@ -94,7 +94,7 @@ class Critic:
         return f"It {reason.problem}." if reason.about else f"It has {reason.problem}."
 
     def _expected_types(self, path: str) -> tuple[str, ...]:
-        """Return the JSON types that fit a path as far as the schema is concerned, if it says."""
+        """Return the JSON types that the schema allows at a path; empty if it allows any."""
         outer, _, last = path.rpartition(".")
         if last.isdecimal() and (listed := self._schema.attribute(outer)) is not None:
             return _EXPECTED_WITHIN.get(listed.kind, ())
@@ -112,7 +112,7 @@ def refused_records(lines: Sequence[str]) -> dict[str, Any]:
 
 
 def refused_body(loc: Sequence[str | int], msg: str, kind: str) -> dict[str, Any]:
-    """Return the body of a 422 for a request that is not in the shape of an upload at all."""
+    """Return the body of a 422 for a request that does not have the structure of an upload."""
     return {
         "errors": True,
         "message": "The request could not be read.",
@@ -121,26 +121,26 @@ def refused_body(loc: Sequence[str | int], msg: str, kind: str) -> dict[str, Any
 
 
 def _is_unknown(reason: Reason) -> bool:
-    """Return whether the attribute is refused for being there, whatever its value."""
+    """Return whether the attribute does not exist, so that its value does not matter."""
     return reason.problem.startswith("is not an attribute")
 
 
 def _value_at(record: object, path: str) -> object:
-    """Return what stands at a dotted path, or `_NOTHING`."""
+    """Return the value at a dotted path, or `_ABSENT`."""
     found: Any = record
     for step in path.split(".") if path else ():
         if isinstance(found, dict):
-            found = found.get(step, _NOTHING)
+            found = found.get(step, _ABSENT)
         elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
             found = found[int(step)]
         else:
-            return _NOTHING
+            return _ABSENT
     return found
 
 
 def _in_parentheses(value: object) -> str:
-    """Return a scalar as Miso shows it: unquoted, so that nothing marks its end for certain."""
-    if value is _NOTHING or isinstance(value, list | dict):
+    """Return a scalar as Miso shows it: without quotes, so its end is ambiguous."""
+    if value is _ABSENT or isinstance(value, list | dict):
         return ""
     shown = value if isinstance(value, str) else encode(value).decode()
     return f" ({shown if len(shown) <= _LONGEST_VALUE else shown[:_LONGEST_VALUE] + '…'})"

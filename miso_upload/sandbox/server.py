@@ -1,4 +1,4 @@
-"""The sandbox as something to start and stop, in a thread of this process."""
+"""Starts and stops the sandbox, in a thread of this process."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from miso_upload.errors import SandboxError
-from miso_upload.sandbox.app import DEFAULT_MAX_BODY_BYTES, EXTENSION, Desk, build_app
+from miso_upload.sandbox.app import (
+    DEFAULT_MAX_BODY_BYTES,
+    EXTENSION,
+    InteractionsEndpoint,
+    build_app,
+)
 from miso_upload.sandbox.faults import FaultDraw, Faults
-from miso_upload.sandbox.refusals import Critic
+from miso_upload.sandbox.refusals import RefusalReporter
 from miso_upload.sandbox.store import Store
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.transform.validation import RecordValidator
@@ -39,20 +44,20 @@ _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75
 _TICK_SECONDS = 0.1
 _LAST_PORT = 65535
-# Not known to `logging.getLogger`, so it takes nothing from, and gives nothing to, the logging of
-# the program that the sandbox runs in. uvicorn would log the query, and the key is in the query.
+# Not registered with `logging.getLogger`, so the logging of the program that runs the sandbox does
+# not affect it. uvicorn would log the query, which contains the key.
 _SILENT = logging.Logger("miso_upload.sandbox.http", logging.CRITICAL + 1)  # noqa: LOG001
 
 
 class Sandbox:
-    """A local double of Miso's interaction endpoint.
+    """A mock server of Miso's interaction endpoint.
 
-    It runs in a thread of its own, as a context manager or from `start` to `stop`, on the loopback
-    interface only. What it was sent can be looked at before, during and after. Started again, it
-    is found at the same address and goes on with the same store.
+    It runs in its own thread, as a context manager or from `start` to `stop`, and listens only on
+    the loopback interface. `counts` and `records` work before, during and after that. After a
+    restart, it has the same address and the same store.
     """
 
-    def __init__(  # noqa: PLR0913 -- each is one knob of the double
+    def __init__(  # noqa: PLR0913 -- each is one setting of the server
         self,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -68,31 +73,31 @@ class Sandbox:
 
         Args:
             host: An address of the loopback interface, or localhost.
-            port: 0 for any that is free.
-            key: The key it accepts; random if left out.
-            store: The SQLite file to keep everything in; without it, memory.
-            faults: How it misbehaves; not at all if left out.
-            schema: What it judges by; the shipped one if left out.
-            max_body_bytes: Larger bodies are answered 413.
+            port: The port; 0 for any free port.
+            key: The API key that it accepts; random by default.
+            store: The SQLite file to store everything in; memory by default.
+            faults: The faults that it injects; none by default.
+            schema: The schema to validate records against; the shipped schema by default.
+            max_body_bytes: The limit of a request body; larger bodies are answered with 413.
             on_request: Called for each upload, in the sandbox's thread.
 
         Raises:
-            SandboxError: The address is not of this machine alone, or the store cannot be used.
+            SandboxError: The host is not a loopback address, or the store cannot be used.
         """
         if key == "":
-            raise SandboxError("The key of the sandbox is empty; leave it out to get a random one.")
+            raise SandboxError("The key of the sandbox is empty. Omit it to get a random key.")
         self._host, self._port = _loopback(host), port
         self._key = key or f"sandbox-{secrets.token_urlsafe(18)}"
         self._store = Store(store)
         schema = schema or shipped_schema()
-        self._desk = Desk(
+        self._endpoint = InteractionsEndpoint(
             self._key,
             self._store,
-            Critic(schema, RecordValidator(schema, needs_timestamp=False, needs_id=False)),
+            RefusalReporter(schema, RecordValidator(schema, needs_timestamp=False, needs_id=False)),
             draw=FaultDraw(faults or Faults()),
             max_body_bytes=max_body_bytes,
         )
-        self._desk.on_request = on_request
+        self._endpoint.on_request = on_request
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -112,7 +117,7 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """Where it listens, such as `http://127.0.0.1:8642`; port 0 until it first starts."""
+        """The URL of the server, such as `http://127.0.0.1:8642`; port 0 before the first start."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}"
 
@@ -128,44 +133,44 @@ class Sandbox:
 
     @property
     def faults(self) -> Faults:
-        """How it misbehaves; set it to change that from the next request on."""
-        return self._desk.draw.faults
+        """The faults that it injects; a new value applies from the next request on."""
+        return self._endpoint.draw.faults
 
     @faults.setter
     def faults(self, faults: Faults) -> None:
-        self._desk.draw = FaultDraw(faults)
+        self._endpoint.draw = FaultDraw(faults)
 
     def counts(self) -> dict[str, Any]:
-        """Return what it has seen so far: the same as `GET /` tells."""
+        """Return the counts so far, as `GET /` does."""
         return self._store.counts()
 
     def records(self) -> Iterator[Record]:
-        """Yield the records that it accepted, in the order of their arrival."""
+        """Yield the accepted records, in the order of their arrival."""
         return self._store.records()
 
     def start(self) -> Self:
-        """Return once it accepts connections; does nothing if it does already.
+        """Start the server and return once it accepts connections; do nothing if it is running.
 
         Raises:
-            SandboxError: The port is taken or not allowed.
+            SandboxError: The port is in use or not allowed.
         """
         if self.running:
             return self
         listener = _listen(self._host, self._port)
         self._port = listener.getsockname()[1]
-        server = _Server(_config(self._desk))
+        server = _Server(_config(self._endpoint))
         self._thread = threading.Thread(
             target=_run, args=(server, listener), name="miso-upload-sandbox", daemon=True
         )
         self._thread.start()
         while not server.running.wait(_TICK_SECONDS):
             if not self._thread.is_alive():
-                raise SandboxError("The sandbox's server ended before it began.")
+                raise SandboxError("The sandbox stopped during its start.")
         self._server = server
         return self
 
     def stop(self) -> None:
-        """Stop listening and cut all connections; does nothing if it is not running."""
+        """Stop listening and cut all connections; do nothing if it is not running."""
         if self._server is not None and self._thread is not None:
             self._server.stop_soon()
             self._thread.join()
@@ -174,12 +179,12 @@ class Sandbox:
 
 
 def serve(sandbox: Sandbox, *, on_start: Callable[[Sandbox], None]) -> None:
-    """Run a sandbox until SIGINT or SIGTERM; for the main thread.
+    """Run a sandbox until SIGINT or SIGTERM, in the main thread.
 
-    `on_start` is called once it accepts connections, to say where it is found.
+    `on_start` is called once the sandbox accepts connections.
 
     Raises:
-        SandboxError: The port is taken or not allowed.
+        SandboxError: The port is in use or not allowed.
     """
     stopped = False
 
@@ -200,7 +205,7 @@ def serve(sandbox: Sandbox, *, on_start: Callable[[Sandbox], None]) -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, stopped within milliseconds: a rehearsal has no use for a grace period."""
+    """uvicorn's server without a grace period, so that it stops within milliseconds."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -209,13 +214,13 @@ class _Server(uvicorn.Server):
         self._woken: asyncio.Event
 
     def stop_soon(self) -> None:
-        """Ask the server, from any thread, to stop; only once it is running."""
+        """Ask a running server to stop; any thread may call this."""
         self.should_exit = True
         with contextlib.suppress(RuntimeError):  # the loop is closed: it stopped by itself
             self._loop.call_soon_threadsafe(self._woken.set)
 
     async def main_loop(self) -> None:
-        """Wait until asked to stop, doing uvicorn's housekeeping in between."""
+        """Do uvicorn's housekeeping until asked to stop."""
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
         self.running.set()
@@ -227,12 +232,12 @@ class _Server(uvicorn.Server):
                     await self._woken.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, cut all connections, and drop what was being answered."""
+        """Stop listening, cut all connections, and cancel all requests."""
         for server in self.servers:
             server.close()
         for listener in sockets or []:
             listener.close()
-        # What was accepted in this very moment is not yet among the connections.
+        # A connection that was just accepted is not in the list yet.
         await asyncio.sleep(_TICK_SECONDS / 10)
         connections, tasks = self.server_state.connections, self.server_state.tasks
         while connections or tasks:
@@ -244,7 +249,7 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's HTTP, without its log lines, and with a way for the application to hang up."""
+    """uvicorn's HTTP protocol without logging, and with a way to cut the connection."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- uvicorn's own
         super().__init__(*args, **kwargs)
@@ -252,18 +257,18 @@ class _Protocol(H11Protocol):
         self.logger = self.access_logger = _SILENT
 
     def handle_events(self) -> None:
-        """Add the extension to the scope of the request that begins, if one does.
+        """Add the extension to the scope of a new request, if there is one.
 
-        The application is called after this returns, by the event loop.
+        The event loop calls the application after this returns.
         """
         super().handle_events()
         if self.scope is not None:
             self.scope["extensions"] = {EXTENSION: {"cut": self.transport.abort}}
 
 
-def _config(desk: Desk) -> uvicorn.Config:
+def _config(endpoint: InteractionsEndpoint) -> uvicorn.Config:
     return uvicorn.Config(
-        build_app(desk),
+        build_app(endpoint),
         http=_Protocol,
         ws="none",
         lifespan="off",
@@ -271,7 +276,7 @@ def _config(desk: Desk) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        workers=1,  # or the environment decides
+        workers=1,  # otherwise the environment decides
     )
 
 
@@ -281,7 +286,7 @@ def _run(server: _Server, listener: socket.socket) -> None:
 
 
 def _loopback(host: str) -> str:
-    """Return `host` as an address of the loopback interface."""
+    """Return `host` as a loopback address."""
     if host == "localhost":
         return "127.0.0.1"
     try:
@@ -290,17 +295,17 @@ def _loopback(host: str) -> str:
     except ValueError:
         pass
     raise SandboxError(
-        f"{host} is not an address of this machine alone; the sandbox listens on 127.0.0.1, ::1"
-        " or localhost only."
+        f"{host} is not a loopback address; the sandbox listens only on 127.0.0.1, ::1 or"
+        " localhost."
     )
 
 
 def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= _LAST_PORT:
-        raise SandboxError(f"--port {port}: a port is a number from 0 (any that is free) to 65535.")
+        raise SandboxError(f"--port {port}: the port must be from 0 (any free port) to 65535.")
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        if sys.platform != "win32":  # where it would mean sharing a port that is in use
+        if sys.platform != "win32":  # where this would share a port that is in use
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
@@ -308,6 +313,6 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error})"
         raise SandboxError(
-            f"Port {port} of {host} {why}; choose another with --port, or 0 for any that is free."
+            f"Port {port} of {host} {why}; choose another port with --port, or 0 for any free port."
         ) from None
     return listener

@@ -1,8 +1,8 @@
-"""What the sandbox was sent, in SQLite: one row a request, one row an accepted record.
+"""Stores the requests and the accepted records of the sandbox in SQLite.
 
-The store never holds a key. Its tables are made to be read by others, while the sandbox runs too:
-`requests` (with the status answered, none where the connection was cut, and the number of records
-stored) and `records` (with the record as JSON in `body`).
+The store never contains an API key. Other programs may read its tables, even while the sandbox
+runs: `requests` (with the status, NULL if the connection was cut, and the number of records stored)
+and `records` (with the record as JSON in `body`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from miso_upload.records import Record
 
 Outcome = Literal["stored", "checked", "refused"]
-"""The outcome of a request's records: kept, found good in a dry run, or not taken."""
+"""The outcome of a request's records: stored, valid in a dry run, or refused."""
 
-_APPLICATION_ID = 0x6D69736F  # "miso", so that no other SQLite file is taken for a store
+_APPLICATION_ID = 0x6D69736F  # "miso", to tell a store from other SQLite files
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _PAGE = 1000
@@ -65,13 +65,13 @@ CREATE TABLE tallies (
 
 @dataclass(frozen=True, slots=True)
 class ServedRequest:
-    """One request as the store remembers it.
+    """One request in the store.
 
     Attributes:
-        path: The path and the flags that matter, never the query as it came.
-        status: What was answered; None where the connection was cut.
+        path: The path and the relevant flags, never the whole query.
+        status: The status of the answer; None if the connection was cut.
         outcome: The outcome of the records.
-        fault: Which fault happened to it, if any.
+        fault: The fault that was injected, if any.
     """
 
     path: str
@@ -81,16 +81,16 @@ class ServedRequest:
 
 
 class Store:
-    """The sandbox's memory, in a file or, without `path`, for as long as this object lives.
+    """The store of the sandbox, in a file or, without `path`, in memory.
 
-    May be used from several threads. A file that exists is added to.
+    Several threads may use it. It adds to a file that exists.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         """Open the store.
 
         Raises:
-            SandboxError: `path` cannot be opened, or is something else than a store.
+            SandboxError: `path` cannot be opened or is not a store.
         """
         try:
             if path is not None:
@@ -98,14 +98,14 @@ class Store:
             self._connection = _open(path)
         except (OSError, sqlite3.Error) as error:
             raise SandboxError(
-                f"{path}: cannot be used as a store ({error}); name another with --store."
+                f"{path}: cannot be used as a store ({error}). Name another file with --store."
             ) from None
-        # However the owner lets go of it, SQLite gets to fold the log back into the file.
+        # Even if nobody calls close, SQLite must merge its log into the file.
         self.close = weakref.finalize(self, self._connection.close)
         self._lock = threading.Lock()
 
     def add(self, request: ServedRequest, records: Sequence[Record] = ()) -> None:
-        """Remember a request, and the records stored with it, in one transaction."""
+        """Store a request and its records in one transaction."""
         with self._lock, self._connection as transaction:
             request_id = transaction.execute(
                 "INSERT INTO requests (received_at, path, status, records, fault, outcome)"
@@ -148,7 +148,7 @@ class Store:
             )
 
     def counts(self) -> dict[str, Any]:
-        """Return the totals over everything that the store remembers."""
+        """Return the totals of everything in the store."""
         with self._lock:
             requests = self._connection.execute(
                 "SELECT outcome, status, fault, count(*) FROM requests GROUP BY 1, 2, 3"
@@ -196,13 +196,13 @@ class Store:
             last = rows[-1][0]
 
     def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file, so that the file alone is the whole store."""
+        """Merge the write-ahead log into the file, so that the file is the whole store."""
         with self._lock:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _create_private(path: Path) -> None:
-    """Make sure that the file exists, and that a new one is for its owner's eyes from the start."""
+    """Create the file if necessary, so that only its owner can ever read it."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
@@ -213,7 +213,7 @@ def _open(path: Path | None) -> sqlite3.Connection:
         if path is not None:
             path.chmod(0o600)
         connection.execute("PRAGMA journal_mode = WAL")
-        # A rehearsal may lose its last requests when the power fails, but must not wait for a disk.
+        # Losing the last requests in a power failure is acceptable; waiting for the disk is not.
         connection.execute("PRAGMA synchronous = OFF")
         if is_new:
             connection.executescript(_TABLES)
@@ -224,11 +224,11 @@ def _open(path: Path | None) -> sqlite3.Connection:
 
 
 def _is_new(connection: sqlite3.Connection) -> bool:
-    """Return whether the database is empty; if it is neither that nor a store, raise."""
+    """Return whether the database is empty; raise an error if it is not empty and not a store."""
     if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         return True
     if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
-        raise sqlite3.DatabaseError("it is not a sandbox's store")
+        raise sqlite3.DatabaseError("it is not a store of a sandbox")
     return False
 
 
@@ -253,7 +253,7 @@ def _tallies(records: Sequence[Record]) -> list[dict[str, str | int | None]]:
 
 
 def _microseconds(timestamp: str | None) -> int | None:
-    """Return a timestamp as a number that compares, or None for one that Python cannot read."""
+    """Return a timestamp in microseconds since 1970, or None if Python cannot parse it."""
     if timestamp is None:
         return None
     try:

@@ -10,11 +10,11 @@ from miso_upload.errors import (
     DamagedSourceError,
     SourceError,
 )
-from miso_upload.records import Block, Identity, Reason
-from miso_upload.records.incomplete_row import WaitingRow
+from miso_upload.records import Block, Reason, SourceIdentity
+from miso_upload.records.incomplete_row import IncompleteRow
+from miso_upload.sources.checksums import HEAD_BYTES, head_checksum
 from miso_upload.sources.codecs.base import READ_BYTES
 from miso_upload.sources.directives import Directives
-from miso_upload.sources.fingerprint import HEAD_BYTES, head_checksum
 from miso_upload.sources.formats import Cut, Limits, Tail, detect_format, padding
 from miso_upload.sources.formats.lines import LineEnd
 from miso_upload.sources.proof import has_spans
@@ -70,7 +70,7 @@ class Source:
         )
         self.name = self._stream.shown
         self._growing = options.growing and not self.is_settled(options.settle_after)
-        self.waiting: WaitingRow | None = None
+        self.waiting: IncompleteRow | None = None
         self._padding = 0
         try:
             self._read_beginning()
@@ -97,7 +97,7 @@ class Source:
         self.body_line = 1 + before.count(b"\n")
         self.beginning = head
         self._certain = self._complete_bytes(head, size)
-        self.identity = Identity(
+        self.identity = SourceIdentity(
             stream.key, stream.stamp, head_checksum(head), checksum(stream.peek(size))
         )
         if stream.damage is not None and len(head) <= size:
@@ -346,7 +346,7 @@ class Source:
         """Record an incomplete last row: its buffered bytes, and its size if that is larger."""
         row = self._without_padding(row)
         settle = self._options.settle_after if self._growing else None
-        self.waiting = WaitingRow(size or len(row), settle) if row.strip() else None
+        self.waiting = IncompleteRow(size or len(row), settle) if row.strip() else None
 
     def _without_padding(self, data: bytes) -> bytes:
         return padding.without_padding(data, at_line=self.format.by_line)

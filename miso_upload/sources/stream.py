@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.errors import ChangedSourceError, DamagedSourceError, SourceError
+from miso_upload.sources.checksums import file_checksum
 from miso_upload.sources.codecs.base import READ_BYTES, ContainerError, DamageError
 from miso_upload.sources.codecs.charset import (
     ByteReader,
@@ -24,7 +25,6 @@ from miso_upload.sources.codecs.charset import (
     known_encoding,
 )
 from miso_upload.sources.containers import HEAD_BYTES, PeekedReader, decompressed
-from miso_upload.sources.fingerprint import file_checksum
 from miso_upload.sources.locations import location_of, unreadable
 from miso_upload.sources.watching import WatchedInput
 from miso_upload.values.input_names import STDIN, is_remote

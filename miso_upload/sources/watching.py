@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from miso_upload.errors import ChangedSourceError
-from miso_upload.sources.fingerprint import stamp_of
+from miso_upload.sources.checksums import stamp_of
 from miso_upload.values.hashing import RunningChecksum
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
     from miso_upload.records import Block
-    from miso_upload.records.keyed import Keyed
+    from miso_upload.records.keyed_records import KeyedRecords
     from miso_upload.transform.content_keys.canonical_lines import SortedLines
     from miso_upload.transform.content_keys.keys import ContentKeys
     from miso_upload.transform.hook import UserCode
@@ -345,9 +345,9 @@ class _Work:
         self.rejections: list[Rejection] = []
         self.findings = Findings()
         self.busy: Container[object] = ()
-        self._keyed: list[tuple[Keyed, Iterable[int]]] = []
+        self._keyed: list[tuple[KeyedRecords, Iterable[int]]] = []
 
-    def note_keys(self, keyed: Keyed, lengths: Iterable[int]) -> None:
+    def note_keys(self, keyed: KeyedRecords, lengths: Iterable[int]) -> None:
         self._keyed.append((keyed, lengths))
 
     def keyed(self) -> dict[str, Any]:

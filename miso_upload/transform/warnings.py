@@ -86,7 +86,7 @@ def _survey_timestamps(timestamps: Timestamps, lines: Sequence[int], findings: F
     if not times:
         return
     first, last = min(times), max(times)
-    findings.saw(first, last)
+    findings.extend_time_range(first, last)
     now = datetime.now(UTC)
     if first >= EARLIEST and last <= now:
         return

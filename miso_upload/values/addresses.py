@@ -1,6 +1,6 @@
 """Finds the client's IP address in a log's forwarded list, and puts addresses into canonical form.
 
-Messages never contain an address.
+Messages never contain an address: `redaction` hides them.
 """
 
 from __future__ import annotations

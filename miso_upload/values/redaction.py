@@ -1,4 +1,4 @@
-"""Hiding visitors' addresses in what is shown to people.
+"""Hides visitors' addresses in everything that people see.
 
 Everything that looks like an IPv4 or IPv6 address is hidden, also as a part of a longer word: it is
 better to hide too much than to show one address. Three things look like addresses and are shown,

@@ -1,11 +1,11 @@
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-from conftest import ROOT, counts_in, row, write_rows
 
-from miso_upload.cli.commands import program
 from miso_upload.transform.mapping import read_mapping_file
+from tests.helpers.commands import invoke
+from tests.helpers.paths import ROOT
+from tests.helpers.rows import counts_in, row, write_rows
 
 ORDERS = str(ROOT / "sample_data" / "orders.csv")
 
@@ -13,10 +13,6 @@ ORDERS = str(ROOT / "sample_data" / "orders.csv")
 @pytest.fixture(autouse=True)
 def _in_a_place_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-def invoke(*args, **kwargs):
-    return CliRunner().invoke(program, args, **kwargs)
 
 
 def test_from_a_file_to_a_dry_run_in_two_commands(tmp_path, golden):

@@ -2,14 +2,15 @@ import re
 import tomllib
 
 import pytest
-from conftest import ROOT, counts_in
-from formats.access_log.specimens import COMBINED, IIS
 
-from cli.test_options import invoke
-from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.job import Job
 from miso_upload.pipeline.settings import Settings
 from miso_upload.sources.formats.access_log.layout import reader_of
 from miso_upload.sources.formats.access_log.notation import layout_of
+from tests.helpers.access_log_lines import COMBINED, IIS
+from tests.helpers.commands import invoke
+from tests.helpers.paths import ROOT
+from tests.helpers.rows import counts_in
 
 NGINX = '$remote_addr [$time_iso8601] "$request" $status "$http_user_agent"'
 LINE = '192.0.2.1 [2023-10-10T13:55:36-07:00] "GET /shoes HTTP/1.1" 200 "Firefox"\n'
@@ -78,8 +79,10 @@ def test_init_and_preview_read_a_log_as_it_is_described(log):
     assert "Firefox" in shown.stdout
 
 
-def test_a_layout_is_part_of_the_recipe():
-    texts = {Recipe(Settings.of(inputs=(), log_format=each)).text for each in (None, "%h", "%a")}
+def test_the_log_format_is_part_of_the_job_fingerprint():
+    texts = {
+        Job(Settings.of(inputs=(), log_format=each)).fingerprint for each in (None, "%h", "%a")
+    }
 
     assert len(texts) == 3
 

@@ -3,22 +3,19 @@ import re
 import click
 import pytest
 from click.testing import CliRunner
-from conftest import counts_in
 
 from miso_upload.cli.commands import program
 from miso_upload.cli.run import settings_from
 from miso_upload.cli.upload import upload_command
 from miso_upload.pipeline.settings import Settings
+from tests.helpers.commands import invoke
+from tests.helpers.rows import counts_in
 
 
 def options():
     context = click.Context(upload_command)
     params = upload_command.get_params(context)
     return {param.name: param for param in params if "--help" not in param.opts}
-
-
-def invoke(*args, **kwargs):
-    return CliRunner().invoke(program, args, **kwargs)
 
 
 def test_an_option_that_is_not_given_has_the_default_of_its_setting(monkeypatch):

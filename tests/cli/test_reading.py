@@ -5,7 +5,8 @@ import os
 import sys
 
 import pytest
-from conftest import counts_in, row, write_rows
+
+from tests.helpers.rows import counts_in, row, write_rows
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="files are as POSIX has them")
 HOUR = 3600

@@ -8,20 +8,14 @@ import re
 import sys
 
 import pytest
-from conftest import counts_in, row, write_rows
-from old_ledgers import write_old_ledger
 
 from miso_upload.ledger.lock import Locked
-from miso_upload.sandbox import Faults, Sandbox
+from miso_upload.sandbox import Faults
+from tests.cli.conftest import KEY
+from tests.helpers.old_ledgers import write_old_ledger
+from tests.helpers.rows import counts_in, row, write_rows
 
 pty = pytest.importorskip("pty")
-KEY = "key-that-must-not-be-seen"
-
-
-@pytest.fixture
-def sandbox():
-    with Sandbox(key=KEY) as running:
-        yield running
 
 
 @pytest.fixture

@@ -14,18 +14,13 @@ import threading
 import time
 
 import pytest
-from conftest import counts_in, row, started, write_rows
 
-from miso_upload.sandbox import Faults, Sandbox
+from miso_upload.sandbox import Faults
+from tests.cli.conftest import KEY
+from tests.helpers.processes import started_program
+from tests.helpers.rows import counts_in, last_line, row, write_rows
 
 pytestmark = pytest.mark.usefixtures("sandbox")
-KEY = "key-that-must-not-be-seen"
-
-
-@pytest.fixture
-def sandbox():
-    with Sandbox(key=KEY) as running:
-        yield running
 
 
 @pytest.fixture
@@ -101,13 +96,13 @@ def test_only_what_was_added_is_sent(upload, history, sandbox):
     assert users(sandbox) == everyone(51)
 
 
-def test_a_file_that_was_renamed_and_packed_is_known_again(upload, history, sandbox, golden):
+def test_a_renamed_and_compressed_file_is_recognised(upload, history, sandbox, golden):
     upload(history)
-    packed = history.with_name("history.1.jsonl.gz")
-    packed.write_bytes(gzip.compress(history.read_bytes()))
+    compressed = history.with_name("history.1.jsonl.gz")
+    compressed.write_bytes(gzip.compress(history.read_bytes()))
     history.unlink()
 
-    done = upload(packed)
+    done = upload(compressed)
 
     assert done.returncode == 0
     assert done.stderr == golden
@@ -148,8 +143,8 @@ def wait_until_read(pipe):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
 def test_a_signal_ends_the_wait_for_an_input_that_says_nothing(sandbox, monkeypatch, golden):
     monkeypatch.setenv("MISO_API_KEY", KEY)
-    with started(
-        [sys.executable, "-m", "miso_upload", "-", "--server", sandbox.url],
+    with started_program(
+        *("-", "--server", sandbox.url),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as waiting:  # fmt: skip
         waiting.stdin.write(" ")
@@ -160,7 +155,7 @@ def test_a_signal_ends_the_wait_for_an_input_that_says_nothing(sandbox, monkeypa
         said = waiting.stderr.read()
 
         assert waiting.wait(10) == 130
-    assert said == golden
+    assert last_line(said) == golden
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes with names are of POSIX")
@@ -198,7 +193,7 @@ def test_a_refused_key_is_exit_code_4_and_loses_no_row(
     upload(history)
 
     assert refused.returncode == 4
-    assert refused.stderr.splitlines()[-1] == golden
+    assert last_line(refused.stderr) == golden
     assert users(sandbox) == everyone()
 
 
@@ -212,7 +207,7 @@ def test_a_server_that_is_not_there_is_exit_code_3_and_the_next_run_goes_on(
         failed = run(history, "--server", nobody, "--max-attempts", 2, "--target", "shop")
 
     assert failed.returncode == 3
-    assert failed.stderr == golden
+    assert last_line(failed.stderr) == golden
     assert upload(history).returncode == 1
     assert users(sandbox) == everyone()
 
@@ -266,7 +261,7 @@ def test_a_rehearsal_needs_no_server_and_shows_what_arrived(run, history, golden
     assert done.stdout == golden
 
 
-def test_junk_is_stopped_before_anything_is_sent(upload, tmp_path, sandbox, golden):
+def test_an_input_without_valid_rows_stops_the_upload(upload, tmp_path, sandbox, golden):
     junk = write_rows(tmp_path / "junk.jsonl", [{"event": "view"}] * 30)
 
     done = upload(junk)
@@ -277,21 +272,21 @@ def test_junk_is_stopped_before_anything_is_sent(upload, tmp_path, sandbox, gold
 
 
 def test_too_many_rejections_stop_the_run_and_say_what_most_had_in_common(
-    upload, tmp_path, sandbox, golden
+    upload, tmp_path, sandbox
 ):
     rows = [row(n, **({"type": "view"} if n % 4 == 0 else {})) for n in range(12_000)]
 
     done = upload(write_rows(tmp_path / "h.jsonl", rows), "--chunk-size", 2_000)
 
     assert done.returncode == 2
-    assert done.stderr == golden
+    assert 'type "view"' in last_line(done.stderr)
     assert 0 < sandbox.counts()["records"] <= 6_000
 
 
 def test_a_second_run_at_the_same_time_is_exit_code_5(upload, history, sandbox, golden):
     sandbox.faults = Faults(latency=3.0)
-    with started(
-        [sys.executable, "-m", "miso_upload", history, "--server", sandbox.url],
+    with started_program(
+        *(history, "--server", sandbox.url),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ):  # fmt: skip
         while sandbox.counts()["records"] < 50:
@@ -305,14 +300,13 @@ def test_a_second_run_at_the_same_time_is_exit_code_5(upload, history, sandbox, 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_lets_what_is_under_way_finish_and_keeps_the_position(
+def test_a_signal_lets_requests_in_flight_finish_and_saves_progress(
     number, code, upload, tmp_path, sandbox, golden
 ):
     history = write_rows(tmp_path / "h.jsonl", [row(n) for n in range(1, 1_001)])
     sandbox.faults = Faults(latency=0.3)
-    with started(
-        [sys.executable, "-m", "miso_upload", history, "--server", sandbox.url,
-         "--chunk-size", "50"],
+    with started_program(
+        *(history, "--server", sandbox.url, "--chunk-size", "50"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as running:  # fmt: skip
         while not sandbox.counts()["requests"]:
@@ -324,7 +318,7 @@ def test_a_signal_lets_what_is_under_way_finish_and_keeps_the_position(
     upload(history)
 
     assert running.returncode == code
-    assert said == golden
+    assert last_line(said) == golden
     assert counts_in(shown)[-2] == 0
     assert sorted(users(sandbox)) == sorted(everyone(1_000))
 

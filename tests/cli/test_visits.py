@@ -4,13 +4,13 @@ import json
 import re
 
 import pytest
-from click.testing import CliRunner
-from conftest import ROOT, counts_in, write_rows
 
 from miso_upload import Settings, upload
-from miso_upload.cli.commands import program
 from miso_upload.sandbox import Sandbox
 from miso_upload.transform.identity import anonymous_id
+from tests.helpers.commands import invoke
+from tests.helpers.paths import ROOT
+from tests.helpers.rows import counts_in, write_rows
 
 SPECIMEN = ROOT / "tests" / "presets" / "specimens" / "web-log.jsonl"
 ROUTES = """
@@ -30,10 +30,6 @@ def mapping(tmp_path):
         return str(path)
 
     return write
-
-
-def invoke(*args, **kwargs):
-    return CliRunner().invoke(program, [str(arg) for arg in args], **kwargs)
 
 
 def tried(*args, preset="web-log", **kwargs):

@@ -1,8 +1,6 @@
 import pickle
 
 import pytest
-from conftest import row
-from generators import damaged_records, json_values, records
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +14,8 @@ from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.hashing import hashes
 from miso_upload.values.json import decode, encode
 from miso_upload.values.regular_times import timestamps_of
+from tests.helpers.generators import damaged_records, json_values, records
+from tests.helpers.rows import row
 
 SECRET = bytes(range(32))
 JUDGE = RecordValidator(shipped_schema())

@@ -3,14 +3,14 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
-from conftest import ROOT, row, write_rows
 
 from miso_upload.sandbox import Sandbox
+from tests.helpers.paths import ROOT
+from tests.helpers.processes import run_program
+from tests.helpers.rows import row, write_rows
 
 PAGE = ROOT / "docs" / "content-keys.md"
 LINK = re.compile(r"\[`(test_\w+)`\]\(\.\./(tests/[\w/]+\.py)\)")
@@ -45,12 +45,8 @@ class Desk:
             "MISO_API_KEY": self.sandbox.key,
             "MISO_UPLOAD_SERVER": self.sandbox.url,
             "MISO_UPLOAD_STATE_DIR": str(self.place / "state"),
-            "PYTHONPATH": str(ROOT),
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "miso_upload", *args], cwd=self.place, env=environment,
-            capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
+        done = run_program(*args, cwd=self.place, env=environment)
         return done.returncode, done.stdout.partition(" + 0 rejected")[0]
 
     def arrived(self):

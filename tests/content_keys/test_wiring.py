@@ -3,16 +3,14 @@
 from array import array
 
 import pytest
-from conftest import row
-from generators import damaged_records, json_values, records
 from hypothesis import given
 from hypothesis import strategies as st
 
 from miso_upload import Settings
-from miso_upload.delivery.parts import Part
+from miso_upload.delivery.request_bodies import RequestBody
 from miso_upload.errors import MappingError
 from miso_upload.pipeline.interrupt import StopSignal
-from miso_upload.pipeline.job import Recipe
+from miso_upload.pipeline.job import Job
 from miso_upload.pipeline.workers.pool import WorkerPool
 from miso_upload.records import Block
 from miso_upload.sources import ReadingOptions, Source
@@ -28,6 +26,8 @@ from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.hashing import hashes
 from miso_upload.values.json import decode, decode_joined, encode
 from miso_upload.values.timestamps import TimestampReader
+from tests.helpers.generators import damaged_records, json_values, records
+from tests.helpers.rows import row
 
 SECRET = bytes(range(32))
 SCHEMA = shipped_schema()
@@ -84,9 +84,9 @@ def test_records_are_cut_out_of_a_batch_by_their_lengths(rows, data):
     sent = decode_joined(batch.slices)
     kept = sorted(data.draw(st.sets(st.sampled_from(range(len(sent)))))) if sent else []
 
-    part = Part.of(batch).at_indices(kept)
+    body = RequestBody.of(batch).at_indices(kept)
 
-    assert decode(part.body())["data"] == [sent[i] for i in kept]
+    assert decode(body.encoded())["data"] == [sent[i] for i in kept]
 
 
 def test_batches_of_many_slices_have_a_key_for_each_record():
@@ -142,7 +142,7 @@ def orders(tmp_path):
 
 
 def recipe(secret=SECRET, **options):
-    return Recipe(Settings.of(inputs=("x",), **options), secret)
+    return Job(Settings.of(inputs=("x",), **options), secret)
 
 
 def mapping(tmp_path, text):
@@ -181,10 +181,10 @@ def test_a_column_of_the_key_that_the_header_does_not_have_is_named(tmp_path, or
 
 def test_series_and_natural_key_are_part_of_the_job(tmp_path, orders):
     texts = {
-        recipe().text(orders),
-        recipe(series="web1").text(orders),
-        recipe(series="web2").text(orders),
-        recipe(mapping=mapping(tmp_path, KEY)).text(orders),
+        recipe().fingerprint(orders),
+        recipe(series="web1").fingerprint(orders),
+        recipe(series="web2").fingerprint(orders),
+        recipe(mapping=mapping(tmp_path, KEY)).fingerprint(orders),
     }
 
     assert len(texts) == 4

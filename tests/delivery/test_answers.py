@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload.delivery.answers import Answer, Verdict, judge_answer
+from miso_upload.delivery.answers import Answer, Outcome, classify_answer
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
@@ -18,8 +18,8 @@ JSON = st.recursive(
 )
 
 
-def verdict(status, body=None):
-    return judge_answer(Answer(status, body)).verdict
+def outcome(status, body=None):
+    return classify_answer(Answer(status, body)).outcome
 
 
 @pytest.mark.parametrize(
@@ -31,121 +31,121 @@ def verdict(status, body=None):
         {"message": "success", "task_id": "a-b-c"},
     ],
 )
-def test_what_miso_says_when_it_took_the_records_is_acceptance(body):
-    assert verdict(200, body) is Verdict.ACCEPTED
+def test_200_with_misos_json_is_accepted(body):
+    assert outcome(200, body) is Outcome.ACCEPTED
 
 
 @pytest.mark.parametrize("body", [None, [], "success", 200, True, {}, {"error": "log in first"}])
-def test_a_200_that_is_not_from_miso_leaves_the_outcome_open(body):
+def test_200_without_misos_json_is_unknown(body):
     """A login page, a proxy, an empty or a truncated body: `None` stands for no JSON at all."""
-    assert verdict(200, body) is Verdict.UNKNOWN
+    assert outcome(200, body) is Outcome.UNKNOWN
 
 
-def test_a_200_that_says_errors_is_no_acceptance():
-    judgement = judge_answer(Answer(200, {"errors": True, "message": "None were inserted."}))
+def test_200_with_errors_is_not_accepted():
+    result = classify_answer(Answer(200, {"errors": True, "message": "None were inserted."}))
 
-    assert judgement.verdict is Verdict.TROUBLED
-    assert "200" in judgement.message
-    assert "None were inserted." in judgement.message
+    assert result.outcome is Outcome.UNEXPLAINED
+    assert "200" in result.message
+    assert "None were inserted." in result.message
 
 
-def test_a_200_that_says_errors_and_names_records_is_a_refusal():
+def test_200_with_errors_that_names_records_is_a_refusal():
     lines = ["data.0.type is invalid. No."]
 
-    judgement = judge_answer(Answer(200, {"errors": True, "data": lines}))
+    result = classify_answer(Answer(200, {"errors": True, "data": lines}))
 
-    assert judgement.verdict is Verdict.REFUSED
-    assert judgement.lines == lines
+    assert result.outcome is Outcome.REFUSED
+    assert result.lines == lines
 
 
 @pytest.mark.parametrize(
     ("status", "overload"), [(429, True), (503, True), (408, False), (500, False), (502, False)]
 )
-def test_only_a_server_that_has_too_much_to_do_is_spared(status, overload):
-    assert judge_answer(Answer(status)).overload is overload
+def test_only_429_and_503_mean_overload(status, overload):
+    assert classify_answer(Answer(status)).overload is overload
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_says_what_to_look_at(status, golden):
-    judgement = judge_answer(Answer(status, {"message": "invalid api key."}))
+def test_a_refused_key_names_what_to_check(status, golden):
+    result = classify_answer(Answer(status, {"message": "invalid api key."}))
 
-    assert judgement.verdict is Verdict.KEY_REFUSED
-    assert str(status) in judgement.message
-    assert "invalid api key." in judgement.message
-    assert judgement.message == golden
+    assert result.outcome is Outcome.KEY_REFUSED
+    assert str(status) in result.message
+    assert "invalid api key." in result.message
+    assert result.message == golden
 
 
-def test_an_upload_to_the_playground_is_a_matter_of_the_key():
+def test_the_playground_refuses_the_key():
     said = {"message": "You cannot upload to the Playground environment."}
 
-    assert verdict(400, said) is Verdict.KEY_REFUSED
+    assert outcome(400, said) is Outcome.KEY_REFUSED
 
 
-def test_a_timeout_inside_miso_leaves_the_outcome_open():
+def test_a_timeout_inside_miso_is_unknown():
     """Its body has a stray colon in the name, as Miso sends it."""
-    assert verdict(400, {"message:": "Request timeout."}) is Verdict.UNKNOWN
+    assert outcome(400, {"message:": "Request timeout."}) is Outcome.UNKNOWN
 
 
 def test_429_proves_that_nothing_was_stored():
-    assert verdict(429) is Verdict.BUSY
+    assert outcome(429) is Outcome.BUSY
 
 
 def test_503_with_retry_after_proves_that_nothing_was_stored():
-    assert judge_answer(Answer(503, retry_after=0.0)).verdict is Verdict.BUSY
+    assert classify_answer(Answer(503, retry_after=0.0)).outcome is Outcome.BUSY
 
 
 @pytest.mark.parametrize("status", [408, *range(500, 600)])
 def test_408_and_5xx_prove_nothing(status):
-    judgement = judge_answer(Answer(status))
+    result = classify_answer(Answer(status))
 
-    assert (judgement.verdict, judgement.cause) == (Verdict.UNKNOWN, str(status))
+    assert (result.outcome, result.cause) == (Outcome.UNKNOWN, str(status))
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 504, 520])
-def test_retry_after_proves_nothing_beside_another_status_than_503(status):
-    judgement = judge_answer(Answer(status, retry_after=3.0))
+def test_retry_after_proves_nothing_with_other_statuses_than_503(status):
+    result = classify_answer(Answer(status, retry_after=3.0))
 
-    assert (judgement.verdict, judgement.retry_after) == (Verdict.UNKNOWN, 3.0)
+    assert (result.outcome, result.retry_after) == (Outcome.UNKNOWN, 3.0)
 
 
 @pytest.mark.parametrize("status", [408, 500, 503])
-def test_a_status_that_the_user_knows_to_be_a_refusal_proves_that_nothing_was_stored(status):
-    judgement = judge_answer(Answer(status), not_stored={status})
+def test_a_status_given_as_not_stored_proves_that_nothing_was_stored(status):
+    result = classify_answer(Answer(status), not_stored={status})
 
-    assert (judgement.verdict, judgement.cause) == (Verdict.BUSY, "")
-    assert judge_answer(Answer(502), not_stored={status}).verdict is Verdict.UNKNOWN
+    assert (result.outcome, result.cause) == (Outcome.BUSY, "")
+    assert classify_answer(Answer(502), not_stored={status}).outcome is Outcome.UNKNOWN
 
 
 @pytest.mark.parametrize("status", [*range(300, 408), *range(409, 500)])
-def test_every_3xx_and_4xx_but_408_proves_that_nothing_was_stored(status):
-    assert verdict(status, {"message": "no"}) not in (Verdict.ACCEPTED, Verdict.UNKNOWN)
+def test_every_3xx_and_4xx_except_408_proves_that_nothing_was_stored(status):
+    assert outcome(status, {"message": "no"}) not in (Outcome.ACCEPTED, Outcome.UNKNOWN)
 
 
 @pytest.mark.parametrize("status", [101, 199, 600, 999])
-def test_a_status_that_http_does_not_know_proves_nothing(status):
-    assert verdict(status, {"message": "success"}) is Verdict.UNKNOWN
+def test_an_unknown_status_proves_nothing(status):
+    assert outcome(status, {"message": "success"}) is Outcome.UNKNOWN
 
 
-def test_a_busy_server_may_say_when_to_come_back():
-    assert judge_answer(Answer(503, retry_after=7.0)).retry_after == 7.0
+def test_retry_after_is_passed_on():
+    assert classify_answer(Answer(503, retry_after=7.0)).retry_after == 7.0
 
 
-def test_a_request_that_is_too_large_is_told_apart():
-    assert verdict(413) is Verdict.TOO_LARGE
+def test_413_is_too_large():
+    assert outcome(413) is Outcome.TOO_LARGE
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_fails_and_says_where_it_would_have_gone(status, golden):
-    judgement = judge_answer(Answer(status, location="login.example.org"))
+def test_a_redirect_fails_and_names_its_host(status, golden):
+    result = classify_answer(Answer(status, location="login.example.org"))
 
-    assert judgement.verdict is Verdict.FAILED
-    assert "login.example.org" in judgement.message
-    assert judgement.message == golden
+    assert result.outcome is Outcome.REQUEST_REFUSED
+    assert "login.example.org" in result.message
+    assert result.message == golden
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 409, 415])
-def test_what_trying_again_cannot_help_fails(status):
-    assert verdict(status, {"message": "no"}) is Verdict.FAILED
+def test_an_error_that_a_retry_cannot_fix_refuses_the_request(status):
+    assert outcome(status, {"message": "no"}) is Outcome.REQUEST_REFUSED
 
 
 @pytest.mark.parametrize(
@@ -158,24 +158,24 @@ def test_what_trying_again_cannot_help_fails(status):
         {"errors": True, "data": {"errors": [{"loc": ["body"], "msg": "It is so."}]}},
     ],
 )
-def test_miso_is_quoted_whatever_shape_its_answer_has(body):
-    message = judge_answer(Answer(422, body)).message
+def test_misos_message_is_quoted_from_every_known_key(body):
+    result = classify_answer(Answer(422, body))
 
-    assert "422" in message
-    assert message.endswith("It is so.")
+    assert result.quoted == "422: It is so."
+    assert result.quoted in result.message
 
 
-def test_what_a_server_says_cannot_act_on_a_terminal():
-    judgement = judge_answer(Answer(500, {"message": "\x1b[2Jgone\nfor good"}))
+def test_a_servers_message_is_printable():
+    result = classify_answer(Answer(500, {"message": "\x1b[2Jgone\nfor good"}))
 
-    assert judgement.message.isprintable()
+    assert result.message.isprintable()
 
 
 @given(st.integers(100, 999), JSON)
-def test_any_answer_has_a_verdict(status, body):
-    judgement = judge_answer(Answer(status, body))
+def test_any_answer_has_an_outcome(status, body):
+    result = classify_answer(Answer(status, body))
 
-    assert judgement.message.isprintable()
-    if judgement.verdict is Verdict.ACCEPTED:
+    assert result.message.isprintable()
+    if result.outcome is Outcome.ACCEPTED:
         assert 200 <= status < 300
         assert not body.get("errors")

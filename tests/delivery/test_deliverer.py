@@ -7,13 +7,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miso_upload.delivery import Backoff
+from miso_upload.delivery.answer_history import REPEATS_NEEDED, REPEATS_ONCE_CONFIRMED
 from miso_upload.delivery.answers import Answer
 from miso_upload.delivery.client import NotSentError, UnknownOutcomeError
-from miso_upload.delivery.evidence import FEW, MANY
 from miso_upload.errors import DeliveryError, KeyRefusedError
 from miso_upload.records import Selection
-
-from .stand_ins import OK, Miso, NoWait, Posts, batch, batch_of, deliverer, lines_of, record
+from tests.helpers.doubles import (
+    OK,
+    Miso,
+    NoWait,
+    ScriptedClient,
+    batch,
+    batch_of,
+    deliverer,
+    lines_of,
+    record,
+)
 
 LOST = UnknownOutcomeError("the connection was lost")
 NOT_SENT = NotSentError("cannot connect")
@@ -21,7 +30,7 @@ BUSY = Answer(503, retry_after=0.0)
 BUSY_UNPROVEN = Answer(503)
 
 
-class Waits:
+class RecordingListener:
     """Hears what a listener is told."""
 
     def __init__(self):
@@ -32,7 +41,7 @@ class Waits:
         self.heard.append((seconds, why))
 
 
-class StopsInWait(NoWait):
+class StopDuringWait(NoWait):
     """Is set in the first wait."""
 
     def wait(self, timeout=None):
@@ -42,7 +51,7 @@ class StopsInWait(NoWait):
         return self.is_set()
 
 
-class StopsAfter(NoWait):
+class StopAfter(NoWait):
     """Is set once it has been asked so often."""
 
     def __init__(self, asked):
@@ -70,7 +79,7 @@ def numbers(records):
 
 
 def test_a_batch_is_one_request():
-    posts = Posts()
+    posts = ScriptedClient()
 
     receipt = deliverer(posts).deliver(batch(10))
 
@@ -79,8 +88,8 @@ def test_a_batch_is_one_request():
     assert receipt.bytes_sent == posts.sizes[0]
 
 
-def test_a_batch_larger_than_a_request_may_be_is_several():
-    posts = Posts()
+def test_a_batch_over_the_size_limit_is_split():
+    posts = ScriptedClient()
 
     receipt = deliverer(posts, max_chunk_bytes=200).deliver(batch(10))
 
@@ -89,8 +98,8 @@ def test_a_batch_larger_than_a_request_may_be_is_several():
     assert receipt.accepted == 10
 
 
-def test_a_single_record_larger_than_a_request_may_be_is_set_aside_unsent(golden):
-    posts = Posts()
+def test_a_record_over_the_size_limit_is_rejected_unsent(golden):
+    posts = ScriptedClient()
     huge = batch_of([record(1), record(2, product_ids=["x" * 500]), record(3)])
 
     receipt = deliverer(posts, max_chunk_bytes=300).deliver(huge)
@@ -103,7 +112,7 @@ def test_a_single_record_larger_than_a_request_may_be_is_set_aside_unsent(golden
 # -- 422 -------------------------------------------------------------------------------------------
 
 
-def test_the_records_that_miso_names_are_set_aside_and_the_rest_arrives():
+def test_records_that_miso_names_are_rejected_and_the_others_arrive():
     miso = Miso(is_bad(2, 7))
 
     receipt = deliverer(miso).deliver(batch(10))
@@ -124,10 +133,10 @@ def test_a_refused_record_is_kept_with_misos_words_and_its_source_line():
     assert reason.text.endswith("user_id is invalid. It is bad.")
 
 
-def test_a_second_refusal_after_the_resend_is_read_as_the_first_was():
+def test_a_second_refusal_after_the_resend_is_parsed_too():
     """Miso may look for one kind of error at a time."""
     lines = ["data.0.user_id is invalid. No."]
-    posts = Posts(Answer(422, {"data": lines}), Answer(422, {"data": lines}))
+    posts = ScriptedClient(Answer(422, {"data": lines}), Answer(422, {"data": lines}))
 
     receipt = deliverer(posts).deliver(batch(4))
 
@@ -135,7 +144,7 @@ def test_a_second_refusal_after_the_resend_is_read_as_the_first_was():
     assert receipt.accepted == 2
 
 
-def test_when_every_record_is_bad_every_record_is_set_aside():
+def test_if_every_record_is_bad_every_record_is_rejected():
     miso = Miso(lambda each: True)
 
     receipt = deliverer(miso).deliver(batch(10))
@@ -144,7 +153,7 @@ def test_when_every_record_is_bad_every_record_is_set_aside():
     assert (receipt.accepted, receipt.requests, miso.held) == (0, 1, [])
 
 
-def test_a_refusal_read_in_part_is_asked_about_again():
+def test_records_of_unparsed_lines_are_resent():
     lines = ["data.0.user_id is invalid. No.", "and another one, too"]
     miso = Miso(is_bad(3), names="nothing")
     miso.script.append(Answer(422, {"data": lines}))
@@ -169,7 +178,7 @@ def test_bad_records_that_miso_does_not_name_are_found_by_halving(body):
     def refuse(records):
         return Answer(422, body) if any(map(is_bad(3, 8), records)) else OK
 
-    posts = Posts(then=refuse)
+    posts = ScriptedClient(then=refuse)
 
     receipt = deliverer(posts).deliver(batch(16))
 
@@ -193,7 +202,7 @@ def test_bad_records_that_miso_does_not_name_carry_its_message(golden):
     ),
     st.sampled_from(["all", "first", "nothing"]),
 )
-def test_only_bad_records_are_set_aside_however_little_miso_says(sizes, names):
+def test_only_bad_records_are_rejected_even_if_miso_names_none(sizes, names):
     count, bad = sizes
     miso = Miso(is_bad(*bad), names=names)
 
@@ -201,11 +210,11 @@ def test_only_bad_records_are_set_aside_however_little_miso_says(sizes, names):
 
     assert set(lines_of(receipt.rejections)) == bad
     assert numbers(miso.held) == [each for each in range(1, count + 1) if each not in bad]
-    asked_alone = MANY + FEW * len(bad) if names == "nothing" else 0
+    asked_alone = REPEATS_NEEDED + REPEATS_ONCE_CONFIRMED * len(bad) if names == "nothing" else 0
     assert receipt.requests <= 1 + asked_alone + 2 * (len(bad) * (count.bit_length() + 1))
 
 
-def test_one_bad_record_at_a_time_is_not_asked_about_with_all_the_others_each_time():
+def test_bad_records_named_one_at_a_time_are_searched_by_halving():
     miso = Miso(is_bad(*range(1, 1000, 10)), names="first")
 
     receipt = deliverer(miso).deliver(batch(1000, slice_rows=100))
@@ -214,7 +223,7 @@ def test_one_bad_record_at_a_time_is_not_asked_about_with_all_the_others_each_ti
     assert sum(miso.sizes) < 20 * max(miso.sizes)
 
 
-def test_the_search_for_bad_records_is_bounded_and_never_sets_a_good_one_aside(golden):
+def test_the_search_for_bad_records_is_bounded_and_rejects_no_good_record(golden):
     bad = is_bad(*range(1, 2001, 2))
     miso = Miso(bad, names="nothing")
     stop = NoWait()
@@ -229,7 +238,7 @@ def test_the_search_for_bad_records_is_bounded_and_never_sets_a_good_one_aside(g
     assert stop.is_set()
 
 
-def test_the_search_goes_on_where_the_last_run_left_it():
+def test_the_next_run_resumes_the_search():
     bad = is_bad(*range(1, 200, 2))
     miso = Miso(bad, names="nothing")
     whole = batch(200, slice_rows=50)
@@ -247,7 +256,7 @@ def test_the_search_goes_on_where_the_last_run_left_it():
 
 
 def test_a_request_that_is_too_large_is_halved_until_it_fits():
-    miso = Miso(most_bytes=300)
+    miso = Miso(max_bytes=300)
 
     receipt = deliverer(miso).deliver(batch(40))
 
@@ -255,8 +264,8 @@ def test_a_request_that_is_too_large_is_halved_until_it_fits():
     assert receipt.accepted == 40
 
 
-def test_a_size_that_was_too_large_is_not_tried_again():
-    miso = Miso(most_bytes=300)
+def test_a_refused_size_is_not_retried():
+    miso = Miso(max_bytes=300)
     delivers = deliverer(miso)
     delivers.deliver(batch(40))
     miso.sizes.clear()
@@ -266,16 +275,16 @@ def test_a_size_that_was_too_large_is_not_tried_again():
     assert max(miso.sizes) <= 300
 
 
-def test_a_half_that_fits_is_not_halved_once_more():
-    miso = Miso(most_bytes=500)
+def test_a_half_that_fits_is_not_halved_again():
+    miso = Miso(max_bytes=500)
 
     deliverer(miso).deliver(batch(16))
 
     assert [len(each) for each in miso.requests] == [16, 8, 8]
 
 
-def test_a_single_record_that_is_too_large_for_miso_is_set_aside(golden):
-    miso = Miso(most_bytes=400)
+def test_a_single_record_that_is_too_large_for_miso_is_rejected(golden):
+    miso = Miso(max_bytes=400)
     some = batch_of([record(1), record(2, product_ids=["x" * 900]), record(3), record(4)])
 
     receipt = deliverer(miso).deliver(some)
@@ -286,7 +295,7 @@ def test_a_single_record_that_is_too_large_for_miso_is_set_aside(golden):
 
 
 def test_one_huge_record_does_not_make_all_requests_small():
-    miso = Miso(most_bytes=400)
+    miso = Miso(max_bytes=400)
     delivers = deliverer(miso)
     delivers.deliver(batch_of([record(1, product_ids=["x" * 900]), record(2), record(3)]))
     miso.requests.clear()
@@ -296,8 +305,8 @@ def test_one_huge_record_does_not_make_all_requests_small():
     assert len(miso.requests) == 1
 
 
-def test_a_server_that_finds_everything_too_large_ends_the_run():
-    receipt = deliverer(Posts(then=Answer(413)), most_refusals=20).deliver(batch(200))
+def test_413_for_everything_ends_the_run():
+    receipt = deliverer(ScriptedClient(then=Answer(413)), most_refusals=20).deliver(batch(200))
 
     assert isinstance(receipt.stop, DeliveryError)
     assert receipt.requests <= 100
@@ -305,15 +314,15 @@ def test_a_server_that_finds_everything_too_large_ends_the_run():
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_records_that_are_too_large_stay_where_miso_has_accepted_no_other(count, golden):
-    receipt = deliverer(Posts(then=Answer(413))).deliver(batch(count))
+def test_413_rejects_nothing_if_miso_has_accepted_nothing(count, golden):
+    receipt = deliverer(ScriptedClient(then=Answer(413))).deliver(batch(count))
 
     assert (receipt.rejections, len(receipt.pending)) == ((), count)
     assert str(receipt.stop) == golden
 
 
-def test_a_413_for_a_body_no_larger_than_one_that_was_accepted_passes():
-    posts = Posts(OK, Answer(413), Answer(413))
+def test_413_for_an_accepted_size_is_retried():
+    posts = ScriptedClient(OK, Answer(413), Answer(413))
     delivers = deliverer(posts)
 
     receipts = [delivers.deliver(batch(9)) for _ in range(2)]
@@ -322,8 +331,8 @@ def test_a_413_for_a_body_no_larger_than_one_that_was_accepted_passes():
     assert [receipt.accepted for receipt in receipts] == [9, 9]
 
 
-def test_a_413_for_a_body_no_larger_than_one_that_was_accepted_rejects_nothing_if_it_stays(golden):
-    posts = Posts(OK, then=Answer(413))
+def test_413_for_an_accepted_size_rejects_nothing_if_it_persists(golden):
+    posts = ScriptedClient(OK, then=Answer(413))
     delivers = deliverer(posts, backoff=Backoff(attempts=3))
     delivers.deliver(batch(9))
 
@@ -333,8 +342,8 @@ def test_a_413_for_a_body_no_larger_than_one_that_was_accepted_rejects_nothing_i
     assert str(receipt.stop) == golden
 
 
-def test_a_413_does_not_make_requests_smaller_than_the_largest_that_was_accepted():
-    posts = Posts(OK, Answer(413))
+def test_413_never_lowers_the_limit_below_an_accepted_size():
+    posts = ScriptedClient(OK, Answer(413))
     delivers = deliverer(posts)
     delivers.deliver(batch(9))
     delivers.deliver(batch(30))
@@ -353,7 +362,9 @@ def test_no_good_record_is_rejected_for_odd_answers(odd):
         body = {"errors": True, "message": "None were inserted."}
         return Answer(odd, body) if draw.random() < 0.3 else OK
 
-    delivers = deliverer(Posts(then=answer), backoff=Backoff(attempts=30, draw=lambda: 0.5))
+    delivers = deliverer(
+        ScriptedClient(then=answer), backoff=Backoff(attempts=30, draw=lambda: 0.5)
+    )
     sizes = [1, 1, 2, 1, 3, 20, 1, 50] * 40
 
     receipts = [delivers.deliver(batch(size)) for size in sizes]
@@ -362,8 +373,8 @@ def test_no_good_record_is_rejected_for_odd_answers(odd):
     assert sum(receipt.accepted for receipt in receipts) >= 0.9 * sum(sizes)
 
 
-def test_a_request_that_is_refused_where_others_were_accepted_is_sent_again():
-    posts = Posts(OK, Answer(404), Answer(400), Answer(302))
+def test_a_refused_request_is_retried_if_others_were_accepted():
+    posts = ScriptedClient(OK, Answer(404), Answer(400), Answer(302))
     delivers = deliverer(posts)
 
     receipts = [delivers.deliver(batch(3)) for _ in range(2)]
@@ -377,7 +388,7 @@ def test_a_request_that_is_refused_where_others_were_accepted_is_sent_again():
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_ends_the_run_at_once(status):
     stop = NoWait()
-    posts = Posts(then=Answer(status, {"message": "invalid api key."}))
+    posts = ScriptedClient(then=Answer(status, {"message": "invalid api key."}))
 
     receipt = deliverer(posts, stop=stop, max_chunk_bytes=200).deliver(batch(20))
 
@@ -388,8 +399,8 @@ def test_a_refused_key_ends_the_run_at_once(status):
     assert stop.waits == []
 
 
-def test_what_was_accepted_before_the_key_was_refused_stays_accepted():
-    posts = Posts(OK, then=Answer(401))
+def test_records_accepted_before_a_refused_key_stay_accepted():
+    posts = ScriptedClient(OK, then=Answer(401))
 
     receipt = deliverer(posts, max_chunk_bytes=200).deliver(batch(10))
 
@@ -398,8 +409,8 @@ def test_what_was_accepted_before_the_key_was_refused_stays_accepted():
 
 
 @pytest.mark.parametrize("answer", [Answer(302, location="elsewhere.test"), Answer(404)])
-def test_what_cannot_be_helped_ends_the_run_with_the_position_kept(answer):
-    posts = Posts(then=answer)
+def test_a_permanent_error_ends_the_run_and_leaves_records_pending(answer):
+    posts = ScriptedClient(then=answer)
 
     receipt = deliverer(posts).deliver(batch(5))
 
@@ -407,27 +418,27 @@ def test_what_cannot_be_helped_ends_the_run_with_the_position_kept(answer):
     assert isinstance(receipt.stop, DeliveryError)
 
 
-# -- a 200 that says errors, and names no record ---------------------------------------------------
+# -- 200 with errors and no named record -----------------------------------------------------------
 
 TROUBLE = Answer(200, {"errors": True, "message": "None were inserted."})
 
 
-def test_trouble_that_passes_sets_nothing_aside():
-    receipt = deliverer(Posts(TROUBLE)).deliver(batch(5))
+def test_a_passing_error_rejects_nothing():
+    receipt = deliverer(ScriptedClient(TROUBLE)).deliver(batch(5))
 
     assert (receipt.accepted, receipt.rejections, receipt.possible_duplicates) == (5, (), 0)
 
 
-def test_trouble_with_a_single_record_that_passes_does_not_set_it_aside():
-    receipt = deliverer(Posts(TROUBLE, TROUBLE)).deliver(batch(1))
+def test_a_passing_error_for_a_single_record_rejects_nothing():
+    receipt = deliverer(ScriptedClient(TROUBLE, TROUBLE)).deliver(batch(1))
 
     assert (receipt.accepted, receipt.rejections) == (1, ())
 
 
 @pytest.mark.parametrize("bad", [1, 4, 9])
-def test_the_record_that_troubles_miso_is_found_while_it_takes_the_others(bad):
+def test_a_record_with_a_persistent_error_is_found_while_others_are_accepted(bad):
     troubled = is_bad(bad)
-    posts = Posts(then=lambda records: TROUBLE if any(map(troubled, records)) else OK)
+    posts = ScriptedClient(then=lambda records: TROUBLE if any(map(troubled, records)) else OK)
 
     receipt = deliverer(posts).deliver(batch(9))
 
@@ -436,49 +447,49 @@ def test_the_record_that_troubles_miso_is_found_while_it_takes_the_others(bad):
     assert (receipt.accepted, receipt.stop) == (8, None)
 
 
-def test_trouble_with_every_record_sets_none_aside():
+def test_a_persistent_error_for_every_record_rejects_none():
     """It may be Miso's own."""
-    receipt = deliverer(Posts(then=TROUBLE)).deliver(batch(9))
+    receipt = deliverer(ScriptedClient(then=TROUBLE)).deliver(batch(9))
 
     assert (receipt.accepted, receipt.rejections) == (0, ())
     assert list(receipt.pending) == list(range(1, 10))
     assert TROUBLE.body["message"] in str(receipt.stop)
 
 
-# -- trying again ----------------------------------------------------------------------------------
+# -- retries ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("again", [BUSY, Answer(429), NOT_SENT])
-def test_what_certainly_was_not_taken_is_sent_again_and_is_no_duplicate(again):
-    posts = Posts(again, again)
+def test_records_that_were_not_stored_are_resent_without_duplicates(again):
+    posts = ScriptedClient(again, again)
 
     receipt = deliverer(posts).deliver(batch(5))
 
     assert (receipt.accepted, receipt.possible_duplicates, receipt.requests) == (5, 0, 3)
 
 
-def test_waits_grow_and_are_told(golden):
-    stop, waits = NoWait(), Waits()
+def test_waits_grow_and_are_reported(golden):
+    stop, waits = NoWait(), RecordingListener()
 
-    deliverer(Posts(*[Answer(500)] * 3), stop=stop, listener=waits).deliver(batch(1))
+    deliverer(ScriptedClient(*[Answer(500)] * 3), stop=stop, listener=waits).deliver(batch(1))
 
     assert stop.waits == [0.25, 0.5, 1.0]
     assert [wait for wait, _ in waits.heard] == stop.waits
     assert [why for _, why in waits.heard] == golden
 
 
-def test_fewer_requests_at_a_time_are_told(golden):
-    waits = Waits()
+def test_a_lower_limit_of_requests_is_reported(golden):
+    waits = RecordingListener()
 
-    deliverer(Posts(BUSY, BUSY, BUSY), listener=waits).deliver(batch(1))
+    deliverer(ScriptedClient(BUSY, BUSY, BUSY), listener=waits).deliver(batch(1))
 
     assert [why for _, why in waits.heard] == golden
 
 
-def test_what_one_request_is_told_to_wait_all_wait():
+def test_retry_after_of_one_request_delays_all():
     stop = NoWait()
-    delivers = deliverer(Posts(Answer(429, retry_after=7)), stop=stop)
-    delivers._stop = StopsInWait()
+    delivers = deliverer(ScriptedClient(Answer(429, retry_after=7)), stop=stop)
+    delivers._stop = StopDuringWait()
     delivers.deliver(batch(1))
     delivers._stop = stop
 
@@ -487,17 +498,17 @@ def test_what_one_request_is_told_to_wait_all_wait():
     assert stop.waits == [7]
 
 
-def test_a_delay_that_miso_names_is_kept():
+def test_retry_after_is_waited_for():
     stop = NoWait()
 
-    deliverer(Posts(Answer(429, retry_after=7)), stop=stop).deliver(batch(1))
+    deliverer(ScriptedClient(Answer(429, retry_after=7)), stop=stop).deliver(batch(1))
 
     assert stop.waits == [7]
 
 
 @pytest.mark.parametrize("again", [BUSY, NOT_SENT])
-def test_attempts_come_to_an_end(again, golden):
-    posts = Posts(then=again)
+def test_attempts_are_limited(again, golden):
+    posts = ScriptedClient(then=again)
 
     receipt = deliverer(posts, backoff=Backoff(attempts=3)).deliver(batch(5))
 
@@ -506,9 +517,9 @@ def test_attempts_come_to_an_end(again, golden):
     assert str(receipt.stop) == golden
 
 
-def test_a_delay_beyond_patience_ends_the_run_and_is_told(golden):
+def test_a_retry_after_beyond_patience_ends_the_run(golden):
     stop = NoWait()
-    posts = Posts(then=Answer(503, retry_after=86_400.0))
+    posts = ScriptedClient(then=Answer(503, retry_after=86_400.0))
 
     receipt = deliverer(posts, stop=stop).deliver(batch(5))
 
@@ -517,25 +528,25 @@ def test_a_delay_beyond_patience_ends_the_run_and_is_told(golden):
     assert str(receipt.stop) == golden
 
 
-def test_requests_of_one_pace_take_turns():
+def test_pace_delays_requests():
     class Turns:
-        def turn(self):
+        def reserve(self):
             return 3.0
 
     stop = NoWait()
 
-    deliverer(Posts(), stop=stop, pace=Turns()).deliver(batch(1))
+    deliverer(ScriptedClient(), stop=stop, pace=Turns()).deliver(batch(1))
 
     assert stop.waits == [3.0]
 
 
-def test_nothing_is_sent_after_a_stop_that_came_while_waiting_for_a_turn():
+def test_nothing_is_sent_after_a_stop_during_a_pace_wait():
     class StopsInTurn(NoWait):
         def wait(self, timeout=None):
             self.set()
             return True
 
-    posts = Posts()
+    posts = ScriptedClient()
 
     receipt = deliverer(posts, stop=StopsInTurn()).deliver(batch(5))
 
@@ -544,16 +555,16 @@ def test_nothing_is_sent_after_a_stop_that_came_while_waiting_for_a_turn():
 
 
 def test_a_stop_ends_a_wait_and_leaves_the_rest_for_the_next_run():
-    posts = Posts(then=BUSY)
+    posts = ScriptedClient(then=BUSY)
 
-    receipt = deliverer(posts, stop=StopsInWait()).deliver(batch(5))
+    receipt = deliverer(posts, stop=StopDuringWait()).deliver(batch(5))
 
     assert len(posts.requests) == 1
     assert len(receipt.pending) == 5
     assert receipt.stop is None
 
 
-# -- outcomes that nobody knows --------------------------------------------------------------------
+# -- unknown outcomes ------------------------------------------------------------------------------
 
 UNKNOWN = [
     LOST,
@@ -564,16 +575,16 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize("unknown", UNKNOWN)
-def test_a_record_sent_again_after_an_open_outcome_may_be_there_twice(unknown):
-    receipt = deliverer(Posts(unknown)).deliver(batch(5))
+def test_a_resent_unknown_record_counts_as_possible_duplicate(unknown):
+    receipt = deliverer(ScriptedClient(unknown)).deliver(batch(5))
 
     assert (receipt.accepted, receipt.possible_duplicates) == (5, 5)
 
 
 @pytest.mark.parametrize("unknown", UNKNOWN)
 @pytest.mark.parametrize("policy", ["hold", "skip"])
-def test_an_open_outcome_is_left_open_where_the_user_wants_it_so(unknown, policy):
-    posts = Posts(unknown)
+def test_an_unknown_outcome_is_not_resent_if_the_user_says_so(unknown, policy):
+    posts = ScriptedClient(unknown)
 
     receipt = deliverer(posts, on_unknown=policy, max_chunk_bytes=200).deliver(batch(8))
 
@@ -584,8 +595,8 @@ def test_an_open_outcome_is_left_open_where_the_user_wants_it_so(unknown, policy
 
 
 @pytest.mark.parametrize("policy", ["hold", "skip"])
-def test_a_gateway_that_is_out_of_order_does_not_make_all_of_the_history_unknown(policy):
-    stop, posts = NoWait(), Posts(then=Answer(502))
+def test_many_unknown_outcomes_in_a_row_stop_the_run(policy):
+    stop, posts = NoWait(), ScriptedClient(then=Answer(502))
     delivers = deliverer(posts, stop=stop, on_unknown=policy, most_unknown=3)
 
     receipts = [delivers.deliver(batch(5)) for _ in range(5)]
@@ -596,8 +607,8 @@ def test_a_gateway_that_is_out_of_order_does_not_make_all_of_the_history_unknown
     assert stop.is_set()
 
 
-def test_open_outcomes_now_and_then_do_not_stop_anything():
-    posts = Posts(*[LOST, OK] * 20)
+def test_occasional_unknown_outcomes_do_not_stop_the_run():
+    posts = ScriptedClient(*[LOST, OK] * 20)
     delivers = deliverer(posts, on_unknown="hold", most_unknown=2)
 
     receipts = [delivers.deliver(batch(5)) for _ in range(40)]
@@ -606,8 +617,8 @@ def test_open_outcomes_now_and_then_do_not_stop_anything():
     assert all(receipt.stop is None for receipt in receipts)
 
 
-def test_only_the_part_whose_outcome_was_open_counts_as_possible_duplicates():
-    posts = Posts(OK, LOST)
+def test_only_records_with_an_unknown_outcome_count_as_possible_duplicates():
+    posts = ScriptedClient(OK, LOST)
 
     receipt = deliverer(posts, max_chunk_bytes=200).deliver(batch(9))
 
@@ -615,16 +626,16 @@ def test_only_the_part_whose_outcome_was_open_counts_as_possible_duplicates():
     assert receipt.accepted == 9
 
 
-def test_each_unknown_outcome_may_be_a_copy_of_its_own():
-    receipt = deliverer(Posts(LOST, Answer(503), Answer(503))).deliver(batch(5))
+def test_each_unknown_outcome_may_be_an_extra_copy():
+    receipt = deliverer(ScriptedClient(LOST, Answer(503), Answer(503))).deliver(batch(5))
 
     assert receipt.possible_duplicates == 5
     assert receipt.extra_copies == {"lost answer": 5, "503": 10}
     assert receipt.unknown_by_cause == {}
 
 
-def test_the_first_of_several_unknown_outcomes_is_no_copy_while_nothing_is_accepted(golden):
-    posts = Posts(then=Answer(500))
+def test_the_first_unknown_outcome_is_no_extra_copy_if_nothing_is_accepted(golden):
+    posts = ScriptedClient(then=Answer(500))
 
     receipt = deliverer(posts, backoff=Backoff(attempts=3)).deliver(batch(5))
 
@@ -637,18 +648,22 @@ def test_the_first_of_several_unknown_outcomes_is_no_copy_while_nothing_is_accep
 
 def test_copies_add_up_over_runs():
     """Three requests with an unknown outcome and one that was accepted: three extra copies."""
-    first = deliverer(Posts(then=Answer(500)), backoff=Backoff(attempts=2)).deliver(batch(5))
+    first = deliverer(ScriptedClient(then=Answer(500)), backoff=Backoff(attempts=2)).deliver(
+        batch(5)
+    )
     doubtful = [line - 1 for line in first.unknown]
-    second = deliverer(Posts(LOST)).deliver(batch(5), Selection(fresh=[], doubtful=doubtful))
+    second = deliverer(ScriptedClient(LOST)).deliver(
+        batch(5), Selection(fresh=[], doubtful=doubtful)
+    )
 
     assert first.extra_copies == {"500": 5}
     assert second.extra_copies == {"earlier run": 5, "lost answer": 5}
 
 
 @pytest.mark.parametrize("policy", ["hold", "skip"])
-def test_a_busy_server_is_left_in_peace_for_a_while_where_nothing_is_sent_again(policy):
+def test_a_busy_server_delays_the_next_request_if_nothing_is_resent(policy):
     stop = NoWait()
-    delivers = deliverer(Posts(BUSY_UNPROVEN, BUSY_UNPROVEN), stop=stop, on_unknown=policy)
+    delivers = deliverer(ScriptedClient(BUSY_UNPROVEN, BUSY_UNPROVEN), stop=stop, on_unknown=policy)
 
     receipts = [delivers.deliver(batch(5)) for _ in range(3)]
 
@@ -656,8 +671,8 @@ def test_a_busy_server_is_left_in_peace_for_a_while_where_nothing_is_sent_again(
     assert [round(wait, 3) for wait in stop.waits] == [0.25, 0.5]
 
 
-def test_a_status_that_is_known_to_be_a_refusal_leaves_no_doubt():
-    posts = Posts(BUSY_UNPROVEN, Answer(500))
+def test_a_status_given_as_not_stored_leaves_no_doubt():
+    posts = ScriptedClient(BUSY_UNPROVEN, Answer(500))
 
     receipt = deliverer(posts, on_unknown="hold", not_stored=(500, 503)).deliver(batch(5))
 
@@ -665,34 +680,38 @@ def test_a_status_that_is_known_to_be_a_refusal_leaves_no_doubt():
 
 
 def test_a_receipt_crosses_a_process_boundary():
-    receipt = deliverer(Posts(LOST)).deliver(batch(5))
+    receipt = deliverer(ScriptedClient(LOST)).deliver(batch(5))
 
     assert pickle.loads(pickle.dumps(receipt)) == receipt
 
 
 def test_doubt_survives_a_refusal_and_a_split():
-    posts = Posts(LOST, Answer(413), Answer(422, {"data": ["data.0.user_id is invalid. No."]}))
+    posts = ScriptedClient(
+        LOST, Answer(413), Answer(422, {"data": ["data.0.user_id is invalid. No."]})
+    )
 
     receipt = deliverer(posts).deliver(batch(8))
 
     assert (receipt.accepted, receipt.possible_duplicates) == (7, 7)
 
 
-def test_an_outcome_that_stays_open_is_unknown_and_not_pending():
-    receipt = deliverer(Posts(LOST, then=NOT_SENT), backoff=Backoff(attempts=3)).deliver(batch(5))
+def test_a_persistent_unknown_outcome_is_unknown_and_not_pending():
+    receipt = deliverer(ScriptedClient(LOST, then=NOT_SENT), backoff=Backoff(attempts=3)).deliver(
+        batch(5)
+    )
 
     assert list(receipt.unknown) == [1, 2, 3, 4, 5]
     assert not receipt.pending
 
 
-def test_what_died_with_the_last_run_counts_as_possible_duplicates():
-    receipt = deliverer(Posts()).deliver(batch(5), Selection(fresh=[], doubtful=range(5)))
+def test_records_of_a_killed_run_count_as_possible_duplicates():
+    receipt = deliverer(ScriptedClient()).deliver(batch(5), Selection(fresh=[], doubtful=range(5)))
 
     assert (receipt.accepted, receipt.possible_duplicates) == (5, 5)
 
 
 def test_only_what_is_selected_is_sent_and_only_its_doubtful_part_counts():
-    posts = Posts()
+    posts = ScriptedClient()
     selection = Selection(fresh=[6], doubtful=[1, 2])
 
     receipt = deliverer(posts).deliver(batch(9), selection)
@@ -702,8 +721,8 @@ def test_only_what_is_selected_is_sent_and_only_its_doubtful_part_counts():
 
 
 @pytest.mark.parametrize("policy", ["hold", "skip"])
-def test_doubtful_records_are_not_sent_where_the_user_wants_it_so(policy):
-    posts = Posts()
+def test_doubtful_records_are_not_sent_if_the_user_says_so(policy):
+    posts = ScriptedClient()
     selection = Selection(fresh=[6], doubtful=[1, 2])
 
     receipt = deliverer(posts, on_unknown=policy).deliver(batch(9), selection)
@@ -712,7 +731,7 @@ def test_doubtful_records_are_not_sent_where_the_user_wants_it_so(policy):
     assert list(receipt.unknown) == [2, 3]
 
 
-# -- whatever happens ------------------------------------------------------------------------------
+# -- any sequence of answers -----------------------------------------------------------------------
 
 INDEXES = st.integers(0, 40)
 LINES = st.lists(
@@ -749,13 +768,13 @@ def selections(draw, count):
 
 @settings(max_examples=400)
 @given(st.data())
-def test_every_record_ends_in_exactly_one_place_and_the_counts_are_exact(data):
+def test_every_record_has_exactly_one_outcome_and_counts_are_exact(data):
     count = data.draw(st.integers(1, 30))
     selection = data.draw(selections(count))
     some = batch(count, slice_rows=data.draw(st.integers(1, 30)))
-    posts = Posts(*data.draw(st.lists(ANSWERS, max_size=25)), then=data.draw(ANSWERS))
+    posts = ScriptedClient(*data.draw(st.lists(ANSWERS, max_size=25)), then=data.draw(ANSWERS))
     policy = data.draw(st.sampled_from(["resend", "hold", "skip"]))
-    stop = data.draw(st.builds(StopsAfter, st.integers(0, 60)) | st.builds(NoWait))
+    stop = data.draw(st.builds(StopAfter, st.integers(0, 60)) | st.builds(NoWait))
     taken, doubtful = watch(posts)
 
     receipt = deliverer(

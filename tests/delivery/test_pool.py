@@ -27,7 +27,7 @@ def test_each_job_comes_back_with_its_receipt():
     pool.close()
 
 
-def test_so_many_run_at_once_and_no_more():
+def test_no_more_than_the_limit_run_at_once():
     pool = DeliveryPool(3)
     all_there = threading.Barrier(4)
 
@@ -40,7 +40,7 @@ def test_so_many_run_at_once_and_no_more():
     pool.close()
 
 
-def test_without_threads_a_delivery_runs_in_the_caller():
+def test_concurrency_of_zero_runs_in_the_callers_thread():
     pool = DeliveryPool(0)
 
     pool.start("job", lambda: Receipt(requests=threading.get_ident()))
@@ -50,7 +50,7 @@ def test_without_threads_a_delivery_runs_in_the_caller():
     assert not pool.full
 
 
-def test_what_is_not_there_yet_is_not_waited_for():
+def test_finished_does_not_wait_without_a_timeout():
     pool = DeliveryPool(1)
     go_on = threading.Event()
     pool.start("job", lambda: (go_on.wait(5), Receipt())[1])
@@ -62,7 +62,7 @@ def test_what_is_not_there_yet_is_not_waited_for():
 
 
 @pytest.mark.parametrize("concurrency", [0, 2])
-def test_a_defect_is_raised_where_the_result_is_fetched_and_is_under_way_no_longer(concurrency):
+def test_an_exception_of_a_delivery_is_raised_by_finished(concurrency):
     pool = DeliveryPool(concurrency)
 
     pool.start("job", lambda: 1 / 0)
@@ -73,7 +73,7 @@ def test_a_defect_is_raised_where_the_result_is_fetched_and_is_under_way_no_long
     pool.close()
 
 
-def test_the_threads_end_when_the_pool_is_closed():
+def test_close_ends_the_threads():
     before = set(threading.enumerate())
     pool = DeliveryPool(2)
     for job in range(2):

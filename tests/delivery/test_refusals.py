@@ -19,7 +19,7 @@ def test_a_line_names_the_record_the_attribute_and_the_reason(golden):
     assert texts(line) == golden
 
 
-def test_a_value_in_parentheses_is_told_from_the_reason(golden):
+def test_a_value_in_parentheses_is_separated_from_the_reason(golden):
     (reason,) = read_refusal(["data.0.rating (-3) is invalid. Too small."], 1)[0]
 
     assert "-3" in reason.text
@@ -39,7 +39,7 @@ def test_a_value_in_parentheses_is_told_from_the_reason(golden):
         "\u202e\x1b[31m",
     ],
 )
-def test_a_value_may_hold_anything(value):
+def test_a_value_may_contain_anything(value):
     line = f"data.2.context.page.title ({value}) is invalid. Wrong."
 
     found = read_refusal([line], 10)
@@ -49,13 +49,13 @@ def test_a_value_may_hold_anything(value):
     assert found[2][0].text.isprintable()
 
 
-def test_a_record_may_be_meant_as_a_whole(golden):
+def test_a_line_may_be_about_the_whole_record(golden):
     said = "data.4 is invalid. It matches no type."
 
     assert texts(said) == golden
 
 
-def test_a_path_may_hold_spaces():
+def test_a_path_may_contain_spaces():
     said = "context.custom_context.my own key is invalid. Wrong."
 
     ((index, (reason,)),) = texts(f"data.1.{said}").items()
@@ -64,7 +64,7 @@ def test_a_path_may_hold_spaces():
     assert reason.endswith(said)
 
 
-def test_a_reason_may_go_over_several_lines():
+def test_a_reason_may_have_several_lines():
     ((_, (reason,)),) = texts("data.1.type is invalid.\nIt should be\none of these.").items()
 
     assert reason.endswith("It should be\\u000aone of these.")
@@ -76,7 +76,7 @@ def test_several_reasons_for_one_record_are_kept_together():
     assert {index: len(reasons) for index, reasons in found.items()} == {0: 2, 1: 2}
 
 
-def test_wording_that_is_new_is_quoted():
+def test_unknown_wording_is_quoted():
     said = "user_id, we do not like it"
 
     assert texts("data.2: we do not like it") == {}
@@ -100,23 +100,23 @@ def test_wording_that_is_new_is_quoted():
         {"loc": ["body", "data", 1]},
     ],
 )
-def test_a_line_that_names_no_record_of_the_request_names_none(line):
+def test_a_line_without_a_valid_index_is_ignored(line):
     assert read_refusal([line], 10) == {}
 
 
 @pytest.mark.parametrize("lines", [None, {}, {"errors": []}, "data.0 is invalid.", 3, []])
-def test_what_is_no_list_of_lines_names_no_record(lines):
+def test_anything_but_a_list_of_lines_is_ignored(lines):
     assert read_refusal(lines, 10) == {}
 
 
 @pytest.mark.parametrize("text", ["(" * 300_000, " " * 300_000, ") is" * 100_000, "\n(" * 100_000])
-def test_a_huge_line_takes_no_time(text):
+def test_a_huge_line_is_parsed_fast(text):
     """A search that goes back and forth would take hours for these."""
     assert list(read_refusal([f"data.0.{text}", f"data.1.x ({text}) is invalid. No."], 2)) == [0, 1]
 
 
 @given(st.integers(0, 20), st.text(), st.text(), st.text())
-def test_whatever_a_line_goes_on_with_it_is_the_record_at_its_beginning(index, path, value, said):
+def test_the_index_at_the_start_of_a_line_decides(index, path, value, said):
     line = f"data.{index}.{path} ({value}) is invalid. {said}"
 
     found = read_refusal([line], 10)
@@ -125,5 +125,5 @@ def test_whatever_a_line_goes_on_with_it_is_the_record_at_its_beginning(index, p
 
 
 @given(st.lists(st.text() | st.none() | st.integers()), st.integers(0, 5))
-def test_no_line_is_too_strange(lines, count):
+def test_any_line_is_parsed_without_an_error(lines, count):
     assert all(index < count for index in read_refusal(lines, count))

@@ -13,7 +13,7 @@ SECONDS = st.floats(0, 1e12)
 @pytest.mark.parametrize(
     ("attempt", "most"), [(1, 0.5), (2, 1), (3, 2), (7, 32), (8, 60), (99, 60)]
 )
-def test_waits_are_drawn_from_a_range_that_doubles_up_to_a_bound(attempt, most):
+def test_waits_double_up_to_a_limit(attempt, most):
     lowest = Backoff(attempts=100, draw=lambda: 0.0)
     highest = Backoff(attempts=100, draw=lambda: 1.0)
 
@@ -21,17 +21,17 @@ def test_waits_are_drawn_from_a_range_that_doubles_up_to_a_bound(attempt, most):
     assert highest.wait(attempt, 0, None) == most
 
 
-def test_a_server_that_names_a_delay_is_obeyed():
+def test_retry_after_is_obeyed():
     assert Backoff(draw=lambda: 1.0).wait(1, 0, 7.0) == 7.0
 
 
 @pytest.mark.parametrize("named", [0.0, -5.0])
-def test_a_server_that_names_no_delay_worth_the_name_is_spared_all_the_same(named):
+def test_retry_after_of_zero_or_less_keeps_our_own_wait(named):
     """A date that is past by our clock, which may be wrong."""
     assert Backoff(draw=lambda: 1.0).wait(3, 0, named) == 2.0
 
 
-def test_the_last_attempt_is_the_last():
+def test_the_number_of_attempts_is_limited():
     backoff = Backoff(attempts=3, draw=lambda: 0.0)
 
     assert backoff.wait(2, 0, None) is not None
@@ -39,11 +39,11 @@ def test_the_last_attempt_is_the_last():
 
 
 @pytest.mark.parametrize("named", [600.1, 86_400.0, float("inf")])
-def test_patience_ends_before_a_wait_that_exceeds_it(named):
+def test_a_wait_longer_than_patience_gives_up(named):
     assert Backoff(patience=600).wait(1, 0, named) is None
 
 
-def test_waits_add_up_against_patience():
+def test_patience_limits_the_sum_of_waits():
     backoff = Backoff(patience=10)
 
     assert backoff.wait(1, 4.0, 6.0) == 6.0
@@ -57,7 +57,7 @@ def test_waits_add_up_against_patience():
     st.floats(0, 1, exclude_max=True),
     st.floats(0, 1e6),
 )
-def test_no_wait_is_negative_or_beyond_patience(attempt, waited, named, drawn, patience):
+def test_a_wait_is_never_negative_or_beyond_patience(attempt, waited, named, drawn, patience):
     backoff = Backoff(attempts=10**7, patience=patience, draw=lambda: drawn)
 
     wait = backoff.wait(attempt, waited, named)
@@ -68,39 +68,39 @@ def test_no_wait_is_negative_or_beyond_patience(attempt, waited, named, drawn, p
         assert named is not None or wait <= backoff.longest
 
 
-def test_the_default_draws_differ():
+def test_the_default_jitter_is_random():
     waits = {Backoff().wait(5, 0, None) for _ in range(20)}
 
     assert len(waits) > 1
 
 
-def test_without_a_bound_nobody_waits_for_a_turn():
-    assert [Pace(None).turn() for _ in range(3)] == [0, 0, 0]
+def test_pace_without_a_limit_never_waits():
+    assert [Pace(None).reserve() for _ in range(3)] == [0, 0, 0]
 
 
-def test_turns_are_spread_evenly(monkeypatch):
+def test_pace_spreads_requests_evenly(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
     pace = Pace(4)
 
-    assert [pace.turn() for _ in range(4)] == [0, 0.25, 0.5, 0.75]
+    assert [pace.reserve() for _ in range(4)] == [0, 0.25, 0.5, 0.75]
 
 
-def test_turns_that_nobody_took_are_not_saved_up(monkeypatch):
+def test_pace_does_not_save_up_unused_slots(monkeypatch):
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     pace = Pace(4)
-    pace.turn()
+    pace.reserve()
     now = 1060.0
 
-    assert [pace.turn() for _ in range(2)] == [0, 0.25]
+    assert [pace.reserve() for _ in range(2)] == [0, 0.25]
 
 
-def test_threads_never_share_a_turn(monkeypatch):
+def test_threads_never_reserve_the_same_slot(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
     pace = Pace(1)
     turns = []
     threads = [
-        Thread(target=lambda: turns.extend(pace.turn() for _ in range(100))) for _ in range(8)
+        Thread(target=lambda: turns.extend(pace.reserve() for _ in range(100))) for _ in range(8)
     ]
 
     for thread in threads:

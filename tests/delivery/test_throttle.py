@@ -21,13 +21,13 @@ class Clock:
 
 def take(throttle):
     """Take a place, which is there."""
-    wait, number = throttle.turn()
+    wait, ticket = throttle.acquire()
     assert wait == 0
-    return number
+    return ticket
 
 
 def fill(throttle):
-    return [take(throttle) for _ in range(throttle.places)]
+    return [take(throttle) for _ in range(throttle.slots)]
 
 
 class Server:
@@ -37,59 +37,59 @@ class Server:
         self.throttle = throttle
         self.capacity = capacity
         self.served = self.refused = 0
-        self._under_way = []
+        self._in_flight = []
 
     def round(self):
         """Answer once for each place."""
-        for _ in range(self.throttle.places):
-            while not (turn := self.throttle.turn())[0]:
-                self._take(turn[1])
-            self.throttle.done(self._under_way.pop(0), went_well=True)
+        for _ in range(self.throttle.slots):
+            while not (acquired := self.throttle.acquire())[0]:
+                self._start(acquired[1])
+            self.throttle.release(self._in_flight.pop(0), succeeded=True)
             self.served += 1
 
-    def _take(self, number):
-        if len(self._under_way) < self.capacity:
-            self._under_way.append(number)
+    def _start(self, ticket):
+        if len(self._in_flight) < self.capacity:
+            self._in_flight.append(ticket)
             return
         self.refused += 1
-        self.throttle.done(number, went_well=False, busy=True)
+        self.throttle.release(ticket, succeeded=False, busy=True)
 
 
-def test_there_are_as_many_places_as_allowed():
+def test_no_more_slots_than_allowed():
     throttle = Throttle(3, Clock())
 
     fill(throttle)
 
-    assert throttle.places == 3
-    assert throttle.turn()[0] > 0
+    assert throttle.slots == 3
+    assert throttle.acquire()[0] > 0
 
 
-def test_a_place_given_back_is_free():
+def test_a_released_slot_is_free():
     throttle = Throttle(1, Clock())
 
-    throttle.done(take(throttle), went_well=True)
+    throttle.release(take(throttle), succeeded=True)
 
     take(throttle)
 
 
-def test_a_busy_server_halves_the_places():
+def test_a_busy_server_halves_the_slots():
     throttle = Throttle(8, Clock())
 
-    assert throttle.done(take(throttle), went_well=False, busy=True)
+    assert throttle.release(take(throttle), succeeded=False, busy=True)
 
-    assert throttle.places == 4
+    assert throttle.slots == 4
 
 
-def test_requests_refused_together_are_one_piece_of_news():
+def test_requests_refused_together_lower_the_limit_once():
     throttle = Throttle(8, Clock())
 
-    fewer = [throttle.done(n, went_well=False, busy=True) for n in fill(throttle)]
+    fewer = [throttle.release(n, succeeded=False, busy=True) for n in fill(throttle)]
 
-    assert throttle.places == 4
+    assert throttle.slots == 4
     assert fewer == [True] + [False] * 7
 
 
-def test_the_number_refused_last_is_tried_again_at_the_cost_of_one_place():
+def test_the_edge_is_tried_again_and_costs_one_slot():
     throttle = Throttle(16, Clock())
     server = Server(throttle, capacity=8)
     while server.served < 500:
@@ -98,55 +98,55 @@ def test_the_number_refused_last_is_tried_again_at_the_cost_of_one_place():
     seen = set()
     while server.served < 1500:
         server.round()
-        seen.add(throttle.places)
+        seen.add(throttle.slots)
 
     assert seen <= {8, 9}
 
 
-def test_there_is_always_one_place():
+def test_there_is_always_one_slot():
     throttle = Throttle(8, Clock())
 
     for _ in range(10):
-        throttle.done(take(throttle), went_well=False, busy=True)
+        throttle.release(take(throttle), succeeded=False, busy=True)
 
-    assert throttle.places == 1
+    assert throttle.slots == 1
 
 
-def test_other_failures_do_not_change_the_places():
+def test_other_failures_do_not_change_the_limit():
     throttle = Throttle(4, Clock())
 
-    for number in fill(throttle):
-        throttle.done(number, went_well=False)
+    for ticket in fill(throttle):
+        throttle.release(ticket, succeeded=False)
 
-    assert throttle.places == 4
+    assert throttle.slots == 4
 
 
-def test_places_come_back_one_at_a_time_and_never_more_than_allowed():
+def test_slots_come_back_one_at_a_time_up_to_the_maximum():
     throttle = Throttle(8, Clock())
-    throttle.done(take(throttle), went_well=False, busy=True)
+    throttle.release(take(throttle), succeeded=False, busy=True)
 
-    server, seen = Server(throttle, capacity=100), [throttle.places]
+    server, seen = Server(throttle, capacity=100), [throttle.slots]
     for _ in range(200):
         server.round()
-        seen.append(throttle.places)
+        seen.append(throttle.slots)
 
     assert all(after - before in (0, 1) for before, after in pairwise(seen))
     assert seen[0] == 4
     assert set(seen[100:]) == {8}
 
 
-def test_places_that_nobody_uses_are_no_reason_for_more():
+def test_unused_slots_do_not_raise_the_limit():
     throttle = Throttle(8, Clock())
-    throttle.done(take(throttle), went_well=False, busy=True)
+    throttle.release(take(throttle), succeeded=False, busy=True)
 
     for _ in range(100):
-        throttle.done(take(throttle), went_well=True)
+        throttle.release(take(throttle), succeeded=True)
 
-    assert throttle.places == 4
+    assert throttle.slots == 4
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 3, 5, 12])
-def test_a_server_of_constant_capacity_is_seldom_asked_for_too_much(capacity):
+def test_a_server_of_constant_capacity_is_rarely_overloaded(capacity):
     throttle = Throttle(16, Clock())
 
     server = Server(throttle, capacity)
@@ -157,28 +157,28 @@ def test_a_server_of_constant_capacity_is_seldom_asked_for_too_much(capacity):
     assert server.refused < 0.03 * 2000
 
 
-def test_a_server_that_grows_is_followed():
+def test_the_limit_follows_a_growing_capacity():
     throttle = Throttle(16, Clock())
     server = Server(throttle, capacity=2)
     while server.served < 200:
         server.round()
 
     server.capacity, before = 16, server.served
-    while throttle.places < 16:
+    while throttle.slots < 16:
         server.round()
 
     assert server.served - before < 300
 
 
-def test_who_is_told_to_wait_tells_all():
+def test_one_wait_applies_to_all_threads():
     clock = Clock()
     throttle = Throttle(4, clock)
 
-    throttle.done(take(throttle), went_well=False, busy=True, pause=7.0)
+    throttle.release(take(throttle), succeeded=False, busy=True, pause=7.0)
 
-    assert throttle.turn()[0] == 7
+    assert throttle.acquire()[0] == 7
     clock.now += 3
-    assert throttle.turn()[0] == 4
+    assert throttle.acquire()[0] == 4
     clock.now += 4
     take(throttle)
 
@@ -187,15 +187,15 @@ def test_a_shorter_wait_does_not_end_a_longer_one():
     throttle = Throttle(4, Clock())
     first, second = take(throttle), take(throttle)
 
-    throttle.done(first, went_well=False, pause=60.0)
-    throttle.done(second, went_well=False, pause=1.0)
+    throttle.release(first, succeeded=False, pause=60.0)
+    throttle.release(second, succeeded=False, pause=1.0)
 
-    assert throttle.turn()[0] == 60
+    assert throttle.acquire()[0] == 60
 
 
 STEPS = st.lists(
     st.one_of(
-        st.just("turn"),
+        st.just("acquired"),
         st.tuples(st.booleans(), st.booleans(), st.none() | st.floats(0, 100)),
         st.floats(0, 200),
     ),
@@ -205,44 +205,44 @@ STEPS = st.lists(
 
 @settings(max_examples=200)
 @given(st.integers(1, 20), STEPS)
-def test_whatever_happens_there_is_a_place_and_never_one_too_many(most, steps):
+def test_the_limit_stays_within_bounds(most, steps):
     clock = Clock()
     throttle = Throttle(most, clock)
     taken = []
     for step in steps:
-        if step == "turn":
-            wait, number = throttle.turn()
+        if step == "acquired":
+            wait, ticket = throttle.acquire()
             if not wait:
-                assert len(taken) < throttle.places
-                taken.append(number)
+                assert len(taken) < throttle.slots
+                taken.append(ticket)
         elif isinstance(step, tuple):
             well, busy, pause = step
             if taken:
-                throttle.done(taken.pop(0), went_well=well, busy=busy, pause=pause)
+                throttle.release(taken.pop(0), succeeded=well, busy=busy, pause=pause)
         else:
             clock.now += step
-        assert 1 <= throttle.places <= most
-    for number in taken:
-        throttle.done(number, went_well=True)
+        assert 1 <= throttle.slots <= most
+    for ticket in taken:
+        throttle.release(ticket, succeeded=True)
     clock.now += 1000
     take(throttle)
 
 
-def test_threads_never_have_more_places_than_there_are():
+def test_threads_never_hold_more_slots_than_allowed():
     throttle = Throttle(3)
-    lock, under_way, seen = threading.Lock(), [0], []
+    lock, in_flight, seen = threading.Lock(), [0], []
 
     def send():
         for _ in range(200):
-            wait, number = throttle.turn()
+            wait, ticket = throttle.acquire()
             if wait:
                 continue
             with lock:
-                under_way[0] += 1
-                seen.append(under_way[0])
+                in_flight[0] += 1
+                seen.append(in_flight[0])
             with lock:
-                under_way[0] -= 1
-            throttle.done(number, went_well=True)
+                in_flight[0] -= 1
+            throttle.release(ticket, succeeded=True)
 
     threads = [threading.Thread(target=send) for _ in range(8)]
     for thread in threads:

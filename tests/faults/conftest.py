@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
-from certificates import self_signed
 from click.testing import CliRunner
-from conftest import counts_in, row, write_rows
 
 from miso_upload.cli.commands import program
-from miso_upload.delivery import Backoff
-from miso_upload.pipeline import run as assembly
+from miso_upload.delivery import Backoff, deliverer
+from miso_upload.sandbox import Sandbox
 from miso_upload.values.certificates import VARIABLES
-
-from .misbehaving import Misbehaving
+from tests.helpers.certificates import self_signed
+from tests.helpers.crashes import MANY, Case
+from tests.helpers.misbehaving import Misbehaving
+from tests.helpers.rows import counts_in, row, write_rows
 
 KEY = "sentinel-key-0123456789"
 ROWS = 6
@@ -35,7 +35,7 @@ def _no_proxies_from_outside(monkeypatch):
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch):
     """Wait a tenth of the time before asking again, where Miso names none."""
-    monkeypatch.setattr(assembly, "Backoff", partial(Backoff, base=0.05))
+    monkeypatch.setattr(deliverer, "Backoff", partial(Backoff, base=0.05))
 
 
 @pytest.fixture(scope="session")
@@ -157,3 +157,22 @@ def job(tmp_path, caplog):
     assert any(path.suffix == ".ledger" for path in left)
     assert [path for path, data in left.items() if KEY.encode() in data] == []
     assert KEY not in caplog.text
+
+
+@pytest.fixture
+def sandbox():
+    """Return a mock server."""
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def cases(tmp_path, sandbox):
+    """Return histories of their own, one after the other."""
+    return (Case(f"case{n}", tmp_path / f"case{n}", sandbox) for n in range(1, MANY))
+
+
+@pytest.fixture
+def case(tmp_path, sandbox):
+    """Return one history."""
+    return Case("case", tmp_path / "case", sandbox)

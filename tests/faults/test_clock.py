@@ -6,13 +6,9 @@ import ast
 import sys
 
 import pytest
-from conftest import ROOT
 
 from miso_upload.sandbox import Faults
-
-from . import steps
-
-nursery, sandbox, case = steps.nursery, steps.sandbox, steps.case
+from tests.helpers.paths import ROOT
 
 WALL = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today"}
 MAY_ASK = {
@@ -23,7 +19,7 @@ MAY_ASK = {
     "ledger/scans",  # when something was noted, for `status`
     "progress",  # when a line of JSON was written
     "sandbox/store",  # when a request came
-    "sources/fingerprint",  # whether a file was written to just before it is read
+    "sources/checksums",  # whether a file was written to just before it is read
     "sources/stream",  # whether a file that grows is left alone
 }
 
@@ -44,7 +40,7 @@ for module in (miso_upload.pipeline.run, miso_upload.ledger.scans, miso_upload.d
 """
 
 
-def test_nobody_asks_for_the_time_of_day_to_wait():
+def test_waits_do_not_use_the_time_of_day():
     asking = {
         str(path.relative_to(ROOT / "miso_upload").with_suffix(""))
         for path in (ROOT / "miso_upload").rglob("*.py")
@@ -56,7 +52,7 @@ def test_nobody_asks_for_the_time_of_day_to_wait():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
-def test_a_clock_that_jumps_backwards_all_the_time_changes_nothing(case, sandbox):
+def test_a_clock_that_jumps_backward_changes_nothing(case, sandbox):
     """Each look at it shows the day before; Miso is busy, and answers are lost."""
     sandbox.faults = Faults(script=("503", "drop-after", "503"), retry_after="0")
 

@@ -11,24 +11,22 @@ from collections import Counter
 from contextlib import closing
 
 import pytest
-from conftest import row
 
-from . import steps
-from .steps import BAD, GOOD
+from tests.helpers.crashes import BAD, GOOD
+from tests.helpers.rows import last_line, row
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
-nursery, sandbox, cases, case = steps.nursery, steps.sandbox, steps.cases, steps.case
 
-PACKED = "history.jsonl.gz"
+COMPRESSED = "history.jsonl.gz"
 MANY = 3_000
 
 
-class Packed:
-    """A history of many rows, packed; where it is broken, it is damaged from there on."""
+class CompressedHistory:
+    """A compressed history of many rows, which tests damage."""
 
     def __init__(self, case, sandbox, level=6):
         self._case, self._sandbox = case, sandbox
-        self.path = case.place / PACKED
+        self.path = case.place / COMPRESSED
         lines = [json.dumps(row(number)) for number in range(1, MANY + 1)]
         self.text = ("\n".join(lines) + "\n").encode()
         self.whole = gzip.compress(self.text, level)
@@ -37,7 +35,7 @@ class Packed:
         """Upload what there is now."""
         self.path.write_bytes(data)
         options = ("--chunk-size", 500, "--max-reject-rate", 1, *options)
-        return self._case.run(PACKED, "--server", self._sandbox.url, *options)
+        return self._case.run(COMPRESSED, "--server", self._sandbox.url, *options)
 
     def arrived(self):
         """Return the rows that are there, in their order, and see that none is there twice."""
@@ -62,49 +60,49 @@ class Packed:
 
 
 @pytest.fixture
-def packed(case, sandbox):
-    return Packed(case, sandbox)
+def compressed(case, sandbox):
+    return CompressedHistory(case, sandbox)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
-def test_a_packed_file_that_ends_too_early_is_delivered_as_far_as_it_goes(share, packed, golden):
-    done = packed.upload(packed.whole[: int(len(packed.whole) * share)])
+def test_a_truncated_compressed_file_is_delivered_up_to_the_damage(share, compressed, golden):
+    done = compressed.upload(compressed.whole[: int(len(compressed.whole) * share)])
 
     assert done.code == 3
-    assert done.err == golden
-    assert len(packed.arrived()) >= int(MANY * share * 0.8)
+    assert last_line(done.err) == golden
+    assert len(compressed.arrived()) >= int(MANY * share * 0.8)
 
-    assert packed.upload(packed.whole).code == 0
-    packed.must_be_whole()
+    assert compressed.upload(compressed.whole).code == 0
+    compressed.must_be_whole()
 
 
-def test_garbage_behind_a_packed_file_costs_no_row(packed, golden):
-    done = packed.upload(packed.whole + b"garbage")
+def test_garbage_after_a_compressed_file_loses_no_row(compressed, golden):
+    done = compressed.upload(compressed.whole + b"garbage")
 
     assert done.code == 3
-    assert done.err == golden
-    packed.must_be_whole()
-    assert packed.upload(packed.whole).code == 0
-    packed.must_be_whole()
+    assert last_line(done.err) == golden
+    compressed.must_be_whole()
+    assert compressed.upload(compressed.whole).code == 0
+    compressed.must_be_whole()
 
 
-def test_a_wrong_checksum_is_told_and_the_whole_file_is_compared(packed, golden):
-    broken = bytearray(packed.whole)
+def test_a_wrong_checksum_is_reported_and_the_whole_file_is_compared(compressed, golden):
+    broken = bytearray(compressed.whole)
     broken[-8] ^= 1
 
-    done = packed.upload(bytes(broken))
+    done = compressed.upload(bytes(broken))
 
     assert done.code == 3
-    assert done.err == golden
+    assert last_line(done.err) == golden
     # Only the checksum was wrong.
-    assert packed.upload(packed.whole).code == 0
-    packed.must_be_whole()
+    assert compressed.upload(compressed.whole).code == 0
+    compressed.must_be_whole()
 
 
-def test_rows_before_a_broken_middle_are_delivered(case, sandbox, golden):
+def test_rows_before_the_damage_are_delivered(case, sandbox, golden):
     """The unpacker notices this one: the length of a stored block is not what it says twice."""
-    packed = Packed(case, sandbox, level=0)
-    broken = bytearray(packed.whole)
+    compressed = CompressedHistory(case, sandbox, level=0)
+    broken = bytearray(compressed.whole)
     place = len(broken) // 2
     header = next(
         at
@@ -117,30 +115,30 @@ def test_rows_before_a_broken_middle_are_delivered(case, sandbox, golden):
     broken[header + 3] ^= 0xFF
     good_rows = broken[:header].count(b"\n")
 
-    done = packed.upload(bytes(broken))
+    done = compressed.upload(bytes(broken))
 
     assert done.code == 3
-    assert done.err == golden
-    longest = max(map(len, packed.text.splitlines()))
-    assert good_rows - 2**15 // longest - 30 <= len(packed.arrived()) <= good_rows
-    assert packed.upload(packed.whole).code == 0
-    packed.must_be_whole()
+    assert last_line(done.err) == golden
+    longest = max(map(len, compressed.text.splitlines()))
+    assert good_rows - 2**15 // longest - 30 <= len(compressed.arrived()) <= good_rows
+    assert compressed.upload(compressed.whole).code == 0
+    compressed.must_be_whole()
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_rows_that_damage_has_garbled_are_sent_from_the_whole_file(seed, packed):
+def test_garbled_rows_are_sent_from_the_undamaged_file(seed, compressed):
     """The checksum is at the end of the file, so the rows before it are sent as they are read."""
     draw = random.Random(seed)
-    broken = bytearray(packed.whole)
+    broken = bytearray(compressed.whole)
     place = draw.randrange(1_000, len(broken) - 1_000)
     broken[place : place + 200] = draw.randbytes(200)
 
-    assert packed.upload(bytes(broken)).code == 3
+    assert compressed.upload(bytes(broken)).code == 3
 
-    assert packed.upload(packed.whole).code == 0
+    assert compressed.upload(compressed.whole).code == 0
 
-    packed.must_be_accounted_for()
-    there = Counter(json.dumps(record, sort_keys=True) for record in packed.records())
+    compressed.must_be_accounted_for()
+    there = Counter(json.dumps(record, sort_keys=True) for record in compressed.records())
     good = [json.dumps(row(number), sort_keys=True) for number in range(1, MANY + 1)]
     assert {there[each] for each in good} == {1}
 
@@ -173,14 +171,14 @@ def spoil(case, change):
         lambda data: data[:16] + random.Random(2).randbytes(200) + data[216:],
     ],
 )
-def test_a_ledger_that_cannot_be_read_is_told_and_left_alone(change, case, golden):
+def test_an_unreadable_ledger_is_reported_and_not_changed(change, case, golden):
     spoiled = spoil(case, change)
     before = case.arrived()
 
     done = case.upload()
 
     assert done.code == 3
-    assert done.err == golden
+    assert last_line(done.err) == golden
     assert case.arrived() == before
     assert ledger(case).read_bytes() == spoiled
 
@@ -190,7 +188,7 @@ def test_a_ledger_that_cannot_be_read_is_told_and_left_alone(change, case, golde
     assert case.status()["accepted"] == len(GOOD)
 
 
-def test_a_page_of_the_ledger_that_is_not_what_it_was_gives_no_traceback(case):
+def test_a_damaged_page_of_the_ledger_gives_no_traceback(case):
     """Whichever page it is, it is told, or not needed."""
     case.upload()
     path = ledger(case)
@@ -207,16 +205,16 @@ def test_a_page_of_the_ledger_that_is_not_what_it_was_gives_no_traceback(case):
             assert "malformed" in done.err
 
 
-def test_an_empty_ledger_is_none(case):
+def test_an_empty_ledger_counts_as_missing(case):
     """What a crash leaves that came before the first note, and also one that somebody emptied."""
     spoil(case, lambda data: b"")
 
     assert case.upload().code == 1
     assert set(case.arrived()) == set(GOOD)
-    assert sorted(case.set_aside()) == list(BAD)
+    assert sorted(case.rejected_rows()) == list(BAD)
 
 
-def test_a_ledger_of_a_newer_version_is_left_alone(case, golden):
+def test_a_ledger_of_a_newer_version_is_not_changed(case, golden):
     case.upload()
     with closing(sqlite3.connect(ledger(case))) as db:
         db.execute("PRAGMA user_version = 99")
@@ -225,6 +223,6 @@ def test_a_ledger_of_a_newer_version_is_left_alone(case, golden):
     done = case.upload()
 
     assert done.code == 3
-    assert done.err == golden
+    assert last_line(done.err) == golden
     assert ledger(case).read_bytes() == before
     assert case.arrived() == arrived

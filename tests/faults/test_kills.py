@@ -7,17 +7,13 @@ import sys
 
 import pytest
 
-from . import steps
-from .steps import BAD, GOOD, MANY, ROWS
+from tests.helpers.crashes import BAD, GOOD, MANY, ROWS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
 
 LEDGER = "miso_upload.ledger:Ledger"
 REJECTS = "miso_upload.ledger.rejects_file:RejectsFile"
 CLIENT = "miso_upload.delivery.client:Client"
-
-
-nursery, sandbox, cases = steps.nursery, steps.sandbox, steps.cases
 
 
 def kill_at_every(step, moment, cases, *options, before=lambda case: None):
@@ -81,7 +77,7 @@ def test_killed_between_the_rejects_and_their_commit(step, moment, cases):
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_killed_while_a_report_takes_the_place_of_another(moment, cases):
+def test_killed_while_a_report_replaces_another(moment, cases):
     def write_report(case):
         (case.place / "report.json").write_text('"the one before"')
         (case.place / "report.json").chmod(0o600)
@@ -92,7 +88,7 @@ def test_killed_while_a_report_takes_the_place_of_another(moment, cases):
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize(("step", "times"), [("continue_scan", 1), ("intend", 3), ("settle", 3)])
-def test_killed_in_the_run_that_goes_on_with_a_file_that_grew(step, times, moment, cases):
+def test_killed_while_resuming_a_file_that_has_grown(step, times, moment, cases):
     def upload_a_part(case):
         case.rows(4)
         case.upload()
@@ -110,7 +106,7 @@ def test_killed_in_the_run_that_goes_on_with_a_file_that_grew(step, times, momen
         "miso_upload.ledger.database:Database.begin_work",
     ],
 )
-def test_killed_while_a_target_gets_its_name(step, moment, cases):
+def test_killed_while_a_target_is_named(step, moment, cases):
     def upload_a_part(case):
         case.rows(4)
         case.upload()
@@ -133,11 +129,11 @@ def test_killed_again_and_again_at_the_same_step(moment, cases):
     assert set(case.arrived()) == set(GOOD)
     twice = [number for number, count in case.arrived().items() if count > 1]
     assert len(twice) <= case.status()["duplicates"]
-    assert sorted(case.set_aside()) == list(BAD)
+    assert sorted(case.rejected_rows()) == list(BAD)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_killed_while_it_starts_over(moment, cases):
+def test_killed_during_a_restart(moment, cases):
     """Miso has everything once more, and what it had before is still told."""
     for step in ("forget", "forget_rejects_file", "intend"):
         case = next(cases)
@@ -149,10 +145,10 @@ def test_killed_while_it_starts_over(moment, cases):
 
         assert set(case.arrived()) == set(GOOD)
         assert case.status()["accepted"] == len(GOOD)
-        assert sorted(case.set_aside()) == list(BAD)
+        assert sorted(case.rejected_rows()) == list(BAD)
 
 
-def test_what_was_killed_holds_no_lock(cases):
+def test_a_killed_run_holds_no_lock(cases):
     case = next(cases)
     case.upload(step=f"{CLIENT}.post", count=1, moment="after")
     (lock,) = (case.place / "state").glob("*.ledger.lock")
@@ -164,7 +160,7 @@ def test_what_was_killed_holds_no_lock(cases):
     case.must_be_whole()
 
 
-def test_who_asks_first_is_asked_again_after_a_kill(cases, golden):
+def test_a_question_is_asked_again_after_a_kill(cases, golden):
     """With --on-unknown hold, what a crash leaves unknown is not sent until somebody says so."""
     case = next(cases)
     case.upload(step=f"{LEDGER}.settle", count=1, moment="before")

@@ -11,15 +11,13 @@ import time
 from contextlib import ExitStack, closing
 
 import pytest
-from conftest import ROOT, started
 
 from miso_upload.sandbox import Faults
-
-from . import steps
-from .steps import GOOD
+from tests.helpers.crashes import GOOD
+from tests.helpers.processes import started_program
+from tests.helpers.rows import last_line
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
-nursery, sandbox, case = steps.nursery, steps.sandbox, steps.case
 
 IMPATIENT = (
     "import sqlite3; connect = sqlite3.connect; "
@@ -28,13 +26,18 @@ IMPATIENT = (
 
 
 def start(case, sandbox, *options):
-    return started(
-        [sys.executable, "-m", "miso_upload", case.history, "--server", sandbox.url,
-         "--chunk-size", "3", "--max-reject-rate", "1", *options],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "MISO_API_KEY": sandbox.key,
-             "MISO_UPLOAD_STATE_DIR": str(case.state)},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    options = ("--chunk-size", 3, "--max-reject-rate", 1, *options)
+    return started_program(
+        *(case.history, "--server", sandbox.url, *options),
+        env={
+            **os.environ,
+            "MISO_API_KEY": sandbox.key,
+            "MISO_UPLOAD_STATE_DIR": str(case.state),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def ledger(case):
@@ -42,7 +45,7 @@ def ledger(case):
     return path
 
 
-def test_a_second_run_ends_at_once_and_can_look_at_the_first(case, sandbox, golden):
+def test_a_second_run_ends_at_once_and_status_still_works(case, sandbox, golden):
     sandbox.faults = Faults(latency=60)
     with start(case, sandbox):
         while not case.arrived():
@@ -58,7 +61,7 @@ def test_a_second_run_ends_at_once_and_can_look_at_the_first(case, sandbox, gold
     case.must_be_whole()
 
 
-def test_of_many_runs_at_once_one_sends(case, sandbox):
+def test_only_one_of_many_parallel_runs_sends(case, sandbox):
     sandbox.faults = Faults(latency=0.3)
     with ExitStack() as stack:
         runs = [stack.enter_context(start(case, sandbox)) for _ in range(4)]
@@ -73,7 +76,7 @@ def test_of_many_runs_at_once_one_sends(case, sandbox):
     case.must_be_whole()
 
 
-def test_another_writer_of_the_ledger_is_waited_for(case):
+def test_a_run_waits_for_another_writer_of_the_ledger(case):
     case.rows(4)
     case.upload()
     case.rows(12)
@@ -91,7 +94,7 @@ def test_another_writer_of_the_ledger_is_waited_for(case):
     case.must_be_whole()
 
 
-def test_another_writer_who_does_not_let_go_is_told_before_anything_is_sent(case, golden):
+def test_a_writer_that_keeps_the_ledger_locked_is_reported_before_anything_is_sent(case, golden):
     case.rows(4)
     case.upload()
     case.rows(12)
@@ -102,13 +105,13 @@ def test_another_writer_who_does_not_let_go_is_told_before_anything_is_sent(case
         done = case.upload(prelude=IMPATIENT)
 
     assert done.code == 3
-    assert done.err == golden
+    assert last_line(done.err) == golden
     assert case.arrived() == before
     case.upload()
     case.must_be_whole()
 
 
-def test_another_writer_who_comes_in_between_costs_nothing_but_a_second_sending(case, golden):
+def test_a_writer_that_interrupts_a_run_causes_only_counted_duplicates(case, golden):
     """What was sent cannot be noted: the next run sends it again, and counts it."""
     script = (
         f"path = next(Path({str(case.state)!r}).glob('*.ledger')); import builtins, sqlite3; "
@@ -122,7 +125,8 @@ def test_another_writer_who_comes_in_between_costs_nothing_but_a_second_sending(
     )  # fmt: skip
 
     assert done.code == 3
-    assert done.err == golden
+    # Whether a request is in flight at that time is left to chance.
+    assert done.err.replace("stopping: finishing requests in flight\n", "") == golden
     assert case.status()["unknown"] > 0
     assert case.upload().code == 1
     case.must_be_whole()

@@ -8,13 +8,11 @@ import sys
 from collections import Counter
 
 import pytest
-from conftest import row, write_rows
 
-from . import steps
-from .steps import MANY
+from tests.helpers.crashes import MANY, Case
+from tests.helpers.rows import row, write_rows
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
-nursery, sandbox = steps.nursery, steps.sandbox
 
 LEDGER = "miso_upload.ledger:Ledger"
 CONTENTS = "miso_upload.ledger.content_keys.store:ContentStore"
@@ -28,7 +26,7 @@ FILES = {
 """The numbers of the rows in each file. Row 6 is not valid, and row 13 is twice in one file."""
 
 
-class Shared(steps.Case):
+class Shared(Case):
     """Files of one shop in chunks of three, uploaded by one command after the other."""
 
     def __init__(self, *args):
@@ -77,9 +75,9 @@ class Shared(steps.Case):
 
 
 @pytest.fixture
-def shops(tmp_path, nursery, sandbox):
+def shops(tmp_path, sandbox):
     """Return shops of their own, one after the other."""
-    return (Shared(f"shop{n}", tmp_path / f"shop{n}", nursery, sandbox) for n in range(1, MANY))
+    return (Shared(f"shop{n}", tmp_path / f"shop{n}", sandbox) for n in range(1, MANY))
 
 
 def kill_at_every(step, moment, shops, *commands, before=lambda shop: None):
@@ -131,7 +129,7 @@ def test_killed_and_then_the_files_are_uploaded_in_another_order(step, moment, s
 
 @parametrize_moments
 @pytest.mark.parametrize("step", ["continue_scan", "intend", "settle"])
-def test_killed_in_the_run_that_goes_on_with_a_file_that_has_grown_over_others(step, moment, shops):
+def test_killed_while_resuming_a_file_that_has_grown_to_include_others(step, moment, shops):
     """What is new in it is in part what another file has."""
 
     def upload_and_grow(shop):
@@ -145,7 +143,7 @@ def test_killed_in_the_run_that_goes_on_with_a_file_that_has_grown_over_others(s
 
 @parametrize_moments
 @pytest.mark.parametrize("step", ["begin_scan", "intend", "settle"])
-def test_killed_in_the_run_that_reads_a_shifted_window(step, moment, shops):
+def test_killed_while_reading_a_shifted_window(step, moment, shops):
     """The file has lost its first rows and has new ones, as a rolling export has each night."""
 
     def upload_and_shift(shop):

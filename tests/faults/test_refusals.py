@@ -1,12 +1,12 @@
-"""A 422 in all its forms: the bad rows, and only they, are set aside."""
+"""Every form of a 422: the bad rows are rejected, and no others."""
 
 import math
 
 import pytest
 
-from miso_upload.delivery.evidence import FEW, MANY
-
-from .misbehaving import OK, Say
+from miso_upload.delivery.answer_history import REPEATS_NEEDED, REPEATS_ONCE_CONFIRMED
+from tests.helpers.misbehaving import OK, Say
+from tests.helpers.rows import last_line
 
 MESSAGE = "None of the records were inserted because at least one of them is invalid."
 NAMED = {
@@ -55,7 +55,7 @@ def not_naming(body, bad):
 
 
 def settled(job, server, bad, *options):
-    """Run the upload as one chunk: all is settled, the bad rows and only they are set aside."""
+    """Run the upload as one chunk: everything is settled, and only the bad rows are rejected."""
     run = job.upload(server, "--chunk-size", "1000", *options)
     assert run.code == 1, run
     good = [number for number in range(1, job.rows + 1) if number not in bad]
@@ -69,7 +69,7 @@ def settled(job, server, bad, *options):
 
 
 @pytest.mark.parametrize("line", NAMED.values(), ids=NAMED)
-def test_records_that_miso_names_are_set_aside_with_what_it_says(job, serve, line, golden):
+def test_records_that_miso_names_are_rejected_with_its_message(job, serve, line, golden):
     server = serve(then=naming(line, {2, 5}))
 
     run = settled(job, server, {2, 5})
@@ -87,7 +87,7 @@ def test_records_that_miso_does_not_name_are_found_by_halving(job, serve, body):
 
     settled(job, server, {41})
 
-    assert len(server.heard) <= 2 * math.ceil(math.log2(100)) + 1 + MANY
+    assert len(server.heard) <= 2 * math.ceil(math.log2(100)) + 1 + REPEATS_NEEDED
     assert "422" in str(job.rejects[41]["reasons"])
 
 
@@ -99,7 +99,10 @@ def test_several_records_that_miso_does_not_name_are_found_too(job, serve, body)
 
     settled(job, server, bad)
 
-    searching, asking_alone = 2 * len(bad) * math.ceil(math.log2(100)) + 1, MANY + 3 * FEW
+    searching, asking_alone = (
+        2 * len(bad) * math.ceil(math.log2(100)) + 1,
+        REPEATS_NEEDED + 3 * REPEATS_ONCE_CONFIRMED,
+    )
     assert len(server.heard) <= searching + asking_alone
 
 
@@ -111,7 +114,7 @@ def test_every_record_may_be_bad(job, serve):
     assert len(server.heard) == 1
 
 
-def test_a_second_refusal_after_the_resend_is_heard_too(job, serve):
+def test_a_second_refusal_after_the_resend_is_read_too(job, serve):
     """Miso names one bad record at a time."""
     job.more_rows(60)
     bad = {3, 20, 21, 44, 60}
@@ -130,8 +133,8 @@ def test_the_search_for_bad_records_is_bounded(job, serve, golden):
     run = job.upload(server, "--chunk-size", "3000")
 
     assert run.code == 3
-    assert run.err == golden
-    assert len(server.heard) <= 1010 + MANY + 501 * FEW
+    assert last_line(run.err) == golden
+    assert len(server.heard) <= 1010 + REPEATS_NEEDED + 501 * REPEATS_ONCE_CONFIRMED
     rows, accepted, rejected, unknown, pending, _ = job.status()
     assert (rows, accepted, unknown) == (3000, 0, 0)
     assert rejected + pending == 3000

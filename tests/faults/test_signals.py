@@ -15,12 +15,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, counts_in, started
 
 from miso_upload.sandbox import Faults
-
-from . import steps
-from .steps import BAD, GOOD, ROWS
+from tests.helpers.crashes import BAD, GOOD, ROWS
+from tests.helpers.paths import ROOT
+from tests.helpers.processes import COMMAND, started_program
+from tests.helpers.rows import counts_in, last_line
 
 if sys.platform == "win32":
     pytest.skip("signals and terminals are those of POSIX", allow_module_level=True)
@@ -28,7 +28,6 @@ if sys.platform == "win32":
 import pty
 import termios
 
-nursery, sandbox, case = steps.nursery, steps.sandbox, steps.case
 STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 KNOCKS = """
@@ -44,13 +43,11 @@ sys.meta_path.insert(0, Knocks())
 
 
 LONG_RUN_WITH_SHORT_PATIENCE = """
-from miso_upload.__main__ import main
 from miso_upload.pipeline import loop
-from miso_upload.report import summary
+from miso_upload.report import text
 
-summary._LONG = 0.0
-loop._PATIENCE = 0.1
-main()
+text._LONG = 0.0
+loop._SECONDS_TO_FINISH = 0.1
 """
 
 
@@ -59,15 +56,18 @@ def environ(case, sandbox, monkeypatch):
     """Return the environment of a process of its own that uploads the history."""
     return {
         **os.environ,
-        "PYTHONPATH": str(ROOT),
         "MISO_API_KEY": sandbox.key,
         "MISO_UPLOAD_STATE_DIR": str(case.place / "state"),
     }
 
 
-def command(case, sandbox, *options):
+def arguments(case, sandbox, *options):
     options = ("--chunk-size", "3", "--concurrency", "1", "--max-reject-rate", "1", *options)
-    return [sys.executable, "-m", "miso_upload", case.history, "--server", sandbox.url, *options]
+    return [str(case.history), "--server", sandbox.url, *options]
+
+
+def command(case, sandbox, *options):
+    return [*COMMAND, *arguments(case, sandbox, *options)]
 
 
 @pytest.fixture
@@ -78,8 +78,8 @@ def start(case, sandbox, environ):
     def start_it(latency):
         sandbox.faults = Faults(latency=latency)
         process = stack.enter_context(
-            started(
-                command(case, sandbox),
+            started_program(
+                *arguments(case, sandbox),
                 env=environ,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -118,12 +118,12 @@ def finish(case):
         ("click", signal.SIGHUP),
     ],
 )
-def test_a_signal_while_the_program_is_loaded_ends_it_without_a_word(
+def test_a_signal_during_start_up_ends_the_program_silently(
     module, number, case, sandbox, environ, tmp_path
 ):
     (tmp_path / "knocks").mkdir()
     (tmp_path / "knocks" / "sitecustomize.py").write_text(KNOCKS)
-    environ["PYTHONPATH"] += f"{os.pathsep}{tmp_path / 'knocks'}"
+    environ["PYTHONPATH"] = os.pathsep.join((str(ROOT), str(tmp_path / "knocks")))
     environ |= {"KNOCK_AT": module, "KNOCK_WITH": str(int(number))}
 
     done = subprocess.run(
@@ -137,14 +137,14 @@ def test_a_signal_while_the_program_is_loaded_ends_it_without_a_word(
 
 
 @pytest.mark.parametrize("number", STOPS)
-def test_a_signal_lets_what_is_under_way_finish(number, case, start, golden):
+def test_a_signal_lets_requests_in_flight_finish(number, case, start, golden):
     process = start(latency=0.5)
 
     process.send_signal(number)
     shown, said = process.communicate(timeout=20)
 
     assert process.returncode == 128 + number
-    assert said == golden
+    assert last_line(said) == golden
     assert "Traceback" not in said
     assert counts_in(shown)[-2:] == [0, 0]
     assert case.status()["duplicates"] == 0
@@ -154,7 +154,7 @@ def test_a_signal_lets_what_is_under_way_finish(number, case, start, golden):
 
 
 @pytest.mark.parametrize("number", STOPS)
-def test_a_second_signal_ends_it_at_once(number, case, start, golden):
+def test_a_second_signal_ends_the_run_at_once(number, case, start, golden):
     process = start(latency=60)
 
     process.send_signal(number)
@@ -169,14 +169,12 @@ def test_a_second_signal_ends_it_at_once(number, case, start, golden):
     assert case.status()["duplicates"] == 3
 
 
-def test_a_long_run_that_is_stopped_before_the_first_answer_has_its_report(
-    case, sandbox, environ, golden
-):
+def test_a_run_stopped_before_the_first_answer_writes_its_report(case, sandbox, environ, golden):
     sandbox.faults = Faults(latency=60)
     report = case.place / "report.json"
-    arguments = command(case, sandbox, "--report", report)[3:]
-    with started(
-        [sys.executable, "-c", LONG_RUN_WITH_SHORT_PATIENCE, *arguments],
+    with started_program(
+        *arguments(case, sandbox, "--report", report),
+        prelude=LONG_RUN_WITH_SHORT_PATIENCE,
         env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         while not case.arrived():
@@ -229,12 +227,12 @@ def test_a_closed_or_full_stream_changes_nothing_about_the_upload(
     assert done.returncode == code, done
     assert "Traceback" not in done.stderr
     if code == 3:
-        assert done.stderr.splitlines()[-1] == golden
+        assert last_line(done.stderr) == golden
     case.must_be_whole()
 
 
 @pytest.mark.parametrize("args", [["schema"], ["rejects", "history.jsonl"], ["--help"]])
-def test_a_result_that_finds_no_room_is_no_success(args, case, environ, golden):
+def test_a_result_that_cannot_be_written_is_an_error(args, case, environ, golden):
     case.upload()
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -297,7 +295,7 @@ class Terminal:
 
 
 @pytest.mark.parametrize(("ignore", "code"), [((), 129), ((signal.SIGHUP,), 1)])
-def test_a_terminal_that_goes_away(ignore, code, case, sandbox, environ):
+def test_a_closed_terminal(ignore, code, case, sandbox, environ):
     """It stops in good order, or goes on where SIGHUP is ignored, as under nohup."""
     sandbox.faults = Faults(latency=0.3)
     report = case.place / "report.json"
@@ -314,7 +312,7 @@ def test_a_terminal_that_goes_away(ignore, code, case, sandbox, environ):
     sandbox.faults = Faults()
     finish(case)
     assert max(case.arrived().values()) == 1
-    assert sorted(case.set_aside()) == list(BAD)
+    assert sorted(case.rejected_rows()) == list(BAD)
 
 
 def test_ctrl_c_at_the_prompt_for_the_key_leaves_the_terminal_as_it_was(case, sandbox, environ):
@@ -339,13 +337,13 @@ def asked(case, sandbox, environ):
     case.upload()
     case.rows(ROWS)
     environ["MISO_API_KEY"] = "a-new-key"
-    sandbox._desk._key = b"a-new-key"
+    sandbox._endpoint._key = b"a-new-key"
     terminal = Terminal(command(case, sandbox), environ)
     yield terminal, terminal.until(b"known or new")
     terminal.close()
 
 
-def test_at_a_terminal_a_new_key_is_asked_about(asked, case):
+def test_a_new_key_is_asked_about_at_a_terminal(asked, case):
     terminal, shown = asked
     (name,) = re.findall(rb"rotated key of (key-\w+)", shown)
 
@@ -357,7 +355,7 @@ def test_at_a_terminal_a_new_key_is_asked_about(asked, case):
     assert max(case.arrived().values()) == 1
 
 
-def test_at_a_terminal_a_new_name_is_asked_about_twice(asked, case):
+def test_a_new_target_name_is_confirmed_at_a_terminal(asked, case):
     terminal, _ = asked
 
     os.write(terminal.screen, b"staging\n")
@@ -369,7 +367,7 @@ def test_at_a_terminal_a_new_name_is_asked_about_twice(asked, case):
 
 
 @pytest.mark.parametrize(("keys", "code"), [(b"\n", 2), (b"\x03", 130)])
-def test_a_question_about_a_new_key_can_be_left(asked, case, keys, code):
+def test_a_question_about_a_new_key_can_be_cancelled(asked, case, keys, code):
     terminal, _ = asked
 
     assert terminal.press(keys) == code

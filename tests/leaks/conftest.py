@@ -1,7 +1,7 @@
 import pytest
 
-from leaks.servers import Server
-from leaks.traces import Stage
+from tests.helpers.servers import Server
+from tests.helpers.traces import Stage
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ import sys
 from urllib.parse import quote
 
 import pytest
-from conftest import counts_in, row
 
-from leaks.servers import SUCCESS, Server
-from leaks.traces import ADDRESSES, KEY, PROXY_PASSWORD, SECRETS
-from miso_upload.delivery.client import _THE_KEY as THE_KEY
+from miso_upload.delivery.client import _REDACTED_KEY as THE_KEY
 from miso_upload.values.redaction import HIDDEN as AN_ADDRESS
+from tests.helpers.rows import counts_in, row
+from tests.helpers.servers import SUCCESS, Server
+from tests.helpers.traces import ADDRESSES, KEY, PROXY_PASSWORD, SECRETS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
 

@@ -15,11 +15,12 @@ import time
 from contextlib import suppress
 
 import pytest
-from conftest import ROOT, row, write_rows
 
-from leaks.servers import Server, success
-from leaks.test_leaks import ONCE, assert_nothing_leaked
-from leaks.traces import KEY, PROXY_PASSWORD
+from tests.helpers.paths import ROOT
+from tests.helpers.rows import row, write_rows
+from tests.helpers.servers import Server, success
+from tests.helpers.traces import KEY, PROXY_PASSWORD
+from tests.leaks.test_leaks import ONCE, assert_nothing_leaked
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
 

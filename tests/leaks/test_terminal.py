@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import row, write_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leaks.servers import Server
 from miso_upload import summary_text
 from miso_upload.cli import output
 from miso_upload.cli.commands import program
@@ -27,9 +25,11 @@ from miso_upload.pipeline.status import Status, TargetStatus, status_text
 from miso_upload.pipeline.summary_counts import count_rejections
 from miso_upload.records import Reason, Rejection
 from miso_upload.records.totals import Totals
-from miso_upload.report.progress import Bar, JsonLines, Lines
+from miso_upload.report.progress import ProgressBar, ProgressJson, ProgressLines
 from miso_upload.report.summary import SourceSummary, Summary
 from miso_upload.values.display import harmless
+from tests.helpers.rows import row, write_rows
+from tests.helpers.servers import Server
 
 FORGED = "miso-upload: all is well"
 PIECES = (
@@ -111,7 +111,7 @@ def test_whatever_is_said_is_harmless(text):
 @quickly
 def test_notes_and_waits_stay_on_their_line(text):
     stream = io.StringIO()
-    lines = Lines(stream)
+    lines = ProgressLines(stream)
 
     lines.noted(text)
     lines.waiting(1, text)
@@ -127,7 +127,7 @@ def test_notes_and_waits_stay_on_their_line(text):
 def test_notes_above_the_bar_are_neither_markup_nor_emoji(text):
     stream = io.StringIO()
     with redirect_stderr(stream):
-        bar = Bar()
+        bar = ProgressBar()
         bar.noted(text)
         bar.leave()
 
@@ -139,7 +139,7 @@ def test_notes_above_the_bar_are_neither_markup_nor_emoji(text):
 @quickly
 def test_events_are_json_and_say_the_text_as_it_is(text):
     stream = io.StringIO()
-    lines = JsonLines(stream)
+    lines = ProgressJson(stream)
 
     lines.noted(text)
     lines.failed(text)
@@ -156,7 +156,7 @@ def test_a_summary_is_harmless(text):
     summary = Summary("upload", text, datetime(2024, 5, 1, tzinfo=UTC))
     summary.sources = [SourceSummary(text, Totals(rows=1, rejected=1), rejects_file=text)]
     count_rejections(summary, [Rejection(1, (Reason(text, text, text),), text)], f"{text}:")
-    summary.findings.left_out(text)
+    summary.findings.count_unmapped(text)
     summary.findings.skipped[text] += 1
     summary.findings.warn(Reason(text, text, text), 1)
     summary.findings.types[text.replace("\n", "")] += 1

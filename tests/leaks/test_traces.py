@@ -9,10 +9,10 @@ import threading
 import time
 
 import pytest
-from conftest import started
 
-from leaks import traces as traces_module
-from leaks.traces import KEY, Traces, watched
+from tests.helpers import traces as traces_module
+from tests.helpers.processes import started
+from tests.helpers.traces import KEY, Traces, watched
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
 

@@ -9,11 +9,8 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-from conftest import ROOT
 
 from miso_upload import Settings, check, upload
-from miso_upload.cli.commands import program
 from miso_upload.cli.upload import upload_command
 from miso_upload.errors import ConfigurationError, MappingError
 from miso_upload.sandbox import Sandbox
@@ -30,221 +27,12 @@ from miso_upload.transform.mapping import (
 )
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
+from tests.helpers.commands import invoke
+from tests.helpers.paths import ROOT
 
 SPECIMENS = Path(__file__).parent / "specimens"
-CHROME = (
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
-    "Chrome/126.0 Safari/537.36"
-)
-# Preset: what its specimen comes to, as (accepted, rejected, skipped).
-COUNTS = {
-    "amplitude": (3, 0, 2),
-    "ga4-bigquery": (4, 1, 2),
-    "google-retail": (4, 1, 1),
-    "mixpanel": (3, 0, 2),
-    "movielens": (2, 1, 0),
-    "rees46": (4, 1, 0),
-    "segment": (4, 0, 3),
-    "shopify-orders": (2, 1, 3),
-    "snowplow": (3, 1, 2),
-    "web-log": (0, 0, 14),
-}
-
-# Preset: the record that a line of its specimen becomes, in full.
-RECORDS = {
-    ("amplitude", 1): {
-        "type": "product_detail_page_view",
-        "timestamp": "2024-05-01T08:00:00.749Z",
-        "anonymous_id": "dev-1",
-        "product_ids": ["boot-7"],
-        "context": {
-            "page": {"url": "https://shop.example/p/7"},
-            "campaign": {"source": "news"},
-            "region": "Berlin",
-            "truncated_ip": "192.0.2.0",
-        },
-    },
-    ("amplitude", 2): {
-        "type": "checkout",
-        "timestamp": "2024-05-01T08:02:00.749Z",
-        "user_id": "u-9",
-        "anonymous_id": "dev-1",
-        "product_ids": ["boot-7", "sock-2"],
-        "quantities": [1, 3],
-        "revenue": 74.5,
-        "context": {
-            "campaign": {"source": "news"},
-            "region": "Berlin",
-            "truncated_ip": "192.0.2.0",
-        },
-    },
-    ("ga4-bigquery", 1): {
-        "type": "product_detail_page_view",
-        "timestamp": "2024-05-01T08:00:00.123456Z",
-        "anonymous_id": "1234567890.1714550000",
-        "product_ids": ["boot-7"],
-        "context": {
-            "page": {
-                "url": "https://shop.example/p/7?utm_source=news",
-                "referrer": "https://search.example/",
-                "title": "Boot",
-            },
-            "campaign": {"source": "news", "medium": "email"},
-            "locale": "en-us",
-            "region": "Berlin",
-        },
-    },
-    ("ga4-bigquery", 2): {
-        "type": "search",
-        "timestamp": "2024-05-01T08:00:10Z",
-        "anonymous_id": "1234567890.1714550000",
-        "search": {"keywords": "rain boots"},
-        "context": {
-            "page": {"url": "https://shop.example/p/7?utm_source=news", "title": "Boot"},
-            "locale": "en-us",
-            "region": "Berlin",
-        },
-    },
-    ("ga4-bigquery", 3): {
-        "type": "checkout",
-        "timestamp": "2024-05-01T08:01:40Z",
-        "user_id": "u-9",
-        "anonymous_id": "1234567890.1714550000",
-        "product_ids": ["boot-7", "sock-2"],
-        "quantities": [1, 3],
-        "revenue": 74.5,
-        "context": {
-            "page": {"url": "https://shop.example/p/7?utm_source=news", "title": "Boot"},
-            "locale": "en-us",
-            "region": "Berlin",
-        },
-    },
-    ("google-retail", 1): {
-        "type": "search",
-        "timestamp": "2024-05-01T08:00:00.250Z",
-        "user_id": "u-9",
-        "anonymous_id": "v-1",
-        "search": {"keywords": "rain boots"},
-        "context": {
-            "page": {"url": "https://shop.example/search?q=rain+boots"},
-            "user_agent": CHROME,
-            "truncated_ip": "192.0.2.0",
-        },
-    },
-    ("google-retail", 2): {
-        "type": "category_page_view",
-        "timestamp": "2024-05-01T08:00:30Z",
-        "anonymous_id": "v-1",
-        "category": ["Shoes", "Boots"],
-    },
-    ("google-retail", 4): {
-        "type": "checkout",
-        "timestamp": "2024-05-01T10:02:00+02:00",
-        "anonymous_id": "v-1",
-        "product_ids": ["boot-7", "sock-2"],
-        "quantities": [1, 3],
-        "revenue": 74.5,
-    },
-    ("mixpanel", 1): {
-        "type": "product_detail_page_view",
-        "timestamp": "2024-05-01T08:00:00Z",
-        "anonymous_id": "dev-1",
-        "product_ids": ["boot-7"],
-        "context": {
-            "page": {"url": "https://shop.example/p/7"},
-            "campaign": {"source": "news"},
-            "region": "Berlin",
-        },
-    },
-    ("mixpanel", 3): {
-        "type": "search",
-        "timestamp": "2024-05-01T08:00:50Z",
-        "anonymous_id": "u-9",
-        "search": {"keywords": "rain boots"},
-    },
-    ("movielens", 2): {
-        "type": "rate",
-        "timestamp": "2009-12-14T02:52:24Z",
-        "user_id": "1",
-        "product_ids": ["31"],
-        "rating": 2.5,
-    },
-    ("rees46", 2): {
-        "type": "product_detail_page_view",
-        "timestamp": "2024-05-01T08:00:00Z",
-        "user_id": "512742880",
-        "product_ids": ["1004856"],
-    },
-    ("rees46", 5): {
-        "type": "checkout",
-        "timestamp": "2024-05-01T08:04:10Z",
-        "user_id": "512742880",
-        "product_ids": ["1004856"],
-        "revenue": 130.76,
-    },
-    ("segment", 2): {
-        "type": "search",
-        "timestamp": "2024-05-01T08:01:00.000Z",
-        "anonymous_id": "a-1",
-        "search": {"keywords": "rain boots"},
-        "context": {"truncated_ip": "192.0.2.0"},
-    },
-    ("segment", 3): {
-        "type": "checkout",
-        "timestamp": "2024-05-01T08:02:00.000Z",
-        "user_id": "u-9",
-        "anonymous_id": "a-1",
-        "product_ids": ["boot-7", "sock-2"],
-        "quantities": [1, 3],
-        "revenue": 74.5,
-        "context": {
-            "page": {
-                "url": "https://shop.example/p/7",
-                "referrer": "https://search.example/",
-                "title": "Boot",
-            },
-            "campaign": {"name": "may", "source": "news", "medium": "email"},
-            "locale": "en-GB",
-            "user_agent": CHROME,
-            "truncated_ip": "192.0.2.0",
-        },
-    },
-    ("shopify-orders", 1): {
-        "type": "checkout",
-        "timestamp": "2024-05-01T10:00:00+02:00",
-        "user_id": "7000000000001",
-        "product_ids": ["8000000000007", "8000000000002"],
-        "quantities": [1, 3],
-        "revenue": 74.5,
-        "context": {"locale": "en", "user_agent": CHROME, "truncated_ip": "192.0.2.0"},
-    },
-    ("snowplow", 2): {
-        "type": "product_detail_page_view",
-        "timestamp": "2024-05-01T08:00:00.123Z",
-        "anonymous_id": "d-1",
-        "product_ids": ["boot-7"],
-        "context": {
-            "page": {
-                "url": "https://shop.example/p/7",
-                "referrer": "https://search.example/",
-                "title": "Boot",
-            },
-            "campaign": {"source": "news"},
-            "region": "Attica",
-            "user_agent": CHROME,
-        },
-    },
-    ("snowplow", 4): {
-        "type": "checkout",
-        "timestamp": "2024-05-01T08:02:00.500Z",
-        "user_id": "u-9",
-        "anonymous_id": "d-1",
-        "product_ids": ["boot-7", "sock-2"],
-        "quantities": [2, 2],
-        "revenue": 50.0,
-        "context": {"page": {"url": "https://shop.example/p/7"}},
-    },
-}
+EXPECTED = json.loads(Path(__file__).with_name("expected.json").read_text(encoding="utf-8"))
+"""Preset: the records of its specimen, how many rows are rejected and skipped, and real files."""
 
 
 def compiled(name, header=None):
@@ -264,8 +52,8 @@ def checked(path, name, **options):
 
 
 @pytest.fixture
-def arriving(tmp_path):
-    """Return the records that arrive at a double when a file is uploaded."""
+def uploaded(tmp_path):
+    """Return a function that uploads a file, and returns the summary and what arrived."""
 
     def send(path, **options):
         with Sandbox(key="key") as sandbox:
@@ -278,8 +66,9 @@ def arriving(tmp_path):
                 max_reject_rate=1,
                 **options,
             )
-            assert upload(settings).balanced
-            return list(sandbox.records())
+            summary = upload(settings)
+            assert summary.balanced
+            return summary, list(sandbox.records())
 
     return send
 
@@ -294,7 +83,7 @@ def test_a_preset_fits_the_schema_and_says_what_it_is_for(name):
 
 
 def test_every_preset_has_a_specimen():
-    assert {path.stem for path in SPECIMENS.iterdir()} == set(preset_names()) == set(COUNTS)
+    assert {path.stem for path in SPECIMENS.iterdir()} == set(preset_names()) == set(EXPECTED)
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -352,52 +141,33 @@ def test_the_tsv_of_snowplow_itself_is_read_under_the_columns_of_the_page(tmp_pa
     assert shown.partition("-> ")[2].split("\n\n")[0] == golden
 
 
-@pytest.mark.parametrize("name", preset_names())
-def test_each_row_of_a_specimen_becomes_what_it_should(name, golden):
-    accepted, rejected, skipped = COUNTS[name]
+@pytest.mark.parametrize("name", EXPECTED)
+def test_each_row_of_a_specimen_becomes_what_it_should(name, uploaded, golden):
+    expected = EXPECTED[name]
 
-    summary = checked(specimen(name), name)
+    summary, records = uploaded(specimen(name), preset=name)
 
-    assert sum(summary.findings.types.values()) == accepted
-    assert summary.totals.rejected == rejected
-    assert summary.findings.skipped.total() == skipped
+    assert records == expected["records"]
+    assert summary.totals.rejected == expected["rejected"]
+    assert summary.findings.skipped.total() == expected["skipped"]
     assert dict(sorted(summary.findings.skipped.items())) == golden
 
 
-@pytest.mark.parametrize(("name", "line"), RECORDS)
-def test_a_row_becomes_its_record(name, line, tmp_path, arriving):
-    lines = specimen(name).read_text(encoding="utf-8").splitlines(keepends=True)
-    head = [] if specimen(name).suffix.startswith(".json") else lines[:1]
-    path = tmp_path / specimen(name).name
-    path.write_text("".join([*head, lines[line - 1]]), encoding="utf-8")
-
-    assert arriving(path, preset=name) == [RECORDS[name, line]]
-
-
 @pytest.mark.parametrize(
-    ("name", "path", "types", "rejected", "skipped"),
-    [
-        ("rees46", "ecommerce/rees46_2019-Oct.csv",
-         {"product_detail_page_view": 17_055, "add_to_cart": 165, "checkout": 214}, 1, 0),
-        ("google-retail", "ecommerce/google_retail_user_events.json",
-         {"home_page_view": 1, "search": 2, "product_detail_page_view": 1}, 0, 0),
-        ("google-retail", "ecommerce/google_retail_user_events_some_invalid.json",
-         {"home_page_view": 1, "search": 1, "product_detail_page_view": 1}, 1, 0),
-        ("snowplow", "analytics/snowplow_ecommerce_events_apache2.csv",
-         {"product_detail_page_view": 179, "impression": 100, "click": 35, "add_to_cart": 38,
-          "remove_from_cart": 15, "checkout": 14, "refund": 1}, 410, 40),
-    ],
-)  # fmt: skip
-def test_a_real_file_comes_to_the_known_counts(name, path, types, rejected, skipped, shared_data):
-    summary = checked(shared_data / path, name)
+    ("name", "path"), [(name, path) for name in EXPECTED for path in EXPECTED[name]["real_files"]]
+)
+def test_a_real_file_comes_to_the_known_counts(name, path, shared_data):
+    found = checked(shared_data / path, name)
 
-    assert dict(summary.findings.types) == types
-    assert summary.totals.rejected == rejected
-    assert sum(summary.findings.skipped.values()) == skipped
+    assert {
+        "types": dict(found.findings.types),
+        "rejected": found.totals.rejected,
+        "skipped": found.findings.skipped.total(),
+    } == EXPECTED[name]["real_files"][path]
 
 
-def test_all_real_ratings_arrive_and_are_of_671_users(shared_data, arriving):
-    records = arriving(shared_data / "media/ml-latest-small_ratings.csv", preset="movielens")
+def test_all_real_ratings_arrive_and_are_of_671_users(shared_data, uploaded):
+    _, records = uploaded(shared_data / "media/ml-latest-small_ratings.csv", preset="movielens")
 
     assert [record["type"] for record in records] == ["rate"] * 100_004
     assert len({record["user_id"] for record in records}) == 671
@@ -412,7 +182,7 @@ def shop_mapping(tmp_path, text):
     return str(path)
 
 
-def test_a_mapping_file_wins_over_a_preset_and_options_over_both(tmp_path, arriving):
+def test_a_mapping_file_wins_over_a_preset_and_options_over_both(tmp_path, uploaded):
     mapping = shop_mapping(
         tmp_path,
         """
@@ -426,7 +196,7 @@ def test_a_mapping_file_wins_over_a_preset_and_options_over_both(tmp_path, arriv
         """,
     )
 
-    records = arriving(
+    _, records = uploaded(
         specimen("rees46"), preset="rees46", mapping=mapping, set=("user_id=of the option",)
     )
 
@@ -496,10 +266,6 @@ def test_a_file_of_another_vendor_is_told_by_what_it_lacks(header, name, golden)
 
 
 # -- the program -----------------------------------------------------------------------------------
-
-
-def invoke(*args, **kwargs):
-    return CliRunner().invoke(program, [str(arg) for arg in args], **kwargs)
 
 
 def test_presets_are_listed_with_what_they_are_for(golden):

@@ -4,8 +4,7 @@ import pytest
 import requests
 
 from miso_upload.sandbox import Sandbox
-
-from .talk import BAD, GOOD, PATH, get, post, send
+from tests.helpers.requests_to_sandbox import BAD, GOOD, PATH, get, post, send
 
 
 def test_good_records_are_answered_with_success_and_kept(sandbox):

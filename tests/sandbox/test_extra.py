@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, row, write_rows
+
+from tests.helpers.paths import ROOT
+from tests.helpers.rows import row, write_rows
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import requests
 from miso_upload.errors import ConfigurationError
 from miso_upload.sandbox import Faults, Sandbox, parse_faults
 from miso_upload.sandbox.faults import FaultDraw
-
-from .talk import BAD, GOOD, PATH, connect, post, send
+from tests.helpers.requests_to_sandbox import BAD, GOOD, PATH, connect, post, send
 
 
 @pytest.mark.parametrize("status", [401, 403, 408, 413, 429, 500, 502, 503, 504])
@@ -134,7 +133,7 @@ def test_a_wrong_key_meets_no_fault(sandbox):
     assert post(sandbox, GOOD, key="wrong").status_code == 401
 
 
-def test_a_scripted_fault_befalls_its_request_only():
+def test_a_scripted_fault_affects_only_its_request():
     with Sandbox(faults=Faults(script=("503", "ok", "502-after"))) as sandbox:
         answers = [post(sandbox, GOOD).status_code for _ in range(4)]
 
@@ -152,7 +151,7 @@ def test_faults_change_while_the_sandbox_runs(sandbox):
     assert (first, second, third) == (200, 500, 200)
 
 
-def test_a_fault_is_told_to_whoever_listens():
+def test_listeners_hear_of_each_fault():
     heard = []
     with Sandbox(
         faults=Faults(script=("ok", "503", "drop-after")),

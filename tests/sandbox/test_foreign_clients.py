@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from .talk import BAD, GOOD
+from tests.helpers.requests_to_sandbox import BAD, GOOD
 
 HOME = os.environ.get("MISO_UPLOAD_CLIENTS_PYTHON") or None
 PYTHON = HOME or sys.executable

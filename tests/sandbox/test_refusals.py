@@ -2,17 +2,16 @@ import json
 
 import pytest
 
-from miso_upload.sandbox.refusals import Critic
+from miso_upload.sandbox.refusals import RefusalReporter
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.transform.validation import RecordValidator
-
-from .talk import BAD, GOOD
+from tests.helpers.requests_to_sandbox import BAD, GOOD
 
 
 @pytest.fixture(scope="module")
-def critic():
+def reporter():
     schema = shipped_schema()
-    return Critic(schema, RecordValidator(schema, needs_timestamp=False, needs_id=False))
+    return RefusalReporter(schema, RecordValidator(schema, needs_timestamp=False, needs_id=False))
 
 
 @pytest.mark.parametrize(
@@ -33,33 +32,33 @@ def critic():
     ],
     ids=json.dumps,
 )
-def test_a_line_names_the_record_the_attribute_the_value_and_the_reason(critic, record, golden):
-    assert critic.lines([record]) == golden
+def test_a_line_names_the_record_the_attribute_the_value_and_the_reason(reporter, record, golden):
+    assert reporter.lines([record]) == golden
 
 
-def test_a_long_value_is_shown_in_part(critic):
-    (line,) = critic.lines([{"type": "like", "user_id": "u" * 600}])
+def test_a_long_value_is_shown_in_part(reporter):
+    (line,) = reporter.lines([{"type": "like", "user_id": "u" * 600}])
 
     assert line.startswith(f"data.0.user_id ({'u' * 200}…) is invalid.")
     assert "512" in line
 
 
-def test_each_reason_has_its_line(critic):
-    lines = critic.lines([{"type": "like", "timestamp": "now", "product_ids": 1}])
+def test_each_reason_has_its_line(reporter):
+    lines = reporter.lines([{"type": "like", "timestamp": "now", "product_ids": 1}])
 
     assert [line.split(" ")[0] for line in lines] == ["data.0.timestamp", "data.0.product_ids"]
 
 
 @pytest.mark.parametrize("index", [0, 255, 256, 999])
-def test_a_bad_record_is_found_wherever_it_stands(critic, index):
+def test_a_bad_record_is_found_wherever_it_stands(reporter, index):
     records = [GOOD] * 1000
     records[index] = BAD
 
-    (line,) = critic.lines(records)
+    (line,) = reporter.lines(records)
 
     assert line.startswith(f"data.{index}.product_ids ")
 
 
-def test_good_records_have_no_lines(critic):
-    assert critic.lines([GOOD] * 1000) == []
-    assert critic.lines([]) == []
+def test_good_records_have_no_lines(reporter):
+    assert reporter.lines([GOOD] * 1000) == []
+    assert reporter.lines([]) == []

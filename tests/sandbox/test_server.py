@@ -12,8 +12,7 @@ import requests
 
 from miso_upload.errors import SandboxError
 from miso_upload.sandbox import Faults, Sandbox, serve
-
-from .talk import GOOD, PATH, address, connect, get, post
+from tests.helpers.requests_to_sandbox import GOOD, PATH, address, connect, get, post
 
 
 def test_a_started_sandbox_answers_at_once():

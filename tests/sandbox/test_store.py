@@ -8,8 +8,7 @@ import pytest
 from miso_upload.errors import SandboxError
 from miso_upload.sandbox import Sandbox
 from miso_upload.sandbox.store import ServedRequest, Store
-
-from .talk import BAD, GOOD, post
+from tests.helpers.requests_to_sandbox import BAD, GOOD, post
 
 STORED = ServedRequest("/v1/interactions", 200, "stored")
 

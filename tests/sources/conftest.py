@@ -21,7 +21,7 @@ def opened(tmp_path):
 @pytest.fixture(scope="session")
 def _store():
     pytest.importorskip("moto")
-    from sources.remote_servers import s3_server
+    from tests.helpers.remote_servers import s3_server
 
     with s3_server() as bucket:
         yield bucket
@@ -38,7 +38,7 @@ def s3(_store, monkeypatch):
 @pytest.fixture
 def web():
     """Return the address of a web server, and the pages that it serves."""
-    from sources.remote_servers import web_server
+    from tests.helpers.remote_servers import web_server
 
     with web_server() as served:
         yield served

@@ -1,6 +1,7 @@
 """Containers are detected by content and read to their end or to the damage, from any offset."""
 
 import bz2
+import functools
 import gzip
 import io
 import lzma
@@ -19,7 +20,7 @@ from miso_upload.errors import DamagedSourceError, SourceError
 from miso_upload.sources.codecs.base import TRUNCATED
 from miso_upload.sources.codecs.charset import encoding_by_mark
 from miso_upload.sources.stream import ByteStream
-from sources.streams import from_stdin, rest_of, without_cause
+from tests.helpers.streams import from_stdin, rest_of, without_cause
 
 TEXT = "".join(f"{number},größe,€ {number * 7}\n" for number in range(40_000)).encode()
 NOISE = random.Random(1).randbytes(300_000)
@@ -164,10 +165,15 @@ def test_a_csv_file_whose_header_looks_like_a_container_is_text(opened, text):
 # -- damaged ---------------------------------------------------------------------------------------
 
 
+@functools.cache
+def compressed_noise(container):
+    return STREAMS[container](NOISE * 10)
+
+
 @streams
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
 def test_rows_before_a_cut_are_read(opened, container, share):
-    compressed = STREAMS[container](NOISE * 10)
+    compressed = compressed_noise(container)
     cut = compressed[: int(len(compressed) * share)]
 
     data, damage = rest_of(opened(cut))

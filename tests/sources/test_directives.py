@@ -2,13 +2,13 @@ import gzip
 import random
 
 import pytest
-from formats.reading import options, read_file, read_source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miso_upload.records import Span
 from miso_upload.sources import Source
 from miso_upload.values.hashing import checksum
+from tests.helpers.reading import options, read_file, read_source
 
 FIELDS = "#Fields: date time c-ip cs-uri-stem\n"
 OTHERS = "#Version: 1.0\n#Fields: c-ip date time sc-status x-number\n"

@@ -10,7 +10,6 @@ import sys
 from decimal import Decimal
 
 import pytest
-from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +18,8 @@ from miso_upload.records import Span
 from miso_upload.sources import ReadingOptions, Source
 from miso_upload.sources.stream import ByteStream
 from miso_upload.values.hashing import checksum
-from sources.streams import from_stdin, rest_of
+from tests.helpers.paths import ROOT
+from tests.helpers.streams import from_stdin, rest_of
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

@@ -15,7 +15,6 @@ from collections import Counter
 
 import pytest
 import zstandard
-from conftest import ROOT, row, started, write_rows
 
 from miso_upload import Settings, check
 from miso_upload.errors import ChangedSourceError, SourceError, UnreachableSourceError
@@ -24,7 +23,10 @@ from miso_upload.sandbox import Sandbox
 from miso_upload.sources import ReadingOptions, Source, expand_inputs
 from miso_upload.sources.stream import ByteStream
 from miso_upload.values.input_names import local_name, shown_name
-from sources.streams import rest_of
+from tests.helpers.paths import ROOT
+from tests.helpers.processes import started_program
+from tests.helpers.rows import row, write_rows
+from tests.helpers.streams import rest_of
 
 pytest.importorskip("obstore")
 remote = pytest.importorskip("miso_upload.sources.remote.object")
@@ -175,7 +177,7 @@ def test_a_signed_url_is_requested_unchanged(web):
     stream.close()
 
 
-def test_a_request_to_a_busy_server_is_retried(web):
+def test_a_busy_server_is_retried(web):
     address, pages = web
     pages.pages["/x"] = b"hello"
     pages.fails = 2
@@ -278,7 +280,8 @@ def test_a_parquet_file_replaced_during_the_read_is_detected(web, golden):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     address, pages = web
     file = io.BytesIO()
-    noise = pa.table({"n": [random.Random(n).random() for n in range(1_000_000)]})
+    draw = random.Random(1)
+    noise = pa.table({"n": [draw.random() for _ in range(1_000_000)]})
     pq.write_table(noise, file, row_group_size=10_000)
     pages.pages["/x"] = file.getvalue()
     stream = ByteStream(f"{address}/x")
@@ -490,7 +493,7 @@ def test_all_commands_accept_a_url(s3, run, tmp_path):
 
     with Sandbox() as sandbox:
         to = ["--server", sandbox.url, "--max-reject-rate", "1"]
-        here["env"] = {**os.environ, "MISO_API_KEY": sandbox.key, "PYTHONPATH": str(ROOT)}
+        here["env"] = {**os.environ, "MISO_API_KEY": sandbox.key}
         done = run(url, *to, "--json", **here)
         again = run(file, *to, "--json", **here)
         init = run("init", url, "-o", "-", **here)
@@ -518,8 +521,7 @@ def test_no_secret_of_a_url_is_shown_or_stored(web, run, tmp_path):
     url = f"{address}/x.jsonl?sig=5ec7e7"
 
     with Sandbox() as sandbox:
-        here = {"cwd": tmp_path, "env": {**os.environ, "MISO_API_KEY": sandbox.key,
-                                         "PYTHONPATH": str(ROOT)}}  # fmt: skip
+        here = {"cwd": tmp_path, "env": {**os.environ, "MISO_API_KEY": sandbox.key}}  # fmt: skip
         done = [
             run(url, "--server", sandbox.url, "--report", "r.json", "--json", **here),
             run("status", url, "--json", **here), run("rejects", url, **here),
@@ -536,8 +538,7 @@ def test_rows_added_to_an_object_are_sent_by_the_next_run(s3, run, tmp_path):
     file = write_rows(tmp_path / "x", [row(n) for n in range(3000)])
     url = s3.put("grows.jsonl", file.read_bytes())
     with Sandbox() as sandbox:
-        here = {"cwd": tmp_path, "env": {**os.environ, "MISO_API_KEY": sandbox.key,
-                                         "PYTHONPATH": str(ROOT)}}  # fmt: skip
+        here = {"cwd": tmp_path, "env": {**os.environ, "MISO_API_KEY": sandbox.key}}  # fmt: skip
         run(url, "--server", sandbox.url, **here)
         s3.put("grows.jsonl", write_rows(file, [row(n) for n in range(3500)]).read_bytes())
         done = run(url, "--server", sandbox.url, "--json", **here)
@@ -554,12 +555,12 @@ def test_a_killed_upload_from_a_store_resumes(s3, tmp_path, pack):
     data = write_rows(tmp_path / "x", [row(n) for n in range(rows)]).read_bytes()
     url = s3.put("killed.jsonl", pack(data))
     with Sandbox() as sandbox:
-        command = [sys.executable, "-m", "miso_upload", url, "--server", sandbox.url, "--json"]
-        environment = {**os.environ, "MISO_API_KEY": sandbox.key, "PYTHONPATH": str(ROOT)}
+        command = (url, "--server", sandbox.url, "--json", "--chunk-size", 500)
+        environment = {**os.environ, "MISO_API_KEY": sandbox.key}
         killed = 0
         while True:
-            with started(
-                [*command, "--chunk-size", "500"], env=environment, cwd=tmp_path,
+            with started_program(
+                *command, env=environment, cwd=tmp_path,
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             ) as process:  # fmt: skip
                 if killed < 3:
@@ -586,9 +587,8 @@ def test_a_signal_interrupts_the_wait_for_a_server(web, tmp_path, golden):
     asked, go_on = Event(), Event()
     pages.pages["/x"] = b"x"
     pages.on_request = lambda: (asked.set(), go_on.wait(30))
-    with started(
-        [sys.executable, "-m", "miso_upload", f"{address}/x", "--dry-run"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    with started_program(
+        *(f"{address}/x", "--dry-run"),
         stderr=subprocess.PIPE,
     ) as process:
         assert asked.wait(30)

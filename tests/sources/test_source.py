@@ -8,7 +8,6 @@ import threading
 import tracemalloc
 
 import pytest
-from formats.reading import CUTS, assert_complete, options, read, read_file, read_source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from miso_upload.records import Span
 from miso_upload.sources import Source
 from miso_upload.sources.codecs.base import TRUNCATED
 from miso_upload.values.hashing import checksum
+from tests.helpers.reading import CUTS, assert_complete, options, read, read_file, read_source
 
 ROWS = [{"row": number, "text": "é" * (number % 50)} for number in range(3000)]
 LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)

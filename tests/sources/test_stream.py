@@ -16,7 +16,7 @@ from isal import igzip_lib
 from miso_upload.errors import ConfigurationError, DamagedSourceError, SourceError
 from miso_upload.sources.codecs.base import TRUNCATED
 from miso_upload.sources.stream import ByteStream
-from sources.streams import from_stdin, rest_of, without_cause
+from tests.helpers.streams import from_stdin, rest_of, without_cause
 
 TEXT = "".join(f"{number},größe,€ {number * 7}\n" for number in range(40_000))
 NOISE = random.Random(1).randbytes(300_000)

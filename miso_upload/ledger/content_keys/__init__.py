@@ -1,1 +1,1 @@
-"""The store of content keys in the ledger."""
+"""Stores the content keys of sent records in the ledger, and looks records up by them."""

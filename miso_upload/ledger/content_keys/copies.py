@@ -1,4 +1,4 @@
-"""Records of one day that other scans sent, and which of them a reader has used up."""
+"""Finds the records of one day that other scans sent, and tracks which copies are used up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from miso_upload.ledger.content_keys import runs as content_runs
 from miso_upload.ledger.content_keys.layout import stored_keys
-from miso_upload.records.keyed import Keyed
+from miso_upload.records.keyed_records import KeyedRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,18 +27,18 @@ _NO_PAGE: tuple[float, Page | None] = (float("inf"), None)
 
 
 class Used:
-    """Which entries are used up: a bit for each, and a count for those with several copies."""
+    """The used entries: a bit for each, and a count for each entry with several copies."""
 
     def __init__(self) -> None:
         self.bits = bytearray()
         self.counts: dict[int, int] = {}
 
     def grow(self, entries: int) -> None:
-        """Make room for entries."""
+        """Allocate bits for this many entries."""
         self.bits.extend(bytes((entries + 7 >> 3) - len(self.bits)))
 
     def take(self, rank: int, copies: int) -> bool:
-        """Use up one copy of an entry; return whether there was one left."""
+        """Use up one copy of an entry; return False if none was left."""
         if copies > 1:
             used = self.counts.get(rank, 0)
             if used < copies:
@@ -58,20 +58,20 @@ class Used:
 
 
 class Loaded:
-    """All entries of some copies in memory, by name: the key, or key and content.
+    """Some entries in memory, by name. The name is the key, or key and content.
 
     Args:
         entries: Keys, with contents if they are natural.
-        scan_of: Returns the scan of the entry with a rank, None if it counts for nothing; if it
-            is a number, that is the scan of all.
-        counts: The number of copies of those entries that have several.
-        used: What is used up of them.
-        partial: Whether there may be entries that count for nothing.
+        scan_of: Returns the scan of the entry with a rank, or None if the entry is ignored; a
+            number is the scan of all entries.
+        counts: The number of copies, for entries with several.
+        used: The used entries.
+        partial: Whether some entries may be ignored.
     """
 
     def __init__(
         self,
-        entries: Keyed,
+        entries: KeyedRecords,
         scan_of: Callable[[int], int | None] | int,
         counts: dict[int, int],
         used: Used,
@@ -95,13 +95,13 @@ class Loaded:
     def __len__(self) -> int:
         return len(self.entries.keys)
 
-    def take(self, sent: Keyed, wanted: Sequence[int], found: Found) -> Sequence[int]:
-        """Use up a copy for each of the records wanted; return those for which there is none."""
+    def take(self, sent: KeyedRecords, wanted: Sequence[int], found: Found) -> Sequence[int]:
+        """Use up a copy for each wanted record; return the records without a copy."""
         names = names_of(sent, wanted, natural=self.entries.contents is not None)
         if self._ranks.keys().isdisjoint(names):
             return wanted
         get, several, bits, scan_of = self._ranks.get, self._several, self._used.bits, self._scan_of
-        rest = []
+        missing = []
         for i, name in zip(wanted, names, strict=True):
             rank = get(name)
             if several and name in several:
@@ -113,13 +113,13 @@ class Loaded:
                 else:
                     bits[byte] |= bit
             if rank is None:
-                rest.append(i)
+                missing.append(i)
             else:
                 found[i] = scan_of if isinstance(scan_of, int) else scan_of(rank)  # type: ignore[assignment]
-        return rest
+        return missing
 
     def versions(self, keys: Iterable[int]) -> Iterator[Version]:
-        """Yield key, content and scan of what has one of the keys."""
+        """Yield key, content and scan of each entry with one of the keys."""
         if self._versions is None:
             self._versions = {}
             contents = self.entries.contents or repeat(0)
@@ -152,18 +152,18 @@ class Loaded:
 
 
 class Context:
-    """What the copies of one reader share; `own` is the reader's scan."""
+    """The state that all copies of one reader share; `own` is the reader's scan."""
 
     def __init__(self, db: Database, own: int, dead: frozenset[int], limits: Limits) -> None:
         self.db, self.own, self.dead, self.limits = db, own, dead, limits
         self.in_order = False
-        """Whether the records that are looked up seem to come in order of their days."""
+        """Whether the looked-up records seem to be sorted by day."""
         self.serials = count()
-        # By the serial of the copies, which refer to this: a cycle would keep a reader's memory.
+        # Keyed by serial, because a reference cycle would delay freeing a reader's memory.
         self._loaded: OrderedDict[int, Loaded] = OrderedDict()
 
     def loaded(self, copies: Parts | SortedRun) -> Loaded:
-        """Return all entries of `copies`, which may be in memory already."""
+        """Return all entries of `copies`, from memory if they are loaded already."""
         loaded = self._loaded.get(copies.serial)
         if loaded is None:
             room = self.limits.cached - len(copies)
@@ -174,23 +174,23 @@ class Context:
         return loaded
 
     def is_dense(self, copies: Parts | SortedRun, wanted: int) -> bool:
-        """Whether all of `copies` should be loaded, or are, to look up some records."""
+        """Return whether to look up this many records by loading all of `copies`."""
         limits, entries = self.limits, len(copies)
         return entries <= limits.loaded and (
             entries <= max(limits.small, wanted * limits.sparse) or copies.serial in self._loaded
         )
 
     def unload(self, copies: Parts | SortedRun) -> None:
-        """Let `copies` be loaded again."""
+        """Drop `copies` from memory; they are loaded again on use."""
         self._loaded.pop(copies.serial, None)
 
     def unload_all(self) -> None:
-        """Let everything be loaded again."""
+        """Drop everything from memory; it is loaded again on use."""
         self._loaded.clear()
 
 
 class Parts:
-    """Settled parts of a day as they were written."""
+    """The settled parts of a day, as they were written."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -204,7 +204,7 @@ class Parts:
         return self._ends[-1] if self._ends else 0
 
     def add(self, part_id: int, scan: int, records: int) -> None:
-        """Add a part, behind those that are there."""
+        """Append a part."""
         self.ids.append(part_id)
         self._scans.append(scan)
         self._ends.append(len(self) + records)
@@ -219,16 +219,16 @@ class Parts:
             return Loaded(entries, scans[0], {}, self.used)
         return Loaded(entries, lambda rank: scans[bisect_right(ends, rank)], {}, self.used)
 
-    def take(self, sent: Keyed, wanted: Sequence[int], found: Found) -> Sequence[int]:
-        """Use up a copy for each of the records wanted; return those for which there is none."""
+    def take(self, sent: KeyedRecords, wanted: Sequence[int], found: Found) -> Sequence[int]:
+        """Use up a copy for each wanted record; return the records without a copy."""
         return self._context.loaded(self).take(sent, wanted, found) if self.ids else wanted
 
     def versions(self, keys: Iterable[int]) -> Iterator[Version]:
-        """Yield key, content and scan of what has one of the keys."""
+        """Yield key, content and scan of each entry with one of the keys."""
         return self._context.loaded(self).versions(keys) if self.ids else iter(())
 
     def used_up(self) -> Iterator[tuple[int, int]]:
-        """Yield key and content of what is used up, unless its scan was forgotten since."""
+        """Yield key and content of each used entry, unless its scan was forgotten since."""
         if not any(self.used.bits):
             return
         begin = 0
@@ -241,13 +241,13 @@ class Parts:
                         yield pair
             begin = end
 
-    def _entries(self) -> Keyed:
+    def _entries(self) -> KeyedRecords:
         parts = [read_part(self._context.db, part_id) for part_id in self.ids]
         return parts[0] if len(parts) == 1 else joined(parts)
 
 
 class SortedRun:
-    """A run of a day, read by pages where few of its keys are looked up."""
+    """A run of a day, read page by page if only a few of its keys are looked up."""
 
     def __init__(self, context: Context, run: Run, used: Used) -> None:
         self._context = context
@@ -262,7 +262,7 @@ class SortedRun:
     def load(self) -> Loaded:
         """Return all entries."""
         read = list(content_runs.pages(self._context.db, self.run))
-        parts = [Keyed(page.keys, array("i"), page.contents) for page in read]
+        parts = [KeyedRecords(page.keys, array("i"), page.contents) for page in read]
         counts = {
             page.first + i: count
             for page in read
@@ -273,24 +273,24 @@ class SortedRun:
         scan_of = self.run.scan if self.run.scan is not None else self._scans_of(scans)
         return Loaded(joined(parts), scan_of, counts, self.used, partial=True)
 
-    def take(self, sent: Keyed, wanted: Sequence[int], found: Found) -> Sequence[int]:
-        """Use up a copy for each of the records wanted; return those for which there is none."""
+    def take(self, sent: KeyedRecords, wanted: Sequence[int], found: Found) -> Sequence[int]:
+        """Use up a copy for each wanted record; return the records without a copy."""
         self.used.grow(self.run.entries)
         if self._is_dense(len(wanted)):
             return self._context.loaded(self).take(sent, wanted, found)
         contents = sent.contents
-        rest = []
+        missing = []
         for i, page, index in self._located(sent.keys, wanted):
             content = contents[i] if contents is not None else 0
             scan = self._take_one(page, index, content) if page is not None else None
             if scan is None:
-                rest.append(i)
+                missing.append(i)
             else:
                 found[i] = scan
-        return rest
+        return missing
 
     def versions(self, keys: Sequence[int]) -> Iterator[Version]:
-        """Yield key, content and scan of what has one of the keys."""
+        """Yield key, content and scan of each entry with one of the keys."""
         if self._is_dense(len(keys)):
             yield from self._context.loaded(self).versions(keys)
             return
@@ -303,16 +303,16 @@ class SortedRun:
 
     def _is_dense(self, wanted: int) -> bool:
         if self._context.in_order:
-            # More of the day will follow, so all of it is loaded once pages have cost as much.
+            # More records of the day will follow, so load it once reading pages cost as much.
             wanted = self._looked_up = self._looked_up + wanted
         return self._context.is_dense(self, wanted)
 
     def _located(
         self, keys: Sequence[int], wanted: Sequence[int]
     ) -> Iterator[tuple[int, Page | None, int]]:
-        """Yield each of the indices wanted with the page and the index there that has its key.
+        """Yield each wanted index with the page that has its key, and the key's index in the page.
 
-        They come in the order of the pages, so each is read once.
+        The order is that of the pages, so that each page is read once.
         """
         ordered = sorted(wanted, key=keys.__getitem__)
         ids = self.run.pages_of(map(keys.__getitem__, ordered))
@@ -355,10 +355,10 @@ class SortedRun:
         return scan_of
 
 
-def names_of(sent: Keyed, wanted: Sequence[int] | None, *, natural: bool) -> Sequence[int]:
-    """Return how entries are called by `Loaded`: by key, or by key and content if `natural`.
+def names_of(sent: KeyedRecords, wanted: Sequence[int] | None, *, natural: bool) -> Sequence[int]:
+    """Return the names of records in `Loaded`: the key, or key and content if `natural`.
 
-    Records that cannot be among entries that are not natural are called -1.
+    A record with a content cannot be among entries that are not natural; its name is -1.
     """
     keys, contents = sent.keys, sent.contents
     if wanted is None or (isinstance(wanted, range) and len(wanted) == len(keys)):
@@ -372,26 +372,26 @@ def names_of(sent: Keyed, wanted: Sequence[int] | None, *, natural: bool) -> Seq
     return [-1 if contents[i] else keys[i] for i in wanted]
 
 
-def joined(parts: Sequence[Keyed]) -> Keyed:
-    """Return parts as one."""
+def joined(parts: Sequence[KeyedRecords]) -> KeyedRecords:
+    """Return the concatenated parts."""
     keys, contents = array("Q"), array("Q")
     for part in parts:
         keys += part.keys
     if all(part.contents is None for part in parts):
-        return Keyed(keys, array("i"))
+        return KeyedRecords(keys, array("i"))
     for part in parts:
         contents += part.contents or array("Q", bytes(8 * len(part.keys)))
-    return Keyed(keys, array("i"), contents)
+    return KeyedRecords(keys, array("i"), contents)
 
 
-def read_part(db: Database, part_id: int) -> Keyed:
+def read_part(db: Database, part_id: int) -> KeyedRecords:
     """Return the records of a part."""
     row = db.row("SELECT day, keys, days, contents FROM sent_parts WHERE id = :part", part=part_id)
     return stored_keys(*row)
 
 
 def _equal(keys: Sequence[int], index: int) -> Iterator[int]:
-    """Yield the indices of the keys that equal the first of them, at `index`."""
+    """Yield the indices of equal keys; the first of them is at `index`."""
     key = keys[index]
     while index < len(keys) and keys[index] == key:
         yield index

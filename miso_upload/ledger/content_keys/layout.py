@@ -1,40 +1,40 @@
-"""How the store of content keys is laid out, and parts of it as they are stored."""
+"""Defines the layout of the content key store, and decodes its parts."""
 
 from __future__ import annotations
 
 from array import array
 from typing import NamedTuple
 
-from miso_upload.records.keyed import Keyed, from_bytes
+from miso_upload.records.keyed_records import KeyedRecords, from_bytes
 
 MIXED = -(2**31)
-"""The day of a part whose records have many days."""
+"""The day of a part whose records have many different days."""
 
 
 IN_DOUBT = (
     "(unknown OR EXISTS (SELECT 1 FROM sent_in_doubt AS doubt WHERE doubt.scan = part.scan "
     "AND doubt.start = part.start AND part.id >= doubt.first_part))"
 )
-"""Whether the records of a part may be at Miso, but need not."""
+"""An SQL condition: it is unknown whether Miso has the records of a part."""
 
 
 DELETE_PART = "DELETE FROM sent_parts WHERE id = :part"
 
 
 class Limits(NamedTuple):
-    """When the store changes its ways; all but the first three count records.
+    """Thresholds of the store. All but the first three are numbers of records.
 
     Attributes:
-        parts: The most parts of a day that are read one by one.
-        sparse: Pages are looked into where fewer than one in this many of a day's records is
-            looked up at once; otherwise all of them are loaded.
-        page_bits: A page has at most about two to the power of this many records.
-        small: As many records of a day are always loaded.
-        loaded: A day with more is never loaded; at 690,000 a dict just does not double its size.
-        cached: Days with so many records together, or a single day, are kept loaded.
-        fold: Parts of mixed days with so many records are folded by who writes them.
-        fold_early: The same by who looks into them.
-        chunk: So many are sorted at once.
+        parts: A day with more parts than this is merged, if its parts are small.
+        sparse: A lookup reads pages if it is for fewer than one in this many records of a day;
+            otherwise it loads the whole day.
+        page_bits: A page has up to about two to the power of this many records.
+        small: A day with at most this many records is always loaded.
+        loaded: A day with more records is never loaded; just above 690,000 a dict doubles its size.
+        cached: How many records stay loaded; a single larger day may stay loaded too.
+        fold: A writer folds parts of mixed days once they have this many records.
+        fold_early: A reader folds parts of mixed days once they have this many records.
+        chunk: How many records are sorted at a time.
     """
 
     parts: int = 16
@@ -48,9 +48,9 @@ class Limits(NamedTuple):
     chunk: int = 1_000_000
 
 
-def stored_keys(day: int, keys: bytes, days: bytes | None, contents: bytes | None) -> Keyed:
-    """Return the records of a part as it is stored."""
-    return Keyed(
+def stored_keys(day: int, keys: bytes, days: bytes | None, contents: bytes | None) -> KeyedRecords:
+    """Return the records of a stored part."""
+    return KeyedRecords(
         from_bytes("Q", keys),
         array("i", [day]) * (len(keys) // 8) if days is None else from_bytes("i", days),
         None if contents is None else from_bytes("Q", contents),

@@ -1,4 +1,4 @@
-"""Look into the content keys of a ledger without changing it."""
+"""Looks up content keys in a ledger without changing it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from miso_upload.ledger.content_keys.layout import Limits
 
 _FIRST_RUN = 2**38
-"""Runs of a mirror's own have higher ids than those that it copies."""
+"""The first id of a mirror's own runs, higher than the ids of the runs that it copies."""
 
 _PART = "day, scan, start, {unknown}, records, keys, days, contents"
 
 
 class ContentMirror(ContentStore):
-    """A store of content keys that copies each day from a ledger when it is first looked into.
+    """A store of content keys that copies each day from a ledger on first use.
 
-    What is noted here, such as the records that a dry run would send, stays here. The copies are
-    in a temporary file of SQLite's, which nobody else sees and which is gone after `close`.
+    Changes, such as noting the records that a dry run would send, affect only the copies. They are
+    in a private temporary file, which `close` deletes.
 
     Args:
-        source: The ledger's database, which is only read. Where other processes may write to it,
-            all uses of the mirror should be within one `source.snapshot()`.
-        limits: When to tidy what; for tests.
+        source: The ledger's database, which is only read. If other processes may write to it, use
+            the mirror within one `source.snapshot()`.
+        limits: Thresholds of the store, for tests.
     """
 
     def __init__(self, source: Database, limits: Limits | None = None) -> None:
@@ -47,7 +47,7 @@ class ContentMirror(ContentStore):
         self.db.close()
 
     def prepare(self, day: int) -> None:
-        """Copy a day, unless it was copied before; rows are copied as they are, without names."""
+        """Copy a day, unless it was copied before; rows are copied as tuples, which is faster."""
         if day in self._copied:
             return
         with self.db.transaction():

@@ -1,4 +1,4 @@
-"""Look up which records of one scan other scans have sent already."""
+"""Looks up which records of a scan other scans have sent already."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from miso_upload.ledger.content_keys.copies import (
     read_part,
 )
 from miso_upload.ledger.content_keys.layout import IN_DOUBT, MIXED
-from miso_upload.ledger.content_keys.runs import Work
-from miso_upload.records.keyed import Keyed
+from miso_upload.ledger.content_keys.runs import TidyContext
+from miso_upload.records.keyed_records import KeyedRecords
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from miso_upload.ledger.content_keys.store import ContentStore
 
 _FEW_DAYS = 4
-"""A batch with more days does not come from a source in order of time."""
-_AHEAD = 3
-"""So many batches of a day are expected from a source in order of time."""
+"""A batch with more days than this comes from a source that is not sorted by time."""
+_BATCHES_AHEAD = 3
+"""How many more batches of a day to expect from a source that is sorted by time."""
 _SMALL_PART = 256
-_MOST_DAYS = 20_000
-"""So many days are remembered to be of no other scan."""
+_MAX_DAYS = 20_000
+"""How many days are remembered as not shared with other scans."""
 
 _PARTS = " UNION ALL ".join(
     f"SELECT id, scan, records, {IN_DOUBT} FROM sent_parts AS part "
@@ -41,12 +41,12 @@ _PARTS = " UNION ALL ".join(
 
 
 class Known(NamedTuple):
-    """What other scans have of some records: the index of each, and a scan that has it.
+    """Records that other scans have sent, by index, each with one of those scans.
 
     Attributes:
-        already_sent: An accepted copy that this scan had not used up yet.
-        unknown: No such copy, but one that may have been accepted.
-        changed: The natural key is known, with other contents only.
+        already_sent: Records with an accepted copy that this scan had not used up yet.
+        unknown: Records without such a copy, but with one that may have been accepted.
+        changed: Records whose natural key is known, but only with other contents.
     """
 
     already_sent: dict[int, int]
@@ -55,17 +55,17 @@ class Known(NamedTuple):
 
 
 class _Day:
-    """What other scans have of one day."""
+    """The records of one day that other scans have sent."""
 
     def __init__(self, context: Context) -> None:
-        self.edition = 0
+        self.generation = 0
         self.parts = Parts(context)
         self.runs: list[SortedRun] = []
         self.doubtful: dict[int, int] = {}
-        """A scan of each record that may have been accepted or not, by its natural name."""
-        self.waste: list[int] = []
-        self.waste_runs: list[content_runs.Run] = []
-        """Parts and runs of scans that are forgotten."""
+        """One scan for each record that may have been accepted, by its natural name."""
+        self.dead_parts: list[int] = []
+        self.dead_runs: list[content_runs.Run] = []
+        """Parts and runs of forgotten scans."""
 
     def copies(self) -> list[Parts | SortedRun]:
         """Return the accepted copies."""
@@ -75,15 +75,15 @@ class _Day:
 class Reader:
     """Looks up the records of one scan, in their order. Its methods raise LedgerError.
 
-    It must not be used within a transaction. What it finds to be already sent is used up: this
-    reader does not find it again.
+    It must not be used within a transaction. Each copy that it finds as already sent is used up,
+    and not found again by this reader.
     """
 
     def __init__(
         self,
         store: ContentStore,
         scan: int,
-        met: Keyed | None,
+        met: KeyedRecords | None,
         ignored: frozenset[int] = frozenset(),
     ) -> None:
         self.scan = scan
@@ -95,14 +95,18 @@ class Reader:
         self._used: dict[int, Used] = {}
         self._met = Counter(met.pairs() if met is not None else ())
         self._met_keys = {key for key, _ in self._met}
-        self._edition = 0
-        self._expired = True
+        self._generation = 0
+        self._is_stale = True
 
-    def look_up(self, sent: Keyed, indices: Iterable[int] | None = None) -> Known:
-        """Return what other scans have of records, all or those at `indices`.
+    def look_up(self, sent: KeyedRecords, indices: Iterable[int] | None = None) -> Known:
+        """Return which records other scans have sent.
 
-        Records that are unknown or new may be looked up again before they are sent: others may
-        have been accepted meanwhile.
+        Unknown and new records may be looked up again before they are sent, because copies of them
+        may have been accepted meanwhile.
+
+        Args:
+            sent: The records.
+            indices: The indices of the records to look up; None for all.
         """
         known = Known({}, {}, {})
         wanted = range(len(sent.keys)) if indices is None else list(indices)
@@ -112,7 +116,7 @@ class Reader:
         groups = self._groups(sent.days, wanted)
         self._clean(groups)
         self._context.in_order = len(groups) <= _FEW_DAYS
-        ahead = _AHEAD * len(wanted) if self._context.in_order else 0
+        ahead = _BATCHES_AHEAD * len(wanted) if self._context.in_order else 0
         self._tidy(
             day for day, group in groups.items() if self._is_untidy(day, ahead or len(group))
         )
@@ -121,68 +125,68 @@ class Reader:
             self._look_up_day(found, sent, group, known)
         return known
 
-    def shared(self, days: Iterable[int]) -> set[int]:
-        """Return those of some days of which other scans may have records."""
+    def shared_days(self, days: Iterable[int]) -> set[int]:
+        """Return the days on which other scans may have sent records."""
         self._refresh()
         days = set(days)
         if self._mixed is not None:
             return days
         return {day for day in days if self._open(day) is not None}
 
-    def expire(self) -> None:
-        """Take note that other scans have sent or settled something."""
-        self._expired = True
+    def mark_stale(self) -> None:
+        """Note that other scans have sent or settled records."""
+        self._is_stale = True
 
-    def rest(self) -> None:
-        """Give back the memory of loaded days, which are loaded again when they are needed."""
+    def release_memory(self) -> None:
+        """Drop loaded days from memory; they are loaded again on use."""
         self._context.unload_all()
 
-    def lift(self, day: int) -> list[tuple[int, int]]:
-        """Forget the parts of a day, which are about to be rewritten.
+    def close_day(self, day: int) -> list[tuple[int, int]]:
+        """Close a day whose parts are about to be rewritten.
 
         Returns:
-            Key and content of what was used up of them.
+            Key and content of the used entries of these parts.
         """
         open_day = self._mixed if day == MIXED else self._days.pop(day, None)
         if day == MIXED:
-            self._mixed, self._expired = None, True
+            self._mixed, self._is_stale = None, True
         if open_day is None:
             return []
-        lifted = list(open_day.parts.used_up())
-        self._met.update(lifted)
-        self._met_keys.update(key for key, _ in lifted)
+        used = list(open_day.parts.used_up())
+        self._met.update(used)
+        self._met_keys.update(key for key, _ in used)
         for copies in open_day.copies():
             self._context.unload(copies)
-        return lifted
+        return used
 
     def is_using(self, run: int) -> bool:
-        """Whether something of a run is used up."""
+        """Return whether any entry of a run is used up."""
         used = self._used.get(run)
         return used is not None and (bool(used.counts) or any(used.bits))
 
     # -- looking up --------------------------------------------------------------------------------
 
     def _groups(self, days: array[int], wanted: Sequence[int]) -> dict[int, Sequence[int]]:
-        """Return the indices of records by day, for those days of which others have something."""
+        """Return the wanted indices by day, for days on which other scans have sent records."""
         whole = isinstance(wanted, range)
         if whole and days.count(days[0]) == len(days):
             return {days[0]: wanted} if self._has_others(days[0]) else {}
-        met = {
+        groups = {
             day: array("L")
             for day in (set(days) if whole else {days[i] for i in wanted})
             if self._has_others(day)
         }
-        if met:
+        if groups:
             for i in wanted:
-                if days[i] in met:
-                    met[days[i]].append(i)
-        return dict(met)
+                if days[i] in groups:
+                    groups[days[i]].append(i)
+        return dict(groups)
 
     def _has_others(self, day: int) -> bool:
         return self._open(day) is not None or self._mixed is not None
 
     def _look_up_day(
-        self, days: list[_Day], sent: Keyed, group: Sequence[int], known: Known
+        self, days: list[_Day], sent: KeyedRecords, group: Sequence[int], known: Known
     ) -> None:
         copies = [each for day in days for each in day.copies()]
         if not self._met_keys.isdisjoint(map(sent.keys.__getitem__, group)):
@@ -196,7 +200,7 @@ class Reader:
         if sent.contents is not None and group:
             self._find_changed(copies, sent, group, known.changed)
 
-    def _met_among(self, sent: Keyed, group: Sequence[int]) -> list[tuple[int, int]]:
+    def _met_among(self, sent: KeyedRecords, group: Sequence[int]) -> list[tuple[int, int]]:
         contents = sent.contents
         pairs = {(sent.keys[i], contents[i] if contents is not None else 0) for i in group}
         return [pair for pair in pairs if pair in self._met]
@@ -204,13 +208,13 @@ class Reader:
     def _use_up(
         self, copies: Sequence[Parts | SortedRun], pairs: Iterable[tuple[int, int]]
     ) -> None:
-        """Use up copies of what was met before."""
+        """Use up copies of the records that an earlier reader of this scan found."""
         met = [pair for pair in set(pairs) for _ in range(self._met.pop(pair, 0))]
         if not met:
             return
         self._met_keys.difference_update(key for key, content in met if not content)
         keys = array("Q", [key for key, _ in met])
-        records = Keyed(keys, array("i"), array("Q", [content for _, content in met]))
+        records = KeyedRecords(keys, array("i"), array("Q", [content for _, content in met]))
         left: Sequence[int] = range(len(met))
         for each in copies:
             left = each.take(records, left, {})
@@ -218,7 +222,7 @@ class Reader:
     def _find_changed(
         self,
         copies: Sequence[Parts | SortedRun],
-        sent: Keyed,
+        sent: KeyedRecords,
         group: Sequence[int],
         changed: dict[int, int],
     ) -> None:
@@ -236,36 +240,36 @@ class Reader:
     # -- opening days ------------------------------------------------------------------------------
 
     def _refresh(self) -> None:
-        """Look at what other scans have sent since, and at parts of mixed days."""
-        if not self._expired:
+        """Update the view of the store if other scans have changed it."""
+        if not self._is_stale:
             return
-        self._edition += 1
+        self._generation += 1
         self._days = {day: found for day, found in self._days.items() if found is not None}
         unseen = self._store.dead | self._ignored
         if self._context.dead != unseen:
             self._context.dead = unseen
             self._context.unload_all()
             for day in (MIXED, *self._days):
-                self.lift(day)
+                self.close_day(day)
         self._mixed = self._found(MIXED, self._mixed)
         if self._mixed is not None and len(self._mixed.parts) > self._store.limits.fold_early:
             with self._store.db.transaction():
                 self._store.fold()
             self._mixed = self._found(MIXED, None)
-        self._expired = False
+        self._is_stale = False
 
     def _open(self, day: int) -> _Day | None:
         if day in self._days:
             found = self._days[day]
-            if found is None or found.edition == self._edition:
+            if found is None or found.generation == self._generation:
                 return found
-        elif len(self._days) > _MOST_DAYS:
+        elif len(self._days) > _MAX_DAYS:
             self._days = {day: found for day, found in self._days.items() if found is not None}
         self._days[day] = self._found(day, self._days.get(day))
         return self._days[day]
 
     def _found(self, day: int, known: _Day | None) -> _Day | None:
-        """Return what other scans have of a day; add to what is known of it."""
+        """Return the records that other scans have sent on a day, updating what is known of it."""
         self._store.prepare(day)
         parts = self._store.db.rows(_PARTS, day=day, scan=self.scan)
         runs = content_runs.runs_of(self._store.db, day)
@@ -273,12 +277,12 @@ class Reader:
         if not parts and not runs:
             return None
         found = known or _Day(self._context)
-        found.edition = self._edition
+        found.generation = self._generation
         dead, forgotten = self._context.dead, self._store.dead
         seen = set(found.parts.ids)
         found.doubtful = {}
-        found.waste = [part for part, scan, _, _ in parts if scan in forgotten]
-        found.waste_runs = [run for run in runs if run.scan in forgotten]
+        found.dead_parts = [part for part, scan, _, _ in parts if scan in forgotten]
+        found.dead_runs = [run for run in runs if run.scan in forgotten]
         for part, scan, records, doubtful in parts:
             if scan in dead or part in seen:
                 continue
@@ -298,16 +302,16 @@ class Reader:
     # -- tidying -----------------------------------------------------------------------------------
 
     def _clean(self, days: Iterable[int]) -> None:
-        """Delete what forgotten scans sent on some days."""
+        """Delete the records of forgotten scans on some days."""
         found = [self._days.get(day) for day in days]
-        dirty = [day for day in found if day is not None and (day.waste or day.waste_runs)]
+        dirty = [day for day in found if day is not None and (day.dead_parts or day.dead_runs)]
         if not dirty:
             return
         with self._store.db.transaction():
             for day in dirty:
-                content_runs.delete(self._store.db, day.waste, day.waste_runs)
+                content_runs.delete(self._store.db, day.dead_parts, day.dead_runs)
         for day in dirty:
-            day.waste, day.waste_runs = [], []
+            day.dead_parts, day.dead_runs = [], []
 
     def _is_untidy(self, day: int, wanted: int) -> bool:
         found, limits = self._days.get(day), self._store.limits
@@ -319,7 +323,7 @@ class Reader:
         ) or not self._context.is_dense(found.parts, wanted)
 
     def _tidy(self, days: Iterable[int]) -> None:
-        """Tidy some days, in transactions of a bounded number of records."""
+        """Merge the parts of some days, in transactions of a bounded number of records."""
         batch: list[int] = []
         records = 0
         for day in days:
@@ -335,59 +339,59 @@ class Reader:
         if not days:
             return
         store = self._store
-        lifted = {}
+        used = {}
         with store.db.transaction():
             for day in days:
                 found = self._days[day]
-                assert found is not None  # noqa: S101 -- such a day is not untidy
+                assert found is not None  # noqa: S101 -- a day without records is never untidy
                 parts = found.parts.ids
                 for reader in store.readers:
-                    was_used = reader.lift(day)
+                    used_by_reader = reader.close_day(day)
                     if reader is self:
-                        lifted[day] = was_used
+                        used[day] = used_by_reader
                 runs = [
                     run
                     for run in content_runs.runs_of(store.db, day)
                     if not any(reader.is_using(run.id) for reader in store.readers)
                 ]
-                content_runs.tidy(store.db, day, parts, runs, Work(store.dead, store.limits))
+                content_runs.tidy(store.db, day, parts, runs, TidyContext(store.dead, store.limits))
         for day in days:
             found = self._open(day)
             if found is not None:
-                self._use_up(found.copies(), lifted[day])
+                self._use_up(found.copies(), used[day])
 
 
 def _doubtful(
-    doubtful: dict[int, int], sent: Keyed, group: Sequence[int], unknown: dict[int, int]
+    doubtful: dict[int, int], sent: KeyedRecords, group: Sequence[int], unknown: dict[int, int]
 ) -> list[int]:
-    """Find records that may have been accepted; return the others."""
-    rest = []
+    """Add records that may have been accepted to `unknown`, and return the others."""
+    others = []
     for i, name in zip(group, names_of(sent, group, natural=True), strict=True):
         scan = doubtful.get(name)
         if scan is None:
-            rest.append(i)
+            others.append(i)
         else:
             unknown[i] = scan
-    return rest
+    return others
 
 
 def open_reader(
     store: ContentStore,
     scan: int,
-    met: Keyed | None = None,
+    met: KeyedRecords | None = None,
     ignored: frozenset[int] = frozenset(),
 ) -> Reader:
     """Return a reader that looks up the records of a scan.
 
     Args:
         store: The content keys of a ledger.
-        scan: The scan that is read; the reader never finds what this scan sent.
-        met: Records of the scan that an earlier reader found to be already sent, for a scan that is
+        scan: The scan that is being read; the reader never finds the records that it sent itself.
+        met: Records of the scan that an earlier reader found as already sent, if the scan is
             resumed by position.
         ignored: Scans whose records are ignored.
     """
     for other in store.readers:
-        other.rest()
+        other.release_memory()
     reader = Reader(store, scan, met, ignored)
     store.readers.add(reader)
     return reader

@@ -1,7 +1,7 @@
-"""Days of content keys, sorted by key and cut into pages by the keys' first bits.
+"""Stores the content keys of a day as runs, sorted by key and split into pages by the first bits.
 
-A day may have several runs, each several times as large as the next, so that adding to a day
-rewrites each record a few times only.
+A day may have several runs, each several times larger than the next one, so that adding records
+rewrites each record only a few times.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import groupby, islice, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.ledger.content_keys.layout import DELETE_PART
-from miso_upload.records.keyed import from_bytes, to_bytes
+from miso_upload.records.keyed_records import from_bytes, to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -24,26 +24,27 @@ _MOST_BITS = 24
 _GROWTH = 8
 _ROWS = 1_000
 _AT_ONCE = 64
-# By how many: powers of two, so that few statements are prepared. A list has no names.
+# Statements by the number of ids, which is a power of two, so that only a few are prepared.
 _CHOSEN_PAGES = {
     2**bits: "SELECT id, first, keys, scans, contents, counts FROM sent_pages "
     f"WHERE id IN ({', '.join('?' * 2**bits)}) ORDER BY id"
     for bits in range(_AT_ONCE.bit_length())
 }
-# A record while it is sorted: key, scan and content in one integer.
+# During sorting, a record is one integer of key, scan and content. These are the bit offsets.
 _SCAN = 64
 _KEY = 64 + 40
 _LOW = 2**64 - 1
 
 
 class Run(NamedTuple):
-    """A sorted run; entries are ranked by key, then scan and content.
+    """A run, whose entries are sorted by key, scan and content.
 
     Attributes:
-        bits: How many bits of a key say its page.
-        entries: Different triples of key, scan and content.
-        records: Entries with their copies.
-        scan: The scan of all of them; None if pages name each.
+        id: The id of the run.
+        bits: How many of the key's first bits select the page.
+        entries: How many different triples of key, scan and content it has.
+        records: How many records it has, including copies.
+        scan: The scan of all entries; None if the pages have the scan of each entry.
     """
 
     id: int
@@ -53,13 +54,13 @@ class Run(NamedTuple):
     scan: int | None
 
     def pages_of(self, keys: Iterable[int]) -> list[int]:
-        """Return the ids of the pages that have keys, if the run does."""
+        """Return the ids of the pages that have these keys, if the run has them."""
         first, shift = self.id << _MOST_BITS, 64 - self.bits
         return [first | key >> shift for key in keys]
 
 
 class Page(NamedTuple):
-    """Consecutive entries of a run, the first with rank `first`."""
+    """Consecutive entries of a run; `first` is the rank of the first entry."""
 
     first: int
     keys: array[int]
@@ -78,7 +79,7 @@ def runs_of(db: Database, day: int) -> list[Run]:
 
 
 def chosen_pages(db: Database, ids: Iterable[int]) -> Iterator[tuple[int, Page]]:
-    """Yield those pages with `ids`, which are sorted, that exist, each with its id."""
+    """Yield the existing pages among `ids`, which are sorted, each with its id."""
     ids = iter(ids)
     while some := list(islice(ids, _AT_ONCE)):
         size = 1 << (len(some) - 1).bit_length()
@@ -88,7 +89,7 @@ def chosen_pages(db: Database, ids: Iterable[int]) -> Iterator[tuple[int, Page]]
 
 
 def pages(db: Database, run: Run, low: int = 0, high: int | None = None) -> Iterator[Page]:
-    """Yield the pages of a run from page number `low` until before `high`, in order."""
+    """Yield the pages of a run with numbers from `low` to below `high`, in order."""
     for _, *row in stored_pages(db, run, low, high):
         yield _page(row)
 
@@ -96,7 +97,7 @@ def pages(db: Database, run: Run, low: int = 0, high: int | None = None) -> Iter
 def stored_pages(
     db: Database, run: Run, low: int = 0, high: int | None = None
 ) -> Iterator[Sequence[Any]]:
-    """Yield the rows of `pages` as they are stored."""
+    """Yield the database rows of `pages`."""
     first = run.id << _MOST_BITS
     return db.each(
         "SELECT id, first, keys, scans, contents, counts FROM sent_pages "
@@ -106,17 +107,21 @@ def stored_pages(
     )
 
 
-def tidy(db: Database, day: int, parts: Sequence[int], runs: Collection[Run], work: Work) -> None:
-    """Within a transaction, merge parts of a day, and runs that are not much larger, into a run.
+def tidy(
+    db: Database, day: int, parts: Sequence[int], runs: Collection[Run], context: TidyContext
+) -> None:
+    """Merge parts of a day, and runs that are not much larger, into one run.
+
+    The caller opens the transaction.
 
     Args:
         db: The ledger's database.
         day: The day of the parts.
         parts: The ids of settled parts.
-        runs: Those runs of the day that may be merged.
-        work: What holds for all days.
+        runs: The runs of the day that may be merged.
+        context: The forgotten scans, and the thresholds.
     """
-    dead = work.dead
+    dead = context.dead
     sources = [_Part(db, part) for part in parts]
     alive = [source for source in sources if source.scan not in dead]
     total = sum(source.records for source in alive)
@@ -126,12 +131,13 @@ def tidy(db: Database, day: int, parts: Sequence[int], runs: Collection[Run], wo
             merged.append(run)
             total += run.records * (run.scan not in dead)
     if total:
-        _Merge(db, day, alive, [run for run in merged if run.scan not in dead], work).write(total)
+        alive_runs = [run for run in merged if run.scan not in dead]
+        _Merge(db, day, alive, alive_runs, context).write(total)
     delete(db, parts, merged)
 
 
 def delete(db: Database, parts: Iterable[int], runs: Iterable[Run]) -> None:
-    """Within a transaction, delete parts and runs."""
+    """Delete parts and runs. The caller opens the transaction."""
     db.change_many(DELETE_PART, [{"part": part} for part in parts])
     for run in runs:
         low, high = run.id << _MOST_BITS, run.id + 1 << _MOST_BITS
@@ -139,15 +145,15 @@ def delete(db: Database, parts: Iterable[int], runs: Iterable[Run]) -> None:
         db.change("DELETE FROM sent_runs WHERE id = :run", run=run.id)
 
 
-class Work(NamedTuple):
-    """What holds for the tidying of any day: the forgotten scans, and the limits."""
+class TidyContext(NamedTuple):
+    """The forgotten scans, and the thresholds of the store."""
 
     dead: frozenset[int]
     limits: Limits
 
 
 class _Part:
-    """A part that is merged, by ranges of keys."""
+    """A part to merge, which is read by ranges of keys."""
 
     def __init__(self, db: Database, part_id: int) -> None:
         self.id = part_id
@@ -159,18 +165,18 @@ class _Part:
         )
 
     def sort(self) -> None:
-        """Sort the part where it is stored."""
+        """Sort the part in the database."""
         keys, contents = self.read()
         if contents is None:
-            keys, said = array("Q", sorted(keys)), None
+            keys, contents_blob = array("Q", sorted(keys)), None
         else:
             pairs = sorted(zip(keys, contents, strict=True))
             keys = array("Q", [key for key, _ in pairs])
-            said = to_bytes(array("Q", [content for _, content in pairs]))
+            contents_blob = to_bytes(array("Q", [content for _, content in pairs]))
         self._db.change(
             "UPDATE sent_parts SET keys = :keys, contents = :contents WHERE id = :part",
             keys=to_bytes(keys),
-            contents=said,
+            contents=contents_blob,
             part=self.id,
         )
 
@@ -189,12 +195,13 @@ class _Part:
 
 
 class _Merge:
-    """Parts and runs of one day that become one run."""
+    """Merges parts and runs of one day into one run."""
 
     def __init__(
-        self, db: Database, day: int, parts: list[_Part], runs: list[Run], work: Work
+        self, db: Database, day: int, parts: list[_Part], runs: list[Run], context: TidyContext
     ) -> None:
-        self._db, self._day, self._parts, self._runs, self._work = db, day, parts, runs, work
+        self._db, self._day, self._parts, self._runs = db, day, parts, runs
+        self._context = context
         scans: set[int | None] = {run.scan for run in runs}
         scans.update(part.scan for part in parts)
         self._natural = any(part.natural for part in parts) or any(map(self._is_natural, runs))
@@ -204,7 +211,7 @@ class _Merge:
 
     def write(self, total: int) -> None:
         """Write the run, whose records are `total`."""
-        limits = self._work.limits
+        limits = self._context.limits
         bits = min(_MOST_BITS, max(0, (total - 1).bit_length() - limits.page_bits))
         run_id = self._db.change(
             "INSERT INTO sent_runs (day, bits, entries, records, scan) "
@@ -269,7 +276,7 @@ class _Merge:
         )
 
     def _read(self, low: int, high: int, bits: int) -> tuple[list[int], dict[int, int]]:
-        """Return entries of some pages, not sorted, and how many more of some there are."""
+        """Return the entries of some pages, unsorted, and the extra copies of some entries."""
         first, last = low << 64 - bits, high << 64 - bits
         whole = last - first == 2**64
         entries: list[int] = []
@@ -288,7 +295,7 @@ class _Merge:
         for page in pages(self._db, run, first >> shift, (last - 1 >> shift) + 1):
             begin, end = bisect_left(page.keys, first), bisect_left(page.keys, last)
             if run.scan is None:
-                assert page.scans is not None  # noqa: S101 -- every page of such a run has them
+                assert page.scans is not None  # noqa: S101 -- all pages of this run have scans
                 scans: Sequence[int] = page.scans[begin:end]
             else:
                 scans = [run.scan] * (end - begin) if not self._plain else ()
@@ -296,7 +303,7 @@ class _Merge:
             found = self._entries(page.keys[begin:end], scans, contents)
             counts = page.counts[begin:end] if page.counts is not None else ()
             more.update({entry: n - 1 for entry, n in zip(found, counts, strict=False) if n > 1})
-            dead = self._work.dead
+            dead = self._context.dead
             if run.scan is None and not dead.isdisjoint(scans):
                 found = [e for e, scan in zip(found, scans, strict=True) if scan not in dead]
             entries += found
@@ -315,7 +322,7 @@ class _Merge:
 
 
 def _counted(entries: list[int], more: dict[int, int]) -> tuple[list[int], dict[int, int]]:
-    """Sort entries; return each once, and how many there are of those of which are several."""
+    """Sort and deduplicate entries; return them, and the number of copies if it exceeds one."""
     entries.sort()
     repeated = any(a == b for a, b in zip(entries, islice(entries, 1, None), strict=False))
     if not repeated and not more:
@@ -331,7 +338,7 @@ def _counted(entries: list[int], more: dict[int, int]) -> tuple[list[int], dict[
 
 
 def _scans_bytes(scans: list[int]) -> bytes:
-    """Return scans as bytes, of which the first says how many each has."""
+    """Return scans as bytes; the first byte is the type code of the others."""
     code = "I" if max(scans) < 2**32 else "Q"
     return code.encode() + to_bytes(array(code, scans))
 

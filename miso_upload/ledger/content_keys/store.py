@@ -1,10 +1,10 @@
-"""The content keys of all records that scans have sent: which were accepted, and which may be.
+"""Stores the content keys of sent records: which ones Miso accepted, and which ones it may have.
 
-A *scan* is one pass over a source from its beginning; it has an integer id that is never used
-again. What a scan sends is written as *parts*, append-only, one for each day of a span. A span
-whose records are spread over many days becomes one part of mixed days; many of those are folded
-into parts of single days later. `reader` answers which records other scans have sent, and
-tidies days with `content_runs` where that makes it faster.
+A *scan* is one pass over a source from its start; its integer id is never reused. The records that
+a scan sends are appended as *parts*, one for each day of a span. A span whose records have many
+days becomes one part of mixed days, and many of these are later folded into parts of single days.
+`reader` looks up which records other scans have sent, and merges parts into `runs` if that makes
+lookups faster.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
 from miso_upload.ledger.content_keys.layout import DELETE_PART, IN_DOUBT, MIXED, Limits, stored_keys
-from miso_upload.records.keyed import Keyed, to_bytes
+from miso_upload.records.keyed_records import KeyedRecords, to_bytes
 
 if TYPE_CHECKING:
     from miso_upload.ledger.database import Database
@@ -49,21 +49,21 @@ _SETTLED = "DELETE FROM sent_in_doubt WHERE scan = :scan AND start = :start"
 
 
 class OpenReader(Protocol):
-    """What the store tells the readers that look up records in it; `reader.Reader` is one."""
+    """The interface through which the store notifies its readers; see `reader.Reader`."""
 
     scan: int
 
-    def expire(self) -> None:
-        """Take note that other scans have sent or settled something."""
+    def mark_stale(self) -> None:
+        """Note that other scans have sent or settled records."""
 
-    def rest(self) -> None:
-        """Make room for another reader."""
+    def release_memory(self) -> None:
+        """Free memory for another reader."""
 
-    def lift(self, day: int) -> list[tuple[int, int]]:
-        """Forget the parts of a day, which are about to be rewritten; return what was used up."""
+    def close_day(self, day: int) -> list[tuple[int, int]]:
+        """Close a day whose parts are about to be rewritten; return their used entries."""
 
     def is_using(self, run: int) -> bool:
-        """Return whether a run of pages is open."""
+        """Return whether any entry of a run is used up."""
 
 
 class ContentStore:
@@ -71,7 +71,7 @@ class ContentStore:
 
     Args:
         db: The ledger's database, with the tables of SCHEMA.
-        limits: When to tidy what; for tests.
+        limits: Thresholds of the store, for tests.
     """
 
     def __init__(self, db: Database, limits: Limits | None = None) -> None:
@@ -83,21 +83,21 @@ class ContentStore:
 
     @property
     def dead(self) -> frozenset[int]:
-        """The scans that are forgotten."""
+        """The forgotten scans."""
         if self._dead is None:
             self._dead = frozenset(scan for (scan,) in self.db.rows("SELECT scan FROM sent_dead"))
         return self._dead
 
     def close(self) -> None:
-        """Let go of what only this store uses."""
+        """Release resources that only this store uses."""
 
-    # -- writing; each within a transaction of the caller's ----------------------------------------
+    # -- writing; the caller opens the transaction -------------------------------------------------
 
-    def note(self, scan: int, start: int, sent: Keyed) -> None:
+    def note(self, scan: int, start: int, sent: KeyedRecords) -> None:
         """Note records of a span that are about to be sent.
 
-        Until the span is settled they count as unknown. Records of the span that were unknown
-        before are the same ones if they are sent again, and stay unknown otherwise.
+        They count as unknown until the span is settled. Earlier unknown records of the span are not
+        counted twice if they are resent; the others stay unknown.
         """
         self._release(scan, start, sent)
         first = self._add(scan, start, sent)
@@ -109,17 +109,19 @@ class ContentStore:
                 first=first,
             )
         self._fold_many()
-        self._tell(scan)
+        self._mark_readers_stale(scan)
 
     def settle(self, scan: int, start: int) -> None:
-        """Note that all records that were last noted for a span are accepted."""
+        """Note that Miso accepted all records of the last `note` for a span."""
         self.db.change(_SETTLED, scan=scan, start=start)
-        self._tell(scan)
+        self._mark_readers_stale(scan)
 
-    def settle_partly(self, scan: int, start: int, accepted: Keyed, unknown: Keyed) -> None:
-        """Note which of the records that were last noted for a span are accepted, which unknown.
+    def settle_partly(
+        self, scan: int, start: int, accepted: KeyedRecords, unknown: KeyedRecords
+    ) -> None:
+        """Note which records of the last `note` for a span are accepted, and which are unknown.
 
-        All others are free again: rejected by Miso, or not sent yet.
+        The others are removed, because Miso rejected them or they were not sent.
         """
         found = self.db.row(
             "SELECT first_part FROM sent_in_doubt WHERE scan = :scan AND start = :start",
@@ -138,26 +140,26 @@ class ContentStore:
         self.settle(scan, start)
 
     def forget(self, scan: int) -> None:
-        """Let whatever a scan sent count for nothing; its space is used again later."""
+        """Ignore the records of a scan from now on; their space is reused later."""
         self.db.change("INSERT OR IGNORE INTO sent_dead VALUES (:scan)", scan=scan)
         self.db.change("DELETE FROM sent_in_doubt WHERE scan = :scan", scan=scan)
         self._dead = None
-        self._tell(scan)
+        self._mark_readers_stale(scan)
 
     # -- reading -----------------------------------------------------------------------------------
 
     def prepare(self, day: int) -> None:
-        """Get ready for a look into a day, or into parts of mixed days."""
+        """Prepare for lookups in a day, or in the parts of mixed days."""
 
-    # -- inside ------------------------------------------------------------------------------------
+    # -- helpers -----------------------------------------------------------------------------------
 
-    def _tell(self, scan: int) -> None:
+    def _mark_readers_stale(self, scan: int) -> None:
         for reader in self.readers:
             if reader.scan != scan:
-                reader.expire()
+                reader.mark_stale()
 
-    def _release(self, scan: int, start: int, sent: Keyed) -> None:
-        """Delete the unknown records of a span that are sent again."""
+    def _release(self, scan: int, start: int, sent: KeyedRecords) -> None:
+        """Delete the unknown records of a span that are about to be resent."""
         rows = self.db.rows(
             f"SELECT id, day, keys, days, contents FROM sent_parts AS part "
             f"WHERE scan = :scan AND start = :start AND {IN_DOUBT}",
@@ -172,10 +174,10 @@ class ContentStore:
         left.subtract(sent.entries())
         self.db.change_many(DELETE_PART, [{"part": part} for part, *_ in rows])
         self.db.change(_SETTLED, scan=scan, start=start)
-        self._add(scan, start, Keyed.of((+left).elements()), unknown=True)
+        self._add(scan, start, KeyedRecords.of((+left).elements()), unknown=True)
 
-    def _add(self, scan: int, start: int, sent: Keyed, *, unknown: bool = False) -> int:
-        """Add records; return the id of their first part, 0 if there are none."""
+    def _add(self, scan: int, start: int, sent: KeyedRecords, *, unknown: bool = False) -> int:
+        """Add records; return the id of their first part, or 0 without records."""
         few = max(4, len(sent.keys) >> 8)
         first = 0
         if not sent.keys:
@@ -186,13 +188,13 @@ class ContentStore:
                 self._mixed += len(sent.keys)
         else:
             for day, keys, contents in sent.by_day():
-                part = Keyed(keys, array("i"), contents)
+                part = KeyedRecords(keys, array("i"), contents)
                 added = self._add_part(day, scan, start, part, unknown=unknown)
                 first = first or added
         return first
 
     def _add_part(
-        self, day: int, scan: int, start: int | None, part: Keyed, *, unknown: bool = False
+        self, day: int, scan: int, start: int | None, part: KeyedRecords, *, unknown: bool = False
     ) -> int:
         return self.db.change(
             "INSERT INTO sent_parts (day, scan, start, unknown, records, keys, days, contents) "
@@ -211,9 +213,9 @@ class ContentStore:
             self.fold()
 
     def fold(self) -> None:
-        """Within a transaction, sort the settled parts of mixed days by day."""
+        """Split the settled parts of mixed days by day. The caller opens the transaction."""
         for reader in self.readers:
-            reader.lift(MIXED)
+            reader.close_day(MIXED)
         keys: defaultdict[tuple[int, int, bool], array[int]] = defaultdict(lambda: array("Q"))
         contents: defaultdict[tuple[int, int, bool], array[int]] = defaultdict(lambda: array("Q"))
         ids = self.db.rows(
@@ -224,7 +226,7 @@ class ContentStore:
                 "SELECT scan, day, keys, days, contents FROM sent_parts WHERE id = :part",
                 part=part_id,
             )
-            part = stored_keys(*stored) if scan not in self.dead else Keyed.none()
+            part = stored_keys(*stored) if scan not in self.dead else KeyedRecords.none()
             natural = part.contents is not None
             for key, day in zip(part.keys, part.days, strict=True):
                 keys[day, scan, natural].append(key)
@@ -232,7 +234,7 @@ class ContentStore:
                 for _, day, content in part.entries():
                     contents[day, scan, True].append(content)
         for (day, scan, natural), found in keys.items():
-            said = contents[day, scan, True] if natural else None
-            self._add_part(day, scan, None, Keyed(found, array("i"), said))
+            found_contents = contents[day, scan, True] if natural else None
+            self._add_part(day, scan, None, KeyedRecords(found, array("i"), found_contents))
         self.db.change_many(DELETE_PART, [{"part": part} for (part,) in ids])
         self._mixed = 0

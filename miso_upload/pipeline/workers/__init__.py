@@ -1,10 +1,10 @@
-"""Transforming blocks in worker processes, or in this one.
+"""Transforms blocks in worker processes, or in the main process.
 
-A worker is a process of its own with a pipe in each direction; `frames` says what goes through
-them, `process` is what runs in it, `pool` keeps several of them busy and their results in order.
-Few runs need `pool`, so it is not imported here.
+A worker is a process with a pipe in each direction. `frames` defines the messages, `process` runs
+in the worker, and `pool` keeps several workers busy and returns their results in order. Few runs
+need `pool`, so it is not imported here.
 """
 
-from miso_upload.pipeline.workers.in_process import InProcess, transforms_of, worker_count
+from miso_upload.pipeline.workers.in_process import InProcess, transformer_of, worker_count
 
-__all__ = ["InProcess", "transforms_of", "worker_count"]
+__all__ = ["InProcess", "transformer_of", "worker_count"]

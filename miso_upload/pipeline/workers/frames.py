@@ -1,6 +1,6 @@
-"""What goes through the pipes between the program and its workers: pickles with their lengths.
+"""Reads and writes the messages between the main process and its workers: length-prefixed pickles.
 
-Both ends are this very program, so nothing is unpickled that somebody else wrote.
+Both ends run this program, so no pickle comes from anyone else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def write_frame(pipe: IO[bytes], value: object) -> None:
     """Write one value.
 
     Raises:
-        OSError: The other end is gone.
+        OSError: The other end has closed the pipe.
     """
     data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
     pipe.write(len(data).to_bytes(_LENGTH_BYTES, "big"))
@@ -23,11 +23,11 @@ def write_frame(pipe: IO[bytes], value: object) -> None:
     pipe.flush()
 
 
-def read_frame(pipe: IO[bytes]) -> Any:  # noqa: ANN401 -- whatever the other end wrote
+def read_frame(pipe: IO[bytes]) -> Any:  # noqa: ANN401 -- any value
     """Read one value.
 
     Raises:
-        EOFError: The other end is gone.
+        EOFError: The other end has closed the pipe.
     """
     size = int.from_bytes(_read(pipe, _LENGTH_BYTES), "big")
     return pickle.loads(_read(pipe, size))  # noqa: S301 -- written by our own process

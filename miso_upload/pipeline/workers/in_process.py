@@ -1,4 +1,4 @@
-"""Transforming blocks in this process, and when there is no need for others."""
+"""Transforms blocks in the main process, and decides on the number of workers."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from miso_upload.pipeline.interrupt import StopSignal
-    from miso_upload.pipeline.workers.pool import Made, Transforms, Work, WorkerPool
+    from miso_upload.pipeline.workers.pool import Result, Transform, Work, WorkerPool
 
 _SMALL = 24 * 2**20
-"""Inputs of fewer bytes are done before a second process would have come up."""
+"""Inputs with fewer bytes are finished before a second process has started."""
 _MOST = 8
-"""More workers than this outrun any reader, and any upload."""
+"""More workers than this are faster than any reader and any upload."""
 
 
 def worker_count(asked: int | Literal["auto"], sizes: Iterable[int | None]) -> int:
-    """Return how many worker processes to use for inputs of these sizes; 0 is none at all.
+    """Return how many worker processes to use for inputs of these sizes.
 
-    `auto` uses every processor, but none where there is one only, or little to do.
+    `auto` uses every processor, but no workers on a single processor or for small inputs.
     """
     if asked != "auto":
         return asked
@@ -32,25 +32,25 @@ def worker_count(asked: int | Literal["auto"], sizes: Iterable[int | None]) -> i
 
 
 class InProcess:
-    """Transforms blocks where it is called."""
+    """Transforms blocks in the main process."""
 
     def run(
-        self, transform: Transforms, work: Iterable[Work], path: str | None = None
-    ) -> Iterator[Made]:
-        """Yield what each block becomes, in order."""
+        self, transform: Transform, work: Iterable[Work], path: str | None = None
+    ) -> Iterator[Result]:
+        """Yield the batch of each block, in order."""
         del path
         for block, leftover in work:
             yield transform(block), leftover
 
     def close(self) -> None:
-        """Do nothing; there is nothing to end."""
+        """Do nothing, because there are no processes to end."""
 
 
-def transforms_of(count: int, stop: StopSignal) -> InProcess | WorkerPool:
-    """Return what transforms blocks in `count` worker processes, or in this one if it is 0."""
+def transformer_of(count: int, stop: StopSignal) -> InProcess | WorkerPool:
+    """Return a transformer with `count` worker processes; 0 means the main process."""
     if not count:
         return InProcess()
-    # Imported for large inputs only.
+    # Imported late, because only large inputs need it.
     from miso_upload.pipeline.workers.pool import WorkerPool  # noqa: PLC0415
 
     return WorkerPool(count, stop)

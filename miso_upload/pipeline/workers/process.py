@@ -1,6 +1,6 @@
-"""What runs in a worker process: read a task, do it, write what came of it, until the pipe ends.
+"""Runs in a worker process: reads tasks, transforms blocks and writes results until the pipe ends.
 
-The pipe ends when the program does, however it ends, so that no worker outlives it.
+The pipe ends when the main process ends, however it ends, so no worker outlives it.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from miso_upload.sources.reread import FileRange
 
 _RARELY = (50_000, 20, 50)
-"""Rows are trees, which need no collector to be freed; it is left to what a user's code makes."""
+"""Rows have no reference cycles, so the collector is needed only for the user's own code."""
 
 
 class Task(NamedTuple):
-    """A block to be transformed.
+    """A block to transform.
 
     Attributes:
-        block: Its data is left out where `place` says where it can be read.
-        place: Where the data of the block lies, if it can be read from there.
-        transform: What to do with it, where that is not what was done with the block before.
+        block: The block, without data if `place` is set.
+        place: Where the worker can read the data of the block, if it can.
+        transform: The transform, unless it is that of the block before.
     """
 
     block: Block
@@ -42,7 +42,7 @@ class Task(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What became of a task: a batch, or why there is none."""
+    """The result of a task: a batch or an error."""
 
     batch: Batch | None
     error: Exception | None = None
@@ -53,7 +53,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     tasks = os.fdopen(os.dup(0), "rb")
     results = os.fdopen(os.dup(1), "wb")
-    # Whatever code of the user's prints must not get between the results.
+    # Output of the user's code must not get between the results.
     os.dup2(2, 1)
     transform: Callable[[Block], Batch] | None = None
     gc.freeze()
@@ -61,20 +61,20 @@ def main() -> None:
     try:
         while True:
             task: Task = read_frame(tasks)
-            transform = task.transform or transform or _nothing_to_do
+            transform = task.transform or transform or _no_transform
             done = _done(task, transform)
             try:
                 write_frame(results, done)
             except RecursionError:
                 write_frame(results, _flattened(done))
     except (EOFError, OSError):
-        # Nobody waits for results any more; the interpreter need not try to flush them.
+        # Nobody waits for results any more, so skip flushing them at exit.
         sys.stderr.flush()
         os._exit(0)
 
 
-def _nothing_to_do(_: Block) -> Batch:
-    raise RuntimeError("the first task of a worker brings its transform")
+def _no_transform(_: Block) -> Batch:
+    raise RuntimeError("the first task of a worker has no transform")
 
 
 def _done(task: Task, transform: Callable[[Block], Batch]) -> Done:
@@ -83,14 +83,14 @@ def _done(task: Task, transform: Callable[[Block], Batch]) -> Done:
         if task.place is not None:
             block = replace(block, data=read_range(task.place))
         return Done(transform(block))
-    except Exception as error:  # noqa: BLE001 -- raised again where the result is waited for
+    except Exception as error:  # noqa: BLE001 -- raised again in the main process
         return Done(None, error)
 
 
 def _flattened(done: Done) -> Done:
-    """Return what was done with the rows that are nested too deeply for a pickle as text.
+    """Return a result whose rejected rows are text if they are too deeply nested for a pickle.
 
-    That is what the rejects file has of them anyway.
+    The rejects file contains such rows as text anyway.
     """
     if done.batch is None:
         return done

@@ -37,7 +37,7 @@ class Tail(Enum):
 
 
 LOOKED_AT = 65_536
-"""How much of the beginning the format is told from, unless a header or a first line is longer."""
+"""The bytes in which the format is detected, unless a header or a first line is longer."""
 
 
 class Limits(NamedTuple):

@@ -2,7 +2,8 @@
 
 Blocks are cut at the ends of rows. `RowEnds` finds them for cutting and for parsing, so the two
 cannot disagree about a quoted newline. Parsing decides whether a row of several lines is one row,
-or several rows inside a stray quote, because only parsing knows what a record is.
+or several rows inside a stray quote, because only parsing knows what a record is. `dialect` parses
+plain rows; `cell_rows` reads rows that need care, one by one.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Delimited:
-    """Rows of cells, each under one of `columns`; a cell whose column has no name is ignored.
+    """The format of delimited rows; cells of a column without a name are ignored.
 
-    `shape` says whose columns they are: what a row of more or fewer cells does not have.
+    `shape` completes the message about a row with too many or too few cells.
     """
 
     dialect: Dialect

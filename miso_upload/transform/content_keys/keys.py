@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from miso_upload.records.keyed import Keyed
+from miso_upload.records.keyed_records import KeyedRecords
 from miso_upload.transform.content_keys.canonical import canonical
 from miso_upload.transform.content_keys.canonical_lines import (
     SortedLines,
@@ -68,7 +68,7 @@ class ContentKeys:
         rows: Sequence[Any] | None = None,
         encoded: SortedLines | None = None,
         timestamps: Timestamps | None = None,
-    ) -> Keyed:
+    ) -> KeyedRecords:
         """Return the keys of records.
 
         Args:
@@ -78,12 +78,12 @@ class ContentKeys:
             timestamps: The timestamps of the records, if they are already known.
         """
         if not records:
-            return Keyed(array("Q"), array("i"), array("Q") if self.natural else None)
+            return KeyedRecords(array("Q"), array("i"), array("Q") if self.natural else None)
         times = times_of(timestamps or timestamps_of(records))
         contents = hashes(self._forms(records, encoded or self.encode(records), times), self._seed)
         if self.natural and rows is not None:
             return self._by_columns(records, rows, contents, times)
-        return Keyed(contents, _days(contents, times.days), None)
+        return KeyedRecords(contents, _days(contents, times.days), None)
 
     def _forms(
         self, records: Sequence[Record], encoded: SortedLines | None, times: Times
@@ -94,7 +94,7 @@ class ContentKeys:
 
     def _by_columns(
         self, records: Sequence[Record], rows: Sequence[Any], contents: array[int], times: Times
-    ) -> Keyed:
+    ) -> KeyedRecords:
         """Return keys of the type and the columns, or of the content if a column has no value."""
         values = [[get(row) for get in self._getters] for row in rows]
         named = [i for i, each in enumerate(values) if not any(map(_is_blank, each))]
@@ -102,7 +102,7 @@ class ContentKeys:
         forms = canonical_values([[records[i].get("type"), *values[i]] for i in named])
         for i, key in zip(named, hashes(forms, self._seed), strict=True):
             keys[i], days[i] = key, None
-        return Keyed(keys, _days(keys, days), contents)
+        return KeyedRecords(keys, _days(keys, days), contents)
 
     @cached_property
     def _seed(self) -> int:

@@ -17,11 +17,11 @@ Two paths execute the plan:
 `mapper` joins them: the fast path goes first, and the exact path maps what is undecided. So the
 fast path can only save time, and never changes a record, a count or a message.
 
-Differential tests keep the paths equal. `tests/mapping/test_by_column.py` maps random rows under
-several mappings both ways and compares the outcomes and the findings. It also fails if the fast
-path decides too few rows. `tests/mapping/test_mapper.py` maps each of its rows both ways too. When
-you add a feature to the plan, write it in `by_row` first, let `by_column` leave such rows
-undecided, and add the feature to the random rows of the test.
+Differential tests keep the paths equal. `tests/transform/mapping/test_by_column.py` maps random
+rows under several mappings both ways and compares the outcomes and the findings. It also fails if
+the fast path decides too few rows. `tests/transform/mapping/test_mapper.py` maps each of its rows
+both ways too. When you add a feature to the plan, write it in `by_row` first, let `by_column` leave
+such rows undecided, and add the feature to the random rows of the test.
 """
 
 from __future__ import annotations

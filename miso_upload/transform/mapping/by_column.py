@@ -58,7 +58,7 @@ class ColumnMapper:
         if self._plan.router is not None:
             for index in indices:
                 try:
-                    routed[index] = self._plan.router.follow(rows[index], findings.unrouted)
+                    routed[index] = self._plan.router.follow(rows[index], findings.unmatched_paths)
                 except SkipRow as skip:
                     mapped.not_mapped[index] = Skipped(str(skip))
             indices = list(routed)
@@ -302,7 +302,7 @@ class ShapeMapper:
         for column in self._unmapped:
             count = len(rows) - list(map(itemgetter(column), rows)).count(None)
             if count:
-                findings.left_out(column, count)
+                findings.count_unmapped(column, count)
 
 
 def _paths(sources: Sequence[ColumnSource]) -> list[tuple[int, tuple[str, ...]]]:

@@ -65,7 +65,7 @@ class RowMapper:
             return Skipped(TOO_MANY)
         builder = RecordBuilder(line, findings)
         try:
-            routed = plan.router.follow(row, findings.unrouted).values if plan.router else ()
+            routed = plan.router.follow(row, findings.unmatched_paths).values if plan.router else ()
             self._fill(row, builder)
             for binding, value in routed or ():
                 builder.put(binding, value)
@@ -103,7 +103,7 @@ class RowMapper:
     def _count_unmapped(self, column: str, value: object, builder: RecordBuilder) -> None:
         if value is None or not column:
             return
-        builder.findings.left_out(column)
+        builder.findings.count_unmapped(column)
         if self._plan.strict:
             builder.reasons.append(Reason(quoted(column), "is not an attribute of Miso (--strict)"))
 

@@ -1,4 +1,4 @@
-"""Maps rows to records: first the fast path, then the exact path for what is left.
+"""Maps rows to records: `by_column`, the fast path, first; then `by_row`, the exact path.
 
 See the package's docstring for what the two paths are and how they are kept equal.
 """

@@ -14,7 +14,7 @@ from miso_upload.transform.mapping.rules import SkipRow
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from miso_upload.records.unmatched_paths import SiteMap
+    from miso_upload.records.unmatched_paths import UnmatchedPaths
     from miso_upload.transform.mapping.builder import Binding
     from miso_upload.transform.mapping.routes import Routing
 
@@ -75,10 +75,10 @@ class Router:
             self._routes.append((route, compiled, bindings, constants))
         self._find_cached = lru_cache(maxsize=_MOST_CACHED)(self._find)
 
-    def follow(self, row: dict[str, Any], unrouted: SiteMap) -> Routed:
+    def follow(self, row: dict[str, Any], unmatched_paths: UnmatchedPaths) -> Routed:
         """Return the values that the row's URL stands for.
 
-        URLs that no route fits are counted in `unrouted`.
+        URLs that no route fits are counted in `unmatched_paths`.
 
         Raises:
             SkipRow: No route fits, or there is no URL.
@@ -96,7 +96,7 @@ class Router:
         if self._keeps:
             return _KEPT
         if routed.path is not None:
-            unrouted.see(routed.path, routed.parameters)
+            unmatched_paths.count(routed.path, routed.parameters)
         raise SkipRow(self._skipped_as)
 
     def _find(self, url: str, method: str | None) -> Routed:

@@ -1,0 +1,1 @@
+"""What several tests use, and programs that hold the docs to the code. Not tests themselves."""
