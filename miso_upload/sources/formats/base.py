@@ -96,6 +96,10 @@ class Format(Protocol):
         """The columns of each row, if the source names them only once."""
 
     @property
+    def repeated(self) -> tuple[str, ...]:
+        """The names that several columns of a header have, so that these columns are ignored."""
+
+    @property
     def preset(self) -> str | None:
         """The preset that applies below the user's mapping; None if there is none."""
 

@@ -101,13 +101,16 @@ def _under_header(
     name: str, start: int, dialect: Dialect, row_bytes: int, first: _FirstRow
 ) -> tuple[Format, int]:
     columns, size = first("header")
-    duplicate = _duplicate(columns)
-    if duplicate:
-        raise ConfigurationError(
-            f"{name}: the header contains the column {quoted(duplicate)} more than once; rename "
-            "one of them"
-        )
-    return Delimited(dialect, tuple(columns), row_bytes, has_header=True), start + size
+    repeated = _repeated(columns)
+    if repeated:
+        columns = ["" if column in repeated else column for column in columns]
+        if not any(columns):
+            raise ConfigurationError(
+                f"{name}: the header contains the column {quoted(repeated[0])} more than once; "
+                "rename one of them"
+            )
+    found = Delimited(dialect, tuple(columns), row_bytes, has_header=True, repeated=repeated)
+    return found, start + size
 
 
 def _under_names(
@@ -143,7 +146,7 @@ def _first_row(
     )
 
 
-def _duplicate(columns: Iterable[str]) -> str | None:
-    """Return a column that occurs more than once, if any."""
+def _repeated(columns: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that occur more than once."""
     counts = Counter(column for column in columns if column)
-    return next((column for column, count in counts.items() if count > 1), None)
+    return tuple(column for column, count in counts.items() if count > 1)

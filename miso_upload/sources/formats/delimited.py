@@ -23,6 +23,7 @@ from miso_upload.sources.formats.header_lines import HEADER_AGAIN, HeaderLines
 from miso_upload.sources.formats.lines import cut_lines, too_long
 from miso_upload.sources.formats.quote_checks import literal_quotes
 from miso_upload.sources.formats.row_ends import RowEnds
+from miso_upload.values.display import column_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -48,6 +49,7 @@ class Delimited:
     by_line: bool = True
     has_header: bool = False
     """Whether the file has a header; a later line of the same names names the columns again."""
+    repeated: tuple[str, ...] = ()
     comma_ends_row: bool = False
     shape: str = "the header's {}"
 
@@ -58,7 +60,7 @@ class Delimited:
 
     @cached_property
     def _headers(self) -> HeaderLines | None:
-        return HeaderLines.of(self.dialect, self.columns) if self.has_header else None
+        return HeaderLines.of(self.dialect, self.columns, self.repeated) if self.has_header else None
 
     @cached_property
     def _ends(self) -> RowEnds:
@@ -68,6 +70,9 @@ class Delimited:
     def remark(self) -> str:
         """See `Format.remark`: most TSV files have no quoted cells, so quotes are remarked."""
         dialect = self.dialect
+        if self.repeated:
+            names = ", ".join(map(column_name, self.repeated))
+            return f"the header has columns of the same name, which are ignored: {names}"
         if dialect.decided or not dialect.quote or dialect.delimiter != "\t":
             return ""
         return "quoted cells are read without their quotes (--quote none keeps them)"

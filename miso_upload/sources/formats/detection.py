@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _SEP_LINE = re.compile(rb'"?sep=[^\r\n]{1,5}\r?\n', re.IGNORECASE)
 _NO_TABLE = re.compile(
-    rb"<|--[ \t\r\n]|/\*|(?:INSERT INTO|CREATE TABLE|DROP TABLE|COPY|BEGIN|SET|USE|LOCK TABLES)\b[^,]",
+    rb"<|--[ \t\r\n]|/\*|(?:INSERT INTO|(?:CREATE|DROP|LOCK) TABLES?|COPY|BEGIN|SET|USE)[ \t;]",
     re.IGNORECASE,
 )
 """The beginnings of markup and of SQL."""

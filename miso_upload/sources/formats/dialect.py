@@ -222,7 +222,9 @@ def row_pattern(dialect: Dialect, columns: int | None, *, last: bool) -> re.Patt
     after = grammar.after if columns is not None or dialect.is_whitespace else b""
     row = cell + b"(?:" + grammar.mark + cell + b")" + times + after + rb"\r*+" + end
     row = grammar.before + row
-    return re.compile(b"(?:" + grammar.comment + end + b"|" + row + b")" if grammar.comment else row)
+    return re.compile(
+        b"(?:" + grammar.comment + end + b"|" + row + b")" if grammar.comment else row
+    )
 
 
 @cache
@@ -234,7 +236,9 @@ def open_pattern(dialect: Dialect, columns: int | None) -> re.Pattern[bytes]:
     # A closing quote, followed by a part of a delimiter or of a line end.
     closing = b"(?:" + grammar.quote + rb"[\x80-\xff\r]*+)?+"
     quoted = grammar.quote + grammar.inner + closing + b"|" if grammar.quote else b""
-    return re.compile(grammar.before + before + times + b"(?P<open>" + quoted + grammar.unquoted() + rb")\Z")
+    return re.compile(
+        grammar.before + before + times + b"(?P<open>" + quoted + grammar.unquoted() + rb")\Z"
+    )
 
 
 __all__ = ["QUOTE", "Cell", "Dialect", "allow_cells_of", "open_pattern", "row_pattern"]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from miso_upload.sources.formats.dialect import Dialect
 
+_SPARE = 1_000
+"""Bytes for blanks in a header line."""
 HEADER_AGAIN = "lines that are the header again"
 
 
@@ -24,21 +26,25 @@ class HeaderLines(NamedTuple):
         columns: The names of the columns, in alphabetical order.
         mark: The longest name, which every header line contains.
         size: The longest line that can be a header.
+        repeated: The names that several columns have; these columns have no name in `columns`.
     """
 
     dialect: Dialect
     columns: tuple[str, ...]
     mark: bytes
     size: int
+    repeated: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, dialect: Dialect, columns: tuple[str, ...]) -> HeaderLines | None:
+    def of(
+        cls, dialect: Dialect, columns: tuple[str, ...], repeated: tuple[str, ...] = ()
+    ) -> HeaderLines | None:
         """Return what finds the header `columns`; None if rows may look like this header."""
         if len(columns) == 1 or any("\n" in column for column in columns):
             return None
         mark = max(columns, key=len).encode()
-        size = sum(len(column.encode()) + 4 for column in columns) * 2
-        return cls(dialect, tuple(sorted(columns)), mark, size) if mark else None
+        size = 2 * sum(len(name.encode()) + 4 for name in (*columns, *repeated, *repeated))
+        return cls(dialect, tuple(sorted(columns)), mark, size + _SPARE, repeated) if mark else None
 
     def may_be_in(self, data: bytes) -> bool:
         """Return whether `data` may contain a header line."""
@@ -49,7 +55,8 @@ class HeaderLines(NamedTuple):
         cells = list(self.dialect.cells(line.rstrip(b"\r\n")))
         if len(cells) == len(self.columns) + 1 and not cells[-1].raw:
             cells.pop()
-        return tuple(self.dialect.text(cell).strip() for cell in cells)
+        names = [self.dialect.text(cell).strip() for cell in cells]
+        return tuple("" if name in self.repeated else name for name in names)
 
     def within(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield where header lines start and end in `data`, which starts at a line."""
@@ -57,7 +64,10 @@ class HeaderLines(NamedTuple):
         while (found := data.find(self.mark, at)) >= 0:
             start = data.rfind(b"\n", 0, found) + 1
             at = data.find(b"\n", found) + 1 or len(data)
-            if at - start <= self.size and tuple(sorted(self.names(data[start:at]))) == self.columns:
+            if (
+                at - start <= self.size
+                and tuple(sorted(self.names(data[start:at]))) == self.columns
+            ):
                 yield start, at
 
     def last(self, data: bytes) -> bytes:

@@ -71,6 +71,15 @@ class _Search:
         self._in_string = False
         self._escaped = False
 
+    def _take(self, mark: bytes) -> None:
+        """Enter a string, or enter or leave brackets."""
+        if mark == b'"':
+            self._in_string = True
+        elif mark[0] in b"[{":
+            self._depth += len(mark)
+        elif self._depth and mark != b"\n":
+            self._depth -= 1
+
     def _leave_string(self, data: bytes, at: int) -> int:
         """Return where the string that contains `at` ends, or the end of `data`."""
         if self._escaped:
@@ -120,12 +129,8 @@ class _LineEnd(_Search):
                 if not self._depth:
                     return at
                 self._at_line = self._restarts
-            elif mark[0] == b'"':
-                self._in_string = True
-            elif mark[0][0] in b"[{":
-                self._depth += len(mark[0])
-            elif self._depth:
-                self._depth -= 1
+            else:
+                self._take(mark[0])
         return None
 
 
@@ -141,37 +146,32 @@ class _ValueEnd(_Search):
         at = start
         if not self._begun:
             at = _end(_SEPARATORS, data, at)
-            if at == len(data):
-                return None
-            self._begun = True
+            self._begun = at < len(data)
             self._is_text = not data.startswith(b"{", at)
-        if self._is_text:
-            at = _end(_NO_VALUE, data, at)
-            return None if at == len(data) else at + (data[at] == _NEWLINE)
+        if not self._is_text:
+            return self._find_bracket(data, at)
+        at = _end(_NO_VALUE, data, at)
+        return None if at == len(data) else at + (data[at] == _NEWLINE)
+
+    def _find_bracket(self, data: bytes, at: int) -> int | None:
+        """Return where the value that contains `at` ends, or where the next one starts."""
         while at < len(data):
             if self._in_string:
                 at = self._leave_string(data, at)
                 continue
             if self._closed:
                 at = _end(_NEXT, data, at)
-                if at == len(data):
-                    return None
+                self._closed = at == len(data)
                 if data.startswith(b"{", at):
                     return at
-                self._closed = False
             mark = _MARK.search(data, at)
             if mark is None:
                 return None
             at = mark.end()
-            if mark[0] == b'"':
-                self._in_string = True
-            elif mark[0][0] in b"[{":
-                self._depth += len(mark[0])
-            elif mark[0] != b"\n":
-                self._depth -= 1
-                if not self._depth:
-                    return at
-                self._closed = mark[0] == b"}"
+            self._take(mark[0])
+            if mark[0] in b"]}" and not self._depth:
+                return at
+            self._closed = mark[0] == b"}"
         return None
 
 
@@ -197,6 +197,7 @@ class JsonValues:
     columns: tuple[str, ...] | None = None
     preset: str | None = None
     has_directives: bool = False
+    repeated: tuple[str, ...] = ()
     comma_ends_row: bool = False
     remark: str = ""
 

@@ -2,8 +2,8 @@
 
 A crash, a full disk or `copytruncate` leaves them: the file's size was set, but its bytes were
 never written. There can be gigabytes of them, so long runs of NULs are cut into blocks of their
-own. Joining files that start with byte order marks leaves these. A NUL or a mark anywhere else is an
-ordinary character of its row.
+own. Joining files that start with byte order marks leaves these. A NUL or a mark anywhere else is
+an ordinary character of its row.
 """
 
 from __future__ import annotations
@@ -129,6 +129,11 @@ class Unpadded(NamedTuple):
     def columns(self) -> tuple[str, ...] | None:
         """See `Format.columns`."""
         return self.rows.columns
+
+    @property
+    def repeated(self) -> tuple[str, ...]:
+        """See `Format.repeated`."""
+        return self.rows.repeated
 
     @property
     def preset(self) -> str | None:

@@ -31,9 +31,7 @@ class Preamble(NamedTuple):
     delimiter: str | None
 
 
-def after_preamble(
-    peek: Callable[[int], bytes], start: int, wanted: ReadingOptions
-) -> Preamble:
+def after_preamble(peek: Callable[[int], bytes], start: int, wanted: ReadingOptions) -> Preamble:
     """Return what comes before the first row: comments, and a line `sep=;`.
 
     Args:
@@ -106,9 +104,10 @@ def _titles(lines: list[bytes], mark_of_comments: bytes) -> int:
         widths = [line.rstrip(b"\r").removesuffix(mark).count(mark) + 1 for line in lines]
         usual, times = Counter(widths).most_common(1)[0] if widths else (0, 0)
         above = next((i for i, width in enumerate(widths) if width == usual), 0)
-        if usual > max(widths[:above], default=usual) and times >= _FEWEST:
-            if times == len(widths) - above and b'"' not in b"".join(lines[above:]):
-                return above
+        is_wider = usual > max(widths[:above], default=usual) and times >= _FEWEST
+        is_even = times == len(widths) - above and b'"' not in b"".join(lines[above:])
+        if is_wider and is_even:
+            return above
     return 0
 
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from miso_upload.sources import source
 from miso_upload.sources.formats.json_values import JsonValues
-
 from tests.helpers.reading import CUTS, PIECES, assert_complete, read, texts_of, unpadded
 from tests.sources.formats.test_json_array import VALUES
 
@@ -48,7 +47,7 @@ def is_lines(layout):
     return layout != "values"
 
 
-def row_ends(text, layout):
+def row_ends(text, layout):  # noqa: C901, PLR0912 -- one loop is easier to check
     """Yield the ends of the rows of `text`, character by character."""
     depth, in_string, escaped, begun, is_text, closed = 0, False, False, False, False, False
     for at, char in enumerate(text):
@@ -179,7 +178,9 @@ def test_any_values_are_read_the_same_however_they_are_cut(rest, layout, pieces,
 
 
 @settings(deadline=None)
-@given(rest=texts_of(*FRAGMENTS), layout=st.sampled_from(list(START)), cuts=CUTS, choice=st.randoms())
+@given(
+    rest=texts_of(*FRAGMENTS), layout=st.sampled_from(list(START)), cuts=CUTS, choice=st.randoms()
+)
 def test_reading_resumes_at_the_end_of_any_block(rest, layout, cuts, choice):
     data = START[layout] + rest
     whole = read_as(layout, data, **cuts)
@@ -230,9 +231,9 @@ def test_lines_with_commas_are_read():
     assert [line for line, _ in found.reasons] == [5]
 
 
-@pytest.mark.parametrize("format", [None, "jsonl"])
-def test_a_bad_first_line_does_not_make_lines_something_else(format):
-    found = read(b'{"a":1,"b":\n{"a":2}\n{"a":3}\n', format=format)
+@pytest.mark.parametrize("name", [None, "jsonl"])
+def test_a_bad_first_line_does_not_make_lines_something_else(name):
+    found = read(b'{"a":1,"b":\n{"a":2}\n{"a":3}\n', format=name)
 
     assert found.rows == [(2, {"a": 2}), (3, {"a": 3})]
     assert [line for line, _ in found.reasons] == [1]
