@@ -60,7 +60,9 @@ class Delimited:
 
     @cached_property
     def _headers(self) -> HeaderLines | None:
-        return HeaderLines.of(self.dialect, self.columns, self.repeated) if self.has_header else None
+        return (
+            HeaderLines.of(self.dialect, self.columns, self.repeated) if self.has_header else None
+        )
 
     @cached_property
     def _ends(self) -> RowEnds:

@@ -162,12 +162,12 @@ class JsonArray:
     Attributes:
         row_bytes: The most bytes in a row.
         closer: `]`, or `}` for an object; the name of each value is then in the column `_key`.
-        is_inside: Whether the array is inside another value, which continues after it.
+        depth: How many objects it is inside, which end after it.
     """
 
     row_bytes: int
     closer: bytes = b"]"
-    is_inside: bool = False
+    depth: int = 0
     name: str = "json"
     columns: tuple[str, ...] | None = None
     preset: str | None = None
@@ -182,7 +182,7 @@ class JsonArray:
         first = data.lstrip(SPACE)
         if first.startswith(self.closer):
             # The bracket is not part of a block, because more elements may replace it later.
-            whole = self.ends_well(first) and len(first) <= _MOST_SPACE
+            whole = (self.depth or self.ends_well(first)) and len(first) <= _MOST_SPACE
             return None if whole else Cut(0, fault=_AFTER_END)
         size = rows = 0
         for element in elements(data, self.closer):
@@ -212,9 +212,15 @@ class JsonArray:
         return b""
 
     def ends_well(self, rest: bytes) -> bool:
-        """See `Format.ends_well`: the closing bracket is the end."""
+        """See `Format.ends_well`: the closing bracket and those of the objects around it."""
         rest = rest.strip(SPACE)
-        return rest.startswith(self.closer) if self.is_inside else rest == self.closer
+        if not self.depth:
+            return rest == self.closer
+        try:
+            decode(b'{"":' * self.depth + b'""' + rest.removeprefix(self.closer))
+        except JSONDecodeError:
+            return False
+        return rest.startswith(self.closer)
 
     def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:  # noqa: ARG002 -- each element is a row
         """See `Format.slices`."""

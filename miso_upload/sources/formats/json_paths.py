@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.errors import ConfigurationError
@@ -21,6 +22,7 @@ _NAME = re.compile(rb"[ \t\r\n,]*+(" + _STRING + rb")[ \t\r\n]*+:[ \t\r\n]*+", r
 _TOKEN = re.compile(_STRING + rb"|[\[\]{},]", re.DOTALL)
 _OBJECT_IN_LIST = re.compile(rb"\[[ \t\r\n]*+\{")
 _MOST_DEEP = 3
+_MOST_MEMBERS = 1_000
 _OWN = frozenset(("type", "timestamp", "event", "user_id", "anonymous_id"))
 """Names of a record: an object with one of them is a row."""
 
@@ -47,7 +49,8 @@ def items_at(
         hint = f". Possible fix: --items {found}" if found else "; check the path"
         what = "object" if wanted == b"{" else "list"
         raise ConfigurationError(f"{name}: there is no {what} at --items {path}{hint}")
-    return JsonArray(row_bytes, b"}" if wanted == b"{" else b"]", is_inside=True), at + 1
+    depth = sum(step != _VALUES for step in steps)
+    return JsonArray(row_bytes, b"}" if wanted == b"{" else b"]", depth), at + 1
 
 
 def path_in(body: bytes) -> str | None:
@@ -58,18 +61,12 @@ def path_in(body: bytes) -> str | None:
         return None
     if not isinstance(document, dict) or _OWN & document.keys():
         return None
-    return next(_lists(document, ""), None) or next(_objects(document, ""), None)
+    return next(_objects(document, ""), None) or next(_lists(document, ""), None)
 
 
 def path_at_beginning(body: bytes) -> str | None:
-    """Return the path of the first list of objects at the beginning of an object."""
-    if not body.startswith(b"{"):
-        return None
-    found = _first_list(body, 0, ())
-    if found:
-        return ".".join(found)
-    first = _NAME.match(body, 1)
-    return _VALUES if first and body.startswith(b"{", first.end()) else None
+    """Return the path of the first list of objects, or object of objects, in a beginning."""
+    return ".".join(_first_list(body, 0, ())) or None
 
 
 def _lists(value: dict[str, Any], before: str) -> Iterator[str]:
@@ -85,7 +82,7 @@ def _objects(value: dict[str, Any], before: str) -> Iterator[str]:
     inner = [each for each in value.values() if isinstance(each, dict)]
     if len(inner) > 1 and len(inner) == len(value):
         common = set(inner[0]).intersection(*inner[1:])
-        if 2 * len(common) >= max(map(len, inner)):
+        if common and 2 * len(common) >= max(map(len, inner)):
             yield before + _VALUES
     elif before.count(".") < _MOST_DEEP:
         for name, each in value.items():
@@ -107,7 +104,11 @@ def _value_at(data: bytes, start: int, steps: list[str]) -> int | None:
 
 
 def _first_list(data: bytes, at: int, before: tuple[str, ...]) -> tuple[str, ...]:
-    for name, value in _members(data, at):
+    members = list(islice(_members(data, at), _MOST_MEMBERS))
+    names = [{name for name, _ in _members(data, value)} for _, value in members[:2]]
+    if len(names) > 1 and 2 * len(names[0] & names[1]) >= max(map(len, names)) > 0:
+        return (*before, _VALUES)
+    for name, value in members:
         if _OBJECT_IN_LIST.match(data, value):
             return (*before, name)
         if data.startswith(b"{", value) and len(before) < _MOST_DEEP:
