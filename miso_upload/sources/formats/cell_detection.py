@@ -103,7 +103,8 @@ def _under_header(
     columns, size = first("header")
     repeated = _repeated(columns)
     if repeated:
-        columns = ["" if column in repeated else column for column in columns]
+        names = set(repeated)
+        columns = ["" if column in names else column for column in columns]
         if not any(columns):
             raise ConfigurationError(
                 f"{name}: the header contains the column {quoted(repeated[0])} more than once; "

@@ -33,7 +33,7 @@ class HeaderLines(NamedTuple):
     columns: tuple[str, ...]
     mark: bytes
     size: int
-    repeated: tuple[str, ...] = ()
+    repeated: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -44,7 +44,11 @@ class HeaderLines(NamedTuple):
             return None
         mark = max(columns, key=len).encode()
         size = 2 * sum(len(name.encode()) + 4 for name in (*columns, *repeated, *repeated))
-        return cls(dialect, tuple(sorted(columns)), mark, size + _SPARE, repeated) if mark else None
+        return (
+            cls(dialect, tuple(sorted(columns)), mark, size + _SPARE, frozenset(repeated))
+            if mark
+            else None
+        )
 
     def may_be_in(self, data: bytes) -> bool:
         """Return whether `data` may contain a header line."""
