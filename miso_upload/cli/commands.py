@@ -13,8 +13,8 @@ from miso_upload.cli.output import PROGRAM
 from miso_upload.values.version import __version__
 
 _EPILOG = """\b
-'miso-upload upload --help' lists all options of an upload, and
-'miso-upload COMMAND --help' those of a command.
+Run 'miso-upload upload --help' to list all options of an upload, and
+'miso-upload COMMAND --help' to list those of another command.
 To upload a file named after a command, add its directory, as in ./status.
 """
 _PURPOSES = {

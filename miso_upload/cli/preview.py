@@ -35,7 +35,7 @@ showing = grouped("Output")
 )  # fmt: skip
 @showing("--rows", type=click.IntRange(min=1), default=5, metavar="N", help="Show N rows.")
 @showing("--only", type=click.Choice(["valid", "rejected", "skipped"]),
-         help="Show only rows with this outcome, of the first 1,000.  [default: any]")  # fmt: skip
+         help="Of the first 1,000 rows, show those with this outcome.  [default: any]")  # fmt: skip
 def preview_command(*, file: str, rows: int, only: str | None, **options: Any) -> None:
     """Show the first rows of FILE with their records, or why they are rejected or skipped.
 

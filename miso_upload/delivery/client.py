@@ -194,7 +194,7 @@ class Client:
         if isinstance(error, requests.exceptions.SSLError):
             return (
                 f"Cannot connect securely to {self.host}: {_kind(cause)}; check its certificate, "
-                f"and set {_authorities_variable()} if your own authority signed it"
+                f"or set {_authorities_variable()} if a private CA signed it"
             )
         if isinstance(cause, transport.TimeoutError):
             return f"{self.host} did not accept a connection in time; check the network"

@@ -321,8 +321,8 @@ class Deliverer:
             progress.reject_all(body, _why_rejected(result))
             return
         error = DeliveryError(
-            f"{result.message}. Miso gave this answer each time that the record of {_lines(body)} "
-            "was sent alone, but it has accepted no other record since. The cause may be the "
+            f"{result.message}. Miso gave this answer whenever the record of {_lines(body)} was "
+            "sent alone, and it has accepted no other record since. The cause may be the "
             "server, so the record is not rejected. Rerun the same command to resend it."
         )
         self._end(error, progress, body)
@@ -380,4 +380,4 @@ def _too_many_refusals(result: RequestResult, refusals: int) -> DeliveryError:
 
 
 def _larger_than(max_bytes: int) -> Reason:
-    return Reason("the record", f"is larger than a request may be ({max_bytes:,} bytes)")
+    return Reason("the record", f"is larger than the limit for a request ({max_bytes:,} bytes)")

@@ -39,7 +39,7 @@ class DeliveryOptions(Part, group="Delivery"):
     api_key: str = field(default="", repr=False)
     api_key_file: str | None = option(
         None, "Read the API key from this file.", kind="file", metavar="FILE",
-        default_text="MISO_API_KEY, else you are asked",
+        default_text="MISO_API_KEY, else a prompt",
     )  # fmt: skip
     auth: Auth = option(
         "query", "Send the API key as the parameter api_key, or as the header X-API-KEY.",

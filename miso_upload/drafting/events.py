@@ -42,8 +42,8 @@ class Events(NamedTuple):
             rule["otherwise"] = "skip"
         pages = [name for name in self.types if _compact(name) in PAGE_EVENTS]
         unsure = [
-            f"{quoted(name)} is a view of any page, not only of a product's. Consider routes, "
-            "which find the type of a page by its URL "
+            f"{quoted(name)} is a view of any page, not only of a product page. Consider "
+            "routes, which map URLs to types "
             '([[routes]] match = "/products/{product_ids}").'
             for name in pages
         ]

@@ -80,7 +80,7 @@ def visitor_by_values(columns: Sequence[Column]) -> Guess | None:
         repeated = len(column.distinct) / max(1, len(column.values))
         random = column.share(_RANDOM.fullmatch(text) is not None for text in column.distinct)
         if random > _MOST_REPEATED and 0 < repeated < _MOST_REPEATED:
-            unsure = "this is guessed from the values only: random ids, some of which recur."
+            unsure = "this is guessed from the values only: they are random ids, and some recur."
             return Guess("anonymous_id", {"column": column.path}, for_example(column), (unsure,))
     return None
 

@@ -64,10 +64,12 @@ def revenue_guess(
         if price is None or has_quantity or not _is_number(price):
             return None
         column = price
-        unsure.append("this is the price of one product, and the revenue only if one was bought.")
+        unsure.append(
+            "this is the price of one product; it is the revenue only if the quantity is 1."
+        )
     if currencies is not None and len(currencies.distinct) > 1:
         named = ", ".join(currencies.distinct[:5])
-        unsure.append(f"there are several currencies ({named}), but Miso adds amounts as if equal.")
+        unsure.append(f"there are several currencies ({named}), but Miso does not convert them.")
     return Guess("revenue", {"column": column.path}, for_example(column), tuple(unsure))
 
 

@@ -101,7 +101,7 @@ def _kinds(seen: _Seen, rows: Sequence[object]) -> list[str]:
         seen.draft.unknown_events = events.unknown
         if events.nameless:
             skip = {"name": "no event", "column": events.column.path, "empty": True}
-            why = f"{counted(events.nameless, 'row')} in the sample without an event."
+            why = f"{counted(events.nameless, 'row has', 'rows have')} no event in the sample."
             seen.draft.skips.append((skip, why))
         return list(dict.fromkeys(events.types.values()))
     type_name, why = _looks_like(seen.left)

@@ -108,7 +108,7 @@ def _unsure(route: RouteGuess, feeds: int) -> str:
     if feeds < _MANY_FEEDS * route.visits:
         return route.unsure
     verb = "looks like a request" if feeds == 1 else "look like requests"
-    doubt = f"{feeds:,} of them {verb} for a feed (RSS, Atom), which machines read"
+    doubt = f"{feeds:,} of them {verb} for a feed (RSS, Atom), not from people"
     return f"{route.unsure}; {doubt}" if route.unsure else doubt
 
 

@@ -29,6 +29,5 @@ def draft_of(
             return infer(rows, schema, options), block
         break
     raise SourceError(
-        f"{source.name}: there are no rows at the beginning to draft a mapping from; name a file "
-        "with rows"
+        f"{source.name}: miso-upload found no rows to draft a mapping from; name a file with rows"
     )

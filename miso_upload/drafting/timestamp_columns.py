@@ -41,7 +41,7 @@ def timestamp_guess(columns: Sequence[Column]) -> Guess | None:
     unsure = _doubts(column, style)
     if others:
         named = ", ".join(each.path for each in others)
-        unsure.append(f"the file has other columns of times too: {named}.")
+        unsure.append(f"other columns contain timestamps too: {named}.")
     return Guess("timestamp", rule, comment, tuple(unsure), needs_zone=style.unzoned > 0)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from miso_upload.transform.schema.schema import Schema
 
 _REASONS = (
-    (known.ORDER, "records have no order id, so each line of an order is a record of its own"),
+    (known.ORDER, "records have no order id, so each line of an order is a separate record"),
     (known.CURRENCY, "records have no currency"),
     (known.PRICE, "a unit price; revenue is the amount of the order"),
     (known.SESSION, "a session id; the rows have better ids"),

@@ -287,8 +287,8 @@ def _secret_to_import(state_dir: Path, file: Path, scratch: Path) -> bytes | Non
     if ours is None:
         return theirs
     raise ConfigurationError(
-        f"{file} has another secret than {state_dir / FILE_NAME}, which the ledgers there were "
-        "written with. Nothing was changed. Import it into another directory with --state-dir."
+        f"The secret in {file} differs from {state_dir / FILE_NAME}, and the ledgers there need "
+        "theirs. Nothing was changed. Import the file into another directory with --state-dir."
     )
 
 

@@ -191,8 +191,8 @@ class Database:
         return LedgerError(
             f"Cannot use the ledger {self.path}: {error}. Nothing is lost. Free some space, fix "
             "the permissions, or close other programs that use it, then rerun the same command. If "
-            "the ledger is damaged beyond reading, restore it from a backup. Without it, rows that "
-            "Miso has are sent again."
+            "the ledger is damaged, restore it from a backup. Without a backup, rows that Miso "
+            "already has are sent again."
         )
 
 

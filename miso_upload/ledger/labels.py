@@ -48,8 +48,8 @@ def read_label(path: Path) -> Label | None:
         time.sleep(0.02)  # a run may be ending just now, and removing its -wal
     raise LedgerError(
         f"Cannot read the ledger {path}: {problem}. Nothing was sent. Check its permissions. If "
-        "the ledger is damaged beyond reading, restore it from a backup. Without it, rows that "
-        "Miso has are sent again."
+        "the ledger is damaged, restore it from a backup. Without a backup, rows that Miso "
+        "already has are sent again."
     )
 
 

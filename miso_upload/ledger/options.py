@@ -53,11 +53,11 @@ class ResumeOptions(Part, group="Resume"):
         kind="directory", metavar="DIR", default_text="the user's state directory",
     )  # fmt: skip
     target: str | None = option(
-        None, "Upload to this target, which is one environment of Miso.", metavar="NAME",
-        reader=target_name, default_text="the one that knows the API key",
+        None, "Upload to this target. A target is one environment of Miso.", metavar="NAME",
+        reader=target_name, default_text="the target of the API key",
     )  # fmt: skip
     new_target: str | None = option(
-        None, "Name a target that is new on this server.", metavar="NAME", reader=target_name,
+        None, "Upload to a new target with this name.", metavar="NAME", reader=target_name,
         default_text="the fingerprint of its key",
     )  # fmt: skip
     rotated_key: bool = option(
@@ -68,12 +68,12 @@ class ResumeOptions(Part, group="Resume"):
         choices=get_args(Known),
     )  # fmt: skip
     changed: Known = option(
-        "leave-out", "Leave out or send records whose key Miso has with other content.",
+        "leave-out", "Leave out or send new versions of records that Miso has.",
         choices=get_args(Known),
     )  # fmt: skip
     changed_mapping: ChangedMapping = option(
-        "stop", "Stop, send or continue if rows that were sent come out differently under other "
-        "options.", choices=get_args(ChangedMapping),
+        "stop", "Stop, send or continue if changed options give different records for rows "
+        "already sent.", choices=get_args(ChangedMapping),
     )  # fmt: skip
     restart: bool = option(
         False, "Forget what was sent from the inputs, and send all of their records again."

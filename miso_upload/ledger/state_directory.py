@@ -250,7 +250,7 @@ def check_secret(state_dir: Path, ledger: Ledger, secret: bytes) -> None:
     found = secret_fingerprint(secret)
     if ledger.about().get(SECRET, found) != found:
         raise LedgerError(
-            f"The ledger {ledger.path} was written with another secret than {state_dir / FILE_NAME}"
+            f"The ledger {ledger.path} was not written with the secret {state_dir / FILE_NAME}"
             ", so miso-upload cannot tell which records Miso has. Nothing was sent. Restore the "
             "secret that belongs to the ledger. To move a ledger together with its secret, use "
             "'miso-upload ledger export' and 'miso-upload ledger import'."

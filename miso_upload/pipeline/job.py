@@ -201,7 +201,8 @@ class Job:
         rules = (*(rule for rule in self._mapping.rules if rule.attribute not in own),
                  *self._options)  # fmt: skip
         return [
-            f"{named.origin}: no row has {' or '.join(named.rule.reads)}; check the column name"
+            f"{named.origin}: no row has a value in {' or '.join(named.rule.reads)}; check the "
+            "column name"
             for named in rules
             if named.rule.reads and named.attribute not in findings.filled_by_rules
         ]

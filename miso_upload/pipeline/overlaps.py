@@ -48,6 +48,6 @@ def _sentence(one: SourceSummary, other: SourceSummary, shared: int, pairs: int)
     return (
         f"{many}{one.name} and {other.name} have {counted(shared, 'record')} in common (e.g. "
         f"{one.name}:{line}); one copy of each is sent. If these are logs of different servers or "
-        "shards, add --already-sent send to send the other copies as well. To keep such logs apart "
-        "from the first upload on, give each log its own --series NAME"
+        "shards, add --already-sent send to send the other copies as well. In a first upload, "
+        "give each log its own --series NAME instead"
     )

@@ -179,7 +179,7 @@ class DuplicateWarning:
         self._changes = ""
         return (
             f"{name}: possible duplicates: the ledger has records from the same days, but none "
-            f"of the first {compared:,} records compared is one of them. The options differ from "
+            f"of the first {compared:,} records compared matches them. The options differ from "
             f"those of earlier runs ({changes}). If Miso already has these events, stop this "
             "run, or they will be sent again"
         )

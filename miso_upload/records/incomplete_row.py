@@ -32,8 +32,8 @@ class IncompleteRow(NamedTuple):
         if self.settle_after is None:
             return "The file was written to while it was read, so the next run reads the row."
         return (
-            "It has no line ending, so it may still be being written. A later run reads it once "
-            f"the file is unchanged for {_duration(self.settle_after)} (--settle-after), or for "
+            "It has no line ending, so it may be incomplete. A later run reads it once the file "
+            f"has not changed for {_duration(self.settle_after)} (--settle-after), or for "
             f"{_duration(SETTLE_BEHIND_NEWER)} if a newer file of the same log has rows."
         )
 

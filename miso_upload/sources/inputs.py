@@ -50,11 +50,11 @@ def expand_inputs(
         left_out.update(dict.fromkeys(notes))
         for path in files:
             if path.endswith(REJECTS_SUFFIX):
-                left_out[f"{shown_name(path)}: left out, it is a rejects file of miso-upload"] = (
-                    None
-                )
+                note = f"{shown_name(path)}: skipped, because it is a rejects file of miso-upload"
+                left_out[note] = None
             elif path != name and ours and identity_of(path) in ours:
-                left_out[f"{path}: left out, this run uses it for another purpose"] = None
+                note = f"{path}: skipped, because this run uses it for another purpose"
+                left_out[note] = None
             else:
                 inputs[path] = None
     return list(inputs), list(left_out)
@@ -133,7 +133,7 @@ def _files_in(directory: str) -> tuple[list[str], list[str]]:
             "\n".join([f"{directory}: the directory contains no readable file", *notes])
         )
     counts = " and ".join(counted(count, what, _PLURALS[what]) for what, count in left_out.items())
-    return files, [f"{directory}: left out {counts}", *notes] if counts else notes
+    return files, [f"{directory}: skipped {counts}", *notes] if counts else notes
 
 
 _FILE, _DIRECTORY = "a file", "a directory"
@@ -161,5 +161,5 @@ def _kind(path: str) -> str:
 def _left_out(path: str, kind: str) -> str:
     """Return why a pattern or directory leaves out a path, whose opening might block forever."""
     if "pipe" in kind or "device" in kind:
-        return f"{path}: left out, it is {kind}; to read it, name it explicitly"
-    return f"{path}: left out, it is {kind}"
+        return f"{path}: skipped, because it is {kind}; to read it, name it explicitly"
+    return f"{path}: skipped, because it is {kind}"

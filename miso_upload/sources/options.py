@@ -62,35 +62,35 @@ class ReadingOptions(Part, group="Input"):
 
     format: FormatName | None = option(
         None, "Read the inputs in this format.", choices=FORMAT_NAMES,
-        default_text="told by the name, else by the content",
+        default_text="detected from the name, else from the content",
     )  # fmt: skip
     log_format: str | None = option(
-        None, "Read access logs whose lines are written as TEXT, in the notation of nginx or "
+        None, "Read access logs in this format, written as in the configuration of nginx or "
         "Apache.", metavar="TEXT", default_text="one of the common formats",
     )  # fmt: skip
     encoding: str | None = option(
         None, "Decode the inputs from this character encoding.", metavar="NAME",
-        default_text="UTF-8, or what a byte order mark says",
+        default_text="from the byte order mark, else UTF-8",
     )  # fmt: skip
     delimiter: str | None = option(
         None, "Split rows of CSV into cells at TEXT, such as ';' or '::' ('tab' and 'space' are "
         "names; 'whitespace' means any spaces and tabs).", metavar="TEXT",
-        reader=_delimiter, default_text="told by the content",
+        reader=_delimiter, default_text="detected from the content",
     )  # fmt: skip
     quote: str | None = option(
-        None, "Read cells in CHAR as quoted; 'none' reads quotes as they are.",
+        None, "Read CHAR as the quote character; 'none' reads quotes literally.",
         metavar="CHAR|none", reader=_quote, default_text='", or none for TSV that does not use it',
     )  # fmt: skip
     escape: str | None = option(
-        None, "Read a quote or delimiter behind CHAR, such as '\\', as part of the cell.",
+        None, "Read a quote or delimiter after CHAR, such as '\\', as part of the cell.",
         metavar="CHAR", reader=_escape, default_text="none",
     )  # fmt: skip
     columns: tuple[str, ...] = option(
-        (), "Give the columns of files without a header these names, in order; - ignores a column.",
+        (), "Name the columns of files without a header, in order; - ignores a column.",
         metavar="NAME,...", reader=_column_names, repeated=False, default_text="the header",
     )  # fmt: skip
     no_header: bool = option(
-        False, "Read files without a header, whose columns are called 1, 2, 3 and so on."
+        False, "Read files without a header, and name their columns 1, 2, 3 and so on."
     )
     skip_lines: int = option(
         0, "Pass over the first N lines of each input, such as titles above a header.",
@@ -105,7 +105,7 @@ class ReadingOptions(Part, group="Input"):
         "stands for the values of an object.", metavar="PATH", default_text="the whole input",
     )  # fmt: skip
     growing: bool = option(
-        False, "Leave an incomplete last row for the next run, because it may still be written."
+        False, "Leave an incomplete last row for the next run, because it may still grow."
     )
     settle_after: float = option(
         600.0, "With --growing, treat a file as complete after SECONDS without a change.",
@@ -119,8 +119,8 @@ class ReadingOptions(Part, group="Input"):
     chunk_size: int = option(10_000, "Send up to N rows in a request.", metavar="N", minimum=1,
                              maximum=10_000, group="Delivery")  # fmt: skip
     allow_insecure_http: bool = option(
-        False, "Allow unencrypted http to any host, which shows the API key and the data to anyone "
-        "on the way.", group="Delivery",
+        False, "Allow unencrypted http to any host. This exposes the API key and the data to the "
+        "network.", group="Delivery",
     )  # fmt: skip
 
     block_bytes: int = 32 * 2**20
@@ -136,7 +136,9 @@ class ReadingOptions(Part, group="Input"):
                 raise ConfigurationError(f"--columns names {quoted(column)} more than once")
             named.add(column)
         if self.columns and not named:
-            raise ConfigurationError("--columns names no column; --no-header calls them 1, 2, 3")
+            raise ConfigurationError(
+                "--columns names no column; to name them 1, 2, 3, use --no-header"
+            )
 
     @property
     def names(self) -> tuple[str, ...] | None:

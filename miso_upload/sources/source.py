@@ -35,7 +35,7 @@ _SHOWN_BYTES = 200
 """How many bytes of an unreadable row are kept to show it."""
 _CONTINUED = Reason(
     "the row",
-    "is the rest of a row that an earlier run read while it was being written (see --growing)",
+    "is the end of a row that an earlier run read before it was complete (see --growing)",
 )
 
 _BLANK = b" \t\r\n\v\f\0"

@@ -295,8 +295,8 @@ class ByteStream:
                 )
             return DamagedSourceError(
                 f"{self.shown}: {error}. The rows before the damage were read, but the damage may "
-                "begin earlier: the last of these rows may be garbled, and were sent if they were "
-                "valid. Get an intact copy of the file and rerun the same command"
+                "begin earlier. The last of these rows may be garbled; those that were valid were "
+                "sent. Get an intact copy of the file and rerun the same command"
             )
         if isinstance(error, ContainerError):
             return SourceError(f"{self.shown}: {error}")

@@ -99,7 +99,7 @@ class WatchedInput(io.RawIOBase):
                 )
         now = os.fstat(self._raw.fileno())
         if now.st_size < self.count:
-            return "the file was truncated while it was read; the rows are from before that"
+            return "the file was truncated while it was read; the rows are from before then"
         if _written(now) != self._opened and now.st_size == self._opened[0]:
             return (
                 "the file was modified while it was read; the rows may be from before or after "

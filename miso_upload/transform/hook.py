@@ -296,7 +296,7 @@ def _plain(value: object, path: str) -> Any:  # noqa: ANN401 -- any JSON value
         return _number(value, path)
     if isinstance(value, date):
         return value.isoformat()
-    raise _NotJsonError(path, f"is {_a(value)}, which is not a JSON value")
+    raise _NotJsonError(path, f"has type {type(value).__name__}; convert it to a JSON value")
 
 
 def _number(value: float, path: str) -> float:

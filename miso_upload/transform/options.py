@@ -34,20 +34,20 @@ class MappingOptions(Part, group="Mapping"):
     """Which attributes of a record come from which columns of a row."""
 
     mapping: str | None = option(
-        None, "Map rows as this TOML file says; its [options] set further options.",
+        None, "Map rows with this TOML file; its [options] table can set other options.",
         short=("-m", "--config"), kind="file", metavar="FILE", default_text="none",
     )  # fmt: skip
     preset: str | None = option(
         None, "Map rows with this preset; 'miso-upload presets' lists them, and 'none' turns off "
-        "the one of the format.", metavar="NAME",
+        "the default preset.", metavar="NAME",
         default_text="web-log for access logs",
     )  # fmt: skip
     map: tuple[str, ...] = option(
-        (), "Take an attribute from this column; repeat it for each.", metavar="ATTRIBUTE=COLUMN",
-        default_text="columns with the names of attributes",
+        (), "Map this column to an attribute. Can be repeated.", metavar="ATTRIBUTE=COLUMN",
+        default_text="columns named after attributes",
     )  # fmt: skip
     set: tuple[str, ...] = option(
-        (), "Give an attribute this value in every record; repeat it for each.",
+        (), "Set an attribute to this value in every record. Can be repeated.",
         metavar="ATTRIBUTE=VALUE", default_text="none",
     )  # fmt: skip
     transform: str | None = option(
@@ -55,7 +55,7 @@ class MappingOptions(Part, group="Mapping"):
         kind="file", metavar="FILE", default_text="none",
     )  # fmt: skip
     keep: tuple[str, ...] = option(
-        (), "Keep the rows that the mapping's skip of this name leaves out.", metavar="NAME",
+        (), "Keep rows that the skip rule of this name would skip.", metavar="NAME",
         default_text="none",
     )  # fmt: skip
     bot_rate: int | None = option(
@@ -63,22 +63,22 @@ class MappingOptions(Part, group="Mapping"):
         metavar="N", minimum=1, default_text="no limit",
     )  # fmt: skip
     series: str = option(
-        "", "Name the series that the inputs belong to, such as a server or a shard; equal records "
-        "of different series are all sent.", metavar="NAME", default_text="none",
+        "", "Name the series that the inputs belong to, such as a server or a shard. Equal records "
+        "in different series are not duplicates.", metavar="NAME", default_text="none",
     )  # fmt: skip
     list_separator: str | None = option(
         None, "Split the cells of list attributes at TEXT.", metavar="TEXT",
         default_text="a cell is one value",
     )  # fmt: skip
-    strict: bool = option(False, "Stop if a column is not mapped to any attribute.")
+    strict: bool = option(False, "Stop if a column is unmapped.")
     timestamp_format: tuple[str, ...] = option(
-        (), "Read timestamps in this strptime format, such as '%d/%m/%Y %H:%M'; repeat it for "
-        "each.",
+        (), "Read timestamps in this strptime format, such as '%d/%m/%Y %H:%M'. Can be "
+        "repeated.",
         metavar="FORMAT", default_text="ISO 8601 and Unix time",
     )  # fmt: skip
     timezone: str | None = option(
         None, "Read timestamps without a time zone as in ZONE, such as Europe/Berlin.",
-        metavar="ZONE", default_text="none: such rows are rejected",
+        metavar="ZONE", default_text="none: these rows are rejected",
     )  # fmt: skip
     workers: int | Literal["auto"] = option(
         "auto", "Map and validate rows in N processes besides the main one; 0 uses none.",
@@ -109,12 +109,12 @@ class IdentityOptions(Part, group="Identity"):
     )  # fmt: skip
     anonymous_id_salt: bytes = field(default=b"", repr=False)
     trusted_proxies: int | str = option(
-        0, "Trust N proxies at the right end of a forwarded list, or those in these networks.",
+        0, "Trust the last N proxies of a forwarded list, or the proxies in these networks.",
         kind="text", metavar="N|CIDR,...", reader=_proxies,
     )  # fmt: skip
     ipv6_prefix: int = option(
-        128, "Derive ids from the first N bits of an IPv6 address; 64 is a household.", metavar="N",
-        minimum=1, maximum=128,
+        128, "Derive ids from the first N bits of an IPv6 address; 64 identifies a household.",
+        metavar="N", minimum=1, maximum=128,
     )  # fmt: skip
 
 
@@ -138,8 +138,8 @@ class ValidationOptions(Part, group="Validation and dry runs"):
         default_text="the schema of Miso's API",
     )  # fmt: skip
     allow_missing: tuple[Missing, ...] = option(
-        (), "Send rows without a timestamp or an id, for which Miso makes one up.",
-        choices=get_args(Missing), default_text="such rows are rejected",
+        (), "Send rows without a timestamp or an id; Miso then makes one up.",
+        choices=get_args(Missing), default_text="these rows are rejected",
     )  # fmt: skip
     max_reject_rate: float = option(
         0.1, "Stop when more than this share of the rows is rejected; 1 never stops.",

@@ -36,7 +36,7 @@ _MOST_COMPARED = 64
 _MOST_VALUES = 2_000
 _NO_TIMESTAMP = Reason("", "no timestamp")
 _NO_ID = Reason("", "neither user_id nor anonymous_id")
-_WIDE = Reason("the record", "has too many values to report further problems")
+_WIDE = Reason("the record", "is too large to report further problems")
 _REFUSED = Reason("the record", "does not match the schema")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from miso_upload.records import Reason
 from miso_upload.transform.schema.schema import FORMAT_PATTERNS, Kind
-from miso_upload.values.display import did_you_mean, printable, quoted
+from miso_upload.values.display import counted, did_you_mean, printable, quoted
 from miso_upload.values.json import JSONEncodeError, encode
 
 if TYPE_CHECKING:
@@ -136,9 +136,9 @@ def _not_a(types: Iterable[str]) -> str:
 _WORDS: dict[str, Callable[[Any], str]] = {
     "Type": lambda kind: _not_a(kind.types),
     "Format": lambda kind: _format_problem(kind.format),
-    "MaxLength": lambda kind: f"is longer than {kind.limit} characters",
+    "MaxLength": lambda kind: f"is longer than {counted(kind.limit, 'character')}",
     "MinLength": lambda kind: (
-        "is empty" if kind.limit == 1 else f"is shorter than {kind.limit} characters"
+        "is empty" if kind.limit == 1 else f"is shorter than {counted(kind.limit, 'character')}"
     ),
 }
 

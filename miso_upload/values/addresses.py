@@ -58,7 +58,7 @@ def proxies(option: int | str) -> Proxies:
     if not networks:
         raise ConfigurationError(
             "--trusted-proxies: the value is neither a number nor a list of networks; give the "
-            "number of your own proxies at the right end of a forwarded list, or their networks, "
+            "number of your own proxies, or their networks, "
             "such as 10.0.0.0/8,2001:db8::/32 (all bits after the prefix must be zero)"
         )
     return tuple(sorted(networks, key=lambda each: (each.version, each)))

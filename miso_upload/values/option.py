@@ -105,7 +105,7 @@ class Option(NamedTuple):
             case "file" | "directory":
                 return _path(given, self.kind)
         if not isinstance(given, str):
-            raise ValueError(f"must be a text, but is {given!r}")  # noqa: TRY004 -- as the others
+            raise ValueError(f"must be text, but is {given!r}")  # noqa: TRY004 -- as the others
         if self.choices and given not in self.choices:
             raise ValueError(f"must be {_either(self.choices)}, but is {given!r}")
         return given

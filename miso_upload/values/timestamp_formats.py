@@ -22,7 +22,7 @@ def check_format(form: str) -> None:
     if "%Z" in form.replace("%%", ""):
         raise ConfigurationError(
             f"{option}: %Z knows only the zone names of this machine; use %z for an offset, or "
-            "put the zone name into the format as literal text and name the zone with --timezone"
+            "write the zone name literally in the format and name the zone with --timezone"
         )
     try:
         read_back = _write_and_read(form)

@@ -47,7 +47,7 @@ def at_terminal(answer, *args):
         os.execv(sys.executable, [sys.executable, "-m", "miso_upload", *map(str, args)])
     shown = b""
     try:
-        while b"(yes/no)" not in shown:
+        while not shown.endswith(b": "):  # as a prompt does
             shown += os.read(screen, 4_096)
         os.write(screen, f"{answer}\n".encode())
         while more := os.read(screen, 4_096):

@@ -193,7 +193,9 @@ def test_a_file_overwritten_before_the_read_position_is_reported(job, golden):
     assert job.arrived() == sorted({*numbers("old"), "new-01200"} - {"old-01200"})
 
 
-@pytest.mark.parametrize("step", ["assembly:open_inputs", "assembly:Pipeline", "state:Ledger"])
+@pytest.mark.parametrize(
+    "step", ["pipeline.run:open_inputs", "pipeline.run:Pipeline", "ledger.state_directory:Ledger"]
+)
 def test_a_file_replaced_before_reading_is_read_in_its_new_state(step, job):
     (job.case.place / "new").write_bytes(text("new"))
 

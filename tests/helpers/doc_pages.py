@@ -13,6 +13,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from miso_upload.sandbox import Sandbox
 from tests.helpers import cli_reference
+from tests.helpers.processes import COMMAND, shell_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +66,8 @@ def replayed(page: str) -> str:
         prepared(Path(home).resolve()) as environment,
     ):
         terminal = Terminal(Path(home).resolve(), sandbox.url, environment)
+        if page != "README.md":
+            terminal.program = shell_command()
         return BLOCK.sub(terminal.block, text)
 
 
@@ -73,6 +77,7 @@ class Terminal:
     def __init__(self, home: Path, url: str, environment: dict[str, str]) -> None:
         """Use `home` as working and home directory, and the mock server at `url`."""
         self.home, self.url = home, url
+        self.program = shlex.join(COMMAND)
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MISO_", "XDG_"))}
         self.environment = {
             **inherited,
@@ -106,7 +111,7 @@ class Terminal:
                 self.environment[name] = known
             return ""
         command = command.replace("miso-upload sandbox", "miso-upload sandbox --port 0")
-        command = re.sub(r"\bmiso-upload(?= )", f"{sys.executable} -m miso_upload", command)
+        command = re.sub(r"\bmiso-upload(?= )", self.program, command)
         command = re.sub(r"^python(?= )", sys.executable, command).replace(_SHOWN_URL, self.url)
         done = subprocess.run(
             command, shell=True, cwd=self.home, env=self.environment,

@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -20,7 +21,21 @@ from pathlib import Path
 from tests.helpers.paths import ROOT
 
 COMMAND = (sys.executable, "-m", "miso_upload")
-HAS_FORK = hasattr(os, "fork")
+# Elsewhere, libraries of the system may not survive a fork: only runs that die need one there.
+FORKS = sys.platform == "linux"
+DIES = {"step", "prelude", "most_bytes"}
+
+
+def _at_start(environment):
+    """Return the variables that Python reads once, as it starts."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(("PYTHON", "LC_", "LANG", "LD_", "MALLOC_"))
+    }
+
+
+_OF_SERVER = _at_start(os.environ)
 
 
 @contextmanager
@@ -54,7 +69,7 @@ def start_program(*args, **options):
             and what `fork_server.py` knows of a run that dies.
     """
     env = options.get("env") or os.environ
-    if HAS_FORK and _at_start(env) == _at_start(os.environ):
+    if (FORKS or DIES & set(options)) and _at_start(env) == _OF_SERVER:
         return ForkedProgram([*map(str, args)], **options)
     return subprocess.Popen([*COMMAND, *map(str, args)], **options)
 
@@ -67,15 +82,6 @@ def run_program(*args, input=None, timeout=120, **options):  # noqa: A002 -- as 
     with started_program(*args, **options) as process:
         out, err = process.communicate(input, timeout=timeout)
     return subprocess.CompletedProcess([*COMMAND, *args], process.returncode, out, err)
-
-
-def _at_start(environment):
-    """Return the variables that Python reads once, as it starts."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if name.startswith(("PYTHON", "LC_", "LANG", "LD_", "MALLOC_"))
-    }
 
 
 class ForkServer:
@@ -97,6 +103,14 @@ class ForkServer:
         self._process.stdout.close()
         self._process.wait(30)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def shell_command():
+    """Return what starts the program in a command line, as quickly as it can be."""
+    if not FORKS:
+        return shlex.join(COMMAND)
+    script = Path(__file__).with_name("quick_program.py")
+    return shlex.join([sys.executable, "-IS", str(script), fork_server().address])
 
 
 @functools.cache

@@ -11,6 +11,7 @@ import pytest
 
 from miso_upload.sandbox import Sandbox
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import shell_command
 
 PAGE = (ROOT / "docs" / "cron.md").read_text(encoding="utf-8")
 FILES = ROOT / "docs" / "cron"
@@ -73,7 +74,7 @@ class Machine:
     def run(self, command):
         """Run a command line by a shell with no more than cron and systemd give."""
         command = re.sub(r"(?<![\w}])/(?=var|etc)", f"{self.place}/", command)
-        command = command.replace("miso-upload", f"{sys.executable} -m miso_upload", 1)
+        command = command.replace("miso-upload", shell_command(), 1)
         environment = {
             "PATH": "/usr/bin:/bin",
             "HOME": str(self.place),

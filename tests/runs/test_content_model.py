@@ -21,7 +21,7 @@ from miso_upload import Settings, upload
 from tests.helpers.histories import play, shortest, steps_of
 from tests.helpers.worlds import World, stand_ins
 
-HISTORIES = int(os.environ.pop("MISO_UPLOAD_HISTORIES", "0")) or 300
+HISTORIES = int(os.environ.pop("MISO_UPLOAD_HISTORIES", "0")) or 150
 FIRST = int(os.environ.pop("MISO_UPLOAD_SEED", "0"))
 PORTIONS = 10
 

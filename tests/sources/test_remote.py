@@ -358,7 +358,8 @@ def test_a_pattern_means_the_objects_that_match_it(logs, pattern, found):
 
     assert inputs == [f"s3://history/{key}" for key in found]
     rejects = (
-        "s3://history/p/a/1.jsonl.rejects.jsonl: left out, it is a rejects file of miso-upload"
+        "s3://history/p/a/1.jsonl.rejects.jsonl: skipped, because it is a rejects file of "
+        "miso-upload"
     )
     assert left_out == ([rejects] if pattern in ("p/a/*.jsonl", "p/*/1.*") else [])
 

@@ -55,7 +55,7 @@ def detect_cells(
         return _under_names(columns, start, dialect, row_bytes, first)
     cells, _ = first("first row")
     numbers = tuple(str(number) for number in range(1, len(cells) + 1))
-    return Delimited(dialect, numbers, row_bytes, shape="the first row's {}"), start
+    return Delimited(dialect, numbers, row_bytes, shape="the first row ({})"), start
 
 
 def _dialect(head: bytes, start: int, chosen: str, wanted: ReadingOptions) -> Dialect:
@@ -83,7 +83,7 @@ def _check_dialect(dialect: Dialect) -> None:
     if {"\r", "\n", dialect.quote} & set(dialect.delimiter):
         raise ConfigurationError(
             f"--delimiter {quoted(dialect.delimiter)}: a delimiter cannot contain a line break or "
-            "the quote; choose another one"
+            "the quote character; choose another one"
         )
     if dialect.quote in ("\r", "\n"):
         raise ConfigurationError(
@@ -118,7 +118,7 @@ def _under_names(
     columns: tuple[str, ...], start: int, dialect: Dialect, row_bytes: int, first: _FirstRow
 ) -> tuple[Format, int]:
     """Return a format with given names; a first row equal to the names is skipped as a header."""
-    found = Delimited(dialect, columns, row_bytes, shape="the {} of --columns")
+    found = Delimited(dialect, columns, row_bytes, shape="--columns ({})")
     try:
         cells, size = first("first row")
     except ConfigurationError:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _NOT_UTF8 = Reason("the row", "is not valid UTF-8 (name the file's encoding with --encoding)")
 _COMMENT = "comment lines (--comment)"
-_LONE_RETURN = Reason("the row", "has a carriage return outside quotes that does not end it")
+_LONE_RETURN = Reason("the row", "contains a carriage return before its end, outside quotes")
 
 
 class _Row(NamedTuple):
@@ -40,7 +40,7 @@ class CellRows:
     Args:
         ends: Finds the ends of rows.
         columns: The names of the columns.
-        shape: Where the columns come from, for messages, such as `the header's {}`.
+        shape: Where the columns come from, for messages, such as `the header ({})`.
         is_record: Returns whether a row would make a record, by its type, timestamp and id.
             Without it, every row with the right number of cells does.
     """
@@ -166,8 +166,8 @@ class CellRows:
         if is_escaped(self._dialect, row.body):
             return escaped_quote()
         expected = self._shape.format(counted(len(self._columns), "cell"))
-        shown = f"of {counted(len(row.texts), 'cell')}"
-        return Reason("the row", f"does not have {expected}", shown=shown)
+        shown = f"({counted(len(row.texts), 'cell')})"
+        return Reason("the row", f"does not match {expected}", shown=shown)
 
     def _shown(self, row: _Row) -> object:
         texts = [text.encode(errors="surrogateescape").decode(errors="replace")

@@ -51,7 +51,7 @@ class Delimited:
     """Whether the file has a header; a later line of the same names names the columns again."""
     repeated: tuple[str, ...] = ()
     comma_ends_row: bool = False
-    shape: str = "the header's {}"
+    shape: str = "the header ({})"
 
     @property
     def has_directives(self) -> bool:

@@ -144,12 +144,12 @@ def _access_log(
         return None
     if log_format is not None:
         raise ConfigurationError(
-            f"{name}: no line at the beginning matches --log-format. Line {found.line}: "
+            f"{name}: the first lines do not match --log-format. Line {found.line}: "
             f"{found.reason.text}. Correct --log-format"
         )
     raise ConfigurationError(
-        f"{name}: no line at the beginning is of a known access log. If the file is an access log, "
-        "describe its lines with --log-format"
+        f"{name}: the first lines are not in a known access log format. If the file is an access "
+        "log, describe its format with --log-format"
     )
 
 

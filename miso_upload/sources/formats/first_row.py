@@ -53,7 +53,7 @@ def read_first_row(
         ) from None
     if any(b"\r" in cell.raw and not _is_quoted(cell, dialect) for cell in cells):
         raise ConfigurationError(
-            f"{name} contains a carriage return that does not end it; if lines end with carriage "
+            f"{name} contains a carriage return before its end; if lines end with carriage "
             "returns only, convert them to newlines"
         )
     return texts, end

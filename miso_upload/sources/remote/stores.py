@@ -309,7 +309,7 @@ _SIGNS = (
         False,
         (
             "no secure connection (TLS) can be established; check the address and the "
-            "certificate, and set REQUESTS_CA_BUNDLE if your own authority has signed it"
+            "certificate, or set REQUESTS_CA_BUNDLE if a private CA signed it"
         ),
     ),
 )

@@ -160,7 +160,7 @@ class Bindings:
             names = ", ".join(map(column_name, unmapped))
             raise MappingError(
                 f"--strict: the input has {counted(len(unmapped), 'unmapped column')}: {names}. "
-                "Possible fix: --map ATTRIBUTE=COLUMN for each, or no --strict"
+                "Possible fix: --map ATTRIBUTE=COLUMN for each, or remove --strict"
             )
 
 

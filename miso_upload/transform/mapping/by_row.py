@@ -33,8 +33,8 @@ _FORWARDED = Reason(
 )
 _NOT_BELIEVED = Reason(
     "forwarded_for",
-    "is ignored, and the address that connected is used. Possible fix: --trusted-proxies N, if it "
-    "is that of your own proxy",
+    "is ignored, and the connecting address is used. Possible fix: --trusted-proxies N, if "
+    "your own proxy has that address",
 )
 
 

@@ -320,7 +320,7 @@ def _types(document: Node) -> dict[str, InteractionType]:
         if not isinstance(name, str) or not name:
             raise ValueError(f"{place} does not name its type. Set properties.type.const")
         if name in types:
-            raise ValueError(f"{place} names the type {name!r}, as another one does")
+            raise ValueError(f"{place} defines the type {name!r} a second time")
         required = [key for part in reader.parts(node) for key in part.get("required", ())]
         types[name] = InteractionType(
             name=name,

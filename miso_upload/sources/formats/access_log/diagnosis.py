@@ -74,7 +74,7 @@ def mismatch(layouts: Iterable[Sequence[Piece]], line: str) -> Reason:
             return Reason(
                 "the line", f"is cut off {'in the middle of' if has_end else 'at'} the {name}"
             )
-        return Reason("the line", f"has no {name} where the layout has one")
+        return Reason("the line", f"is missing the {name}")
     if missing.starts[0].startswith(rest):
         return Reason("the line", f"is cut off after the {_word(furthest.last)}")
     return Reason("the line", f"does not match the layout after the {_word(furthest.last)}")

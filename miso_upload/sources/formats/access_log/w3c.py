@@ -16,6 +16,7 @@ from miso_upload.records import Reason
 from miso_upload.sources.formats.access_log import escapes
 from miso_upload.sources.formats.access_log.fields import Field, named, steps_of
 from miso_upload.sources.formats.access_log.timestamps import NO_TIMESTAMP, read_iso
+from miso_upload.values.display import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,8 +90,8 @@ def wrong_width(line: str, directive: bytes) -> Reason:
     """Return the reason for a line without exactly the columns of its `#Fields:` line."""
     width = len(directive.removeprefix(DIRECTIVE).split())
     cells = line.split("\t") if "\t" in line else _cells(line)
-    problem = f"does not have the {width} columns of its #Fields line"
-    return Reason("the line", problem, shown=f"of {len(cells)} columns")
+    problem = f"does not match its #Fields line ({counted(width, 'column')})"
+    return Reason("the line", problem, shown=f"({counted(len(cells), 'column')})")
 
 
 def _cells(line: str) -> list[str]:

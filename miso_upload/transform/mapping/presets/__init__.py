@@ -106,7 +106,7 @@ def without_skips(file: MappingFile, names: Collection[str]) -> MappingFile:
     for name in names:
         if name not in known:
             raise ConfigurationError(
-                f"--keep {name}: no rows are skipped under this name{did_you_mean(name, known)}"
+                f"--keep {name}: no skip rule has this name{did_you_mean(name, known)}"
             )
     return replace(file, skips=tuple(skip for skip in file.skips if skip.name not in names))
 
