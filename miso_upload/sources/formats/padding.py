@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 NUL = b"\0"
 BOM = b"\xef\xbb\xbf"
-_PADDING = re.compile(rb"(?<=\n)(?:\0|\xef\xbb\xbf)+")
-_FIRST = re.compile(rb"(?:\0|\xef\xbb\xbf)*")
+_PADDING = re.compile(rb"(?<=\n)(?:\0++|(?:\xef\xbb\xbf)++)++")
+_FIRST = re.compile(rb"(?:\0++|(?:\xef\xbb\xbf)++)*+")
 _MANY = 2**22
 """How many NULs are held in memory together with the rows around them."""
 
