@@ -137,7 +137,7 @@ class Job:
             strict=options.strict,
         )
         rows, code = source.format, self._code
-        check_repeated(source.name, rows.repeated, plan, mapping.key, self.schema.attributes)
+        check_repeated(rows.repeated, plan, mapping.key, self.schema.attributes)
         # The names that the user's code returns are not known before it has run.
         columns = rows.columns if code is None else None
         try:

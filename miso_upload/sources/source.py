@@ -66,7 +66,10 @@ class Source:
         self._limits = Limits(options.chunk_size, options.max_row_bytes, options.block_bytes)
         self._seq = 0
         self._stream = ByteStream(
-            name, options.encoding, allow_insecure_http=options.allow_insecure_http
+            name,
+            options.encoding,
+            allow_insecure_http=options.allow_insecure_http,
+            is_text=True,
         )
         self.name = self._stream.shown
         self._growing = options.growing and not self.is_settled(options.settle_after)

@@ -45,6 +45,8 @@ class ByteStream:
         name: A path, a URL, or `-` for standard input.
         encoding: The encoding of the text; None means UTF-8, or that of a byte order mark.
         allow_insecure_http: Whether a URL may be read over plain HTTP from any host.
+        is_text: Whether UTF-16 without a byte order mark, and lines that end with carriage returns
+            only, are recognised and converted.
 
     Raises:
         SourceError: The input cannot be opened.
@@ -65,8 +67,14 @@ class ByteStream:
     """The cached checksum of the whole file, which takes reading all of its bytes."""
 
     def __init__(
-        self, name: str, encoding: str | None = None, *, allow_insecure_http: bool = False
+        self,
+        name: str,
+        encoding: str | None = None,
+        *,
+        allow_insecure_http: bool = False,
+        is_text: bool = False,
     ) -> None:
+        self._is_text = is_text
         self._encoding = known_encoding(encoding)
         self._location = location_of(name, allow_insecure_http=allow_insecure_http)
         self.shown = self._location.shown
@@ -239,7 +247,8 @@ class ByteStream:
         if contents.is_utf8:
             return
         encoding = self._encoding or encoding_by_mark(self.peek(4))
-        encoding = encoding or encoding_by_nuls(self.peek(HEAD_BYTES))
+        if encoding is None and self._is_text:
+            encoding = encoding_by_nuls(self.peek(HEAD_BYTES))
         if encoding is not None:
             self._replace_file(lambda file: Transcoder(file, encoding))
         if self._has_returns_only():
@@ -249,7 +258,7 @@ class ByteStream:
 
     def _has_returns_only(self) -> bool:
         """Return whether only carriage returns end lines, as far as the beginning shows."""
-        if b"\n" in self.peek(HEAD_BYTES):
+        if not self._is_text or b"\n" in self.peek(HEAD_BYTES):
             return False
         return ends_lines_with_returns(self.peek(_LONG_LINE))
 

@@ -33,7 +33,6 @@ def looks_like_data(columns: Sequence[str] | None) -> bool:
 
 
 def check_repeated(
-    source: str,
     repeated: Collection[str],
     plan: MappingSpec,
     key: Collection[str],
@@ -42,7 +41,6 @@ def check_repeated(
     """Check that nothing uses a column whose name the header repeats.
 
     Args:
-        source: The name of the source.
         repeated: The names that several columns have.
         plan: The rules, skips and routes.
         key: The columns that identify a row.
@@ -61,8 +59,7 @@ def check_repeated(
     for name in repeated:
         if name in used or name in attributes:
             raise MappingError(
-                f"{source}: the header contains the column {quoted(name)} more than once; rename "
-                "one of them"
+                f"the header contains the column {quoted(name)} more than once; rename one of them"
             )
 
 
