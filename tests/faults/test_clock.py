@@ -12,15 +12,15 @@ from tests.helpers.paths import ROOT
 
 WALL = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today"}
 MAY_ASK = {
-    "advice",  # whether a record is of the future
-    "archive",  # when a ledger was exported
-    "assembly",  # when a run started, for the report
     "delivery/client",  # what a date in Retry-After means, against the server's own date
+    "ledger/archive",  # when a ledger was exported
     "ledger/scans",  # when something was noted, for `status`
-    "progress",  # when a line of JSON was written
+    "pipeline/run",  # when a run started, for the report
+    "report/progress",  # when a line of JSON was written
     "sandbox/store",  # when a request came
     "sources/checksums",  # whether a file was written to just before it is read
-    "sources/stream",  # whether a file that grows is left alone
+    "sources/stream",  # whether a growing file is settled
+    "transform/warnings",  # whether a record is in the future
 }
 
 JUMPS = """

@@ -111,7 +111,7 @@ def finish(case):
                 "click",
                 "miso_upload.pipeline.run",
                 "requests",
-                "isal",
+                "xxhash",
             )
         ),
         ("click", signal.SIGTERM),

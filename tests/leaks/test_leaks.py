@@ -324,8 +324,8 @@ def test_what_the_program_starts_is_not_given_the_key(stage, server):
 
 def test_a_sandbox_says_no_key_but_its_usual_one(stage):
     def stop(process):
-        while b"listens" not in process.stdout.readline():
-            pass
+        lines = iter(process.stdout.readline, b"")
+        assert any(b"http://127.0.0.1:" in line for line in lines)
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
 
