@@ -92,7 +92,7 @@ def test_a_file_without_rows_is_told(tmp_path, content, golden):
     [
         ("none.csv",),
         (ORDERS, "--timezone", "Europe/Berln"),
-        (ORDERS, "--delimiter", "::"),
+        (ORDERS, "--quote", "::"),
         (ORDERS, "-o", "no/such/place.toml"),
     ],
 )
