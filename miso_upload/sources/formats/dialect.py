@@ -234,7 +234,9 @@ def open_pattern(dialect: Dialect, columns: int | None) -> re.Pattern[bytes]:
     before = b"(?:" + grammar.cell(last=False) + grammar.mark + b")"
     times = b"*+" if columns is None else b"{0,%d}+" % (columns - 1)
     # A closing quote, followed by a part of a delimiter or of a line end.
-    closing = b"(?:" + grammar.quote + rb"[\x80-\xff\r]*+)?+"
+    delimiter = dialect.delimiter.encode()
+    parts = [re.escape(delimiter[:size]) for size in range(len(delimiter) - 1, 0, -1)]
+    closing = b"(?:" + grammar.quote + b"(?:" + b"|".join([*parts, rb"\r*+"]) + rb")\Z)?+"
     quoted = grammar.quote + grammar.inner + closing + b"|" if grammar.quote else b""
     return re.compile(
         grammar.before + before + times + b"(?P<open>" + quoted + grammar.unquoted() + rb")\Z"

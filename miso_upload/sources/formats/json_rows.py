@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SPACE = b" \t\r\n"
 """The whitespace of JSON."""
 
-_NOT_A_NUMBER = re.compile(r"[^\w\"]?(NaN|-?Infinity)\b")
+_NOT_A_NUMBER = re.compile(r"(?:NaN|Infinity)\b")
 
 _FENCE = secrets.token_hex(16)
 _BETWEEN = f',"{_FENCE}",'.encode()
@@ -88,9 +88,9 @@ def without_comma(text: bytes) -> bytes:
 
 def not_json(error: JSONDecodeError) -> Reason:
     """Return the reason for an error of the JSON parser, without any text of the row."""
-    special = _NOT_A_NUMBER.match(error.doc, max(error.pos - 1, 0))
+    special = _NOT_A_NUMBER.match(error.doc, error.pos)
     if special is not None:
-        return Reason(
-            "not JSON", "", shown=f"({special[1]} is not a JSON number, column {error.colno})"
-        )
+        sign = "-" if error.doc[: error.pos].endswith("-") else ""
+        name = sign + special[0]
+        return Reason("not JSON", "", shown=f"({name} is not a JSON number, column {error.colno})")
     return Reason("not JSON", "", shown=f"({error.msg}, column {error.colno})")
