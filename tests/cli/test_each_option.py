@@ -71,14 +71,14 @@ def test_every_field_of_every_part_is_an_option_with_a_name_of_its_own():
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_the_help_has_one_full_sentence_and_the_default(name):
+def test_the_help_has_full_sentences_and_the_default(name):
     option = OPTIONS[name]
     context = click.Context(upload_command)
     (param,) = (each for each in upload_command.params if each.name == name)
 
     _, shown = param.get_help_record(context)
 
-    assert re.fullmatch(r"[A-Z][^.]*(\.\w[^.]*)*\.", option.help), option.help
+    assert re.fullmatch(r"([A-Z][^.]*(\.\w[^.]*)*\.( |$))+", option.help), option.help
     assert option.help in shown
     assert bool(option.default_text) == (option.kind != "flag")
     assert not option.default_text or shown.endswith(f"[default: {option.default_text}]")

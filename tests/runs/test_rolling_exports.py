@@ -227,7 +227,7 @@ def test_nights_of_a_rolling_export_that_are_killed_are_caught_up_with(exports):
         if night % 2 == 0:
             with exports.start(path, "--json") as process:
                 process.stdout.readline()
-                time.sleep(draw.random() * 0.2)
+                time.sleep(draw.random() * 0.05)
                 process.send_signal(signal.SIGKILL)
                 process.communicate()
             killed += process.returncode == -signal.SIGKILL
