@@ -22,6 +22,7 @@ from miso_upload.sources.formats.base import Cut, Tail
 from miso_upload.sources.formats.json_array import nested
 from miso_upload.sources.formats.json_rows import SPACE, parse_rows
 from miso_upload.sources.formats.lines import row_too_long
+from miso_upload.sources.formats.padding import BOM
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -32,15 +33,16 @@ if TYPE_CHECKING:
 
 _MOST_SPACE = 2**20
 """How many bytes of separators are held in memory before other bytes follow."""
-_BETWEEN = SPACE + b",[]"
-"""What separates values that share lines."""
+_BETWEEN = SPACE + b",[]\0"
+"""What separates values that share lines, apart from byte order marks. A block can end before the
+padding of a line, so NULs and marks separate values too."""
 
 _STRING = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
 _STRING_TAIL = re.compile(rb'[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+')
 _MARK = re.compile(rb'["\n]|[\[{]++|[\]}]')
 _DEPTH = 6
 
-_SEPARATORS = re.compile(rb"[" + re.escape(_BETWEEN) + rb"]*+")
+_SEPARATORS = re.compile(rb"(?:[" + re.escape(_BETWEEN) + rb"]++|(?:" + re.escape(BOM) + rb")++)*+")
 _NO_VALUE = re.compile(rb"[^\n{]*+")
 _NEXT = re.compile(rb"[ \t\r\n]*+")
 _PLAIN = rb'[^"\[\]{}]*+'
@@ -217,7 +219,7 @@ class JsonValues:
             long = self._is_long(data, size, len(data), limits.row_bytes)
             if not rows and long:
                 return self._cut_long(data, limits)
-            if not rows and len(data) > _MOST_SPACE and not data.strip(self._around):
+            if not rows and len(data) > _MOST_SPACE and not self._text(data):
                 return Cut(len(data))
             if not (long or tail is not Tail.COMING):
                 return None
@@ -232,12 +234,13 @@ class JsonValues:
         return self._cut(len(data), 1)._replace(fault=row_too_long(limits.row_bytes), rest=search)
 
     def _is_long(self, data: bytes, start: int, end: int, row_bytes: int) -> bool:
-        return end - start > row_bytes and len(data[start:end].strip(self._around)) > row_bytes
+        return end - start > row_bytes and len(self._text(data[start:end])) > row_bytes
 
-    @property
-    def _around(self) -> bytes:
-        """What is not part of a row, before and after it."""
-        return SPACE + b"," if self.by_line else _BETWEEN
+    def _text(self, data: bytes) -> bytes:
+        """Return the text of a row without what is around it."""
+        if self.by_line:
+            return data.strip(SPACE + b",")
+        return data[_end(_SEPARATORS, data, 0) :].rstrip(_BETWEEN)
 
     def directive(self, data: bytes) -> bytes:  # noqa: ARG002 -- as the protocol wants it
         """See `Format.directive`: there are none."""
@@ -245,7 +248,7 @@ class JsonValues:
 
     def ends_well(self, rest: bytes) -> bool:
         """See `Format.ends_well`: only separators can follow the last value."""
-        return not rest.strip(self._around)
+        return not self._text(rest)
 
     def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:  # noqa: ARG002 -- each value is a row
         """See `Format.slices`."""
@@ -261,7 +264,7 @@ class JsonValues:
         data, start, number = block.data, 0, block.first_line
         for end in self._ends(data, Tail.LAST):
             text = data[start:end]
-            yield number, text.strip(self._around)
+            yield number, self._text(text)
             number += text.count(b"\n") if self.by_line else 1
             start = end
 
@@ -276,7 +279,7 @@ class JsonValues:
             found = match(data, start)
             end = found.end() if found else self._search().find(data, start)
             if end is None:
-                if tail is Tail.LAST and data[start:].strip(self._around):
+                if tail is Tail.LAST and self._text(data[start:]):
                     yield len(data)
                 return
             yield end

@@ -58,7 +58,7 @@ def row_ends(text, layout):  # noqa: C901, PLR0912 -- one loop is easier to chec
         in_string = escaped = False
         if layout == "values":
             if not begun:
-                if char in " \t\r\n,[]":
+                if char in " \t\r\n,[]\0":
                     continue
                 begun, is_text = True, char != "{"
             if is_text:
@@ -92,7 +92,7 @@ def row_ends(text, layout):  # noqa: C901, PLR0912 -- one loop is easier to chec
 
 def expected(data, layout, row_bytes):
     """Return the rows of `data`, and the numbers of rejected ones."""
-    around = b" \t\r\n," if is_lines(layout) else b" \t\r\n,[]"
+    around = b" \t\r\n," if is_lines(layout) else b" \t\r\n,[]\0"
     rows, rejected, start, number = [], [], 0, 1
     for end in row_ends(data.decode("latin-1"), layout):
         whole = data[start:end]
@@ -174,7 +174,7 @@ def test_any_values_are_read_the_same_however_they_are_cut(rest, layout, pieces,
     assert (found.rows, found.rejections) == (whole.rows, whole.rejections)
     rows, rejected = expected(unpadded(data), layout, row_bytes)
     assert (found.rows, [line for line, _ in found.reasons]) == (rows, rejected)
-    assert_complete(data, found, between=b",[] \n\t", **cuts)
+    assert_complete(data, found, between=b",[] \n\t\0", **cuts)
 
 
 @settings(deadline=None)
@@ -265,3 +265,14 @@ def test_values_take_linear_time(data):
     read(data, row_bytes=2**16, block_bytes=2**16)
 
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("rows", [1, 2, 100])
+def test_padding_between_values_on_lines_is_not_a_row(rows):
+    mark = b"\xef\xbb\xbf"
+    data = b'{"a":1}{"a":2}\n\0\0' + mark + b'{"a":3}{"a":4}\n' + mark + b"x\n" + mark + b'{"a":5}'
+
+    found = read(data, rows=rows)
+
+    assert [row["a"] for row in found.values] == [1, 2, 3, 4, 5]
+    assert [number for number, _ in found.reasons] == [5]
