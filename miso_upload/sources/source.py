@@ -337,7 +337,7 @@ class Source:
                 if self._grows:
                     self._wait(shown, size)
                     return None, data
-                if not self.format.by_line:
+                if not self.format.ends_well(b""):
                     raise self._damaged(_CUT_OFF)
                 break
         self._seq += 1
