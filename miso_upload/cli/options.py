@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from miso_upload.errors import ConfigurationError
 from miso_upload.ledger.options import ResumeOptions
 from miso_upload.sources.options import ReadingOptions
-from miso_upload.values.option import options_of
+from miso_upload.values.option import options_of, variable_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -36,7 +36,7 @@ class GroupedOption(click.Option):
         super().__init__(*args, **kwargs)
         self.group = group
         if self.envvar is None and self.name is not None:
-            self.envvar = f"MISO_UPLOAD_{self.name.upper()}"
+            self.envvar = variable_of(self.name)
 
     def get_help_extra(self, ctx: click.Context) -> Any:
         """Omit the range, which the error for a wrong number contains."""
@@ -57,9 +57,8 @@ class PartOption(GroupedOption):
         flags = sorted((option.flag, *option.short), key=lambda flag: flag.startswith("--"))
         super().__init__(
             [*flags, option.name],
-            group=option.group, envvar=option.variable, metavar=option.metavar,
-            help=option.help, is_eager=option.name in _CALLBACKS,
-            callback=_CALLBACKS.get(option.name), **kind,
+            group=option.group, metavar=option.metavar, help=option.help,
+            is_eager=option.name in _CALLBACKS, callback=_CALLBACKS.get(option.name), **kind,
         )  # fmt: skip
 
     def get_help_extra(self, ctx: click.Context) -> Any:

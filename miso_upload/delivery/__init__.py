@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from miso_upload.values.lazy_exports import lazy_exports
+
 TYPE_CHECKING = False  # as in `typing`
 if TYPE_CHECKING:
-    from typing import Any
-
     from miso_upload.delivery.client import Client, Target
     from miso_upload.delivery.deliverer import Deliverer
     from miso_upload.delivery.dry_run import DryRunDeliverer
@@ -28,24 +28,18 @@ __all__ = [
     "Throttle",
 ]
 
-_MODULES = {
-    "Backoff": "retry",
-    "Client": "client",
-    "Deliverer": "deliverer",
-    "DeliveryOptions": "options",
-    "DeliveryPool": "pool",
-    "Pace": "retry",
-    "DryRunDeliverer": "dry_run",
-    "RememberDeliverer": "remember",
-    "Target": "client",
-    "Throttle": "throttle",
-}
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 -- any of the names below
-    """Import a name on first use, because the help needs only the options."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415
-
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "Backoff": "retry",
+        "Client": "client",
+        "Deliverer": "deliverer",
+        "DeliveryOptions": "options",
+        "DeliveryPool": "pool",
+        "Pace": "retry",
+        "DryRunDeliverer": "dry_run",
+        "RememberDeliverer": "remember",
+        "Target": "client",
+        "Throttle": "throttle",
+    },
+)

@@ -1,4 +1,4 @@
-"""How records are sent: the options, with their defaults."""
+"""Declares the options for sending records."""
 
 from __future__ import annotations
 

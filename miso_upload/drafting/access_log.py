@@ -10,7 +10,7 @@ from miso_upload.drafting.draft import Draft, LeftOut, Offer
 from miso_upload.drafting.routes import suggested_routes
 from miso_upload.records import Findings
 from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapper, MappingSpec, read_preset
+from miso_upload.transform.mapping import Mapper, read_preset
 from miso_upload.values.timestamps import TimestampReader
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def is_log(rows: Sequence[object]) -> bool:
 def draft_of_log(rows: Sequence[object], schema: Schema, options: dict[str, Any]) -> Draft:
     """Return a draft for rows of a log; never raises."""
     preset = read_preset(PRESET)
-    plan = MappingSpec(preset.rules, preset.skips, preset.routing, preset.ignored)
-    mapper = Mapper(plan, schema, TimestampReader(), IdentityPolicy(), None)
+    mapper = Mapper(preset.spec, schema, TimestampReader(), IdentityPolicy(), None)
     findings = Findings()
     for number, row in enumerate(rows):
         mapper.map_row(row, number, findings)

@@ -14,10 +14,10 @@ unknown. The spans of a source have no gaps, so nothing after the last span was 
 
 from __future__ import annotations
 
+from miso_upload.values.lazy_exports import lazy_exports
+
 TYPE_CHECKING = False  # as in `typing`
 if TYPE_CHECKING:
-    from typing import Any
-
     from miso_upload.ledger.copying import copy_ledger, move_ledger, repair_ledger
     from miso_upload.ledger.entries import LedgerSpan, Scan, Settlement
     from miso_upload.ledger.labels import KEYS, SECRET, Label, read_label
@@ -37,25 +37,19 @@ __all__ = [
     "repair_ledger",
 ]
 
-_MODULES = {
-    "KEYS": "labels",
-    "Label": "labels",
-    "Ledger": "ledger",
-    "LedgerSpan": "entries",
-    "SECRET": "labels",
-    "Scan": "entries",
-    "Settlement": "entries",
-    "copy_ledger": "copying",
-    "move_ledger": "copying",
-    "read_label": "labels",
-    "repair_ledger": "copying",
-}
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 -- any of the names below
-    """Import a name on first use, because the help needs only the options."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415
-
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "KEYS": "labels",
+        "Label": "labels",
+        "Ledger": "ledger",
+        "LedgerSpan": "entries",
+        "SECRET": "labels",
+        "Scan": "entries",
+        "Settlement": "entries",
+        "copy_ledger": "copying",
+        "move_ledger": "copying",
+        "read_label": "labels",
+        "repair_ledger": "copying",
+    },
+)

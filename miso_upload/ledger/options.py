@@ -1,4 +1,4 @@
-"""What a run takes over from earlier ones: the options, with their defaults."""
+"""Declares the options for using the results of earlier runs."""
 
 from __future__ import annotations
 

@@ -115,19 +115,19 @@ def existing_ledger(options: ResumeOptions, server: str, api_key: str) -> Path |
     return None
 
 
-def forecasts_blindly(options: ResumeOptions, server: str, api_key: str) -> bool:
-    """Return whether a dry run cannot forecast what an upload would send.
+def has_only_other_targets(options: ResumeOptions, server: str, api_key: str) -> bool:
+    """Return whether a run without an existing ledger asks for a target, and there are others.
 
-    No ledger knows its key or target, although the server has other targets. An upload would stop
-    or ask for the target.
+    An upload would stop or ask for the target, so a dry run cannot forecast what it would send.
+
+    Raises:
+        ConfigurationError: The server is not a valid URL.
     """
     wanted = _wanted(options, server, api_key)
     if not (wanted.key or wanted.target or wanted.new_target):
         return False
     known = known_targets(options.state_dir, skip_unreadable=True)
-    return existing_ledger(options, server, api_key) is None and any(
-        each.server == wanted.server for each in known
-    )
+    return any(each.server == wanted.server for each in known)
 
 
 def ledger_file(options: ResumeOptions, server: str, api_key: str) -> Path:

@@ -135,7 +135,7 @@ class Pipeline:
             source.summary.open_unknown = self._ledger.open_unknown(source.scan)
             if source.start.is_new and self._ledger.last_span(source.scan) is None:
                 self._ledger.drop_empty(source.scan)
-        for _, damage, complete in recovered_damage(sources, self._ledger):
+        for damage, complete in recovered_damage(sources, self._ledger):
             if complete is None:
                 self._summary.problems.append(damage)
                 continue

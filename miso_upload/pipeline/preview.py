@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.transform.block import Transform
 from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapper, MappingSpec, overlaid, read_preset
+from miso_upload.transform.mapping import Mapper, overlaid, read_preset
 from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.display import counted, printable
 from miso_upload.values.json import JSONEncodeError, decode_joined, encode
@@ -69,8 +69,7 @@ def transform_of(mapping: MappingFile, schema: Schema, rows: Format) -> Transfor
     preset = mapping.options.get("preset") or rows.preset
     if preset:
         mapping = overlaid(mapping, read_preset(preset))
-    plan = MappingSpec(mapping.rules, mapping.skips, mapping.routing, mapping.ignored)
-    mapper = Mapper(plan, schema, TimestampReader(), IdentityPolicy(), rows.columns)
+    mapper = Mapper(mapping.spec, schema, TimestampReader(), IdentityPolicy(), rows.columns)
     return Transform(rows, mapper, RecordValidator(schema))
 
 

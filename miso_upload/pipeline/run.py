@@ -28,7 +28,7 @@ from miso_upload.ledger.state_directory import (
     check_secret,
     content_secret,
     existing_ledger,
-    forecasts_blindly,
+    has_only_other_targets,
     ledger_file,
     open_target,
     own_files,
@@ -49,7 +49,7 @@ from miso_upload.sources import expand_inputs
 from miso_upload.values.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Sequence
 
     from miso_upload.ledger.options import ResumeOptions
     from miso_upload.ledger.state_directory import AskForTarget
@@ -89,7 +89,8 @@ def upload(
     stop = stop or StopSignal()
     settings = _settings(settings, options)
     _check(settings)
-    refuse_shared_files(_files(settings, settings.inputs))
+    ledger_files = _ledger_files(settings)
+    refuse_shared_files([*files_of(settings, settings.inputs), *ledger_files])
     with ExitStack() as stack:
         arrived = None
         if settings.validation.sandbox:
@@ -99,7 +100,7 @@ def upload(
         job = Job(settings, _secret(settings, known))
         try:
             with stop.reading():
-                names = _inputs(settings, listener)
+                names = _inputs(settings, ledger_files, listener)
                 opened, gone = open_inputs(settings, names, job.transform, listener)
         except StopReading:
             raise InterruptedRunError(
@@ -204,9 +205,9 @@ def _can_write(path: Path) -> bool:
         return False
 
 
-def _inputs(settings: Settings, listener: Listener) -> list[str]:
+def _inputs(settings: Settings, ledger_files: Sequence[FileUse], listener: Listener) -> list[str]:
     """Return the inputs that the user's names and patterns match; the run writes none of them."""
-    own = [*own_files_of(settings), *_ledger_files(settings)]
+    own = [*own_files_of(settings), *ledger_files]
     names, left_out = expand_inputs(
         settings.inputs,
         own=[each.path for each in own],
@@ -214,26 +215,22 @@ def _inputs(settings: Settings, listener: Listener) -> list[str]:
     )
     for note in left_out:
         listener.noted(note)
-    refuse_shared_files(_files(settings, names))
+    refuse_shared_files([*files_of(settings, names), *ledger_files])
     return names
 
 
-def _files(settings: Settings, inputs: Iterable[str]) -> Iterator[FileUse]:
-    """Yield all files that a run uses: those that the user names, and the ledgers."""
-    yield from files_of(settings, inputs)
-    yield from _ledger_files(settings)
-
-
-def _ledger_files(settings: Settings) -> Iterator[FileUse]:
-    """Yield the files of all ledgers, and those that this run will create."""
+def _ledger_files(settings: Settings) -> list[FileUse]:
+    """Return the files of all ledgers, and those that this run will create."""
     made: list[Path] = []
     # A server with an invalid address is refused later, with a better message.
     with suppress(ConfigurationError):
         path = ledger_file(*_target(settings))
         made = [path, *(path.with_name(path.name + end) for end in (".lock", "-wal", "-shm"))]
     made.append(settings.resume.state_dir / FILE_NAME)
-    for each in dict.fromkeys([*made, *own_files(settings.resume.state_dir)]):
-        yield FileUse("a file of the ledger", str(each), written=True)
+    return [
+        FileUse("a file of the ledger", str(each), written=True)
+        for each in dict.fromkeys([*made, *own_files(settings.resume.state_dir)])
+    ]
 
 
 class _RejectsFiles:
@@ -309,12 +306,12 @@ def _known_ledger(settings: Settings, stack: ExitStack, listener: Listener) -> L
     """Return the ledger in which a dry run looks up the records that Miso has, if any."""
     if not settings.validation.dry_run:
         return None
-    if forecasts_blindly(*_target(settings)):
+    path = existing_ledger(*_target(settings))
+    if path is None and has_only_other_targets(*_target(settings)):
         listener.noted(
             "No ledger has this key or target, although this server has other ledgers. An upload "
             "would stop or ask for the target; this dry run cannot tell which records Miso has."
         )
-    path = existing_ledger(*_target(settings))
     ledger = Ledger.to_read(path) if path is not None else None
     if ledger is not None:
         stack.callback(ledger.close)

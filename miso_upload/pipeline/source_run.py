@@ -187,8 +187,8 @@ class DuplicateWarning:
 
 def recovered_damage(
     sources: Sequence[SourceRun], ledger: Ledger
-) -> Iterator[tuple[SourceRun, DamagedSourceError, SourceRun | None]]:
-    """Yield each damaged source, its damage, and a complete source with all its records, if any.
+) -> Iterator[tuple[DamagedSourceError, SourceRun | None]]:
+    """Yield the damage of each source, and a complete source with all its records, if any.
 
     A log that is just being compressed exists twice, once incomplete. If neither source has
     changed since, an earlier run has noted that one covers the other.
@@ -196,7 +196,7 @@ def recovered_damage(
     for source in sources:
         if source.damage is not None:
             covers = (other for other in sources if _covers(other, source, ledger))
-            yield source, source.damage, next(covers, None)
+            yield source.damage, next(covers, None)
 
 
 def _covers(other: SourceRun, damaged: SourceRun, ledger: Ledger) -> bool:

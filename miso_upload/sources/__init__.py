@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from miso_upload.values.lazy_exports import lazy_exports
+
 TYPE_CHECKING = False  # as in `typing`
 if TYPE_CHECKING:
-    from typing import Any
-
     from miso_upload.sources.inputs import expand_inputs
     from miso_upload.sources.options import ReadingOptions
     from miso_upload.sources.source import Source
@@ -16,17 +16,11 @@ __all__ = [
     "expand_inputs",
 ]
 
-_MODULES = {
-    "ReadingOptions": "options",
-    "Source": "source",
-    "expand_inputs": "inputs",
-}
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 -- whatever the name stands for
-    """Import what is asked for: the help needs no more than the options."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415
-
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "ReadingOptions": "options",
+        "Source": "source",
+        "expand_inputs": "inputs",
+    },
+)

@@ -1,4 +1,4 @@
-"""How inputs are read: the options, with their defaults."""
+"""Declares the options for reading inputs."""
 
 from __future__ import annotations
 

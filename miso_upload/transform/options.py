@@ -1,4 +1,4 @@
-"""How rows become valid records: the options of mapping, identity and validation."""
+"""Declares the options for mapping, identity and validation."""
 
 from __future__ import annotations
 

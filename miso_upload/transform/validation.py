@@ -56,7 +56,7 @@ class RecordValidator:
         self.schema = schema
         self._needs_timestamp = needs_timestamp
         self._needs_id = needs_id
-        self._slice = _compiled(self._conditions(), schema.judged, schema.source)
+        self._slice = _compiled(self._conditions(), schema.validation_document, schema.source)
         self._of_type: dict[str, jsonschema_rs.Validator] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -1,8 +1,8 @@
-"""Showing data to people: short, harmless to a terminal, and without anyone's address in it.
+"""Formats data for people: short, safe for a terminal, and without addresses.
 
-Everything that comes from a row, from Miso or from a server passes through here on its way into a
-message, so that control characters cannot act on a terminal or forge a line of a log. Names of
-files may hold such characters too; whatever writes to a terminal makes them harmless at the last.
+All text from rows, from Miso and from servers passes through here before it is part of a message,
+so control characters cannot control a terminal or forge a log line. File names may contain control
+characters too, so output to a terminal is escaped once more.
 """
 
 from __future__ import annotations

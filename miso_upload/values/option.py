@@ -1,13 +1,13 @@
-"""Options: fields of a frozen dataclass that declare everything there is to know about them.
+"""Declares options as fields of frozen dataclasses.
 
-A *part* of the settings is a frozen dataclass with a field for each of its options:
+A *part* of the settings is a frozen dataclass with a field for each option:
 
     @dataclass(frozen=True, kw_only=True)
     class DeliveryOptions(Part, group="Delivery"):
         concurrency: int = option(4, "Send up to N requests at once.", metavar="N", minimum=1)
 
-The command line, `[options]` of mapping files, the environment and Python all derive from that:
-names, defaults, help, and what a value may be. Nothing here knows any of them.
+The command line, `[options]` of mapping files, the environment and the Python API derive the names,
+defaults, help and valid values of their options from these fields. This module knows none of them.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ _WORDS = {
 
 
 class Option(NamedTuple):
-    """What an option is called, means and may be.
+    """The declaration of an option.
 
     Attributes:
-        name: The name of its field; the command line writes `-` for `_`.
-        help: One sentence that says what it does, with its unit.
-        kind: What a value is.
-        default_text: What the help shows as the default; empty for a flag.
-        group: The heading of the help that it belongs to.
-        metavar: What the help shows for a value.
+        name: The name of the field; the command line uses `-` for `_`.
+        help: What the option does, with its unit, in full sentences.
+        kind: The kind of its values.
+        default_text: The default as the help shows it; empty for a flag.
+        group: The group of the help that lists the option.
+        metavar: The placeholder for a value in the help.
         short: Further flags of the command line, such as `-q`.
-        choices: The values that it may have, if they are known.
-        minimum: The smallest number.
-        above: The number that it must exceed.
-        maximum: The largest number.
-        repeated: It may be given several times, and its value is a tuple.
-        reader: Returns a value, or several of a repeated option in a tuple, for what was given;
-            raises a ValueError that says what it must be.
+        choices: The valid values, if they are listed.
+        minimum: The smallest valid number.
+        above: A limit that a number must exceed.
+        maximum: The largest valid number.
+        repeated: Whether the option can be given several times; its value is then a tuple.
+        reader: Converts a given value, or for a repeated option to a tuple of several; raises a
+            ValueError whose text says what a value must be.
     """
 
     name: str
@@ -68,21 +68,19 @@ class Option(NamedTuple):
 
     @property
     def flag(self) -> str:
-        """Return what the command line calls it."""
+        """Return its name on the command line."""
         return f"--{self.name.replace('_', '-')}"
 
     @property
     def variable(self) -> str:
         """Return the environment variable that sets it."""
-        return f"MISO_UPLOAD_{self.name.upper()}"
+        return variable_of(self.name)
 
     def read(self, given: object) -> Any:  # noqa: ANN401 -- the type is that of the field
-        """Return the value that a text, a TOML value or a Python value stands for.
-
-        Reading a value that was read before returns it.
+        """Return the value for given text, TOML or Python values; a value that was read is kept.
 
         Raises:
-            ValueError: It cannot be meant. The text goes on behind the option's name.
+            ValueError: The value is invalid; the text of the error follows the option's name.
         """
         if not self.repeated:
             return self._read_one(given)
@@ -127,7 +125,12 @@ class Option(NamedTuple):
         return f"{_shown(self.minimum or 0)} or more"
 
 
-def option(  # noqa: PLR0913 -- all that can be said of an option; each has its name
+def variable_of(name: str) -> str:
+    """Return the environment variable that sets the option with this name."""
+    return f"MISO_UPLOAD_{name.upper()}"
+
+
+def option(  # noqa: PLR0913 -- keywords of a declaration
     default: Any,  # noqa: ANN401
     help: str,  # noqa: A002 -- as click calls it
     *,
@@ -143,24 +146,24 @@ def option(  # noqa: PLR0913 -- all that can be said of an option; each has its 
     reader: Callable[[Any], Any] | None = None,
     repeated: bool | None = None,
 ) -> Any:  # noqa: ANN401 -- a field of any type
-    """Return the field of an option; see `Option`.
+    """Return the field of an option.
 
     Args:
-        default: Its default, or a function that returns it.
-        help: One sentence.
-        kind: None for that of the default.
-        default_text: None to show the default itself.
-        group: None for that of its part.
-        metavar: See `Option`, as for the following.
-        short: See there.
-        choices: See there.
-        minimum: See there.
-        above: See there.
-        maximum: See there.
-        reader: See there.
-        repeated: None for whether the default is a tuple.
+        default: The default, or a function that returns it.
+        help: See `Option`.
+        kind: See `Option`; None for the kind of the default.
+        default_text: See `Option`; None for the default itself.
+        group: See `Option`; None for the group of the part.
+        metavar: See `Option`.
+        short: See `Option`.
+        choices: See `Option`.
+        minimum: See `Option`.
+        above: See `Option`.
+        maximum: See `Option`.
+        reader: See `Option`.
+        repeated: See `Option`; None for whether the default is a tuple.
     """
-    said = {
+    declared = {
         "help": help,
         "kind": kind or _kind_of(default),
         "default_text": _shown(default) if default_text is None else default_text,
@@ -175,21 +178,21 @@ def option(  # noqa: PLR0913 -- all that can be said of an option; each has its 
         "reader": reader,
     }
     if callable(default):
-        return field(default_factory=default, metadata={_METADATA: said})
-    return field(default=default, metadata={_METADATA: said})
+        return field(default_factory=default, metadata={_METADATA: declared})
+    return field(default=default, metadata={_METADATA: declared})
 
 
 class Part:
-    """The base of the parts of the settings; a subclass is a frozen dataclass.
+    """The base class of the parts of the settings; a subclass is a frozen dataclass.
 
     Raises:
-        ConfigurationError: An option has a value that it cannot have.
+        ConfigurationError: An option has an invalid value.
     """
 
     GROUP: ClassVar[str] = ""
 
     def __init_subclass__(cls, *, group: str) -> None:
-        """Note the heading under which the help lists the part's options."""
+        """Set the group of the help that lists the options of the part."""
         cls.GROUP = group
 
     def __post_init__(self) -> None:
@@ -205,7 +208,7 @@ class Part:
         """Return the part with these options; None means the default.
 
         Raises:
-            ConfigurationError: An option has a value that it cannot have.
+            ConfigurationError: An option has an invalid value.
         """
         return cls(**cls._read({key: value for key, value in given.items() if value is not None}))
 
@@ -213,7 +216,7 @@ class Part:
         """Return the same part with these options changed; None means the default.
 
         Raises:
-            ConfigurationError: An option has a value that it cannot have.
+            ConfigurationError: An option has an invalid value.
         """
         changed = {
             name: default_of(type(self), name) if value is None else value
@@ -318,7 +321,7 @@ def _either(choices: Sequence[str]) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return a number or a default as people write it; nothing for a flag."""
+    """Return a number or a default as people write it; empty text for a flag."""
     if isinstance(value, bool):
         return ""
     if isinstance(value, float) and value == value // 1:

@@ -18,7 +18,7 @@ from tests.helpers.generators import damaged_records, json_values, records
 from tests.helpers.rows import row
 
 SECRET = bytes(range(32))
-JUDGE = RecordValidator(shipped_schema())
+VALIDATOR = RecordValidator(shipped_schema())
 ANY = ContentKeys(SECRET)
 VALID = ContentKeys(SECRET, shipped_schema=True)
 
@@ -65,7 +65,7 @@ def forms_of(keys, some):
 
 
 def is_valid(record):
-    return not JUDGE.invalid_indices([record])
+    return not VALIDATOR.invalid_indices([record])
 
 
 # -- the fast way is the exact way -----------------------------------------------------------------

@@ -31,7 +31,7 @@ from tests.helpers.rows import row
 
 SECRET = bytes(range(32))
 SCHEMA = shipped_schema()
-JUDGE = RecordValidator(SCHEMA)
+VALIDATOR = RecordValidator(SCHEMA)
 KEYS = ContentKeys(SECRET, shipped_schema=True)
 NEVER = Condition("never", "a column that there is not", empty=False)
 """Skips nothing, but needs every row looked at."""
@@ -39,7 +39,7 @@ NEVER = Condition("never", "a column that there is not", empty=False)
 
 def transform(keys, *skips):
     mapper = Mapper(MappingSpec(skips=skips), SCHEMA, TimestampReader(), IdentityPolicy(), None)
-    return Transform(JsonLines(row_bytes=2**20), mapper, JUDGE, keys=keys)
+    return Transform(JsonLines(row_bytes=2**20), mapper, VALIDATOR, keys=keys)
 
 
 def block(rows):

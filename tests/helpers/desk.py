@@ -108,7 +108,7 @@ class Loses(Miso):
         self.then = self._lose
 
     def _lose(self, records):
-        answer = self._judge(records)
+        answer = self._answer(records)
         return LOST if len(self.requests) in self.which else answer
 
 

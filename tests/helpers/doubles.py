@@ -78,13 +78,13 @@ class Miso(ScriptedClient):
     """
 
     def __init__(self, bad=lambda record: False, *, names="all", max_bytes=None):
-        super().__init__(then=self._judge)
+        super().__init__(then=self._answer)
         self.bad = bad
         self.names = names
         self.max_bytes = max_bytes
         self.held = []
 
-    def _judge(self, records):
+    def _answer(self, records):
         if self.max_bytes is not None and self.sizes[-1] > self.max_bytes:
             return Answer(413)
         lines = [

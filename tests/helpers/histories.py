@@ -392,16 +392,16 @@ class History:
         if options.get("on_unknown") == "skip":
             self.excused.update(self.maybe)
             self.vague = True
-        self._judge_excess()
+        self._check_excess()
         if summary is not None:
             said += f" -> {summary.totals.as_sentence()}; {summary.stopped_by}"
-            self._judge(summary, least, after, options, faults)
+            self._check(summary, least, after, options, faults)
             if (
                 forecast is not None
                 and not (faults.rates or summary.stopped_by)
                 and before == after
             ):
-                self._judge_forecast(forecast, stored_before, before)
+                self._check_forecast(forecast, stored_before, before)
         return said
 
     def _expect(self, files, text, *, growing=False):
@@ -464,7 +464,7 @@ class History:
             return None  # it does not know what position spares
         return summary
 
-    def _judge_forecast(self, forecast, stored_before, expected):
+    def _check_forecast(self, forecast, stored_before, expected):
         # Of a source whose records others had, and which is forgotten, it does not know that the
         # others are not read again.
         if any(each.rejected for each in expected.values()) or self.vague or self.forgotten:
@@ -473,13 +473,13 @@ class History:
         said = [(each.name, each.totals) for each in forecast.sources]
         assert forecast.totals.pending == sent, f"the dry run said {said}, {sent} were sent"
 
-    def _judge_rejections(self):
+    def _check_rejections(self):
         with closing(Ledger(self._ledger())) as ledger:
             for scan in ledger.scans.all():
                 lines = [rejection.line for rejection in ledger.rejections(scan)]
                 assert len(set(lines)) == len(lines) == ledger.totals(scan).rejected, scan.name
 
-    def _judge_excess(self):
+    def _check_excess(self):
         """Nothing is at Miso more often than one input has it, unless that was counted."""
         most = self._most_of_all()
         for key, count in self.world.stored.items():
@@ -489,7 +489,7 @@ class History:
                 f"{self.asked[key]} asked for"
             )
 
-    def _judge_counts(self):
+    def _check_counts(self):
         most = self._most_of_all()
         for (number, mark), count in self.world.stored.items():
             key = number, mark
@@ -497,7 +497,7 @@ class History:
                 counted = self.world.counted[f"u{number}", mark]
                 assert counted, f"{key} is there {count} times, {most[key]} in one input, uncounted"
 
-    def _judge(self, summary, expected, after, options, faults):
+    def _check(self, summary, expected, after, options, faults):
         allowed = (InterruptedRunError, DeliveryError) if faults.rates else ()
         if options.get("changed_mapping") == "stop" or self.with_marks or self.with_words:
             allowed = (*allowed, ChangedJobError)
@@ -515,11 +515,11 @@ class History:
             totals = source.totals
             assert min(getattr(totals, name) for name in totals.names()) >= 0, totals
             if summary.stopped_by is None and totals.rows:
-                self._judge_source(
+                self._check_source(
                     source.name, totals, expected.get(source.name), after.get(source.name)
                 )
 
-    def _judge_source(self, name, totals, expected, after):
+    def _check_source(self, name, totals, expected, after):
         """Whatever was read to its end is accounted for, and at Miso."""
         if expected is None or self.vague:
             return
@@ -621,8 +621,8 @@ class History:
             said = self.run(self.files(), {"changed_mapping": "send"}, no_faults(), draw)
             self.log.append(("last run", said))
         assert self.world.stored == before, "something was sent though nothing had changed"
-        self._judge_counts()
-        self._judge_rejections()
+        self._check_counts()
+        self._check_rejections()
         for path in self.files():
             for number, count in counts_of(path).valid.items():
                 key = number, self.mark

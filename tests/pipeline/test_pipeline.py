@@ -237,7 +237,7 @@ def test_what_is_skipped_is_given_up_for_good(desk):
 
 def test_a_refused_key_stops_the_run_and_the_next_one_goes_on(desk):
     name = desk.write("a.jsonl", rows(23))
-    refusing = Desk(desk.path, ScriptedClient(desk.miso._judge, then=Answer(401)))
+    refusing = Desk(desk.path, ScriptedClient(desk.miso._answer, then=Answer(401)))
     refusing.miso.sizes = desk.miso.sizes = [0]
 
     first = refusing.run(name)
@@ -268,10 +268,10 @@ def test_a_signal_stops_the_run_with_the_position_kept(desk, number):
 
     def interrupt(records):
         os.kill(os.getpid(), number)
-        return desk.miso._judge(records)
+        return desk.miso._answer(records)
 
     with stop.on_signals():
-        desk.miso.script = [desk.miso._judge, interrupt]
+        desk.miso.script = [desk.miso._answer, interrupt]
         first = desk.run(name, stop=stop)
     desk.run(name)
 
@@ -284,7 +284,7 @@ def test_a_signal_stops_the_run_with_the_position_kept(desk, number):
 def test_a_stop_from_another_thread_is_an_interruption_too(desk):
     name = desk.write("a.jsonl", rows(23))
     stop = StopSignal()
-    desk.miso.script = [lambda records: (stop.set(), desk.miso._judge(records))[1]]
+    desk.miso.script = [lambda records: (stop.set(), desk.miso._answer(records))[1]]
 
     first = desk.run(name, stop=stop)
 

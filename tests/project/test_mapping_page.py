@@ -1,16 +1,11 @@
 """Every example of docs/mapping.md: a mapping, a row, and what the row becomes."""
 
-import json
 import re
 
 import pytest
 
-from miso_upload.records import Findings
-from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapped, Mapper, MappingSpec, Skipped, parse_mapping
-from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import RecordValidator
-from miso_upload.values.timestamps import TimestampReader
+from miso_upload.transform.mapping import parse_mapping
+from tests.helpers.mapped import assert_is_mapped_to
 from tests.helpers.paths import ROOT
 
 PAGE = (ROOT / "docs" / "mapping.md").read_text(encoding="utf-8")
@@ -23,18 +18,7 @@ EXAMPLES = re.findall(
 
 @pytest.mark.parametrize(("title", "text", "row", "expected"), EXAMPLES)
 def test_an_example_becomes_what_the_page_says(title, text, row, expected):
-    file = parse_mapping("docs/mapping.md", text)
-    plan = MappingSpec(file.rules, file.skips, file.routing, file.ignored)
-    mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), None)
-
-    found = mapper.map_row(json.loads(row), 1, Findings())
-
-    if isinstance(found, Skipped):
-        assert f"skipped: {found.rule}" == json.loads(expected)
-    else:
-        assert isinstance(found, Mapped), found
-        assert found.record == json.loads(expected)
-        assert RecordValidator(shipped_schema()).reasons(found.record) == ()
+    assert_is_mapped_to(parse_mapping("docs/mapping.md", text), row, expected)
 
 
 def test_no_example_is_overlooked():

@@ -1,27 +1,19 @@
 """Every example and id of docs/web-logs.md."""
 
-import json
 import re
 
 import pytest
 
-from miso_upload.records import Findings
 from miso_upload.transform.identity import IdentityPolicy, anonymous_id
 from miso_upload.transform.mapping import (
-    Mapped,
-    Mapper,
-    MappingSpec,
-    Skipped,
     overlaid,
     parse_mapping,
     read_preset,
     without_skips,
 )
 from miso_upload.transform.options import IdentityOptions
-from miso_upload.transform.schema.schema import shipped_schema
-from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.addresses import canonical_ip, network_address
-from miso_upload.values.timestamps import TimestampReader
+from tests.helpers.mapped import assert_is_mapped_to
 from tests.helpers.paths import ROOT
 
 PAGE = (ROOT / "docs" / "web-logs.md").read_text(encoding="utf-8")
@@ -36,17 +28,8 @@ def test_an_example_becomes_what_the_page_says(text, row, expected):
     file = parse_mapping("docs/web-logs.md", text)
     file = overlaid(file, read_preset(file.options["preset"]))
     file = without_skips(file, file.options.get("keep", ()))
-    plan = MappingSpec(file.rules, file.skips, file.routing, file.ignored)
-    mapper = Mapper(plan, shipped_schema(), TimestampReader(), IdentityPolicy(), None)
 
-    found = mapper.map_row(json.loads(row), 1, Findings())
-
-    if isinstance(found, Skipped):
-        assert f"skipped: {found.rule}" == json.loads(expected)
-    else:
-        assert isinstance(found, Mapped), found
-        assert found.record == json.loads(expected)
-        assert RecordValidator(shipped_schema()).reasons(found.record) == ()
+    assert_is_mapped_to(file, row, expected)
 
 
 @pytest.mark.parametrize(("ip", "agent", "prefix", "salt", "published"), IDS)

@@ -22,11 +22,10 @@ from miso_upload.sources.formats.delimited import Delimited
 from miso_upload.sources.formats.dialect import Dialect
 from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.transform.block import Transform
-from miso_upload.transform.identity import IdentityPolicy
-from miso_upload.transform.mapping import Mapper, MappingSpec, overlaid, parse_mapping, read_preset
+from miso_upload.transform.mapping import overlaid, parse_mapping, read_preset
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.transform.validation import RecordValidator
-from miso_upload.values.timestamps import TimestampReader
+from tests.helpers.mapped import mapper_of
 
 ROWS = 5_120
 PROGRAM = str(Path(miso_upload.__file__).parent)
@@ -59,9 +58,7 @@ def transform_of(rows, *, mapping="", columns=None, preset=None):
     said = parse_mapping("mapping.toml", mapping)
     if preset:
         said = overlaid(said, read_preset(preset))
-    plan = MappingSpec(said.rules, said.skips, said.routing, said.ignored)
-    mapper = Mapper(plan, SCHEMA, TimestampReader(), IdentityPolicy(), columns)
-    return Transform(rows, mapper, RecordValidator(SCHEMA))
+    return Transform(rows, mapper_of(said, columns), RecordValidator(SCHEMA))
 
 
 def calls_per_row(rows, data, **said):

@@ -93,7 +93,7 @@ def stop_after(desk, requests):
     def answer(records):
         if len(desk.miso.requests) == requests:
             stop.set()
-        return desk.miso._judge(records)
+        return desk.miso._answer(records)
 
     desk.miso.script = [answer] * requests
     return stop
@@ -128,7 +128,7 @@ def test_a_scan_that_is_being_read_is_not_complete(desk):
 
     def look(records):
         seen.extend(desk.scans())
-        return desk.miso._judge(records)
+        return desk.miso._answer(records)
 
     desk.miso.script = [look]
     desk.run(name)
@@ -575,7 +575,7 @@ def test_a_copy_in_flight_from_another_source_is_settled_first(desk):
 
     def slow(records):
         both.wait(0.3)
-        return desk.miso._judge(records)
+        return desk.miso._answer(records)
 
     desk.miso.script = [slow]
     names = desk.write("a.jsonl", rows(5)), desk.write("b.jsonl", [*rows(4), record(9)])

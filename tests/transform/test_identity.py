@@ -205,7 +205,7 @@ def test_what_the_context_says_already_stays():
 
 
 @pytest.mark.parametrize("context", ["text", [], 1, True])
-def test_a_context_that_is_no_object_is_left_to_the_judge(context):
+def test_a_context_that_is_not_an_object_is_left_to_the_validator(context):
     record = {"context": context}
 
     IdentityPolicy().apply(record, "203.0.113.42", CHROME)

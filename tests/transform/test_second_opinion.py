@@ -15,7 +15,7 @@ from miso_upload.transform.validation import RecordValidator
 from tests.helpers.generators import IDS, TYPES, damaged_records, records
 from tests.helpers.paths import ROOT, SHARED_DATA
 
-JUDGE = RecordValidator(shipped_schema())
+VALIDATOR = RecordValidator(shipped_schema())
 SECOND = {
     name: jsonschema.Draft202012Validator(
         shipped_schema().type_schema(name),
@@ -36,13 +36,13 @@ ADDRESSES = ("1.2.3.0", "255.255.255.255", "01.2.3.4", "::", "2001:db8::1", "::f
 CHARACTERS = "0123456789TtZz:.+-_ /,abcdefgx\n\N{FULLWIDTH DIGIT NINE}\N{ARABIC-INDIC DIGIT ONE}"
 
 
-def second_opinion(judged):
+def second_opinion(record):
     """Return what the other library thinks of a record."""
-    if judged.get("type") not in TYPES or "timestamp" not in judged:
+    if record.get("type") not in TYPES or "timestamp" not in record:
         return False
-    if not any(name in judged for name in IDS) or any(judged.get(name) == "" for name in IDS):
+    if not any(name in record for name in IDS) or any(record.get(name) == "" for name in IDS):
         return False
-    return SECOND[judged["type"]].is_valid(judged)
+    return SECOND[record["type"]].is_valid(record)
 
 
 def is_leap_second(moment):
@@ -55,9 +55,9 @@ def is_leap_second(moment):
     return (before.hour * 3600 + before.minute * 60 - offset) % 86_400 == 86_340
 
 
-def reasons_to_disagree(judged):
+def reasons_to_disagree(record):
     """Yield the rows of the page that hold for a record."""
-    moment, miso_id = judged.get("timestamp"), judged.get("miso_id")
+    moment, miso_id = record.get("timestamp"), record.get("miso_id")
     if isinstance(moment, str):
         if moment.endswith("\n"):
             yield "a line feed after a timestamp"
@@ -70,7 +70,7 @@ def reasons_to_disagree(judged):
             yield "a UUID with too many hyphens"
         elif re.search("[^0-9a-fA-F-]", miso_id):
             yield "a UUID with a digit other than 0-9 and a-f"
-    if any(isinstance(value, float) and not math.isfinite(value) for value in judged.values()):
+    if any(isinstance(value, float) and not math.isfinite(value) for value in record.values()):
         yield "a number that JSON does not have"
 
 
@@ -114,22 +114,22 @@ def rows_of_the_page():
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_another_library_judges_the_same_but_for_what_the_page_lists(type_name, data):
-    judged = data.draw(judged_records(type_name))
+    record = data.draw(judged_records(type_name))
 
-    agree = JUDGE.accepts([judged]) is second_opinion(judged)
+    agree = VALIDATOR.accepts([record]) is second_opinion(record)
 
-    assert agree or list(reasons_to_disagree(judged)), judged
+    assert agree or list(reasons_to_disagree(record)), record
 
 
 @pytest.mark.parametrize("row", list(rows_of_the_page()), ids=lambda row: row[0])
 def test_each_row_of_the_page_is_true(row):
     what, attributes, ours, theirs = row
-    judged = {"type": "read", "timestamp": "2025-03-01T09:30:00Z", "user_id": "u", **attributes}
+    record = {"type": "read", "timestamp": "2025-03-01T09:30:00Z", "user_id": "u", **attributes}
 
-    assert list(reasons_to_disagree(judged)) == [what]
-    assert JUDGE.accepts([judged]) is (ours == "take it")
-    assert second_opinion(judged) is (theirs == "takes it")
-    assert JUDGE.accepts([judged]) is not second_opinion(judged)
+    assert list(reasons_to_disagree(record)) == [what]
+    assert VALIDATOR.accepts([record]) is (ours == "take it")
+    assert second_opinion(record) is (theirs == "takes it")
+    assert VALIDATOR.accepts([record]) is not second_opinion(record)
 
 
 def test_the_page_lists_all_reasons_that_the_tests_know():
@@ -156,7 +156,7 @@ def test_formats_are_judged_as_the_official_tests_say(name, attributes, type_nam
     wrong = [
         case
         for case in cases
-        if JUDGE.accepts([{**record, **attributes(case["data"])}]) != case["valid"]
+        if VALIDATOR.accepts([{**record, **attributes(case["data"])}]) != case["valid"]
     ]
 
     assert len(cases) > 15

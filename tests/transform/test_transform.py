@@ -19,7 +19,7 @@ from tests.helpers.generators import damaged_records, records
 from tests.helpers.rows import row
 
 SCHEMA = shipped_schema()
-JUDGE = RecordValidator(SCHEMA)
+VALIDATOR = RecordValidator(SCHEMA)
 NEVER = Condition("never", "a column that there is not", empty=False)
 """Skips nothing, but needs every row looked at."""
 FORMAT = JsonLines(row_bytes=2**20)
@@ -28,7 +28,7 @@ FORMAT = JsonLines(row_bytes=2**20)
 def transform(*skips, **said):
     plan = MappingSpec(skips=skips, **said)
     mapper = Mapper(plan, SCHEMA, TimestampReader(), IdentityPolicy(), None)
-    return Transform(FORMAT, mapper, JUDGE)
+    return Transform(FORMAT, mapper, VALIDATOR)
 
 
 def block(rows, first_line=1):
@@ -122,7 +122,7 @@ def test_the_records_sent_are_those_validated(rows):
 
     body = decode(RequestBody(batch.slices, batch.lines, batch.counts).encoded())
     assert set(body) == {"data"}
-    assert JUDGE.accepts(body["data"])
+    assert VALIDATOR.accepts(body["data"])
 
 
 def test_no_null_is_ever_sent_under_a_name():

@@ -60,6 +60,11 @@ class MappingFile:
     key: tuple[str, ...] = ()
 
     @property
+    def spec(self) -> MappingSpec:
+        """Return what the file alone configures, without options of the upload."""
+        return MappingSpec(self.rules, self.skips, self.routing, self.ignored)
+
+    @property
     def fingerprint(self) -> str:
         """Return a text that is equal for two files that map rows in the same way."""
         if not (self.rules or self.skips or self.routing):

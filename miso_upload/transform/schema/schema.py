@@ -114,13 +114,13 @@ class Schema:
     """What was derived from the document when the program was built; see `tables.py`."""
 
     @cached_property
-    def judged(self) -> Node:
+    def validation_document(self) -> Node:
         """The document that records are validated against, where formats have patterns too."""
         if self.tables is not None:
-            stored: Node = self.tables["judged"]
+            stored: Node = self.tables["validation_document"]
             return stored
-        judged: Node = with_patterns(self.document, FORMAT_PATTERNS)
-        return judged
+        validation_document: Node = with_patterns(self.document, FORMAT_PATTERNS)
+        return validation_document
 
     @cached_property
     def attributes(self) -> dict[str, Attribute]:

@@ -25,7 +25,7 @@ def tables_text() -> bytes:
             "attributes": {
                 path: [each.kind.name, each.description] for path, each in schema.attributes.items()
             },
-            "judged": schema.judged,
+            "validation_document": schema.validation_document,
         }
     )
 

@@ -10,7 +10,6 @@ from miso_upload.records import Findings
 from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import Mapped, Mapper, parse_mapping, without_nulls
 from miso_upload.transform.mapping.by_column import ShapeMapper
-from miso_upload.transform.mapping.spec import MappingSpec
 from miso_upload.transform.options import IdentityOptions
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
@@ -173,9 +172,9 @@ def both_paths(mapper, rows):
 
 
 def mapper_of(mapping, policy, columns=None, separator=None, rate=0):
-    said = parse_mapping("mapping.toml", mapping)
-    plan = MappingSpec(said.rules, said.skips, said.routing, said.ignored, rate, separator)
-    return Mapper(plan, SCHEMA, TimestampReader("UTC"), policy, columns)
+    spec = parse_mapping("mapping.toml", mapping).spec
+    spec = spec._replace(bot_rate=rate, list_separator=separator)
+    return Mapper(spec, SCHEMA, TimestampReader("UTC"), policy, columns)
 
 
 def json_case(seed, mapping, policy):

@@ -45,11 +45,9 @@ def line(**changes):
 def outcome(row, text=ROUTES, *, findings=None, identity=None, options=(), keep=()):
     """Return the record that a row becomes, the rule that skips it, or the reasons."""
     file = without_skips(overlaid(parse_mapping("my.toml", text), read_preset("web-log")), keep)
-    plan = MappingSpec(
-        (*file.rules, *rules_of_options(options, ())), file.skips, file.routing, file.ignored
-    )
+    spec = file.spec._replace(rules=(*file.rules, *rules_of_options(options, ())))
     identity = identity or IdentityPolicy()
-    mapper = Mapper(plan, shipped_schema(), TimestampReader(), identity, None)
+    mapper = Mapper(spec, shipped_schema(), TimestampReader(), identity, None)
     found = mapper.map_row(row, 1, Findings() if findings is None else findings)
     if isinstance(found, Mapped):
         return found.record

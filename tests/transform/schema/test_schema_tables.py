@@ -38,7 +38,7 @@ def test_a_schema_with_tables_is_the_one_that_is_derived():
     assert derived.tables is None
     assert with_tables.types == derived.types
     assert with_tables.attributes == derived.attributes
-    assert with_tables.judged == derived.judged
+    assert with_tables.validation_document == derived.validation_document
     assert with_tables.document == derived.document
 
 
