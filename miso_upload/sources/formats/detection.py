@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.sources.formats.base import LOOKED_AT
-from miso_upload.sources.formats.json_detection import detect_json
 from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.sources.formats.padding import BOM
 from miso_upload.sources.formats.unsupported import binary_kind, log_kind
@@ -75,11 +74,13 @@ def detect_format(
             f"{printable(first, _MOST_SHOWN)}`. Possible fix: --format NAME, with one of "
             f"{', '.join(FORMAT_NAMES)}"
         )
+    # A format is imported only when it is needed, so that no run waits for the others.
     if chosen in ("json", "jsonl"):
+        from miso_upload.sources.formats.json_detection import detect_json  # noqa: PLC0415
+
         return detect_json(name, peek, start, chosen, wanted)
     if not body:
         return JsonLines(wanted.max_row_bytes), start
-    # A format is imported only when it is needed, so that no run waits for the others.
     from miso_upload.sources.formats.cell_detection import detect_cells  # noqa: PLC0415
 
     return detect_cells(name, peek, start, chosen, wanted)

@@ -69,6 +69,8 @@ def size_with_padding(data: bytes, size: int, *, at_line: bool = True) -> int:
 
 def nuls_in(data: bytes, *, at_line: bool = True) -> int:
     """Return how many NULs `without_padding` removes."""
+    if NUL not in data:
+        return 0
     return data.count(NUL) - without_padding(data, at_line=at_line).count(NUL)
 
 
