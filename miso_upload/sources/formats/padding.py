@@ -162,6 +162,11 @@ class Unpadded(NamedTuple):
         """See `Format.has_directives`."""
         return self.rows.has_directives
 
+    @property
+    def skips_directives(self) -> bool:
+        """See `Format.skips_directives`."""
+        return self.rows.skips_directives
+
     def directive(self, data: bytes) -> bytes:
         """See `Format.directive`."""
         return self.rows.directive(without_padding(data, at_line=self.by_line))
