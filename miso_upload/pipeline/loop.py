@@ -262,6 +262,8 @@ class Pipeline:
         """Yield the blocks with work left, then everything after the last known span."""
         leftovers = {span.start: span for span in start.leftovers}
         is_sum = checksum_test(keyless=bool(start.without_keys))
+        if not start.without_keys:
+            source.skipped_only_in(self._ledger.spans_with_skips(start.scan))
         for known in start.without_keys or start.leftovers:
             with self._stop.reading():
                 block = source.reread(known, is_sum)
@@ -374,8 +376,6 @@ class Pipeline:
             return None
         source_run.summary.rejects_file = str(source_run.rejects.path)
         return source_run.rejects.path, length
-
-    # -- stopping ----------------------------------------------------------------------------------
 
     def _note_stop(self, error: MisoUploadError) -> None:
         if self._summary.stopped_by is None:

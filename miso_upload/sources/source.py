@@ -16,7 +16,7 @@ from miso_upload.records.incomplete_row import IncompleteRow
 from miso_upload.sources.checksums import HEAD_BYTES, head_checksum
 from miso_upload.sources.codecs.base import READ_BYTES
 from miso_upload.sources.directives import Directives
-from miso_upload.sources.formats import Cut, Limits, Tail, detect_format, padding
+from miso_upload.sources.formats import Cut, Limits, Tail, check_used, detect_format, padding
 from miso_upload.sources.formats.lines import LineEnd
 from miso_upload.sources.proof import has_spans
 from miso_upload.sources.rows_input import RowsInput
@@ -25,7 +25,7 @@ from miso_upload.values.display import counted
 from miso_upload.values.hashing import checksum, is_checksum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from miso_upload.records import Span
     from miso_upload.sources.formats import Format
@@ -64,13 +64,15 @@ class Source:
     """
 
     def __init__(self, name: str, options: ReadingOptions) -> None:
-        # The rows of a Python program become JSON Lines.
         options = replace(options, format="jsonl") if isinstance(name, RowsInput) else options
         self._options = options
         self._limits = Limits(options.chunk_size, options.max_row_bytes, options.block_bytes)
         self._seq = 0
         self._stream = ByteStream(
-            name, options.encoding, allow_insecure_http=options.allow_insecure_http
+            name,
+            options.encoding,
+            allow_insecure_http=options.allow_insecure_http,
+            is_text=True,
         )
         self.name = self._stream.shown
         self._growing = options.growing and not self.is_settled(options.settle_after)
@@ -87,6 +89,8 @@ class Source:
         self.head_start = stream.skip_nuls()
         head = stream.peek(HEAD_BYTES)
         peek = padding.PaddedPeek(stream.peek)
+        if stream.is_table:
+            check_used(self.name, "parquet", options)
         try:
             rows, size = detect_format(self.name, peek, options)
         except ConfigurationError:
@@ -218,6 +222,14 @@ class Source:
             raise self._changed(f"bytes {span.start:,} to {span.end:,} have changed")
         return self._block(span.start, data, span.first_line, header=header)
 
+    def skipped_only_in(self, spans: Sequence[Span]) -> None:
+        """Note in which spans an earlier run may have skipped lines, so that others are not read.
+
+        The rows before an offset are read only to find a header that comes again.
+        """
+        if self.format.skips_directives:
+            self._directives.look_only_in(spans)
+
     def is_inside_row(self, offset: int) -> bool:
         """Return whether a row that was read as complete continues after an offset."""
         if not self.format.by_line or offset <= self.body_start:
@@ -231,11 +243,7 @@ class Source:
     ) -> Iterator[Block]:
         """Yield the blocks from offset `start`, which is in line `first_line`, to the end.
 
-        Args:
-            start: The offset.
-            first_line: Its line.
-            most_rows: Called before each block; returns how many rows may still be read. None means
-                no limit, and 0 means that the caller needs no further block.
+        `most_rows` says before each block how many rows may still be read; None is no limit.
 
         Raises:
             ChangedSourceError: The input ends before `start`.
@@ -251,39 +259,37 @@ class Source:
         data = b""
         rest = self._stream.peek(HEAD_BYTES) if start > self.body_start else b""
         if not self.format.by_line:
-            if before != b"," and rest.lstrip().startswith(b","):
+            is_comma = before != b"," and rest.lstrip().startswith(b",")
+            if self.format.comma_ends_row and is_comma:
                 # A comma that was written since then ends the last element, not another one.
                 first_line -= 1
         elif before not in (b"\n", padding.NUL) and rest.partition(b"\n")[0].strip(_BLANK):
             # The earlier run read an incomplete row: more than its newline was missing.
             cut = Cut(0, fault=_CONTINUED, rest=LineEnd())
-            header = self._directives.continued_by(rest)
+            header = self._directives.continued_by(rest, start)
             block, data = self._reject(cut, b"", start, first_line)
             if block is None:
                 return
             yield block
             start, first_line = block.end, first_line + block.lines
-        yield from self._cut(data, start, first_line, header, most_rows)
+        self._most_rows = most_rows
+        yield from self._cut(data, start, first_line, header)
 
-    def _cut(
-        self, data: bytes, start: int, line: int, header: bytes,
-        most_rows: Callable[[], int | None],
-    ) -> Iterator[Block]:  # fmt: skip
+    def _cut(self, data: bytes, start: int, line: int, header: bytes) -> Iterator[Block]:
         tail = Tail.COMING
         wanted = _FIRST_BYTES
         while True:
-            most = most_rows()
+            most = self._most_rows()
             if most == 0:
                 return
-            limits = self._limits
-            if most is not None:
-                limits = limits._replace(rows=min(limits.rows, most))
-            cut, data, tail = self._find_cut(data, tail, wanted, limits)
+            rows = self._options.chunk_size if most is None else min(self._options.chunk_size, most)
+            self._limits = self._limits._replace(rows=rows)
+            cut, data, tail = self._find_cut(data, tail, wanted)
             if cut is None:
                 break
             block: Block | None
             if cut.fault is None:
-                self._padding += padding.padding_in(data[: cut.size], at_line=self.format.by_line)
+                self._padding += padding.nuls_in(data[: cut.size], at_line=self.format.by_line)
                 block = self._block(start, data[: cut.size], line, cut.elements, header)
                 header = self.format.directive(block.data) or header
                 data = data[cut.size :]
@@ -303,9 +309,7 @@ class Source:
         if not (self._grows or self.format.ends_well(data)):
             raise self._damaged(_CUT_OFF)
 
-    def _find_cut(
-        self, data: bytes, tail: Tail, wanted: int, limits: Limits
-    ) -> tuple[Cut | None, bytes, Tail]:
+    def _find_cut(self, data: bytes, tail: Tail, wanted: int) -> tuple[Cut | None, bytes, Tail]:
         """Read until the next block is complete; return its cut, the buffered bytes and the tail.
 
         The cut is None if there is no further block.
@@ -313,7 +317,7 @@ class Source:
         while True:
             if tail is Tail.COMING and len(data) < wanted:
                 data, tail = self._fill(data, wanted)
-            cut = self.format.cut(data, limits, tail) if data else None
+            cut = self.format.cut(data, self._limits, tail) if data else None
             if cut is not None or tail is not Tail.COMING:
                 return cut, data, tail
             # The buffer grows by a constant factor, so that rescanning it stays cheap.
@@ -346,8 +350,9 @@ class Source:
         while cut.rest is not None:
             end = cut.rest.find(data)
             shown = self._without_padding(shown + data[:end])[:_SHOWN_BYTES]
+            lines += data.count(b"\n", 0, end)
             if end is not None:
-                size, lines, data = size + end, lines + 1, data[end:]
+                size, data = size + end, data[end:]
                 break
             size += len(data)
             data = self._stream.read()
@@ -355,7 +360,7 @@ class Source:
                 if self._grows:
                     self._wait(shown, size)
                     return None, data
-                if not self.format.by_line:
+                if not self.format.ends_well(b""):
                     raise self._damaged(_CUT_OFF)
                 break
         self._seq += 1

@@ -132,7 +132,9 @@ class Transform:
         for part in self._format.slices(block, self.is_record):
             for reason, line in part.warnings:
                 work.findings.warn(reason, line)
-            work.rows += len(part.rows) + len(part.rejections)
+            work.rows += len(part.rows) + len(part.rejections) + len(part.skipped)
+            for kind in part.skipped:
+                work.skip(kind)
             if self._scope.sample < 1:
                 lines = take_sample(part, self._scope.sample)
                 work.leave_out(lines, {NOT_SAMPLED: len(lines)})

@@ -17,7 +17,7 @@ class Notes(Listener):
 
     @property
     def doubts(self):
-        return [text for text in self.texts if "--set " in text or "--timezone " in text]
+        return [text for text in self.texts if "(set " in text or "(timezone " in text]
 
 
 @pytest.fixture
