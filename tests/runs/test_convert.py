@@ -25,6 +25,7 @@ MAPPING = {
     "map": ("type=kind", "user_id=who", "product_ids=sku", "timestamp=when"),
     "timezone": "Europe/Berlin",
     "list_separator": ";",
+    "delimiter": ",",
 }
 
 
