@@ -12,6 +12,7 @@ from miso_upload.errors import (
 )
 from miso_upload.records import Block, Reason, SourceIdentity
 from miso_upload.records.incomplete_row import IncompleteRow
+from miso_upload.sources.carried import CarriedValues
 from miso_upload.sources.checksums import HEAD_BYTES, head_checksum
 from miso_upload.sources.codecs.base import READ_BYTES
 from miso_upload.sources.directives import Directives
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from miso_upload.records import Span
+    from miso_upload.sources.carried import ValuesAfter
     from miso_upload.sources.formats import Format
     from miso_upload.sources.options import ReadingOptions
 
@@ -90,6 +92,7 @@ class Source:
             if stream.damage is not None:
                 raise stream.damage from None
             raise
+        self._carried: CarriedValues | None = None
         self.format: Format = padding.Unpadded(rows)
         size = peek.size_with_padding(size)
         self.body_start = self.head_start + size
@@ -163,6 +166,14 @@ class Source:
             self.body_start - self.head_start < self._certain or len(self.beginning) == HEAD_BYTES
         )
 
+    def carry(self, values_after: ValuesAfter) -> None:
+        """Give each block the values that its first rows carry down from the rows above.
+
+        Args:
+            values_after: Returns the values after a block.
+        """
+        self._carried = CarriedValues(self.body_start, values_after)
+
     def notes(self) -> list[str]:
         """Return notes about the input for the user, after it was read."""
         notes = []
@@ -204,6 +215,7 @@ class Source:
         Raises:
             ChangedSourceError: The bytes of the span are changed or missing.
         """
+        self._carry_to(span.start)
         size = span.end - span.start
         if not span.checksum:
             size = min(size, _SHOWN_BYTES)
@@ -212,7 +224,8 @@ class Source:
         self._directives.scan(data)
         if len(data) < size or (span.checksum and not is_sum(data, span.checksum)):
             raise self._changed(f"bytes {span.start:,} to {span.end:,} have changed")
-        return self._block(span.start, data, span.first_line, header=header)
+        block = self._block(span.start, data, span.first_line, header=header)
+        return block if self._carried is None else self._carried.given_to(block, span.end)
 
     def is_inside_row(self, offset: int) -> bool:
         """Return whether a row that was read as complete continues after an offset."""
@@ -234,6 +247,19 @@ class Source:
         if not self.beginning and start <= self.body_start:
             # Rows that were written since may follow a header, so the next run reads them.
             return
+        self._carry_to(start)
+        for block in self._blocks(start, first_line):
+            yield block if self._carried is None else self._carried.given_to(block, block.end)
+
+    def _carry_to(self, offset: int) -> None:
+        """Read the rows whose values may be carried down to `offset`, if any."""
+        if self._carried is None or not self._carried.needs_rows_before(offset):
+            return
+        before = self._seq, self._padding, self.waiting
+        self._carried.read_until(offset, self._blocks(self._carried.at, 1))
+        self._seq, self._padding, self.waiting = before
+
+    def _blocks(self, start: int, first_line: int) -> Iterator[Block]:
         header = self._directives.in_force_at(start)
         before = self._move_to(start)
         data = b""

@@ -89,6 +89,7 @@ def parse_mapping(name: str, text: str) -> MappingFile:
         tuple(document.get("ignore", ())),
         options=document.get("options", {}),
         key=tuple(document.get("rows", {}).get("key", ())),
+        carry_down=tuple(document.get("rows", {}).get("carry_down", ())),
     )
     return replace(file.with_columns(columns), columns=columns)
 

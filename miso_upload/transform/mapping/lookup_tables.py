@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.transform.mapping.cells import CellError, to_text
-from miso_upload.values.display import column_name, did_you_mean, quoted
+from miso_upload.values.display import column_name, counted, did_you_mean, quoted
 from miso_upload.values.json import JSONDecodeError, decode
 
 if TYPE_CHECKING:
@@ -172,7 +172,8 @@ def _csv_pairs(text: str, key: str | None, value: str | None) -> Iterator[tuple[
             line = reader.line_num
             if cells and len(cells) != len(header):
                 raise ConfigurationError(
-                    f"has in line {line:,} {len(cells)} cells, and {len(header)} in its header"
+                    f"has {counted(len(cells), 'cell')} in line {line:,}, and {len(header):,} in "
+                    "its header"
                 )
             if cells:
                 yield line, cells[indices[0]].strip(), cells[indices[1]].strip()
