@@ -85,11 +85,14 @@ def to_decimal(value: object, column: str) -> Decimal:
     try:
         # What counts as a number is decided in one place; its binary fraction is not used.
         number = to_number(value)
-        return Decimal(value.strip() if isinstance(value, str) else str(number))
+        exact = Decimal(value.strip() if isinstance(value, str) else str(number))
     except CellError as error:
         raise CellError(f"cannot be calculated: {quoted(column)} {error}") from None
     except DecimalException:
-        raise CellError(f"cannot be calculated: {quoted(column)} is not a number") from None
+        exact = Decimal("NaN")
+    if not exact.is_finite():
+        raise CellError(f"cannot be calculated: {quoted(column)} is not a number")
+    return exact
 
 
 def compile_addition(

@@ -4,6 +4,7 @@
 import hashlib
 import hmac
 import json
+import sys
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from miso_upload.errors import MappingError
 from miso_upload.records import Findings
 from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import Mapped, Mapper, Skipped, parse_mapping
+from miso_upload.transform.mapping.regexes import compile_regex
 from miso_upload.transform.options import IdentityOptions
 from miso_upload.transform.schema.schema import shipped_schema
 from miso_upload.values.timestamps import TimestampReader
@@ -375,3 +377,13 @@ def test_columns_of_calculations_are_renamed():
     found = outcome_of(rules, {"prix": 3, "day": "2025-03-01", "temps": 0})
 
     assert found == {"revenue": 6, "timestamp": "2025-03-01T00:00:00Z"}
+
+
+def test_a_pattern_without_its_package_names_the_extra(monkeypatch, golden):
+    monkeypatch.setitem(sys.modules, "re2", None)
+    compile_regex.cache_clear()
+
+    with pytest.raises(MappingError) as caught:
+        outcome_of('user_id = { column = "c", extract = "a" }', {"c": "a"})
+
+    assert str(caught.value) == golden
