@@ -9,7 +9,7 @@ from miso_upload.transform.mapping.builder import IDENTITY_COLUMNS, Binding
 from miso_upload.transform.mapping.cells import CellError, column_converter, converter
 from miso_upload.transform.mapping.paths import first_step
 from miso_upload.transform.mapping.rules import Compiled, compile_rule, misuse_of
-from miso_upload.transform.mapping.steps import NO_STEPS
+from miso_upload.transform.mapping.step_spec import NO_STEPS
 from miso_upload.transform.schema.schema import Kind
 from miso_upload.values.display import column_name, counted, did_you_mean
 from miso_upload.values.timestamps import Reading

@@ -10,21 +10,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from miso_upload.transform.mapping.calculations import (
-    columns_of,
-    compile_addition,
-    compile_calculation,
-)
 from miso_upload.transform.mapping.cells import CellError, column_converter, converter, to_number
 from miso_upload.transform.mapping.outcomes import SkipRow
 from miso_upload.transform.mapping.paths import ABSENT, getter, is_path
-from miso_upload.transform.mapping.steps import (
-    HMAC_SHA256,
-    NO_STEPS,
-    Otherwise,
-    Steps,
-    compile_steps,
-)
+from miso_upload.transform.mapping.step_spec import HMAC_SHA256, NO_STEPS, Steps
 from miso_upload.transform.mapping.templates import parts_of, placeholders
 from miso_upload.transform.schema.schema import Kind
 from miso_upload.values.timestamps import TimestampReader
@@ -100,6 +89,8 @@ class Rule:
         if self.template:
             return (*self.columns, *placeholders(self.template))
         if self.calculate:
+            from miso_upload.transform.mapping.calculations import columns_of  # noqa: PLC0415
+
             return columns_of(self.calculate)
         return self.columns if self.add is None else (*self.columns, self.add)
 
@@ -159,10 +150,8 @@ def compile_rule(
     default = ABSENT if rule.default is ABSENT else convert(rule.default)
     if rule.values is not None:
         convert = _looked_up(rule, convert)
-    if rule.calculate is not None:
-        convert = _calculated(compile_calculation(rule.calculate), convert)
-    elif rule.add is not None:
-        convert = compile_addition(timestamps.read, rule.add, rule.unit)
+    if rule.calculate is not None or rule.add is not None:
+        convert = _calculated(rule, convert, timestamps)
     elif rule.steps != NO_STEPS:
         convert = _after_steps(rule, kind, convert, default, separator, salt)
     if rule.value is not ABSENT:
@@ -332,8 +321,17 @@ def _is_bounded(rule: Rule) -> bool:
 
 
 def _calculated(
-    calculate: Callable[[Any], Any], convert: Callable[[Any], Any]
+    rule: Rule, convert: Callable[[Any], Any], timestamps: TimestampReader
 ) -> Callable[[Any], Any]:
+    # Imported here, like the steps, because few mappings calculate.
+    from miso_upload.transform.mapping.calculations import (  # noqa: PLC0415
+        compile_addition,
+        compile_calculation,
+    )
+
+    if rule.calculate is None:
+        return compile_addition(timestamps.read, rule.add or "", rule.unit)
+    calculate = compile_calculation(rule.calculate)
     return lambda values: convert(calculate(values))
 
 
@@ -346,6 +344,8 @@ def _after_steps(
     salt: bytes,
 ) -> Callable[[Any], Any]:
     """Return a conversion that comes after the steps; without a value, the default counts."""
+    from miso_upload.transform.mapping.steps import Otherwise, compile_steps  # noqa: PLC0415
+
     apply = compile_steps(
         rule.steps,
         Otherwise(rule.otherwise, rule.skipped_as),

@@ -11,7 +11,7 @@ from miso_upload.transform.mapping.item_patterns import attributes_of
 from miso_upload.transform.mapping.lookup_tables import read_lookup_table
 from miso_upload.transform.mapping.paths import ABSENT
 from miso_upload.transform.mapping.regexes import check_replacement, compile_regex
-from miso_upload.transform.mapping.steps import NO_STEPS, Replacement, Steps
+from miso_upload.transform.mapping.step_spec import NO_STEPS, Replacement, Steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
