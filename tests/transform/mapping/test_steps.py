@@ -325,7 +325,7 @@ INVALID = {
     "item without text": 'product_ids = { column = "c", item = "{product_ids}{quantities}" }',
     "item of no list": 'user_id = { column = "c", item = "{user_id}" }',
     "item with a rule": 'product_ids = { column = "c", item = "{product_ids}:{quantities}" }\nquantities = "n"',
-    "item of nothing": 'product_ids = { column = "c", item = "{product_ids}:{quantites}" }',
+    "item of nothing": 'product_ids = { column = "c", item = "{product_ids}:{quantitiez}" }',
     "calculation": 'revenue = { calculate = "{a} ** {b}" }',
     "calculation with a rest": 'revenue = { calculate = "{a} {b}" }',
     "calculation open": 'revenue = { calculate = "({a}" }',
