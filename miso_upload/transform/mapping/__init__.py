@@ -34,9 +34,11 @@ from miso_upload.transform.mapping.header import (
     LOOKS_LIKE_DATA,
     check_carry_down,
     check_key,
+    check_repeated,
     columns_in_words,
     columns_without,
     looks_like_data,
+    misspelt_columns,
 )
 from miso_upload.transform.mapping.mapper import Mapper
 from miso_upload.transform.mapping.outcomes import Mapped, MappedRows, Skipped
@@ -75,11 +77,13 @@ __all__ = [
     "Skipped",
     "check_carry_down",
     "check_key",
+    "check_repeated",
     "check_types",
     "columns_in_words",
     "columns_without",
     "detect_preset",
     "looks_like_data",
+    "misspelt_columns",
     "overlaid",
     "parse_mapping",
     "preset_names",
