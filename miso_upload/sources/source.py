@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from miso_upload.errors import (
-    ChangedSourceError,
-    ConfigurationError,
-    DamagedSourceError,
-    SourceError,
-)
+from miso_upload.errors import ConfigurationError, SourceError
 from miso_upload.records import Block, Reason, SourceIdentity
 from miso_upload.records.incomplete_row import IncompleteRow
 from miso_upload.sources.carried import CarriedValues
@@ -19,6 +14,7 @@ from miso_upload.sources.directives import Directives
 from miso_upload.sources.formats import Cut, Limits, Tail, check_used, detect_format, padding
 from miso_upload.sources.formats.lines import LineEnd
 from miso_upload.sources.proof import has_spans
+from miso_upload.sources.source_errors import changed_source, damaged_source
 from miso_upload.sources.stream import ByteStream
 from miso_upload.values.display import counted
 from miso_upload.values.hashing import checksum, is_checksum
@@ -228,7 +224,7 @@ class Source:
         data = self._stream.read_exactly(size) if self._stream.seek(span.start) else b""
         self._directives.scan(data)
         if len(data) < size or (span.checksum and not is_sum(data, span.checksum)):
-            raise self._changed(f"bytes {span.start:,} to {span.end:,} have changed")
+            raise changed_source(self.name, f"bytes {span.start:,} to {span.end:,} have changed")
         block = self._block(span.start, data, span.first_line, header=header)
         return block if self._carried is None else self._carried.given_to(block, span.end)
 
@@ -309,7 +305,7 @@ class Source:
             elif cut.size:
                 block, data = self._reject(cut, data, start, line)
             else:
-                raise self._damaged(cut.fault.text)
+                raise damaged_source(self.name, cut.fault.text)
             if block is None:
                 return
             yield block
@@ -320,7 +316,7 @@ class Source:
             raise self._stream.damage
         self._wait(data if self._grows and not self.format.ends_well(data) else b"")
         if not (self._grows or self.format.ends_well(data)):
-            raise self._damaged(_CUT_OFF)
+            raise damaged_source(self.name, _CUT_OFF)
 
     def _find_cut(self, data: bytes, tail: Tail, wanted: int) -> tuple[Cut | None, bytes, Tail]:
         """Read until the next block is complete; return its cut, the buffered bytes and the tail.
@@ -374,7 +370,7 @@ class Source:
                     self._wait(shown, size)
                     return None, data
                 if not self.format.ends_well(b""):
-                    raise self._damaged(_CUT_OFF)
+                    raise damaged_source(self.name, _CUT_OFF)
                 break
         self._seq += 1
         lines = lines if self.format.by_line else 1
@@ -406,17 +402,5 @@ class Source:
         elif (stream.position != offset or not stream.last_byte) and not (
             stream.seek(offset - 1) and stream.read(1)
         ):
-            raise self._changed("it has become shorter")
+            raise changed_source(self.name, "it has become shorter")
         return stream.last_byte
-
-    def _changed(self, how: str) -> ChangedSourceError:
-        return ChangedSourceError(
-            f"{self.name}: the input was changed while it was read ({how}). Rerun the same "
-            "command; records that Miso has are not sent again"
-        )
-
-    def _damaged(self, how: str) -> DamagedSourceError:
-        return DamagedSourceError(
-            f"{self.name}: {how}. The rows before the end were read. Get an intact copy of the "
-            "file and rerun the same command"
-        )

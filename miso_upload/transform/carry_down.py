@@ -6,15 +6,16 @@ The values at the beginning of a block come with the block (`Block.carried`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from miso_upload.records import Reason, Rejection, Slice
+from miso_upload.records import Reason, Rejection
 from miso_upload.values.display import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from miso_upload.records import Block
+    from miso_upload.records import Block, Slice
     from miso_upload.records.slice import IsRecord
 
 UNREADABLE = None
@@ -70,7 +71,7 @@ class CarryDown:
                 lines.append(line)
         if unread:
             values.update(self.unreadable())
-        return Slice(rows, lines, rejections, part.warnings)
+        return replace(part, rows=rows, lines=lines, rejections=rejections)
 
     def _fill_row(self, row: object, values: dict[str, Any]) -> tuple[Reason, ...]:
         if not isinstance(row, dict):

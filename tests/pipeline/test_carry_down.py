@@ -266,3 +266,42 @@ def test_what_is_carried_down_is_part_of_the_fingerprint(job, tmp_path):
     other = Job(Settings.of(inputs=("x",), mapping=str(mapping)))
     with Source(str(written(tmp_path / "a.csv", sparse_rows(2))), ReadingOptions()) as source:
         assert job.fingerprint(source) != other.fingerprint(source)
+
+
+DIALECTS = {
+    "comments.csv": f"customer,day,sku\nu1,{TIME},a\n# a,b,c\n,,b\n# end\nu2,,c\n,,d\n",
+    "header again.csv": f"customer,day,sku\nu1,{TIME},a\n,,b\nsku,customer,day\nc,u2,\nd,,\n",
+    "pretty.jsonl": (
+        f'{{\n "customer": "u1",\n "day": "{TIME}",\n "sku": "a"\n}}\n{{\n "sku": "b"\n}}\n'
+        '{\n "customer": "u2",\n "sku": "c"\n}\n{\n "sku": "d"\n}\n'
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_lines_that_are_no_rows_change_no_values_and_stay_counted(job, tmp_path, name, size):
+    path = tmp_path / name
+    path.write_text(DIALECTS[name])
+    options = ReadingOptions(chunk_size=size, comment="#" if "comments" in name else None)
+
+    def batches_from(start, line):
+        with Source(str(path), options) as source:
+            transform = job.transform(source)
+            blocks = source.blocks(start or source.body_start, line or source.body_line)
+            return list(map(transform, blocks))
+
+    batches = batches_from(0, 0)
+    found = [record for each in batches for record in records_of(each)]
+    lines = 2 if "comments" in name else 1 if "again" in name else 0
+
+    assert [(user, sku) for user, _, sku in found] == [
+        ("u1", "a"), ("u1", "b"), ("u2", "c"), ("u2", "d"),
+    ]  # fmt: skip
+    assert sum(each.skipped for each in batches) == lines
+    assert sum(each.rows for each in batches) == 4 + lines
+    for i, batch in enumerate(batches[1:], 1):
+        rest = batches_from(batch.start, batch.first_line)
+        assert [record for each in rest for record in records_of(each)] == [
+            record for each in batches[i:] for record in records_of(each)
+        ]
