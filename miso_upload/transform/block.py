@@ -15,6 +15,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection, RowFormat, Slice
+from miso_upload.transform.carry_down import CarryDown
 from miso_upload.transform.mapping import Mapped, MappedRows, Skipped, without_nulls
 from miso_upload.transform.warnings import survey
 from miso_upload.values.display import decoded_row
@@ -23,10 +24,11 @@ from miso_upload.values.json import JSONEncodeError, encode, encode_joined
 from miso_upload.values.regular_times import timestamps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from miso_upload.records import Block
     from miso_upload.records.keyed_records import KeyedRecords
+    from miso_upload.records.slice import IsRecord
     from miso_upload.transform.content_keys.canonical_lines import SortedLines
     from miso_upload.transform.content_keys.keys import ContentKeys
     from miso_upload.transform.hook import UserCode
@@ -50,6 +52,7 @@ class Transform:
         validator: Validates records.
         code: The user's own function, which changes rows before they are mapped.
         keys: Makes the content keys of records; None for a batch without keys.
+        carry_down: The columns whose empty cells take the last value above.
     """
 
     def __init__(
@@ -59,12 +62,14 @@ class Transform:
         validator: RecordValidator,
         code: UserCode | None = None,
         keys: ContentKeys | None = None,
+        carry_down: Sequence[str] = (),
     ) -> None:
         self._format = rows
         self._mapper = mapper
         self._validator = validator
         self._code = code
         self._keys = keys
+        self._carry_down = CarryDown(carry_down)
 
     def __call__(self, block: Block) -> Batch:
         """Return the records of `block`, ready to be sent, and the outcomes of its other rows."""
@@ -80,7 +85,7 @@ class Transform:
                 parts = iter(kept)
             for part in parts:
                 self._take(part, work)
-            if self._code is not None and work.rejections:
+            if (self._code is not None or self._carry_down) and work.rejections:
                 work.rejections = self._as_read(block, work.rejections)
         work.rejections.sort(key=lambda rejection: rejection.line)
         work.rejections = with_texts(self._format, block, work.rejections)
@@ -120,7 +125,7 @@ class Transform:
 
     def _parts(self, block: Block, work: _Work) -> Iterator[Slice]:
         """Yield the parsed rows of a block, after the user's function if there is one."""
-        for part in self._format.slices(block, self.is_record):
+        for part in self._slices(block):
             for reason, line in part.warnings:
                 work.findings.warn(reason, line)
             work.rows += len(part.rows) + len(part.rejections) + len(part.skipped)
@@ -128,6 +133,29 @@ class Transform:
                 work.skip(kind)
             work.rejections += part.rejections
             yield part if self._code is None else _changed(part, self._code, work)
+
+    def _slices(self, block: Block) -> Iterator[Slice]:
+        """Return the parsed rows of a block, with values carried down."""
+        parts = self._format.slices(block, self.is_record_of(block))
+        if not self._carry_down:
+            return parts
+        values = self._carry_down.values_before(block)
+        return (self._carry_down.fill(part, values) for part in parts)
+
+    def values_after(self, block: Block) -> Mapping[str, Any]:
+        """Return the last values of the columns of `carry_down` after a block."""
+        if block.fault is not None:
+            return self._carry_down.unreadable()
+        values = self._carry_down.values_before(block)
+        for part in self._format.slices(block, self.is_record_of(block)):
+            self._carry_down.fill(part, values)
+        return values
+
+    def is_record_of(self, block: Block) -> IsRecord:
+        """Return `is_record` for the rows of a block before values are carried down."""
+        if not self._carry_down:
+            return self.is_record
+        return self._carry_down.with_values(self.is_record, block)
 
     def _take(self, part: Slice, work: _Work) -> None:
         if not part.rows:
@@ -232,7 +260,7 @@ class Transform:
         wanted = {rejection.line for rejection in rejections}
         read = {
             line: row
-            for part in self._format.slices(block, self.is_record)
+            for part in self._format.slices(block, self.is_record_of(block))
             for line, row in zip(part.lines, part.rows, strict=True)
             if line in wanted
         }
