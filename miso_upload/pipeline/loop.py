@@ -268,8 +268,9 @@ class Pipeline:
             with self._stop.reading():
                 block = source.reread(known, is_sum)
             yield block, leftovers[known.start].leftover if known.start in leftovers else None
-        blocks = source.blocks(start.offset, start.line, self._limit.rows_left)
-        yield from ((block, None) for block in self._stop.interruptible(blocks))
+        source.rows_left = self._limit.rows_left
+        for block in self._stop.interruptible(source.blocks(start.offset, start.line)):
+            yield block, None
 
     def _check(self, source_run: SourceRun, batch: Batch, leftover: Leftover | None) -> None:
         """Stop the run if it rejects too many rows."""
@@ -405,6 +406,5 @@ class Pipeline:
 
 
 _NO_REQUEST = Receipt()
-_SECONDS_TO_FINISH = 30.0
-"""An interrupted run waits this long for its deliveries."""
+_SECONDS_TO_FINISH = 30.0  # an interrupted run waits this long for its deliveries
 _STOPPED_SAVED = "stopped by a signal. Progress is saved; rerun the same command to resume"

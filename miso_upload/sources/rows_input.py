@@ -10,6 +10,7 @@ import io
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from miso_upload.errors import ConfigurationError, MisoUploadError, UnreachableSourceError
+from miso_upload.values.input_names import PYTHON_SCHEME
 from miso_upload.values.json import row_line
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from miso_upload.records import Stamp
 
-SCHEME = "python://"
 _ARROW_STREAM, _ARROW_ARRAY = "__arrow_c_stream__", "__arrow_c_array__"
 
 
@@ -51,7 +51,7 @@ class RowsInput(str):
                 f"records: this {_kind(rows)} does not provide Arrow data ({_ARROW_STREAM}); a "
                 "newer version of its library may, or give its rows as dicts"
             )
-        self = cls(f"{SCHEME}{name}")
+        self = cls(f"{PYTHON_SCHEME}{name}")
         self.rows = rows
         return self
 

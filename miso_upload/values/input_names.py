@@ -11,6 +11,8 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 STDIN = "-"
+PYTHON_SCHEME = "python://"
+"""The start of the names of rows that a Python program gives."""
 REJECTS_SUFFIX = ".rejects.jsonl"
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 WEB_SCHEMES = ("https", "http")
