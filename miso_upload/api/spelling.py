@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from miso_upload.values.option import Option
 
 _OPTION = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\w-])--([a-z][a-z0-9-]*)(:|(?: ([\w./%<>=*-]+))?)')
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _PLACEHOLDER = re.compile(r"[A-Z]+(?:=[A-Z]+)?")
 
 
@@ -122,7 +123,9 @@ def _setting(found: re.Match[str]) -> str:
     option = _options()[name]
     if value is not None and option is not None:
         word = value.rstrip(".,")
-        if word in option.choices or (option.kind != "flag" and _PLACEHOLDER.fullmatch(word)):
+        is_number = option.kind in ("integer", "number") and _NUMBER.fullmatch(word)
+        is_placeholder = option.kind != "flag" and _PLACEHOLDER.fullmatch(word)
+        if word in option.choices or is_number or is_placeholder:
             shown = f'"{word}"' if word in option.choices else word
             return f"{name}={shown}{value[len(word) :]}"
     is_flag = option.kind == "flag" if option is not None else name == "force"

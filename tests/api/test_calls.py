@@ -114,6 +114,7 @@ def test_the_key_may_be_in_a_file(options, tmp_path):
         ("use --on-unknown resend, if", 'use on_unknown="resend", if'),
         ("with --target NAME --rotated-key", "with target=NAME rotated_key=True"),
         ("with --force", "with force=True"),
+        ("with --max-reject-rate 1. To", "with max_reject_rate=1. To"),
         ('the value "--limit" is', 'the value "--limit" is'),
         ("docker --rm and a--limit", "docker --rm and a--limit"),
     ],
