@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from miso_upload.records.unmatched_paths import UnmatchedPaths
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from miso_upload.records.rejection import Reason
@@ -57,6 +58,10 @@ class Findings:
     """How many rows each of the user's rules skipped, by the name of the rule."""
     not_of_type: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How many rows have an attribute that their type does not have, by `(attribute, type)`."""
+    null_words: Counter[str] = field(default_factory=Counter)
+    """How many values were absent because they are a null word, by the word."""
+    currencies: dict[str, Counter[str]] = field(default_factory=dict)
+    """How many amounts have each currency, by attribute."""
     unmatched_paths: UnmatchedPaths = field(default_factory=UnmatchedPaths)
     """The paths of visits that match none of the user's routes."""
     first_timestamp: datetime | None = None
@@ -67,6 +72,18 @@ class Findings:
         if column not in self.unmapped and len(self.unmapped) >= MAX_NAMES:
             column = "(other columns)"
         self.unmapped[column] += rows
+
+    def note(self, notes: Iterable[tuple[str, str, str]]) -> None:
+        """Count what the mapping noticed about values.
+
+        Args:
+            notes: The attribute, `null` or `currency`, and the null word or the currency.
+        """
+        for attribute, kind, text in notes:
+            if kind == "null":
+                self.null_words[text] += 1
+            else:
+                self.currencies.setdefault(attribute, Counter())[text] += 1
 
     def warn(self, reason: Reason, line: int) -> None:
         """Count a warning by its text; its first line stays the example."""
@@ -90,6 +107,9 @@ class Findings:
         self.filled_by_rules |= other.filled_by_rules
         self.skipped.update(other.skipped)
         self.not_of_type.update(other.not_of_type)
+        self.null_words.update(other.null_words)
+        for attribute, currencies in other.currencies.items():
+            self.currencies.setdefault(attribute, Counter()).update(currencies)
         self.unmatched_paths.add(other.unmatched_paths)
         for text, tally in other.warnings.items():
             known = self.warnings.setdefault(text, Tally())

@@ -6,11 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.errors import MappingError, NoColumnError
 from miso_upload.transform.mapping.builder import IDENTITY_COLUMNS, Binding
-from miso_upload.transform.mapping.cells import CellError, column_converter, converter
+from miso_upload.transform.mapping.cells import CellError, column_converter
+from miso_upload.transform.mapping.cleaning import (
+    Cleaning,
+    cleaned_columns,
+    cleaning_converter,
+    cleaning_json_converter,
+    is_cleaned,
+    is_id,
+    json_columns,
+)
 from miso_upload.transform.mapping.paths import first_step
 from miso_upload.transform.mapping.rules import Compiled, compile_rule
 from miso_upload.transform.schema.schema import Kind
 from miso_upload.values.display import column_name, counted, did_you_mean
+from miso_upload.values.null_words import NullWords
 from miso_upload.values.timestamps import Reading
 
 if TYPE_CHECKING:
@@ -22,7 +32,6 @@ if TYPE_CHECKING:
 
 _ALWAYS = frozenset({"type", "timestamp"})
 """A preset that finds no column for these belongs to another kind of export."""
-_IDS = frozenset({"user_id", "anonymous_id"})
 _MOST_CACHED = 10_000
 _UNKNOWN: Any = object()
 
@@ -61,6 +70,7 @@ class Bindings:
         self._timestamps = timestamps
         self._columns = columns
         self._cells = cells
+        self._cleaning = Cleaning(NullWords(spec.null_words), spec.float_ids)
         self._by_name: dict[str, Binding | None] = {}
         self.named = {named.attribute for named in spec.rules}
         # A rule may put the column `search` into `search.keywords`. The column is then not mapped
@@ -90,14 +100,20 @@ class Bindings:
     def of_text(self, attribute: str, origin: str) -> Binding:
         """Return the binding for text that a route puts into an attribute."""
         kind = self._kind(attribute, origin)
-        convert: Callable[[Any], Any] = converter(kind, self._spec.list_separator)
+        convert: Callable[[Any], Any] = cleaning_converter(
+            kind, self._spec.list_separator, self._cleaning, are_ids=is_id(attribute)
+        )
         if kind is Kind.TIMESTAMP:
             convert = self._timestamps.read
-        return Binding(attribute, tuple(attribute.split(".")), convert)
+        path = tuple(attribute.split("."))
+        return Binding(attribute, path, convert, nulls=self._nulls(attribute, kind))
 
     def is_blank_absent(self, binding: Binding) -> bool:
         """Return whether empty text in a column that has the attribute's name is no value."""
-        return self._cells or binding.attribute in _IDS
+        return self._cells or binding.nulls is not None
+
+    def _nulls(self, attribute: str, kind: Kind) -> NullWords | None:
+        return self._cleaning.nulls if is_cleaned(attribute, kind) else None
 
     def _compiled(self, named: NamedRule) -> tuple[Binding, Compiled]:
         attribute, rule = named.attribute, named.rule
@@ -106,8 +122,9 @@ class Bindings:
             _check_header(named, self._columns)
         try:
             compiled = compile_rule(
-                rule, kind, timestamps=self._timestamps, list_separator=self._spec.list_separator
-            )
+                rule, kind, timestamps=self._timestamps, list_separator=self._spec.list_separator,
+                attribute=attribute, cleaning=self._cleaning,
+            )  # fmt: skip
         except CellError as error:
             raise MappingError(f"{named.origin}: the value {error}") from None
         default = compiled.default
@@ -117,7 +134,9 @@ class Bindings:
             default = default.text
         shown = "" if compiled.shown == attribute else compiled.shown
         path = tuple(attribute.split("."))
-        binding = Binding(attribute, path, compiled.convert, shown, compiled.convert_all)
+        binding = Binding(
+            attribute, path, compiled.convert, shown, compiled.convert_all, compiled.nulls
+        )
         return binding, compiled._replace(default=default)
 
     def _kind(self, name: str, origin: str) -> Kind:
@@ -144,11 +163,17 @@ class Bindings:
         if attribute.kind is Kind.TIMESTAMP:
             reader = self._timestamps
             return Binding(column, path, reader.read, convert_all=reader.read_all)
-        if not self._cells:
+        kind, separator, cleaning = attribute.kind, self._spec.list_separator, self._cleaning
+        nulls, are_ids = self._nulls(column, kind), is_id(column)
+        if self._cells:
+            convert = cleaning_converter(kind, separator, cleaning, are_ids=are_ids)
+            convert_all = cleaned_columns(column_converter(kind, separator), kind, are_ids=are_ids)
+        elif nulls is not None:
+            convert = cleaning_json_converter(kind, cleaning, are_ids=are_ids)
+            convert_all = json_columns(kind, cleaning, are_ids=are_ids)
+        else:
             return Binding(column, path, None)
-        kind, separator = attribute.kind, self._spec.list_separator
-        convert_all = column_converter(kind, separator)
-        return Binding(column, path, converter(kind, separator), convert_all=convert_all)
+        return Binding(column, path, convert, convert_all=convert_all, nulls=nulls)
 
     def _check_columns(self, columns: tuple[str, ...]) -> None:
         unmapped = [

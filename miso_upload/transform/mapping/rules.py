@@ -12,7 +12,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.transform.mapping.cells import CellError, column_converter, converter, to_number
+from miso_upload.transform.mapping.amounts import amount_reader
+from miso_upload.transform.mapping.cells import CellError, Noted, column_converter, to_number
+from miso_upload.transform.mapping.cleaning import (
+    Cleaning,
+    cleaned_columns,
+    cleaning_converter,
+    is_cleaned,
+    is_id,
+)
 from miso_upload.transform.mapping.paths import ABSENT, getter, is_path
 from miso_upload.transform.schema.schema import Kind
 from miso_upload.values.timestamps import TimestampReader
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from miso_upload.transform.mapping.cells import ConvertAll
+    from miso_upload.values.null_words import NullWords
 
 Row = dict[str, Any]
 
@@ -55,6 +64,10 @@ class Rule:
         scale: A factor for numbers.
         at_least: The smallest number that is accepted.
         at_most: The largest number that is accepted.
+        decimal: The decimal mark of numbers as people write them.
+        thousands: Their thousands separator; empty for none.
+        float_ids: What to do with an id such as `123.0`: read it as an integer, or reject it; None
+            for what is configured for all ids.
         formats: The formats of timestamps; empty for those of the source.
         timezone: The time zone of timestamps that name none; None for that of the source.
         default: The value if there is none.
@@ -73,6 +86,9 @@ class Rule:
     scale: float | None = None
     at_least: float | None = None
     at_most: float | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    float_ids: Literal["integer", "reject"] | None = None
     formats: tuple[str, ...] = ()
     timezone: str | None = None
     default: Any = ABSENT
@@ -99,6 +115,7 @@ class Compiled(NamedTuple):
         convert_all: Converts many values at once; see `cells.column_converter`.
         column: The column, if `fetch` returns its cells unchanged unless a base applies.
         bases: The columns or paths that each base reads.
+        nulls: The words that mean no value if they are the whole value; None for text.
     """
 
     fetch: Callable[[Row], Any]
@@ -108,10 +125,17 @@ class Compiled(NamedTuple):
     convert_all: ConvertAll | None = None
     column: str | None = None
     bases: tuple[tuple[str, ...], ...] = ()
+    nulls: NullWords | None = None
 
 
 def compile_rule(
-    rule: Rule, kind: Kind, *, timestamps: TimestampReader, list_separator: str | None
+    rule: Rule,
+    kind: Kind,
+    *,
+    timestamps: TimestampReader,
+    list_separator: str | None,
+    attribute: str = "",
+    cleaning: Cleaning = Cleaning(),  # noqa: B008 -- it cannot be changed
 ) -> Compiled:
     """Return the functions of `rule` for an attribute of `kind`.
 
@@ -122,25 +146,36 @@ def compile_rule(
         zone = rule.timezone or timestamps.zone
         timestamps = TimestampReader(zone, rule.formats or timestamps.formats)
     separator = rule.split or list_separator
-    convert = _convert(rule, kind, timestamps, separator)
-    default = ABSENT if rule.default is ABSENT else convert(rule.default)
+    if rule.float_ids is not None:
+        cleaning = cleaning._replace(reads_floats=rule.float_ids == "integer")
+    convert = _convert(rule, kind, timestamps, separator, cleaning, attribute)
+    default = ABSENT if rule.default is ABSENT else _without_notes(convert(rule.default))
     if rule.values is not None:
         convert = _looked_up(rule, convert)
     if rule.value is not ABSENT:
         try:
-            constant = convert(rule.value)
+            constant = _without_notes(convert(rule.value))
         except SkipRow:
             raise CellError(_NOT_LISTED) from None
         return Compiled(fetch_nothing, convert, constant, "")
     convert_all = _convert_all(rule, kind, timestamps, separator)
+    are_ids = is_id(attribute)
+    convert_all = cleaned_columns(convert_all, kind, are_ids=are_ids)
     shown = ", ".join(rule.reads)
     bases = tuple(map(placeholders, rule.base))
-    return Compiled(_fetch(rule), convert, default, shown, convert_all, _only_column(rule), bases)
+    nulls = cleaning.nulls.without(rule.values or ()) if is_cleaned(attribute, kind) else None
+    fetch = _fetch(rule, nulls)
+    return Compiled(fetch, convert, default, shown, convert_all, _only_column(rule), bases, nulls)
 
 
 def fetch_nothing(_: Row) -> Any:  # noqa: ANN401
     """Return `ABSENT`, for rules that read no columns."""
     return ABSENT
+
+
+def _without_notes(converted: Any) -> Any:  # noqa: ANN401
+    """Return a converted value of the mapping itself, about which nothing is counted."""
+    return converted.value if type(converted) is Noted else converted
 
 
 def _only_column(rule: Rule) -> str | None:
@@ -149,40 +184,48 @@ def _only_column(rule: Rule) -> str | None:
     return rule.columns[0] if is_one else None
 
 
-def _fetch(rule: Rule) -> Callable[[Row], Any]:
-    fetch = _fetch_value(rule)
+def _fetch(rule: Rule, nulls: NullWords | None) -> Callable[[Row], Any]:
+    fetch = _fetch_value(rule, nulls)
     if rule.cookie is not None:
         fetch = _cookie(fetch, rule.cookie)
     return _on_base(fetch, rule.base) if rule.base else fetch
 
 
-def _fetch_value(rule: Rule) -> Callable[[Row], Any]:
+def _fetch_value(rule: Rule, nulls: NullWords | None) -> Callable[[Row], Any]:
     if rule.template is not None:
-        return _filled_in(rule.template)
+        return _filled_in(rule.template, nulls)
     getters = [getter(column) for column in rule.columns]
     if len(getters) == 1:
         return getters[0]
     if rule.join is None:
-        return _first_of(getters)
-    return _joined(getters, rule.join)
+        return _first_of(getters, nulls)
+    return _joined(getters, rule.join, nulls)
 
 
-def _first_of(getters: list[Callable[[Row], Any]]) -> Callable[[Row], Any]:
+def _first_of(getters: list[Callable[[Row], Any]], nulls: NullWords | None) -> Callable[[Row], Any]:
     def fetch(row: Row) -> Any:  # noqa: ANN401 -- any JSON value
+        word: Any = ABSENT
         for get in getters:
             value = get(row)
             if value not in (ABSENT, None, ""):
-                return value
-        return ABSENT
+                if nulls is None or nulls.found(value) is None:
+                    return value
+                word = value
+        return word  # a null word is counted where it is left out
 
     return fetch
 
 
-def _joined(getters: list[Callable[[Row], Any]], separator: str) -> Callable[[Row], Any]:
+def _joined(
+    getters: list[Callable[[Row], Any]], separator: str, nulls: NullWords | None
+) -> Callable[[Row], Any]:
     def fetch(row: Row) -> Any:  # noqa: ANN401
         values = [get(row) for get in getters]
         if any(value in (ABSENT, None, "") for value in values):
             return ABSENT
+        for value in values if nulls is not None else ():
+            if nulls is not None and nulls.found(value) is not None:
+                return value
         return separator.join(map(str, values))
 
     return fetch
@@ -216,7 +259,7 @@ def _on_base(fetch_value: Callable[[Row], Any], bases: tuple[str, ...]) -> Calla
     return fetch
 
 
-def _filled_in(template: str) -> Callable[[Row], Any]:
+def _filled_in(template: str, nulls: NullWords | None = None) -> Callable[[Row], Any]:
     parts = [literal if name is None else getter(name) for literal, name in parts_of(template)]
 
     def fetch(row: Row) -> Any:  # noqa: ANN401
@@ -225,6 +268,8 @@ def _filled_in(template: str) -> Callable[[Row], Any]:
             value = part if isinstance(part, str) else part(row)
             if value in (ABSENT, None, ""):
                 return ABSENT
+            if nulls is not None and part is not value and nulls.found(value) is not None:
+                return value
             text.append(str(value))
         return "".join(text)
 
@@ -257,16 +302,27 @@ def parts_of(template: str) -> list[tuple[str, str | None]]:
 
 
 def _convert(
-    rule: Rule, kind: Kind, timestamps: TimestampReader, separator: str | None
+    rule: Rule,
+    kind: Kind,
+    timestamps: TimestampReader,
+    separator: str | None,
+    cleaning: Cleaning,
+    attribute: str,
 ) -> Callable[[Any], Any]:
     if kind is Kind.TIMESTAMP:
         return timestamps.read
-    convert = converter(kind, separator)
+    read = amount_reader(rule.decimal, rule.thousands) if _is_formatted(rule) else to_number
+    convert = cleaning_converter(kind, separator, cleaning, are_ids=is_id(attribute), number=read)
     if not _is_bounded(rule):
         return convert
 
     def bounded(value: Any) -> Any:  # noqa: ANN401
-        number = to_number(value)
+        number = read(value)
+        if type(number) is Noted:
+            return number._replace(value=within_bounds(number.value))
+        return within_bounds(number)
+
+    def within_bounds(number: float) -> Any:  # noqa: ANN401
         if rule.scale is not None:
             # Decimals make 1999 at a scale of 0.01 exactly 19.99.
             number = float(Decimal(str(number)) * Decimal(str(rule.scale)))
@@ -282,7 +338,7 @@ def _convert(
 def _convert_all(
     rule: Rule, kind: Kind, timestamps: TimestampReader, separator: str | None
 ) -> ConvertAll | None:
-    if rule.values is not None or _is_bounded(rule):
+    if rule.values is not None or _is_bounded(rule) or _is_formatted(rule):
         return None
     return timestamps.read_all if kind is Kind.TIMESTAMP else column_converter(kind, separator)
 
@@ -291,9 +347,13 @@ def _is_bounded(rule: Rule) -> bool:
     return not (rule.scale is None and rule.at_least is None and rule.at_most is None)
 
 
+def _is_formatted(rule: Rule) -> bool:
+    return not (rule.decimal is None and rule.thousands is None)
+
+
 def _looked_up(rule: Rule, convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
     listed = (rule.values or {}).items()
-    table = {key: convert(value) for key, value in listed if value != ""}
+    table = {key: _without_notes(convert(value)) for key, value in listed if value != ""}
     omitted = frozenset(key for key, value in listed if value == "")
 
     def look_up(value: Any) -> Any:  # noqa: ANN401
