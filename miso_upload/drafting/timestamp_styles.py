@@ -10,6 +10,7 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
+from miso_upload.values.timestamp_formats import swapped
 from miso_upload.values.timestamps import NO_ZONE_FOR_DAY, TimestampReader
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def timestamp_style(values: Sequence[str]) -> TimestampStyle | None:
     best = max(_readable(some, (form,)) for form in matching)
     matching = [form for form in matching if _readable(some, (form,)) == best]
     form = matching[0]
-    other = next((each for each in matching[1:] if _swapped(form) == each), None)
+    other = next((each for each in matching[1:] if swapped(form) == each), None)
     digits = sum(map(str.isdigit, some)) > len(some) / 2
     return _described(some, form, _in_words(form, some), other, is_number=digits)
 
@@ -203,15 +204,10 @@ def _spread(values: Sequence[str], most: int) -> Sequence[str]:
     return values[:: max(1, len(values) // most)]
 
 
-def _swapped(form: str) -> str:
-    """Return the format with day and month swapped."""
-    return form.translate(str.maketrans("dm", "md"))
-
-
 def _in_words(form: str, values: Sequence[str]) -> str:
     """Return the order of day and month with the value that proves it, or else the format."""
     at = {form.find("%d"): "day", form.find("%m"): "month"}
-    if -1 in at or _swapped(form) == form or form.startswith("%Y"):
+    if -1 in at or swapped(form) == form or form.startswith("%Y"):
         return form
     first = at[min(at)]
     beyond = [

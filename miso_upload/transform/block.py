@@ -82,6 +82,7 @@ class Transform:
                 self._take(part, work)
             if self._code is not None and work.rejections:
                 work.rejections = self._as_read(block, work.rejections)
+        work.findings.forget_rare_ids()
         work.rejections.sort(key=lambda rejection: rejection.line)
         work.rejections = with_texts(self._format, block, work.rejections)
         return Batch(
@@ -143,6 +144,12 @@ class Transform:
         if len(others) > len(part.rows) // _MANY:
             # The rows of a source are similar, so the following slices are not tried at all.
             work.pass_through = False
+            return False
+        valid = part.rows
+        if others:
+            left_out = set(others)
+            valid = [row for i, row in enumerate(part.rows) if i not in left_out]
+        if not self._mapper.leaves_unchanged(valid):
             return False
         encoded = self._encoded(part.rows)
         # The schema does not restrict unknown keys of open objects.

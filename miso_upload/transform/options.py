@@ -72,9 +72,9 @@ class MappingOptions(Part, group="Mapping"):
         default_text="a cell is one value",
     )  # fmt: skip
     null_values: tuple[str, ...] = option(
-        ("default",), "Treat these words as absent in ids, lists and numbers, separated by commas; "
-        "'default' stands for the default words, and empty text for none. Can be repeated.",
-        metavar="WORD,...", default_text="NULL, undefined and 27 others",
+        (), "Treat these words as absent in ids, lists and numbers, separated by commas; 'default' "
+        "stands for the default words, and empty text for none. Can be repeated.",
+        metavar="WORD,...", default_text="NULL, undefined and similar words",
     )  # fmt: skip
     float_ids: FloatIds = option(
         "reject", "Reject ids such as 123.0, or read them as integers.", choices=get_args(FloatIds)

@@ -14,9 +14,10 @@ from operator import contains, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.records import Reason
+from miso_upload.transform.damaged_ids import survey_ids
 from miso_upload.values.display import quoted
 from miso_upload.values.regular_times import timestamps_of
-from miso_upload.values.timestamps import parse_rfc3339
+from miso_upload.values.rfc3339 import parse_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,6 +48,7 @@ def survey(
     types = list(map(_TYPE, records))
     findings.types.update(types)
     _count_ids(records, findings)
+    survey_ids(records, lines, findings)
     _survey_timestamps(timestamps or timestamps_of(records), lines, findings)
     for i in _suspicious(types, records):
         name, record = types[i], records[i]

@@ -77,8 +77,10 @@ class NullWords:
 def null_words(given: Iterable[str]) -> tuple[str, ...]:
     """Return the words of an option: each text may hold several, separated by commas.
 
-    `default` is replaced by the default words. Without any words, nothing is a null word.
+    `default` is replaced by the default words. Without any texts, the result is the default words;
+    with empty texts only, nothing is a null word.
     """
+    given = tuple(given) or (_DEFAULT,)
     words = [word.strip(BLANKS) for text in given for word in text.split(",")]
     found: list[str] = []
     for word in words:

@@ -9,6 +9,7 @@ from miso_upload.transform.mapping.builder import IDENTITY_COLUMNS, Binding
 from miso_upload.transform.mapping.cells import CellError, column_converter
 from miso_upload.transform.mapping.cleaning import (
     Cleaning,
+    are_clean,
     cleaned_columns,
     cleaning_converter,
     cleaning_json_converter,
@@ -24,7 +25,7 @@ from miso_upload.values.null_words import NullWords
 from miso_upload.values.timestamps import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from miso_upload.transform.mapping.spec import MappingSpec, NamedRule
     from miso_upload.transform.schema.schema import Schema
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _ALWAYS = frozenset({"type", "timestamp"})
 """A preset that finds no column for these belongs to another kind of export."""
+_IDS = frozenset({"user_id", "anonymous_id"})
 _MOST_CACHED = 10_000
 _UNKNOWN: Any = object()
 
@@ -72,6 +74,7 @@ class Bindings:
         self._cells = cells
         self._cleaning = Cleaning(NullWords(spec.null_words), spec.float_ids)
         self._by_name: dict[str, Binding | None] = {}
+        self._cleaned: list[str] | None = None
         self.named = {named.attribute for named in spec.rules}
         # A rule may put the column `search` into `search.keywords`. The column is then not mapped
         # to the attribute `search` as well.
@@ -108,9 +111,20 @@ class Bindings:
         path = tuple(attribute.split("."))
         return Binding(attribute, path, convert, nulls=self._nulls(attribute, kind))
 
+    def leaves_unchanged(self, records: Sequence[dict[str, Any]]) -> bool:
+        """Return whether valid records hold no null words, blanks or floats that are cleaned."""
+        if self._cleaned is None:
+            self._cleaned = [
+                name for name, attribute in self._schema.attributes.items()
+                if "." not in name and attribute.kind in (Kind.TEXT, Kind.TEXTS)
+                and is_cleaned(name, attribute.kind)
+            ]  # fmt: skip
+        return are_clean(records, self._cleaned, self._cleaning)
+
     def is_blank_absent(self, binding: Binding) -> bool:
         """Return whether empty text in a column that has the attribute's name is no value."""
-        return self._cells or binding.nulls is not None
+        is_id = binding.attribute in _IDS
+        return self._cells or is_id or binding.nulls is not None
 
     def _nulls(self, attribute: str, kind: Kind) -> NullWords | None:
         return self._cleaning.nulls if is_cleaned(attribute, kind) else None

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from miso_upload.transform.schema.schema import Kind
+from miso_upload.values.amounts import amount_of
 from miso_upload.values.json import JSONDecodeError, decode
 from miso_upload.values.null_words import BLANKS
 
@@ -18,6 +19,11 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?
 _WHOLE = re.compile("[0-9]{1,18}")
 _PLAIN_NUMBER = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _TEXT_ONLY = {str}
+_NOT_A_NUMBER = "is not a number"
+_NOT_PLAIN = (
+    'is not a plain number; to read 1.234,56 or $ 1,234.56, add decimal = "," or decimal = "." to '
+    "its attribute in the mapping file"
+)
 _MOST_DIGITS = 18
 """Integers of this many digits fit into 64 bits. Miso's JSON library may not read longer ones."""
 
@@ -106,7 +112,7 @@ def to_number(value: Any) -> int | float:  # noqa: ANN401
         return value
     text = value.strip() if isinstance(value, str) else ""
     if not _NUMBER.fullmatch(text):
-        raise CellError("is not a number")
+        raise CellError(_NOT_A_NUMBER if amount_of(text) is None else _NOT_PLAIN)
     if text.lstrip("+-").isdigit():
         digits = text.lstrip("+-0")
         if len(digits) > _MOST_DIGITS:

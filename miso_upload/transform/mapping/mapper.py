@@ -67,6 +67,13 @@ class Mapper:
         """Whether every valid record is mapped to itself, so that it need not be mapped."""
         return self._plan.passes_records_through
 
+    def leaves_unchanged(self, records: Sequence[Any]) -> bool:
+        """Return whether valid records hold nothing that the mapping would clean.
+
+        Only for a mapper that `passes_records_through`.
+        """
+        return self._plan.bindings.leaves_unchanged(records)
+
     @property
     def has_bot_rate(self) -> bool:
         """Whether the rows of a block have to be counted first; see `busy_minutes`."""

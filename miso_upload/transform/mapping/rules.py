@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.transform.mapping.amounts import amount_reader
 from miso_upload.transform.mapping.cells import CellError, Noted, column_converter, to_number
 from miso_upload.transform.mapping.cleaning import (
     Cleaning,
@@ -21,6 +20,7 @@ from miso_upload.transform.mapping.cleaning import (
     is_cleaned,
     is_id,
 )
+from miso_upload.transform.mapping.conventions import number_reader
 from miso_upload.transform.mapping.paths import ABSENT, getter, is_path
 from miso_upload.transform.schema.schema import Kind
 from miso_upload.values.timestamps import TimestampReader
@@ -311,7 +311,7 @@ def _convert(
 ) -> Callable[[Any], Any]:
     if kind is Kind.TIMESTAMP:
         return timestamps.read
-    read = amount_reader(rule.decimal, rule.thousands) if _is_formatted(rule) else to_number
+    read = number_reader(rule.decimal, rule.thousands) if _is_formatted(rule) else to_number
     convert = cleaning_converter(kind, separator, cleaning, are_ids=is_id(attribute), number=read)
     if not _is_bounded(rule):
         return convert
