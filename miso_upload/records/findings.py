@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from miso_upload.records.unmatched_paths import UnmatchedPaths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from miso_upload.records.rejection import Reason
@@ -68,8 +68,10 @@ class Findings:
     currencies: dict[str, Counter[str]] = field(default_factory=dict)
     """How many amounts have each currency, by attribute."""
     common_ids: dict[str, Counter[str]] = field(default_factory=dict)
-    """How many records have each of the most common ids, by attribute. An id with less than 2% of a
-    block's records may be missing, so a count may be too low by that share."""
+    """How many sampled records have each of the most common ids, by attribute. An id with less than
+    2% of a block's sample may be missing, so a count may be too low by that share."""
+    sampled_ids: Counter[str] = field(default_factory=Counter)
+    """How many records were sampled for that, by attribute."""
     unmatched_paths: UnmatchedPaths = field(default_factory=UnmatchedPaths)
     """The paths of visits that match none of the user's routes."""
     first_timestamp: datetime | None = None
@@ -81,9 +83,11 @@ class Findings:
             column = "(other columns)"
         self.unmapped[column] += rows
 
-    def count_ids(self, attribute: str, ids: Iterable[str]) -> None:
-        """Count ids, to find those that are too common. See `forget_rare_ids`."""
-        self.common_ids.setdefault(attribute, Counter()).update(ids)
+    def sample_ids(self, attribute: str, ids: Collection[str]) -> None:
+        """Count some ids, to find those that are too common. See `forget_rare_ids`."""
+        if ids:
+            self.common_ids.setdefault(attribute, Counter()).update(ids)
+            self.sampled_ids[attribute] += len(ids)
 
     def forget_rare_ids(self) -> None:
         """Forget the counts of ids that few records of a block have; this keeps memory bounded."""
@@ -127,6 +131,7 @@ class Findings:
         self.skipped.update(other.skipped)
         self.not_of_type.update(other.not_of_type)
         self.null_words.update(other.null_words)
+        self.sampled_ids.update(other.sampled_ids)
         for attribute, counts in other.common_ids.items():
             known = self.common_ids.setdefault(attribute, Counter())
             known.update(counts)

@@ -26,15 +26,16 @@ class Suspicion(NamedTuple):
 def suspicions(findings: Findings) -> Iterator[Suspicion]:
     """Yield warnings about ids that are too common, and about amounts in several currencies."""
     for attribute, counts in findings.common_ids.items():
-        total = findings.ids[attribute]
+        total, sampled = findings.ids[attribute], findings.sampled_ids[attribute]
         for value, count in counts.most_common():
-            if total < FEWEST_RECORDS or count < COMMON_SHARE * total:
+            share = count / sampled
+            if total < FEWEST_RECORDS or share < COMMON_SHARE:
                 break
             yield Suspicion(
-                f"{attribute} {quoted(value)} has {count / total:.0%} of all records with "
-                f"{attribute}. By a rule of thumb, an id with {COMMON_SHARE:.0%} or more of at "
-                f"least {FEWEST_RECORDS:,} records is not one visitor. Possible fix: --null-values",
-                count,
+                f"{attribute} {quoted(value)} is on about {share:.0%} of the records, by a sample. "
+                f"As a rule of thumb, an id on {COMMON_SHARE:.0%} of {FEWEST_RECORDS:,} or more "
+                "records is not one visitor. Possible fix: --null-values",
+                round(share * total),
             )
     for attribute, currencies in findings.currencies.items():
         if len(currencies) > 1:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection, RowFormat, Slice
 from miso_upload.transform.mapping import Mapped, MappedRows, Skipped, without_nulls
+from miso_upload.transform.record_ids import RecordIds
 from miso_upload.transform.warnings import survey
 from miso_upload.values.display import decoded_row
 from miso_upload.values.hashing import checksum
@@ -145,21 +146,22 @@ class Transform:
             # The rows of a source are similar, so the following slices are not tried at all.
             work.pass_through = False
             return False
-        valid = part.rows
-        if others:
-            left_out = set(others)
-            valid = [row for i, row in enumerate(part.rows) if i not in left_out]
-        if not self._mapper.leaves_unchanged(valid):
-            return False
         encoded = self._encoded(part.rows)
         # The schema does not restrict unknown keys of open objects.
         if encoded is None or encoded.may_have_null() or encoded.may_have_ip():
+            return False
+        valid = part.rows
+        if others:
+            left_out = frozenset(others)
+            valid = [row for i, row in enumerate(part.rows) if i not in left_out]
+        ids = RecordIds.of(valid, encoded.attributes())
+        if not self._mapper.leaves_unchanged(valid, ids):
             return False
         if others:
             self._validate_and_encode(self._map(part, others, work), work)
         else:
             rows = _MappedSlice(part.rows, list(part.lines), part.rows, [False] * len(part.rows))
-            self._keep(rows, encoded, work)
+            self._keep(rows, encoded, work, ids)
         return True
 
     def _validate_and_encode(self, mapped: _MappedSlice, work: _Work) -> None:
@@ -185,9 +187,16 @@ class Transform:
         except JSONEncodeError:
             return None
 
-    def _keep(self, mapped: _MappedSlice, encoded: _Encoded, work: _Work) -> None:
+    def _keep(
+        self,
+        mapped: _MappedSlice,
+        encoded: _Encoded,
+        work: _Work,
+        ids: RecordIds | None = None,
+    ) -> None:
         timestamps = timestamps_of(mapped.records)
-        survey(mapped.records, mapped.lines, work.findings, timestamps)
+        ids = ids or RecordIds.of(mapped.records, encoded.attributes())
+        survey(mapped.records, mapped.lines, work.findings, timestamps, ids)
         work.findings.ids["anonymous_id derived"] += sum(mapped.derived)
         work.encoded.append(encoded.text)
         work.lines.append(mapped.lines)
@@ -322,6 +331,10 @@ class _Encoded(NamedTuple):
         if self.in_order is not None:
             return "ip" in self.in_order.names
         return _IP.search(self.text) is not None
+
+    def attributes(self) -> set[str] | None:
+        """Return the names of all attributes that one of the records has, if they are known."""
+        return None if self.in_order is None else self.in_order.attributes
 
     def lengths(self, records: list[Record]) -> Iterable[int]:
         """Return the length of each record's text."""

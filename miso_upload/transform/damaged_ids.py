@@ -9,9 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
-from itertools import chain
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from miso_upload.records import Reason
 from miso_upload.values.display import quoted
@@ -21,14 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from miso_upload.records import Findings, Record
+    from miso_upload.transform.record_ids import RecordIds
 
+_EITHER = frozenset({"user_id", "anonymous_id"})
+_SAMPLED = 32
+"""The ids of each slice that are counted, to find common ones."""
 _PEOPLE = ("user_id", "anonymous_id")
 _PRODUCTS = ("product_ids", "product_group_ids")
 _PLACEHOLDERS = NullWords(
     ("0", "-1", "anonymous", "anon", "guest", "unknown", "nobody", "test", "user", "visitor")
 ).spellings
 _NO_PRODUCTS = NullWords(("0", "-1", "unknown", "test")).spellings
-_SIGNS = ('="', "#", "E+", "e+", "|'", "\ufffd")
+_SIGNS = ("=", "#", "'", "\ufffd")
 _SCIENTIFIC = re.compile(r"[+-]?[0-9](?:\.[0-9]+)?[eE]\+[0-9]+|[+-]?[0-9]\.[0-9]+[eE][0-9]+")
 _SCIENTIFIC_INSIDE = re.compile(r"[0-9]\.[0-9]+[eE][0-9]")
 _ERROR = re.compile(r"#(?:REF|NAME|VALUE|DIV/0|NUM|SPILL|CALC|FIELD)[!?]|#+")
@@ -38,48 +40,42 @@ _EMAIL_AS_ID = Reason(
 )
 
 
-def survey_ids(records: Sequence[Record], lines: Sequence[int], findings: Findings) -> None:
+def survey_ids(
+    records: Sequence[Record], lines: Sequence[int], findings: Findings, ids: RecordIds
+) -> None:
     """Count the ids of valid records, and warn about those that look damaged.
 
     Args:
         records: At least one record.
         lines: The line of each record.
         findings: The counts and warnings are added here.
+        ids: The ids of the records.
     """
-    people = [values_of(name, records) for name in _PEOPLE]
-    for name, ids in zip(_PEOPLE, people, strict=True):
-        findings.count_ids(name, ids)
-    products = [values_of(name, records) for name in _PRODUCTS]
-    try:
-        items = list(chain.from_iterable(chain.from_iterable(products)))
-        is_usual = (
-            _PLACEHOLDERS.isdisjoint(chain.from_iterable(people))
-            and _NO_PRODUCTS.isdisjoint(items)
-            and not _is_suspicious("|".join(["", *chain.from_iterable(people), *items]), people[0])
-        )
-    except TypeError:  # a schema of the user may accept other values
-        is_usual = False
-    if not is_usual:
+    findings.ids["user_id"] += len(ids.users)
+    findings.ids["anonymous_id"] += len(ids.visitors)
+    if len(records) not in (len(ids.users), len(ids.visitors)):
+        neither = sum(_EITHER.isdisjoint(record) for record in records)
+        if neither:
+            findings.ids["neither"] += neither
+    findings.sample_ids("user_id", ids.users[:_SAMPLED])
+    findings.sample_ids("anonymous_id", ids.visitors[:_SAMPLED])
+    if _is_suspicious(ids):
         for record, line in zip(records, lines, strict=True):
             for reason in _warnings(record):
                 findings.warn(reason, line)
 
 
-def values_of(name: str, records: Sequence[Record]) -> list[Any]:
-    """Return the values of an attribute in the records that have it."""
-    try:
-        return list(map(itemgetter(name), records))
-    except KeyError:
-        return [record[name] for record in records if name in record]
-
-
-def _is_suspicious(joined: str, users: Sequence[str]) -> bool:
-    """Return whether one of the ids in `joined` may be damaged."""
+def _is_suspicious(ids: RecordIds) -> bool:
+    """Return whether one of the ids may be damaged."""
+    joined = ids.joined
     return (
-        not joined.isprintable()
+        joined is None
+        or not all(map(_PLACEHOLDERS.isdisjoint, (ids.users, ids.visitors, ids.products)))
+        or not joined.isprintable()
         or any(sign in joined for sign in _SIGNS)
+        or ("+" in joined and ("E+" in joined or "e+" in joined))
         or ("." in joined and _SCIENTIFIC_INSIDE.search(joined) is not None)
-        or ("@" in joined and any("@" in user for user in users))
+        or ("@" in joined and any("@" in user for user in ids.users))
     )
 
 

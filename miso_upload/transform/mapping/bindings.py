@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.errors import MappingError, NoColumnError
@@ -9,16 +10,18 @@ from miso_upload.transform.mapping.builder import IDENTITY_COLUMNS, Binding
 from miso_upload.transform.mapping.cells import CellError, column_converter
 from miso_upload.transform.mapping.cleaning import (
     Cleaning,
-    are_clean,
     cleaned_columns,
     cleaning_converter,
     cleaning_json_converter,
     is_cleaned,
     is_id,
     json_columns,
+    may_need_care,
+    needs_care,
 )
 from miso_upload.transform.mapping.paths import first_step
 from miso_upload.transform.mapping.rules import Compiled, compile_rule
+from miso_upload.transform.record_ids import ID_ATTRIBUTES, values_of
 from miso_upload.transform.schema.schema import Kind
 from miso_upload.values.display import column_name, counted, did_you_mean
 from miso_upload.values.null_words import NullWords
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from miso_upload.transform.mapping.spec import MappingSpec, NamedRule
+    from miso_upload.transform.record_ids import RecordIds
     from miso_upload.transform.schema.schema import Schema
     from miso_upload.values.timestamps import TimestampReader
 
@@ -74,7 +78,6 @@ class Bindings:
         self._cells = cells
         self._cleaning = Cleaning(NullWords(spec.null_words), spec.float_ids)
         self._by_name: dict[str, Binding | None] = {}
-        self._cleaned: list[str] | None = None
         self.named = {named.attribute for named in spec.rules}
         # A rule may put the column `search` into `search.keywords`. The column is then not mapped
         # to the attribute `search` as well.
@@ -111,15 +114,33 @@ class Bindings:
         path = tuple(attribute.split("."))
         return Binding(attribute, path, convert, nulls=self._nulls(attribute, kind))
 
-    def leaves_unchanged(self, records: Sequence[dict[str, Any]]) -> bool:
+    def leaves_unchanged(self, records: Sequence[dict[str, Any]], ids: RecordIds) -> bool:
         """Return whether valid records hold no null words, blanks or floats that are cleaned."""
-        if self._cleaned is None:
-            self._cleaned = [
-                name for name, attribute in self._schema.attributes.items()
-                if "." not in name and attribute.kind in (Kind.TEXT, Kind.TEXTS)
-                and is_cleaned(name, attribute.kind)
-            ]  # fmt: skip
-        return are_clean(records, self._cleaned, self._cleaning)
+        if ids.joined is None:
+            return False
+        texts = (ids.users, ids.visitors, ids.products)
+        if not all(map(self._cleaning.nulls.items.isdisjoint, texts)):
+            return False
+        if may_need_care(ids.joined) and any(needs_care(each, are_ids=True) for each in texts):
+            return False
+        rare = [name for name in self._rarely_cleaned if name in ids.names]
+        return not rare or all(
+            self._cleaned_alike(name, values_of(name, records, ids.names)) for name in rare
+        )
+
+    @cached_property
+    def _rarely_cleaned(self) -> list[str]:
+        """The attributes that are cleaned, besides those of `RecordIds`."""
+        return [
+            name for name, attribute in self._schema.attributes.items()
+            if attribute.kind in (Kind.TEXT, Kind.TEXTS) and is_cleaned(name, attribute.kind)
+            and "." not in name and name not in ID_ATTRIBUTES
+        ]  # fmt: skip
+
+    def _cleaned_alike(self, name: str, values: list[Any]) -> bool:
+        """Return whether cleaning leaves the values of an attribute as they are."""
+        columns = json_columns(self._kind(name, ""), self._cleaning, are_ids=is_id(name))
+        return columns(values) is not None
 
     def is_blank_absent(self, binding: Binding) -> bool:
         """Return whether empty text in a column that has the attribute's name is no value."""
