@@ -29,11 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from miso_upload.errors import ConfigurationError
 from miso_upload.values.excel_days import EXCEL, looks_like_day_number, read_day_number
 from miso_upload.values.rfc3339 import RFC3339, parse_rfc3339
-from miso_upload.values.timestamp_formats import (
-    check_format,
-    is_day_format,
-    matches_swapped,
-)
+from miso_upload.values.timestamp_formats import check_format, is_day_format, matches_swapped
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -81,7 +77,8 @@ class TimestampReader:
             return self._read_text(text)
         if isinstance(value, float):
             if not value.is_integer():
-                return self._read_fraction(value)
+                excel = _read_excel(repr(value), self.zone) if EXCEL in self.formats else None
+                return excel or _read_fraction(value)
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool):
             return self._read_integer(value)
@@ -102,13 +99,6 @@ class TimestampReader:
         if len(text) > _LONGEST:
             return _UNREADABLE
         return _read_text(text, self.formats, self.zone)
-
-    def _read_fraction(self, number: float) -> Reading:
-        if EXCEL in self.formats:
-            reading = _read_excel(repr(number), self.zone)
-            if reading is not None:
-                return reading
-        return _read_fraction(number)
 
     def _read_integer(self, number: int) -> Reading:
         if abs(number) >= _TOO_LARGE_AN_EPOCH:

@@ -50,7 +50,7 @@ class Cleaning(NamedTuple):
             text = value.strip(BLANKS)
             found = _FLOAT.fullmatch(text) if ".0" in text else None
             return text if found is None else self._integer(found[1])
-        if type(value) is float and value.is_integer() and self.reads_floats:
+        if type(value) is float and value.is_integer():
             return self._integer(str(int(value)))
         return value
 
