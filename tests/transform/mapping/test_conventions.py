@@ -71,6 +71,19 @@ def test_a_number_that_contradicts_the_convention_is_refused(text):
         read(text, COMMA)
 
 
+@given(
+    st.text(" 0123456789.,'-()€EUR\u00a0x", max_size=100) | st.text(max_size=20),
+    st.sampled_from([COMMA, POINT, (",", " "), (".", ""), (None, ".")]),
+)
+def test_any_text_is_a_number_or_refused(text, convention):
+    try:
+        value = read(text, convention)
+    except CellError:
+        return
+    assert any(character in "0123456789" for character in text)
+    assert value is not None
+
+
 @given(st.integers(-(10**15), 10**15), st.sampled_from([".", ",", " ", "'", ""]))
 def test_grouped_numbers_are_read_back(number, separator):
     text = f"{number:,}".replace(",", separator)
