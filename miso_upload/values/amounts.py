@@ -23,7 +23,7 @@ _SIGN = (
     + "|".join(map(re.escape, sorted(_CURRENCIES, key=len, reverse=True)))
     + r"|kr\.?|[A-Z]{3}|[$¥₵₭₮])"
 )
-_SPACE = f"[{SPACES}]*"
+_SPACE = f"[{SPACES}]*+"
 _AMOUNT = re.compile(
     rf"(?P<open>\()?(?P<minus>[{_MINUS}+])?{_SPACE}(?P<before>{_SIGN})?{_SPACE}"
     rf"(?P<inner>[{_MINUS}+])?{_SPACE}"
