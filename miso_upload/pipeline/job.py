@@ -18,10 +18,12 @@ from miso_upload.transform.mapping import (
     MappingFile,
     MappingSpec,
     check_key,
+    check_repeated,
     check_types,
     columns_in_words,
     columns_without,
     looks_like_data,
+    misspelt_columns,
     overlaid,
     read_preset,
     rules_of_options,
@@ -74,6 +76,9 @@ class Job:
             of_rows: Whether the run had rows that no rule skipped.
         """
         advice = [*self._unused_rules(findings), *self._unused_skips(findings)] if of_rows else []
+        advice += misspelt_columns(
+            findings.unmapped, self.schema.attributes.keys() - findings.filled_by_rules
+        )
         if not findings.unmatched_paths.visits:
             return advice
         # Imported late, because most runs have nothing to suggest.
@@ -107,6 +112,9 @@ class Job:
             "--delimiter": reading.delimiter or "",
             "--quote": reading.quote or "",
             "--escape": reading.escape or "",
+            "--skip-lines": str(reading.skip_lines or ""),
+            "--comment": reading.comment or "",
+            "--items": reading.items or "",
             "--columns": ", ".join(reading.columns),
             "--no-header": "yes" if reading.no_header else "",
             "--series": mapping.series,
@@ -135,6 +143,7 @@ class Job:
             float_ids=options.float_ids == "integer",
         )
         rows, code = source.format, self._code
+        check_repeated(rows.repeated, plan, mapping.key, self.schema.attributes)
         # The names that the user's code returns are not known before it has run.
         columns = rows.columns if code is None else None
         try:

@@ -125,7 +125,9 @@ class Transform:
         for part in self._format.slices(block, self.is_record):
             for reason, line in part.warnings:
                 work.findings.warn(reason, line)
-            work.rows += len(part.rows) + len(part.rejections)
+            work.rows += len(part.rows) + len(part.rejections) + len(part.skipped)
+            for kind in part.skipped:
+                work.skip(kind)
             work.rejections += part.rejections
             yield part if self._code is None else _changed(part, self._code, work)
 

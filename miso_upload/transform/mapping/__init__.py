@@ -33,9 +33,11 @@ from miso_upload.transform.mapping.check_types import check_types
 from miso_upload.transform.mapping.header import (
     LOOKS_LIKE_DATA,
     check_key,
+    check_repeated,
     columns_in_words,
     columns_without,
     looks_like_data,
+    misspelt_columns,
 )
 from miso_upload.transform.mapping.mapper import Mapper
 from miso_upload.transform.mapping.outcomes import Mapped, MappedRows, Skipped
@@ -73,11 +75,13 @@ __all__ = [
     "Rule",
     "Skipped",
     "check_key",
+    "check_repeated",
     "check_types",
     "columns_in_words",
     "columns_without",
     "detect_preset",
     "looks_like_data",
+    "misspelt_columns",
     "overlaid",
     "parse_mapping",
     "preset_names",
