@@ -28,8 +28,8 @@ def further_rows(source: Source, after: int) -> list[Any]:
     """
     rows: list[Any] = []
     path, size = source.path, source.size
-    is_by_line = source.format.by_line or source.format.columns is not None
-    if path is None or size is None or not is_by_line or source.format.has_directives:
+    has_lines = source.format.by_line and not source.format.has_directives
+    if path is None or size is None or not (has_lines or source.format.columns is not None):
         return rows
     try:
         with Path(path).open("rb") as file:
