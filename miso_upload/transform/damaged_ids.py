@@ -31,6 +31,7 @@ _PLACEHOLDERS = NullWords(
 ).spellings
 _NO_PRODUCTS = NullWords(("0", "-1", "unknown", "test")).spellings
 _SIGNS = ("=", "#", "'", "\ufffd")
+_CONTROLS = tuple(map(chr, (*range(32), 127)))
 _SCIENTIFIC = re.compile(r"[+-]?[0-9](?:\.[0-9]+)?[eE]\+[0-9]+|[+-]?[0-9]\.[0-9]+[eE][0-9]+")
 _SCIENTIFIC_INSIDE = re.compile(r"[0-9]\.[0-9]+[eE][0-9]")
 _ERROR = re.compile(r"#(?:REF|NAME|VALUE|DIV/0|NUM|SPILL|CALC|FIELD)[!?]|#+")
@@ -71,12 +72,22 @@ def _is_suspicious(ids: RecordIds) -> bool:
     return (
         joined is None
         or not all(map(_PLACEHOLDERS.isdisjoint, (ids.users, ids.visitors, ids.products)))
-        or not joined.isprintable()
+        or _has_unprintable(joined)
         or any(sign in joined for sign in _SIGNS)
         or ("+" in joined and ("E+" in joined or "e+" in joined))
         or ("." in joined and _SCIENTIFIC_INSIDE.search(joined) is not None)
         or ("@" in joined and any("@" in user for user in ids.users))
     )
+
+
+def _has_unprintable(joined: str) -> bool:
+    """Return whether a text has a character that nobody can see.
+
+    For ASCII, a search for each control character is faster than looking at each character.
+    """
+    if joined.isascii():
+        return any(map(joined.__contains__, _CONTROLS))
+    return not joined.isprintable()
 
 
 def _warnings(record: Record) -> list[Reason]:

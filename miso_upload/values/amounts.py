@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 SPACES = " \u00a0\u202f\u2009"
@@ -18,18 +19,6 @@ _CURRENCIES = {
 }  # fmt: skip
 """ISO 4217 codes of signs that belong to one currency. Other signs, such as `$`, stay as they are,
 because several countries use them."""
-_SIGN = (
-    "(?:"
-    + "|".join(map(re.escape, sorted(_CURRENCIES, key=len, reverse=True)))
-    + r"|kr\.?|[A-Z]{3}|[$¥₵₭₮])"
-)
-_SPACE = f"[{SPACES}]*+"
-_AMOUNT = re.compile(
-    rf"(?P<open>\()?(?P<minus>[{_MINUS}+])?{_SPACE}(?P<before>{_SIGN})?{_SPACE}"
-    rf"(?P<inner>[{_MINUS}+])?{_SPACE}"
-    rf"(?P<digits>[0-9.,](?:[0-9.,{APOSTROPHES}{SPACES}]*[0-9.,])?){_SPACE}"
-    rf"(?P<trailing>[{_MINUS}])?{_SPACE}(?P<after>{_SIGN})?{_SPACE}(?P<last>[{_MINUS}])?(?P<close>\))?"
-)
 _LONGEST = 80
 
 
@@ -47,9 +36,25 @@ class Amount(NamedTuple):
     currency: str | None
 
 
+@cache
+def _pattern() -> re.Pattern[str]:
+    """Return the pattern of an amount, compiled when it is first needed."""
+    signs = "|".join(map(re.escape, sorted(_CURRENCIES, key=len, reverse=True)))
+    sign = rf"(?:{signs}|kr\.?|[A-Z]{{3}}|[$¥₵₭₮])"
+    # No part gives back a blank that it matched, so that no text takes long.
+    space = f"[{SPACES}]*+"
+    return re.compile(
+        rf"(?P<open>\()?(?P<minus>[{_MINUS}+])?{space}(?P<before>{sign})?{space}"
+        rf"(?P<inner>[{_MINUS}+])?{space}"
+        rf"(?P<digits>[0-9.,](?:[0-9.,{APOSTROPHES}{SPACES}]*[0-9.,])?){space}"
+        rf"(?P<trailing>[{_MINUS}])?{space}(?P<after>{sign})?{space}"
+        rf"(?P<last>[{_MINUS}])?(?P<close>\))?"
+    )
+
+
 def amount_of(text: str) -> Amount | None:
     """Return the parts of a number that people wrote; None if it has other parts."""
-    found = _AMOUNT.fullmatch(text.strip()) if len(text) <= _LONGEST else None
+    found = _pattern().fullmatch(text.strip()) if len(text) <= _LONGEST else None
     if found is None or bool(found["open"]) != bool(found["close"]):
         return None
     signs = [found[name] for name in ("minus", "inner", "trailing", "last") if found[name]]
