@@ -17,6 +17,7 @@ from miso_upload.transform.mapping import (
     Mapper,
     MappingFile,
     MappingSpec,
+    check_carry_down,
     check_key,
     check_repeated,
     check_types,
@@ -119,6 +120,7 @@ class Job:
             "--no-header": "yes" if reading.no_header else "",
             "--series": mapping.series,
             "[rows] key": str(list(file.key)) if file.key else "",
+            "[rows] carry_down": str(list(file.carry_down)) if file.carry_down else "",
         }
         return "\n".join(f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value)
 
@@ -152,9 +154,16 @@ class Job:
                 rows.columns is not None,
             )  # fmt: skip
             check_key(mapping, columns)
+            check_carry_down(mapping, rows.columns)
         except NoColumnError as error:
             raise NoColumnError(f"{error}{self._about_header(columns)}") from None
-        return Transform(rows, mapper, self._validator, code, self._content_keys(mapping.key))
+        transform = Transform(
+            rows, mapper, self._validator, code, self._content_keys(mapping.key),
+            mapping.carry_down,
+        )  # fmt: skip
+        if mapping.carry_down:
+            source.carry(transform.values_after)
+        return transform
 
     def _content_keys(self, columns: tuple[str, ...]) -> ContentKeys | None:
         if self._secret is None:

@@ -49,6 +49,7 @@ class MappingFile:
             other fields use the rows' names.
         options: Options of the upload, by name.
         key: Columns or paths that identify a row among those of its type.
+        carry_down: Columns whose empty cells take the last value above.
     """
 
     name: str
@@ -59,6 +60,7 @@ class MappingFile:
     columns: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     key: tuple[str, ...] = ()
+    carry_down: tuple[str, ...] = ()
 
     @property
     def spec(self) -> MappingSpec:
@@ -94,6 +96,7 @@ class MappingFile:
             routing=self.routing and renamed_routing(self.routing, names),
             ignored=tuple(names.get(column, column) for column in self.ignored),
             key=tuple(renamed_path(path, names) for path in self.key),
+            carry_down=tuple(names.get(column, column) for column in self.carry_down),
         )
 
 
