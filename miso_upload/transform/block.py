@@ -8,7 +8,6 @@ it changes the rows before they are mapped.
 
 from __future__ import annotations
 
-import re
 from array import array
 from dataclasses import replace
 from itertools import compress
@@ -16,7 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection, RowFormat, Slice
 from miso_upload.transform.carry_down import CarryDown
+from miso_upload.transform.encoded_records import Encoded
 from miso_upload.transform.mapping import Mapped, MappedRows, Skipped, without_nulls
+from miso_upload.transform.record_ids import RecordIds
 from miso_upload.transform.warnings import survey
 from miso_upload.values.display import decoded_row
 from miso_upload.values.hashing import checksum
@@ -29,14 +30,11 @@ if TYPE_CHECKING:
     from miso_upload.records import Block
     from miso_upload.records.keyed_records import KeyedRecords
     from miso_upload.records.slice import IsRecord
-    from miso_upload.transform.content_keys.canonical_lines import SortedLines
     from miso_upload.transform.content_keys.keys import ContentKeys
     from miso_upload.transform.hook import UserCode
     from miso_upload.transform.mapping import Mapper
     from miso_upload.transform.validation import RecordValidator
 
-_NULL, _IP = re.compile(rb":null"), re.compile(rb'"ip":')
-"""A null and an address in compact JSON. Text may look the same, which only costs time."""
 _ESSENTIAL = {"", "the row", "type", "timestamp", "user_id", "anonymous_id", "ip"}
 """If a reason is about one of these, the row has no visitor, no time or no type."""
 _MANY = 4
@@ -87,6 +85,7 @@ class Transform:
                 self._take(part, work)
             if (self._code is not None or self._carry_down) and work.rejections:
                 work.rejections = self._as_read(block, work.rejections)
+        work.findings.forget_rare_ids()
         work.rejections.sort(key=lambda rejection: rejection.line)
         work.rejections = with_texts(self._format, block, work.rejections)
         return Batch(
@@ -178,11 +177,18 @@ class Transform:
         # The schema does not restrict unknown keys of open objects.
         if encoded is None or encoded.may_have_null() or encoded.may_have_ip():
             return False
+        valid = part.rows
+        if others:
+            left_out = frozenset(others)
+            valid = [row for i, row in enumerate(part.rows) if i not in left_out]
+        ids = RecordIds.of(valid, encoded.attributes())
+        if not self._mapper.leaves_unchanged(valid, ids):
+            return False
         if others:
             self._validate_and_encode(self._map(part, others, work), work)
         else:
             rows = _MappedSlice(part.rows, list(part.lines), part.rows, [False] * len(part.rows))
-            self._keep(rows, encoded, work)
+            self._keep(rows, encoded, work, ids)
         return True
 
     def _validate_and_encode(self, mapped: _MappedSlice, work: _Work) -> None:
@@ -198,19 +204,26 @@ class Transform:
         if mapped.records and encoded is not None:
             self._keep(mapped, encoded, work)
 
-    def _encoded(self, records: list[Record]) -> _Encoded | None:
+    def _encoded(self, records: list[Record]) -> Encoded | None:
         """Return records as JSON, or None if one of them cannot be encoded."""
         in_order = self._keys.encode(records) if self._keys is not None and records else None
         if in_order is not None:
-            return _Encoded(in_order.joined(), in_order)
+            return Encoded(in_order.joined(), in_order)
         try:
-            return _Encoded(encode_joined(records))
+            return Encoded(encode_joined(records))
         except JSONEncodeError:
             return None
 
-    def _keep(self, mapped: _MappedSlice, encoded: _Encoded, work: _Work) -> None:
+    def _keep(
+        self,
+        mapped: _MappedSlice,
+        encoded: Encoded,
+        work: _Work,
+        ids: RecordIds | None = None,
+    ) -> None:
         timestamps = timestamps_of(mapped.records)
-        survey(mapped.records, mapped.lines, work.findings, timestamps)
+        ids = ids or RecordIds.of(mapped.records, encoded.attributes())
+        survey(mapped.records, mapped.lines, work.findings, timestamps, ids)
         work.findings.ids["anonymous_id derived"] += sum(mapped.derived)
         work.encoded.append(encoded.text)
         work.lines.append(mapped.lines)
@@ -323,34 +336,6 @@ def _accepted(mapped: _MappedSlice, reasons: list[tuple[Reason, ...]], work: _Wo
 
 def _without_nulls(mapped: _MappedSlice) -> list[Record]:
     return [without_nulls(record) for record in mapped.records]
-
-
-class _Encoded(NamedTuple):
-    """The JSON texts of records, joined by commas.
-
-    Attributes:
-        text: The texts as they are sent.
-        in_order: The same texts one by one, if the records are encoded with sorted keys.
-    """
-
-    text: bytes
-    in_order: SortedLines | None = None
-
-    def may_have_null(self) -> bool:
-        if self.in_order is not None:
-            return self.in_order.has_null
-        return _NULL.search(self.text) is not None
-
-    def may_have_ip(self) -> bool:
-        if self.in_order is not None:
-            return "ip" in self.in_order.names
-        return _IP.search(self.text) is not None
-
-    def lengths(self, records: list[Record]) -> Iterable[int]:
-        """Return the length of each record's text."""
-        if self.in_order is not None:
-            return list(map(len, self.in_order.lines))
-        return [len(encode(record)) for record in records]
 
 
 def _not_encodable(record: Record) -> tuple[Reason, ...]:
