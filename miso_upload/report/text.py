@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from miso_upload.report.modes import CONVERT, REMEMBER, REMEMBER_DRY_RUN, SERVER_DRY_RUN, UPLOAD
 from miso_upload.report.summary import READING, TRANSFORMING, WAITING
+from miso_upload.report.suspicions import suspicions
 from miso_upload.values.display import counted, one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from miso_upload.records import Findings
     from miso_upload.records.totals import Totals
     from miso_upload.report.summary import SourceSummary, Summary
 
@@ -263,12 +265,8 @@ def _records(summary: Summary) -> Iterator[str]:
 
 def _odd(summary: Summary) -> Iterator[str]:
     found = summary.findings
-    if found.warnings:
-        yield "\nWarnings:"
-        for text, tally in list(found.warnings.items())[:_MOST_LISTED]:
-            yield f"{_INDENT}{tally.count:>9,}  {printable(text)}"
-            location = f"{tally.line_prefix}{tally.line}"
-            yield f"{_INDENT}{'':>9}  e.g. {location}: {printable(tally.example)}"
+    yield from _warnings(found)
+    yield from _counts("Absent, because the value is a null word:", found.null_words)
     yield from _counts("Skipped:", found.skipped)
     yield from _counts("Outside the scope of this run:", found.outside)
     columns = summary.columns_left_out()
@@ -287,6 +285,18 @@ def _counts(heading: str, counts: Counter[str]) -> Iterator[str]:
         yield f"\n{heading}"
     for name, count in counts.most_common(_MOST_LISTED):
         yield f"{_INDENT}{count:>9,}  {printable(name)}"
+
+
+def _warnings(found: Findings) -> Iterator[str]:
+    of_run = list(suspicions(found))
+    if found.warnings or of_run:
+        yield "\nWarnings:"
+    for text, tally in list(found.warnings.items())[:_MOST_LISTED]:
+        yield f"{_INDENT}{tally.count:>9,}  {printable(text)}"
+        location = f"{tally.line_prefix}{tally.line}"
+        yield f"{_INDENT}{'':>9}  e.g. {location}: {printable(tally.example)}"
+    for text, count in of_run:
+        yield f"{_INDENT}{count:>9,}  {text}"
 
 
 def _arrived(summary: Summary) -> Iterator[str]:

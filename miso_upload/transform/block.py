@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection, RowFormat, Slice
 from miso_upload.records.outside import OutsideRows
 from miso_upload.transform.carry_down import CarryDown
-from miso_upload.transform.encoded import Encoded, not_encodable
+from miso_upload.transform.encoded_records import Encoded, not_encodable
 from miso_upload.transform.mapping import Mapped, MappedRows, Skipped, without_nulls
+from miso_upload.transform.record_ids import RecordIds
 from miso_upload.transform.sampling import NOT_SAMPLED, take_sample
 from miso_upload.transform.scope import WHOLE
 from miso_upload.transform.warnings import survey
@@ -72,8 +73,7 @@ class Transform:
         self._mapper = mapper
         self._validator = validator
         self._code = code
-        self._keys = keys
-        self._scope = scope
+        self._keys, self._scope = keys, scope
         self._carry_down = CarryDown(carry_down)
 
     def __call__(self, block: Block) -> Batch:
@@ -92,6 +92,7 @@ class Transform:
                 self._take(part, work)
             if (self._code is not None or self._carry_down) and work.rejections:
                 work.rejections = self._as_read(block, work.rejections)
+        work.findings.forget_rare_ids()
         work.rejections.sort(key=lambda rejection: rejection.line)
         work.rejections = with_texts(self._format, block, work.rejections)
         return Batch(
@@ -188,11 +189,18 @@ class Transform:
         # The schema does not restrict unknown keys of open objects.
         if encoded is None or encoded.may_have_null() or encoded.may_have_ip():
             return False
+        valid = part.rows
+        if others:
+            left_out = frozenset(others)
+            valid = [row for i, row in enumerate(part.rows) if i not in left_out]
+        ids = RecordIds.of(valid, encoded.attributes())
+        if not self._mapper.leaves_unchanged(valid, ids):
+            return False
         if others:
             self._validate_and_encode(self._map(part, others, work), work)
         else:
             rows = _MappedSlice(part.rows, list(part.lines), part.rows, [False] * len(part.rows))
-            self._keep(rows, encoded, work)
+            self._keep(rows, encoded, work, ids)
         return True
 
     def _validate_and_encode(self, mapped: _MappedSlice, work: _Work) -> None:
@@ -221,17 +229,20 @@ class Transform:
             return Encoded(in_order.joined(), in_order)
         return Encoded(encode_joined(records))
 
-    def _keep(self, mapped: _MappedSlice, encoded: Encoded, work: _Work) -> None:
+    def _keep(
+        self, mapped: _MappedSlice, encoded: Encoded, work: _Work, ids: RecordIds | None = None
+    ) -> None:
         timestamps = timestamps_of(mapped.records)
         if left_out := self._scope.left_out(mapped.records, timestamps):
             work.leave_out([mapped.lines[i] for i in left_out.indices], left_out.reasons)
             work.outside_rows.include(left_out.rows)
-            mapped = mapped.without(frozenset(left_out.indices))
+            mapped, ids = mapped.without(frozenset(left_out.indices)), None
             if not mapped.records:
                 return
             encoded = self._encode(mapped.records)
             timestamps = timestamps_of(mapped.records)
-        survey(mapped.records, mapped.lines, work.findings, timestamps)
+        ids = ids or RecordIds.of(mapped.records, encoded.attributes())
+        survey(mapped.records, mapped.lines, work.findings, timestamps, ids)
         work.findings.ids["anonymous_id derived"] += sum(mapped.derived)
         work.encoded.append(encoded.text)
         work.lines.append(mapped.lines)

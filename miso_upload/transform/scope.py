@@ -22,7 +22,7 @@ from miso_upload.records.outside import (
 )
 from miso_upload.transform.scope_times import time_of
 from miso_upload.values.display import did_you_mean, quoted
-from miso_upload.values.timestamps import parse_rfc3339
+from miso_upload.values.rfc3339 import parse_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

@@ -6,7 +6,8 @@ import re
 from datetime import UTC, date, datetime, timedelta
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.values.timestamps import TimestampReader, parse_rfc3339
+from miso_upload.values.rfc3339 import parse_rfc3339
+from miso_upload.values.timestamps import TimestampReader
 
 _PERIOD = re.compile(r"([0-9]{1,6})([hdw])")
 _LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?")

@@ -192,6 +192,8 @@ class ShapeMapper:
         if explained:
             return self._map_others(explained, rows, routed, findings)
         findings.not_of_type.update(surplus)
+        for column in columns:
+            findings.note(column.notes)
         self._count_unmapped(rows, findings)
         return MappedRows(records, derived, {})
 

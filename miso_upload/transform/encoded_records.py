@@ -1,4 +1,4 @@
-"""The JSON texts of the records of a slice, and what is in them."""
+"""Holds the JSON texts of a slice's records, and tells what may be in them."""
 
 from __future__ import annotations
 
@@ -30,16 +30,20 @@ class Encoded(NamedTuple):
     in_order: SortedLines | None = None
 
     def may_have_null(self) -> bool:
-        """Return whether a record may have a null."""
+        """Return whether a record may hold a null."""
         if self.in_order is not None:
             return self.in_order.has_null
         return _NULL.search(self.text) is not None
 
     def may_have_ip(self) -> bool:
-        """Return whether a record may have an address."""
+        """Return whether a record may hold a visitor's address."""
         if self.in_order is not None:
             return "ip" in self.in_order.names
         return _IP.search(self.text) is not None
+
+    def attributes(self) -> set[str] | None:
+        """Return the names of all attributes that one of the records has, if they are known."""
+        return None if self.in_order is None else self.in_order.attributes
 
     def lengths(self, records: list[Record]) -> Iterable[int]:
         """Return the length of each record's text."""
