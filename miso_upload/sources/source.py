@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from miso_upload.sources.formats import Format
     from miso_upload.sources.options import ReadingOptions
 
-_FIRST_BYTES = 2**16
-"""How many bytes are read before the end of the first block is searched."""
+_FIRST_BYTES = 2**16  # how many are read before the end of the first block is searched
 _SHOWN_BYTES = 200
 """How many bytes of an unreadable row are kept to show it."""
 _CONTINUED = Reason(
@@ -53,6 +52,7 @@ class Source:
         body_start: The offset of the first row.
         body_line: The line of the first row.
         waiting: The last row, if it may be incomplete; known after all blocks were read.
+        rows_left: Returns how many rows may still be read; None for no limit.
 
     Raises:
         SourceError: The input cannot be opened or read.
@@ -63,6 +63,7 @@ class Source:
         self._options = options
         self._limits = Limits(options.chunk_size, options.max_row_bytes, options.block_bytes)
         self._seq = 0
+        self.rows_left: Callable[[], int | None] = lambda: None
         self._stream = ByteStream(
             name,
             options.encoding,
@@ -293,6 +294,8 @@ class Source:
         tail = Tail.COMING
         wanted = _FIRST_BYTES
         while True:
+            if self.rows_left() == 0:
+                return
             cut, data, tail = self._find_cut(data, tail, wanted)
             if cut is None:
                 break
@@ -326,7 +329,8 @@ class Source:
         while True:
             if tail is Tail.COMING and len(data) < wanted:
                 data, tail = self._fill(data, wanted)
-            cut = self.format.cut(data, self._limits, tail) if data else None
+            limits = self._limits.capped(self.rows_left())
+            cut = self.format.cut(data, limits, tail) if data else None
             if cut is not None or tail is not Tail.COMING:
                 return cut, data, tail
             # The buffer grows by a constant factor, so that rescanning it stays cheap.
