@@ -161,11 +161,12 @@ class Source:
         """Whether rows may still be added to the input."""
         return self._grows
 
-    def wait_for_group(self, size: int) -> None:
+    def wait_for_group(self, size: int, rows: int) -> None:
         """Record that the last group of rows may be incomplete, so that the next run reads it."""
         settle = self._options.settle_after if self._growing else None
-        size += self.waiting.size if self.waiting is not None else 0
-        self.waiting = IncompleteRow(size, settle, is_group=True)
+        if self.waiting is not None:
+            size, rows = size + self.waiting.size, rows + 1
+        self.waiting = IncompleteRow(size, settle, is_group=True, rows=rows)
 
     @property
     def can_reopen(self) -> bool:
