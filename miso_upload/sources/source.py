@@ -12,6 +12,7 @@ from miso_upload.errors import (
 )
 from miso_upload.records import Block, Reason, SourceIdentity
 from miso_upload.records.incomplete_row import IncompleteRow
+from miso_upload.records.position import key_of_pass
 from miso_upload.sources.checksums import HEAD_BYTES, head_checksum
 from miso_upload.sources.codecs.base import READ_BYTES
 from miso_upload.sources.directives import Directives
@@ -150,6 +151,10 @@ class Source:
     def _grows(self) -> bool:
         """Whether the last row may be incomplete because the input is being written."""
         return self._growing or self._stream.grew
+
+    def begin_pass(self, name: str) -> None:
+        """Read the input in a pass of this name, which later runs resume on its own."""
+        self.identity = self.identity._replace(key=key_of_pass(self.identity.key, name))
 
     @property
     def block_bytes(self) -> int:
