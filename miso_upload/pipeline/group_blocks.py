@@ -32,6 +32,10 @@ class BlockReader:
         blocks = self._source.blocks(start, first_line)
         return blocks if self._groups is None else self._groups.blocks(blocks)
 
+    def all_blocks(self) -> Iterator[Block]:
+        """Yield the blocks of the whole source."""
+        yield from self.blocks(self._source.body_start, self._source.body_line)
+
     @property
     def findings(self) -> Findings:
         """Return what was noticed about the groups."""

@@ -22,11 +22,11 @@ from miso_upload.errors import (
 )
 from miso_upload.ledger import Settlement
 from miso_upload.ledger.migration import checksum_test
-from miso_upload.pipeline.comparison import compare
+from miso_upload.pipeline.comparison import compare_source
 from miso_upload.pipeline.group_blocks import BlockReader
 from miso_upload.pipeline.interrupt import StopReading
 from miso_upload.pipeline.reject_limit import RejectRateLimit
-from miso_upload.pipeline.resume import Comparison, Resumer, SourceToRead, would_stop
+from miso_upload.pipeline.resume import Resumer, SourceToRead, would_stop
 from miso_upload.pipeline.selection import Selector, reader_of
 from miso_upload.pipeline.source_run import SourceRun, recovered_damage
 from miso_upload.pipeline.summary_counts import count_origins, count_rejections
@@ -170,9 +170,12 @@ class Pipeline:
         transform = each.prepare(source)
         with self._stop.reading():
             known = self._stages.known or self._ledger
-            compare = partial(self._compare, source, transform, known)
-            goes_on = BlockReader(source, transform).goes_on
-            to_read = SourceToRead(source, each.name, job, compare, goes_on)
+            reader = BlockReader(source, transform)
+            compare = partial(
+                compare_source, source, lambda: self._stop.interruptible(reader.all_blocks()),
+                transform, ledger=known, keeps_changed=not self._settings.resume.sends_changed,
+            )  # fmt: skip
+            to_read = SourceToRead(source, each.name, job, compare, reader.goes_on)
             start = self._resumer.start(to_read)
             if known is not self._ledger and self._settings.resume.on_changed_mapping == "stop":
                 why = would_stop(known, to_read)
@@ -251,16 +254,6 @@ class Pipeline:
             rejects=each.rejects,
             selector=Selector(readers, options, hold_unknown=not self._resends_unknown),
         )
-
-    def _compare(
-        self, source: Source, transform: Callable[[Block], Batch], ledger: Ledger, until: int
-    ) -> Comparison:
-        if not source.can_reopen:
-            return Comparison(0, 0)  # reading it would consume its rows
-        reader = BlockReader(source, transform)
-        blocks = self._stop.interruptible(reader.blocks(source.body_start, source.body_line))
-        keeps_changed = not self._settings.resume.sends_changed
-        return compare(blocks, transform, until, ledger, keeps_changed=keeps_changed)
 
     def _blocks(
         self, source: Source, reader: BlockReader, start: Start
