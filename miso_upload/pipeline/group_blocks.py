@@ -57,5 +57,5 @@ def _groups_of(source: Source, transform: Callable[[Block], Batch]) -> WholeGrou
     from miso_upload.sources.groups import GroupRules, WholeGroups  # noqa: PLC0415 -- few group
 
     is_record = getattr(transform, "is_record", None)
-    rules = GroupRules(grouper.key_of, is_record, grouper.max_rows, source.block_bytes)
+    rules = GroupRules(grouper.key_of, is_record, grouper.max_rows, source.limits.block_bytes)
     return WholeGroups(source, rules)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from miso_upload.pipeline.interrupt import StopSignal
     from miso_upload.pipeline.resume import Start
     from miso_upload.pipeline.settings import Settings
+    from miso_upload.pipeline.workers.pool import Work
     from miso_upload.records import Batch, Block, Leftover, Rejection
     from miso_upload.report.listener import Listener
     from miso_upload.report.summary import Summary
@@ -150,7 +151,7 @@ class Pipeline:
             with self._stop.reading():
                 opened = each.open()
             with opened as source:
-                source.begin_pass(self._settings.resume.pass_name)
+                source.identity = source.identity.of_pass(self._settings.resume.pass_name)
                 self._upload(each, source, sources)
         except StopReading:
             return
@@ -255,12 +256,12 @@ class Pipeline:
             selector=Selector(readers, options, hold_unknown=not self._resends_unknown),
         )
 
-    def _blocks(
-        self, source: Source, reader: BlockReader, start: Start
-    ) -> Iterator[tuple[Block, Leftover | None]]:
+    def _blocks(self, source: Source, reader: BlockReader, start: Start) -> Iterator[Work]:
         """Yield the blocks with work left, then everything after the last known span."""
         leftovers = {span.start: span for span in start.leftovers}
         is_sum = checksum_test(keyless=bool(start.without_keys))
+        if not start.without_keys:
+            source.skipped_only_in(self._ledger.spans_with_skips(start.scan))
         for known in start.without_keys or start.leftovers:
             with self._stop.reading():
                 block = source.reread(known, is_sum)
