@@ -18,20 +18,23 @@ if TYPE_CHECKING:
 _PREFIX, _SUFFIX = b'{"data":[', b"]}"
 ENVELOPE_START = len(_PREFIX)
 ENVELOPE_BYTES = ENVELOPE_START + len(_SUFFIX)
+MAX_RECORDS = 10_000
+"""The most records in a request. A chunk has at most as many rows, but rows may be several records.
+"""
 
 
 def selected_bodies(batch: Batch, selection: Selection | None) -> list[RequestBody]:
     """Return the records to send, with those that Miso may have in a body of their own."""
     whole = RequestBody.of(batch)
     if selection is None or selection.fresh is None:
-        return [whole] if len(whole) else []
-    bodies = []
+        return list(whole.split_to_records(MAX_RECORDS)) if len(whole) else []
+    bodies: list[RequestBody] = []
     if selection.doubtful:
         resent = whole.at_indices(selection.doubtful)
         resent.causes = (EARLIER_RUN,)
-        bodies.append(resent)
+        bodies += resent.split_to_records(MAX_RECORDS)
     if selection.fresh:
-        bodies.append(whole.at_indices(selection.fresh))
+        bodies += whole.at_indices(selection.fresh).split_to_records(MAX_RECORDS)
     return bodies
 
 
@@ -126,6 +129,14 @@ class RequestBody:
             return
         for half in self.halves():
             yield from half.split_to(max_bytes)
+
+    def split_to_records(self, most: int) -> Iterator[Self]:
+        """Yield bodies of at most `most` records."""
+        if len(self) <= most:
+            yield self
+            return
+        for half in self.halves():
+            yield from half.split_to_records(most)
 
     def _subset(self, indices: Sequence[int]) -> Self:
         if self.lengths:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.records import Span, Stamp
+from miso_upload.records.element import is_element
 from miso_upload.records.outside import OutsideRows
 
 if TYPE_CHECKING:
@@ -131,11 +132,13 @@ class Settlement(NamedTuple):
         rows = self.leftover.unknown | self.leftover.pending
         records = len(rows.intersection(self.batch.lines))
         rejected = sum(rejection.line in rows for rejection in self.batch.rejections)
-        return len(rows) - records - rejected - self.outside
+        # Elements that are no longer made are no rows; the span has one record fewer then.
+        is_by_row = not any(map(is_element, (*rows, *self.batch.lines, *self.batch.outside)))
+        return len(rows) - records - rejected - self.outside if is_by_row else 0
 
     @property
     def outside(self) -> int:
-        """Return how many rows were outside the scope, of the whole span or of its leftover."""
+        """Return how many records were outside the scope, of the whole span or of its leftover."""
         if self.leftover is None or self.leftover.everything:
             return len(self.batch.outside)
         return len((self.leftover.unknown | self.leftover.pending).intersection(self.batch.outside))

@@ -11,6 +11,7 @@ from miso_upload.ledger.rejections import Rejections
 from miso_upload.ledger.scans import Scans, now
 from miso_upload.ledger.schema import has_content_keys, prepare
 from miso_upload.ledger.spans import MAX_SHARED_KEYS, Spans
+from miso_upload.records.element import element_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -292,7 +293,9 @@ class Ledger:
 
         If only a leftover was sent, rejections of the span's other rows are ignored.
         """
-        found = sorted((*batch.rejections, *receipt.rejections), key=lambda found: found.line)
+        found = sorted(
+            (*batch.rejections, *receipt.rejections), key=lambda found: element_of(found.line)
+        )
         if leftover is not None and not leftover.everything:
             lines = leftover.unknown | leftover.pending
             found = [rejection for rejection in found if rejection.line in lines]

@@ -6,14 +6,34 @@ from typing import TYPE_CHECKING
 
 from miso_upload.ledger.content_keys.reader import open_reader
 from miso_upload.pipeline.resume import Comparison
+from miso_upload.records.element import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from miso_upload.ledger import Ledger
     from miso_upload.records import Batch, Block
+    from miso_upload.sources import Source
 
 _MOST_COMPARED = 10_000
+
+
+def compare_source(
+    source: Source,
+    blocks: Callable[[], Iterable[Block]],
+    transform: Callable[[Block], Batch],
+    until: int,
+    *,
+    ledger: Ledger,
+    keeps_changed: bool,
+) -> Comparison:
+    """Return the same as `compare`; nothing is compared if reading a source would consume it.
+
+    Here `blocks` is a function that returns the blocks.
+    """
+    if not source.can_reopen:
+        return Comparison(0, 0)
+    return compare(blocks(), transform, until, ledger, keeps_changed=keeps_changed)
 
 
 def compare(
@@ -42,7 +62,7 @@ def compare(
         if block.first_line >= until or compared >= _MOST_COMPARED:
             break
         batch = transform(block)
-        read = [index for index, line in enumerate(batch.lines) if line < until]
+        read = [index for index, line in enumerate(batch.lines) if line_of(line) < until]
         days = reader.shared_days(batch.keyed.days)
         found = reader.look_up(batch.keyed, read)
         meant = {index for index in read if _is_of(days, batch.keyed.days[index])}

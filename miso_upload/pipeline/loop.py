@@ -22,10 +22,11 @@ from miso_upload.errors import (
 )
 from miso_upload.ledger import Settlement
 from miso_upload.ledger.migration import checksum_test
-from miso_upload.pipeline.comparison import compare
+from miso_upload.pipeline.comparison import compare_source
+from miso_upload.pipeline.group_blocks import BlockReader
 from miso_upload.pipeline.interrupt import StopReading
 from miso_upload.pipeline.reject_limit import RejectRateLimit
-from miso_upload.pipeline.resume import Comparison, Resumer, SourceToRead, would_stop
+from miso_upload.pipeline.resume import Resumer, SourceToRead, would_stop
 from miso_upload.pipeline.row_limit import RowLimit
 from miso_upload.pipeline.selection import Selector, reader_of
 from miso_upload.pipeline.source_run import SourceRun, recovered_damage
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from miso_upload.pipeline.interrupt import StopSignal
     from miso_upload.pipeline.resume import Start
     from miso_upload.pipeline.settings import Settings
+    from miso_upload.pipeline.workers.pool import Work
     from miso_upload.records import Batch, Block, Leftover, Rejection
     from miso_upload.report.listener import Listener
     from miso_upload.report.summary import Summary
@@ -152,6 +154,7 @@ class Pipeline:
             with self._stop.reading():
                 opened = each.open()
             with opened as source:
+                source.identity = source.identity.of_pass(self._settings.resume.pass_name)
                 self._upload(each, source, sources)
         except StopReading:
             return
@@ -171,8 +174,12 @@ class Pipeline:
         transform = each.prepare(source)
         with self._stop.reading():
             known = self._stages.known or self._ledger
-            compare = partial(self._compare, source, transform, known)
-            to_read = SourceToRead(source, each.name, job, compare)
+            reader = BlockReader(source, transform)
+            compare = partial(
+                compare_source, source, lambda: self._stop.interruptible(reader.all_blocks()),
+                transform, ledger=known, keeps_changed=not self._settings.resume.sends_changed,
+            )  # fmt: skip
+            to_read = SourceToRead(source, each.name, job, compare, reader.goes_on)
             start = self._resumer.start(to_read)
             if known is not self._ledger and self._settings.resume.on_changed_mapping == "stop":
                 why = would_stop(known, to_read)
@@ -203,7 +210,8 @@ class Pipeline:
         transform: Callable[[Block], Batch],
     ) -> None:
         rows = source_run.summary.before.rows
-        blocks = self._timer.over(self._blocks(source, source_run.start), READING)
+        reader = BlockReader(source, transform)
+        blocks = self._timer.over(self._blocks(source, reader, source_run.start), READING)
         batches = self._stages.transformer.run(transform, blocks, source.path)
         for batch, leftover in self._timer.over(batches, TRANSFORMING):
             self._listener.reading(each.name, source.raw_position)
@@ -213,10 +221,12 @@ class Pipeline:
                 if leftover is None:
                     continue
             rows += batch.rows
-            self._check(source_run, batch, leftover)
-            self._send(source_run, batch, leftover)
+            left = None if leftover is None else leftover.matched(batch.all_lines)
+            self._check(source_run, batch, left)
+            self._send(source_run, batch, left)
             if self._stop.is_set():
                 return
+        self._summary.findings.add(reader.findings, source_run.prefix)
         if source_run.scan.keyless:
             self._ledger.fill_in(source_run.scan)
         if not rows:
@@ -249,16 +259,7 @@ class Pipeline:
             selector=Selector(readers, options, hold_unknown=not self._resends_unknown),
         )
 
-    def _compare(
-        self, source: Source, transform: Callable[[Block], Batch], ledger: Ledger, until: int
-    ) -> Comparison:
-        if not source.can_reopen:
-            return Comparison(0, 0)  # reading it would consume its rows
-        blocks = self._stop.interruptible(source.blocks(source.body_start, source.body_line))
-        keeps_changed = not self._settings.resume.sends_changed
-        return compare(blocks, transform, until, ledger, keeps_changed=keeps_changed)
-
-    def _blocks(self, source: Source, start: Start) -> Iterator[tuple[Block, Leftover | None]]:
+    def _blocks(self, source: Source, reader: BlockReader, start: Start) -> Iterator[Work]:
         """Yield the blocks with work left, then everything after the last known span."""
         leftovers = {span.start: span for span in start.leftovers}
         is_sum = checksum_test(keyless=bool(start.without_keys))
@@ -269,7 +270,7 @@ class Pipeline:
                 block = source.reread(known, is_sum)
             yield block, leftovers[known.start].leftover if known.start in leftovers else None
         source.rows_left = self._limit.rows_left
-        for block in self._stop.interruptible(source.blocks(start.offset, start.line)):
+        for block in self._stop.interruptible(reader.blocks(start.offset, start.line)):
             yield block, None
 
     def _check(self, source_run: SourceRun, batch: Batch, leftover: Leftover | None) -> None:
@@ -277,7 +278,7 @@ class Pipeline:
         self._listener.transformed(batch)
         source_run.count_records(batch)
         if leftover is None:
-            self._reject_limit.count(batch.rows, len(batch.rejections), batch.left_out)
+            self._reject_limit.count(batch.outcomes, len(batch.rejections), batch.left_out)
             self._limit.count(batch.rows)
         trusted = source_run.proven or self._ledger.has_proven(source_run.job)
         name, prefix = source_run.summary.name, source_run.prefix

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.errors import ChangedJobError, SourceError, UnprovenSourceError
 from miso_upload.ledger.migration import checksum_test
-from miso_upload.pipeline.job_changes import changed_job, changed_options
+from miso_upload.pipeline.job_changes import changed_job, changed_options, changes_groups
+from miso_upload.records.position import path_and_pass
 from miso_upload.sources.checksums import still_has
 from miso_upload.transform.scope import WHOLE
 from miso_upload.values.display import counted
@@ -77,12 +78,14 @@ class SourceToRead(NamedTuple):
         name: Its name, as the user wrote it.
         job: The job fingerprint of this run.
         compare: Maps the rows before a line, and compares the records with the ledger.
+        goes_on: Returns whether the group of rows at the end of a span has more rows after it.
     """
 
     source: Source
     name: str
     job: str
     compare: Callable[[int], Comparison]
+    goes_on: Callable[[LedgerSpan], bool] = lambda _: False
 
 
 class Resumer:
@@ -124,11 +127,13 @@ class Resumer:
             UnprovenSourceError: Only a ledger of version 0.1 has it, and which rows is unclear, or
                 the run leaves some of them out.
         """
-        source, name, job, _ = each
+        source, name, job = each.source, each.name, each.job
         candidates = [
             scan
             for scan in self._ledger.scans.candidates(source.identity, name, source.beginning)
-            if scan.id not in self._taken and not _is_of_another_file(source, scan)
+            if scan.id not in self._taken
+            and _is_of_same_pass(source, scan)
+            and not _is_of_another_file(source, scan)
         ]
         proven = self._proven(source, candidates)
         if not self._scope.is_whole and any(scan.keyless for scan in candidates):
@@ -163,7 +168,7 @@ class Resumer:
         return None
 
     def _continued(self, each: SourceToRead, scan: Scan) -> Start:
-        source, name, job, _ = each
+        source, name, job = each.source, each.name, each.job
         ledger = self._ledger
         leftovers = ledger.unfinished(scan, hold_unknown=self._hold_unknown)
         same = _is_unchanged(source, scan) or _has_same_bytes(source, scan)
@@ -173,7 +178,7 @@ class Resumer:
         met, last = ledger.shared_keys(scan), ledger.last_span(scan)
         must_read_again = self._must_read_again(scan)
         # Without content keys, a new scan would send all rows again.
-        if not (unchanged or scan.keyless) and (met is None or _goes_on_in_row(source, last)):
+        if not (unchanged or scan.keyless) and (met is None or _goes_on(each, last)):
             must_read_again = True
         if must_read_again:
             if scan.mixed:
@@ -209,7 +214,7 @@ class Resumer:
         return self._scope.may_include(scan.outside_rows)
 
     def _new(self, each: SourceToRead) -> Start:
-        source, name, job, _ = each
+        source, name, job = each.source, each.name, each.job
         if job not in self._jobs_before:
             self._jobs_before[job] = (self._known or self._ledger).scans.job_before(job)
         before = self._jobs_before[job]
@@ -220,7 +225,7 @@ class Resumer:
         )  # fmt: skip
 
     def _from_start(self, each: SourceToRead, candidates: Sequence[Scan]) -> Start:
-        source, name, job, _ = each
+        source, name, job = each.source, each.name, each.job
         keyless = [scan for scan in candidates if scan.keyless]
         for scan in keyless:
             totals = self._ledger.totals(scan)
@@ -248,6 +253,9 @@ class Resumer:
                 # Read from the start, the rows that Miso has would become other records.
                 last = self._ledger.last_span(scan)
                 self._compare(each, scan, last.next_line if last else 0, proven=False)
+            if changes_groups(scan.job, job):
+                # The last span may end within a group of the new options.
+                raise ChangedJobError(changed_job(name, scan, job, totals.rows, can_continue=False))
             self._listener.noted(
                 f"{name}: resumes with changed options; earlier outcomes stay as they are "
                 f"({totals.accepted:,} accepted, {totals.rejected:,} rejected, "
@@ -292,7 +300,7 @@ def would_stop(known: Ledger, each: SourceToRead) -> str | None:
         known: The ledger of the target.
         each: The source; its records are compared with this ledger.
     """
-    source, name, job, compare = each
+    source, name, job, compare, _ = each
     scans = known.scans.of_key(source.identity.key)
     if not scans or not _differs(scans[0], job) or not _is_at_miso(known, scans[0]):
         return None
@@ -341,7 +349,12 @@ def _is_of_another_file(source: Source, scan: Scan) -> bool:
     if scan.keyless or stamp is None or scan.key == identity.key:
         return False
     is_same = identity.stamp is not None and identity.stamp.file == stamp.file
-    return not is_same and still_has(scan.key, stamp)
+    return not is_same and still_has(path_and_pass(scan.key)[0], stamp)
+
+
+def _is_of_same_pass(source: Source, scan: Scan) -> bool:
+    """Return whether a scan was read in the pass of this run (`--pass-name`)."""
+    return path_and_pass(scan.key)[1] == path_and_pass(source.identity.key)[1]
 
 
 def _has_all(source: Source, scan: Scan, spans: Sequence[LedgerSpan]) -> bool:
@@ -350,9 +363,11 @@ def _has_all(source: Source, scan: Scan, spans: Sequence[LedgerSpan]) -> bool:
     return source.has_spans(spans, checksum_test(keyless=scan.keyless))
 
 
-def _goes_on_in_row(source: Source, last: LedgerSpan | None) -> bool:
-    """Return whether the last row that was read may have been incomplete then."""
-    return last is not None and source.can_reopen and source.is_inside_row(last.end)
+def _goes_on(each: SourceToRead, last: LedgerSpan | None) -> bool:
+    """Return whether the last row or group that was read may have been incomplete then."""
+    if last is None or not each.source.can_reopen:
+        return False
+    return each.source.is_inside_row(last.end) or each.goes_on(last)
 
 
 def _differs(scan: Scan, job: str) -> bool:

@@ -83,7 +83,9 @@ def _equation(summary: Summary) -> Iterator[str]:
     if summary.is_forecast:
         yield from _forecast(summary)
         return
-    yield summary.totals.as_sentence() + ("" if summary.balanced else "   DOES NOT ADD UP")
+    *rows, last = summary.totals.as_sentences()
+    yield from rows
+    yield last + ("" if summary.balanced else "   DOES NOT ADD UP")
     yield from _limited(summary)
     yield from _origins(summary)
     if summary.mode == REMEMBER:
@@ -114,10 +116,17 @@ def _forecast(summary: Summary) -> Iterator[str]:
     known = f"{totals.already_sent:,} already sent + " if totals.already_sent else ""
     held = f" + {totals.unknown:,} unknown" if totals.unknown else ""
     outside = f" + {totals.outside:,} outside" if totals.outside else ""
-    yield (
-        f"{counted(totals.rows, 'row')} read = {totals.pending:,} valid + {known}"
-        f"{totals.rejected:,} rejected + {totals.skipped:,} skipped{outside}{held}"
-    )
+    if totals.is_row_by_row:
+        yield (
+            f"{counted(totals.rows, 'row')} read = {totals.pending:,} valid + {known}"
+            f"{totals.rejected:,} rejected + {totals.skipped:,} skipped{outside}{held}"
+        )
+    else:
+        yield totals.rows_sentence()
+        yield (
+            f"{counted(totals.records, 'record')} = {totals.pending:,} valid + {known}"
+            f"{totals.rejected:,} rejected{outside}{held}"
+        )
     yield from _limited(summary)
     yield from _origins(summary)
     if summary.mode == CONVERT:

@@ -34,7 +34,6 @@ _CONTINUED = Reason(
     "the row",
     "is the end of a row that an earlier run read before it was complete (see --growing)",
 )
-
 _BLANK = b" \t\r\n\v\f\0"
 _CUT_OFF = "the input ends inside its array, so it was cut off or a bracket is missing"
 
@@ -51,6 +50,8 @@ class Source:
         head_start: The number of NULs before the first line.
         body_start: The offset of the first row.
         body_line: The line of the first row.
+        limits: The limits for the size of blocks and rows.
+        settle: After how many seconds without a change an incomplete end of the input is read.
         waiting: The last row, if it may be incomplete; known after all blocks were read.
         rows_left: Returns how many rows may still be read; None for no limit.
 
@@ -61,7 +62,7 @@ class Source:
 
     def __init__(self, name: str, options: ReadingOptions) -> None:
         self._options = options
-        self._limits = Limits(options.chunk_size, options.max_row_bytes, options.block_bytes)
+        self.limits = Limits(options.chunk_size, options.max_row_bytes, options.block_bytes)
         self._seq = 0
         self.rows_left: Callable[[], int | None] = lambda: None
         self._stream = ByteStream(
@@ -72,6 +73,7 @@ class Source:
         )
         self.name = self._stream.shown
         self._growing = options.growing and not self.is_settled(options.settle_after)
+        self.settle = options.settle_after if self._growing else None
         self.waiting: IncompleteRow | None = None
         self._padding = 0
         try:
@@ -118,7 +120,7 @@ class Source:
         if not (self._growing or self._stream.damage is not None) or len(data) == HEAD_BYTES:
             return len(data)
         rows = data[body:]
-        all_of_them = self._limits._replace(rows=HEAD_BYTES)
+        all_of_them = self.limits._replace(rows=HEAD_BYTES)
         cut = self.format.cut(rows, all_of_them, Tail.WAITING) if rows else None
         return body + (cut.size if cut else 0)
 
@@ -152,7 +154,7 @@ class Source:
         return self._stream.is_compressed or self._stream.is_settled(seconds)
 
     @property
-    def _grows(self) -> bool:
+    def may_grow(self) -> bool:
         """Whether the last row may be incomplete because the input is being written."""
         return self._growing or self._stream.grew
 
@@ -317,8 +319,8 @@ class Source:
             wanted = max(_FIRST_BYTES, cut.size + cut.size // 8)
         if self._stream.damage is not None:
             raise self._stream.damage
-        self._wait(data if self._grows and not self.format.ends_well(data) else b"")
-        if not (self._grows or self.format.ends_well(data)):
+        self._wait(data if self.may_grow and not self.format.ends_well(data) else b"")
+        if not (self.may_grow or self.format.ends_well(data)):
             raise damaged_source(self.name, _CUT_OFF)
 
     def _find_cut(self, data: bytes, tail: Tail, wanted: int) -> tuple[Cut | None, bytes, Tail]:
@@ -329,7 +331,7 @@ class Source:
         while True:
             if tail is Tail.COMING and len(data) < wanted:
                 data, tail = self._fill(data, wanted)
-            limits = self._limits.capped(self.rows_left())
+            limits = self.limits.capped(self.rows_left())
             cut = self.format.cut(data, limits, tail) if data else None
             if cut is not None or tail is not Tail.COMING:
                 return cut, data, tail
@@ -347,7 +349,7 @@ class Source:
                 tail = Tail.WAITING
                 break
             if not more:
-                tail = Tail.WAITING if self._grows else Tail.LAST
+                tail = Tail.WAITING if self.may_grow else Tail.LAST
                 break
             parts.append(more)
             size += len(more)
@@ -370,7 +372,7 @@ class Source:
             size += len(data)
             data = self._stream.read()
             if not data:
-                if self._grows:
+                if self.may_grow:
                     self._wait(shown, size)
                     return None, data
                 if not self.format.ends_well(b""):
@@ -384,8 +386,7 @@ class Source:
     def _wait(self, row: bytes, size: int = 0) -> None:
         """Record an incomplete last row: its buffered bytes, and its size if that is larger."""
         row = self._without_padding(row)
-        settle = self._options.settle_after if self._growing else None
-        self.waiting = IncompleteRow(size or len(row), settle) if row.strip() else None
+        self.waiting = IncompleteRow(size or len(row), self.settle) if row.strip() else None
 
     def _without_padding(self, data: bytes) -> bytes:
         return padding.without_padding(data, at_line=self.format.by_line)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from miso_upload.transform.schema.schema import Schema
     from miso_upload.values.timestamps import TimestampReader
 
+_LISTS = frozenset({Kind.TEXTS, Kind.NUMBERS})
+_NUMBERS_ONLY = ("sum", "max", "min")
 _ALWAYS = frozenset({"type", "timestamp"})
 """A preset that finds no column for these belongs to another kind of export."""
 _IDS = frozenset({"user_id", "anonymous_id"})
@@ -177,8 +179,13 @@ class Bindings:
         shown = "" if compiled.shown == attribute else compiled.shown
         path = tuple(attribute.split("."))
         binding = Binding(
-            attribute, path, compiled.convert, shown, compiled.convert_all, compiled.nulls
-        )
+            attribute, path, compiled.convert, shown, compiled.convert_all, compiled.nulls,
+            kind in _LISTS,
+        )  # fmt: skip
+        if rule.take in _NUMBERS_ONLY and kind is not Kind.NUMBER:
+            raise MappingError(
+                f'{named.origin}: take = "{rule.take}" is for numbers, and {attribute} is not one'
+            )
         if attribute in IDENTITY_COLUMNS and rule.steps == NO_STEPS:
             # The identity decides what an address is, so it takes the value unchanged.
             binding = binding._replace(convert=None, convert_all=None)
@@ -209,7 +216,7 @@ class Bindings:
             reader = self._timestamps
             return Binding(column, path, reader.read, convert_all=reader.read_all)
         kind, separator, cleaning = attribute.kind, self._spec.list_separator, self._cleaning
-        nulls, are_ids = self._nulls(column, kind), is_id(column)
+        nulls, are_ids, is_list = self._nulls(column, kind), is_id(column), kind in _LISTS
         if self._cells:
             convert = cleaning_converter(kind, separator, cleaning, are_ids=are_ids)
             convert_all = cleaned_columns(column_converter(kind, separator), kind, are_ids=are_ids)
@@ -217,8 +224,10 @@ class Bindings:
             convert = cleaning_json_converter(kind, cleaning, are_ids=are_ids)
             convert_all = json_columns(kind, cleaning, are_ids=are_ids)
         else:
-            return Binding(column, path, None)
-        return Binding(column, path, convert, convert_all=convert_all, nulls=nulls)
+            return Binding(column, path, None, collects=is_list)
+        return Binding(
+            column, path, convert, convert_all=convert_all, nulls=nulls, collects=is_list
+        )
 
     def _check_columns(self, columns: tuple[str, ...]) -> None:
         unmapped = [

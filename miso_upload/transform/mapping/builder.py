@@ -11,7 +11,7 @@ from miso_upload.values.display import quoted
 from miso_upload.values.timestamps import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from miso_upload.records import Findings, Record
     from miso_upload.transform.mapping.cells import ConvertAll
@@ -31,6 +31,7 @@ class Binding(NamedTuple):
         shown: The columns that the value comes from, if their names differ from the attribute's.
         convert_all: Converts many values at once; see `cells.column_converter`.
         nulls: The words that mean no value if they are the whole value; None for text.
+        collects: Whether the attribute is a list, which takes the values of all rows of a group.
     """
 
     attribute: str
@@ -39,6 +40,7 @@ class Binding(NamedTuple):
     shown: str = ""
     convert_all: ConvertAll | None = None
     nulls: NullWords | None = None
+    collects: bool = False
 
 
 class RecordBuilder:
@@ -69,6 +71,22 @@ class RecordBuilder:
         if word is not None:
             self.notes.append((binding.attribute, "null", word))
         return word is not None
+
+    def without_null_words(self, binding: Binding, values: Sequence[object]) -> list[Any]:
+        """Return the values of several rows, with `ABSENT` for null words."""
+        return [
+            ABSENT if type(value) is str and value.strip() and self.leaves_out(binding, value)
+            else value
+            for value in values
+        ]  # fmt: skip
+
+    def converted(self, binding: Binding, value: Any) -> Any:  # noqa: ANN401 -- any JSON value
+        """Return a converted value that is put in later; raises what the conversion raises."""
+        found = value if binding.convert is None else binding.convert(value)
+        if type(found) is Noted:
+            self.notes += [(binding.attribute, *note) for note in found.notes]
+            return found.value
+        return found
 
     def put_all(self, values: Iterable[tuple[Binding, Any]]) -> None:
         """Put in values that are no null words."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from miso_upload.records import Reason
 from miso_upload.transform.mapping.bot_rate import TOO_MANY
 from miso_upload.transform.mapping.builder import RecordBuilder
+from miso_upload.transform.mapping.group import Group, Value, is_blank, put_values
 from miso_upload.transform.mapping.outcomes import Mapped, Skipped, SkipRow
 from miso_upload.transform.mapping.paths import ABSENT
 from miso_upload.values.display import quoted
@@ -82,10 +83,15 @@ class RowMapper:
 
     def _fill(self, row: dict[str, Any], builder: RecordBuilder) -> None:
         """Put in the columns that are mapped automatically, and then what the rules make."""
+        if isinstance(row, Group):
+            put_values(self._values(row, builder), row, builder)
+            return
         by_name, unmapped = self._plan.shape(tuple(row))
+        pairs = self._plan.pairs
+        paired = {} if pairs is None else pairs.of(row) or {}
         for column, binding, is_blank_absent in by_name:
-            value = row[column]
-            if value is None or (value == "" and is_blank_absent):
+            value = paired[binding.attribute] if binding.attribute in paired else row[column]
+            if value is None or value is ABSENT or (value == "" and is_blank_absent):
                 continue
             if not builder.leaves_out(binding, value):
                 builder.put(binding, value)
@@ -93,7 +99,7 @@ class RowMapper:
             self._count_unmapped(column, row[column], builder)
         found = builder.findings.filled_by_rules
         for binding, rule in self._plan.rules:
-            value = rule.fetch(row)
+            value = paired[binding.attribute] if binding.attribute in paired else rule.fetch(row)
             is_absent = value is ABSENT or value is None or value == ""
             if is_absent or builder.leaves_out(binding, value):
                 if rule.default is not ABSENT:
@@ -101,6 +107,26 @@ class RowMapper:
             else:
                 found.add(binding.attribute)
                 builder.put(binding, value)
+
+    def _values(self, group: Group, builder: RecordBuilder) -> list[Value]:
+        """Return the values of a group: of columns mapped automatically, and of the rules."""
+        by_name, unmapped = self._plan.shape(tuple(group))
+        values = [
+            Value(
+                binding,
+                builder.without_null_words(binding, [row.get(column) for row in group.rows]),
+            )
+            for column, binding, _ in by_name
+        ]
+        for column in unmapped:
+            self._count_unmapped(column, group[column], builder)
+        found = builder.findings.filled_by_rules
+        for binding, rule in self._plan.rules:
+            fetched = builder.without_null_words(binding, [rule.fetch(row) for row in group.rows])
+            if not all(map(is_blank, fetched)):
+                found.add(binding.attribute)
+            values.append(Value(binding, fetched, rule.take, rule.default))
+        return values
 
     def _count_unmapped(self, column: str, value: object, builder: RecordBuilder) -> None:
         if value is None or not column:

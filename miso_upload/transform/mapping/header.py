@@ -124,18 +124,24 @@ def columns_without(columns: Iterable[str], rows: Sequence[object]) -> set[str]:
     return {column for column, get in getters.items() if all(get(row) is ABSENT for row in objects)}
 
 
-def check_key(mapping: MappingFile, columns: Sequence[str] | None) -> None:
-    """Check that a header has the columns that identify a row.
+def check_key(
+    mapping: MappingFile, columns: Sequence[str] | None, read: Sequence[str] | None
+) -> None:
+    """Check that a header has the columns that identify a row, and those of `group_by`.
 
     Args:
         mapping: The mapping.
-        columns: The header; None if rows may differ.
+        columns: The columns that are mapped; None if rows may differ.
+        read: The header; None if rows may differ.
 
     Raises:
         NoColumnError: A column is missing.
     """
     paths = [column for column in mapping.key if column not in (columns or ())]
     _check(mapping, "key", dict(zip(paths, map(first_step, paths), strict=True)), columns)
+    if mapping.grouping is not None:
+        paths = [column for column in mapping.grouping.columns if column not in (read or ())]
+        _check(mapping, "group_by", dict(zip(paths, map(first_step, paths), strict=True)), read)
 
 
 def check_carry_down(mapping: MappingFile, columns: Sequence[str] | None) -> None:

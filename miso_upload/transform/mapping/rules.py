@@ -81,6 +81,7 @@ class Rule:
         unit: The unit of this time span.
         default: The value if there is none.
         steps: How the text of a value is changed before it is converted.
+        take: Which value the record of a group of rows gets; None for the usual way.
     """
 
     columns: tuple[str, ...] = ()
@@ -106,6 +107,7 @@ class Rule:
     unit: str = "milliseconds"
     default: Any = ABSENT
     steps: Steps = NO_STEPS
+    take: Literal["first", "last", "only", "sum", "max", "min"] | None = None
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -146,6 +148,7 @@ class Compiled(NamedTuple):
     column: str | None = None
     bases: tuple[tuple[str, ...], ...] = ()
     nulls: NullWords | None = None
+    take: str | None = None
 
 
 def compile_rule(  # noqa: PLR0913 -- all of what is known about a rule
@@ -202,7 +205,8 @@ def compile_rule(  # noqa: PLR0913 -- all of what is known about a rule
     shown = ", ".join(rule.reads)
     bases = tuple(map(placeholders, rule.base))
     fetch = _fetch(rule, nulls)
-    return Compiled(fetch, convert, default, shown, convert_all, _only_column(rule), bases, nulls)
+    column = _only_column(rule)
+    return Compiled(fetch, convert, default, shown, convert_all, column, bases, nulls, rule.take)
 
 
 def misuse_of(rule: Rule, kind: Kind, *, has_salt: bool) -> str | None:
