@@ -170,7 +170,10 @@ def check(
 
 
 def _settings(given: Settings | str | Iterable[str], options: dict[str, Any]) -> Settings:
-    return given.but(**options) if isinstance(given, Settings) else Settings.of(given, **options)
+    settings = (
+        given.but(**options) if isinstance(given, Settings) else Settings.of(given, **options)
+    )
+    return settings.with_preset()
 
 
 def _write_report(settings: Settings, summary: Summary) -> None:

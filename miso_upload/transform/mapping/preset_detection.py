@@ -32,7 +32,12 @@ def detect_preset(rows: Sequence[object]) -> str | None:
 
 def _columns_found(preset: str, rows: Sequence[dict[str, object]], columns: frozenset[str]) -> int:
     """Return how many of a preset's columns the rows have; 0 if they are too few."""
-    rules = {named.attribute: named for named in read_preset(preset).rules}
+    file = read_preset(preset)
+    rules = {named.attribute: named for named in file.rules}
+    if "columns" in file.options:
+        # The names are the preset's own, for files without a header. A file with a header that has
+        # them is another export.
+        return 0
     if "type" not in rules or not all(_is_found(rules[each], rows) for each in _ALWAYS):
         return 0
     wanted = {
