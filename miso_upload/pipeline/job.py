@@ -14,6 +14,7 @@ from miso_upload.transform.content_keys.keys import ContentKeys
 from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import (
     LOOKS_LIKE_DATA,
+    NO_PRESET,
     Mapper,
     MappingFile,
     MappingSpec,
@@ -110,6 +111,25 @@ class Job:
         }
         return "\n".join(f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value)
 
+    def check(self, source: Source) -> None:
+        """Check that the mapping can be used for `source`, which is not consumed.
+
+        Raises:
+            MappingError: The mapping names a column that the source does not have.
+            OtherExportError: The source is not the export that the preset is for.
+        """
+        transform, preset = self.transform(source), self._settings.mapping.preset
+        if preset in (None, NO_PRESET) or self._code is not None:
+            return
+        # Imported late, because most runs have no preset.
+        from miso_upload.pipeline.preset_check import check_keys, check_layout  # noqa: PLC0415
+
+        if source.format.columns is None:
+            own = {rule.attribute for rule in self._options}
+            check_keys(source, preset, self._mapping_for(source), own)
+        elif "columns" in read_preset(preset).options:
+            check_layout(source, preset, transform.is_record)
+
     def transform(self, source: Source) -> Transform:
         """Return the transform for the rows of `source`.
 
@@ -138,7 +158,7 @@ class Job:
             )  # fmt: skip
             check_key(mapping, columns)
         except NoColumnError as error:
-            raise NoColumnError(f"{error}{self._about_header(columns)}") from None
+            raise type(error)(f"{error}{self._about_header(columns)}") from None
         return Transform(rows, mapper, self._validator, code, self._content_keys(mapping.key))
 
     def _content_keys(self, columns: tuple[str, ...]) -> ContentKeys | None:

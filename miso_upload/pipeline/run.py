@@ -101,7 +101,7 @@ def upload(
         try:
             with stop.reading():
                 names = _inputs(settings, ledger_files, listener)
-                opened, gone = open_inputs(settings, names, job.transform, listener)
+                opened, gone = open_inputs(settings, names, job.check, listener)
         except StopReading:
             raise InterruptedRunError(
                 "stopped by a signal before anything was read",

@@ -163,6 +163,10 @@ class Source:
             self.body_start - self.head_start < self._certain or len(self.beginning) == HEAD_BYTES
         )
 
+    def peek(self, size: int) -> bytes:
+        """Return up to `size` bytes from `head_start` on, before any block is read."""
+        return self._stream.peek(size)
+
     def notes(self) -> list[str]:
         """Return notes about the input for the user, after it was read."""
         notes = []
