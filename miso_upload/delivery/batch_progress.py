@@ -6,6 +6,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from miso_upload.records import Reason, Receipt, Rejection
+from miso_upload.records.element import element_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,7 +84,7 @@ class BatchProgress:
         """Return the receipt for the progress so far."""
         return Receipt(
             accepted=self._accepted,
-            rejections=tuple(sorted(self._rejections, key=lambda rejection: rejection.line)),
+            rejections=tuple(sorted(self._rejections, key=lambda found: element_of(found.line))),
             unknown=tuple(sorted(self._unknown)),
             pending=tuple(sorted(self._pending)),
             possible_duplicates=self._duplicates,

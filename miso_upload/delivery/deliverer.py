@@ -19,6 +19,7 @@ from miso_upload.delivery.retry import Backoff, Pace, RetryState
 from miso_upload.delivery.throttle import Throttle
 from miso_upload.errors import DeliveryError, KeyRefusedError
 from miso_upload.records import Reason
+from miso_upload.records.element import line_of
 from miso_upload.records.unknown_outcomes import LOST_ANSWER
 from miso_upload.values.display import counted
 
@@ -367,7 +368,7 @@ def _why_rejected(result: RequestResult) -> Reason:
 
 
 def _lines(body: RequestBody) -> str:
-    first, last = body.lines[0], body.lines[-1]
+    first, last = line_of(body.lines[0]), line_of(body.lines[-1])
     return f"line {first:,}" if first == last else f"lines {first:,} to {last:,}"
 
 

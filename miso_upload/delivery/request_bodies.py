@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from miso_upload.records import Batch, Record, Selection
 
 _PREFIX, _SUFFIX = b'{"data":[', b"]}"
+MAX_RECORDS = 10_000
+"""The most records in a request. A chunk has at most as many rows, but rows may be several records.
+"""
 ENVELOPE_BYTES = len(_PREFIX) + len(_SUFFIX)
 
 
@@ -23,14 +26,14 @@ def selected_bodies(batch: Batch, selection: Selection | None) -> list[RequestBo
     """Return the records to send, with those that Miso may have in a body of their own."""
     whole = RequestBody.of(batch)
     if selection is None or selection.fresh is None:
-        return [whole] if len(whole) else []
-    bodies = []
+        return list(whole.split_to_records(MAX_RECORDS)) if len(whole) else []
+    bodies: list[RequestBody] = []
     if selection.doubtful:
         resent = whole.at_indices(selection.doubtful)
         resent.causes = (EARLIER_RUN,)
-        bodies.append(resent)
+        bodies += resent.split_to_records(MAX_RECORDS)
     if selection.fresh:
-        bodies.append(whole.at_indices(selection.fresh))
+        bodies += whole.at_indices(selection.fresh).split_to_records(MAX_RECORDS)
     return bodies
 
 
@@ -125,6 +128,14 @@ class RequestBody:
             return
         for half in self.halves():
             yield from half.split_to(max_bytes)
+
+    def split_to_records(self, most: int) -> Iterator[Self]:
+        """Yield bodies of at most `most` records."""
+        if len(self) <= most:
+            yield self
+            return
+        for half in self.halves():
+            yield from half.split_to_records(most)
 
     def _subset(self, indices: Sequence[int]) -> Self:
         if self.lengths:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.records import Span, Stamp
+from miso_upload.records.element import is_element
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,4 +124,6 @@ class Settlement(NamedTuple):
         rows = self.leftover.unknown | self.leftover.pending
         records = len(rows.intersection(self.batch.lines))
         rejected = sum(rejection.line in rows for rejection in self.batch.rejections)
-        return len(rows) - records - rejected
+        # Elements that are no longer made are no rows; the span has one record fewer then.
+        is_by_row = self.batch.row_counts is None and not any(map(is_element, rows))
+        return len(rows) - records - rejected if is_by_row else 0

@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from miso_upload.ledger.content_keys.mirror import ContentMirror
 from miso_upload.ledger.content_keys.store import ContentStore
 from miso_upload.ledger.database import Database
 from miso_upload.ledger.rejections import Rejections
 from miso_upload.ledger.scans import Scans, now
 from miso_upload.ledger.schema import has_content_keys, prepare
 from miso_upload.ledger.spans import MAX_SHARED_KEYS, Spans
+from miso_upload.records.element import element_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,6 +43,10 @@ class Ledger:
     @classmethod
     def to_read(cls, path: Path) -> Self | None:
         """Open a ledger read-only, even during a run; return None if it has no content keys yet."""
+        from miso_upload.ledger.content_keys.mirror import (  # noqa: PLC0415 -- dry runs only
+            ContentMirror,
+        )
+
         self = cls.__new__(cls)
         db = Database(path, read_only=True)
         if not has_content_keys(db):
@@ -283,7 +287,9 @@ class Ledger:
 
         If only a leftover was sent, rejections of the span's other rows are ignored.
         """
-        found = sorted((*batch.rejections, *receipt.rejections), key=lambda found: found.line)
+        found = sorted(
+            (*batch.rejections, *receipt.rejections), key=lambda found: element_of(found.line)
+        )
         if leftover is not None and not leftover.everything:
             lines = leftover.unknown | leftover.pending
             found = [rejection for rejection in found if rejection.line in lines]

@@ -1,9 +1,11 @@
 """Writes the rejects file, which has each rejected row once, with its source, line and reasons.
 
-A line is JSON: `{"source", "line", "by", "reasons", "row"}`. The row may be left out, because it
-may contain a visitor's address. Control characters are escaped. The ledger stores the length of the
-file when a run opens it, and commits each batch's rejections together with the new length. Bytes
-after that length were written by a run that died before its commit, so they are truncated.
+A line is JSON: `{"source", "line", "by", "reasons", "row"}`. If elements of a row are rejected, the
+line also has their numbers, as `elements`, and each reason begins with its element. The row may be
+left out, because it may contain a visitor's address. Control characters are escaped. The ledger
+stores the length of the file when a run opens it, and commits each batch's rejections together with
+the new length. Bytes after that length were written by a run that died before its commit, so they
+are truncated.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ import os
 import stat
 import sys
 from contextlib import contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from miso_upload.errors import LedgerError
+from miso_upload.records.element import element_of, line_of
 from miso_upload.values.display import as_text, one_line
 from miso_upload.values.input_names import REJECTS_SUFFIX, local_name
 from miso_upload.values.json import JSONDecodeError, JSONEncodeError, decode, encode, readable
@@ -99,7 +103,9 @@ class RejectsFile:
         Raises:
             LedgerError: They cannot be written; none of them is in the file then.
         """
-        text = b"".join(rejection_line(source, each, row=self._rows) for each in rejections)
+        text = b"".join(
+            rejection_line(source, *each, row=self._rows) for each in by_row(rejections)
+        )
         if self._file is None:
             self.open()
         with self._guarded():
@@ -155,18 +161,46 @@ def _read_at(descriptor: int, offset: int, size: int) -> bytes:
     return os.read(descriptor, size)
 
 
-def rejection_line(source: str, rejection: Rejection, *, row: bool = True) -> bytes:
-    """Return the line of the rejects file for one rejection, with or without its row.
+def by_row(rejections: Iterable[Rejection]) -> Iterator[list[Rejection]]:
+    """Yield the rejections that share a line of the file.
+
+    They are about elements of the same row. Miso's rejections have a line each, because they
+    contain the record that was sent.
+    """
+    for _, same in groupby(rejections, key=lambda each: (line_of(each.line), each.by)):
+        found = list(same)
+        if found[0].by == "miso":
+            yield from ([each] for each in found)
+        else:
+            yield found
+
+
+def rejection_line(source: str, *rejections: Rejection, row: bool = True) -> bytes:
+    """Return the line of the rejects file for rejections that `by_row` put together.
 
     A JSON row is written with its text in the source.
+
+    Args:
+        source: The name of the source.
+        rejections: At least one rejection.
+        row: Whether to write the row.
     """
-    reasons = [reason.text for reason in rejection.reasons]
+    rejection = rejections[0]
+    elements = [element_of(each.line) for each in rejections]
+    reasons = [
+        f"{element.label}: {reason.text}" if element.label else reason.text
+        for element, each in zip(elements, rejections, strict=True)
+        for reason in each.reasons
+    ]
     line: dict[str, Any] = {
         "source": source,
-        "line": rejection.line,
+        "line": elements[0].line,
         "by": rejection.by,
         "reasons": reasons,
     }
+    numbers = [element.number for element in elements if element.number]
+    if numbers:
+        line["elements"] = numbers
     raw = _json_on_one_line(rejection.text) if row and rejection.text is not None else None
     if raw is not None:
         start = encode(readable(line)).removesuffix(b"}")

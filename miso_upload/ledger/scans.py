@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.ledger.entries import Scan
 from miso_upload.ledger.migration import old_digest
+from miso_upload.ledger.row_counts import RowCountStore
 from miso_upload.records import Stamp
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ class Scans:
         )
         for table in ("spans", "rejections", "met"):
             self._db.change(f"DELETE FROM {table} WHERE scan_id = :scan", scan=scan_id)
+        RowCountStore(self._db).retire(scan_id)
 
     @property
     def has_keyless(self) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.ledger.entries import LedgerSpan
 from miso_upload.ledger.line_ranges import from_ranges, to_ranges
+from miso_upload.ledger.row_counts import RowCountStore
 from miso_upload.ledger.scans import now
 from miso_upload.records import Leftover
 from miso_upload.records.keyed_records import KeyedRecords
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 MAX_SHARED_KEYS = 4_096
 """How many keys of records that other scans had sent are stored; see `Ledger.shared_keys`."""
 _SPAN = "start, end, first_line, checksum, line_count, state, unknown_lines, pending_lines"
-_TOTALS = ", ".join(f"coalesce(sum({name}), 0)" for name in Totals.names())
+_TOTALS = ", ".join(f"coalesce(sum({name}), 0)" for name in Totals.names_of_outcomes())
 _COUNTED = (
     "UPDATE spans SET state = :state, rows = rows * :kept + :rows, "
     "accepted = accepted * :kept + :accepted, already_sent = already_sent * :kept + :already_sent, "
@@ -39,6 +40,7 @@ class Spans:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._row_counts = RowCountStore(db)
 
     def of(self, scan_id: int, where: str) -> list[LedgerSpan]:
         """Return the spans of a scan, selected and ordered by an SQL clause."""
@@ -50,21 +52,29 @@ class Spans:
     def totals(self, scan_id: int) -> Totals:
         """Return the outcomes of all rows of a scan."""
         row = self._db.row(f"SELECT {_TOTALS} FROM spans WHERE scan_id = :scan", scan=scan_id)
-        return Totals(*row)
+        return Totals(*map(int, (*row, *self._row_counts.totals(scan_id))))
 
     def enter(self, scan_id: int, batch: Batch, selection: Selection, run_id: int) -> bool:
         """Insert the span of `batch` as intended; return False if it exists already."""
-        left_out, records = selection.left_out, len(batch.lines)
-        return self._db.added(
+        left_out, records, counts = selection.left_out, len(batch.lines), batch.row_counts
+        # The rows of a killed run that will be rejected or skipped count as pending until then.
+        pending, skipped = batch.rows - records, 0
+        if counts is not None:
+            pending, skipped = counts.records - records, batch.skipped
+        is_new = self._db.added(
             "INSERT INTO spans (scan_id, start, end, first_line, line_count, checksum, state, "
-            "rows, already_sent, changed, unknown, pending, run_id, changed_at) "
+            "rows, already_sent, changed, unknown, pending, skipped, run_id, changed_at) "
             "VALUES (:scan, :start, :end, :first_line, :line_count, :checksum, 'intended', :rows, "
-            ":already_sent, :changed, :unknown, :pending, :run, :now) ON CONFLICT DO NOTHING",
+            ":already_sent, :changed, :unknown, :pending, :skipped, :run, :now) "
+            "ON CONFLICT DO NOTHING",
             scan=scan_id, start=batch.start, end=batch.end, first_line=batch.first_line,
             line_count=batch.line_count, checksum=batch.checksum, rows=batch.rows,
             already_sent=left_out, changed=len(selection.changed), unknown=records - left_out,
-            pending=batch.rows - records, run=run_id, now=now(),
+            pending=pending, skipped=skipped, run=run_id, now=now(),
         )  # fmt: skip
+        if is_new:
+            self._row_counts.store(scan_id, batch.start, counts)
+        return is_new
 
     def reopen_intended(self) -> None:
         """Reset all rows of the spans that a killed run was about to send.
@@ -119,6 +129,10 @@ class Spans:
             pending_lines=to_ranges(receipt.pending), run=run_id, now=now(), scan=scan_id,
             start=batch.start,
         )  # fmt: skip
+        if kept:
+            self._row_counts.adjust(scan_id, batch.start, batch.row_counts)
+        else:
+            self._row_counts.store(scan_id, batch.start, batch.row_counts)
 
     def store_shared_keys(self, scan_id: int, batch: Batch, selection: Selection) -> None:
         """Store the keys of records that were already sent, up to a limit for each scan."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from miso_upload.ledger.content_keys.reader import open_reader
 from miso_upload.pipeline.resume import Comparison
+from miso_upload.records.element import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -42,7 +43,7 @@ def compare(
         if block.first_line >= until or compared >= _MOST_COMPARED:
             break
         batch = transform(block)
-        read = [index for index, line in enumerate(batch.lines) if line < until]
+        read = [index for index, line in enumerate(batch.lines) if line_of(line) < until]
         days = reader.shared_days(batch.keyed.days)
         found = reader.look_up(batch.keyed, read)
         meant = {index for index in read if _is_of(days, batch.keyed.days[index])}

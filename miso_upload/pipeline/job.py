@@ -34,10 +34,14 @@ from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.timestamps import TimestampReader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from miso_upload.pipeline.settings import Settings
     from miso_upload.records import Findings
     from miso_upload.sources import Source
+    from miso_upload.transform.expansion import Expansion
     from miso_upload.transform.hook import UserCode
+    from miso_upload.transform.mapping import NamedRule
     from miso_upload.transform.schema.schema import Schema
 
 
@@ -53,7 +57,8 @@ class Job:
         self._identity = IdentityPolicy(settings.identity)
         self._mapping = _mapping_of(mapping.mapping)
         self._options = rules_of_options(mapping.map, mapping.set)
-        rules = (*self._mapping.rules, *self._options)
+        of_tables = (rule for table in self._mapping.records for rule in table.rules)
+        rules = (*self._mapping.rules, *of_tables, *self._options)
         check_types(rules, self._mapping.routing, self.schema.types)
         self._validator = RecordValidator(
             self.schema,
@@ -108,6 +113,7 @@ class Job:
             "--no-header": "yes" if reading.no_header else "",
             "--series": mapping.series,
             "[rows] key": str(list(file.key)) if file.key else "",
+            "[rows] each": file.records_fingerprint,
         }
         return "\n".join(f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value)
 
@@ -138,9 +144,8 @@ class Job:
         """
         options, mapping = self._settings.mapping, self._mapping_for(source)
         self._check_columns_of_skips(source)
-        own = {rule.attribute for rule in self._options}
         plan = MappingSpec(
-            rules=(*(rule for rule in mapping.rules if rule.attribute not in own), *self._options),
+            rules=_merged(mapping.rules, self._options),
             skips=mapping.skips,
             bot_rate=options.bot_rate or 0,
             routing=mapping.routing,
@@ -151,15 +156,38 @@ class Job:
         rows, code = source.format, self._code
         # The names that the user's code returns are not known before it has run.
         columns = rows.columns if code is None else None
-        try:
-            mapper = Mapper(
-                plan, self.schema, self._timestamps, self._identity, columns,
+
+        def mapper_of(spec: MappingSpec, columns: tuple[str, ...] | None) -> Mapper:
+            return Mapper(
+                spec, self.schema, self._timestamps, self._identity, columns,
                 rows.columns is not None,
             )  # fmt: skip
+
+        try:
+            expansion = self._expansion(mapping, plan, columns, mapper_of)
+            mapper = expansion.mapper_of(0) if expansion else mapper_of(plan, columns)
             check_key(mapping, columns)
         except NoColumnError as error:
             raise type(error)(f"{error}{self._about_header(columns)}") from None
-        return Transform(rows, mapper, self._validator, code, self._content_keys(mapping.key))
+        return Transform(
+            rows, mapper, self._validator, code, self._content_keys(mapping.key), expansion
+        )
+
+    def _expansion(
+        self,
+        mapping: MappingFile,
+        plan: MappingSpec,
+        columns: tuple[str, ...] | None,
+        mapper_of: Callable[[MappingSpec, tuple[str, ...] | None], Mapper],
+    ) -> Expansion | None:
+        """Return what takes rows apart; None if every row is one record."""
+        if mapping.each is None and not mapping.records:
+            return None
+        # Imported when needed, because most rows are records.
+        from miso_upload.transform.expansion import expansion_of  # noqa: PLC0415
+
+        attributes = frozenset(self.schema.attributes)
+        return expansion_of(mapping, plan, self._options, columns, attributes, mapper_of)
 
     def _content_keys(self, columns: tuple[str, ...]) -> ContentKeys | None:
         if self._secret is None:
@@ -208,15 +236,19 @@ class Job:
 
     def _unused_rules(self, findings: Findings) -> list[str]:
         """Return a sentence for each column that the user named and no row has."""
-        own = {named.attribute for named in self._options}
-        rules = (*(rule for rule in self._mapping.rules if rule.attribute not in own),
-                 *self._options)  # fmt: skip
+        rules = _merged(self._mapping.rules, self._options)
         return [
             f"{named.origin}: no row has a value in {' or '.join(named.rule.reads)}; check the "
             "column name"
             for named in rules
             if named.rule.reads and named.attribute not in findings.filled_by_rules
         ]
+
+
+def _merged(rules: Iterable[NamedRule], over: Sequence[NamedRule]) -> tuple[NamedRule, ...]:
+    """Return rules, with those of the same attribute in `over` instead."""
+    own = {rule.attribute for rule in over}
+    return (*(rule for rule in rules if rule.attribute not in own), *over)
 
 
 def _mapping_of(path: str | None) -> MappingFile:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _BY_CONTENT = {
     "--mapping": "the mapping file or preset",
     "--transform": "the code of --transform",
+    "[rows] each": "which records a row becomes ([rows] each and [[records]])",
     "--schema": "the schema",
     "identity": "the derivation of anonymous_id (salt, source, proxies)",
 }

@@ -210,8 +210,9 @@ class Pipeline:
                 if leftover is None:
                     continue
             rows += batch.rows
-            self._check(source_run, batch, leftover)
-            self._send(source_run, batch, leftover)
+            left = None if leftover is None else leftover.matched(batch.all_lines)
+            self._check(source_run, batch, left)
+            self._send(source_run, batch, left)
             if self._stop.is_set():
                 return
         if source_run.scan.keyless:
@@ -271,7 +272,7 @@ class Pipeline:
         self._listener.transformed(batch)
         source_run.count_records(batch)
         if leftover is None:
-            self._reject_limit.count(batch.rows, len(batch.rejections), batch.skipped)
+            self._reject_limit.count(batch.outcomes, len(batch.rejections), batch.skipped)
         trusted = source_run.proven or self._ledger.has_proven(source_run.job)
         name, prefix = source_run.summary.name, source_run.prefix
         self._reject_limit.check(batch, name, prefix, proven=source_run.proven, trusted=trusted)

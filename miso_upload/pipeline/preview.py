@@ -10,6 +10,7 @@ from collections import Counter
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from miso_upload.records.element import element_of, line_of
 from miso_upload.transform.block import Transform
 from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import Mapper, overlaid, read_preset
@@ -39,8 +40,8 @@ class Shown(NamedTuple):
     """One row and its outcome.
 
     Attributes:
-        line: The line of the row.
-        row: The row as it was read.
+        line: The line of the row, or the number of its element.
+        row: The row as it was read; empty for further elements of it.
         record: Its record, if it is valid.
         reasons: The reasons, if it is rejected.
         rule: The name of the skip rule, if it is skipped.
@@ -80,22 +81,30 @@ def rows_of(block: Block, rows: Format, transform: Transform) -> list[Shown]:
     as in a block of a single row, is it clear which rule skipped which row.
     """
     batch = transform(block)
-    records = dict(zip(batch.lines, decode_joined(batch.slices), strict=True))
-    rule = ", ".join(batch.findings.skipped)
-    shown = {
-        rejection.line: Shown(
-            rejection.line, rejection.row, reasons=tuple(each.text for each in rejection.reasons)
-        )
-        for rejection in batch.rejections
-    }
+    parsed: dict[int, Any] = {}
     if block.fault is None:
         for part in rows.slices(block, transform.is_record):
-            for line, row in zip(part.lines, part.rows, strict=True):
-                if line in records:
-                    shown[line] = Shown(line, row, records[line])
-                elif line not in shown:
-                    shown[line] = Shown(line, row, rule=rule)
-    return [shown[line] for line in sorted(shown)]
+            parsed.update(zip(part.lines, part.rows, strict=True))
+    shown = {
+        line: Shown(line, parsed.get(line_of(line)), record)
+        for line, record in zip(batch.lines, decode_joined(batch.slices), strict=True)
+    }
+    for rejection in batch.rejections:
+        reasons = tuple(each.text for each in rejection.reasons)
+        shown[rejection.line] = Shown(rejection.line, rejection.row, reasons=reasons)
+    rule = ", ".join(batch.findings.skipped)
+    others = parsed.keys() - set(map(line_of, shown))
+    shown.update((line, Shown(line, parsed[line], rule=rule)) for line in others)
+    return list(_with_row_once(shown[line] for line in sorted(shown, key=element_of)))
+
+
+def _with_row_once(shown: Iterable[Shown]) -> Iterator[Shown]:
+    """Yield elements with their row only beside the first of the row."""
+    last = 0
+    for each in shown:
+        line = line_of(each.line)
+        yield each._replace(row={}) if line == last else each
+        last = line
 
 
 def chosen_rows(
@@ -124,7 +133,7 @@ def examples(shown: list[Shown], most: int) -> list[Shown]:
     good = [each for each in shown if each.record is not None]
     types = {each.record["type"]: each for each in reversed(good) if each.record}
     chosen = [*types.values(), *(each for each in good if each not in types.values())][:most]
-    return sorted(chosen or shown[:most], key=lambda each: each.line)
+    return sorted(chosen or shown[:most], key=lambda each: element_of(each.line))
 
 
 def counts_of(shown: list[Shown]) -> str:
@@ -147,14 +156,19 @@ def _one(shown: Shown, width: int) -> Iterator[str]:
     left = _fields(shown.row, half)
     right = _details(shown, half)
     if side_by_side:
-        yield f"{f'line {shown.line:,}':{half}}    {_outcome_line(shown)}"
+        yield f"{_position(shown):{half}}    {_outcome_line(shown)}"
         for row, record in zip_longest(left, right, fillvalue=""):
             yield f"{row:{half}}    {record}"
     else:
-        yield f"line {shown.line:,}"
+        yield _position(shown)
         yield from left
         yield f"  -> {_outcome_line(shown)}"
         yield from (f"  {line}" for line in right)
+
+
+def _position(shown: Shown) -> str:
+    element = element_of(shown.line)
+    return ", ".join(filter(None, (f"line {element.line:,}", element.label)))
 
 
 def _outcome_line(shown: Shown) -> str:

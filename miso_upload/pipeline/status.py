@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,9 @@ from miso_upload.errors import LedgerError, SourceError
 from miso_upload.ledger import Ledger
 from miso_upload.ledger.lock import Locked
 from miso_upload.ledger.migration import checksum_test
-from miso_upload.ledger.rejects_file import rejection_line
+from miso_upload.ledger.rejects_file import by_row, rejection_line
 from miso_upload.ledger.state_directory import ledger_paths
-from miso_upload.records import Rejection
+from miso_upload.records.element import line_of
 from miso_upload.sources import Source
 from miso_upload.values.display import counted, one_line
 from miso_upload.values.input_names import STDIN, is_remote, shown_name
@@ -46,7 +46,7 @@ class Status:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
-        document: dict[str, Any] = readable(asdict(self))
+        document: dict[str, Any] = readable({**asdict(self), "totals": self.totals.as_json()})
         return document
 
 
@@ -134,7 +134,7 @@ def _target_lines(found: TargetStatus) -> Iterator[str]:
     for each in found.sources:
         totals = each.totals
         yield f"{each.name}  ->  {each.server} ({each.target})"
-        yield f"  {totals.as_sentence()}"
+        yield from (f"  {sentence}" for sentence in totals.as_sentences())
         if totals.changed:
             changed = counted(
                 totals.changed, "already sent record has", "already sent records have"
@@ -168,8 +168,8 @@ def rejections_again(state_dir: Path, name: str, options: ReadingOptions) -> Ite
                 if is_remote(name) or Path(name).exists():
                     yield from _rejected_rows(ledger, scan, name, options)
                 else:
-                    for rejection in ledger.rejections(scan):
-                        yield rejection_line(shown, rejection)
+                    for rejections in by_row(ledger.rejections(scan)):
+                        yield rejection_line(shown, *rejections)
                 return
     raise LedgerError(
         f"{shown}: no uploaded source has this name; to list all sources, run 'miso-upload status'"
@@ -192,16 +192,17 @@ def _rejected_rows(
         spans = iter(ledger.spans_with_rejections(scan))
         span: LedgerSpan | None = None
         rows: dict[int, tuple[Any, bytes | None]] = {}
-        for rejection in ledger.rejections(scan):
-            while span is None or rejection.line not in rows:
+        for row_rejections in by_row(ledger.rejections(scan)):
+            line = line_of(row_rejections[0].line)
+            while span is None or line not in rows:
                 following = next(spans, None)
                 if following is None:
                     break
                 span = following
                 rows = _rows(source, span)
-            row, text = rows.get(rejection.line, (None, None))
-            again = Rejection(rejection.line, rejection.reasons, row, rejection.by, text)
-            yield rejection_line(source.name, again)
+            row, text = rows.get(line, (None, None))
+            again = [replace(each, row=row, text=text) for each in row_rejections]
+            yield rejection_line(source.name, *again)
 
 
 def _rows(source: Source, span: LedgerSpan) -> dict[int, tuple[Any, bytes | None]]:

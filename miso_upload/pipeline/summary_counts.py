@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from miso_upload.records import MAX_NAMES, Tally
+from miso_upload.records.element import element_of, line_of
 from miso_upload.values.display import printable
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ def count_rejections(summary: Summary, rejections: Iterable[Rejection], prefix: 
             group = reason.group
             if group not in reasons and len(reasons) >= MAX_NAMES:
                 group = _OTHER_REASONS
-            example = f"{prefix}{rejection.line}: {printable(reason.text)}"
-            reasons.setdefault(group, Tally()).add(rejection.line, example)
+            element = element_of(rejection.line)
+            example = f"{prefix}{element.text}: {printable(reason.text)}"
+            reasons.setdefault(group, Tally()).add(element.line, example)
 
 
 def count_origins(source: SourceSummary, batch: Batch, selection: Selection) -> None:
@@ -41,4 +43,4 @@ def count_origins(source: SourceSummary, batch: Batch, selection: Selection) -> 
             continue
         source.already_sent_from.update(found.values())
         for index, name in found.items():
-            source.first_already_sent.setdefault(name, batch.lines[index])
+            source.first_already_sent.setdefault(name, line_of(batch.lines[index]))

@@ -5,18 +5,33 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from miso_upload.records.findings import Findings
 from miso_upload.records.keyed_records import KeyedRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from miso_upload.records.rejection import Rejection
 
 Record: TypeAlias = dict[str, Any]
 """One interaction in the form that Miso accepts."""
+
+
+class RowCounts(NamedTuple):
+    """What became of the rows of a block in which rows are not always records.
+
+    Attributes:
+        records: The number of records, with rejected ones. A row or a group that is rejected as a
+            whole counts as one.
+        mapped: The number of rows with at least one valid record.
+        rejected: The number of rows that have only rejected records.
+    """
+
+    records: int
+    mapped: int
+    rejected: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +40,10 @@ class Batch:
 
     `slices` holds the records as JSON, joined by commas and without brackets, so that a request
     body is made by joining slices instead of encoding records again. `lines` has the source line
-    of each record, in the same order. `counts` has the number of records in each slice.
+    of each record, in the same order, or its element number (see `element`) if its row became
+    several records. `counts` has the number of records in each slice. `row_counts` is set if any
+    row did not become exactly one record; then `skipped` counts only rows that did not also become
+    a record or a rejection.
 
     If content keys are computed, `keys`, `days` and `contents` (see `ContentKeys`) and `lengths`
     (the size of each record's JSON in bytes) also have one item for each record.
@@ -43,6 +61,7 @@ class Batch:
     counts: tuple[int, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     skipped: int = 0
+    row_counts: RowCounts | None = None
     findings: Findings = field(default_factory=Findings, repr=False)
     keys: array[int] = field(default_factory=partial(array, "Q"), repr=False)
     days: array[int] = field(default_factory=partial(array, "i"), repr=False)
@@ -53,6 +72,17 @@ class Batch:
     def keyed(self) -> KeyedRecords:
         """Return the content keys of the records."""
         return KeyedRecords(self.keys, self.days, self.contents)
+
+    @property
+    def all_lines(self) -> Iterator[int]:
+        """Yield the lines or element numbers of all records and rejections."""
+        yield from self.lines
+        yield from (rejection.line for rejection in self.rejections)
+
+    @property
+    def outcomes(self) -> int:
+        """Return how many records, rejections and skipped rows there are."""
+        return len(self.lines) + len(self.rejections) + self.skipped
 
     @property
     def size(self) -> int:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from miso_upload.records.element import is_element, line_of
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from miso_upload.records.rejection import Reason
 
 
@@ -43,3 +47,33 @@ class Leftover(NamedTuple):
     unknown: frozenset[int] = frozenset()
     pending: frozenset[int] = frozenset()
     everything: bool = False
+
+    def matched(self, lines: Iterable[int]) -> Leftover:
+        """Return the same with the numbers that its records have now.
+
+        If other options than before make elements of a row that was one record, or one record of a
+        row that had elements, all that the row becomes now is still to be sent.
+
+        Args:
+            lines: The lines or element numbers of all records and rejections of the block.
+        """
+        now = set(lines)
+        missing = (self.unknown | self.pending) - now
+        if not missing:
+            return self
+        of_row: dict[int, list[int]] = {}
+        for line in now:
+            of_row.setdefault(line_of(line), []).append(line)
+
+        def renumbered(known: frozenset[int]) -> frozenset[int]:
+            found = set(known)
+            for line in known & missing:
+                others = of_row.get(line_of(line), ())
+                changed = [each for each in others if is_element(each) != is_element(line)]
+                if changed:
+                    found.remove(line)
+                    found.update(changed)
+            return frozenset(found)
+
+        unknown = renumbered(self.unknown)
+        return Leftover(unknown, renumbered(self.pending) - unknown, self.everything)

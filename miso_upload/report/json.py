@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from miso_upload.records.totals import Totals
 from miso_upload.report.text import bottleneck
 from miso_upload.values.display import printable
 from miso_upload.values.json import readable
@@ -35,15 +34,15 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "stopped_by": str(summary.stopped_by) if summary.stopped_by else None,
         "problems": [str(problem) for problem in summary.problems],
         "balanced": summary.balanced,
-        "totals": _totals(summary.totals),
-        "this_run": _totals(summary.totals - summary.before),
+        "totals": summary.totals.as_json(),
+        "this_run": (summary.totals - summary.before).as_json(),
         "accepted_at_target": summary.accepted_at_target,
         "duplicates_at_target": summary.duplicates_at_target,
         "sources": [
             {
                 "name": source.name,
-                "totals": _totals(source.totals),
-                "this_run": _totals(source.totals - source.before),
+                "totals": source.totals.as_json(),
+                "this_run": (source.totals - source.before).as_json(),
                 "accepted_before_restart": source.superseded,
                 "already_sent_from": dict(source.already_sent_from.most_common()),
                 "rejects_file": source.rejects_file,
@@ -80,7 +79,3 @@ def summary_json(summary: Summary) -> dict[str, Any]:
     }
     document: dict[str, Any] = readable(report)
     return document
-
-
-def _totals(totals: Totals) -> dict[str, int]:
-    return {name: getattr(totals, name) for name in Totals.names()}

@@ -81,7 +81,9 @@ def _equation(summary: Summary) -> Iterator[str]:
     if summary.is_forecast:
         yield from _forecast(summary)
         return
-    yield summary.totals.as_sentence() + ("" if summary.balanced else "   DOES NOT ADD UP")
+    *rows, last = summary.totals.as_sentences()
+    yield from rows
+    yield last + ("" if summary.balanced else "   DOES NOT ADD UP")
     yield from _origins(summary)
     if summary.mode == REMEMBER:
         yield _noted(summary)
@@ -96,10 +98,17 @@ def _forecast(summary: Summary) -> Iterator[str]:
     totals = summary.totals
     known = f"{totals.already_sent:,} already sent + " if totals.already_sent else ""
     held = f" + {totals.unknown:,} unknown" if totals.unknown else ""
-    yield (
-        f"{counted(totals.rows, 'row')} read = {totals.pending:,} valid + {known}"
-        f"{totals.rejected:,} rejected + {totals.skipped:,} skipped{held}"
-    )
+    if totals.is_row_by_row:
+        yield (
+            f"{counted(totals.rows, 'row')} read = {totals.pending:,} valid + {known}"
+            f"{totals.rejected:,} rejected + {totals.skipped:,} skipped{held}"
+        )
+    else:
+        yield totals.rows_sentence()
+        yield (
+            f"{counted(totals.records, 'record')} = {totals.pending:,} valid + {known}"
+            f"{totals.rejected:,} rejected{held}"
+        )
     yield from _origins(summary)
     if summary.mode == REMEMBER_DRY_RUN:
         yield f"{_INDENT}{counted(totals.pending, 'record')} would be noted as sent"

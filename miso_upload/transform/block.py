@@ -9,12 +9,13 @@ it changes the rows before they are mapped.
 from __future__ import annotations
 
 import re
-from array import array
 from dataclasses import replace
 from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection, RowFormat, Slice
+from miso_upload.records.element import element_of, line_of, numbered
+from miso_upload.transform.batch_work import Work
 from miso_upload.transform.mapping import Mapped, MappedRows, Skipped, without_nulls
 from miso_upload.transform.warnings import survey
 from miso_upload.values.display import decoded_row
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
     from miso_upload.records import Block
-    from miso_upload.records.keyed_records import KeyedRecords
     from miso_upload.transform.content_keys.canonical_lines import SortedLines
     from miso_upload.transform.content_keys.keys import ContentKeys
+    from miso_upload.transform.expansion import Expansion
     from miso_upload.transform.hook import UserCode
     from miso_upload.transform.mapping import Mapper
     from miso_upload.transform.validation import RecordValidator
@@ -50,6 +51,7 @@ class Transform:
         validator: Validates records.
         code: The user's own function, which changes rows before they are mapped.
         keys: Makes the content keys of records; None for a batch without keys.
+        expansion: Takes rows apart that become several records; None if every row is one record.
     """
 
     def __init__(
@@ -59,30 +61,38 @@ class Transform:
         validator: RecordValidator,
         code: UserCode | None = None,
         keys: ContentKeys | None = None,
+        expansion: Expansion | None = None,
     ) -> None:
         self._format = rows
         self._mapper = mapper
         self._validator = validator
         self._code = code
         self._keys = keys
+        self._expansion = expansion
 
     def __call__(self, block: Block) -> Batch:
         """Return the records of `block`, ready to be sent, and the outcomes of its other rows."""
-        work = _Work(pass_through=self._mapper.passes_records_through)
+        may_change_rows = self._code is not None or self._expansion is not None
+        work = Work(
+            pass_through=self._mapper.passes_records_through and self._expansion is None,
+            numbered=may_change_rows,
+        )
         if block.fault is not None:
             fault = Rejection(block.first_line, (block.fault,), decoded_row(block.data))
             work.rejections.append(fault)
         else:
             parts = self._parts(block, work)
+            if self._expansion is not None:
+                parts = self._expansion.expanded(parts, work)
             if self._mapper.has_bot_rate:
                 kept = list(parts)
                 work.busy = self._mapper.busy_minutes(row for part in kept for row in part.rows)
                 parts = iter(kept)
             for part in parts:
                 self._take(part, work)
-            if self._code is not None and work.rejections:
+            if may_change_rows and work.rejections:
                 work.rejections = self._as_read(block, work.rejections)
-        work.rejections.sort(key=lambda rejection: rejection.line)
+        work.rejections.sort(key=lambda found: element_of(found.line))
         work.rejections = with_texts(self._format, block, work.rejections)
         return Batch(
             seq=block.seq,
@@ -93,11 +103,12 @@ class Transform:
             # The data of a fault is cut short, so a checksum could not identify it.
             checksum=b"" if block.fault is not None else checksum(block.data),
             rows=work.rows + (block.fault is not None),
-            lines=_compact(work.lines),
+            lines=work.all_lines(),
             slices=tuple(work.encoded),
             counts=tuple(map(len, work.lines)),
             rejections=tuple(work.rejections),
-            skipped=work.skipped,
+            skipped=work.skipped_rows,
+            row_counts=work.row_counts(),
             findings=work.findings,
             **work.keyed(),
         )
@@ -107,10 +118,17 @@ class Transform:
 
         A skipped row counts as a record too, because it has to be counted.
         """
+        rows: Sequence[object] = (row,)
         if self._code is not None:
-            (row,) = self._code.apply([row])
-            if row is None:
+            (made,) = self._code.apply(rows)
+            if made is None:
                 return True
+            rows = made if isinstance(made, list) else (made,)
+        if self._expansion is not None:
+            return any(map(self._expansion.is_row, rows))
+        return not rows or any(map(self._is_record, rows))
+
+    def _is_record(self, row: object) -> bool:
         outcome = self._mapper.map_row(row, 0, Findings())
         if isinstance(outcome, Mapped):
             return self._validator.has_essentials(without_nulls(outcome.record))
@@ -118,7 +136,7 @@ class Transform:
             reason.about.partition(".")[0] in _ESSENTIAL for reason in outcome
         )
 
-    def _parts(self, block: Block, work: _Work) -> Iterator[Slice]:
+    def _parts(self, block: Block, work: Work) -> Iterator[Slice]:
         """Yield the parsed rows of a block, after the user's function if there is one."""
         for part in self._format.slices(block, self.is_record):
             for reason, line in part.warnings:
@@ -127,13 +145,13 @@ class Transform:
             work.rejections += part.rejections
             yield part if self._code is None else _changed(part, self._code, work)
 
-    def _take(self, part: Slice, work: _Work) -> None:
+    def _take(self, part: Slice, work: Work) -> None:
         if not part.rows:
             return
         if not (work.pass_through and self._pass_through(part, work)):
             self._validate_and_encode(self._map(part, range(len(part.rows)), work), work)
 
-    def _pass_through(self, part: Slice, work: _Work) -> bool:
+    def _pass_through(self, part: Slice, work: Work) -> bool:
         """Take rows that are valid records unchanged, and map only the others.
 
         Returns:
@@ -155,7 +173,7 @@ class Transform:
             self._keep(rows, encoded, work)
         return True
 
-    def _validate_and_encode(self, mapped: _MappedSlice, work: _Work) -> None:
+    def _validate_and_encode(self, mapped: _MappedSlice, work: Work) -> None:
         mapped = self._valid(mapped, work)
         encoded = self._encoded(mapped.records)
         if encoded is None:
@@ -178,9 +196,10 @@ class Transform:
         except JSONEncodeError:
             return None
 
-    def _keep(self, mapped: _MappedSlice, encoded: _Encoded, work: _Work) -> None:
+    def _keep(self, mapped: _MappedSlice, encoded: _Encoded, work: Work) -> None:
         timestamps = timestamps_of(mapped.records)
-        survey(mapped.records, mapped.lines, work.findings, timestamps)
+        lines = list(map(line_of, mapped.lines)) if work.numbered else mapped.lines
+        survey(mapped.records, lines, work.findings, timestamps)
         work.findings.ids["anonymous_id derived"] += sum(mapped.derived)
         work.encoded.append(encoded.text)
         work.lines.append(mapped.lines)
@@ -188,7 +207,7 @@ class Transform:
             keyed = self._keys.of(mapped.records, mapped.rows, encoded.in_order, timestamps)
             work.note_keys(keyed, encoded.lengths(mapped.records))
 
-    def _valid(self, mapped: _MappedSlice, work: _Work) -> _MappedSlice:
+    def _valid(self, mapped: _MappedSlice, work: Work) -> _MappedSlice:
         """Return the records that are valid, and reject the others."""
         invalid = self._validator.invalid_indices(mapped.records)
         if not invalid:
@@ -196,7 +215,8 @@ class Transform:
         reasons: list[tuple[Reason, ...]] = [()] * len(mapped.records)
         for index in invalid:
             # The fast path leaves nulls in records, so the exact path maps the row once more.
-            outcome = self._mapper.map_row(mapped.rows[index], 0, Findings())
+            mapper = self._mapper_of(mapped.lines[index])
+            outcome = mapper.map_row(mapped.rows[index], 0, Findings())
             if isinstance(outcome, Mapped):
                 mapped.records[index] = outcome.record
             elif not isinstance(outcome, Skipped):
@@ -205,29 +225,49 @@ class Transform:
             reasons[index] = self._validator.reasons(mapped.records[index])
         return _accepted(mapped, reasons, work)
 
-    def _map(self, part: Slice, indices: Sequence[int], work: _Work) -> _MappedSlice:
+    def _mapper_of(self, line: int) -> Mapper:
+        """Return the mapper that makes a record, by its line or element number."""
+        return self._mapper if self._expansion is None else self._expansion.mapper_of(line)
+
+    def _map(self, part: Slice, indices: Sequence[int], work: Work) -> _MappedSlice:
         """Map the rows at `indices`; every other row is its own record."""
-        some = [part.rows[index] for index in indices], [part.lines[index] for index in indices]
         outcomes = MappedRows.before_mapping(part.rows)
-        outcomes.put(indices, self._mapper.map_rows(*some, work.findings, work.busy))
+        for mapper, some in self._by_mapper(part, indices):
+            rows = [part.rows[index] for index in some]
+            lines = [part.lines[index] for index in some]
+            if work.numbered:
+                lines = list(map(line_of, lines))
+            outcomes.put(some, mapper.map_rows(rows, lines, work.findings, work.busy))
         mapped = _MappedSlice(outcomes.records, list(part.lines), part.rows, outcomes.derived)
         if not outcomes.not_mapped:
             return mapped
         for index, outcome in sorted(outcomes.not_mapped.items()):
             if isinstance(outcome, Skipped):
-                work.skip(outcome.rule)
+                work.skip(outcome.rule, part.lines[index])
             else:
                 rejection = Rejection(part.lines[index], outcome or (), part.rows[index])
                 work.rejections.append(rejection)
         return mapped.without(outcomes.not_mapped)
 
+    def _by_mapper(
+        self, part: Slice, indices: Sequence[int]
+    ) -> Iterable[tuple[Mapper, Sequence[int]]]:
+        """Return the mappers for the rows at `indices`, each with the indices of its rows."""
+        if self._expansion is None or self._expansion.is_single:
+            return [(self._mapper_of(0), indices)]
+        tables: dict[int, list[int]] = {}
+        for index in indices:
+            tables.setdefault(element_of(part.lines[index]).table, []).append(index)
+        return [(self._expansion.mapper_of_table(table), some) for table, some in tables.items()]
+
     def _as_read(self, block: Block, rejections: list[Rejection]) -> list[Rejection]:
         """Return rejections with the rows as they are in the block.
 
-        The user's function may have changed the rows that it was given. Parsing the few blocks with
-        rejections again costs less than a copy of every row.
+        The user's function may have changed the rows that it was given, and elements are only a
+        part of a row. Parsing the few blocks with rejections again costs less than a copy of every
+        row.
         """
-        wanted = {rejection.line for rejection in rejections}
+        wanted = {line_of(rejection.line) for rejection in rejections}
         read = {
             line: row
             for part in self._format.slices(block, self.is_record)
@@ -235,7 +275,7 @@ class Transform:
             if line in wanted
         }
         return [
-            replace(rejection, row=read.get(rejection.line, rejection.row))
+            replace(rejection, row=read.get(line_of(rejection.line), rejection.row))
             for rejection in rejections
         ]
 
@@ -245,16 +285,17 @@ def with_texts(rows: RowFormat, block: Block, rejections: list[Rejection]) -> li
 
     A row that could not be parsed is text already.
     """
-    parsed = {each.line for each in rejections if not isinstance(each.row, str)}
+    parsed = {line_of(each.line) for each in rejections if not isinstance(each.row, str)}
     texts = rows.texts(block, parsed) if parsed else {}
-    return (
-        [replace(each, text=texts.get(each.line)) for each in rejections] if texts else rejections
-    )
+    if not texts:
+        return rejections
+    return [replace(each, text=texts.get(line_of(each.line))) for each in rejections]
 
 
-def _changed(part: Slice, code: UserCode, work: _Work) -> Slice:
+def _changed(part: Slice, code: UserCode, work: Work) -> Slice:
     """Return rows as the user's function returns them; note those that it skips or fails on."""
-    from miso_upload.transform.hook import RETURNED_NONE  # noqa: PLC0415 -- few runs have a hook
+    # Imported when needed, because few runs have a hook.
+    from miso_upload.transform.hook import RETURNED_EMPTY, RETURNED_NONE  # noqa: PLC0415
 
     rows: list[Any] = []
     lines: list[int] = []
@@ -263,7 +304,17 @@ def _changed(part: Slice, code: UserCode, work: _Work) -> Slice:
             rows.append(made)
             lines.append(line)
         elif made is None:
-            work.skip(RETURNED_NONE)
+            work.skip(RETURNED_NONE, line)
+        elif isinstance(made, list):
+            for number, each in enumerate(made, 1):
+                if isinstance(each, dict):
+                    rows.append(each)
+                    lines.append(numbered(line, 0, number))
+                else:
+                    reason = Rejection(numbered(line, 0, number), (each,), None)
+                    work.rejections.append(reason)
+            if not made:
+                work.skip(RETURNED_EMPTY, line)
         else:
             work.rejections.append(Rejection(line, (made,), None))
     return Slice(rows, lines)
@@ -283,7 +334,7 @@ class _MappedSlice(NamedTuple):
         return _MappedSlice(*(list(compress(column, keep)) for column in self))
 
 
-def _accepted(mapped: _MappedSlice, reasons: list[tuple[Reason, ...]], work: _Work) -> _MappedSlice:
+def _accepted(mapped: _MappedSlice, reasons: list[tuple[Reason, ...]], work: Work) -> _MappedSlice:
     """Return the records without a reason against them, and reject the others."""
     rejected = {index: found for index, found in enumerate(reasons) if found}
     for index, found in rejected.items():
@@ -330,50 +381,3 @@ def _not_encodable(record: Record) -> tuple[Reason, ...]:
     except JSONEncodeError as error:
         return (Reason("the record", "cannot be written as JSON", f"({error})"),)
     return ()
-
-
-class _Work:
-    """The batch of a block, as far as it is made."""
-
-    def __init__(self, *, pass_through: bool) -> None:
-        self.pass_through = pass_through
-        self.rows = self.skipped = 0
-        self.lines: list[Sequence[int]] = []
-        self.encoded: list[bytes] = []
-        self.rejections: list[Rejection] = []
-        self.findings = Findings()
-        self.busy: Container[object] = ()
-        self._keyed: list[tuple[KeyedRecords, Iterable[int]]] = []
-
-    def note_keys(self, keyed: KeyedRecords, lengths: Iterable[int]) -> None:
-        self._keyed.append((keyed, lengths))
-
-    def keyed(self) -> dict[str, Any]:
-        """Return the fields of a batch that are about content keys."""
-        if not self._keyed:
-            return {}
-        keys, days, contents, sizes = array("Q"), array("i"), array("Q"), array("I")
-        for keyed, lengths in self._keyed:
-            keys += keyed.keys
-            days += keyed.days
-            contents += keyed.contents or array("Q")
-            sizes += array("I", lengths)
-        return {"keys": keys, "days": days, "contents": contents or None, "lengths": sizes}
-
-    def skip(self, rule: str) -> None:
-        self.skipped += 1
-        self.findings.skipped[rule] += 1
-
-
-def _compact(parts: list[Sequence[int]]) -> Sequence[int]:
-    """Return the lines of all parts as one sequence; a range if they are consecutive."""
-    if not parts:
-        return ()
-    total = sum(map(len, parts))
-    first, last = parts[0][0], parts[-1][-1]
-    if last - first + 1 == total:
-        return range(first, last + 1)
-    lines: list[Any] = []
-    for part in parts:
-        lines += part
-    return lines

@@ -15,10 +15,11 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.records import Reason
+from miso_upload.records.element import MAX_ELEMENTS
 from miso_upload.values.display import did_you_mean, printable, quoted
 from miso_upload.values.json import JSONEncodeError, encode
 
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
 
 FUNCTION = "transform"
 RETURNED_NONE = "transform returned None"
-"""The name that rows are counted under if the function skips them."""
+RETURNED_EMPTY = "transform returned an empty list"
+"""The names that rows are counted under if the function skips them."""
 
 _MOST_SHOWN = 120
+Made: TypeAlias = "dict[str, Any] | Reason"
+"""A row that the function made, or why it cannot be used."""
 _NOT_AN_OBJECT = Reason("the row", "is not a JSON object")
 _TOO_DEEP = Reason(FUNCTION, "returned a row that is nested too deeply or contains itself")
 _NOT_ENCODABLE = Reason(
@@ -73,8 +77,11 @@ class UserCode:
     def __reduce__(self) -> tuple[Callable[..., UserCode], tuple[str, str, bytes]]:
         return _load, self._arguments
 
-    def apply(self, rows: Sequence[object]) -> list[dict[str, Any] | Reason | None]:
-        """Return for each row what the function returns: a row, None to skip it, or a reason.
+    def apply(self, rows: Sequence[object]) -> list[Made | list[Made] | None]:
+        """Return what the function returns for each row.
+
+        That is a row, a list of rows, or None to skip the row; a reason replaces a row that cannot
+        be used.
 
         The function may change the rows that it is given. What it prints goes to stderr.
 
@@ -85,7 +92,7 @@ class UserCode:
             returned = [self._apply(row) for row in rows]
         return returned if _can_be_encoded(returned) else [_encodable(each) for each in returned]
 
-    def _apply(self, row: object) -> dict[str, Any] | Reason | None:
+    def _apply(self, row: object) -> Made | list[Made] | None:
         if not isinstance(row, dict):
             return _NOT_AN_OBJECT
         try:
@@ -98,8 +105,13 @@ class UserCode:
             return Reason(f"{FUNCTION} raised {kind}", where, message and f'"{message}"')
         if returned is None:
             return None
+        if isinstance(returned, list | tuple):
+            if len(returned) > MAX_ELEMENTS:
+                return Reason(FUNCTION, f"returned a list of more than {MAX_ELEMENTS:,} rows")
+            return [_checked_item(item) for item in returned]
         if not isinstance(returned, dict):
-            return Reason(FUNCTION, f"returned {_a(returned)}; it must return a dict or None")
+            problem = f"returned {_a(returned)}; it must return a dict, a list of dicts or None"
+            return Reason(FUNCTION, problem)
         return _checked(returned)
 
     # -- loading -----------------------------------------------------------------------------------
@@ -137,7 +149,7 @@ class UserCode:
             raise ConfigurationError(
                 f"{self._path}: the file has no function {FUNCTION}(row)"
                 f"{did_you_mean(FUNCTION, names)}. "
-                "Define one that returns a dict, or None to skip the row"
+                "Define one that returns a dict, a list of dicts, or None to skip the row"
             )
         where = self._path
         if inspect.isfunction(function) and function.__code__.co_filename == self._path:
@@ -203,7 +215,7 @@ def _signature_problem(function: object) -> str | None:
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         return "is async. Define it with def"
     if inspect.isgeneratorfunction(function):
-        return "is a generator. It must return one dict, or None, instead of yielding"
+        return "is a generator. It must return a dict, a list or None instead of yielding"
     try:
         inspect.signature(function).bind({})
     except TypeError:
@@ -250,6 +262,12 @@ def _checked(returned: dict[str, Any]) -> dict[str, Any] | Reason:
     return row
 
 
+def _checked_item(item: object) -> Made:
+    if not isinstance(item, dict):
+        return Reason(FUNCTION, f"returned a list with {_a(item)}; it must contain only dicts")
+    return _checked(item)
+
+
 def _can_be_encoded(returned: object) -> bool:
     try:
         encode(returned)
@@ -258,8 +276,10 @@ def _can_be_encoded(returned: object) -> bool:
     return True
 
 
-def _encodable(returned: dict[str, Any] | Reason | None) -> dict[str, Any] | Reason | None:
+def _encodable(returned: Any) -> Any:  # noqa: ANN401 -- see `UserCode.apply`
     """Return what was returned for a row, or the reason why it cannot be encoded as JSON."""
+    if isinstance(returned, list):
+        return [_encodable(each) for each in returned]
     if isinstance(returned, dict) and not _can_be_encoded(returned):
         return _NOT_ENCODABLE
     return returned

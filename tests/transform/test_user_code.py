@@ -105,8 +105,8 @@ def test_a_row_that_is_no_object_is_not_passed_to_the_function(apply, golden):
     assert found.text == golden
 
 
-@pytest.mark.parametrize("value", ["[row]", "'text'", "True"])
-def test_a_returned_value_other_than_a_dict_or_none_rejects_the_row(apply, value, golden):
+@pytest.mark.parametrize("value", ["{1}", "'text'", "True"])
+def test_a_returned_value_other_than_a_dict_a_list_or_none_rejects_the_row(apply, value, golden):
     (found,) = apply(f"return {value}")
 
     assert found.text == golden
@@ -449,7 +449,7 @@ def test_every_row_is_accounted_for_and_rejected_ones_are_unchanged(write):
         "    if kind == 'out':\n        return None\n"
         "    if kind == 'bad':\n        return {**row, 'type': 'nothing'}\n"
         "    if kind == 'error':\n        return {'x': 1 / 0}\n"
-        "    return [row] if kind == 'list' else row\n"
+        "    return {row['user_id']} if kind == 'list' else row\n"
     )
     kinds = ["good", "out", "bad", "error", "list", "good", "out"] * 100
     rows = [row(n, kind=kind, context={"locale": "de"}) for n, kind in enumerate(kinds)]

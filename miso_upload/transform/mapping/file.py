@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.errors import ConfigurationError, MappingError
+from miso_upload.records.element import MAX_TABLES
 from miso_upload.transform.mapping.conditions import Condition
+from miso_upload.transform.mapping.elements import Each, compile_pattern
 from miso_upload.transform.mapping.paths import ABSENT
 from miso_upload.transform.mapping.routes import Route, Routing, compile_route
 from miso_upload.transform.mapping.rules import UNNAMED, Rule, parts_of
-from miso_upload.transform.mapping.spec import MappingFile, NamedRule
+from miso_upload.transform.mapping.spec import MappingFile, NamedRule, RecordTable
 from miso_upload.transform.mapping.toml_positions import KeyLines
 from miso_upload.transform.schema.check import complaint_about
 from miso_upload.transform.schema.resources import shipped_schema_file
@@ -28,6 +30,8 @@ from miso_upload.values.json import decode
 from miso_upload.values.timestamps import TimestampReader
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from miso_upload.transform.schema.json_schema import Node
 
 SCHEMA_FILE = "mapping.schema.json"
@@ -91,23 +95,19 @@ def parse_mapping(name: str, text: str) -> MappingFile:
     lines = KeyLines(text)
     if complaint is not None:
         raise MappingError(_located(name, lines, complaint.path, complaint.problem))
-    rules = []
-    for attribute, table in document.get("attributes", {}).items():
-        path = ("attributes", attribute)
-        try:
-            rule = _rule({"column": table} if isinstance(table, str) else table)
-        except ConfigurationError as error:
-            raise MappingError(_located(name, lines, path, str(error))) from None
-        rules.append(NamedRule(attribute, rule, f"{name}:{lines.line(path)}"))
+    rules = _rules(name, lines, document, ())
     columns = document.get("columns", {})
+    rows = document.get("rows", {})
     file = MappingFile(
         name,
-        tuple(rules),
+        rules,
         tuple(map(_condition, document.get("skip", ()))),
         _routing(name, lines, document),
         tuple(document.get("ignore", ())),
         options=document.get("options", {}),
-        key=tuple(document.get("rows", {}).get("key", ())),
+        key=tuple(rows.get("key", ())),
+        each=_each(name, lines, rows, ("rows",)),
+        records=tuple(_records(name, lines, document.get("records", ()))),
     )
     return replace(file.with_columns(columns), columns=columns)
 
@@ -136,6 +136,62 @@ def _finite(text: str) -> float:
 def _mapping_schema() -> Node:
     schema: Node = decode(shipped_schema_file(SCHEMA_FILE).read_bytes())
     return schema
+
+
+def _rules(
+    name: str, lines: KeyLines, table: dict[str, Any], above: tuple[str | int, ...]
+) -> tuple[NamedRule, ...]:
+    """Return the rules of the `attributes` in a table, which is at the path `above`."""
+    rules = []
+    for attribute, given in table.get("attributes", {}).items():
+        path = (*above, "attributes", attribute)
+        try:
+            rule = _rule({"column": given} if isinstance(given, str) else given)
+        except ConfigurationError as error:
+            raise MappingError(_located(name, lines, path, str(error))) from None
+        rules.append(NamedRule(attribute, rule, f"{name}:{lines.line(path)}"))
+    return tuple(rules)
+
+
+def _records(name: str, lines: KeyLines, tables: list[dict[str, Any]]) -> Iterator[RecordTable]:
+    """Yield the tables of `[[records]]`."""
+    if len(tables) > MAX_TABLES:
+        problem = f"has {len(tables)} tables; at most {MAX_TABLES} are allowed"
+        raise MappingError(_located(name, lines, ("records",), problem))
+    for i, table in enumerate(tables):
+        path = ("records", i)
+        yield RecordTable(
+            _each(name, lines, table, path),
+            _rules(name, lines, table, path),
+            tuple(_condition({"name": "", **each}) for each in _several(table.get("when"))),
+            tuple(map(_condition, table.get("skip", ()))),
+        )
+
+
+def _several(value: dict[str, Any] | list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _each(
+    name: str, lines: KeyLines, table: dict[str, Any], above: tuple[str | int, ...]
+) -> Each | None:
+    """Return the list that a table names, if any."""
+    path = table.get("each")
+    if path is None:
+        without = [key for key in ("split", "pattern", "as", "index") if key in table]
+        if without:
+            problem = "has no meaning without each, which names a list"
+            raise MappingError(_located(name, lines, (*above, without[0]), problem))
+        return None
+    pattern = table.get("pattern")
+    try:
+        if pattern is not None:
+            compile_pattern(pattern)
+    except ConfigurationError as error:
+        raise MappingError(_located(name, lines, (*above, "pattern"), str(error))) from None
+    return Each(path, table.get("split"), pattern, table.get("as", ""), table.get("index", ""))
 
 
 def _rule(table: dict[str, Any]) -> Rule:

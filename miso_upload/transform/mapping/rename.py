@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from miso_upload.transform.mapping.conditions import Condition
+    from miso_upload.transform.mapping.elements import Each
     from miso_upload.transform.mapping.routes import Routing
     from miso_upload.transform.mapping.rules import Rule
 
@@ -42,6 +43,11 @@ def renamed_routing(routing: Routing, names: Mapping[str, str]) -> Routing:
         url=url and renamed_path(url, names),
         method=method and renamed_path(method, names),
     )
+
+
+def renamed_each(each: Each, names: Mapping[str, str]) -> Each:
+    """Return `each` with the column of its list replaced by `names`."""
+    return replace(each, path=renamed_path(each.path, names))
 
 
 def renamed_path(path: str, names: Mapping[str, str]) -> str:

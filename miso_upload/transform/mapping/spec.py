@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from miso_upload.transform.mapping.conditions import Condition
+    from miso_upload.transform.mapping.elements import Each
     from miso_upload.transform.mapping.routes import Routing
 
 
@@ -35,6 +36,41 @@ class NamedRule(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class RecordTable:
+    """One of several records that a row is mapped to: a table of `[[records]]`.
+
+    Attributes:
+        each: The list whose elements become records; None for one record of each row.
+        rules: Where the values of attributes come from; they win over those of the file.
+        when: What must hold of a row or an element for the record to be made.
+        skips: Which rows or elements are skipped.
+    """
+
+    each: Each | None = None
+    rules: tuple[NamedRule, ...] = ()
+    when: tuple[Condition, ...] = ()
+    skips: tuple[Condition, ...] = ()
+
+    def with_columns(self, names: dict[str, str]) -> RecordTable:
+        """Return the table with columns replaced by `names`."""
+        from miso_upload.transform.mapping.rename import (  # noqa: PLC0415 -- few mappings rename
+            renamed_condition,
+            renamed_each,
+            renamed_rule,
+        )
+
+        return replace(
+            self,
+            each=self.each and renamed_each(self.each, names),
+            rules=tuple(
+                named._replace(rule=renamed_rule(named.rule, names)) for named in self.rules
+            ),
+            when=tuple(renamed_condition(each, names) for each in self.when),
+            skips=tuple(renamed_condition(each, names) for each in self.skips),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class MappingFile:
     """The contents of a mapping file.
 
@@ -48,6 +84,8 @@ class MappingFile:
             other fields use the rows' names.
         options: Options of the upload, by name.
         key: Columns or paths that identify a row among those of its type.
+        each: The list of a row whose elements become records; None if a row is one record.
+        records: The records that each row is mapped to, if they are several.
     """
 
     name: str
@@ -58,6 +96,8 @@ class MappingFile:
     columns: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     key: tuple[str, ...] = ()
+    each: Each | None = None
+    records: tuple[RecordTable, ...] = ()
 
     @property
     def spec(self) -> MappingSpec:
@@ -73,12 +113,29 @@ class MappingFile:
         configured = repr(_configured((rules, self.skips, self.routing)))
         return hashlib.sha256(configured.encode()).hexdigest()[:12]
 
+    @property
+    def records_fingerprint(self) -> str:
+        """Return a text that is equal for two files that make the same number of records of rows.
+
+        It is empty if every row is one record.
+        """
+        if self.each is None and not self.records:
+            return ""
+        tables = [
+            (table.each, [(named.attribute, named.rule) for named in table.rules], table.when,
+             table.skips)
+            for table in self.records
+        ]  # fmt: skip
+        configured = repr(_configured((self.each, tables)))
+        return hashlib.sha256(configured.encode()).hexdigest()[:12]
+
     def with_columns(self, names: dict[str, str]) -> MappingFile:
         """Return the mapping with columns replaced by `names`."""
         if not names:
             return self
         from miso_upload.transform.mapping.rename import (  # noqa: PLC0415 -- few mappings rename
             renamed_condition,
+            renamed_each,
             renamed_path,
             renamed_routing,
             renamed_rule,
@@ -93,6 +150,8 @@ class MappingFile:
             routing=self.routing and renamed_routing(self.routing, names),
             ignored=tuple(names.get(column, column) for column in self.ignored),
             key=tuple(renamed_path(path, names) for path in self.key),
+            each=self.each and renamed_each(self.each, names),
+            records=tuple(table.with_columns(names) for table in self.records),
         )
 
 

@@ -71,7 +71,8 @@ def overlaid(upper: MappingFile, lower: MappingFile) -> MappingFile:
     `upper` wins for each attribute and for each option. The skips of both apply; if two have the
     same name, that of `upper` replaces the other in its place. The routes of `upper`, if it has
     any, replace all routes of `lower`, because the first route that matches counts. `lower` reads
-    columns under the names that `upper` configures for them.
+    columns under the names that `upper` configures for them. Its list and its records apply unless
+    `upper` has any.
     """
     lower = lower.with_columns(upper.columns)
     attributes = {each.attribute for each in upper.rules}
@@ -90,6 +91,8 @@ def overlaid(upper: MappingFile, lower: MappingFile) -> MappingFile:
         upper.columns,
         {**lower.options, **upper.options},
         upper.key or lower.key,
+        upper.each or lower.each,
+        upper.records or lower.records,
     )  # fmt: skip
 
 
