@@ -33,6 +33,9 @@ def keys_of(mapping: MappingFile, but: Collection[str]) -> list[tuple[str, ...]]
         mapping: The preset, with the user's mapping merged over it.
         but: Attributes that options of the command line set.
     """
+    if mapping.each is not None:
+        # The others may be in the elements, and a row may have none.
+        return [(mapping.each.path,)]
     keys = [
         named.rule.reads
         for named in mapping.rules
