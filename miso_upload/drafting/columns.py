@@ -7,10 +7,12 @@ as the mapping engine can follow them.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from miso_upload.drafting.null_words import NULL_WORDS
 from miso_upload.values.json import JSONDecodeError, decode
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ _GENERIC = frozenset({"id", "ids", "sku", "code", "key", "name", "url", "title",
 @dataclass(slots=True)
 class _Found:
     values: list[tuple[int, Any]] = field(default_factory=list)
+    nulls: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +40,13 @@ class Column:
         path: The path in a mapping.
         values: The index and the value of each row that has a value.
         rows: The number of rows in the sample.
+        nulls: The numbers of rows with a word such as NULL instead of a value.
     """
 
     path: str
     values: Sequence[tuple[int, Any]] = field(repr=False)
     rows: int
+    nulls: Counter[str] = field(default_factory=Counter)
 
     @cached_property
     def words(self) -> tuple[str, ...]:
@@ -105,6 +110,11 @@ class Column:
         )
 
     @property
+    def is_mostly_null(self) -> bool:
+        """Whether more rows have a word such as NULL than a value."""
+        return self.nulls.total() > len(self.values)
+
+    @property
     def filled(self) -> float:
         """Return the share of rows that have a value."""
         return len(self.values) / self.rows if self.rows else 0.0
@@ -144,7 +154,7 @@ def columns_of(rows: Sequence[object]) -> list[Column]:
             for name, value in row.items():
                 if name and _is_text(name):
                     _collect(name, value, number, found, depth=0)
-    return [Column(path, each.values, len(rows)) for path, each in found.items()]
+    return [Column(path, each.values, len(rows), each.nulls) for path, each in found.items()]
 
 
 def _collect(path: str, value: Any, number: int, found: dict[str, _Found], depth: int) -> None:  # noqa: ANN401 -- any JSON
@@ -164,7 +174,9 @@ def _collect(path: str, value: Any, number: int, found: dict[str, _Found], depth
         if len(found) >= MOST_COLUMNS:
             return
         found[path] = _Found()
-    if not (value is None or value in ("", [], {}) or isinstance(value, dict)):
+    if isinstance(value, str) and value.strip().lower() in NULL_WORDS:
+        found[path].nulls[value.strip()] += 1
+    elif not (value is None or value in ("", [], {}) or isinstance(value, dict)):
         found[path].values.append((number, value))
 
 

@@ -211,6 +211,14 @@ def rank(names: tuple[str, ...], known: tuple[str, ...]) -> int | None:
     return min(indices, default=None)
 
 
+NOT_EVENT_WORDS = frozenset({
+    "category", "categories", "department", "section", "brand", "genre", "genres", "tag", "tags",
+    "collection", "topic", "status", "source", "medium", "channel", "campaign", "referrer", "title",
+    "device", "browser", "country", "language", "payment", "shipping", "keyword", "keywords",
+    "query", "search", "term",
+})  # fmt: skip
+"""Words in the names of columns that do not hold events, even if their values look like some."""
+
 SEARCH_PARAMETERS = frozenset({
     "q", "query", "search", "s", "keyword", "keywords", "search_query", "searchquery", "searchterm",
     "search_term", "term", "searchtext", "text", "w", "kw", "suche", "suchbegriff", "recherche",
