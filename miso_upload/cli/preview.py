@@ -42,6 +42,7 @@ def preview_command(*, file: str, rows: int, only: str | None, **options: Any) -
     If none of these rows is valid, preview searches the first 1,000 for valid rows. It has the
     options of an upload that affect records. It sends nothing and needs no API key.
     """
+    from miso_upload.pipeline.group_blocks import BlockReader
     from miso_upload.pipeline.job import Job
     from miso_upload.pipeline.preview import chosen_rows, counts_of, preview_text, rows_of
 
@@ -50,9 +51,10 @@ def preview_command(*, file: str, rows: int, only: str | None, **options: Any) -
         job = Job(settings)
         job.check(source)
         transform = job.transform(source)
+        reader = BlockReader(source, transform)
         each = (
             shown
-            for block in source.blocks(source.body_start, source.body_line)
+            for block in reader.blocks(source.body_start, source.body_line)
             for shown in rows_of(block, source.format, transform)
         )
         chosen, examined = chosen_rows(each, rows, only)

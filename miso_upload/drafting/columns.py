@@ -31,6 +31,13 @@ class _Found:
     values: list[tuple[int, Any]] = field(default_factory=list)
     nulls: Counter[str] = field(default_factory=Counter)
 
+    def add(self, number: int, value: Any) -> None:  # noqa: ANN401 -- any JSON
+        """Add the value of a row, unless it is empty."""
+        if isinstance(value, str) and value.strip().lower() in NULL_WORDS:
+            self.nulls[value.strip()] += 1
+        elif not (value is None or value in ("", [], {}) or isinstance(value, dict)):
+            self.values.append((number, value))
+
 
 @dataclass(frozen=True, eq=False)
 class Column:
@@ -174,10 +181,7 @@ def _collect(path: str, value: Any, number: int, found: dict[str, _Found], depth
         if len(found) >= MOST_COLUMNS:
             return
         found[path] = _Found()
-    if isinstance(value, str) and value.strip().lower() in NULL_WORDS:
-        found[path].nulls[value.strip()] += 1
-    elif not (value is None or value in ("", [], {}) or isinstance(value, dict)):
-        found[path].values.append((number, value))
+    found[path].add(number, value)
 
 
 def _collect_list(

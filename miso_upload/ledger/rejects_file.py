@@ -1,11 +1,12 @@
 """Writes the rejects file, which has each rejected row once, with its source, line and reasons.
 
 A line is JSON: `{"source", "line", "by", "reasons", "row"}`. If elements of a row are rejected, the
-line also has their numbers, as `elements`, and each reason begins with its element. The row may be
-left out, because it may contain a visitor's address. Control characters are escaped. The ledger
-stores the length of the file when a run opens it, and commits each batch's rejections together with
-the new length. Bytes after that length were written by a run that died before its commit, so they
-are truncated.
+line also has their numbers, as `elements`, and each reason begins with its element. If a group of
+rows is rejected, `lines` and `row` are lists of its lines and rows. The row may be left out,
+because it may contain a visitor's address. Control characters are escaped. The ledger stores the
+length of the file when a run opens it, and commits each batch's rejections together with the new
+length. Bytes after that length were written by a run that died before its commit, so they are
+truncated.
 """
 
 from __future__ import annotations
@@ -201,6 +202,8 @@ def rejection_line(source: str, *rejections: Rejection, row: bool = True) -> byt
     numbers = [element.number for element in elements if element.number]
     if numbers:
         line["elements"] = numbers
+    if rejection.lines:
+        line["lines"] = rejection.lines
     raw = _json_on_one_line(rejection.text) if row and rejection.text is not None else None
     if raw is not None:
         start = encode(readable(line)).removesuffix(b"}")

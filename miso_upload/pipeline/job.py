@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from miso_upload.errors import NoColumnError
 from miso_upload.sources.first_rows import first_rows
-from miso_upload.transform.block import Transform
+from miso_upload.transform.block import Reshape, Transform
 from miso_upload.transform.content_keys.keys import ContentKeys
 from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import (
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from miso_upload.records import Findings
     from miso_upload.sources import Source
     from miso_upload.transform.expansion import Expansion
+    from miso_upload.transform.groups import Grouper
     from miso_upload.transform.hook import UserCode
     from miso_upload.transform.mapping import NamedRule
     from miso_upload.transform.schema.schema import Schema
@@ -114,6 +115,7 @@ class Job:
             "--series": mapping.series,
             "[rows] key": str(list(file.key)) if file.key else "",
             "[rows] each": file.records_fingerprint,
+            "[rows] group_by": file.grouping.fingerprint if file.grouping else "",
         }
         return "\n".join(f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value)
 
@@ -152,6 +154,7 @@ class Job:
             ignored=(*mapping.ignored, *mapping.key, *map(first_step, mapping.key)),
             list_separator=options.list_separator,
             strict=options.strict,
+            groups=mapping.grouping is not None,
         )
         rows, code = source.format, self._code
         # The names that the user's code returns are not known before it has run.
@@ -166,12 +169,21 @@ class Job:
         try:
             expansion = self._expansion(mapping, plan, columns, mapper_of)
             mapper = expansion.mapper_of(0) if expansion else mapper_of(plan, columns)
-            check_key(mapping, columns)
+            check_key(mapping, columns, rows.columns)
         except NoColumnError as error:
             raise type(error)(f"{error}{self._about_header(columns)}") from None
         return Transform(
-            rows, mapper, self._validator, code, self._content_keys(mapping.key), expansion
-        )
+            rows, mapper, self._validator, code, self._content_keys(mapping.key),
+            Reshape(expansion, self._grouper(mapping)),
+        )  # fmt: skip
+
+    def _grouper(self, mapping: MappingFile) -> Grouper | None:
+        """Return what puts rows together that become one record; None if none do."""
+        if mapping.grouping is None:
+            return None
+        from miso_upload.transform.groups import Grouper  # noqa: PLC0415 -- few runs group rows
+
+        return Grouper(mapping.grouping, self._settings.reading.max_group_rows)
 
     def _expansion(
         self,

@@ -21,8 +21,7 @@ _BY_CONTENT = {
 
 def changed_options(before: str, now: str) -> str:
     """Return the differences between two job fingerprints, in terms of the options."""
-    old = dict(line.partition("=")[::2] for line in before.splitlines())
-    new = dict(line.partition("=")[::2] for line in now.splitlines())
+    old, new = _parts(before), _parts(now)
     changes = [
         _change(name, old.get(name), new.get(name))
         for name in dict.fromkeys((*old, *new))
@@ -66,6 +65,19 @@ def changed_job(
         f"{name}: {seen}. {_sentence(changes)}. Nothing was sent from this input. "
         f"Possible fixes: {'; '.join(fixes)}"
     )
+
+
+def changes_groups(before: str, now: str) -> bool:
+    """Return whether two job fingerprints differ in which rows become one record."""
+    old, new = _parts(before), _parts(now)
+    return old.get(_GROUP_BY) != new.get(_GROUP_BY)
+
+
+def _parts(job: str) -> dict[str, str]:
+    return dict(line.partition("=")[::2] for line in job.splitlines())
+
+
+_GROUP_BY = "[rows] group_by"
 
 
 def _change(name: str, before: str | None, now: str | None) -> str:

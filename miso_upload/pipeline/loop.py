@@ -23,6 +23,7 @@ from miso_upload.errors import (
 from miso_upload.ledger import Settlement
 from miso_upload.ledger.migration import checksum_test
 from miso_upload.pipeline.comparison import compare
+from miso_upload.pipeline.group_blocks import BlockReader
 from miso_upload.pipeline.interrupt import StopReading
 from miso_upload.pipeline.reject_limit import RejectRateLimit
 from miso_upload.pipeline.resume import Comparison, Resumer, SourceToRead, would_stop
@@ -169,7 +170,8 @@ class Pipeline:
         with self._stop.reading():
             known = self._stages.known or self._ledger
             compare = partial(self._compare, source, transform, known)
-            to_read = SourceToRead(source, each.name, job, compare)
+            goes_on = BlockReader(source, transform).goes_on
+            to_read = SourceToRead(source, each.name, job, compare, goes_on)
             start = self._resumer.start(to_read)
             if known is not self._ledger and self._settings.resume.on_changed_mapping == "stop":
                 why = would_stop(known, to_read)
@@ -200,7 +202,8 @@ class Pipeline:
         transform: Callable[[Block], Batch],
     ) -> None:
         rows = source_run.summary.before.rows
-        blocks = self._timer.over(self._blocks(source, source_run.start), READING)
+        reader = BlockReader(source, transform)
+        blocks = self._timer.over(self._blocks(source, reader, source_run.start), READING)
         batches = self._stages.transformer.run(transform, blocks, source.path)
         for batch, leftover in self._timer.over(batches, TRANSFORMING):
             self._listener.reading(each.name, source.raw_position)
@@ -215,6 +218,7 @@ class Pipeline:
             self._send(source_run, batch, left)
             if self._stop.is_set():
                 return
+        self._summary.findings.add(reader.findings, source_run.prefix)
         if source_run.scan.keyless:
             self._ledger.fill_in(source_run.scan)
         if not rows:
@@ -252,11 +256,14 @@ class Pipeline:
     ) -> Comparison:
         if not source.can_reopen:
             return Comparison(0, 0)  # reading it would consume its rows
-        blocks = self._stop.interruptible(source.blocks(source.body_start, source.body_line))
+        reader = BlockReader(source, transform)
+        blocks = self._stop.interruptible(reader.blocks(source.body_start, source.body_line))
         keeps_changed = not self._settings.resume.sends_changed
         return compare(blocks, transform, until, ledger, keeps_changed=keeps_changed)
 
-    def _blocks(self, source: Source, start: Start) -> Iterator[tuple[Block, Leftover | None]]:
+    def _blocks(
+        self, source: Source, reader: BlockReader, start: Start
+    ) -> Iterator[tuple[Block, Leftover | None]]:
         """Yield the blocks with work left, then everything after the last known span."""
         leftovers = {span.start: span for span in start.leftovers}
         is_sum = checksum_test(keyless=bool(start.without_keys))
@@ -264,7 +271,7 @@ class Pipeline:
             with self._stop.reading():
                 block = source.reread(known, is_sum)
             yield block, leftovers[known.start].leftover if known.start in leftovers else None
-        for block in self._stop.interruptible(source.blocks(start.offset, start.line)):
+        for block in self._stop.interruptible(reader.blocks(start.offset, start.line)):
             yield block, None
 
     def _check(self, source_run: SourceRun, batch: Batch, leftover: Leftover | None) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from miso_upload.records import Block, Record
     from miso_upload.sources.formats import Format
+    from miso_upload.transform.groups import Grouper
     from miso_upload.transform.mapping import MappingFile
     from miso_upload.transform.schema.schema import Schema
 
@@ -85,17 +86,28 @@ def rows_of(block: Block, rows: Format, transform: Transform) -> list[Shown]:
     if block.fault is None:
         for part in rows.slices(block, transform.is_record):
             parsed.update(zip(part.lines, part.rows, strict=True))
+    if transform.grouper is not None:
+        parsed = _groups(parsed, transform.grouper)
     shown = {
         line: Shown(line, parsed.get(line_of(line)), record)
         for line, record in zip(batch.lines, decode_joined(batch.slices), strict=True)
     }
     for rejection in batch.rejections:
         reasons = tuple(each.text for each in rejection.reasons)
-        shown[rejection.line] = Shown(rejection.line, rejection.row, reasons=reasons)
+        row = parsed.get(line_of(rejection.line), rejection.row)
+        shown[rejection.line] = Shown(rejection.line, row, reasons=reasons)
     rule = ", ".join(batch.findings.skipped)
     others = parsed.keys() - set(map(line_of, shown))
     shown.update((line, Shown(line, parsed[line], rule=rule)) for line in others)
     return list(_with_row_once(shown[line] for line in sorted(shown, key=element_of)))
+
+
+def _groups(parsed: dict[int, Any], grouper: Grouper) -> dict[int, Any]:
+    """Return the rows of groups, by the line of the first; several are fields of one object."""
+    return {
+        first: parsed[first] if len(lines) == 1 else {f"line {n}": parsed[n] for n in lines}
+        for first, lines in grouper.together(parsed).items()
+    }
 
 
 def _with_row_once(shown: Iterable[Shown]) -> Iterator[Shown]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.errors import ChangedJobError, SourceError, UnprovenSourceError
 from miso_upload.ledger.migration import checksum_test
-from miso_upload.pipeline.job_changes import changed_job, changed_options
+from miso_upload.pipeline.job_changes import changed_job, changed_options, changes_groups
 from miso_upload.sources.checksums import still_has
 from miso_upload.values.display import counted
 
@@ -75,12 +75,14 @@ class SourceToRead(NamedTuple):
         name: Its name, as the user wrote it.
         job: The job fingerprint of this run.
         compare: Maps the rows before a line, and compares the records with the ledger.
+        goes_on: Returns whether the group of rows at the end of a span has more rows after it.
     """
 
     source: Source
     name: str
     job: str
     compare: Callable[[int], Comparison]
+    goes_on: Callable[[LedgerSpan], bool] = lambda _: False
 
 
 class Resumer:
@@ -118,7 +120,7 @@ class Resumer:
             ChangedJobError: Its rows were sent with other options, and no option says what to do.
             UnprovenSourceError: Only a ledger of version 0.1 has it, and which rows is unclear.
         """
-        source, name, job, _ = each
+        source, name, job = each.source, each.name, each.job
         candidates = [
             scan
             for scan in self._ledger.scans.candidates(source.identity, name, source.beginning)
@@ -155,7 +157,7 @@ class Resumer:
         return None
 
     def _continued(self, each: SourceToRead, scan: Scan) -> Start:
-        source, name, job, _ = each
+        source, name, job = each.source, each.name, each.job
         ledger = self._ledger
         leftovers = ledger.unfinished(scan, hold_unknown=self._hold_unknown)
         same = _is_unchanged(source, scan) or _has_same_bytes(source, scan)
@@ -170,7 +172,7 @@ class Resumer:
             return self._new(each)
         met, last = ledger.shared_keys(scan), ledger.last_span(scan)
         # Without content keys, a new scan would send all rows again.
-        if not (unchanged or scan.keyless) and (met is None or _goes_on_in_row(source, last)):
+        if not (unchanged or scan.keyless) and (met is None or _goes_on(each, last)):
             if scan.mixed:
                 self._compare(each, scan, _ALL, proven=False)
             return self._new(each)
@@ -190,7 +192,7 @@ class Resumer:
         )  # fmt: skip
 
     def _new(self, each: SourceToRead) -> Start:
-        source, name, job, _ = each
+        source, name, job = each.source, each.name, each.job
         if job not in self._jobs_before:
             self._jobs_before[job] = (self._known or self._ledger).scans.job_before(job)
         before = self._jobs_before[job]
@@ -201,7 +203,7 @@ class Resumer:
         )  # fmt: skip
 
     def _from_start(self, each: SourceToRead, candidates: Sequence[Scan]) -> Start:
-        source, name, job, _ = each
+        source, name, job = each.source, each.name, each.job
         keyless = [scan for scan in candidates if scan.keyless]
         for scan in keyless:
             totals = self._ledger.totals(scan)
@@ -225,6 +227,9 @@ class Resumer:
                 )
             return self._new(each)
         if self._options.on_changed_mapping == "continue":
+            if changes_groups(scan.job, job):
+                # The last span may end within a group of the new options.
+                raise ChangedJobError(changed_job(name, scan, job, totals.rows, can_continue=False))
             self._listener.noted(
                 f"{name}: resumes with changed options; earlier outcomes stay as they are "
                 f"({totals.accepted:,} accepted, {totals.rejected:,} rejected, "
@@ -269,7 +274,7 @@ def would_stop(known: Ledger, each: SourceToRead) -> str | None:
         known: The ledger of the target.
         each: The source; its records are compared with this ledger.
     """
-    source, name, job, compare = each
+    source, name, job, compare, _ = each
     scans = known.scans.of_key(source.identity.key)
     if not scans or not _differs(scans[0], job) or not _is_at_miso(known, scans[0]):
         return None
@@ -319,9 +324,11 @@ def _has_all(source: Source, scan: Scan, spans: Sequence[LedgerSpan]) -> bool:
     return source.has_spans(spans, checksum_test(keyless=scan.keyless))
 
 
-def _goes_on_in_row(source: Source, last: LedgerSpan | None) -> bool:
-    """Return whether the last row that was read may have been incomplete then."""
-    return last is not None and source.can_reopen and source.is_inside_row(last.end)
+def _goes_on(each: SourceToRead, last: LedgerSpan | None) -> bool:
+    """Return whether the last row or group that was read may have been incomplete then."""
+    if last is None or not each.source.can_reopen:
+        return False
+    return each.source.is_inside_row(last.end) or each.goes_on(last)
 
 
 def _differs(scan: Scan, job: str) -> bool:

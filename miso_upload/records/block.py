@@ -32,6 +32,8 @@ class Block:
     header: bytes = b""
     """The directive in effect at the start of the block, in formats that have them (see `Format`).
     """
+    rows: int = 0
+    """How many rows there are, if `fault` is about a group of them; else 0."""
 
 
 class Leftover(NamedTuple):

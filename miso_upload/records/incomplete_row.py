@@ -1,4 +1,4 @@
-"""Reports the last row of an input that may still be being written."""
+"""Reports the last row, or the last group of rows, of an input that may still be being written."""
 
 from __future__ import annotations
 
@@ -21,25 +21,30 @@ class IncompleteRow(NamedTuple):
         size: Its size so far, in bytes.
         settle_after: It is read once the file is unchanged for this many seconds; None if the file
             was written to while it was read.
+        is_group: Whether it is a group of rows.
     """
 
     size: int
     settle_after: float | None
+    is_group: bool = False
 
     @property
     def why(self) -> str:
         """Return why it is not read, and when it will be, in whole sentences."""
         if self.settle_after is None:
-            return "The file was written to while it was read, so the next run reads the row."
+            what = "group" if self.is_group else "row"
+            return f"The file was written to while it was read, so the next run reads the {what}."
+        why = "More rows of it may follow" if self.is_group else "It has no line ending"
         return (
-            "It has no line ending, so it may be incomplete. A later run reads it once the file "
+            f"{why}, so it may be incomplete. A later run reads it once the file "
             f"has not changed for {_duration(self.settle_after)} (--settle-after), or for "
             f"{_duration(SETTLE_BEHIND_NEWER)} if a newer file of the same log has rows."
         )
 
     def as_text(self) -> str:
         """Return the sentences for the summary."""
-        return f"the incomplete last row ({counted(self.size, 'byte')}) was not read. {self.why}"
+        what = "last group of rows" if self.is_group else "incomplete last row"
+        return f"the {what} ({counted(self.size, 'byte')}) was not read. {self.why}"
 
     def as_json(self) -> dict[str, Any]:
         """Return the row for the JSON report."""

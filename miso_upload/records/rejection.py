@@ -34,7 +34,8 @@ class Rejection:
     """A rejected row: its line, the reasons, and the row itself.
 
     If Miso refused it, `row` is the record that was sent. If the source is JSON, `text` is the
-    row's JSON text in the source, so that numbers keep all their digits.
+    row's JSON text in the source, so that numbers keep all their digits. If it is a group of rows,
+    `lines` has the lines of all of them, and `row` is their list. See `element` for `line`.
     """
 
     line: int
@@ -42,3 +43,4 @@ class Rejection:
     row: Any = field(repr=False)
     by: Literal["schema", "miso"] = "schema"
     text: bytes | None = field(default=None, repr=False)
+    lines: tuple[int, ...] = ()

@@ -116,6 +116,10 @@ class Totals:
         records = counted(self.records, "record")
         return [self.rows_sentence(), f"{records} = {sent} + {rejected} + {outcomes}"]
 
+    def as_sentence(self) -> str:
+        """Return the equations as one text, each on a line."""
+        return "\n".join(self.as_sentences())
+
     def rows_sentence(self) -> str:
         """Return the equation of rows in words, for rows that are not always records."""
         return (

@@ -94,6 +94,10 @@ class ReadingOptions(Part, group="Input"):
     max_row_bytes: int = option(8 * 2**20, "Reject rows of more than N bytes.", metavar="N",
                                 minimum=1)  # fmt: skip
 
+    max_group_rows: int = option(
+        1_000, "Reject groups of more than N rows ([rows] group_by).", metavar="N", minimum=1,
+    )  # fmt: skip
+
     # A block of rows becomes a request, and an input may be a URL: reading has these options,
     # and the help lists them where people look for them.
     chunk_size: int = option(10_000, "Send up to N rows in a request.", metavar="N", minimum=1,

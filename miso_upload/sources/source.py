@@ -152,6 +152,22 @@ class Source:
         return self._growing or self._stream.grew
 
     @property
+    def block_bytes(self) -> int:
+        """Return the most bytes in a block of several rows."""
+        return self._limits.block_bytes
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether rows may still be added to the input."""
+        return self._grows
+
+    def wait_for_group(self, size: int) -> None:
+        """Record that the last group of rows may be incomplete, so that the next run reads it."""
+        settle = self._options.settle_after if self._growing else None
+        size += self.waiting.size if self.waiting is not None else 0
+        self.waiting = IncompleteRow(size, settle, is_group=True)
+
+    @property
     def can_reopen(self) -> bool:
         """Whether opening the input again yields the same bytes; False for a pipe."""
         return self._stream.can_reopen

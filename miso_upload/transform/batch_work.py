@@ -31,14 +31,16 @@ class Work:
         rejections: The rejected rows and elements.
         findings: What the transform noticed.
         busy: What `Mapper.busy_minutes` returned for the block.
-        heights: The number of rows of each group of several rows, by its first line.
+        keys: The keys of rows as they were read, by their lines, if rows are grouped.
     """
 
     def __init__(self, *, pass_through: bool, numbered: bool = False) -> None:
         self.pass_through = pass_through
         self.numbered = numbered
         self.rows = self._skips = 0
-        self.heights: dict[int, int] = {}
+        self.keys: dict[int, str | None] = {}
+        self._groups: dict[int, Sequence[int]] = {}
+        self._heights: dict[int, int] = {}
         self._skipped_lines: set[int] = set()
         self._skips_elements = False
         self.lines: list[Sequence[int]] = []
@@ -72,6 +74,21 @@ class Work:
             self._skipped_lines.add(line_of(line))
             self._skips_elements = self._skips_elements or is_element(line)
 
+    def note_group(self, line: int, lines: Sequence[int]) -> None:
+        """Note the lines of the rows of a group that begins at `line`."""
+        if len(lines) > 1:
+            self._groups[line] = lines
+            self._heights[line] = len(lines)
+
+    def note_height(self, line: int, rows: int) -> None:
+        """Note the number of rows of a group that was not read as a whole."""
+        if rows > 1:
+            self._heights[line] = rows
+
+    def lines_of_group(self, line: int) -> Sequence[int]:
+        """Return the lines of the group that begins at `line`; empty if it is a single row."""
+        return self._groups.get(line, ())
+
     # -- accounting --------------------------------------------------------------------------------
 
     def all_lines(self) -> Sequence[int]:
@@ -85,7 +102,7 @@ class Work:
         """Whether any row became several records, or several rows became one."""
         if not self.numbered:
             return False
-        return bool(self.heights or self._skips_elements) or any(
+        return bool(self._heights or self._skips_elements) or any(
             any(map(is_element, part))
             for part in (*self.lines, [rejection.line for rejection in self.rejections])
         )
@@ -123,7 +140,7 @@ class Work:
 
     def _height_of(self, lines: Iterable[int]) -> int:
         """Return how many rows begin at some lines, with all rows of their groups."""
-        return sum(self.heights.get(line, 1) for line in lines)
+        return sum(self._heights.get(line, 1) for line in lines)
 
 
 def _compact(parts: list[Sequence[int]]) -> Sequence[int]:

@@ -9,7 +9,6 @@ it changes the rows before they are mapped.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +16,7 @@ from miso_upload.records import Batch, Findings, Reason, Record, Rejection, RowF
 from miso_upload.records.element import element_of, line_of, numbered
 from miso_upload.transform.batch_work import Work
 from miso_upload.transform.mapping import Mapped, MappedRows, Skipped, without_nulls
+from miso_upload.transform.rejected_rows import RejectedRows
 from miso_upload.transform.warnings import survey
 from miso_upload.values.display import decoded_row
 from miso_upload.values.hashing import checksum
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from miso_upload.transform.content_keys.canonical_lines import SortedLines
     from miso_upload.transform.content_keys.keys import ContentKeys
     from miso_upload.transform.expansion import Expansion
+    from miso_upload.transform.groups import Grouper
     from miso_upload.transform.hook import UserCode
     from miso_upload.transform.mapping import Mapper
     from miso_upload.transform.validation import RecordValidator
@@ -42,6 +43,18 @@ _MANY = 4
 """If more than one row in this many has to be mapped, all rows are mapped."""
 
 
+class Reshape(NamedTuple):
+    """What makes several records of a row, and one record of several rows.
+
+    Attributes:
+        expansion: Takes rows apart that become several records; None if no row does.
+        grouper: Puts rows together that become one record; None if none do.
+    """
+
+    expansion: Expansion | None = None
+    grouper: Grouper | None = None
+
+
 class Transform:
     """Turns blocks of one source into batches.
 
@@ -51,7 +64,7 @@ class Transform:
         validator: Validates records.
         code: The user's own function, which changes rows before they are mapped.
         keys: Makes the content keys of records; None for a batch without keys.
-        expansion: Takes rows apart that become several records; None if every row is one record.
+        reshape: Takes rows apart or puts them together; None if every row is one record.
     """
 
     def __init__(
@@ -61,27 +74,36 @@ class Transform:
         validator: RecordValidator,
         code: UserCode | None = None,
         keys: ContentKeys | None = None,
-        expansion: Expansion | None = None,
+        reshape: Reshape | None = None,
     ) -> None:
         self._format = rows
         self._mapper = mapper
         self._validator = validator
         self._code = code
         self._keys = keys
-        self._expansion = expansion
+        self._expansion, self._grouper = reshape or Reshape()
+
+    @property
+    def grouper(self) -> Grouper | None:
+        """Return what puts rows together that become one record; None if none do."""
+        return self._grouper
 
     def __call__(self, block: Block) -> Batch:
         """Return the records of `block`, ready to be sent, and the outcomes of its other rows."""
-        may_change_rows = self._code is not None or self._expansion is not None
+        is_one_record = self._expansion is None and self._grouper is None
+        may_change_rows = self._code is not None or not is_one_record
         work = Work(
-            pass_through=self._mapper.passes_records_through and self._expansion is None,
+            pass_through=self._mapper.passes_records_through and is_one_record,
             numbered=may_change_rows,
         )
         if block.fault is not None:
             fault = Rejection(block.first_line, (block.fault,), decoded_row(block.data))
             work.rejections.append(fault)
+            work.note_height(block.first_line, block.rows)
         else:
             parts = self._parts(block, work)
+            if self._grouper is not None:
+                parts = self._grouper.grouped(parts, work)
             if self._expansion is not None:
                 parts = self._expansion.expanded(parts, work)
             if self._mapper.has_bot_rate:
@@ -90,10 +112,12 @@ class Transform:
                 parts = iter(kept)
             for part in parts:
                 self._take(part, work)
-            if may_change_rows and work.rejections:
-                work.rejections = self._as_read(block, work.rejections)
         work.rejections.sort(key=lambda found: element_of(found.line))
-        work.rejections = with_texts(self._format, block, work.rejections)
+        if work.rejections:
+            again = RejectedRows(self._format, block, self.is_record)
+            if may_change_rows and block.fault is None:
+                work.rejections = again.as_read(work.rejections, work)
+            work.rejections = again.with_texts(work.rejections)
         return Batch(
             seq=block.seq,
             start=block.start,
@@ -102,7 +126,7 @@ class Transform:
             line_count=block.lines,
             # The data of a fault is cut short, so a checksum could not identify it.
             checksum=b"" if block.fault is not None else checksum(block.data),
-            rows=work.rows + (block.fault is not None),
+            rows=work.rows + (max(block.rows, 1) if block.fault is not None else 0),
             lines=work.all_lines(),
             slices=tuple(work.encoded),
             counts=tuple(map(len, work.lines)),
@@ -118,6 +142,8 @@ class Transform:
 
         A skipped row counts as a record too, because it has to be counted.
         """
+        if self._grouper is not None:
+            return self._grouper.key_of(row) is not None
         rows: Sequence[object] = (row,)
         if self._code is not None:
             (made,) = self._code.apply(rows)
@@ -143,6 +169,9 @@ class Transform:
                 work.findings.warn(reason, line)
             work.rows += len(part.rows) + len(part.rejections)
             work.rejections += part.rejections
+            if self._grouper is not None:
+                # The function of the user may change the columns of the key.
+                work.keys.update(zip(part.lines, map(self._grouper.key_of, part.rows), strict=True))
             yield part if self._code is None else _changed(part, self._code, work)
 
     def _take(self, part: Slice, work: Work) -> None:
@@ -259,37 +288,6 @@ class Transform:
         for index in indices:
             tables.setdefault(element_of(part.lines[index]).table, []).append(index)
         return [(self._expansion.mapper_of_table(table), some) for table, some in tables.items()]
-
-    def _as_read(self, block: Block, rejections: list[Rejection]) -> list[Rejection]:
-        """Return rejections with the rows as they are in the block.
-
-        The user's function may have changed the rows that it was given, and elements are only a
-        part of a row. Parsing the few blocks with rejections again costs less than a copy of every
-        row.
-        """
-        wanted = {line_of(rejection.line) for rejection in rejections}
-        read = {
-            line: row
-            for part in self._format.slices(block, self.is_record)
-            for line, row in zip(part.lines, part.rows, strict=True)
-            if line in wanted
-        }
-        return [
-            replace(rejection, row=read.get(line_of(rejection.line), rejection.row))
-            for rejection in rejections
-        ]
-
-
-def with_texts(rows: RowFormat, block: Block, rejections: list[Rejection]) -> list[Rejection]:
-    """Return `rejections` with the texts of their rows, for formats whose rows are JSON.
-
-    A row that could not be parsed is text already.
-    """
-    parsed = {line_of(each.line) for each in rejections if not isinstance(each.row, str)}
-    texts = rows.texts(block, parsed) if parsed else {}
-    if not texts:
-        return rejections
-    return [replace(each, text=texts.get(line_of(each.line))) for each in rejections]
 
 
 def _changed(part: Slice, code: UserCode, work: Work) -> Slice:

@@ -394,7 +394,7 @@ class History:
             self.vague = True
         self._check_excess()
         if summary is not None:
-            said += f" -> {' '.join(summary.totals.as_sentences())}; {summary.stopped_by}"
+            said += f" -> {summary.totals.as_sentence()}; {summary.stopped_by}"
             self._check(summary, least, after, options, faults)
             if (
                 forecast is not None

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from miso_upload.transform.schema.schema import Schema
     from miso_upload.values.timestamps import TimestampReader
 
+_LISTS = frozenset({Kind.TEXTS, Kind.NUMBERS})
+_NUMBERS_ONLY = ("sum", "max", "min")
 _IDS = frozenset({"user_id", "anonymous_id"})
 _MOST_CACHED = 10_000
 _UNKNOWN: Any = object()
@@ -116,7 +118,13 @@ class Bindings:
             default = default.text
         shown = "" if compiled.shown == attribute else compiled.shown
         path = tuple(attribute.split("."))
-        binding = Binding(attribute, path, compiled.convert, shown, compiled.convert_all)
+        binding = Binding(
+            attribute, path, compiled.convert, shown, compiled.convert_all, kind in _LISTS
+        )
+        if rule.take in _NUMBERS_ONLY and kind is not Kind.NUMBER:
+            raise MappingError(
+                f'{named.origin}: take = "{rule.take}" is for numbers, and {attribute} is not one'
+            )
         return binding, compiled._replace(default=default)
 
     def _kind(self, name: str, origin: str) -> Kind:
@@ -143,11 +151,13 @@ class Bindings:
         if attribute.kind is Kind.TIMESTAMP:
             reader = self._timestamps
             return Binding(column, path, reader.read, convert_all=reader.read_all)
+        is_list = attribute.kind in _LISTS
         if not self._cells:
-            return Binding(column, path, None)
+            return Binding(column, path, None, collects=is_list)
         kind, separator = attribute.kind, self._spec.list_separator
         convert_all = column_converter(kind, separator)
-        return Binding(column, path, converter(kind, separator), convert_all=convert_all)
+        convert = converter(kind, separator)
+        return Binding(column, path, convert, convert_all=convert_all, collects=is_list)
 
     def _check_columns(self, columns: tuple[str, ...]) -> None:
         unmapped = [

@@ -29,6 +29,7 @@ class Binding(NamedTuple):
         convert: Converts one value; None if a JSON value is taken unchanged and only validated.
         shown: The columns that the value comes from, if their names differ from the attribute's.
         convert_all: Converts many values at once; see `cells.column_converter`.
+        collects: Whether the attribute is a list, which takes the values of all rows of a group.
     """
 
     attribute: str
@@ -36,6 +37,7 @@ class Binding(NamedTuple):
     convert: Callable[[Any], Any] | None
     shown: str = ""
     convert_all: ConvertAll | None = None
+    collects: bool = False
 
 
 class RecordBuilder:

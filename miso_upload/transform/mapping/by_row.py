@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from miso_upload.records import Reason
 from miso_upload.transform.mapping.bot_rate import TOO_MANY
 from miso_upload.transform.mapping.builder import RecordBuilder
+from miso_upload.transform.mapping.group import Group, Value, is_blank, put_values
 from miso_upload.transform.mapping.outcomes import Mapped, Skipped
 from miso_upload.transform.mapping.paths import ABSENT
 from miso_upload.transform.mapping.rules import SkipRow
@@ -83,6 +84,9 @@ class RowMapper:
 
     def _fill(self, row: dict[str, Any], builder: RecordBuilder) -> None:
         """Put in the columns that are mapped automatically, and then what the rules make."""
+        if isinstance(row, Group):
+            put_values(self._values(row, builder), row, builder)
+            return
         by_name, unmapped = self._plan.shape(tuple(row))
         for column, binding, is_blank_absent in by_name:
             value = row[column]
@@ -99,6 +103,23 @@ class RowMapper:
             else:
                 found.add(binding.attribute)
                 builder.put(binding, value)
+
+    def _values(self, group: Group, builder: RecordBuilder) -> list[Value]:
+        """Return the values of a group: of columns mapped automatically, and of the rules."""
+        by_name, unmapped = self._plan.shape(tuple(group))
+        values = [
+            Value(binding, [row.get(column) for row in group.rows])
+            for column, binding, _ in by_name
+        ]
+        for column in unmapped:
+            self._count_unmapped(column, group[column], builder)
+        found = builder.findings.filled_by_rules
+        for binding, rule in self._plan.rules:
+            fetched = [rule.fetch(row) for row in group.rows]
+            if not all(map(is_blank, fetched)):
+                found.add(binding.attribute)
+            values.append(Value(binding, fetched, rule.take, rule.default))
+        return values
 
     def _count_unmapped(self, column: str, value: object, builder: RecordBuilder) -> None:
         if value is None or not column:

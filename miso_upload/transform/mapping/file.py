@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.errors import ConfigurationError, MappingError
 from miso_upload.records.element import MAX_TABLES
+from miso_upload.records.grouping import Grouping
 from miso_upload.transform.mapping.conditions import Condition
 from miso_upload.transform.mapping.elements import Each, compile_pattern
 from miso_upload.transform.mapping.paths import ABSENT
@@ -108,6 +109,7 @@ def parse_mapping(name: str, text: str) -> MappingFile:
         key=tuple(rows.get("key", ())),
         each=_each(name, lines, rows, ("rows",)),
         records=tuple(_records(name, lines, document.get("records", ()))),
+        grouping=_grouping(name, lines, document),
     )
     return replace(file.with_columns(columns), columns=columns)
 
@@ -166,6 +168,19 @@ def _records(name: str, lines: KeyLines, tables: list[dict[str, Any]]) -> Iterat
             tuple(_condition({"name": "", **each}) for each in _several(table.get("when"))),
             tuple(map(_condition, table.get("skip", ()))),
         )
+
+
+def _grouping(name: str, lines: KeyLines, document: dict[str, Any]) -> Grouping | None:
+    rows = document.get("rows", {})
+    if "group_by" not in rows:
+        if "blank_key" in rows:
+            problem = "has no meaning without group_by"
+            raise MappingError(_located(name, lines, ("rows", "blank_key"), problem))
+        return None
+    if "each" in rows or any("each" in table for table in document.get("records", ())):
+        problem = "cannot be combined with each. Possible fix: group the rows with --sql"
+        raise MappingError(_located(name, lines, ("rows", "group_by"), problem))
+    return Grouping(tuple(rows["group_by"]), rows.get("blank_key", "reject"))
 
 
 def _several(value: dict[str, Any] | list[dict[str, Any]] | None) -> list[dict[str, Any]]:
@@ -233,6 +248,7 @@ def _rule(table: dict[str, Any]) -> Rule:
         formats=formats,
         timezone=table.get("timezone"),
         default=table.get("default", ABSENT),
+        take=table.get("take"),
     )
 
 

@@ -44,21 +44,30 @@ def columns_without(columns: Iterable[str], rows: Sequence[object]) -> set[str]:
     return {column for column, get in getters.items() if all(get(row) is ABSENT for row in objects)}
 
 
-def check_key(mapping: MappingFile, columns: Sequence[str] | None) -> None:
-    """Check that a header has the columns that identify a row.
+def check_key(
+    mapping: MappingFile, columns: Sequence[str] | None, read: Sequence[str] | None
+) -> None:
+    """Check that a header has the columns that identify a row, and those of `group_by`.
 
     Args:
         mapping: The mapping.
-        columns: The header; None if rows may differ.
+        columns: The columns that are mapped; None if rows may differ.
+        read: The header; None if rows may differ.
 
     Raises:
         NoColumnError: A column is missing.
     """
-    if columns is None:
-        return
-    for column in mapping.key:
-        if column not in columns and first_step(column) not in columns:
+    _check_columns(mapping, "key", mapping.key, columns)
+    if mapping.grouping is not None:
+        _check_columns(mapping, "group_by", mapping.grouping.columns, read)
+
+
+def _check_columns(
+    mapping: MappingFile, name: str, wanted: Sequence[str], columns: Sequence[str] | None
+) -> None:
+    for column in wanted if columns is not None else ():
+        if column not in (columns or ()) and first_step(column) not in (columns or ()):
             raise NoColumnError(
-                f"{mapping.name}: [rows] key: the input has no column {column!r}"
-                f"{did_you_mean(column, columns, column_name)}"
+                f"{mapping.name}: [rows] {name}: the input has no column {column!r}"
+                f"{did_you_mean(column, columns or (), column_name)}"
             )

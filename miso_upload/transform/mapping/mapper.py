@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from miso_upload.transform.mapping.by_column import ColumnMapper
 from miso_upload.transform.mapping.by_row import RowMapper
-from miso_upload.transform.mapping.outcomes import Mapped
+from miso_upload.transform.mapping.outcomes import Mapped, MappedRows
 from miso_upload.transform.mapping.plan import compile_plan
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from miso_upload.records import Findings
     from miso_upload.transform.identity import IdentityPolicy
-    from miso_upload.transform.mapping.outcomes import MappedRows, Outcome
+    from miso_upload.transform.mapping.outcomes import Outcome
     from miso_upload.transform.mapping.spec import MappingSpec
     from miso_upload.transform.schema.schema import Schema
     from miso_upload.values.timestamps import TimestampReader
@@ -52,6 +52,7 @@ class Mapper:
         as_cells = as_cells or columns is not None
         self._plan = compile_plan(spec, schema, timestamps, identity, columns, as_cells=as_cells)
         self._by_row = RowMapper(self._plan)
+        self._maps_groups = spec.groups
         self._by_column = ColumnMapper(self._plan)
 
     def __reduce__(self) -> tuple[type[Mapper], tuple[Any, ...]]:
@@ -103,7 +104,11 @@ class Mapper:
         One difference is allowed: objects within a record may still hold nulls. They are removed
         before a record is sent.
         """
-        mapped = self._by_column.map(rows, findings, busy)
+        if self._maps_groups:
+            mapped = MappedRows.before_mapping(rows)
+            mapped.not_mapped.update(dict.fromkeys(range(len(rows))))
+        else:
+            mapped = self._by_column.map(rows, findings, busy)
         for index in mapped.undecided():
             outcome = self._by_row.map(rows[index], lines[index], findings, busy)
             if isinstance(outcome, Mapped):

@@ -58,6 +58,7 @@ class Rule:
         formats: The formats of timestamps; empty for those of the source.
         timezone: The time zone of timestamps that name none; None for that of the source.
         default: The value if there is none.
+        take: Which value the record of a group of rows gets; None for the usual way.
     """
 
     columns: tuple[str, ...] = ()
@@ -76,6 +77,7 @@ class Rule:
     formats: tuple[str, ...] = ()
     timezone: str | None = None
     default: Any = ABSENT
+    take: Literal["first", "last", "only", "sum", "max", "min"] | None = None
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -108,6 +110,7 @@ class Compiled(NamedTuple):
     convert_all: ConvertAll | None = None
     column: str | None = None
     bases: tuple[tuple[str, ...], ...] = ()
+    take: str | None = None
 
 
 def compile_rule(
@@ -135,7 +138,9 @@ def compile_rule(
     convert_all = _convert_all(rule, kind, timestamps, separator)
     shown = ", ".join(rule.reads)
     bases = tuple(map(placeholders, rule.base))
-    return Compiled(_fetch(rule), convert, default, shown, convert_all, _only_column(rule), bases)
+    return Compiled(
+        _fetch(rule), convert, default, shown, convert_all, _only_column(rule), bases, rule.take
+    )
 
 
 def fetch_nothing(_: Row) -> Any:  # noqa: ANN401

@@ -13,6 +13,7 @@ from miso_upload.transform.mapping.rules import Rule
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from miso_upload.records.grouping import Grouping
     from miso_upload.transform.mapping.conditions import Condition
     from miso_upload.transform.mapping.elements import Each
     from miso_upload.transform.mapping.routes import Routing
@@ -86,6 +87,7 @@ class MappingFile:
         key: Columns or paths that identify a row among those of its type.
         each: The list of a row whose elements become records; None if a row is one record.
         records: The records that each row is mapped to, if they are several.
+        grouping: Which adjacent rows become one record; None if none do.
     """
 
     name: str
@@ -98,6 +100,7 @@ class MappingFile:
     key: tuple[str, ...] = ()
     each: Each | None = None
     records: tuple[RecordTable, ...] = ()
+    grouping: Grouping | None = None
 
     @property
     def spec(self) -> MappingSpec:
@@ -152,6 +155,11 @@ class MappingFile:
             key=tuple(renamed_path(path, names) for path in self.key),
             each=self.each and renamed_each(self.each, names),
             records=tuple(table.with_columns(names) for table in self.records),
+            grouping=self.grouping
+            and replace(
+                self.grouping,
+                columns=tuple(renamed_path(path, names) for path in self.grouping.columns),
+            ),
         )
 
 
@@ -167,6 +175,7 @@ class MappingSpec(NamedTuple):
             skipped. 0 means no limit.
         list_separator: What separates the values of a list in one cell; None means one value.
         strict: Reject rows with an unmapped column.
+        groups: Whether the rows are groups of rows.
     """
 
     rules: tuple[NamedRule, ...] = ()
@@ -176,6 +185,7 @@ class MappingSpec(NamedTuple):
     bot_rate: int = 0
     list_separator: str | None = None
     strict: bool = False
+    groups: bool = False
 
 
 def rules_of_options(columns: Iterable[str], constants: Iterable[str]) -> tuple[NamedRule, ...]:

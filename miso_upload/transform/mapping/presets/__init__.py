@@ -103,6 +103,7 @@ def overlaid(upper: MappingFile, lower: MappingFile) -> MappingFile:
         upper.key or lower.key,
         upper.each or lower.each,
         upper.records or lower.records,
+        upper.grouping or lower.grouping,
     )  # fmt: skip
 
 
