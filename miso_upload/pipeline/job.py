@@ -126,15 +126,23 @@ class Job:
             MappingError: The mapping names a column that the source does not have.
             OtherExportError: The source is not the export that the preset is for.
         """
-        transform, preset = self.transform(source), self._settings.mapping.preset
+        preset, columns = self._settings.mapping.preset, source.format.columns
         if preset in (None, NO_PRESET) or self._code is not None:
+            self.transform(source)
             return
         # Imported late, because most runs have no preset.
-        from miso_upload.pipeline.preset_check import check_keys, check_layout  # noqa: PLC0415
+        from miso_upload.pipeline.preset_check import (  # noqa: PLC0415
+            check_grouping,
+            check_keys,
+            check_layout,
+        )
 
-        if source.format.columns is None:
-            own = {rule.attribute for rule in self._options}
-            check_keys(source, preset, self._mapping_for(source), own)
+        mapping = self._mapping_for(source)
+        if columns is not None and self._mapping.grouping is None:
+            check_grouping(preset, mapping, columns)
+        transform = self.transform(source)
+        if columns is None:
+            check_keys(source, preset, mapping, {rule.attribute for rule in self._options})
         elif "columns" in read_preset(preset).options:
             check_layout(source, preset, transform.is_record)
 

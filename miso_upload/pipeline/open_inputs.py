@@ -98,7 +98,7 @@ def open_inputs(
         again = partial(Source, name) if source.can_reopen else partial(_same, source)
         opened[name] = _Reopening(source.name, source.size, again)
     if others and not opened:
-        raise others[0]
+        raise OtherExportError("\n".join(map(str, others)))
     order, newer_follows = _in_order(times, empty)
     finished = newer_follows & left_alone
     return [

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from miso_upload.errors import OtherExportError
 from miso_upload.sources.first_rows import rows_until
 from miso_upload.transform.mapping import detect_preset
+from miso_upload.transform.mapping.paths import first_step
 from miso_upload.transform.mapping.preset_keys import has_keys, keys_of
+from miso_upload.values.display import column_name, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -52,6 +54,25 @@ def check_keys(source: Source, preset: str, mapping: MappingFile, but: Collectio
         f"the preset {preset} is for another export: {_none_of(len(first.rows))} {wanted}"
         f"{_fitting(first.rows, preset)}"
     )
+
+
+def check_grouping(preset: str, mapping: MappingFile, columns: tuple[str, ...]) -> None:
+    """Check that a header has the columns by which a preset groups rows.
+
+    Args:
+        preset: The name of the preset.
+        mapping: The preset, with the user's mapping merged over it.
+        columns: The header.
+
+    Raises:
+        OtherExportError: It does not.
+    """
+    for column in mapping.grouping.columns if mapping.grouping else ():
+        if first_step(column) not in columns and column not in columns:
+            raise OtherExportError(
+                f"the preset {preset} is for another export: the input has no column {column!r}"
+                f"{did_you_mean(column, columns, column_name)}"
+            )
 
 
 def check_layout(source: Source, preset: str, is_record: Callable[[object], bool]) -> None:

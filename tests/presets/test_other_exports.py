@@ -47,6 +47,17 @@ def test_the_one_input_of_another_export_is_refused(folder, name, golden):
     assert done.stderr == golden
 
 
+def test_every_input_of_another_export_is_named(folder):
+    shutil.copy(specimen("rees46"), folder / "rees46.csv")
+    (folder / "dates.csv").write_text("date,item_sku\n2024-05-01,a\n")
+
+    done = dry_run("rees46.csv", "dates.csv", "--preset", "woocommerce-orders")
+
+    assert done.exit_code == 2
+    assert "rees46.csv: " in done.stderr
+    assert "dates.csv: the preset woocommerce-orders is for another export" in done.stderr
+
+
 def test_other_inputs_are_read(folder, golden):
     (folder / "other.jsonl").write_text(lines(*[OTHER] * 20))
     (folder / "events.jsonl").write_text(lines(event()))
