@@ -125,5 +125,5 @@ class Settlement(NamedTuple):
         records = len(rows.intersection(self.batch.lines))
         rejected = sum(rejection.line in rows for rejection in self.batch.rejections)
         # Elements that are no longer made are no rows; the span has one record fewer then.
-        is_by_row = self.batch.row_counts is None and not any(map(is_element, rows))
+        is_by_row = not any(map(is_element, (*rows, *self.batch.lines)))
         return len(rows) - records - rejected if is_by_row else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -33,6 +34,14 @@ def target_name(given: object) -> str:
     name = unicodedata.normalize("NFC", given.strip()) if isinstance(given, str) else ""
     if not name:
         raise ValueError("give a name, such as production")
+    return name
+
+
+def _pass_name(given: object) -> str:
+    """Return the name of a pass, which is also a part of the name of the rejects file."""
+    name = str(given)
+    if name and not re.fullmatch(r"[\w.-]{1,64}", name, re.ASCII):
+        raise ValueError("must consist of up to 64 letters, digits, hyphens, dots and underscores")
     return name
 
 
@@ -74,6 +83,10 @@ class ResumeOptions(Part, group="Resume"):
     changed_mapping: ChangedMapping = option(
         "stop", "Stop, send or continue if changed options give different records for rows "
         "already sent.", choices=get_args(ChangedMapping),
+    )  # fmt: skip
+    pass_name: str = option(
+        "", "Read the inputs in a pass of their own, for other records than those of other passes.",
+        metavar="NAME", reader=_pass_name, default_text="none",
     )  # fmt: skip
     restart: bool = option(
         False, "Forget what was sent from the inputs, and send all of their records again."

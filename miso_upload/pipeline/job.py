@@ -154,12 +154,14 @@ class Job:
         """
         options, mapping = self._settings.mapping, self._mapping_for(source)
         self._check_columns_of_skips(source)
+        by = mapping.grouping.columns if mapping.grouping else ()
+        grouped_by = (each for each in map(first_step, by) if each not in self.schema.attributes)
         plan = MappingSpec(
             rules=_merged(mapping.rules, self._options),
             skips=mapping.skips,
             bot_rate=options.bot_rate or 0,
             routing=mapping.routing,
-            ignored=(*mapping.ignored, *mapping.key, *map(first_step, mapping.key)),
+            ignored=(*mapping.ignored, *mapping.key, *map(first_step, mapping.key), *grouped_by),
             list_separator=options.list_separator,
             strict=options.strict,
             groups=mapping.grouping is not None,

@@ -150,6 +150,7 @@ class Pipeline:
             with self._stop.reading():
                 opened = each.open()
             with opened as source:
+                source.begin_pass(self._settings.resume.pass_name)
                 self._upload(each, source, sources)
         except StopReading:
             return

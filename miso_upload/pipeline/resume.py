@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from miso_upload.errors import ChangedJobError, SourceError, UnprovenSourceError
 from miso_upload.ledger.migration import checksum_test
 from miso_upload.pipeline.job_changes import changed_job, changed_options, changes_groups
+from miso_upload.records.position import path_and_pass
 from miso_upload.sources.checksums import still_has
 from miso_upload.values.display import counted
 
@@ -124,7 +125,9 @@ class Resumer:
         candidates = [
             scan
             for scan in self._ledger.scans.candidates(source.identity, name, source.beginning)
-            if scan.id not in self._taken and not _is_of_another_file(source, scan)
+            if scan.id not in self._taken
+            and _is_of_same_pass(source, scan)
+            and not _is_of_another_file(source, scan)
         ]
         proven = self._proven(source, candidates)
         if self._options.restart:
@@ -315,7 +318,12 @@ def _is_of_another_file(source: Source, scan: Scan) -> bool:
     if scan.keyless or stamp is None or scan.key == identity.key:
         return False
     is_same = identity.stamp is not None and identity.stamp.file == stamp.file
-    return not is_same and still_has(scan.key, stamp)
+    return not is_same and still_has(path_and_pass(scan.key)[0], stamp)
+
+
+def _is_of_same_pass(source: Source, scan: Scan) -> bool:
+    """Return whether a scan was read in the pass of this run (`--pass-name`)."""
+    return path_and_pass(scan.key)[1] == path_and_pass(source.identity.key)[1]
 
 
 def _has_all(source: Source, scan: Scan, spans: Sequence[LedgerSpan]) -> bool:

@@ -253,7 +253,9 @@ class _RejectsFiles:
         settings = self._settings
         if settings.output.rejects is None and not settings.persistent:
             return None
-        path = Path(settings.output.rejects) if settings.output.rejects else rejects_path(name)
+        # Each pass has a file of its own, which a new scan may begin again.
+        of_pass = ".".join(filter(None, (name, settings.resume.pass_name)))
+        path = Path(settings.output.rejects) if settings.output.rejects else rejects_path(of_pass)
         if path not in self._files:
             if not _can_write(path):
                 if settings.output.rejects is None:

@@ -14,6 +14,7 @@ from miso_upload.ledger.migration import checksum_test
 from miso_upload.ledger.rejects_file import by_row, rejection_line
 from miso_upload.ledger.state_directory import ledger_paths
 from miso_upload.records.element import line_of
+from miso_upload.records.position import path_and_pass
 from miso_upload.sources import Source
 from miso_upload.values.display import counted, one_line
 from miso_upload.values.input_names import STDIN, is_remote, shown_name
@@ -97,7 +98,7 @@ def _target_status(ledger: Ledger, scans: Iterable[Scan]) -> TargetStatus:
     accepted = ledger.accepted_total()
     sources = tuple(
         Status(
-            scan.name,
+            _name_with_pass(scan),
             server,
             target,
             scan.seen_at.isoformat(timespec="seconds"),
@@ -108,6 +109,11 @@ def _target_status(ledger: Ledger, scans: Iterable[Scan]) -> TargetStatus:
         for scan in scans
     )
     return TargetStatus(server, target, accepted, sources)
+
+
+def _name_with_pass(scan: Scan) -> str:
+    _, name = path_and_pass(scan.key)
+    return f"{scan.name} (--pass-name {name})" if name else scan.name
 
 
 def _check_missing(unknown: Iterable[str]) -> None:
@@ -164,12 +170,17 @@ def rejections_again(state_dir: Path, name: str, options: ReadingOptions) -> Ite
     shown = shown_name(name)
     for path in ledger_paths(state_dir):
         with closing(opened(path)) as ledger:
-            for scan in matching(ledger, [name], options):
+            scans = matching(ledger, [name], options)
+            key = path_and_pass(scans[0].key)[0] if scans else ""
+            for scan in scans:
+                if path_and_pass(scan.key)[0] != key:
+                    continue
                 if is_remote(name) or Path(name).exists():
                     yield from _rejected_rows(ledger, scan, name, options)
                 else:
                     for rejections in by_row(ledger.rejections(scan)):
                         yield rejection_line(shown, *rejections)
+            if scans:
                 return
     raise LedgerError(
         f"{shown}: no uploaded source has this name; to list all sources, run 'miso-upload status'"
@@ -235,7 +246,10 @@ def _by_content(ledger: Ledger, name: str, options: ReadingOptions) -> list[Scan
         return []  # must not be consumed by a status report
     try:
         with Source(name, options) as source:
-            here = ledger.scans.of_key(source.identity.key)
+            key = source.identity.key
+            here = ledger.scans.of_key(key)
+            # The passes of an input are its own too.
+            here += [scan for scan in ledger.scans.all() if path_and_pass(scan.key)[0] == key]
             return here or [
                 scan
                 for scan in ledger.scans.candidates(source.identity, source.name, source.beginning)

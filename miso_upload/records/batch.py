@@ -20,7 +20,7 @@ Record: TypeAlias = dict[str, Any]
 
 
 class RowCounts(NamedTuple):
-    """What became of the rows of a block in which rows are not always records.
+    """What became of the rows of a block in which rows may not be records.
 
     Attributes:
         records: The number of records, with rejected ones. A row or a group that is rejected as a
@@ -41,9 +41,9 @@ class Batch:
     `slices` holds the records as JSON, joined by commas and without brackets, so that a request
     body is made by joining slices instead of encoding records again. `lines` has the source line
     of each record, in the same order, or its element number (see `element`) if its row became
-    several records. `counts` has the number of records in each slice. `row_counts` is set if any
-    row did not become exactly one record; then `skipped` counts only rows that did not also become
-    a record or a rejection.
+    several records. `counts` has the number of records in each slice. `row_counts` is set if rows
+    may become several records, or a part of one; then `skipped` counts only rows that did not also
+    become a record or a rejection.
 
     If content keys are computed, `keys`, `days` and `contents` (see `ContentKeys`) and `lengths`
     (the size of each record's JSON in bytes) also have one item for each record.

@@ -22,11 +22,13 @@ class IncompleteRow(NamedTuple):
         settle_after: It is read once the file is unchanged for this many seconds; None if the file
             was written to while it was read.
         is_group: Whether it is a group of rows.
+        rows: How many rows it has.
     """
 
     size: int
     settle_after: float | None
     is_group: bool = False
+    rows: int = 1
 
     @property
     def why(self) -> str:
@@ -48,7 +50,7 @@ class IncompleteRow(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """Return the row for the JSON report."""
-        return {"rows": 1, "bytes": self.size, "why": self.why}
+        return {"rows": self.rows, "bytes": self.size, "why": self.why}
 
 
 def _duration(seconds: float) -> str:

@@ -18,11 +18,26 @@ class Stamp(NamedTuple):
     state: str | None
 
 
+_MARK = "\n--pass-name "
+"""Stands between a path or URL and the name of a pass. No option makes an input with this name."""
+
+
+def key_of_pass(path: str, name: str) -> str:
+    """Return the key of a source that is read in a pass of its own; the path itself for none."""
+    return path + _MARK + name if name else path
+
+
+def path_and_pass(key: str) -> tuple[str, str]:
+    """Return the path or URL of a key, and the name of its pass; empty for none."""
+    path, _, name = key.partition(_MARK)
+    return path, name
+
+
 class SourceIdentity(NamedTuple):
     """Hints by which a later run recognizes an input; no hint is proof.
 
     Attributes:
-        key: Its absolute path or URL.
+        key: Its absolute path or URL, with the name of its pass if it has one.
         stamp: The file and its state; None if they are not known, for example for a pipe.
         head: A checksum of its first bytes; None if the input is too short.
         preamble: A checksum of everything before the first row.

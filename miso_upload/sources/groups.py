@@ -163,7 +163,7 @@ class WholeGroups:
             ready, held = self._divide(block, rows, held)
         if held is not None and self._source.may_grow:
             yield from ready
-            self._source.wait_for_group(held.size)
+            self._source.wait_for_group(held.size, held.rows)
         elif held is not None:
             # The last group needs no request of its own.
             yield from _joined(ready, held.block())

@@ -12,6 +12,7 @@ from miso_upload.errors import (
 )
 from miso_upload.records import Block, Reason, SourceIdentity
 from miso_upload.records.incomplete_row import IncompleteRow
+from miso_upload.records.position import key_of_pass
 from miso_upload.sources.checksums import HEAD_BYTES, head_checksum
 from miso_upload.sources.codecs.base import READ_BYTES
 from miso_upload.sources.directives import Directives
@@ -151,6 +152,10 @@ class Source:
         """Whether the last row may be incomplete because the input is being written."""
         return self._growing or self._stream.grew
 
+    def begin_pass(self, name: str) -> None:
+        """Read the input in a pass of this name, which later runs resume on its own."""
+        self.identity = self.identity._replace(key=key_of_pass(self.identity.key, name))
+
     @property
     def block_bytes(self) -> int:
         """Return the most bytes in a block of several rows."""
@@ -161,11 +166,12 @@ class Source:
         """Whether rows may still be added to the input."""
         return self._grows
 
-    def wait_for_group(self, size: int) -> None:
+    def wait_for_group(self, size: int, rows: int) -> None:
         """Record that the last group of rows may be incomplete, so that the next run reads it."""
         settle = self._options.settle_after if self._growing else None
-        size += self.waiting.size if self.waiting is not None else 0
-        self.waiting = IncompleteRow(size, settle, is_group=True)
+        if self.waiting is not None:
+            size, rows = size + self.waiting.size, rows + 1
+        self.waiting = IncompleteRow(size, settle, is_group=True, rows=rows)
 
     @property
     def can_reopen(self) -> bool:

@@ -116,12 +116,12 @@ class Work:
         return self._height_of(self._skipped_lines - mapped - rejected)
 
     def row_counts(self) -> RowCounts | None:
-        """Return what became of the rows, if any of them became several records or a part of one.
+        """Return what became of the rows, if rows are not records by definition.
 
         A row is mapped if it has at least one record. It is rejected if it has none, and at least
         one rejection.
         """
-        if not self.has_several:
+        if not self.numbered:
             return None
         mapped, rejected = self._mapped_lines, self._rejected_lines
         return RowCounts(

@@ -20,6 +20,7 @@ THREE = ["a1", "b2", "a1"]
         ("session_id", "anonymous_id"),
         ("product_id", "product_ids"), ("movieId", "product_ids"), ("StockCode", "product_ids"),
         ("parent_asin", "product_ids"), ("SKU", "product_ids"), ("Artikelnummer", "product_ids"),
+        ("item_product_id", "product_ids"),
     ],
 )  # fmt: skip
 def test_ids_are_recognised_by_name(name, attribute):
