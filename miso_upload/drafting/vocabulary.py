@@ -27,7 +27,8 @@ SESSION = (
     "sid", "session",
 )  # fmt: skip
 PRODUCT = (
-    "productids", "productid", "itemproductid", "itemids", "itemid", "skus", "sku", "productsku", "itemsku",
+    "productids", "productid", "itemproductid", "itemids", "itemid", "skus", "sku",
+    "productsku", "itemsku",
     "variantid", "articleid", "movieid", "contentid", "videoid", "trackid", "songid", "bookid",
     "courseid", "recipeid", "listingid", "storyid", "postid", "showid", "goodsid", "gameid",
     "animeid", "episodeid", "albumid", "artistid", "parentasin", "asin", "isbn", "productcode",

@@ -117,6 +117,14 @@ def test_a_mapping_file_over_the_preset_can_name_other_columns(folder):
     assert counts_in(dry_run("events.jsonl", "-m", "my.toml").stdout)[:2] == [20, 20]
 
 
+def test_a_preset_of_lists_knows_its_export_by_the_list(folder):
+    (folder / "visits.json").write_text(lines(*[{**OTHER, "actionDetails": []}] * 20))
+    (folder / "events.json").write_text(lines(*[OTHER] * 20))
+
+    assert counts_in(dry_run("visits.json", "--preset", "matomo").stdout)[0] == 20
+    assert dry_run("events.json", "--preset", "matomo").exit_code == 2
+
+
 def test_preview_refuses_it_too(folder):
     (folder / "events.jsonl").write_text(lines(*[OTHER] * 20))
 
