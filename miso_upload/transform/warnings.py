@@ -10,8 +10,8 @@ record.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from itertools import repeat
-from operator import contains, itemgetter
+from itertools import compress, count, islice, repeat
+from operator import contains, eq, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.records import Reason
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from miso_upload.records import Findings, Record
     from miso_upload.values.regular_times import Timestamps
 
+_CHECKOUT = "checkout"
+_OF_ORDER = ("timestamp", "user_id", "anonymous_id")
+_REPEATED_TOTAL = Reason(
+    "a checkout",
+    "has the visitor, the time and the revenue of the checkout before it, so the total of an order "
+    "may be counted for each of its lines. Possible fix: [rows] group_by",
+)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 BEST_RATING = 5
 _TYPE = itemgetter("type")
@@ -49,6 +56,8 @@ def survey(
     findings.types.update(types)
     _count_ids(records, findings)
     _survey_timestamps(timestamps or timestamps_of(records), lines, findings)
+    for i in _repeated_totals(types, records):
+        findings.warn(_REPEATED_TOTAL, lines[i])
     for i in _suspicious(types, records):
         name, record = types[i], records[i]
         if name in _OF_PRODUCTS and "product_ids" not in record:
@@ -65,6 +74,26 @@ def _suspicious(types: Sequence[str], records: Sequence[Record]) -> list[int]:
     candidates = [i for i, name in enumerate(types) if name in _IS_SUSPICIOUS]
     found.update(i for i in candidates if _IS_SUSPICIOUS[types[i]](records[i]))
     return sorted(found)
+
+
+def _repeated_totals(types: Sequence[str], records: Sequence[Record]) -> list[int]:
+    """Return the indices of checkouts that repeat the revenue of the one before, of one order."""
+    if _CHECKOUT not in types:
+        return []
+    revenues = [record.get("revenue") for record in records]
+    alike = map(eq, revenues, islice(revenues, 1, None))
+    return [
+        i
+        for i in compress(count(1), alike)
+        if revenues[i] and types[i] == types[i - 1] == _CHECKOUT
+        and _is_same_order(records[i], records[i - 1])
+    ]  # fmt: skip
+
+
+def _is_same_order(one: Record, other: Record) -> bool:
+    return all(one.get(name) == other.get(name) for name in _OF_ORDER) and (
+        one.get("product_ids") != other.get("product_ids")
+    )
 
 
 def _count_ids(records: Sequence[Record], findings: Findings) -> None:

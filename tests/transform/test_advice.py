@@ -80,3 +80,21 @@ def test_a_warning_is_counted_with_its_first_line_as_the_example(golden):
     assert tally.count == 2
     assert tally.line == 5
     assert tally.example == golden
+
+
+def test_an_orders_total_on_each_of_its_lines_is_warned_about(golden):
+    order = {"type": "checkout", "timestamp": "2024-05-01T10:00:00Z", "user_id": "u1"}
+    records = [
+        {**order, "product_ids": ["a"], "revenue": 9.5},
+        {**order, "product_ids": ["b"], "revenue": 9.5},
+        {**order, "product_ids": ["c"], "revenue": 2},
+        {**order, "product_ids": ["d"], "revenue": 2, "user_id": "u2"},
+        {**order, "product_ids": ["d"], "revenue": 2, "user_id": "u2"},
+        {**order, "product_ids": ["e"], "user_id": "u2"},
+        {**order, "product_ids": ["f"], "user_id": "u2"},
+    ]
+    findings = Findings()
+
+    survey(records, range(1, 8), findings)
+
+    assert {text: (each.count, each.line) for text, each in findings.warnings.items()} == golden

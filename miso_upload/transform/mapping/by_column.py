@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from miso_upload.transform.mapping.bot_rate import TOO_MANY
 from miso_upload.transform.mapping.builder import IDENTITY_COLUMNS
 from miso_upload.transform.mapping.column_values import ColumnSource
+from miso_upload.transform.mapping.group import QUANTITIES
 from miso_upload.transform.mapping.outcomes import MappedRows, Skipped
 from miso_upload.transform.mapping.plan import is_cacheable
 from miso_upload.transform.mapping.record_tree import RecordTree, are_disjoint
@@ -142,6 +143,11 @@ class ShapeMapper:
             ("context", "ip") in (path[:2] for path in self._paths)
         )
         of_attribute = {source.binding.attribute: i for i, source in enumerate(sources)}
+        pairs = plan.pairs
+        has_both = pairs is not None and {pairs.attribute, QUANTITIES} <= of_attribute.keys()
+        self._pairs = pairs if has_both else None
+        names = (pairs.attribute, QUANTITIES) if pairs is not None and has_both else ()
+        self._pair = [of_attribute[name] for name in names]
         self._visitor = [of_attribute.get(name) for name in IDENTITY_COLUMNS]
         top = {path[0] for path in self._paths}
         self._surplus = {name: tuple(top - of_type) for name, of_type in plan.allowed.items()}
@@ -174,6 +180,11 @@ class ShapeMapper:
             if doubtful:
                 return self._map_others(doubtful, rows, routed, findings)
             columns.append(column)
+        if self._pairs is not None:
+            products, quantities = (columns[i].values for i in self._pair)
+            doubtful_pairs = self._pairs.doubtful(rows, products, quantities)
+            if doubtful_pairs:
+                return self._map_others(dict.fromkeys(doubtful_pairs), rows, routed, findings)
         records = self._tree.records(columns, len(rows))
         unusual = self._unusual(records, routed)
         if unusual:

@@ -88,15 +88,17 @@ class RowMapper:
             put_values(self._values(row, builder), row, builder)
             return
         by_name, unmapped = self._plan.shape(tuple(row))
+        pairs = self._plan.pairs
+        paired = {} if pairs is None else pairs.of(row) or {}
         for column, binding, is_blank_absent in by_name:
-            value = row[column]
-            if value is not None and not (value == "" and is_blank_absent):
+            value = paired[binding.attribute] if binding.attribute in paired else row[column]
+            if value is not None and not (value == "" and is_blank_absent) and value is not ABSENT:
                 builder.put(binding, value)
         for column in unmapped:
             self._count_unmapped(column, row[column], builder)
         found = builder.findings.filled_by_rules
         for binding, rule in self._plan.rules:
-            value = rule.fetch(row)
+            value = paired[binding.attribute] if binding.attribute in paired else rule.fetch(row)
             if value is ABSENT or value is None or value == "":
                 if rule.default is not ABSENT:
                     builder.put(binding._replace(convert=None), rule.default)

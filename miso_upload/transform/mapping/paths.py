@@ -93,6 +93,20 @@ def getter(path: str) -> Callable[[dict[str, Any]], Any]:
     return get
 
 
+def getter_with_gaps(path: str) -> Callable[[dict[str, Any]], Any]:
+    """Return the same as `getter`, but with None for items of a list without a value."""
+    if not is_path(path):
+        return getter(path)
+    steps = tuple(_steps(path))
+
+    def get(row: dict[str, Any]) -> Any:  # noqa: ANN401 -- any JSON value
+        if path in row:
+            return row[path]
+        return _walk(row, steps, gaps=True)
+
+    return get
+
+
 def _steps(path: str) -> Iterator[_Step]:
     for found in _STEP.finditer(path):
         name, inside = found.groups()
@@ -107,7 +121,7 @@ def _steps(path: str) -> Iterator[_Step]:
             yield _Where(key, value, inside.startswith("*"))
 
 
-def _walk(value: Any, steps: tuple[_Step, ...]) -> Any:  # noqa: ANN401
+def _walk(value: Any, steps: tuple[_Step, ...], *, gaps: bool = False) -> Any:  # noqa: ANN401
     for i, step in enumerate(steps):
         if isinstance(value, str):
             value = _parsed(value)
@@ -120,7 +134,9 @@ def _walk(value: Any, steps: tuple[_Step, ...]) -> Any:  # noqa: ANN401
         elif step is _EACH or (isinstance(step, _Where) and step.every):
             rest = steps[i + 1 :]
             items = filter(step.fits, value) if isinstance(step, _Where) else value
-            found = [_walk(item, rest) for item in items]
+            found = [_walk(item, rest, gaps=gaps) for item in items]
+            if gaps:
+                return [None if item is ABSENT else item for item in found]
             return [item for item in found if item is not ABSENT and item is not None] or ABSENT
         else:
             value = _one_of(value, step)

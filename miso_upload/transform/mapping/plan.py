@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from miso_upload.transform.mapping.bindings import Bindings
 from miso_upload.transform.mapping.bot_rate import BotRate
 from miso_upload.transform.mapping.paths import getter
+from miso_upload.transform.mapping.product_pairs import product_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from miso_upload.transform.identity import IdentityPolicy
     from miso_upload.transform.mapping.builder import Binding
     from miso_upload.transform.mapping.conditions import Condition
+    from miso_upload.transform.mapping.product_pairs import ProductPairs
     from miso_upload.transform.mapping.router import Router
     from miso_upload.transform.mapping.routes import Routing
     from miso_upload.transform.mapping.rules import Compiled
@@ -86,6 +88,7 @@ class Plan:
         identity: Derives anonymous ids.
         strict: Reject rows with a column or an attribute that cannot be sent.
         passes_records_through: Whether every valid record is mapped to itself.
+        pairs: Where products and quantities come from, if both may have gaps.
     """
 
     bindings: Bindings
@@ -96,6 +99,7 @@ class Plan:
     identity: IdentityPolicy
     strict: bool
     passes_records_through: bool
+    pairs: ProductPairs | None = None
     _shapes: dict[tuple[str, ...], Shape] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -163,6 +167,7 @@ def compile_plan(
         passes_records_through=not (
             as_cells or spec.rules or spec.skips or spec.routing or spec.bot_rate
         ),
+        pairs=product_pairs(spec, cells=as_cells) if as_cells or spec.rules else None,
     )  # fmt: skip
 
 
