@@ -268,6 +268,12 @@ class Ledger:
         """Return the spans of a scan with rejected rows, in order."""
         return self._spans.of(scan.id, "AND rejected > 0 ORDER BY start")
 
+    def spans_with_skips(self, scan: Scan) -> list[LedgerSpan]:
+        """Return the spans in which lines may have been skipped, in order."""
+        return self._spans.of(
+            scan.id, "AND (skipped > 0 OR state != 'settled' OR checksum = x'') ORDER BY start"
+        )
+
     def intend(self, scan: Scan, batch: Batch, selection: Selection) -> None:
         """Note which records of `batch` are about to be sent, before the first byte is sent.
 

@@ -13,8 +13,27 @@ if TYPE_CHECKING:
 
     from miso_upload.ledger import Ledger
     from miso_upload.records import Batch, Block
+    from miso_upload.sources import Source
 
 _MOST_COMPARED = 10_000
+
+
+def compare_source(
+    source: Source,
+    blocks: Callable[[], Iterable[Block]],
+    transform: Callable[[Block], Batch],
+    until: int,
+    *,
+    ledger: Ledger,
+    keeps_changed: bool,
+) -> Comparison:
+    """Return the same as `compare`; nothing is compared if reading a source would consume it.
+
+    Here `blocks` is a function that returns the blocks.
+    """
+    if not source.can_reopen:
+        return Comparison(0, 0)
+    return compare(blocks(), transform, until, ledger, keeps_changed=keeps_changed)
 
 
 def compare(

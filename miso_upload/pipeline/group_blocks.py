@@ -32,6 +32,10 @@ class BlockReader:
         blocks = self._source.blocks(start, first_line)
         return blocks if self._groups is None else self._groups.blocks(blocks)
 
+    def all_blocks(self) -> Iterator[Block]:
+        """Yield the blocks of the whole source."""
+        yield from self.blocks(self._source.body_start, self._source.body_line)
+
     @property
     def findings(self) -> Findings:
         """Return what was noticed about the groups."""
@@ -53,5 +57,5 @@ def _groups_of(source: Source, transform: Callable[[Block], Batch]) -> WholeGrou
     from miso_upload.sources.groups import GroupRules, WholeGroups  # noqa: PLC0415 -- few group
 
     is_record = getattr(transform, "is_record", None)
-    rules = GroupRules(grouper.key_of, is_record, grouper.max_rows, source.block_bytes)
+    rules = GroupRules(grouper.key_of, is_record, grouper.max_rows, source.limits.block_bytes)
     return WholeGroups(source, rules)

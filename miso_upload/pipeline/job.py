@@ -18,11 +18,14 @@ from miso_upload.transform.mapping import (
     Mapper,
     MappingFile,
     MappingSpec,
+    check_carry_down,
     check_key,
+    check_repeated,
     check_types,
     columns_in_words,
     columns_without,
     looks_like_data,
+    misspelt_columns,
     overlaid,
     read_preset,
     rules_of_options,
@@ -80,6 +83,9 @@ class Job:
             of_rows: Whether the run had rows that no rule skipped.
         """
         advice = [*self._unused_rules(findings), *self._unused_skips(findings)] if of_rows else []
+        advice += misspelt_columns(
+            findings.unmapped, self.schema.attributes.keys() - findings.filled_by_rules
+        )
         if not findings.unmatched_paths.visits:
             return advice
         # Imported late, because most runs have nothing to suggest.
@@ -110,12 +116,16 @@ class Job:
             "--delimiter": reading.delimiter or "",
             "--quote": reading.quote or "",
             "--escape": reading.escape or "",
+            "--skip-lines": str(reading.skip_lines or ""),
+            "--comment": reading.comment or "",
+            "--items": reading.items or "",
             "--columns": ", ".join(reading.columns),
             "--no-header": "yes" if reading.no_header else "",
             "--series": mapping.series,
             "[rows] key": str(list(file.key)) if file.key else "",
             "[rows] each": file.records_fingerprint,
             "[rows] group_by": file.grouping.fingerprint if file.grouping else "",
+            "[rows] carry_down": str(list(file.carry_down)) if file.carry_down else "",
         }
         return "\n".join(f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value)
 
@@ -167,6 +177,7 @@ class Job:
             groups=mapping.grouping is not None,
         )
         rows, code = source.format, self._code
+        check_repeated(rows.repeated, plan, mapping.key, self.schema.attributes)
         # The names that the user's code returns are not known before it has run.
         columns = rows.columns if code is None else None
 
@@ -180,12 +191,16 @@ class Job:
             expansion = self._expansion(mapping, plan, columns, mapper_of)
             mapper = expansion.mapper_of(0) if expansion else mapper_of(plan, columns)
             check_key(mapping, columns, rows.columns)
+            check_carry_down(mapping, rows.columns)
         except NoColumnError as error:
             raise type(error)(f"{error}{self._about_header(columns)}") from None
-        return Transform(
+        transform = Transform(
             rows, mapper, self._validator, code, self._content_keys(mapping.key),
-            Reshape(expansion, self._grouper(mapping)),
+            Reshape(expansion, self._grouper(mapping), mapping.carry_down),
         )  # fmt: skip
+        if mapping.carry_down:
+            source.carry(transform.values_after)
+        return transform
 
     def _grouper(self, mapping: MappingFile) -> Grouper | None:
         """Return what puts rows together that become one record; None if none do."""

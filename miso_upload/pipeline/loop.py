@@ -22,11 +22,11 @@ from miso_upload.errors import (
 )
 from miso_upload.ledger import Settlement
 from miso_upload.ledger.migration import checksum_test
-from miso_upload.pipeline.comparison import compare
+from miso_upload.pipeline.comparison import compare_source
 from miso_upload.pipeline.group_blocks import BlockReader
 from miso_upload.pipeline.interrupt import StopReading
 from miso_upload.pipeline.reject_limit import RejectRateLimit
-from miso_upload.pipeline.resume import Comparison, Resumer, SourceToRead, would_stop
+from miso_upload.pipeline.resume import Resumer, SourceToRead, would_stop
 from miso_upload.pipeline.selection import Selector, reader_of
 from miso_upload.pipeline.source_run import SourceRun, recovered_damage
 from miso_upload.pipeline.summary_counts import count_origins, count_rejections
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from miso_upload.pipeline.interrupt import StopSignal
     from miso_upload.pipeline.resume import Start
     from miso_upload.pipeline.settings import Settings
+    from miso_upload.pipeline.workers.pool import Work
     from miso_upload.records import Batch, Block, Leftover, Rejection
     from miso_upload.report.listener import Listener
     from miso_upload.report.summary import Summary
@@ -150,7 +151,7 @@ class Pipeline:
             with self._stop.reading():
                 opened = each.open()
             with opened as source:
-                source.begin_pass(self._settings.resume.pass_name)
+                source.identity = source.identity.of_pass(self._settings.resume.pass_name)
                 self._upload(each, source, sources)
         except StopReading:
             return
@@ -170,9 +171,12 @@ class Pipeline:
         transform = each.prepare(source)
         with self._stop.reading():
             known = self._stages.known or self._ledger
-            compare = partial(self._compare, source, transform, known)
-            goes_on = BlockReader(source, transform).goes_on
-            to_read = SourceToRead(source, each.name, job, compare, goes_on)
+            reader = BlockReader(source, transform)
+            compare = partial(
+                compare_source, source, lambda: self._stop.interruptible(reader.all_blocks()),
+                transform, ledger=known, keeps_changed=not self._settings.resume.sends_changed,
+            )  # fmt: skip
+            to_read = SourceToRead(source, each.name, job, compare, reader.goes_on)
             start = self._resumer.start(to_read)
             if known is not self._ledger and self._settings.resume.on_changed_mapping == "stop":
                 why = would_stop(known, to_read)
@@ -252,22 +256,12 @@ class Pipeline:
             selector=Selector(readers, options, hold_unknown=not self._resends_unknown),
         )
 
-    def _compare(
-        self, source: Source, transform: Callable[[Block], Batch], ledger: Ledger, until: int
-    ) -> Comparison:
-        if not source.can_reopen:
-            return Comparison(0, 0)  # reading it would consume its rows
-        reader = BlockReader(source, transform)
-        blocks = self._stop.interruptible(reader.blocks(source.body_start, source.body_line))
-        keeps_changed = not self._settings.resume.sends_changed
-        return compare(blocks, transform, until, ledger, keeps_changed=keeps_changed)
-
-    def _blocks(
-        self, source: Source, reader: BlockReader, start: Start
-    ) -> Iterator[tuple[Block, Leftover | None]]:
+    def _blocks(self, source: Source, reader: BlockReader, start: Start) -> Iterator[Work]:
         """Yield the blocks with work left, then everything after the last known span."""
         leftovers = {span.start: span for span in start.leftovers}
         is_sum = checksum_test(keyless=bool(start.without_keys))
+        if not start.without_keys:
+            source.skipped_only_in(self._ledger.spans_with_skips(start.scan))
         for known in start.without_keys or start.leftovers:
             with self._stop.reading():
                 block = source.reread(known, is_sum)

@@ -84,7 +84,7 @@ def rows_of(block: Block, rows: Format, transform: Transform) -> list[Shown]:
     batch = transform(block)
     parsed: dict[int, Any] = {}
     if block.fault is None:
-        for part in rows.slices(block, transform.is_record):
+        for part in rows.slices(block, transform.is_record_of(block)):
             parsed.update(zip(part.lines, part.rows, strict=True))
     if transform.grouper is not None:
         parsed = _groups(parsed, transform.grouper)

@@ -30,6 +30,10 @@ class IncompleteRow(NamedTuple):
     is_group: bool = False
     rows: int = 1
 
+    def with_group(self, size: int, rows: int) -> IncompleteRow:
+        """Return the same with a group of rows before it."""
+        return self._replace(size=self.size + size, rows=self.rows + rows, is_group=True)
+
     @property
     def why(self) -> str:
         """Return why it is not read, and when it will be, in whole sentences."""

@@ -48,6 +48,10 @@ class SourceIdentity(NamedTuple):
     head: bytes | None
     preamble: bytes
 
+    def of_pass(self, name: str) -> SourceIdentity:
+        """Return the identity of the input in a pass of this name, which is resumed on its own."""
+        return self._replace(key=key_of_pass(self.key, name))
+
 
 @dataclass(frozen=True, slots=True)
 class Span:

@@ -104,7 +104,7 @@ class _Held:
         rows = self.rows if self.fault is not None else 0
         return Block(
             0, self.start, self.start + self.size, self.first_line, self.lines,
-            b"".join(self.parts), self.fault, self.header, rows,
+            b"".join(self.parts), self.fault, header=self.header, rows=rows,
         )  # fmt: skip
 
 

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from miso_upload.errors import (
-    ChangedSourceError,
-    ConfigurationError,
-    DamagedSourceError,
-    SourceError,
-)
+from miso_upload.errors import ConfigurationError, SourceError
 from miso_upload.records import Block, Reason, SourceIdentity
 from miso_upload.records.incomplete_row import IncompleteRow
-from miso_upload.records.position import key_of_pass
+from miso_upload.sources.carried import CarriedValues
 from miso_upload.sources.checksums import HEAD_BYTES, head_checksum
 from miso_upload.sources.codecs.base import READ_BYTES
 from miso_upload.sources.directives import Directives
-from miso_upload.sources.formats import Cut, Limits, Tail, detect_format, padding
+from miso_upload.sources.formats import Cut, Limits, Tail, check_used, detect_format, padding
 from miso_upload.sources.formats.lines import LineEnd
 from miso_upload.sources.proof import has_spans
+from miso_upload.sources.source_errors import changed_source, damaged_source
 from miso_upload.sources.stream import ByteStream
 from miso_upload.values.display import counted
 from miso_upload.values.hashing import checksum, is_checksum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from miso_upload.records import Span
+    from miso_upload.sources.carried import ValuesAfter
     from miso_upload.sources.formats import Format
     from miso_upload.sources.options import ReadingOptions
 
@@ -55,6 +52,7 @@ class Source:
         head_start: The number of NULs before the first line.
         body_start: The offset of the first row.
         body_line: The line of the first row.
+        limits: The limits for the size of blocks and rows.
         waiting: The last row, if it may be incomplete; known after all blocks were read.
 
     Raises:
@@ -64,13 +62,17 @@ class Source:
 
     def __init__(self, name: str, options: ReadingOptions) -> None:
         self._options = options
-        self._limits = Limits(options.chunk_size, options.max_row_bytes, options.block_bytes)
+        self.limits = Limits(options.chunk_size, options.max_row_bytes, options.block_bytes)
         self._seq = 0
         self._stream = ByteStream(
-            name, options.encoding, allow_insecure_http=options.allow_insecure_http
+            name,
+            options.encoding,
+            allow_insecure_http=options.allow_insecure_http,
+            is_text=True,
         )
         self.name = self._stream.shown
         self._growing = options.growing and not self.is_settled(options.settle_after)
+        self._settle = options.settle_after if self._growing else None
         self.waiting: IncompleteRow | None = None
         self._padding = 0
         try:
@@ -84,6 +86,8 @@ class Source:
         self.head_start = stream.skip_nuls()
         head = stream.peek(HEAD_BYTES)
         peek = padding.PaddedPeek(stream.peek)
+        if stream.is_table:
+            check_used(self.name, "parquet", options)
         try:
             rows, size = detect_format(self.name, peek, options)
         except ConfigurationError:
@@ -91,6 +95,7 @@ class Source:
             if stream.damage is not None:
                 raise stream.damage from None
             raise
+        self._carried: CarriedValues | None = None
         self.format: Format = padding.Unpadded(rows)
         size = peek.size_with_padding(size)
         self.body_start = self.head_start + size
@@ -114,7 +119,7 @@ class Source:
         if not (self._growing or self._stream.damage is not None) or len(data) == HEAD_BYTES:
             return len(data)
         rows = data[body:]
-        all_of_them = self._limits._replace(rows=HEAD_BYTES)
+        all_of_them = self.limits._replace(rows=HEAD_BYTES)
         cut = self.format.cut(rows, all_of_them, Tail.WAITING) if rows else None
         return body + (cut.size if cut else 0)
 
@@ -148,30 +153,14 @@ class Source:
         return self._stream.is_compressed or self._stream.is_settled(seconds)
 
     @property
-    def _grows(self) -> bool:
+    def may_grow(self) -> bool:
         """Whether the last row may be incomplete because the input is being written."""
         return self._growing or self._stream.grew
 
-    def begin_pass(self, name: str) -> None:
-        """Read the input in a pass of this name, which later runs resume on its own."""
-        self.identity = self.identity._replace(key=key_of_pass(self.identity.key, name))
-
-    @property
-    def block_bytes(self) -> int:
-        """Return the most bytes in a block of several rows."""
-        return self._limits.block_bytes
-
-    @property
-    def may_grow(self) -> bool:
-        """Whether rows may still be added to the input."""
-        return self._grows
-
     def wait_for_group(self, size: int, rows: int) -> None:
         """Record that the last group of rows may be incomplete, so that the next run reads it."""
-        settle = self._options.settle_after if self._growing else None
-        if self.waiting is not None:
-            size, rows = size + self.waiting.size, rows + 1
-        self.waiting = IncompleteRow(size, settle, is_group=True, rows=rows)
+        before = self.waiting or IncompleteRow(0, self._settle, rows=0)
+        self.waiting = before.with_group(size, rows)
 
     @property
     def can_reopen(self) -> bool:
@@ -188,6 +177,14 @@ class Source:
     def peek(self, size: int) -> bytes:
         """Return up to `size` bytes from `head_start` on, before any block is read."""
         return self._stream.peek(size)
+
+    def carry(self, values_after: ValuesAfter) -> None:
+        """Give each block the values that its first rows carry down from the rows above.
+
+        Args:
+            values_after: Returns the values after a block.
+        """
+        self._carried = CarriedValues(self.body_start, values_after)
 
     def notes(self) -> list[str]:
         """Return notes about the input for the user, after it was read."""
@@ -230,6 +227,7 @@ class Source:
         Raises:
             ChangedSourceError: The bytes of the span are changed or missing.
         """
+        self._carry_to(span.start)
         size = span.end - span.start
         if not span.checksum:
             size = min(size, _SHOWN_BYTES)
@@ -237,8 +235,17 @@ class Source:
         data = self._stream.read_exactly(size) if self._stream.seek(span.start) else b""
         self._directives.scan(data)
         if len(data) < size or (span.checksum and not is_sum(data, span.checksum)):
-            raise self._changed(f"bytes {span.start:,} to {span.end:,} have changed")
-        return self._block(span.start, data, span.first_line, header=header)
+            raise changed_source(self.name, f"bytes {span.start:,} to {span.end:,} have changed")
+        block = self._block(span.start, data, span.first_line, header=header)
+        return block if self._carried is None else self._carried.given_to(block, span.end)
+
+    def skipped_only_in(self, spans: Sequence[Span]) -> None:
+        """Note in which spans an earlier run may have skipped lines, so that others are not read.
+
+        The rows before an offset are read only to find a header that comes again.
+        """
+        if self.format.skips_directives:
+            self._directives.look_only_in(spans)
 
     def is_inside_row(self, offset: int) -> bool:
         """Return whether a row that was read as complete continues after an offset."""
@@ -260,18 +267,32 @@ class Source:
         if not self.beginning and start <= self.body_start:
             # Rows that were written since may follow a header, so the next run reads them.
             return
+        self._carry_to(start)
+        for block in self._blocks(start, first_line):
+            yield block if self._carried is None else self._carried.given_to(block, block.end)
+
+    def _carry_to(self, offset: int) -> None:
+        """Read the rows whose values may be carried down to `offset`, if any."""
+        if self._carried is None or not self._carried.needs_rows_before(offset):
+            return
+        before = self._seq, self._padding, self.waiting
+        self._carried.read_until(offset, self._blocks(self._carried.at, 1))
+        self._seq, self._padding, self.waiting = before
+
+    def _blocks(self, start: int, first_line: int) -> Iterator[Block]:
         header = self._directives.in_force_at(start)
         before = self._move_to(start)
         data = b""
         rest = self._stream.peek(HEAD_BYTES) if start > self.body_start else b""
         if not self.format.by_line:
-            if before != b"," and rest.lstrip().startswith(b","):
+            is_comma = before != b"," and rest.lstrip().startswith(b",")
+            if self.format.comma_ends_row and is_comma:
                 # A comma that was written since then ends the last element, not another one.
                 first_line -= 1
         elif before not in (b"\n", padding.NUL) and rest.partition(b"\n")[0].strip(_BLANK):
             # The earlier run read an incomplete row: more than its newline was missing.
             cut = Cut(0, fault=_CONTINUED, rest=LineEnd())
-            header = self._directives.continued_by(rest)
+            header = self._directives.continued_by(rest, start)
             block, data = self._reject(cut, b"", start, first_line)
             if block is None:
                 return
@@ -288,14 +309,14 @@ class Source:
                 break
             block: Block | None
             if cut.fault is None:
-                self._padding += padding.padding_in(data[: cut.size], at_line=self.format.by_line)
+                self._padding += padding.nuls_in(data[: cut.size], at_line=self.format.by_line)
                 block = self._block(start, data[: cut.size], line, cut.elements, header)
                 header = self.format.directive(block.data) or header
                 data = data[cut.size :]
             elif cut.size:
                 block, data = self._reject(cut, data, start, line)
             else:
-                raise self._damaged(cut.fault.text)
+                raise damaged_source(self.name, cut.fault.text)
             if block is None:
                 return
             yield block
@@ -304,9 +325,9 @@ class Source:
             wanted = max(_FIRST_BYTES, cut.size + cut.size // 8)
         if self._stream.damage is not None:
             raise self._stream.damage
-        self._wait(data if self._grows and not self.format.ends_well(data) else b"")
-        if not (self._grows or self.format.ends_well(data)):
-            raise self._damaged(_CUT_OFF)
+        self._wait(data if self.may_grow and not self.format.ends_well(data) else b"")
+        if not (self.may_grow or self.format.ends_well(data)):
+            raise damaged_source(self.name, _CUT_OFF)
 
     def _find_cut(self, data: bytes, tail: Tail, wanted: int) -> tuple[Cut | None, bytes, Tail]:
         """Read until the next block is complete; return its cut, the buffered bytes and the tail.
@@ -316,7 +337,7 @@ class Source:
         while True:
             if tail is Tail.COMING and len(data) < wanted:
                 data, tail = self._fill(data, wanted)
-            cut = self.format.cut(data, self._limits, tail) if data else None
+            cut = self.format.cut(data, self.limits, tail) if data else None
             if cut is not None or tail is not Tail.COMING:
                 return cut, data, tail
             # The buffer grows by a constant factor, so that rescanning it stays cheap.
@@ -333,7 +354,7 @@ class Source:
                 tail = Tail.WAITING
                 break
             if not more:
-                tail = Tail.WAITING if self._grows else Tail.LAST
+                tail = Tail.WAITING if self.may_grow else Tail.LAST
                 break
             parts.append(more)
             size += len(more)
@@ -349,17 +370,18 @@ class Source:
         while cut.rest is not None:
             end = cut.rest.find(data)
             shown = self._without_padding(shown + data[:end])[:_SHOWN_BYTES]
+            lines += data.count(b"\n", 0, end)
             if end is not None:
-                size, lines, data = size + end, lines + 1, data[end:]
+                size, data = size + end, data[end:]
                 break
             size += len(data)
             data = self._stream.read()
             if not data:
-                if self._grows:
+                if self.may_grow:
                     self._wait(shown, size)
                     return None, data
-                if not self.format.by_line:
-                    raise self._damaged(_CUT_OFF)
+                if not self.format.ends_well(b""):
+                    raise damaged_source(self.name, _CUT_OFF)
                 break
         self._seq += 1
         lines = lines if self.format.by_line else 1
@@ -369,8 +391,7 @@ class Source:
     def _wait(self, row: bytes, size: int = 0) -> None:
         """Record an incomplete last row: its buffered bytes, and its size if that is larger."""
         row = self._without_padding(row)
-        settle = self._options.settle_after if self._growing else None
-        self.waiting = IncompleteRow(size or len(row), settle) if row.strip() else None
+        self.waiting = IncompleteRow(size or len(row), self._settle) if row.strip() else None
 
     def _without_padding(self, data: bytes) -> bytes:
         return padding.without_padding(data, at_line=self.format.by_line)
@@ -391,17 +412,5 @@ class Source:
         elif (stream.position != offset or not stream.last_byte) and not (
             stream.seek(offset - 1) and stream.read(1)
         ):
-            raise self._changed("it has become shorter")
+            raise changed_source(self.name, "it has become shorter")
         return stream.last_byte
-
-    def _changed(self, how: str) -> ChangedSourceError:
-        return ChangedSourceError(
-            f"{self.name}: the input was changed while it was read ({how}). Rerun the same "
-            "command; records that Miso has are not sent again"
-        )
-
-    def _damaged(self, how: str) -> DamagedSourceError:
-        return DamagedSourceError(
-            f"{self.name}: {how}. The rows before the end were read. Get an intact copy of the "
-            "file and rerun the same command"
-        )

@@ -17,8 +17,11 @@ from miso_upload.sources.checksums import file_checksum
 from miso_upload.sources.codecs.base import READ_BYTES, ContainerError, DamageError
 from miso_upload.sources.codecs.charset import (
     ByteReader,
+    NewlineReader,
     Transcoder,
     encoding_by_mark,
+    encoding_by_nuls,
+    ends_lines_with_returns,
     known_encoding,
 )
 from miso_upload.sources.containers import HEAD_BYTES, PeekedReader, decompressed
@@ -27,7 +30,12 @@ from miso_upload.sources.watching import WatchedInput
 from miso_upload.values.input_names import STDIN, is_remote
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from miso_upload.records import Stamp
+
+_LONG_LINE = 2**16
+"""How many bytes are searched for a line end."""
 
 
 class ByteStream:
@@ -37,6 +45,8 @@ class ByteStream:
         name: A path, a URL, or `-` for standard input.
         encoding: The encoding of the text; None means UTF-8, or that of a byte order mark.
         allow_insecure_http: Whether a URL may be read over plain HTTP from any host.
+        is_text: Whether UTF-16 without a byte order mark, and lines that end with carriage returns
+            only, are recognised and converted.
 
     Raises:
         SourceError: The input cannot be opened.
@@ -50,6 +60,8 @@ class ByteStream:
     """Why the bytes end too early, if they do."""
     is_compressed: bool
     """Whether the decoded bytes differ from the raw bytes, as those of a compressed file do."""
+    is_table: bool
+    """Whether the bytes are lines that were made from the rows of a Parquet file."""
     _file: ByteReader
     _ahead: bytearray
     _seekable: io.BufferedReader[Any] | None
@@ -57,8 +69,14 @@ class ByteStream:
     """The cached checksum of the whole file, which takes reading all of its bytes."""
 
     def __init__(
-        self, name: str, encoding: str | None = None, *, allow_insecure_http: bool = False
+        self,
+        name: str,
+        encoding: str | None = None,
+        *,
+        allow_insecure_http: bool = False,
+        is_text: bool = False,
     ) -> None:
+        self._is_text = is_text
         self._encoding = known_encoding(encoding)
         self._location = location_of(name, allow_insecure_http=allow_insecure_http)
         self.shown = self._location.shown
@@ -228,14 +246,29 @@ class ByteStream:
         raw = buffered if from_start else peeked
         contents = decompressed(raw, head, buffered if from_start else None, self._quoted)
         self._file, self.is_compressed = contents.file, contents.is_compressed
-        if contents.is_utf8:
+        self.is_table = contents.is_utf8
+        if self.is_table:
             return
         encoding = self._encoding or encoding_by_mark(self.peek(4))
+        if encoding is None and self._is_text:
+            encoding = encoding_by_nuls(self.peek(HEAD_BYTES))
         if encoding is not None:
-            self._file = Transcoder(_Prefixed(bytes(self._ahead), self._file), encoding)
-            self._ahead.clear()
-        elif from_start and not contents.is_compressed:
+            self._replace_file(lambda file: Transcoder(file, encoding))
+        if self._has_returns_only():
+            self._replace_file(NewlineReader)
+        elif encoding is None and from_start and not contents.is_compressed:
             self._seekable = buffered
+
+    def _has_returns_only(self) -> bool:
+        """Return whether only carriage returns end lines, as far as the beginning shows."""
+        if not self._is_text or b"\n" in self.peek(HEAD_BYTES):
+            return False
+        return ends_lines_with_returns(self.peek(_LONG_LINE))
+
+    def _replace_file(self, reader: Callable[[ByteReader], ByteReader]) -> None:
+        """Read the bytes through another reader, from the beginning."""
+        self._file = reader(_Prefixed(bytes(self._ahead), self._file))
+        self._ahead.clear()
 
     def _reopen(self) -> None:
         if not self.can_reopen:

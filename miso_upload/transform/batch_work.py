@@ -43,6 +43,7 @@ class Work:
         self._heights: dict[int, int] = {}
         self._skipped_lines: set[int] = set()
         self._skips_elements = False
+        self._others = 0
         self.lines: list[Sequence[int]] = []
         self.encoded: list[bytes] = []
         self.rejections: list[Rejection] = []
@@ -66,11 +67,13 @@ class Work:
             sizes += array("I", lengths)
         return {"keys": keys, "days": days, "contents": contents or None, "lengths": sizes}
 
-    def skip(self, rule: str, line: int) -> None:
-        """Count a row or an element that a rule skips."""
+    def skip(self, rule: str, line: int | None = None) -> None:
+        """Count a row or an element that a rule skips; a row that is no row of data has no line."""
         self._skips += 1
         self.findings.skipped[rule] += 1
-        if self.numbered:
+        if line is None:
+            self._others += 1
+        elif self.numbered:
             self._skipped_lines.add(line_of(line))
             self._skips_elements = self._skips_elements or is_element(line)
 
@@ -113,7 +116,7 @@ class Work:
         if not self.has_several:
             return self._skips
         mapped, rejected = self._mapped_lines, self._rejected_lines
-        return self._height_of(self._skipped_lines - mapped - rejected)
+        return self._height_of(self._skipped_lines - mapped - rejected) + self._others
 
     def row_counts(self) -> RowCounts | None:
         """Return what became of the rows, if rows are not records by definition.

@@ -8,26 +8,27 @@ it changes the rows before they are mapped.
 
 from __future__ import annotations
 
-import re
 from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection, RowFormat, Slice
 from miso_upload.records.element import element_of, line_of, numbered
 from miso_upload.transform.batch_work import Work
+from miso_upload.transform.carry_down import CarryDown
+from miso_upload.transform.encoded import Encoded, not_encodable
 from miso_upload.transform.mapping import Mapped, MappedRows, Skipped, without_nulls
 from miso_upload.transform.rejected_rows import RejectedRows
 from miso_upload.transform.warnings import survey
 from miso_upload.values.display import decoded_row
 from miso_upload.values.hashing import checksum
-from miso_upload.values.json import JSONEncodeError, encode, encode_joined
+from miso_upload.values.json import JSONEncodeError, encode_joined
 from miso_upload.values.regular_times import timestamps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from miso_upload.records import Block
-    from miso_upload.transform.content_keys.canonical_lines import SortedLines
+    from miso_upload.records.slice import IsRecord
     from miso_upload.transform.content_keys.keys import ContentKeys
     from miso_upload.transform.expansion import Expansion
     from miso_upload.transform.groups import Grouper
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from miso_upload.transform.mapping import Mapper
     from miso_upload.transform.validation import RecordValidator
 
-_NULL, _IP = re.compile(rb":null"), re.compile(rb'"ip":')
-"""A null and an address in compact JSON. Text may look the same, which only costs time."""
 _ESSENTIAL = {"", "the row", "type", "timestamp", "user_id", "anonymous_id", "ip"}
 """If a reason is about one of these, the row has no visitor, no time or no type."""
 _MANY = 4
@@ -44,15 +43,17 @@ _MANY = 4
 
 
 class Reshape(NamedTuple):
-    """What makes several records of a row, and one record of several rows.
+    """What changes rows before they are mapped, or makes them more or fewer records.
 
     Attributes:
         expansion: Takes rows apart that become several records; None if no row does.
         grouper: Puts rows together that become one record; None if none do.
+        carry_down: The columns whose empty cells take the last value above.
     """
 
     expansion: Expansion | None = None
     grouper: Grouper | None = None
+    carry_down: Sequence[str] = ()
 
 
 class Transform:
@@ -81,7 +82,8 @@ class Transform:
         self._validator = validator
         self._code = code
         self._keys = keys
-        self._expansion, self._grouper = reshape or Reshape()
+        self._expansion, self._grouper, carry_down = reshape or Reshape()
+        self._carry_down = CarryDown(carry_down)
 
     @property
     def grouper(self) -> Grouper | None:
@@ -114,8 +116,8 @@ class Transform:
                 self._take(part, work)
         work.rejections.sort(key=lambda found: element_of(found.line))
         if work.rejections:
-            again = RejectedRows(self._format, block, self.is_record)
-            if may_change_rows and block.fault is None:
+            again = RejectedRows(self._format, block, self.is_record_of(block))
+            if (may_change_rows or self._carry_down) and block.fault is None:
                 work.rejections = again.as_read(work.rejections, work)
             work.rejections = again.with_texts(work.rejections)
         return Batch(
@@ -164,15 +166,40 @@ class Transform:
 
     def _parts(self, block: Block, work: Work) -> Iterator[Slice]:
         """Yield the parsed rows of a block, after the user's function if there is one."""
-        for part in self._format.slices(block, self.is_record):
+        for part in self._slices(block):
             for reason, line in part.warnings:
                 work.findings.warn(reason, line)
-            work.rows += len(part.rows) + len(part.rejections)
+            work.rows += len(part.rows) + len(part.rejections) + len(part.skipped)
+            for kind in part.skipped:
+                work.skip(kind)
             work.rejections += part.rejections
             if self._grouper is not None:
                 # The function of the user may change the columns of the key.
                 work.keys.update(zip(part.lines, map(self._grouper.key_of, part.rows), strict=True))
             yield part if self._code is None else _changed(part, self._code, work)
+
+    def _slices(self, block: Block) -> Iterator[Slice]:
+        """Return the parsed rows of a block, with values carried down."""
+        parts = self._format.slices(block, self.is_record_of(block))
+        if not self._carry_down:
+            return parts
+        values = self._carry_down.values_before(block)
+        return (self._carry_down.fill(part, values) for part in parts)
+
+    def values_after(self, block: Block) -> Mapping[str, Any]:
+        """Return the last values of the columns of `carry_down` after a block."""
+        if block.fault is not None:
+            return self._carry_down.unreadable()
+        values = self._carry_down.values_before(block)
+        for part in self._format.slices(block, self.is_record_of(block)):
+            self._carry_down.fill(part, values)
+        return values
+
+    def is_record_of(self, block: Block) -> IsRecord:
+        """Return `is_record` for the rows of a block before values are carried down."""
+        if not self._carry_down:
+            return self.is_record
+        return self._carry_down.with_values(self.is_record, block)
 
     def _take(self, part: Slice, work: Work) -> None:
         if not part.rows:
@@ -206,7 +233,7 @@ class Transform:
         mapped = self._valid(mapped, work)
         encoded = self._encoded(mapped.records)
         if encoded is None:
-            mapped = _accepted(mapped, list(map(_not_encodable, mapped.records)), work)
+            mapped = _accepted(mapped, list(map(not_encodable, mapped.records)), work)
             encoded = self._encoded(mapped.records)
         if encoded is not None and encoded.may_have_null():
             # Without its nulls, a record may lack a required attribute.
@@ -215,17 +242,17 @@ class Transform:
         if mapped.records and encoded is not None:
             self._keep(mapped, encoded, work)
 
-    def _encoded(self, records: list[Record]) -> _Encoded | None:
+    def _encoded(self, records: list[Record]) -> Encoded | None:
         """Return records as JSON, or None if one of them cannot be encoded."""
         in_order = self._keys.encode(records) if self._keys is not None and records else None
         if in_order is not None:
-            return _Encoded(in_order.joined(), in_order)
+            return Encoded(in_order.joined(), in_order)
         try:
-            return _Encoded(encode_joined(records))
+            return Encoded(encode_joined(records))
         except JSONEncodeError:
             return None
 
-    def _keep(self, mapped: _MappedSlice, encoded: _Encoded, work: Work) -> None:
+    def _keep(self, mapped: _MappedSlice, encoded: Encoded, work: Work) -> None:
         timestamps = timestamps_of(mapped.records)
         lines = list(map(line_of, mapped.lines)) if work.numbered else mapped.lines
         survey(mapped.records, lines, work.findings, timestamps)
@@ -342,40 +369,3 @@ def _accepted(mapped: _MappedSlice, reasons: list[tuple[Reason, ...]], work: Wor
 
 def _without_nulls(mapped: _MappedSlice) -> list[Record]:
     return [without_nulls(record) for record in mapped.records]
-
-
-class _Encoded(NamedTuple):
-    """The JSON texts of records, joined by commas.
-
-    Attributes:
-        text: The texts as they are sent.
-        in_order: The same texts one by one, if the records are encoded with sorted keys.
-    """
-
-    text: bytes
-    in_order: SortedLines | None = None
-
-    def may_have_null(self) -> bool:
-        if self.in_order is not None:
-            return self.in_order.has_null
-        return _NULL.search(self.text) is not None
-
-    def may_have_ip(self) -> bool:
-        if self.in_order is not None:
-            return "ip" in self.in_order.names
-        return _IP.search(self.text) is not None
-
-    def lengths(self, records: list[Record]) -> Iterable[int]:
-        """Return the length of each record's text."""
-        if self.in_order is not None:
-            return list(map(len, self.in_order.lines))
-        return [len(encode(record)) for record in records]
-
-
-def _not_encodable(record: Record) -> tuple[Reason, ...]:
-    """Return why a record cannot be encoded: it is too deep, or holds a huge integer."""
-    try:
-        encode(record)
-    except JSONEncodeError as error:
-        return (Reason("the record", "cannot be written as JSON", f"({error})"),)
-    return ()

@@ -250,7 +250,7 @@ def _read_epoch(number: Decimal, rounding: Context) -> Reading:
         if digits <= most:
             scaled = rounding.to_integral_value(rounding.scaleb(number, exponent))
             seconds, microseconds = divmod(int(scaled), 1_000_000)
-            return Reading(_text(_EPOCH + timedelta(0, seconds, microseconds)))
+            return Reading(text_of(_EPOCH + timedelta(0, seconds, microseconds)))
     return _TOO_LARGE
 
 
@@ -271,7 +271,7 @@ def _read_iso8601(text: str, zone: str | None) -> Reading:
     elif offset[0] in "+-":
         reading = _read_at_offset(local, _parse_offset(offset))
     else:
-        reading = Reading(_text(local))
+        reading = Reading(text_of(local))
     return reading if leap is None else _at_leap_second(reading)
 
 
@@ -324,7 +324,7 @@ def _at_leap_second(reading: Reading) -> Reading:
 
 def _read_at_offset(local: datetime, offset: timedelta) -> Reading:
     try:
-        return Reading(_text(local - offset))
+        return Reading(text_of(local - offset))
     except OverflowError:
         return _NO_SUCH_YEAR
 
@@ -353,7 +353,7 @@ def _read_near_change(local: datetime, zone: ZoneInfo, *, is_day: bool) -> Readi
         shown = earlier.astimezone(zone)
     except OverflowError:
         return _NO_SUCH_YEAR
-    text = _text(earlier.replace(tzinfo=None))
+    text = text_of(earlier.replace(tzinfo=None))
     if earlier == later or (is_day and shown.date() == local.date()):
         return Reading(text)  # a day has a start even if its midnight is skipped or repeated
     if earlier < later:
@@ -369,7 +369,7 @@ def _read_near_change(local: datetime, zone: ZoneInfo, *, is_day: bool) -> Readi
     return Reading(text, note=note)
 
 
-def _text(time_in_utc: datetime) -> str:
+def text_of(time_in_utc: datetime) -> str:
     """Return a time in UTC, with milli- or microseconds only if it needs them."""
     if not time_in_utc.microsecond:
         return time_in_utc.isoformat() + "Z"

@@ -21,6 +21,7 @@ from miso_upload.sources.groups import MOST_KEYS
 from tests.helpers.desk import Desk, Loses, Moments
 from tests.helpers.doubles import Miso
 from tests.helpers.mapped_jobs import job_of, run_with_deaths
+from tests.helpers.processes import run_program
 from tests.helpers.rows import write_rows
 
 LINES = """
@@ -476,3 +477,47 @@ def test_blocks_end_where_groups_end(tmp_path):
     assert all(block.lines % 4 == 0 for block in blocks)
     assert sum(block.lines for block in blocks) == 40
     assert [a.end for a in blocks[:-1]] == [b.start for b in blocks[1:]]
+
+
+def test_the_function_of_the_user_sees_the_rows_of_a_group_one_by_one(tmp_path):
+    code = tmp_path / "code.py"
+    code.write_text(
+        "def transform(row):\n"
+        "    if row['sku'] == 'gift':\n        return None\n"
+        "    row['sku'] = row['sku'].upper()\n"
+        "    row['order'] = 'the same for all'\n"
+        "    return row\n"
+    )
+    name = write(tmp_path, [line(1, "a"), line(1, "gift"), line(1, "b"), line(2, "c")])
+    job_of(tmp_path, LINES)
+
+    with Sandbox() as sandbox:
+        summary = upload(
+            name, mapping=str(tmp_path / "job.toml"), transform=str(code), chunk_size=1,
+            server=sandbox.url, api_key=sandbox.key, state_dir=tmp_path / "state",
+        )  # fmt: skip
+        found = orders(sandbox.records())
+
+    assert [each[1] for each in found] == [("A", "B"), ("C",)]
+    totals = summary.totals
+    assert (totals.rows, totals.mapped, totals.skipped, totals.records) == (4, 3, 1, 2)
+
+
+def test_several_records_can_be_made_of_a_group(desk):
+    toml = LINES + '[[records]]\n[[records]]\nattributes.type.value = "add_to_cart"\n'
+
+    summary = run(desk, write(desk.path, [line(1, "a", 2), line(1, "b", 3), line(2, "c")]), toml)
+
+    assert Counter(each["type"] for each in desk.miso.held) == {"checkout": 2, "add_to_cart": 2}
+    assert all(len(each["product_ids"]) == len(each["quantities"]) for each in desk.miso.held)
+    assert (summary.totals.rows, summary.totals.mapped, summary.totals.records) == (3, 3, 4)
+    assert summary.balanced
+
+
+def test_preview_shows_groups_with_their_rows(tmp_path, golden):
+    write(tmp_path, [line(1, "a", 2), line(1, "b", 3), line("", "x"), line(2, "c")])
+    job_of(tmp_path, LINES)
+
+    done = run_program("preview", "a.csv", "-m", "job.toml", cwd=tmp_path)
+
+    assert done.stdout == golden

@@ -32,10 +32,13 @@ from miso_upload.transform.mapping.builder import without_nulls
 from miso_upload.transform.mapping.check_types import check_types
 from miso_upload.transform.mapping.header import (
     LOOKS_LIKE_DATA,
+    check_carry_down,
     check_key,
+    check_repeated,
     columns_in_words,
     columns_without,
     looks_like_data,
+    misspelt_columns,
 )
 from miso_upload.transform.mapping.mapper import Mapper
 from miso_upload.transform.mapping.outcomes import Mapped, MappedRows, Skipped
@@ -72,12 +75,15 @@ __all__ = [
     "NamedRule",
     "Rule",
     "Skipped",
+    "check_carry_down",
     "check_key",
+    "check_repeated",
     "check_types",
     "columns_in_words",
     "columns_without",
     "detect_preset",
     "looks_like_data",
+    "misspelt_columns",
     "overlaid",
     "parse_mapping",
     "preset_names",

@@ -9,7 +9,8 @@ from miso_upload.transform.mapping.builder import IDENTITY_COLUMNS, Binding
 from miso_upload.transform.mapping.cells import CellError, column_converter, converter
 from miso_upload.transform.mapping.paths import first_step
 from miso_upload.transform.mapping.preset_keys import is_key
-from miso_upload.transform.mapping.rules import Compiled, compile_rule
+from miso_upload.transform.mapping.rules import Compiled, compile_rule, misuse_of
+from miso_upload.transform.mapping.step_spec import NO_STEPS
 from miso_upload.transform.schema.schema import Kind
 from miso_upload.values.display import column_name, counted, did_you_mean
 from miso_upload.values.timestamps import Reading
@@ -37,6 +38,7 @@ class Bindings:
         timestamps: Parses timestamps.
         columns: The columns of every row; None if rows may differ.
         cells: Convert values to what the schema asks for, and leave out empty ones.
+        salt: The key for hashes; empty if the user has none.
 
     Attributes:
         rules: The user's rules, each bound to its attribute and compiled.
@@ -56,12 +58,14 @@ class Bindings:
         columns: tuple[str, ...] | None,
         *,
         cells: bool,
+        salt: bytes = b"",
     ) -> None:
         self._spec = spec
         self._schema = schema
         self._timestamps = timestamps
         self._columns = columns
         self._cells = cells
+        self._salt = salt
         self._by_name: dict[str, Binding | None] = {}
         self.named = {named.attribute for named in spec.rules}
         # A rule may put the column `search` into `search.keywords`. The column is then not mapped
@@ -105,10 +109,13 @@ class Bindings:
         kind = self._kind(attribute, named.origin)
         if self._columns is not None:
             _check_header(named, self._columns, is_key=is_key(named, self._spec.rules))
+        if (misuse := misuse_of(rule, kind, has_salt=bool(self._salt))) is not None:
+            raise MappingError(f"{named.origin}: {attribute}: {misuse}")
         try:
             compiled = compile_rule(
-                rule, kind, timestamps=self._timestamps, list_separator=self._spec.list_separator
-            )
+                rule, kind, timestamps=self._timestamps,
+                list_separator=self._spec.list_separator, salt=self._salt,
+            )  # fmt: skip
         except CellError as error:
             raise MappingError(f"{named.origin}: the value {error}") from None
         default = compiled.default
@@ -125,6 +132,9 @@ class Bindings:
             raise MappingError(
                 f'{named.origin}: take = "{rule.take}" is for numbers, and {attribute} is not one'
             )
+        if attribute in IDENTITY_COLUMNS and rule.steps == NO_STEPS:
+            # The identity decides what an address is, so it takes the value unchanged.
+            binding = binding._replace(convert=None, convert_all=None)
         return binding, compiled._replace(default=default)
 
     def _kind(self, name: str, origin: str) -> Kind:

@@ -65,9 +65,6 @@ class RecordBuilder:
         attribute, parts, convert = binding[:3]
         if isinstance(value, dict | list):
             value = without_nulls(value)
-        if attribute in IDENTITY_COLUMNS:
-            self.visitor[attribute] = value
-            return
         if convert is not None:
             try:
                 converted = convert(value)
@@ -75,7 +72,9 @@ class RecordBuilder:
                 self.reasons.append(_cannot(binding, value, str(error)))
                 return
             value = converted if type(converted) is str else self._read(binding, value, converted)
-        if type(value) is str and len(parts) == 1:
+        if attribute in IDENTITY_COLUMNS:
+            self.visitor[attribute] = value
+        elif type(value) is str and len(parts) == 1:
             self.record[attribute] = value
         elif value is not ABSENT and not _merge(self.record, parts, value):
             reason = _cannot(binding, ABSENT, "conflicts with a value that is not an object")

@@ -12,9 +12,8 @@ from miso_upload.records import Reason
 from miso_upload.transform.mapping.bot_rate import TOO_MANY
 from miso_upload.transform.mapping.builder import RecordBuilder
 from miso_upload.transform.mapping.group import Group, Value, is_blank, put_values
-from miso_upload.transform.mapping.outcomes import Mapped, Skipped
+from miso_upload.transform.mapping.outcomes import Mapped, Skipped, SkipRow
 from miso_upload.transform.mapping.paths import ABSENT
-from miso_upload.transform.mapping.rules import SkipRow
 from miso_upload.values.display import quoted
 
 if TYPE_CHECKING:

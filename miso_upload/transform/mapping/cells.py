@@ -32,10 +32,10 @@ def converter(kind: Kind, list_separator: str | None) -> Callable[[Any], Any]:
     """
 
     def to_list(value: Any) -> list[str]:  # noqa: ANN401 -- any JSON value
-        return [to_text(item) for item in _items(value, list_separator)]
+        return [to_text(item) for item in items_of(value, list_separator)]
 
     def to_numbers(value: Any) -> Any:  # noqa: ANN401
-        items = _items(value, list_separator)
+        items = items_of(value, list_separator)
         numbers = [to_number(item) for item in items]
         return numbers[0] if len(numbers) == 1 and items == [value] else numbers
 
@@ -135,7 +135,7 @@ def _numbers(cells: list[Any]) -> list[int | float] | None:
     return None
 
 
-def _items(value: Any, separator: str | None) -> list[Any]:  # noqa: ANN401
+def items_of(value: Any, separator: str | None) -> list[Any]:  # noqa: ANN401
     """Return the values in a cell: a list, a JSON array in text, a separated list, or one value."""
     if isinstance(value, list):
         return value

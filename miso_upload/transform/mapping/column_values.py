@@ -5,11 +5,10 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from miso_upload.transform.mapping.builder import IDENTITY_COLUMNS
 from miso_upload.transform.mapping.cells import CellError
-from miso_upload.transform.mapping.outcomes import Skipped
+from miso_upload.transform.mapping.outcomes import Skipped, SkipRow
 from miso_upload.transform.mapping.paths import ABSENT, first_step
-from miso_upload.transform.mapping.rules import SkipRow, fetch_nothing
+from miso_upload.transform.mapping.rules import fetch_nothing
 from miso_upload.values.timestamps import Reading
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ def _with_value(cells: Sequence[Any], blank: str) -> Sequence[int]:
 
 def _converted(binding: Binding, cells: list[Any]) -> tuple[Column, Doubtful]:
     """Return cells as the schema asks for them, and the doubtful ones by index."""
-    if binding.convert is None or binding.attribute in IDENTITY_COLUMNS:
+    if binding.convert is None:
         return Column(cells, has_gaps=False), {}
     together = binding.convert_all(cells) if binding.convert_all is not None else None
     if together is not None:

@@ -22,8 +22,10 @@ from miso_upload.transform.mapping.conditions import Condition
 from miso_upload.transform.mapping.elements import Each, compile_pattern
 from miso_upload.transform.mapping.paths import ABSENT
 from miso_upload.transform.mapping.routes import Route, Routing, compile_route
-from miso_upload.transform.mapping.rules import UNNAMED, Rule, parts_of
+from miso_upload.transform.mapping.rules import UNNAMED, Rule
 from miso_upload.transform.mapping.spec import MappingFile, NamedRule, RecordTable
+from miso_upload.transform.mapping.step_tables import companions, steps_of
+from miso_upload.transform.mapping.templates import parts_of
 from miso_upload.transform.mapping.toml_positions import KeyLines
 from miso_upload.transform.schema.check import complaint_about
 from miso_upload.transform.schema.resources import shipped_schema_file
@@ -110,6 +112,7 @@ def parse_mapping(name: str, text: str) -> MappingFile:
         each=_each(name, lines, rows, ("rows",)),
         records=tuple(_records(name, lines, document.get("records", ()))),
         grouping=_grouping(name, lines, document),
+        carry_down=tuple(rows.get("carry_down", ())),
     )
     return replace(file.with_columns(columns), columns=columns)
 
@@ -148,10 +151,14 @@ def _rules(
     for attribute, given in table.get("attributes", {}).items():
         path = (*above, "attributes", attribute)
         try:
-            rule = _rule({"column": given} if isinstance(given, str) else given)
+            settings = {"column": given} if isinstance(given, str) else given
+            rule = _rule(settings)
+            rule = replace(rule, steps=steps_of(attribute, settings, Path(name).parent))
+            others = _companions(attribute, rule, table["attributes"])
         except ConfigurationError as error:
             raise MappingError(_located(name, lines, path, str(error))) from None
-        rules.append(NamedRule(attribute, rule, f"{name}:{lines.line(path)}"))
+        made = ((attribute, rule), *others)
+        rules += [NamedRule(each, its, f"{name}:{lines.line(path)}") for each, its in made]
     return tuple(rules)
 
 
@@ -180,6 +187,12 @@ def _grouping(name: str, lines: KeyLines, document: dict[str, Any]) -> Grouping 
     if "each" in rows or any("each" in table for table in document.get("records", ())):
         problem = "cannot be combined with each. Possible fix: group the rows with --sql"
         raise MappingError(_located(name, lines, ("rows", "group_by"), problem))
+    if "carry_down" in rows:
+        problem = (
+            "cannot be combined with group_by, which takes the only value of a group. Possible "
+            'fix: blank_key = "above"'
+        )
+        raise MappingError(_located(name, lines, ("rows", "carry_down"), problem))
     return Grouping(tuple(rows["group_by"]), rows.get("blank_key", "reject"))
 
 
@@ -217,12 +230,14 @@ def _rule(table: dict[str, Any]) -> Rule:
             zone.
     """
     sources = [
-        key for key in ("column", "first_of", "columns", "template", "value") if key in table
+        key
+        for key in ("column", "first_of", "columns", "template", "calculate", "value")
+        if key in table
     ]
     if len(sources) != 1:
         raise ConfigurationError(
-            "must have exactly one of column, first_of, columns, template and value, but has "
-            + (" and ".join(sources) or "none")
+            "must have exactly one of column, first_of, columns, template, calculate and value, "
+            "but has " + (" and ".join(sources) or "none")
         )
     column = table.get("column")
     formats = _one_or_more(table.get("format"))
@@ -235,6 +250,7 @@ def _rule(table: dict[str, Any]) -> Rule:
         columns=(column,) if column else tuple(table.get("first_of") or table.get("columns") or ()),
         join=table.get("join", " ") if "columns" in table else None,
         template=table.get("template"),
+        calculate=table.get("calculate"),
         base=base,
         cookie=table.get("cookie"),
         value=table.get("value", ABSENT),
@@ -247,9 +263,27 @@ def _rule(table: dict[str, Any]) -> Rule:
         at_most=table.get("max"),
         formats=formats,
         timezone=table.get("timezone"),
+        add=table.get("add"),
+        unit=table.get("unit", "milliseconds"),
         default=table.get("default", ABSENT),
         take=table.get("take"),
     )
+
+
+def _companions(attribute: str, rule: Rule, tables: dict[str, Any]) -> list[tuple[str, Rule]]:
+    """Return the rules for the other attributes that a rule makes from the same cell.
+
+    Raises:
+        ConfigurationError: One of them has a rule of its own.
+    """
+    found = list(companions(attribute, rule))
+    for other, _ in found:
+        if other in tables:
+            raise ConfigurationError(
+                f"has {{{other}}} in its item pattern, and {other} has a rule of its own. Remove "
+                "one of them"
+            )
+    return found
 
 
 def _one_or_more(value: str | list[str] | None) -> tuple[str, ...]:

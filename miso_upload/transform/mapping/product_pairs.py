@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.transform.mapping.group import PRODUCTS, QUANTITIES, is_blank
 from miso_upload.transform.mapping.paths import ABSENT, getter, getter_with_gaps, is_path
+from miso_upload.transform.mapping.step_spec import NO_STEPS
 from miso_upload.values.json import JSONDecodeError, decode
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ def _source(
     rule = rules.get(attribute)
     if rule is None:
         return _Source(getter(attribute), separator, is_column=True) if cells else None
-    if len(rule.columns) != 1 or rule.template or rule.cookie or rule.values or rule.base:
+    is_changed = rule.template or rule.cookie or rule.values or rule.base
+    if len(rule.columns) != 1 or is_changed or rule.steps != NO_STEPS:
         return None
     (column,) = rule.columns
     return _Source(getter_with_gaps(column), rule.split or separator, not is_path(column))

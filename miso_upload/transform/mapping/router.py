@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.transform.mapping.builder import IDENTITY_COLUMNS
 from miso_upload.transform.mapping.cells import CellError
+from miso_upload.transform.mapping.outcomes import SkipRow
 from miso_upload.transform.mapping.paths import getter
 from miso_upload.transform.mapping.routes import compile_route, parameters_of, split_url
-from miso_upload.transform.mapping.rules import SkipRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

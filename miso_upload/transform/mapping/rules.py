@@ -6,14 +6,15 @@ fetches the value from a row, and one that converts it to what the schema asks f
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from miso_upload.errors import ConfigurationError
 from miso_upload.transform.mapping.cells import CellError, column_converter, converter, to_number
+from miso_upload.transform.mapping.outcomes import SkipRow
 from miso_upload.transform.mapping.paths import ABSENT, getter, is_path
+from miso_upload.transform.mapping.step_spec import HMAC_SHA256, NO_STEPS, Steps
+from miso_upload.transform.mapping.templates import parts_of, placeholders
 from miso_upload.transform.schema.schema import Kind
 from miso_upload.values.timestamps import TimestampReader
 
@@ -25,14 +26,11 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 _NOT_LISTED = "is not listed in the values of the mapping"
-_PART = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|([^{}]+)")
+
+_LISTS = (Kind.TEXTS, Kind.NUMBERS)
 
 UNNAMED = "value not listed in the mapping"
 """The default name that rows are counted under if a value table skips them."""
-
-
-class SkipRow(Exception):  # noqa: N818 -- it is no error
-    """A rule of the user skips this row; the argument is the rule's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +41,14 @@ class Rule:
         columns: Columns or dotted paths. The first one that has a value counts.
         join: Text that joins the values of all `columns` instead. All of them must have a value.
         template: Text with `{column}` placeholders.
+        calculate: A calculation with `{column}` placeholders; see `calculations`.
         base: Templates for the beginning of a URL, put before a value that starts with a slash. The
             first one whose placeholders all have a value counts.
         cookie: The name of a cookie. The value is then a Cookie header to take the cookie from.
         value: A constant.
         values: A table from the text of a value to the value that replaces it. Empty text on the
             right means no value.
-        otherwise: What to do with a value that `values` does not list.
+        otherwise: What to do with a value that `values`, `lookup` or `extract` does not know.
         skipped_as: The name that rows are counted under if `otherwise` skips them.
         split: The separator of the values of a list.
         scale: A factor for numbers.
@@ -57,13 +56,17 @@ class Rule:
         at_most: The largest number that is accepted.
         formats: The formats of timestamps; empty for those of the source.
         timezone: The time zone of timestamps that name none; None for that of the source.
+        add: A column with a time span that is added to a timestamp.
+        unit: The unit of this time span.
         default: The value if there is none.
+        steps: How the text of a value is changed before it is converted.
         take: Which value the record of a group of rows gets; None for the usual way.
     """
 
     columns: tuple[str, ...] = ()
     join: str | None = None
     template: str | None = None
+    calculate: str | None = None
     base: tuple[str, ...] = ()
     cookie: str | None = None
     value: Any = ABSENT
@@ -76,13 +79,22 @@ class Rule:
     at_most: float | None = None
     formats: tuple[str, ...] = ()
     timezone: str | None = None
+    add: str | None = None
+    unit: str = "milliseconds"
     default: Any = ABSENT
+    steps: Steps = NO_STEPS
     take: Literal["first", "last", "only", "sum", "max", "min"] | None = None
 
     @property
     def reads(self) -> tuple[str, ...]:
         """Return the columns or paths that the value comes from."""
-        return (*self.columns, *placeholders(self.template)) if self.template else self.columns
+        if self.template:
+            return (*self.columns, *placeholders(self.template))
+        if self.calculate:
+            from miso_upload.transform.mapping.calculations import columns_of  # noqa: PLC0415
+
+            return columns_of(self.calculate)
+        return self.columns if self.add is None else (*self.columns, self.add)
 
     @property
     def also_reads(self) -> tuple[str, ...]:
@@ -114,9 +126,21 @@ class Compiled(NamedTuple):
 
 
 def compile_rule(
-    rule: Rule, kind: Kind, *, timestamps: TimestampReader, list_separator: str | None
+    rule: Rule,
+    kind: Kind,
+    *,
+    timestamps: TimestampReader,
+    list_separator: str | None,
+    salt: bytes = b"",
 ) -> Compiled:
     """Return the functions of `rule` for an attribute of `kind`.
+
+    Args:
+        rule: The rule.
+        kind: What the attribute holds.
+        timestamps: Parses timestamps.
+        list_separator: What separates the values of a list in one cell.
+        salt: The key for hashes.
 
     Raises:
         CellError: A constant, a default or a value of the table does not fit the attribute.
@@ -129,6 +153,10 @@ def compile_rule(
     default = ABSENT if rule.default is ABSENT else convert(rule.default)
     if rule.values is not None:
         convert = _looked_up(rule, convert)
+    if rule.calculate is not None or rule.add is not None:
+        convert = _calculated(rule, convert, timestamps)
+    elif rule.steps != NO_STEPS:
+        convert = _after_steps(rule, kind, convert, default, separator, salt)
     if rule.value is not ABSENT:
         try:
             constant = convert(rule.value)
@@ -143,18 +171,34 @@ def compile_rule(
     )
 
 
+def misuse_of(rule: Rule, kind: Kind, *, has_salt: bool) -> str | None:
+    """Return what a rule has that an attribute of `kind` cannot have; None if it fits."""
+    steps = rule.steps
+    if rule.add is not None and kind is not Kind.TIMESTAMP:
+        return "add is for timestamps. To add numbers, use calculate"
+    if steps.item is not None and kind not in _LISTS:
+        return "item is for attributes that are lists"
+    if steps.hash is not None and kind not in (Kind.TEXT, Kind.TEXTS):
+        return "hash makes text, which this attribute is not"
+    if steps.hash == HMAC_SHA256 and not has_salt:
+        return f'hash = "{HMAC_SHA256}" needs a salt. Possible fix: --anonymous-id-salt-file FILE'
+    return None
+
+
 def fetch_nothing(_: Row) -> Any:  # noqa: ANN401
     """Return `ABSENT`, for rules that read no columns."""
     return ABSENT
 
 
 def _only_column(rule: Rule) -> str | None:
-    changes = rule.template or rule.cookie
+    changes = rule.template or rule.cookie or rule.calculate or rule.add
     is_one = not changes and len(rule.columns) == 1 and not is_path(rule.columns[0])
     return rule.columns[0] if is_one else None
 
 
 def _fetch(rule: Rule) -> Callable[[Row], Any]:
+    if rule.calculate is not None or rule.add is not None:
+        return _all_of([getter(column) for column in rule.reads])
     fetch = _fetch_value(rule)
     if rule.cookie is not None:
         fetch = _cookie(fetch, rule.cookie)
@@ -179,6 +223,14 @@ def _first_of(getters: list[Callable[[Row], Any]]) -> Callable[[Row], Any]:
             if value not in (ABSENT, None, ""):
                 return value
         return ABSENT
+
+    return fetch
+
+
+def _all_of(getters: list[Callable[[Row], Any]]) -> Callable[[Row], Any]:
+    def fetch(row: Row) -> Any:  # noqa: ANN401
+        values = tuple(get(row) for get in getters)
+        return ABSENT if any(value in (ABSENT, None, "") for value in values) else values
 
     return fetch
 
@@ -236,31 +288,6 @@ def _filled_in(template: str) -> Callable[[Row], Any]:
     return fetch
 
 
-def placeholders(template: str) -> tuple[str, ...]:
-    """Return the columns or paths that a template names."""
-    return tuple(name for _, name in parts_of(template) if name is not None)
-
-
-def parts_of(template: str) -> list[tuple[str, str | None]]:
-    """Return the parts of a template in order: literal text, or the column of a placeholder.
-
-    Raises:
-        ConfigurationError: A brace has no partner.
-    """
-    parts: list[tuple[str, str | None]] = []
-    at = 0
-    while at < len(template):
-        found = _PART.match(template, at)
-        if found is None:
-            raise ConfigurationError(
-                f"has the template {template!r} with an unpaired brace. Write {{{{ or }}}} for a "
-                "literal brace"
-            )
-        parts.append((found[2] or found[0][0], found[1]))
-        at = found.end()
-    return parts
-
-
 def _convert(
     rule: Rule, kind: Kind, timestamps: TimestampReader, separator: str | None
 ) -> Callable[[Any], Any]:
@@ -287,13 +314,56 @@ def _convert(
 def _convert_all(
     rule: Rule, kind: Kind, timestamps: TimestampReader, separator: str | None
 ) -> ConvertAll | None:
-    if rule.values is not None or _is_bounded(rule):
+    if rule.values is not None or rule.steps != NO_STEPS or _is_bounded(rule):
+        return None
+    if rule.calculate is not None or rule.add is not None:
         return None
     return timestamps.read_all if kind is Kind.TIMESTAMP else column_converter(kind, separator)
 
 
 def _is_bounded(rule: Rule) -> bool:
     return not (rule.scale is None and rule.at_least is None and rule.at_most is None)
+
+
+def _calculated(
+    rule: Rule, convert: Callable[[Any], Any], timestamps: TimestampReader
+) -> Callable[[Any], Any]:
+    # Imported here, like the steps, because few mappings calculate.
+    from miso_upload.transform.mapping.calculations import (  # noqa: PLC0415
+        compile_addition,
+        compile_calculation,
+    )
+
+    if rule.calculate is None:
+        return compile_addition(timestamps.read, rule.add or "", rule.unit)
+    calculate = compile_calculation(rule.calculate)
+    return lambda values: convert(calculate(values))
+
+
+def _after_steps(
+    rule: Rule,
+    kind: Kind,
+    convert: Callable[[Any], Any],
+    default: Any,  # noqa: ANN401
+    separator: str | None,
+    salt: bytes,
+) -> Callable[[Any], Any]:
+    """Return a conversion that comes after the steps; without a value, the default counts."""
+    from miso_upload.transform.mapping.steps import Otherwise, compile_steps  # noqa: PLC0415
+
+    apply = compile_steps(
+        rule.steps,
+        Otherwise(rule.otherwise, rule.skipped_as),
+        separator=separator,
+        is_list=kind in _LISTS,
+        salt=salt,
+    )
+
+    def changed(value: Any) -> Any:  # noqa: ANN401
+        found = apply(value)
+        return default if found is ABSENT else convert(found)
+
+    return changed
 
 
 def _looked_up(rule: Rule, convert: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -88,6 +88,7 @@ class MappingFile:
         each: The list of a row whose elements become records; None if a row is one record.
         records: The records that each row is mapped to, if they are several.
         grouping: Which adjacent rows become one record; None if none do.
+        carry_down: Columns whose empty cells take the last value above.
     """
 
     name: str
@@ -101,6 +102,7 @@ class MappingFile:
     each: Each | None = None
     records: tuple[RecordTable, ...] = ()
     grouping: Grouping | None = None
+    carry_down: tuple[str, ...] = ()
 
     @property
     def spec(self) -> MappingSpec:
@@ -160,6 +162,7 @@ class MappingFile:
                 self.grouping,
                 columns=tuple(renamed_path(path, names) for path in self.grouping.columns),
             ),
+            carry_down=tuple(names.get(column, column) for column in self.carry_down),
         )
 
 

@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+from functools import cache
 
 import pytest
 
@@ -81,8 +82,29 @@ MAPPINGS = [
     type = "like"
     set = { "context.locale" = "fr" }
     """,
+    """
+    [attributes]
+    timestamp = { column = "time", add = "amount", unit = "seconds" }
+    user_id = { column = "customer", strip = true, upper = true, hash = "sha256" }
+    product_ids = { column = "sku", replace = { text = "[", with = "" }, hash = "sha256" }
+    revenue = { calculate = "{price} * {amount} / 100", min = 0, default = 1 }
+    quantities = { column = "amount", extract = "^([0-9.]+)$", otherwise = "omit", default = 1 }
+    "search.keywords" = { column = "words", extract = "oak (.*)", otherwise = "keep" }
+    "context.locale".column = "locale"
+    "context.locale".lower = true
+    "context.locale".strip = "e"
+    "context.locale".values = { d = "de" }
+    "context.locale".otherwise = "skip"
+    ip = { column = "lang", extract = "([0-9.]+)", otherwise = "omit" }
+    """,
+    """
+    [attributes]
+    timestamp = "time"
+    product_ids = { column = "lines", split = "|", item = "{product_ids} x {quantities}" }
+    "context.page.title" = { column = "words", replace = { pattern = "o(.)", with = '\\1' } }
+    """,
 ]
-NAMES = ["none", "rules", "routes", "objects"]
+NAMES = ["none", "rules", "routes", "objects", "steps", "items"]
 TEXTS = {
     "event": ["view", "buy", "find", "odd", "other", "GET"],
     "type": ["search", "checkout", "like", "no type"],
@@ -93,6 +115,7 @@ TEXTS = {
     "sku": ["a|b", "a", '["a", "b"]', "[a"],
     "product_ids": ["a|b", "a", '["a", "b"]'],
     "amount": ["1", "2.5", "1e3", "-1", "9", "12345678901234567890", "x"],
+    "lines": ["a x 1 | b x 2", "a x 1", "b x box x 7", "a", "a x two"],
     "price": ["1999", "7", "-5", "n/a"],
     "words": ["oak table", "oak"],
     "object": ['{"locale": "de"}', '{"ip": "192.0.2.9"}', '{"page": {"url": null}}', "none"],
@@ -126,9 +149,14 @@ POLICIES = [
 ]
 
 
+@cache
+def parsed(mapping):
+    return parse_mapping("mapping.toml", mapping)
+
+
 def shape(dice, mapping):
     """Return columns, in any order, most often without such as would share an object."""
-    read = [name for rule in parse_mapping("", mapping).rules for name in rule.rule.reads]
+    read = [name for rule in parsed(mapping).rules for name in rule.rule.reads]
     names = [name for name in TEXTS if dice.random() < 0.7 or name in ("type", "timestamp")]
     if dice.random() < 0.9:
         whole = "context." not in mapping and dice.random() < 0.5
@@ -172,7 +200,7 @@ def both_paths(mapper, rows):
 
 
 def mapper_of(mapping, policy, columns=None, separator=None, rate=0):
-    spec = parse_mapping("mapping.toml", mapping).spec
+    spec = parsed(mapping).spec
     spec = spec._replace(bot_rate=rate, list_separator=separator)
     return Mapper(spec, SCHEMA, TimestampReader("UTC"), policy, columns)
 

@@ -104,6 +104,7 @@ def overlaid(upper: MappingFile, lower: MappingFile) -> MappingFile:
         upper.each or lower.each,
         upper.records or lower.records,
         upper.grouping or lower.grouping,
+        upper.carry_down or lower.carry_down,
     )  # fmt: skip
 
 
