@@ -44,7 +44,7 @@ def _left_out(draft: Draft) -> Iterator[str]:
         return
     yield "Left out:"
     for each in draft.left_out[:_MOST_LISTED]:
-        yield _line(f"{each.path}: {each.reason}")
+        yield _line(f"{each.path}: {each.reason}" if each.reason else each.path)
     if len(draft.left_out) > _MOST_LISTED:
         yield f"  and {len(draft.left_out) - _MOST_LISTED:,} more, which the mapping file lists"
 
