@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from miso_upload.drafting.null_words import NULL_WORDS
 from miso_upload.values.json import JSONDecodeError, decode
+from miso_upload.values.null_words import DEFAULT_NULL_WORDS, NullWords
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+_NULL_WORDS = NullWords(DEFAULT_NULL_WORDS)
 MOST_COLUMNS = 2_000
 _MOST_DEPTH = 6
 _LONGEST_JSON = 65_536
@@ -33,8 +34,9 @@ class _Found:
 
     def add(self, number: int, value: Any) -> None:  # noqa: ANN401 -- any JSON
         """Add the value of a row, unless it is empty."""
-        if isinstance(value, str) and value.strip().lower() in NULL_WORDS:
-            self.nulls[value.strip()] += 1
+        word = _NULL_WORDS.found(value) if isinstance(value, str) else None
+        if word is not None:
+            self.nulls[word] += 1
         elif not (value is None or value in ("", [], {}) or isinstance(value, dict)):
             self.values.append((number, value))
 
@@ -120,6 +122,16 @@ class Column:
     def is_mostly_null(self) -> bool:
         """Whether more rows have a word such as NULL than a value."""
         return self.nulls.total() > len(self.values)
+
+    @property
+    def may_be_id(self) -> bool:
+        """Whether every value is text or a whole number, even one with a fraction of zero."""
+        return all(
+            isinstance(value, str | int | float)
+            and not isinstance(value, bool)
+            and (not isinstance(value, float) or value.is_integer())
+            for value in self.scalars
+        )
 
     @property
     def filled(self) -> float:

@@ -21,12 +21,16 @@ def review_lines(draft: Draft) -> list[str]:
 
 
 def _unsure(draft: Draft) -> Iterator[str]:
-    guesses = [guess for guess in draft.guesses if guess.unsure or guess.needs_zone]
+    guesses = [
+        guess for guess in draft.guesses if guess.unsure or guess.needs_zone or guess.choices
+    ]
     if not guesses:
         return
     yield "UNSURE, so check them in the mapping file:"
     for guess in guesses:
-        reasons = [*guess.unsure, *(["the times have no time zone."] if guess.needs_zone else [])]
+        reasons = [*guess.unsure, *([guess.choice] if guess.choices else [])]
+        if guess.needs_zone:
+            reasons.append("the times have no time zone.")
         for reason in reasons:
             yield _line(f"{guess.attribute} = {_source_of(guess)}: {reason}")
 

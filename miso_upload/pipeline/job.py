@@ -34,6 +34,7 @@ from miso_upload.transform.mapping import (
 from miso_upload.transform.mapping.paths import first_step
 from miso_upload.transform.schema.schema import SHIPPED, schema_of
 from miso_upload.transform.validation import RecordValidator
+from miso_upload.values.null_words import DEFAULT_NULL_WORDS, null_words
 from miso_upload.values.timestamps import TimestampReader
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class Job:
         """Return a text that is equal for two runs that make equal records of `source`."""
         settings, file = self._settings, self._mapping_for(source)
         reading, mapping = settings.reading, settings.mapping
+        words = null_words(mapping.null_values)
         # The chunk size is not part of it: the ledger keeps spans as they were cut.
         parts = {
             "--mapping": file.fingerprint,
@@ -104,6 +106,8 @@ class Job:
             "--set": ", ".join(sorted(mapping.set)),
             "--transform": self._code.fingerprint if self._code else "",
             "--list-separator": mapping.list_separator or "",
+            "--null-values": "" if words == DEFAULT_NULL_WORDS else ",".join(words) or "none",
+            "--float-ids": mapping.float_ids.removeprefix("reject"),
             "--timestamp-format": ", ".join(mapping.timestamp_format),
             "--timezone": mapping.timezone or "",
             "--schema": self.schema.fingerprint,
@@ -174,6 +178,8 @@ class Job:
             ignored=(*mapping.ignored, *mapping.key, *map(first_step, mapping.key), *grouped_by),
             list_separator=options.list_separator,
             strict=options.strict,
+            null_words=null_words(options.null_values),
+            float_ids=options.float_ids == "integer",
             groups=mapping.grouping is not None,
         )
         rows, code = source.format, self._code

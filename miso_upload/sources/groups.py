@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.records import Block, Findings, Reason
 from miso_upload.records.grouping import ABOVE, UNREADABLE_ROW, too_many_rows
+from miso_upload.records.incomplete_row import IncompleteRow
 from miso_upload.sources.formats.base import Limits, Tail
 from miso_upload.values.hashing import checksum
 
@@ -163,7 +164,8 @@ class WholeGroups:
             ready, held = self._divide(block, rows, held)
         if held is not None and self._source.may_grow:
             yield from ready
-            self._source.wait_for_group(held.size, held.rows)
+            waiting = self._source.waiting or IncompleteRow(0, self._source.settle, rows=0)
+            self._source.waiting = waiting.with_group(held.size, held.rows)
         elif held is not None:
             # The last group needs no request of its own.
             yield from _joined(ready, held.block())

@@ -35,7 +35,6 @@ _CONTINUED = Reason(
     "the row",
     "is the end of a row that an earlier run read before it was complete (see --growing)",
 )
-
 _BLANK = b" \t\r\n\v\f\0"
 _CUT_OFF = "the input ends inside its array, so it was cut off or a bracket is missing"
 
@@ -53,6 +52,7 @@ class Source:
         body_start: The offset of the first row.
         body_line: The line of the first row.
         limits: The limits for the size of blocks and rows.
+        settle: After how many seconds without a change an incomplete end of the input is read.
         waiting: The last row, if it may be incomplete; known after all blocks were read.
 
     Raises:
@@ -72,7 +72,7 @@ class Source:
         )
         self.name = self._stream.shown
         self._growing = options.growing and not self.is_settled(options.settle_after)
-        self._settle = options.settle_after if self._growing else None
+        self.settle = options.settle_after if self._growing else None
         self.waiting: IncompleteRow | None = None
         self._padding = 0
         try:
@@ -156,11 +156,6 @@ class Source:
     def may_grow(self) -> bool:
         """Whether the last row may be incomplete because the input is being written."""
         return self._growing or self._stream.grew
-
-    def wait_for_group(self, size: int, rows: int) -> None:
-        """Record that the last group of rows may be incomplete, so that the next run reads it."""
-        before = self.waiting or IncompleteRow(0, self._settle, rows=0)
-        self.waiting = before.with_group(size, rows)
 
     @property
     def can_reopen(self) -> bool:
@@ -391,7 +386,7 @@ class Source:
     def _wait(self, row: bytes, size: int = 0) -> None:
         """Record an incomplete last row: its buffered bytes, and its size if that is larger."""
         row = self._without_padding(row)
-        self.waiting = IncompleteRow(size or len(row), self._settle) if row.strip() else None
+        self.waiting = IncompleteRow(size or len(row), self.settle) if row.strip() else None
 
     def _without_padding(self, data: bytes) -> bytes:
         return padding.without_padding(data, at_line=self.format.by_line)

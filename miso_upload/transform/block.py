@@ -15,13 +15,14 @@ from miso_upload.records import Batch, Findings, Reason, Record, Rejection, RowF
 from miso_upload.records.element import element_of, line_of, numbered
 from miso_upload.transform.batch_work import Work
 from miso_upload.transform.carry_down import CarryDown
-from miso_upload.transform.encoded import Encoded, not_encodable
+from miso_upload.transform.encoded_records import Encoded
 from miso_upload.transform.mapping import Mapped, MappedRows, Skipped, without_nulls
+from miso_upload.transform.record_ids import RecordIds
 from miso_upload.transform.rejected_rows import RejectedRows
 from miso_upload.transform.warnings import survey
 from miso_upload.values.display import decoded_row
 from miso_upload.values.hashing import checksum
-from miso_upload.values.json import JSONEncodeError, encode_joined
+from miso_upload.values.json import JSONEncodeError, encode, encode_joined
 from miso_upload.values.regular_times import timestamps_of
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class Transform:
                 parts = iter(kept)
             for part in parts:
                 self._take(part, work)
+        work.findings.forget_rare_ids()
         work.rejections.sort(key=lambda found: element_of(found.line))
         if work.rejections:
             again = RejectedRows(self._format, block, self.is_record_of(block))
@@ -222,18 +224,25 @@ class Transform:
         # The schema does not restrict unknown keys of open objects.
         if encoded is None or encoded.may_have_null() or encoded.may_have_ip():
             return False
+        valid = part.rows
+        if others:
+            left_out = frozenset(others)
+            valid = [row for i, row in enumerate(part.rows) if i not in left_out]
+        ids = RecordIds.of(valid, encoded.attributes())
+        if not self._mapper.leaves_unchanged(valid, ids):
+            return False
         if others:
             self._validate_and_encode(self._map(part, others, work), work)
         else:
             rows = _MappedSlice(part.rows, list(part.lines), part.rows, [False] * len(part.rows))
-            self._keep(rows, encoded, work)
+            self._keep(rows, encoded, work, ids)
         return True
 
     def _validate_and_encode(self, mapped: _MappedSlice, work: Work) -> None:
         mapped = self._valid(mapped, work)
         encoded = self._encoded(mapped.records)
         if encoded is None:
-            mapped = _accepted(mapped, list(map(not_encodable, mapped.records)), work)
+            mapped = _accepted(mapped, list(map(_not_encodable, mapped.records)), work)
             encoded = self._encoded(mapped.records)
         if encoded is not None and encoded.may_have_null():
             # Without its nulls, a record may lack a required attribute.
@@ -252,10 +261,17 @@ class Transform:
         except JSONEncodeError:
             return None
 
-    def _keep(self, mapped: _MappedSlice, encoded: Encoded, work: Work) -> None:
+    def _keep(
+        self,
+        mapped: _MappedSlice,
+        encoded: Encoded,
+        work: Work,
+        ids: RecordIds | None = None,
+    ) -> None:
         timestamps = timestamps_of(mapped.records)
+        ids = ids or RecordIds.of(mapped.records, encoded.attributes())
         lines = list(map(line_of, mapped.lines)) if work.numbered else mapped.lines
-        survey(mapped.records, lines, work.findings, timestamps)
+        survey(mapped.records, lines, work.findings, timestamps, ids)
         work.findings.ids["anonymous_id derived"] += sum(mapped.derived)
         work.encoded.append(encoded.text)
         work.lines.append(mapped.lines)
@@ -369,3 +385,12 @@ def _accepted(mapped: _MappedSlice, reasons: list[tuple[Reason, ...]], work: Wor
 
 def _without_nulls(mapped: _MappedSlice) -> list[Record]:
     return [without_nulls(record) for record in mapped.records]
+
+
+def _not_encodable(record: Record) -> tuple[Reason, ...]:
+    """Return why a record cannot be encoded: it is too deep, or holds a huge integer."""
+    try:
+        encode(record)
+    except JSONEncodeError as error:
+        return (Reason("the record", "cannot be written as JSON", f"({error})"),)
+    return ()

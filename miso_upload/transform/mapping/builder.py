@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.records import Reason
-from miso_upload.transform.mapping.cells import CellError
+from miso_upload.transform.mapping.cells import CellError, Noted
 from miso_upload.transform.mapping.paths import ABSENT
 from miso_upload.values.display import quoted
 from miso_upload.values.timestamps import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from miso_upload.records import Findings, Record
     from miso_upload.transform.mapping.cells import ConvertAll
+    from miso_upload.values.null_words import NullWords
 
 IDENTITY_COLUMNS = ("ip", "user_agent", "forwarded_for")
 """What a row can have besides attributes: the identity is derived from it, and it is not sent."""
@@ -29,6 +30,7 @@ class Binding(NamedTuple):
         convert: Converts one value; None if a JSON value is taken unchanged and only validated.
         shown: The columns that the value comes from, if their names differ from the attribute's.
         convert_all: Converts many values at once; see `cells.column_converter`.
+        nulls: The words that mean no value if they are the whole value; None for text.
         collects: Whether the attribute is a list, which takes the values of all rows of a group.
     """
 
@@ -37,6 +39,7 @@ class Binding(NamedTuple):
     convert: Callable[[Any], Any] | None
     shown: str = ""
     convert_all: ConvertAll | None = None
+    nulls: NullWords | None = None
     collects: bool = False
 
 
@@ -49,9 +52,10 @@ class RecordBuilder:
         record: The record so far.
         visitor: The values of the row's identity columns.
         reasons: Why the row has to be rejected.
+        notes: What is counted about its values unless the row is skipped, each with its attribute.
     """
 
-    __slots__ = ("findings", "line", "reasons", "record", "visitor")
+    __slots__ = ("findings", "line", "notes", "reasons", "record", "visitor")
 
     def __init__(self, line: int, findings: Findings) -> None:
         self.line = line
@@ -59,6 +63,36 @@ class RecordBuilder:
         self.record: Record = {}
         self.visitor: dict[str, Any] = {}
         self.reasons: list[Reason] = []
+        self.notes: list[tuple[str, str, str]] = []
+
+    def leaves_out(self, binding: Binding, value: object) -> bool:
+        """Return whether a value is a null word, which is counted and not put in."""
+        word = None if binding.nulls is None else binding.nulls.found(value)
+        if word is not None:
+            self.notes.append((binding.attribute, "null", word))
+        return word is not None
+
+    def without_null_words(self, binding: Binding, values: Sequence[object]) -> list[Any]:
+        """Return the values of several rows, with `ABSENT` for null words."""
+        return [
+            ABSENT if type(value) is str and value.strip() and self.leaves_out(binding, value)
+            else value
+            for value in values
+        ]  # fmt: skip
+
+    def converted(self, binding: Binding, value: Any) -> Any:  # noqa: ANN401 -- any JSON value
+        """Return a converted value that is put in later; raises what the conversion raises."""
+        found = value if binding.convert is None else binding.convert(value)
+        if type(found) is Noted:
+            self.notes += [(binding.attribute, *note) for note in found.notes]
+            return found.value
+        return found
+
+    def put_all(self, values: Iterable[tuple[Binding, Any]]) -> None:
+        """Put in values that are no null words."""
+        for binding, value in values:
+            if not self.leaves_out(binding, value):
+                self.put(binding, value)
 
     def put(self, binding: Binding, value: Any) -> None:  # noqa: ANN401 -- any JSON value
         """Convert a value and put it in its place, or note the reason why that is impossible."""
@@ -70,7 +104,11 @@ class RecordBuilder:
                 converted = convert(value)
             except CellError as error:
                 self.reasons.append(_cannot(binding, value, str(error)))
+                self.notes += [(attribute, *note) for note in error.notes]
                 return
+            if type(converted) is Noted:
+                self.notes += [(attribute, *note) for note in converted.notes]
+                converted = converted.value
             value = converted if type(converted) is str else self._read(binding, value, converted)
         if attribute in IDENTITY_COLUMNS:
             self.visitor[attribute] = value

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 
     from miso_upload.records import Findings, Record
+    from miso_upload.transform.mapping.column_values import Column
     from miso_upload.transform.mapping.plan import Plan
     from miso_upload.transform.mapping.router import Routed
 
@@ -179,11 +180,8 @@ class ShapeMapper:
             if doubtful:
                 return self._map_others(doubtful, rows, routed, findings)
             columns.append(column)
-        if self._pairs is not None:
-            products, quantities = (columns[i].values for i in self._pair)
-            doubtful_pairs = self._pairs.doubtful(rows, products, quantities)
-            if doubtful_pairs:
-                return self._map_others(dict.fromkeys(doubtful_pairs), rows, routed, findings)
+        if unpaired := self._unpaired(rows, columns):
+            return self._map_others(unpaired, rows, routed, findings)
         records = self._tree.records(columns, len(rows))
         unusual = self._unusual(records, routed)
         if unusual:
@@ -203,8 +201,17 @@ class ShapeMapper:
         if explained:
             return self._map_others(explained, rows, routed, findings)
         findings.not_of_type.update(surplus)
+        for column in columns:
+            findings.note(column.notes)
         self._count_unmapped(rows, findings)
         return MappedRows(records, derived, {})
+
+    def _unpaired(self, rows: Sequence[Row], columns: Sequence[Column]) -> dict[int, None]:
+        """Return the indices of rows of whose products one may be absent."""
+        if self._pairs is None:
+            return {}
+        products, quantities = (columns[i].values for i in self._pair)
+        return dict.fromkeys(self._pairs.doubtful(rows, products, quantities))
 
     def _map_others(
         self,

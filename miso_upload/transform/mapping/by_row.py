@@ -67,12 +67,12 @@ class RowMapper:
         try:
             routed = plan.router.follow(row, findings.unmatched_paths).values if plan.router else ()
             self._fill(row, builder)
-            for binding, value in routed or ():
-                builder.put(binding, value)
+            builder.put_all(routed or ())
         except SkipRow as skip:
             return Skipped(str(skip))
         except RecursionError:
             return (_TOO_DEEP,)
+        findings.note(builder.notes)
         self._drop_surplus(builder)
         if not builder.reasons:
             outcome = self._identify(builder)
@@ -91,14 +91,17 @@ class RowMapper:
         paired = {} if pairs is None else pairs.of(row) or {}
         for column, binding, is_blank_absent in by_name:
             value = paired[binding.attribute] if binding.attribute in paired else row[column]
-            if value is not None and not (value == "" and is_blank_absent) and value is not ABSENT:
+            if value is None or value is ABSENT or (value == "" and is_blank_absent):
+                continue
+            if not builder.leaves_out(binding, value):
                 builder.put(binding, value)
         for column in unmapped:
             self._count_unmapped(column, row[column], builder)
         found = builder.findings.filled_by_rules
         for binding, rule in self._plan.rules:
             value = paired[binding.attribute] if binding.attribute in paired else rule.fetch(row)
-            if value is ABSENT or value is None or value == "":
+            is_absent = value is ABSENT or value is None or value == ""
+            if is_absent or builder.leaves_out(binding, value):
                 if rule.default is not ABSENT:
                     builder.put(binding._replace(convert=None), rule.default)
             else:
@@ -109,14 +112,17 @@ class RowMapper:
         """Return the values of a group: of columns mapped automatically, and of the rules."""
         by_name, unmapped = self._plan.shape(tuple(group))
         values = [
-            Value(binding, [row.get(column) for row in group.rows])
+            Value(
+                binding,
+                builder.without_null_words(binding, [row.get(column) for row in group.rows]),
+            )
             for column, binding, _ in by_name
         ]
         for column in unmapped:
             self._count_unmapped(column, group[column], builder)
         found = builder.findings.filled_by_rules
         for binding, rule in self._plan.rules:
-            fetched = [rule.fetch(row) for row in group.rows]
+            fetched = builder.without_null_words(binding, [rule.fetch(row) for row in group.rows])
             if not all(map(is_blank, fetched)):
                 found.add(binding.attribute)
             values.append(Value(binding, fetched, rule.take, rule.default))

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from miso_upload.errors import ConfigurationError
 from miso_upload.transform.mapping.cells import CellError, to_number
 from miso_upload.values.display import quoted
-from miso_upload.values.timestamps import Reading, parse_rfc3339, text_of
+from miso_upload.values.rfc3339 import parse_rfc3339
+from miso_upload.values.timestamps import Reading, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

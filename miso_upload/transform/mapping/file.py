@@ -242,6 +242,8 @@ def _rule(table: dict[str, Any]) -> Rule:
     column = table.get("column")
     formats = _one_or_more(table.get("format"))
     base = _one_or_more(table.get("base"))
+    if (mark := table.get("decimal")) is not None and mark == table.get("thousands"):
+        raise ConfigurationError("has the same mark for decimal and thousands")
     # Unusable values are found here, where the line of the table is known.
     TimestampReader(table.get("timezone"), formats)
     for template in filter(None, (table.get("template"), *base)):
@@ -261,6 +263,9 @@ def _rule(table: dict[str, Any]) -> Rule:
         scale=table.get("scale"),
         at_least=table.get("min"),
         at_most=table.get("max"),
+        decimal=table.get("decimal"),
+        thousands=table.get("thousands"),
+        float_ids=table.get("float_ids"),
         formats=formats,
         timezone=table.get("timezone"),
         add=table.get("add"),

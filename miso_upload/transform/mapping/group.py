@@ -102,7 +102,7 @@ def _collected(value: Value, group: Group, builder: RecordBuilder) -> list[list[
             found.append([] if default is ABSENT else _as_list(default))
             continue
         try:
-            converted = given if binding.convert is None else binding.convert(given)
+            converted = builder.converted(binding, given)
         except CellError as error:
             problem = f"{error} (line {line})"
             builder.reasons.append(Reason(binding.attribute, problem, quoted(given)))
@@ -171,8 +171,7 @@ def _put_number(value: Value, given: Sequence[Any], builder: RecordBuilder) -> N
     numbers = []
     for each in given:
         try:
-            converted = each if value.binding.convert is None else value.binding.convert(each)
-            numbers.append(to_number(converted))
+            numbers.append(to_number(builder.converted(value.binding, each)))
         except CellError as error:
             builder.reasons.append(Reason(value.binding.attribute, str(error), quoted(each)))
             return

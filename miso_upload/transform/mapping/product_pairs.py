@@ -12,6 +12,7 @@ from miso_upload.transform.mapping.group import PRODUCTS, QUANTITIES, is_blank
 from miso_upload.transform.mapping.paths import ABSENT, getter, getter_with_gaps, is_path
 from miso_upload.transform.mapping.step_spec import NO_STEPS
 from miso_upload.values.json import JSONDecodeError, decode
+from miso_upload.values.null_words import NullWords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,17 +71,21 @@ class ProductPairs(NamedTuple):
     attribute: str
     products: _Source
     quantities: _Source
+    words: NullWords
+
+    def _is_absent(self, product: object) -> bool:
+        return is_blank(product) or self.words.item(product) is not None
 
     def of(self, row: Row) -> dict[str, Any] | None:
         """Return the values of both attributes without absent products; None if none is absent."""
         products = self.products.items(row)
-        if not products or not any(map(is_blank, products)):
+        if not products or not any(map(self._is_absent, products)):
             return None
         quantities = self.quantities.items(row)
         if quantities is None or len(products) != len(quantities):
             return None
         pairs = zip(products, quantities, strict=True)
-        kept = [(product, quantity) for product, quantity in pairs if not is_blank(product)]
+        kept = [(product, quantity) for product, quantity in pairs if not self._is_absent(product)]
         return {
             self.attribute: [product for product, _ in kept] or ABSENT,
             QUANTITIES: [quantity for _, quantity in kept] or ABSENT,
@@ -129,7 +134,7 @@ def product_pairs(spec: MappingSpec, *, cells: bool) -> ProductPairs | None:
     products = _source(attribute, rules, spec.list_separator, cells=cells)
     if products is None or quantities is None:
         return None
-    return ProductPairs(attribute, products, quantities)
+    return ProductPairs(attribute, products, quantities, NullWords(spec.null_words))
 
 
 def _source(

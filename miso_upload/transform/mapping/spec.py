@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from miso_upload.errors import ConfigurationError
 from miso_upload.transform.mapping.paths import ABSENT
 from miso_upload.transform.mapping.rules import Rule
+from miso_upload.values.null_words import DEFAULT_NULL_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -178,6 +179,8 @@ class MappingSpec(NamedTuple):
             skipped. 0 means no limit.
         list_separator: What separates the values of a list in one cell; None means one value.
         strict: Reject rows with an unmapped column.
+        null_words: The words that mean no value in ids, lists and numbers.
+        float_ids: Read an id such as `123.0` as `123`, instead of rejecting it.
         groups: Whether the rows are groups of rows.
     """
 
@@ -188,6 +191,8 @@ class MappingSpec(NamedTuple):
     bot_rate: int = 0
     list_separator: str | None = None
     strict: bool = False
+    null_words: tuple[str, ...] = DEFAULT_NULL_WORDS
+    float_ids: bool = False
     groups: bool = False
 
 

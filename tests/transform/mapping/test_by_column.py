@@ -26,6 +26,9 @@ MAPPINGS = [
     type.otherwise = "skip"
     timestamp = "time"
     user_id = { column = "customer", default = "nobody" }
+    miso_id = { first_of = ["sku", "customer"] }
+    duration = { column = "cost", decimal = "," }
+    question_id = { columns = ["customer", "sku"], join = "-", float_ids = "integer" }
     product_ids = { column = "sku", split = "|" }
     quantities = "amount"
     revenue = { column = "price", scale = 0.01, min = 0 }
@@ -110,18 +113,28 @@ TEXTS = {
     "type": ["search", "checkout", "like", "no type"],
     "time": ["2025-03-01T10:00:00Z", "2025-13-01T10:00:00Z", "1740823200", "2025-03-01", "x"],
     "timestamp": ["2025-03-01T10:00:00Z", "2025-02-30T10:00:00Z", " 2025-03-01T10:00:00+01:00 "],
-    "customer": ["u1", "u2"],
-    "user_id": ["u1"],
-    "sku": ["a|b", "a", '["a", "b"]', "[a"],
-    "product_ids": ["a|b", "a", '["a", "b"]'],
-    "amount": ["1", "2.5", "1e3", "-1", "9", "12345678901234567890", "x"],
-    "lines": ["a x 1 | b x 2", "a x 1", "b x box x 7", "a", "a x two"],
-    "price": ["1999", "7", "-5", "n/a"],
+    "customer": ["u1", "u2", "NULL", " null ", "12.0", " u1", "-"],
+    "user_id": ["u1", "undefined", "\\N", " ", "u1\t", "12.00"],
+    "sku": ["a|b", "a", '["a", "b"]', "[a", "NULL", "a|NULL", '["nan", " b"]', "7.0|a", " a"],
+    "product_ids": ["a|b", "a", '["a", "b"]', "(not set)", '["NULL"]', "a |b", "7.0"],
+    "amount": ["1", "2.5", "1e3", "-1", "9", "12345678901234567890", "x", "NULL", " nan "],
+    "price": ["1999", "7", "-5", "n/a", "?", "NULL"],
+    "cost": ["1.200,50 €", "CHF 3", "12", "1,200.50", "1,200.50 USD", "NULL", "(3,5)", " "],
+    "lines": ["a x 1 | b x 2", "a x 1", "b x box x 7", "a", "a x two", "NULL", "a x 1 | nan x 2"],
     "words": ["oak table", "oak"],
     "object": ['{"locale": "de"}', '{"ip": "192.0.2.9"}', '{"page": {"url": null}}', "none"],
     "what": ['{"keywords": "ash"}', '{"keywords": null}'],
     "search.keywords": ["oak"],
-    "url": ["/else", "/products/1", "/products/2?x=1", "/search?q=oak", "/r", "/a.png", "/you"],
+    "url": [
+        "/else",
+        "/products/1",
+        "/products/undefined",
+        "/products/2?x=1",
+        "/search?q=oak",
+        "/r",
+        "/a.png",
+        "/you",
+    ],
     "host": ["shop.example"],
     "locale": ["de", "en"],
     "context": ['{"locale": "de"}', '{"ip": "192.0.2.9"}'],
@@ -137,7 +150,25 @@ TEXTS = {
     "unknown": ["x"],
     "": ["y"],
 }
-ODD = [None, "", 0, 7, 2.5, True, [], {}, ["a", None], {"a": None}, {"ip": "192.0.2.1"}, [[1]]]
+ODD = [
+    None,
+    "",
+    0,
+    7,
+    2.5,
+    12.0,
+    True,
+    "NULL",
+    ["NULL", "b"],
+    ["nan"],
+    [" a", 3, 4.0],
+    [],
+    {},
+    ["a", None],
+    {"a": None},
+    {"ip": "192.0.2.1"},
+    [[1]],
+]
 INSIDE = ["context.page", "context.page.url", "context.ip"]
 POLICIES = [
     IdentityPolicy(),

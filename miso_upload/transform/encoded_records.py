@@ -1,12 +1,11 @@
-"""Holds the JSON texts of the records of a slice, and says what may be in them."""
+"""Holds the JSON texts of a slice's records, and tells what may be in them."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from miso_upload.records import Reason
-from miso_upload.values.json import JSONEncodeError, encode
+from miso_upload.values.json import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,28 +29,23 @@ class Encoded(NamedTuple):
     in_order: SortedLines | None = None
 
     def may_have_null(self) -> bool:
-        """Return whether a record may contain a null."""
+        """Return whether a record may hold a null."""
         if self.in_order is not None:
             return self.in_order.has_null
         return _NULL.search(self.text) is not None
 
     def may_have_ip(self) -> bool:
-        """Return whether a record may contain an address."""
+        """Return whether a record may hold a visitor's address."""
         if self.in_order is not None:
             return "ip" in self.in_order.names
         return _IP.search(self.text) is not None
+
+    def attributes(self) -> set[str] | None:
+        """Return the names of all attributes that one of the records has, if they are known."""
+        return None if self.in_order is None else self.in_order.attributes
 
     def lengths(self, records: list[Record]) -> Iterable[int]:
         """Return the length of each record's text."""
         if self.in_order is not None:
             return list(map(len, self.in_order.lines))
         return [len(encode(record)) for record in records]
-
-
-def not_encodable(record: Record) -> tuple[Reason, ...]:
-    """Return why a record cannot be encoded: it is too deep, or holds a huge integer."""
-    try:
-        encode(record)
-    except JSONEncodeError as error:
-        return (Reason("the record", "cannot be written as JSON", f"({error})"),)
-    return ()
