@@ -40,7 +40,7 @@ SUPERSTORE = {
     "type": {"value": "checkout"},
 }
 ONLINE_RETAIL = {
-    "user_id": "CustomerID",
+    "user_id": {"column": "CustomerID", "float_ids": "integer"},
     "product_ids": "StockCode",
     "quantities": "Quantity",
     "timestamp": "InvoiceDate",
