@@ -40,6 +40,7 @@ from miso_upload.pipeline.job import Job
 from miso_upload.pipeline.loop import Pipeline
 from miso_upload.pipeline.next_steps import conclude
 from miso_upload.pipeline.open_inputs import open_inputs
+from miso_upload.pipeline.preset_options import with_preset_options
 from miso_upload.pipeline.settings import Settings
 from miso_upload.pipeline.workers import transformer_of, worker_count
 from miso_upload.report import modes
@@ -173,7 +174,7 @@ def _settings(given: Settings | str | Iterable[str], options: dict[str, Any]) ->
     settings = (
         given.but(**options) if isinstance(given, Settings) else Settings.of(given, **options)
     )
-    return settings.with_preset()
+    return with_preset_options(settings)
 
 
 def _write_report(settings: Settings, summary: Summary) -> None:

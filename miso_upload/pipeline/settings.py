@@ -10,7 +10,7 @@ from miso_upload.ledger.options import ResumeOptions
 from miso_upload.report.options import OutputOptions
 from miso_upload.sources.options import ReadingOptions
 from miso_upload.transform.options import IdentityOptions, MappingOptions, ValidationOptions
-from miso_upload.values.option import Option, Part, default_of, options_of
+from miso_upload.values.option import Option, Part, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,20 +82,6 @@ class Settings:
             name: getattr(self, name).but(**some) for name, some in _by_part(options).items()
         }
         return replace(self, **changed)
-
-    def with_preset(self) -> Settings:
-        """Return the settings with the options of the preset where these have the default."""
-        if not self.mapping.preset:
-            return self
-        from miso_upload.transform.mapping import read_preset  # noqa: PLC0415 -- most have none
-
-        held = {
-            name: value
-            for name, value in read_preset(self.mapping.preset).options.items()
-            if getattr(getattr(self, _PART_OF[name]), name)
-            == default_of(PARTS[_PART_OF[name]], name)
-        }
-        return self.but(**held) if held else self
 
     @property
     def persistent(self) -> bool:
