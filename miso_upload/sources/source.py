@@ -48,6 +48,7 @@ class Source:
 
     Attributes:
         beginning: The first bytes from `head_start` on.
+        peek: Returns that many bytes from `head_start` on, until a block is read.
         head_start: The number of NULs before the first line.
         body_start: The offset of the first row.
         body_line: The line of the first row.
@@ -101,7 +102,7 @@ class Source:
         self.body_start = self.head_start + size
         before = stream.peek(size) if self.format.by_line else b""
         self.body_line = 1 + before.count(b"\n")
-        self.beginning = head
+        self.beginning, self.peek = head, stream.peek
         self._certain = self._complete_bytes(head, size)
         self.identity = SourceIdentity(
             stream.key, stream.stamp, head_checksum(head), checksum(stream.peek(size))
@@ -168,10 +169,6 @@ class Source:
         return (
             self.body_start - self.head_start < self._certain or len(self.beginning) == HEAD_BYTES
         )
-
-    def peek(self, size: int) -> bytes:
-        """Return up to `size` bytes from `head_start` on, before any block is read."""
-        return self._stream.peek(size)
 
     def carry(self, values_after: ValuesAfter) -> None:
         """Give each block the values that its first rows carry down from the rows above.
