@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.transform.mapping.group import PRODUCTS, QUANTITIES, is_blank
-from miso_upload.transform.mapping.paths import ABSENT, getter, getter_with_gaps, is_path
+from miso_upload.transform.mapping.paths import ABSENT, getter, getter_with_gaps
 from miso_upload.transform.mapping.step_spec import NO_STEPS
 from miso_upload.values.json import JSONDecodeError, decode
 from miso_upload.values.null_words import NullWords
@@ -29,12 +29,10 @@ class _Source(NamedTuple):
     Attributes:
         fetch: Returns the cell or the list of a row, with gaps.
         split: What separates the items of a cell; None if a cell is one value or a JSON list.
-        is_column: Whether it is a column and no path into one.
     """
 
     fetch: Callable[[Row], Any]
     split: str | None
-    is_column: bool
 
     def items(self, row: Row) -> list[Any] | None:
         """Return the items of a row, with gaps; None if they are no list."""
@@ -52,7 +50,10 @@ class _Source(NamedTuple):
     def may_have_gap(self, row: Row, values: Sequence[str]) -> bool:
         """Return whether an item of a row may have been left out of its values."""
         value = self.fetch(row)
-        if isinstance(value, str) and value[:1] != "[":
+        if isinstance(value, str) and value[:1] == "[":
+            # Fewer items than commas: one was left out, or has a comma itself.
+            return value.count(",") + 1 != len(values)
+        if isinstance(value, str):
             return self.split is not None and value.count(self.split) + 1 != len(values)
         if isinstance(value, list) and len(value) != len(values):
             return True
@@ -101,7 +102,7 @@ class ProductPairs(NamedTuple):
             products: Their products, as they are mapped; `ABSENT` if there are none.
             quantities: The same for the quantities.
         """
-        if self.products.is_column and self.products.split is None and _are_single(products):
+        if self.products.split is None and _are_single(list(map(self.products.fetch, rows))):
             return []
         may_have_gap = self.products.may_have_gap
         return [
@@ -113,11 +114,9 @@ class ProductPairs(NamedTuple):
         ]
 
 
-def _are_single(values: Sequence[Any]) -> bool:
-    try:
-        return set(map(len, values)) == {1}
-    except TypeError:  # a row without a value
-        return False
+def _are_single(cells: Sequence[Any]) -> bool:
+    """Return whether each cell is a text that is one value, and no JSON list."""
+    return set(map(type, cells)) == {str} and "[" not in {cell[:1] for cell in cells} and all(cells)
 
 
 def product_pairs(spec: MappingSpec, *, cells: bool) -> ProductPairs | None:
@@ -143,9 +142,9 @@ def _source(
     """Return where an attribute comes from; None if it is not a single column or path."""
     rule = rules.get(attribute)
     if rule is None:
-        return _Source(getter(attribute), separator, is_column=True) if cells else None
+        return _Source(getter(attribute), separator) if cells else None
     is_changed = rule.template or rule.cookie or rule.values or rule.base
     if len(rule.columns) != 1 or is_changed or rule.steps != NO_STEPS:
         return None
     (column,) = rule.columns
-    return _Source(getter_with_gaps(column), rule.split or separator, not is_path(column))
+    return _Source(getter_with_gaps(column), rule.split or separator)
