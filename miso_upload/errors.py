@@ -6,6 +6,7 @@
     │   │   └── NewKeyError         the key is new, and no target is named
     │   ├── MappingError            an attribute or column does not exist
     │   │   └── NoColumnError       the header does not have a column
+    │   │       └── OtherExportError  a preset is for another export (3 beside other inputs)
     │   └── SchemaError             a schema file cannot be used
     ├── SourceError (2)             an input cannot be opened or read
     │   ├── DamagedSourceError (3)  an input is damaged; the rows before the damage were delivered
@@ -70,6 +71,15 @@ class MappingError(ConfigurationError):
 
 class NoColumnError(MappingError):
     """A mapping names a column that the header does not have."""
+
+
+class OtherExportError(NoColumnError):
+    """An input does not have the columns by which a preset knows its export."""
+
+    def beside_others(self) -> OtherExportError:
+        """Return this error with exit code 3, because other inputs of the run are read."""
+        self.exit_code = 3
+        return self
 
 
 class SchemaError(ConfigurationError):

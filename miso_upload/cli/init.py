@@ -50,7 +50,7 @@ def init_command(
 
     The command sends nothing and needs no API key.
     """
-    from miso_upload.drafting import draft_of, mapping_text
+    from miso_upload.drafting import draft_of, mapping_text, review_lines
     from miso_upload.pipeline.preview import (
         counts_of,
         examples,
@@ -88,6 +88,7 @@ def init_command(
     lines = [
         *([] if to_stdout else [f"Wrote {one_line(output)}: {_contents(draft)}."]),
         *map(one_line, draft.missing),
+        *review_lines(draft),
         "",
         preview_text(examples(shown, _ROWS), width()).rstrip("\n"),
         "",

@@ -200,7 +200,8 @@ def _use_options_of_file(ctx: click.Context, _: click.Parameter, path: str | Non
     if path is not None:
         from miso_upload.transform.mapping import read_mapping_file
 
-        held = _read_options(path, read_mapping_file(path).options)
+        # The job reads the file again.
+        held = _read_options(path, read_mapping_file(path, keep=True).options)
         ctx.default_map = {**(ctx.default_map or {}), **held}
     return path
 

@@ -48,7 +48,9 @@ def preview_command(*, file: str, rows: int, only: str | None, **options: Any) -
 
     settings = settings_from({**options, "inputs": (file,), "dry_run": True})
     with kept_from_others(), open_source(file, format_of(options), rows=1) as source:
-        transform = Job(settings).transform(source)
+        job = Job(settings)
+        job.check(source)
+        transform = job.transform(source)
         reader = BlockReader(source, transform)
         each = (
             shown

@@ -46,7 +46,11 @@ def draft_of_log(rows: Sequence[object], schema: Schema, options: dict[str, Any]
     names = set().union(*(row.keys() for row in rows if isinstance(row, dict)))
     draft.offers = list(_offers(names))
     draft.left_out = [
-        LeftOut(column.path, PRIVATE if _is_private(column.path) else example_of(column))
+        LeftOut(
+            column.path,
+            PRIVATE if _is_private(column.path) else example_of(column),
+            f"the preset {PRESET} does not use it",
+        )
         for column in columns_of(rows[:1_000])
         if column.path not in used and column.values
     ]

@@ -7,15 +7,18 @@ as the mapping engine can follow them.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.values.json import JSONDecodeError, decode
+from miso_upload.values.null_words import DEFAULT_NULL_WORDS, NullWords
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+_NULL_WORDS = NullWords(DEFAULT_NULL_WORDS)
 MOST_COLUMNS = 2_000
 _MOST_DEPTH = 6
 _LONGEST_JSON = 65_536
@@ -27,6 +30,15 @@ _GENERIC = frozenset({"id", "ids", "sku", "code", "key", "name", "url", "title",
 @dataclass(slots=True)
 class _Found:
     values: list[tuple[int, Any]] = field(default_factory=list)
+    nulls: Counter[str] = field(default_factory=Counter)
+
+    def add(self, number: int, value: Any) -> None:  # noqa: ANN401 -- any JSON
+        """Add the value of a row, unless it is empty."""
+        word = _NULL_WORDS.found(value) if isinstance(value, str) else None
+        if word is not None:
+            self.nulls[word] += 1
+        elif not (value is None or value in ("", [], {}) or isinstance(value, dict)):
+            self.values.append((number, value))
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +49,13 @@ class Column:
         path: The path in a mapping.
         values: The index and the value of each row that has a value.
         rows: The number of rows in the sample.
+        nulls: The numbers of rows with a word such as NULL instead of a value.
     """
 
     path: str
     values: Sequence[tuple[int, Any]] = field(repr=False)
     rows: int
+    nulls: Counter[str] = field(default_factory=Counter)
 
     @cached_property
     def words(self) -> tuple[str, ...]:
@@ -105,6 +119,11 @@ class Column:
         )
 
     @property
+    def is_mostly_null(self) -> bool:
+        """Whether more rows have a word such as NULL than a value."""
+        return self.nulls.total() > len(self.values)
+
+    @property
     def may_be_id(self) -> bool:
         """Whether every value is text or a whole number, even one with a fraction of zero."""
         return all(
@@ -154,7 +173,7 @@ def columns_of(rows: Sequence[object]) -> list[Column]:
             for name, value in row.items():
                 if name and _is_text(name):
                     _collect(name, value, number, found, depth=0)
-    return [Column(path, each.values, len(rows)) for path, each in found.items()]
+    return [Column(path, each.values, len(rows), each.nulls) for path, each in found.items()]
 
 
 def _collect(path: str, value: Any, number: int, found: dict[str, _Found], depth: int) -> None:  # noqa: ANN401 -- any JSON
@@ -174,8 +193,7 @@ def _collect(path: str, value: Any, number: int, found: dict[str, _Found], depth
         if len(found) >= MOST_COLUMNS:
             return
         found[path] = _Found()
-    if not (value is None or value in ("", [], {}) or isinstance(value, dict)):
-        found[path].values.append((number, value))
+    found[path].add(number, value)
 
 
 def _collect_list(

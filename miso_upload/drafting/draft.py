@@ -79,6 +79,7 @@ class Draft:
         left_out: Unmapped columns.
         missing: Sentences about required attributes without a column.
         unknown_events: Names of events without a type, with their numbers of rows.
+        page_events: Names of views of any page, with their numbers of rows.
         options: Options that are needed to read the file.
     """
 
@@ -91,6 +92,7 @@ class Draft:
     left_out: list[LeftOut] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unknown_events: list[tuple[str, int]] = field(default_factory=list)
+    page_events: list[tuple[str, int]] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
 
     @property

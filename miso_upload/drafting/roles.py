@@ -8,8 +8,9 @@ from miso_upload.drafting import vocabulary as known
 from miso_upload.drafting.access_log import draft_of_log, is_log
 from miso_upload.drafting.column_choice import best_of, for_example
 from miso_upload.drafting.columns import Column, columns_of, only_items
-from miso_upload.drafting.draft import Draft, Guess
-from miso_upload.drafting.events import events_of, unknown_event_column
+from miso_upload.drafting.doubts import is_email, reason_against
+from miso_upload.drafting.draft import Draft, Guess, Offer
+from miso_upload.drafting.events import PAGE_TYPE, events_of, unknown_event_column
 from miso_upload.drafting.ids import (
     product_guess,
     user_column,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from miso_upload.transform.schema.schema import Schema
 
 _SAMPLED = 2_000
+_IDENTITIES = ("user_id", "anonymous_id", "ip")
 
 
 def infer(
@@ -77,23 +79,34 @@ def infer(
         column = best_of(seen.left, names)
         if column is not None and column.is_plain and not column.has_lists:
             seen.add(Guess(attribute, {"column": column.path}))
-    draft.left_out = unmapped_columns(seen.left, draft, schema)
+    mostly_null = [column for column in columns if column.is_mostly_null]
+    draft.left_out = unmapped_columns([*seen.left, *mostly_null], draft, schema)
     return draft
 
 
 class _Seen:
-    """Tracks the columns that are not mapped yet."""
+    """Tracks the columns that are not mapped yet.
+
+    Attributes:
+        left: The columns without a use.
+        columns: All columns that can have one.
+        draft: The draft.
+    """
 
     def __init__(self, columns: Sequence[Column], draft: Draft) -> None:
-        self.left = [column for column in columns if column.values]
+        self.left = [column for column in columns if column.values and not column.is_mostly_null]
+        self.columns = self.left
         self.draft = draft
 
     def add(self, guess: Guess | None) -> None:
         """Add a guess, and remove its columns from those left."""
         if guess is None:
             return
-        self.draft.guesses.append(guess)
         rule = guess.rule
+        if why := reason_against(guess, self.columns):
+            self.draft.offers.append(Offer(guess.attribute, rule, why))
+        else:
+            self.draft.guesses.append(guess)
         used = {rule.get("column"), *rule.get("columns", ()), *rule.get("first_of", ())}
         used |= {path.replace("[0]", "[]") for path in used if path and "[0]" in path}
         self.left = [column for column in self.left if column.path not in used]
@@ -103,13 +116,22 @@ def _kinds(seen: _Seen, rows: Sequence[object]) -> list[str]:
     """Guess the type of the rows, and return the types that records will have."""
     events = events_of(seen.left, rows)
     if events is not None:
-        seen.add(events.guess())
+        if (guess := events.guess()) is not None:
+            seen.add(guess)
+        seen.draft.page_events = events.pages
         seen.draft.unknown_events = events.unknown
+        if not events.types:
+            seen.draft.offers.append(events.offer())
+            seen.draft.missing.append(
+                f"{events.column.path} has only views of any page, so no row has a type. Define "
+                "routes, which map URLs to types, or switch on the type in the mapping file."
+            )
         if events.nameless:
             skip = {"name": "no event", "column": events.column.path, "empty": True}
             why = f"{counted(events.nameless, 'row has', 'rows have')} no event in the sample."
             seen.draft.skips.append((skip, why))
-        return list(dict.fromkeys(events.types.values()))
+        pages = [PAGE_TYPE] if events.pages else []
+        return list(dict.fromkeys([*events.types.values(), *pages]))
     type_name, why = _looks_like(seen.left)
     unsure = [f"all rows get this type, because {why}."]
     column = unknown_event_column(seen.left)
@@ -145,18 +167,18 @@ def _looks_like(columns: Sequence[Column]) -> tuple[str, str]:
 
 
 def _people(seen: _Seen) -> None:
-    user = user_column(seen.left) or user_column(only_items(seen.left))
+    accounts = [column for column in seen.left if not is_email(column)]
+    user = user_column(accounts) or user_column(seen.left) or user_column(only_items(seen.left))
     seen.add(user_guess(user) if user else None)
     address = ip_guess(seen.left)
     seen.add(address)
     seen.add(browser_guess(seen.left))
-    always = user is not None and user.filled == 1
+    always = user is not None and user.filled == 1 and seen.draft.of("user_id") is not None
     visitor = visitor_guess(seen.left, user_always=always)
     seen.add(visitor)
-    if user is None and visitor is None and address is None:
-        guess = visitor_by_values(seen.left)
-        seen.add(guess)
-        if guess is None:
+    if not any(map(seen.draft.of, _IDENTITIES)):
+        seen.add(visitor_by_values(seen.left))
+        if not any(map(seen.draft.of, _IDENTITIES)):
             seen.draft.missing.append(
                 "no column looks like the id of a user or a visitor, or like an IP address to "
                 "derive one from. Rows without an identity are rejected."

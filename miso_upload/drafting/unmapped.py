@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from miso_upload.drafting.draft import Draft
     from miso_upload.transform.schema.schema import Schema
 
+_NO_ATTRIBUTE = "no attribute fits its name and values"
 _REASONS = (
     (known.ORDER, "records have no order id, so each line of an order is a separate record"),
     (known.CURRENCY, "records have no currency"),
@@ -30,6 +31,9 @@ def unmapped_columns(columns: Sequence[Column], draft: Draft, schema: Schema) ->
     taken = {guess.attribute for guess in draft.guesses}
     left = []
     for column in columns:
+        if column.is_mostly_null:
+            left.append(LeftOut(column.path, "", _nulls_of(column)))
+            continue
         if not column.values:
             continue
         itself = column.path not in taken and schema.attribute(column.path) is not None
@@ -46,8 +50,13 @@ def _reason(column: Column, taken: set[str]) -> str:
     for names, reason in _REASONS:
         if known.rank(column.names, names) is not None:
             if names is known.PRICE and "quantities" not in taken:
-                return ""
+                return _NO_ATTRIBUTE
             return reason
     if column.in_list and known.rank(column.names, (*known.REVENUE, *known.QUANTITY)) is not None:
         return "a list of values, but the attribute is a single number"
-    return ""
+    return _NO_ATTRIBUTE
+
+
+def _nulls_of(column: Column) -> str:
+    words = ", ".join(word for word, _ in column.nulls.most_common(3))
+    return f"{column.nulls.total():,} of {column.rows:,} rows have no value but {words}"

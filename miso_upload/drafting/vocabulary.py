@@ -27,7 +27,8 @@ SESSION = (
     "sid", "session",
 )  # fmt: skip
 PRODUCT = (
-    "productids", "productid", "itemids", "itemid", "skus", "sku", "productsku", "itemsku",
+    "productids", "productid", "itemproductid", "itemids", "itemid", "skus", "sku",
+    "productsku", "itemsku",
     "variantid", "articleid", "movieid", "contentid", "videoid", "trackid", "songid", "bookid",
     "courseid", "recipeid", "listingid", "storyid", "postid", "showid", "goodsid", "gameid",
     "animeid", "episodeid", "albumid", "artistid", "parentasin", "asin", "isbn", "productcode",
@@ -210,6 +211,14 @@ def rank(names: tuple[str, ...], known: tuple[str, ...]) -> int | None:
     indices = [known.index(name) for name in names if name in known]
     return min(indices, default=None)
 
+
+NOT_EVENT_WORDS = frozenset({
+    "category", "categories", "department", "section", "brand", "genre", "genres", "tag", "tags",
+    "collection", "topic", "status", "source", "medium", "channel", "campaign", "referrer", "title",
+    "device", "browser", "country", "language", "payment", "shipping", "keyword", "keywords",
+    "query", "search", "term",
+})  # fmt: skip
+"""Words in the names of columns that do not hold events, even if their values look like some."""
 
 SEARCH_PARAMETERS = frozenset({
     "q", "query", "search", "s", "keyword", "keywords", "search_query", "searchquery", "searchterm",

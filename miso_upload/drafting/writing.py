@@ -6,6 +6,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from miso_upload.drafting.events import PAGE_TYPE
 from miso_upload.values.display import counted, one_line, printable, quoted
 
 if TYPE_CHECKING:
@@ -107,6 +108,16 @@ def _table(guess: Guess, draft: Draft) -> Iterator[str]:
         yield ""
         yield f"[attributes.{_key(guess.attribute)}.values]"
         yield from (_pair(*pair) for pair in guess.rule["values"].items())
+        if draft.page_events:
+            yield from _comment(
+                "These are views of any page, so their rows are skipped. If all of these pages "
+                "show a product, remove the #:"
+            )
+            for name, count in draft.page_events[:_MOST_LISTED]:
+                shown = _string(name)
+                key = shown if printable(name) == name else quoted(name)
+                page = _string(PAGE_TYPE)
+                yield f"# {key} = {page}   # {counted(count, 'row')} in the sample"
         if draft.unknown_events:
             yield from _comment(
                 "These events are unknown, so their rows are skipped. To keep them, add a type:"
@@ -141,7 +152,7 @@ def _left_out(draft: Draft) -> Iterator[str]:
     width = min(36, max(len(printable(each.path)) for each in shown))
     for each in shown:
         line = f"#   {printable(each.path):{width}}  {printable(each.example)}"
-        yield f"{line}   ({printable(each.reason)})" if each.reason else line.rstrip()
+        yield f"{line.rstrip()}   ({printable(each.reason)})" if each.reason else line.rstrip()
     if len(draft.left_out) > _MOST_LISTED:
         yield f"#   and {len(draft.left_out) - _MOST_LISTED:,} more"
 

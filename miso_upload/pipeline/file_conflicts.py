@@ -7,6 +7,7 @@ files that it uses with each other, by identity instead of by name.
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -41,17 +42,22 @@ class FileUse(NamedTuple):
 
 
 def refuse_shared_files(uses: Iterable[FileUse]) -> None:
-    """Refuse two uses of one file if one of them writes the file.
+    """Refuse two uses of one file if one of them writes the file, or if it is a pipe.
 
     Raises:
         ConfigurationError: There are two such uses.
     """
     seen: dict[Identity, FileUse] = {}
+    pipes: dict[tuple[int, int], FileUse] = {}
     for use in uses:
         identity = _identity_of(use)
         other = use if identity is None else seen.setdefault(identity, use)
         if (other.written or use.written) and _key(other) != _key(use):
             raise ConfigurationError(_refusal(other, use))
+        pipe = None if use.written else _pipe_of(use)
+        first = use if pipe is None else pipes.setdefault(pipe, use)
+        if first.role != use.role:
+            raise ConfigurationError(_refusal(first, use))
 
 
 def files_of(settings: Settings, inputs: Iterable[str]) -> Iterator[FileUse]:
@@ -91,6 +97,15 @@ def own_files_of(settings: Settings) -> Iterator[FileUse]:
     if settings.output.report:
         remedy = "name another file with --report"
         yield FileUse("--report", settings.output.report, written=True, remedy=remedy)
+
+
+def _pipe_of(use: FileUse) -> tuple[int, int] | None:
+    """Return the device and inode of a pipe, which can be read only once; None for other files."""
+    try:
+        about = os.fstat(0) if use.path == STDIN else Path(use.path).stat()
+    except OSError:
+        return None
+    return (about.st_dev, about.st_ino) if stat.S_ISFIFO(about.st_mode) else None
 
 
 def _identity_of(use: FileUse) -> Identity | None:

@@ -15,6 +15,7 @@ from miso_upload.transform.content_keys.keys import ContentKeys
 from miso_upload.transform.identity import IdentityPolicy
 from miso_upload.transform.mapping import (
     LOOKS_LIKE_DATA,
+    NO_PRESET,
     Mapper,
     MappingFile,
     MappingSpec,
@@ -138,6 +139,33 @@ class Job:
         }
         return "\n".join(f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value)
 
+    def check(self, source: Source) -> None:
+        """Check that the mapping can be used for `source`, which is not consumed.
+
+        Raises:
+            MappingError: The mapping names a column that the source does not have.
+            OtherExportError: The source is not the export that the preset is for.
+        """
+        preset, columns = self._settings.mapping.preset, source.format.columns
+        if preset in (None, NO_PRESET) or self._code is not None:
+            self.transform(source)
+            return
+        # Imported late, because most runs have no preset.
+        from miso_upload.pipeline.preset_check import (  # noqa: PLC0415
+            check_grouping,
+            check_keys,
+            check_layout,
+        )
+
+        mapping = self._mapping_for(source)
+        if columns is not None and self._mapping.grouping is None:
+            check_grouping(preset, mapping, columns)
+        transform = self.transform(source)
+        if columns is None:
+            check_keys(source, preset, mapping, {rule.attribute for rule in self._options})
+        elif "columns" in read_preset(preset).options:
+            check_layout(source, preset, transform.is_record)
+
     def transform(self, source: Source) -> Transform:
         """Return the transform for the rows of `source`.
 
@@ -177,7 +205,7 @@ class Job:
             check_key(mapping, columns, rows.columns)
             check_carry_down(mapping, rows.columns)
         except NoColumnError as error:
-            raise NoColumnError(f"{error}{self._about_header(columns)}") from None
+            raise type(error)(f"{error}{self._about_header(columns)}") from None
         transform = Transform(
             rows, mapper, self._validator, code, self._content_keys(mapping.key),
             Reshape(expansion, self._grouper(mapping), mapping.carry_down), scope=self.scope,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from miso_upload.errors import (
     GoneSourceError,
     MisoUploadError,
+    OtherExportError,
     SourceError,
     UnreadableSourceError,
 )
@@ -52,8 +53,9 @@ def open_inputs(
         listener: Receives a note for each input that is skipped.
 
     Returns:
-        The inputs in rotation order, and the errors of inputs that cannot be read but do not stop
-        the run: they are gone since they were listed, or a pattern or directory matched them.
+        The inputs in rotation order, and the errors of inputs that are not read but do not stop
+        the run: they are gone since they were listed, a pattern or directory matched them, or they
+        are not the export that the preset is for.
 
     Raises:
         SourceError: There is no input, or an input that the user named cannot be read.
@@ -68,6 +70,7 @@ def open_inputs(
     opened: dict[str, _Reopening] = {}
     times: dict[str, datetime | None] = {}
     unread: list[MisoUploadError] = []
+    others: list[OtherExportError] = []
     empty: set[str] = set()
     left_alone: set[str] = set()
     for name in names:
@@ -76,6 +79,10 @@ def open_inputs(
             continue
         try:
             check(source)
+        except OtherExportError as error:
+            source.close()
+            others.append(OtherExportError(f"{source.name}: {error}"))
+            continue
         except MisoUploadError:
             source.close()
             raise
@@ -92,6 +99,8 @@ def open_inputs(
             source.close()
         again = partial(Source, name) if source.can_reopen else partial(_same, source)
         opened[name] = _Reopening(source.name, source.size, again)
+    if others and not opened:
+        raise OtherExportError("\n".join(map(str, others)))
     order, newer_follows = _in_order(times, empty)
     finished = newer_follows & left_alone
     return [
@@ -99,7 +108,7 @@ def open_inputs(
             replace(options, growing=options.growing and name not in finished)
         )
         for name in order
-    ], unread
+    ], [*unread, *(each.beside_others() for each in others)]
 
 
 def _first_time(source: Source) -> datetime | None:

@@ -46,6 +46,7 @@ from miso_upload.pipeline.job import Job
 from miso_upload.pipeline.loop import Pipeline
 from miso_upload.pipeline.next_steps import conclude
 from miso_upload.pipeline.open_inputs import open_inputs
+from miso_upload.pipeline.preset_options import with_preset_options
 from miso_upload.pipeline.settings import Settings
 from miso_upload.pipeline.workers import transformer_of, worker_count
 from miso_upload.report import modes
@@ -107,7 +108,7 @@ def upload(
         try:
             with stop.reading():
                 names = _inputs(settings, ledger_files, listener)
-                opened, gone = open_inputs(settings, names, job.transform, listener)
+                opened, gone = open_inputs(settings, names, job.check, listener)
         except StopReading:
             raise InterruptedRunError(
                 "stopped by a signal before anything was read",
@@ -165,7 +166,10 @@ def upload(
 
 
 def _settings(given: Settings | str | Iterable[str], options: dict[str, Any]) -> Settings:
-    return given.but(**options) if isinstance(given, Settings) else Settings.of(given, **options)
+    settings = (
+        given.but(**options) if isinstance(given, Settings) else Settings.of(given, **options)
+    )
+    return with_preset_options(settings)
 
 
 def _concurrency(settings: Settings) -> int:

@@ -47,6 +47,7 @@ class Source:
 
     Attributes:
         beginning: The first bytes from `head_start` on.
+        peek: Returns that many bytes from `head_start` on, until a block is read.
         head_start: The number of NULs before the first line.
         body_start: The offset of the first row.
         body_line: The line of the first row.
@@ -102,7 +103,7 @@ class Source:
         self.body_start = self.head_start + size
         before = stream.peek(size) if self.format.by_line else b""
         self.body_line = 1 + before.count(b"\n")
-        self.beginning = head
+        self.beginning, self.peek = head, stream.peek
         self._certain = self._complete_bytes(head, size)
         self.identity = SourceIdentity(
             stream.key, stream.stamp, head_checksum(head), checksum(stream.peek(size))

@@ -3,7 +3,8 @@
 Some rules are prose in Miso's API description, and its schema does not enforce them: ratings from 0
 to 5, one positive quantity for each product, a `search` for each search. Others are no rules of
 Miso, but nearly always mistakes: a timestamp before 2000 or in the future, which suggests a wrong
-unit or time zone, and a view or a purchase without a product. Warnings reject no record.
+unit or time zone, and a view, a listen, a click or a purchase without a product. Warnings reject no
+record.
 """
 
 from __future__ import annotations
@@ -141,9 +142,13 @@ def _warn_of_missing_products(name: str, record: Record, line: int, findings: Fi
         findings.warn(Reason(f"{article} {name}", "has no product_ids"), line)
 
 
-_OF_PRODUCTS = frozenset(
-    {"product_detail_page_view", "add_to_cart", "remove_from_cart", "checkout", "rate"}
-)
+_OF_PRODUCTS = frozenset({
+    "product_detail_page_view", "product_image_view", "add_to_cart", "remove_from_cart", "checkout",
+    "refund", "add_to_collection", "remove_from_collection", "rate", "read", "watch", "listen",
+    "complete", "like", "dislike", "share", "bookmark", "impression", "viewable_impression",
+    "click",
+})  # fmt: skip
+"""Types that say nothing without a product; a subscription or a form may have none."""
 _IS_SUSPICIOUS = {
     "search": lambda record: "search" not in record,
     "rate": lambda record: not 0 <= record.get("rating", -1) <= BEST_RATING,

@@ -108,3 +108,16 @@ def test_the_last_row_of_a_rotated_log_is_read_once_a_newer_one_has_rows(
     done = dry_run("log*", "--growing", "--format", "jsonl")
 
     assert counts_in(done.stdout)[0] == rows
+
+
+@pytest.mark.parametrize("command", [(), ("preview",)], ids=["upload", "preview"])
+def test_a_mapping_file_that_is_a_pipe_is_read_once(run, tmp_path, command):
+    write_rows(tmp_path / "h.jsonl", [row(1, type=None, kind="like")])
+    mapping = '[options]\nbot_rate = 5\n[attributes]\ntype = "kind"\n'
+    dry = () if command else ("--dry-run",)
+
+    done = run(*command, "h.jsonl", "-m", "/dev/stdin", *dry, cwd=tmp_path, input=mapping)
+
+    assert done.returncode == 0
+    assert "like" in done.stdout
+    assert "rejected because" not in done.stdout

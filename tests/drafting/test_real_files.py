@@ -40,7 +40,7 @@ SUPERSTORE = {
     "type": {"value": "checkout"},
 }
 ONLINE_RETAIL = {
-    "user_id": "CustomerID",
+    "user_id": {"column": "CustomerID", "float_ids": "integer"},
     "product_ids": "StockCode",
     "quantities": "Quantity",
     "timestamp": "InvoiceDate",
@@ -73,11 +73,6 @@ TINYBIRD = {
     "context.page.referrer": "payload.referrer",
     "context.locale": "payload.locale",
     "timestamp": "timestamp",
-    "type": {
-        "column": "action",
-        "values": {"page_hit": "product_detail_page_view"},
-        "otherwise": "skip",
-    },
 }
 SNOWPLOW_FOUND = {
     "user_id": f"contexts{SNOWPLOW}user_1_0_0[0].id",
@@ -116,7 +111,7 @@ FILES = {
     "ecommerce/google_retail_user_events_some_invalid.json": (
         {**GOOGLE, "type": {**GOOGLE["type"], "otherwise": "skip"}}, "", "4 = 3 + 0 + 1"),
     "analytics/tinybird_analytics_events.ndjson": (
-        TINYBIRD, "anonymous_id timestamp type", "5,001 = 2,265 + 261 + 2,475"),
+        TINYBIRD, "anonymous_id timestamp", "5,001 = 0 + 5,001 + 0"),
     "analytics/snowplow_ecommerce_events_apache2.csv": (
         SNOWPLOW_FOUND, "anonymous_id revenue timestamp user_id",
         "832 = 348 + 0 + 484"),

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from miso_upload.drafting import mapping_text
 from miso_upload.records import Findings
 from miso_upload.transform.mapping import Mapped, Skipped
 from tests.helpers.drafting import draft, mapper, record, rules, table
@@ -19,6 +20,7 @@ THREE = ["a1", "b2", "a1"]
         ("session_id", "anonymous_id"),
         ("product_id", "product_ids"), ("movieId", "product_ids"), ("StockCode", "product_ids"),
         ("parent_asin", "product_ids"), ("SKU", "product_ids"), ("Artikelnummer", "product_ids"),
+        ("item_product_id", "product_ids"),
     ],
 )  # fmt: skip
 def test_ids_are_recognised_by_name(name, attribute):
@@ -58,8 +60,66 @@ def test_rows_without_an_identity_are_reported():
     assert any("identity" in problem for problem in draft(table(at=TIMES)).missing)
 
 
-def test_email_addresses_and_floats_are_unsure_ids():
-    assert "e-mail" in draft(table(email=["a@b.c", "d@e.f"])).of("user_id").unsure[0]
+def offers(found):
+    return {each.attribute: each.rule["column"] for each in found.offers}
+
+
+def test_email_addresses_are_no_active_ids():
+    found = draft(table(email=["a@b.c", "d@e.f"], at=TIMES[:2]))
+
+    assert found.of("user_id") is None
+    assert offers(found) == {"user_id": "email"}
+    assert any("identity" in problem for problem in found.missing)
+    assert "user_id" not in record(table(email=["a@b.c"], at=TIMES[:1], event=["view"]))
+
+
+def test_an_account_is_preferred_to_an_email_address():
+    found = draft(table(user=["a@b.c", "d@e.f"], member_id=["1", "2"], at=TIMES[:2]))
+
+    assert rules(found)["user_id"] == "member_id"
+
+
+@pytest.mark.parametrize(
+    ("name", "attribute"), [("sku", "product_ids"), ("user_id", "user_id"), ("sid", "anonymous_id")]
+)
+def test_a_constant_is_no_active_id(name, attribute):
+    one = draft(table(**{name: ["a1"] * 10}, at=["2024-05-01T10:00:00Z"] * 10))
+    two = draft(table(**{name: ["a1", "b2"] * 5}, at=["2024-05-01T10:00:00Z"] * 10))
+
+    assert offers(one) == {attribute: name}
+    assert attribute not in rules(one)
+    assert rules(two)[attribute] == name
+
+
+@pytest.mark.parametrize("word", ["NULL", "\\N", "None", "nan", "undefined", "(not set)", "-"])
+def test_a_column_of_mostly_null_words_is_left_out(word, golden):
+    found = draft(table(user_id=[word, word, "u"], sku=["a1", word, "b2"], at=TIMES))
+
+    assert "user_id" not in rules(found)
+    assert rules(found)["product_ids"] == "sku"
+    (left,) = [each for each in found.left_out if each.path == "user_id"]
+    assert left.reason == golden
+
+
+def test_every_column_that_is_left_out_has_a_reason():
+    found = draft(table(user_id=THREE, colour=["a", "b", "c"], note=["-"] * 3, at=TIMES))
+
+    assert all(each.reason for each in found.left_out)
+
+
+def test_categories_are_no_events():
+    found = draft(table(category=["home", "search", "share"], user_id=THREE, at=TIMES))
+
+    assert found.of("type").rule == {"value": "product_detail_page_view"}
+
+
+def test_few_known_words_among_types_of_something_are_no_events():
+    found = draft(table(type=["movie", "series", "share"], user_id=THREE, at=TIMES))
+
+    assert "value" in found.of("type").rule
+
+
+def test_floats_are_unsure_ids():
     assert "17850.0" in draft(table(CustomerID=["17850.0", "1.0"])).of("user_id").unsure[0]
 
 
@@ -151,8 +211,27 @@ def test_event_names_get_their_types_and_unknown_ones_are_skipped():
     assert isinstance(mapper(found).map_row(rows[2], 1, Findings()), Skipped)
 
 
-def test_a_generic_page_view_is_an_unsure_type():
-    assert "routes" in draft(table(event=["pageview"] * 3)).of("type").unsure[0]
+def test_a_view_of_any_page_is_no_active_product_view():
+    rows = table(event=["pageview", "purchase", "pageview"], user_id=THREE, at=TIMES)
+    found = draft(rows)
+
+    assert found.of("type").rule == {
+        "column": "event", "values": {"purchase": "checkout"}, "otherwise": "skip",
+    }  # fmt: skip
+    assert "routes" in found.of("type").unsure[0]
+    assert isinstance(mapper(found).map_row(rows[0], 1, Findings()), Skipped)
+    assert '# "pageview" = "product_detail_page_view"' in mapping_text(found, "a", "b")
+
+
+def test_rows_with_only_views_of_pages_have_no_active_type():
+    found = draft(table(event=["pageview"] * 3, sku=THREE, user_id=THREE, at=TIMES))
+
+    assert found.of("type") is None
+    assert [each.rule["values"] for each in found.offers] == [
+        {"pageview": "product_detail_page_view"}
+    ]
+    assert any("routes" in problem for problem in found.missing)
+    assert rules(found)["product_ids"] == "sku"
 
 
 def test_rows_without_an_event_are_skipped():

@@ -217,6 +217,14 @@ def test_a_report_keeps_the_mode_of_the_file_that_it_replaces(mode, folder):
     assert stat.S_IMODE((folder / "new.json").stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are as POSIX has them")
+def test_standard_input_cannot_be_both_the_mapping_file_and_an_input(run, folder, golden):
+    done = run("-", "-m", "/dev/stdin", "--dry-run", cwd=folder, input="[attributes]\n")
+
+    assert done.returncode == 2
+    assert done.stderr == golden
+
+
 names = st.sampled_from(["a", "b", "x/a", "x/../a", "./b", "link", "new", "x/../new"])
 
 

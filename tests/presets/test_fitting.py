@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from miso_upload.sources import ReadingOptions, Source
-from miso_upload.transform.mapping import detect_preset, preset_names
+from miso_upload.transform.mapping import detect_preset, preset_names, read_preset
 
 SPECIMENS = Path(__file__).parent / "specimens"
-OF_ROWS = [name for name in preset_names() if name != "web-log"]
+HEADERLESS = [name for name in preset_names() if "columns" in read_preset(name).options]
+OF_ROWS = [name for name in preset_names() if name not in ("web-log", *HEADERLESS)]
 """A log is known by its format, and has no type that a preset could name."""
 
 
@@ -22,6 +23,13 @@ def rows_of(name):
 @pytest.mark.parametrize("name", OF_ROWS)
 def test_the_export_that_a_preset_is_for_fits_it_and_no_other(name):
     assert detect_preset(rows_of(name)) == name
+
+
+@pytest.mark.parametrize("name", HEADERLESS)
+def test_a_header_with_the_names_that_a_preset_gave_is_not_its_export(name):
+    columns = read_preset(name).options["columns"]
+
+    assert detect_preset([dict.fromkeys(columns, "2025-01-01T00:00:00Z")]) is None
 
 
 @pytest.mark.parametrize(

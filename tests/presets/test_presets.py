@@ -32,7 +32,10 @@ from tests.helpers.paths import ROOT
 
 SPECIMENS = Path(__file__).parent / "specimens"
 EXPECTED = json.loads(Path(__file__).with_name("expected.json").read_text(encoding="utf-8"))
-"""Preset: the records of its specimen, how many rows are rejected and skipped, and real files."""
+"""Preset: the records of its specimen, how many rows are rejected and skipped, and real files.
+
+Some specimens need options, such as a time zone.
+"""
 
 
 def compiled(name, header=None):
@@ -145,7 +148,7 @@ def test_the_tsv_of_snowplow_itself_is_read_under_the_columns_of_the_page(tmp_pa
 def test_each_row_of_a_specimen_becomes_what_it_should(name, uploaded, golden):
     expected = EXPECTED[name]
 
-    summary, records = uploaded(specimen(name), preset=name)
+    summary, records = uploaded(specimen(name), preset=name, **expected.get("options", {}))
 
     assert records == expected["records"]
     assert summary.totals.rejected == expected["rejected"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from miso_upload.errors import MappingError, NoColumnError
+from miso_upload.errors import MappingError, NoColumnError, OtherExportError
 from miso_upload.transform.mapping.builder import IDENTITY_COLUMNS, Binding
 from miso_upload.transform.mapping.cells import CellError, column_converter
 from miso_upload.transform.mapping.cleaning import (
@@ -20,6 +20,7 @@ from miso_upload.transform.mapping.cleaning import (
     needs_care,
 )
 from miso_upload.transform.mapping.paths import first_step
+from miso_upload.transform.mapping.preset_keys import is_key
 from miso_upload.transform.mapping.rules import Compiled, compile_rule, misuse_of
 from miso_upload.transform.mapping.step_spec import NO_STEPS
 from miso_upload.transform.record_ids import ID_ATTRIBUTES, values_of
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
 _LISTS = frozenset({Kind.TEXTS, Kind.NUMBERS})
 _NUMBERS_ONLY = ("sum", "max", "min")
-_ALWAYS = frozenset({"type", "timestamp"})
-"""A preset that finds no column for these belongs to another kind of export."""
 _IDS = frozenset({"user_id", "anonymous_id"})
 _MOST_CACHED = 10_000
 _UNKNOWN: Any = object()
@@ -160,7 +159,7 @@ class Bindings:
         attribute, rule = named.attribute, named.rule
         kind = self._kind(attribute, named.origin)
         if self._columns is not None:
-            _check_header(named, self._columns)
+            _check_header(named, self._columns, is_key=is_key(named, self._spec.rules))
         if (misuse := misuse_of(rule, kind, has_salt=bool(self._salt))) is not None:
             raise MappingError(f"{named.origin}: {attribute}: {misuse}")
         try:
@@ -254,16 +253,23 @@ def _paths(spec: MappingSpec) -> Iterator[str]:
         yield from filter(None, (spec.routing.url, spec.routing.method))
 
 
-def _check_header(named: NamedRule, columns: tuple[str, ...]) -> None:
-    """Raise `NoColumnError` if a rule reads a column that the header does not have."""
+def _check_header(named: NamedRule, columns: tuple[str, ...], *, is_key: bool) -> None:
+    """Raise `NoColumnError` if a rule reads a column that the header does not have.
+
+    Args:
+        named: The rule.
+        columns: The header.
+        is_key: Whether a preset knows its export by the columns of the rule.
+    """
     reads = named.rule.reads
     missing = [each for each in reads if each not in columns and first_step(each) not in columns]
     if not missing:
         return
-    if named.lenient and (named.attribute not in _ALWAYS or len(missing) < len(reads)):
+    if named.lenient and (not is_key or len(missing) < len(reads)):
         return
     column = missing[0]
-    raise NoColumnError(
+    error = OtherExportError if named.lenient else NoColumnError
+    raise error(
         f"{named.origin}: the input has no column {column!r}"
         f"{did_you_mean(column, columns, column_name)}"
     )

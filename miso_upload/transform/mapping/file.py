@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import stat
 import tomllib
 from dataclasses import replace
 from functools import cache
@@ -37,25 +38,48 @@ if TYPE_CHECKING:
     from miso_upload.transform.schema.json_schema import Node
 
 SCHEMA_FILE = "mapping.schema.json"
+_PIPED: dict[tuple[int, int], str] = {}
+"""What pipes held, by their device and inode."""
 _DEEP_KEY = re.compile(
     r"""(?:(?<![\w"'-])(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}"""
 )
 """A key of a hundred parts or more, which no mapping needs."""
 
 
-def read_mapping_file(path: str) -> MappingFile:
+def read_mapping_file(path: str, *, keep: bool = False) -> MappingFile:
     """Return the contents of the mapping file at `path`.
+
+    Args:
+        path: The path, which may be that of a pipe, such as `/dev/stdin`.
+        keep: Keep what a pipe held, which can be read only once, for the next call.
 
     Raises:
         MappingError: The file cannot be read or is not a valid mapping.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = _text_of(path, keep=keep)
     except OSError as error:
         raise MappingError(f"{path}: the mapping file cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise MappingError(f"{path}: the mapping file is not in UTF-8. Save it as UTF-8") from None
     return parse_mapping(path, text)
+
+
+def _text_of(path: str, *, keep: bool) -> str:
+    """Return the text of a file; `keep` keeps what a pipe held for the next call.
+
+    Raises:
+        OSError: The file cannot be read.
+        UnicodeDecodeError: The text is not in UTF-8.
+    """
+    about = Path(path).stat()
+    pipe = (about.st_dev, about.st_ino)
+    held = _PIPED.pop(pipe, None)
+    if held is None:
+        held = Path(path).read_text(encoding="utf-8-sig")
+    if keep and not stat.S_ISREG(about.st_mode):
+        _PIPED[pipe] = held
+    return held
 
 
 def parse_mapping(name: str, text: str) -> MappingFile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from miso_upload.transform.mapping.elements import compile_each
 from miso_upload.transform.mapping.paths import ABSENT, first_step, getter
 from miso_upload.transform.mapping.presets import preset_names, read_preset
 
@@ -32,7 +33,17 @@ def detect_preset(rows: Sequence[object]) -> str | None:
 
 def _columns_found(preset: str, rows: Sequence[dict[str, object]], columns: frozenset[str]) -> int:
     """Return how many of a preset's columns the rows have; 0 if they are too few."""
-    rules = {named.attribute: named for named in read_preset(preset).rules}
+    file = read_preset(preset)
+    tables = [file.rules, *(table.rules for table in file.records)]
+    rules = {named.attribute: named for table in tables for named in table}
+    if "columns" in file.options:
+        # The names are the preset's own, for files without a header. A file with a header that has
+        # them is another export.
+        return 0
+    if file.each is not None:
+        elements = compile_each(file.each)
+        rows = [view for row in rows for view in elements(row).views if isinstance(view, dict)]
+        columns = frozenset().union(*rows)
     if "type" not in rules or not all(_is_found(rules[each], rows) for each in _ALWAYS):
         return 0
     wanted = {

@@ -15,8 +15,10 @@ from miso_upload.transform.mapping.spec import MappingFile
 from miso_upload.values.display import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from importlib.resources.abc import Traversable
+
+    from miso_upload.transform.mapping.spec import NamedRule
 
 NO_PRESET = "none"
 """Selects no preset, even if the format has one."""
@@ -62,7 +64,15 @@ def read_preset(name: str) -> MappingFile:
     from miso_upload.transform.mapping.file import parse_mapping  # noqa: PLC0415 -- few use one
 
     file = parse_mapping(f"preset {name}", preset_text(name))
-    return replace(file, rules=tuple(each._replace(lenient=True) for each in file.rules))
+    return replace(
+        file,
+        rules=_lenient(file.rules),
+        records=tuple(replace(each, rules=_lenient(each.rules)) for each in file.records),
+    )
+
+
+def _lenient(rules: Iterable[NamedRule]) -> tuple[NamedRule, ...]:
+    return tuple(each._replace(lenient=True) for each in rules)
 
 
 def overlaid(upper: MappingFile, lower: MappingFile) -> MappingFile:
