@@ -104,6 +104,7 @@ class Job:
             "--quote": reading.quote or "",
             "--escape": reading.escape or "",
             "--columns": ", ".join(reading.columns),
+            "--sql": reading.query_text(),
             "--no-header": "yes" if reading.no_header else "",
             "--series": mapping.series,
             "[rows] key": str(list(file.key)) if file.key else "",

@@ -84,6 +84,18 @@ class ReadingOptions(Part, group="Input"):
     no_header: bool = option(
         False, "Read files without a header, and name their columns 1, 2, 3 and so on."
     )
+    sql: str | None = option(
+        None, "Run this query over the inputs, which it sees as input, input2 and so on, and "
+        "upload its result.", metavar="QUERY", default_text="the rows of the inputs",
+    )  # fmt: skip
+    sql_file: str | None = option(
+        None, "Read the query from FILE instead of --sql.", kind="file", metavar="FILE",
+        default_text="none",
+    )  # fmt: skip
+    sql_memory: int = option(
+        1024, "Let a query use N MiB of memory before it writes temporary files.", metavar="N",
+        minimum=64,
+    )  # fmt: skip
     growing: bool = option(
         False, "Leave an incomplete last row for the next run, because it may still grow."
     )
@@ -119,6 +131,29 @@ class ReadingOptions(Part, group="Input"):
             raise ConfigurationError(
                 "--columns names no column; to name them 1, 2, 3, use --no-header"
             )
+        if self.sql is not None and self.sql_file is not None:
+            raise ConfigurationError("--sql and --sql-file cannot be used together; use one")
+
+    @property
+    def has_query(self) -> bool:
+        """Return whether the rows are those of a query's result."""
+        return self.sql is not None or self.sql_file is not None
+
+    def query_text(self) -> str:
+        """Return the query, or empty text if there is none.
+
+        Raises:
+            ConfigurationError: Its file cannot be read.
+        """
+        if self.sql_file is None:
+            return self.sql or ""
+        from pathlib import Path  # noqa: PLC0415 -- the help does without
+
+        try:
+            return Path(self.sql_file).read_text(encoding="utf-8-sig")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise ConfigurationError(f"--sql-file {self.sql_file}: cannot be read: {why}") from None
 
     @property
     def names(self) -> tuple[str, ...] | None:

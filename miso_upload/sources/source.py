@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from miso_upload.records import Span
     from miso_upload.sources.formats import Format
+    from miso_upload.sources.locations import InputLocation
     from miso_upload.sources.options import ReadingOptions
 
 _FIRST_BYTES = 2**16
@@ -48,6 +49,7 @@ class Source:
     Args:
         name: The name on the command line.
         options: The options for reading.
+        location: Where to read the input; None for what the name means.
 
     Attributes:
         beginning: The first bytes from `head_start` on.
@@ -61,12 +63,17 @@ class Source:
         ConfigurationError: The format cannot be detected, or the header cannot be used.
     """
 
-    def __init__(self, name: str, options: ReadingOptions) -> None:
+    def __init__(
+        self, name: str, options: ReadingOptions, location: InputLocation | None = None
+    ) -> None:
         self._options = options
         self._limits = Limits(options.chunk_size, options.max_row_bytes, options.block_bytes)
         self._seq = 0
         self._stream = ByteStream(
-            name, options.encoding, allow_insecure_http=options.allow_insecure_http
+            name,
+            options.encoding,
+            allow_insecure_http=options.allow_insecure_http,
+            location=location,
         )
         self.name = self._stream.shown
         self._growing = options.growing and not self.is_settled(options.settle_after)

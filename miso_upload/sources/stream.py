@@ -28,6 +28,7 @@ from miso_upload.values.input_names import STDIN, is_remote
 
 if TYPE_CHECKING:
     from miso_upload.records import Stamp
+    from miso_upload.sources.locations import InputLocation
 
 
 class ByteStream:
@@ -37,6 +38,7 @@ class ByteStream:
         name: A path, a URL, or `-` for standard input.
         encoding: The encoding of the text; None means UTF-8, or that of a byte order mark.
         allow_insecure_http: Whether a URL may be read over plain HTTP from any host.
+        location: Where to read the input; None for what the name means.
 
     Raises:
         SourceError: The input cannot be opened.
@@ -57,13 +59,19 @@ class ByteStream:
     """The cached checksum of the whole file, which takes reading all of its bytes."""
 
     def __init__(
-        self, name: str, encoding: str | None = None, *, allow_insecure_http: bool = False
+        self,
+        name: str,
+        encoding: str | None = None,
+        *,
+        allow_insecure_http: bool = False,
+        location: InputLocation | None = None,
     ) -> None:
         self._encoding = known_encoding(encoding)
-        self._location = location_of(name, allow_insecure_http=allow_insecure_http)
+        is_file = location is None and name != STDIN and not is_remote(name)
+        self._location = location or location_of(name, allow_insecure_http=allow_insecure_http)
         self.shown = self._location.shown
-        self._path = None if name == STDIN or is_remote(name) else name
-        self._quoted = "FILE" if name == STDIN or is_remote(name) else shlex.quote(name)
+        self._path = name if is_file else None
+        self._quoted = shlex.quote(name) if is_file else "FILE"
         self._open()
 
     @property
