@@ -191,6 +191,18 @@ def write_csv(path: Path, rows: int) -> Path:
     return path
 
 
+def write_as_jsonl_and_parquet(table: Path) -> None:
+    """Write the rows of an export beside it as JSON Lines and as Parquet, with text in all cells."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with table.with_suffix(".jsonl").open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    pq.write_table(pa.Table.from_pylist(rows), table.with_suffix(".parquet"))
+
+
 def write_log(path: Path, rows: int) -> Path:
     """Write an access log in the combined format; `ROUTES` is its mapping file.
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 
 from miso_upload.errors import ConfigurationError, MisoUploadError, SourceError
-from miso_upload.values.display import counted, one_line
+from miso_upload.values.display import counted, one_line, printable
 from miso_upload.values.input_names import shown_name
 from miso_upload.values.redaction import without_addresses
 
 _FILE = re.compile(r'Cannot access (?:file|directory) "(.*?)"')
 _EXTENSION = re.compile(r"exists in the (\w+) extension")
 _CSV = re.compile(r"CSV Error on Line: (\d+)\n")
+_CAST = re.compile(r'Could not convert string "(.*)" to \'?(\w+)')
 _IS_PATH = re.compile(r"[/\\.*:]")
 _TABLE = re.compile(r"Table with name (.+?) does not exist")
 _MARK = re.compile(r"\s*\^+\s*$")
 _MOST_LINES = 4
+_MOST_SHOWN = 80
 
 
 class Failures:
@@ -87,8 +89,15 @@ def _line_of_csv(text: str, found: re.Match[str]) -> str:
     why = " ".join(each for each in rest[1:] if each.strip())
     file = re.search(r"^ +file = (.*)$", text, re.MULTILINE)
     where = f"{file[1]}:{found[1]}" if file else f"line {found[1]}"
-    return without_addresses(
-        f"{one_line(where)}: the query cannot read this line as CSV ({one_line(why.strip())}). "
+    if cast := _CAST.search(text):
+        value, kind = without_addresses(printable(cast[1], _MOST_SHOWN)), cast[2]
+        return (
+            f'{one_line(where)}: the query cannot convert "{value}" to {kind}. Correct the value, '
+            "or use TRY_CAST in the query to read it as NULL"
+        )
+    reason = without_addresses(one_line(why.strip()))
+    return (
+        f"{one_line(where)}: the query cannot read this line as CSV ({reason}). "
         "Correct the line, or set --delimiter, --quote and --escape"
     )
 
