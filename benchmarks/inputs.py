@@ -192,7 +192,7 @@ def write_csv(path: Path, rows: int) -> Path:
 
 
 def write_as_jsonl_and_parquet(table: Path) -> None:
-    """Write the rows of an export beside it as JSON Lines and as Parquet, with text in all cells."""
+    """Write the rows of an export beside it as JSON Lines and as Parquet, all as text."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -135,7 +135,7 @@ class Job:
         try:
             mapper = Mapper(
                 plan, self.schema, self._timestamps, self._identity, columns,
-                rows.columns is not None,
+                rows.columns is not None or self._settings.reading.has_query,
             )  # fmt: skip
             check_key(mapping, columns)
         except NoColumnError as error:

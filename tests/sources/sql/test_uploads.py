@@ -47,6 +47,14 @@ def test_scattered_order_lines_become_one_record_each(uploads):
     assert records["anna"]["revenue"] == 100
 
 
+def test_numeric_ids_of_a_result_are_converted_like_cells(uploads):
+    (uploads.place / "ids.csv").write_text("user_id,product_ids\n17,004\n18,5\n")
+    sql = "SELECT *, 'like' AS type, '2025-04-01T08:00:00Z' AS timestamp FROM input ORDER BY ALL"
+    summary = uploads.upload("ids.csv", sql=sql)
+    assert summary.totals.accepted == 2
+    assert [each["product_ids"] for each in uploads.sandbox.records()] == [["004"], ["5"]]
+
+
 def test_the_same_query_again_sends_only_what_is_new(uploads):
     uploads.upload("lines.csv", sql=GROUPED)
     with (uploads.place / "lines.csv").open("a") as file:
