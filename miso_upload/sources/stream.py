@@ -234,7 +234,9 @@ class ByteStream:
         if from_start:
             buffered.seek(0)
         raw = buffered if from_start else peeked
-        contents = decompressed(raw, head, buffered if from_start else None, self._quoted)
+        contents = decompressed(
+            raw, head, buffered if from_start else None, self._quoted, self.shown
+        )
         self._file, self.is_compressed = contents.file, contents.is_compressed
         if contents.is_utf8:
             return
