@@ -17,11 +17,14 @@ from miso_upload.transform.mapping import (
     Mapper,
     MappingFile,
     MappingSpec,
+    check_carry_down,
     check_key,
+    check_repeated,
     check_types,
     columns_in_words,
     columns_without,
     looks_like_data,
+    misspelt_columns,
     overlaid,
     read_preset,
     rules_of_options,
@@ -30,6 +33,7 @@ from miso_upload.transform.mapping import (
 from miso_upload.transform.mapping.paths import first_step
 from miso_upload.transform.schema.schema import SHIPPED, schema_of
 from miso_upload.transform.validation import RecordValidator
+from miso_upload.values.null_words import DEFAULT_NULL_WORDS, null_words
 from miso_upload.values.timestamps import TimestampReader
 
 if TYPE_CHECKING:
@@ -73,6 +77,9 @@ class Job:
             of_rows: Whether the run had rows that no rule skipped.
         """
         advice = [*self._unused_rules(findings), *self._unused_skips(findings)] if of_rows else []
+        advice += misspelt_columns(
+            findings.unmapped, self.schema.attributes.keys() - findings.filled_by_rules
+        )
         if not findings.unmatched_paths.visits:
             return advice
         # Imported late, because most runs have nothing to suggest.
@@ -84,6 +91,7 @@ class Job:
         """Return a text that is equal for two runs that make equal records of `source`."""
         settings, file = self._settings, self._mapping_for(source)
         reading, mapping = settings.reading, settings.mapping
+        words = null_words(mapping.null_values)
         # The chunk size is not part of it: the ledger keeps spans as they were cut.
         parts = {
             "--mapping": file.fingerprint,
@@ -91,6 +99,8 @@ class Job:
             "--set": ", ".join(sorted(mapping.set)),
             "--transform": self._code.fingerprint if self._code else "",
             "--list-separator": mapping.list_separator or "",
+            "--null-values": "" if words == DEFAULT_NULL_WORDS else ",".join(words) or "none",
+            "--float-ids": mapping.float_ids.removeprefix("reject"),
             "--timestamp-format": ", ".join(mapping.timestamp_format),
             "--timezone": mapping.timezone or "",
             "--schema": self.schema.fingerprint,
@@ -103,11 +113,15 @@ class Job:
             "--delimiter": reading.delimiter or "",
             "--quote": reading.quote or "",
             "--escape": reading.escape or "",
+            "--skip-lines": str(reading.skip_lines or ""),
+            "--comment": reading.comment or "",
+            "--items": reading.items or "",
             "--columns": ", ".join(reading.columns),
             "--sql": reading.query_text(),
             "--no-header": "yes" if reading.no_header else "",
             "--series": mapping.series,
             "[rows] key": str(list(file.key)) if file.key else "",
+            "[rows] carry_down": str(list(file.carry_down)) if file.carry_down else "",
         }
         return "\n".join(f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value)
 
@@ -128,8 +142,11 @@ class Job:
             ignored=(*mapping.ignored, *mapping.key, *map(first_step, mapping.key)),
             list_separator=options.list_separator,
             strict=options.strict,
+            null_words=null_words(options.null_values),
+            float_ids=options.float_ids == "integer",
         )
         rows, code = source.format, self._code
+        check_repeated(rows.repeated, plan, mapping.key, self.schema.attributes)
         # The names that the user's code returns are not known before it has run.
         columns = rows.columns if code is None else None
         try:
@@ -138,9 +155,16 @@ class Job:
                 rows.columns is not None or self._settings.reading.has_query,
             )  # fmt: skip
             check_key(mapping, columns)
+            check_carry_down(mapping, rows.columns)
         except NoColumnError as error:
             raise NoColumnError(f"{error}{self._about_header(columns)}") from None
-        return Transform(rows, mapper, self._validator, code, self._content_keys(mapping.key))
+        transform = Transform(
+            rows, mapper, self._validator, code, self._content_keys(mapping.key),
+            mapping.carry_down,
+        )  # fmt: skip
+        if mapping.carry_down:
+            source.carry(transform.values_after)
+        return transform
 
     def _content_keys(self, columns: tuple[str, ...]) -> ContentKeys | None:
         if self._secret is None:

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 class Slice:
     """A few hundred parsed rows with their lines, and the rows that could not be parsed.
 
-    `warnings` are about how rows had to be parsed, each with its line.
+    `warnings` are about how rows had to be parsed, each with its line. `skipped` names the kind of
+    each line that is not a row, such as a comment.
     """
 
     rows: list[Any]
     lines: Sequence[int]
     rejections: list[Rejection] = field(default_factory=list)
     warnings: list[tuple[Reason, int]] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
 
 
 class RowFormat(Protocol):

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from miso_upload.report.modes import REMEMBER, REMEMBER_DRY_RUN, SERVER_DRY_RUN, UPLOAD
 from miso_upload.report.summary import READING, TRANSFORMING, WAITING
+from miso_upload.report.suspicions import suspicions
 from miso_upload.values.display import counted, one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from miso_upload.records import Findings
     from miso_upload.records.totals import Totals
     from miso_upload.report.summary import SourceSummary, Summary
 
@@ -242,12 +244,11 @@ def _records(summary: Summary) -> Iterator[str]:
 
 def _odd(summary: Summary) -> Iterator[str]:
     found = summary.findings
-    if found.warnings:
-        yield "\nWarnings:"
-        for text, tally in list(found.warnings.items())[:_MOST_LISTED]:
-            yield f"{_INDENT}{tally.count:>9,}  {printable(text)}"
-            location = f"{tally.line_prefix}{tally.line}"
-            yield f"{_INDENT}{'':>9}  e.g. {location}: {printable(tally.example)}"
+    yield from _warnings(found)
+    if found.null_words:
+        yield "\nAbsent, because the value is a null word:"
+    for word, count in found.null_words.most_common(_MOST_LISTED):
+        yield f"{_INDENT}{count:>9,}  {printable(word)}"
     if found.skipped:
         yield "\nSkipped:"
     for name, count in found.skipped.most_common(_MOST_LISTED):
@@ -261,6 +262,18 @@ def _odd(summary: Summary) -> Iterator[str]:
         yield f"{_INDENT}{'':>9}  and {counted(len(columns) - _MOST_LISTED, 'other column')}"
     for (attribute, name), count in found.not_of_type.most_common(_MOST_LISTED):
         yield f"{_INDENT}{count:>9,}  attribute '{attribute}', which type {name} does not have"
+
+
+def _warnings(found: Findings) -> Iterator[str]:
+    of_run = list(suspicions(found))
+    if found.warnings or of_run:
+        yield "\nWarnings:"
+    for text, tally in list(found.warnings.items())[:_MOST_LISTED]:
+        yield f"{_INDENT}{tally.count:>9,}  {printable(text)}"
+        location = f"{tally.line_prefix}{tally.line}"
+        yield f"{_INDENT}{'':>9}  e.g. {location}: {printable(tally.example)}"
+    for text, count in of_run:
+        yield f"{_INDENT}{count:>9,}  {text}"
 
 
 def _arrived(summary: Summary) -> Iterator[str]:

@@ -11,14 +11,21 @@ from miso_upload.values.option import Part, option
 FormatName = Literal["jsonl", "json", "csv", "tsv", "log"]
 FORMAT_NAMES: tuple[FormatName, ...] = get_args(FormatName)
 NO_QUOTE = "none"
+WHITESPACE = "whitespace"
+"""The delimiter that is any run of spaces and tabs."""
 
 
-def _one_character(given: object) -> str:
-    """Return a character; `tab` is one by name."""
-    text = "\t" if given in ("tab", "\\t") else given
-    if not isinstance(text, str) or len(text) != 1:
-        raise ValueError("must be one character ('\\t' or tab for a tab)")
-    return text
+def _delimiter(given: object) -> str:
+    """Return a delimiter; `tab` and `space` are characters by name."""
+    if not isinstance(given, str) or not given:
+        raise ValueError(f"must be a text, or tab, space or {WHITESPACE}")
+    return {"tab": "\t", "\\t": "\t", "space": " "}.get(given, given)
+
+
+def _comment(given: object) -> str:
+    if not isinstance(given, str) or not given.strip():
+        raise ValueError("must be a text that is not blank")
+    return given
 
 
 def _quote(given: object) -> str:
@@ -66,8 +73,9 @@ class ReadingOptions(Part, group="Input"):
         default_text="from the byte order mark, else UTF-8",
     )  # fmt: skip
     delimiter: str | None = option(
-        None, "Split rows of CSV into cells at CHAR ('tab' for a tab).", metavar="CHAR",
-        reader=_one_character, default_text="detected from the content",
+        None, "Split rows of CSV into cells at TEXT, such as ';' or '::' ('tab' and 'space' are "
+        "names; 'whitespace' means any spaces and tabs).", metavar="TEXT",
+        reader=_delimiter, default_text="detected from the content",
     )  # fmt: skip
     quote: str | None = option(
         None, "Read CHAR as the quote character; 'none' reads quotes literally.",
@@ -84,6 +92,18 @@ class ReadingOptions(Part, group="Input"):
     no_header: bool = option(
         False, "Read files without a header, and name their columns 1, 2, 3 and so on."
     )
+    skip_lines: int = option(
+        0, "Pass over the first N lines of each input, such as titles above a header.",
+        metavar="N", minimum=0,
+    )  # fmt: skip
+    comment: str | None = option(
+        None, "Pass over lines of CSV that start with TEXT, such as '#'.", metavar="TEXT",
+        reader=_comment, default_text="no comments",
+    )  # fmt: skip
+    items: str | None = option(
+        None, "Read the rows of a JSON document from the list at PATH, such as data.events; '*' "
+        "stands for the values of an object.", metavar="PATH", default_text="the whole input",
+    )  # fmt: skip
     sql: str | None = option(
         None, "Run this query over the inputs, which it sees as input, input2 and so on, and "
         "upload its result.", metavar="QUERY", default_text="the rows of the inputs",

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from miso_upload.errors import (
-    ChangedSourceError,
-    ConfigurationError,
-    DamagedSourceError,
-    SourceError,
-)
+from miso_upload.errors import ConfigurationError, SourceError
 from miso_upload.records import Block, Reason, SourceIdentity
 from miso_upload.records.incomplete_row import IncompleteRow
+from miso_upload.sources.carried import CarriedValues
 from miso_upload.sources.checksums import HEAD_BYTES, head_checksum
 from miso_upload.sources.codecs.base import READ_BYTES
 from miso_upload.sources.directives import Directives
-from miso_upload.sources.formats import Cut, Limits, Tail, detect_format, padding
+from miso_upload.sources.formats import Cut, Limits, Tail, check_used, detect_format, padding
 from miso_upload.sources.formats.lines import LineEnd
 from miso_upload.sources.proof import has_spans
+from miso_upload.sources.source_errors import changed_source, damaged_source
 from miso_upload.sources.stream import ByteStream
 from miso_upload.values.display import counted
 from miso_upload.values.hashing import checksum, is_checksum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from miso_upload.records import Span
+    from miso_upload.sources.carried import ValuesAfter
     from miso_upload.sources.formats import Format
     from miso_upload.sources.locations import InputLocation
     from miso_upload.sources.options import ReadingOptions
@@ -70,11 +68,9 @@ class Source:
         self._limits = Limits(options.chunk_size, options.max_row_bytes, options.block_bytes)
         self._seq = 0
         self._stream = ByteStream(
-            name,
-            options.encoding,
-            allow_insecure_http=options.allow_insecure_http,
+            name, options.encoding, allow_insecure_http=options.allow_insecure_http, is_text=True,
             location=location,
-        )
+        )  # fmt: skip
         self.name = self._stream.shown
         self._growing = options.growing and not self.is_settled(options.settle_after)
         self.waiting: IncompleteRow | None = None
@@ -90,6 +86,8 @@ class Source:
         self.head_start = stream.skip_nuls()
         head = stream.peek(HEAD_BYTES)
         peek = padding.PaddedPeek(stream.peek)
+        if stream.is_table:
+            check_used(self.name, "parquet", options)
         try:
             rows, size = detect_format(self.name, peek, options)
         except ConfigurationError:
@@ -97,6 +95,7 @@ class Source:
             if stream.damage is not None:
                 raise stream.damage from None
             raise
+        self._carried: CarriedValues | None = None
         self.format: Format = padding.Unpadded(rows)
         size = peek.size_with_padding(size)
         self.body_start = self.head_start + size
@@ -170,6 +169,14 @@ class Source:
             self.body_start - self.head_start < self._certain or len(self.beginning) == HEAD_BYTES
         )
 
+    def carry(self, values_after: ValuesAfter) -> None:
+        """Give each block the values that its first rows carry down from the rows above.
+
+        Args:
+            values_after: Returns the values after a block.
+        """
+        self._carried = CarriedValues(self.body_start, values_after)
+
     def notes(self) -> list[str]:
         """Return notes about the input for the user, after it was read."""
         notes = []
@@ -211,6 +218,7 @@ class Source:
         Raises:
             ChangedSourceError: The bytes of the span are changed or missing.
         """
+        self._carry_to(span.start)
         size = span.end - span.start
         if not span.checksum:
             size = min(size, _SHOWN_BYTES)
@@ -218,8 +226,17 @@ class Source:
         data = self._stream.read_exactly(size) if self._stream.seek(span.start) else b""
         self._directives.scan(data)
         if len(data) < size or (span.checksum and not is_sum(data, span.checksum)):
-            raise self._changed(f"bytes {span.start:,} to {span.end:,} have changed")
-        return self._block(span.start, data, span.first_line, header=header)
+            raise changed_source(self.name, f"bytes {span.start:,} to {span.end:,} have changed")
+        block = self._block(span.start, data, span.first_line, header=header)
+        return block if self._carried is None else self._carried.given_to(block, span.end)
+
+    def skipped_only_in(self, spans: Sequence[Span]) -> None:
+        """Note in which spans an earlier run may have skipped lines, so that others are not read.
+
+        The rows before an offset are read only to find a header that comes again.
+        """
+        if self.format.skips_directives:
+            self._directives.look_only_in(spans)
 
     def is_inside_row(self, offset: int) -> bool:
         """Return whether a row that was read as complete continues after an offset."""
@@ -241,18 +258,32 @@ class Source:
         if not self.beginning and start <= self.body_start:
             # Rows that were written since may follow a header, so the next run reads them.
             return
+        self._carry_to(start)
+        for block in self._blocks(start, first_line):
+            yield block if self._carried is None else self._carried.given_to(block, block.end)
+
+    def _carry_to(self, offset: int) -> None:
+        """Read the rows whose values may be carried down to `offset`, if any."""
+        if self._carried is None or not self._carried.needs_rows_before(offset):
+            return
+        before = self._seq, self._padding, self.waiting
+        self._carried.read_until(offset, self._blocks(self._carried.at, 1))
+        self._seq, self._padding, self.waiting = before
+
+    def _blocks(self, start: int, first_line: int) -> Iterator[Block]:
         header = self._directives.in_force_at(start)
         before = self._move_to(start)
         data = b""
         rest = self._stream.peek(HEAD_BYTES) if start > self.body_start else b""
         if not self.format.by_line:
-            if before != b"," and rest.lstrip().startswith(b","):
+            is_comma = before != b"," and rest.lstrip().startswith(b",")
+            if self.format.comma_ends_row and is_comma:
                 # A comma that was written since then ends the last element, not another one.
                 first_line -= 1
         elif before not in (b"\n", padding.NUL) and rest.partition(b"\n")[0].strip(_BLANK):
             # The earlier run read an incomplete row: more than its newline was missing.
             cut = Cut(0, fault=_CONTINUED, rest=LineEnd())
-            header = self._directives.continued_by(rest)
+            header = self._directives.continued_by(rest, start)
             block, data = self._reject(cut, b"", start, first_line)
             if block is None:
                 return
@@ -269,14 +300,14 @@ class Source:
                 break
             block: Block | None
             if cut.fault is None:
-                self._padding += padding.padding_in(data[: cut.size], at_line=self.format.by_line)
+                self._padding += padding.nuls_in(data[: cut.size], at_line=self.format.by_line)
                 block = self._block(start, data[: cut.size], line, cut.elements, header)
                 header = self.format.directive(block.data) or header
                 data = data[cut.size :]
             elif cut.size:
                 block, data = self._reject(cut, data, start, line)
             else:
-                raise self._damaged(cut.fault.text)
+                raise damaged_source(self.name, cut.fault.text)
             if block is None:
                 return
             yield block
@@ -287,7 +318,7 @@ class Source:
             raise self._stream.damage
         self._wait(data if self._grows and not self.format.ends_well(data) else b"")
         if not (self._grows or self.format.ends_well(data)):
-            raise self._damaged(_CUT_OFF)
+            raise damaged_source(self.name, _CUT_OFF)
 
     def _find_cut(self, data: bytes, tail: Tail, wanted: int) -> tuple[Cut | None, bytes, Tail]:
         """Read until the next block is complete; return its cut, the buffered bytes and the tail.
@@ -330,8 +361,9 @@ class Source:
         while cut.rest is not None:
             end = cut.rest.find(data)
             shown = self._without_padding(shown + data[:end])[:_SHOWN_BYTES]
+            lines += data.count(b"\n", 0, end)
             if end is not None:
-                size, lines, data = size + end, lines + 1, data[end:]
+                size, data = size + end, data[end:]
                 break
             size += len(data)
             data = self._stream.read()
@@ -339,8 +371,8 @@ class Source:
                 if self._grows:
                     self._wait(shown, size)
                     return None, data
-                if not self.format.by_line:
-                    raise self._damaged(_CUT_OFF)
+                if not self.format.ends_well(b""):
+                    raise damaged_source(self.name, _CUT_OFF)
                 break
         self._seq += 1
         lines = lines if self.format.by_line else 1
@@ -372,17 +404,5 @@ class Source:
         elif (stream.position != offset or not stream.last_byte) and not (
             stream.seek(offset - 1) and stream.read(1)
         ):
-            raise self._changed("it has become shorter")
+            raise changed_source(self.name, "it has become shorter")
         return stream.last_byte
-
-    def _changed(self, how: str) -> ChangedSourceError:
-        return ChangedSourceError(
-            f"{self.name}: the input was changed while it was read ({how}). Rerun the same "
-            "command; records that Miso has are not sent again"
-        )
-
-    def _damaged(self, how: str) -> DamagedSourceError:
-        return DamagedSourceError(
-            f"{self.name}: {how}. The rows before the end were read. Get an intact copy of the "
-            "file and rerun the same command"
-        )

@@ -17,8 +17,11 @@ from miso_upload.sources.checksums import file_checksum
 from miso_upload.sources.codecs.base import READ_BYTES, ContainerError, DamageError
 from miso_upload.sources.codecs.charset import (
     ByteReader,
+    NewlineReader,
     Transcoder,
     encoding_by_mark,
+    encoding_by_nuls,
+    ends_lines_with_returns,
     known_encoding,
 )
 from miso_upload.sources.containers import HEAD_BYTES, PeekedReader, decompressed
@@ -27,8 +30,13 @@ from miso_upload.sources.watching import WatchedInput
 from miso_upload.values.input_names import STDIN, is_remote
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from miso_upload.records import Stamp
     from miso_upload.sources.locations import InputLocation
+
+_LONG_LINE = 2**16
+"""How many bytes are searched for a line end."""
 
 
 class ByteStream:
@@ -38,6 +46,8 @@ class ByteStream:
         name: A path, a URL, or `-` for standard input.
         encoding: The encoding of the text; None means UTF-8, or that of a byte order mark.
         allow_insecure_http: Whether a URL may be read over plain HTTP from any host.
+        is_text: Whether UTF-16 without a byte order mark, and lines that end with carriage returns
+            only, are recognised and converted.
         location: Where to read the input; None for what the name means.
 
     Raises:
@@ -52,6 +62,8 @@ class ByteStream:
     """Why the bytes end too early, if they do."""
     is_compressed: bool
     """Whether the decoded bytes differ from the raw bytes, as those of a compressed file do."""
+    is_table: bool
+    """Whether the bytes are lines that were made from the rows of a Parquet file."""
     _file: ByteReader
     _ahead: bytearray
     _seekable: io.BufferedReader[Any] | None
@@ -64,8 +76,10 @@ class ByteStream:
         encoding: str | None = None,
         *,
         allow_insecure_http: bool = False,
+        is_text: bool = False,
         location: InputLocation | None = None,
     ) -> None:
+        self._is_text = is_text
         self._encoding = known_encoding(encoding)
         is_file = location is None and name != STDIN and not is_remote(name)
         self._location = location or location_of(name, allow_insecure_http=allow_insecure_http)
@@ -238,14 +252,29 @@ class ByteStream:
             raw, head, buffered if from_start else None, self._quoted, self.shown
         )
         self._file, self.is_compressed = contents.file, contents.is_compressed
-        if contents.is_utf8:
+        self.is_table = contents.is_utf8
+        if self.is_table:
             return
         encoding = self._encoding or encoding_by_mark(self.peek(4))
+        if encoding is None and self._is_text:
+            encoding = encoding_by_nuls(self.peek(HEAD_BYTES))
         if encoding is not None:
-            self._file = Transcoder(_Prefixed(bytes(self._ahead), self._file), encoding)
-            self._ahead.clear()
-        elif from_start and not contents.is_compressed:
+            self._replace_file(lambda file: Transcoder(file, encoding))
+        if self._has_returns_only():
+            self._replace_file(NewlineReader)
+        elif encoding is None and from_start and not contents.is_compressed:
             self._seekable = buffered
+
+    def _has_returns_only(self) -> bool:
+        """Return whether only carriage returns end lines, as far as the beginning shows."""
+        if not self._is_text or b"\n" in self.peek(HEAD_BYTES):
+            return False
+        return ends_lines_with_returns(self.peek(_LONG_LINE))
+
+    def _replace_file(self, reader: Callable[[ByteReader], ByteReader]) -> None:
+        """Read the bytes through another reader, from the beginning."""
+        self._file = reader(_Prefixed(bytes(self._ahead), self._file))
+        self._ahead.clear()
 
     def _reopen(self) -> None:
         if not self.can_reopen:

@@ -11,6 +11,7 @@ from miso_upload.values.option import Part, option
 Derive = Literal["missing", "always", "never"]
 DerivedFrom = Literal["ip", "ip+user-agent"]
 Missing = Literal["timestamp", "id"]
+FloatIds = Literal["reject", "integer"]
 
 
 def _workers(given: object) -> int | Literal["auto"]:
@@ -70,6 +71,14 @@ class MappingOptions(Part, group="Mapping"):
         None, "Split the cells of list attributes at TEXT.", metavar="TEXT",
         default_text="a cell is one value",
     )  # fmt: skip
+    null_values: tuple[str, ...] = option(
+        (), "Treat these words as absent in ids, lists and numbers, separated by commas; 'default' "
+        "stands for the default words, and empty text for none. Can be repeated.",
+        metavar="WORD,...", default_text="NULL, undefined and similar words",
+    )  # fmt: skip
+    float_ids: FloatIds = option(
+        "reject", "Reject ids such as 123.0, or read them as integers.", choices=get_args(FloatIds)
+    )
     strict: bool = option(False, "Stop if a column is unmapped.")
     timestamp_format: tuple[str, ...] = option(
         (), "Read timestamps in this strptime format, such as '%d/%m/%Y %H:%M'. Can be "

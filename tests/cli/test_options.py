@@ -87,7 +87,7 @@ def test_no_arguments_show_the_help():
         ("--dry-run", "--timezone", "Europe/Berln"),
         ("--dry-run", "--map", "product_id=x"),
         ("--dry-run", "--encoding", "utf-99"),
-        ("--dry-run", "--delimiter", "::"),
+        ("--dry-run", "--quote", "::"),
         ("--dry-run", "--schema", "none.json"),
         ("--server", "http://api.example"),
         ("--server", "ftp://api.example"),

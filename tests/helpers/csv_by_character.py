@@ -76,7 +76,7 @@ def _size(raw):
 
 def _well_formed(text, rules):
     """Return the end and the cells of a well-formed row with all its cells; 0 if it is not one."""
-    cells, at = [], 0
+    cells, at, is_ended = [], 0, False
     while len(cells) < rules.columns:
         cell, at, quoted = _cell(text, at, rules)
         if cell is None:
@@ -86,11 +86,11 @@ def _well_formed(text, rules):
             break
         at += 1
     else:
-        return 0, []
+        is_ended = True  # A delimiter follows the last cell.
     after = len(text) - len(text[at:].lstrip("\r"))
     if len(cells) != rules.columns or text[after : after + 1] not in ("", "\n"):
         return 0, []
-    if not cells[-1][1]:
+    if not cells[-1][1] and not is_ended:
         cells[-1] = (cells[-1][0].rstrip("\r"), cells[-1][1])
     return min(after + 1, len(text)), cells
 
@@ -141,7 +141,8 @@ def _literal_cells(line, rules):
             cell, quoted = line[at:end], False
         cells.append((cell, quoted))
         if end >= len(line):
-            return cells
+            is_ended = len(cells) == rules.columns + 1 and at == end
+            return cells[:-1] if is_ended else cells
         at = end + 1
 
 

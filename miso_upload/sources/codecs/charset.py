@@ -13,6 +13,8 @@ _UNICODE_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_SHORTEST = 8
+"""The shortest text whose encoding is detected without a byte order mark, in bytes."""
 _ON_ERROR = "miso_upload.mark"
 
 
@@ -85,3 +87,38 @@ def known_encoding(encoding: str | None) -> str | None:
 def encoding_by_mark(first: bytes) -> str | None:
     """Return the encoding that a byte order mark indicates; None for UTF-8 or without a mark."""
     return next((name for mark, name in _UNICODE_MARKS if first.startswith(mark)), None)
+
+
+def encoding_by_nuls(first: bytes) -> str | None:
+    """Return the UTF-16 encoding that the NULs in a text without a byte order mark indicate.
+
+    Most characters at the beginning of a table are ASCII: names, numbers, brackets and delimiters.
+    In UTF-16, every second byte of these is NUL, and no other byte is.
+    """
+    text = first[: len(first) // 2 * 2]
+    if b"\0" not in text[:_SHORTEST] or len(text) < _SHORTEST:
+        return None
+    for name, nuls, others in (
+        ("utf-16-le", text[1::2], text[::2]),
+        ("utf-16-be", text[::2], text[1::2]),
+    ):
+        if 2 * nuls.count(0) > len(nuls) and not others.count(0):
+            return name
+    return None
+
+
+class NewlineReader:
+    """Replaces carriage returns by newlines, in a text in which only these end lines."""
+
+    def __init__(self, raw: ByteReader) -> None:
+        self._raw = raw
+
+    def read1(self, size: int) -> bytes:
+        """See `ByteReader.read1`."""
+        return self._raw.read1(size).replace(b"\r", b"\n")
+
+
+def ends_lines_with_returns(beginning: bytes) -> bool:
+    """Return whether only carriage returns end the lines at the beginning of a text."""
+    # A last one may be half of a line end that is still being written.
+    return b"\r" in beginning[:-1] and b"\n" not in beginning

@@ -96,6 +96,10 @@ class Format(Protocol):
         """The columns of each row, if the source names them only once."""
 
     @property
+    def repeated(self) -> tuple[str, ...]:
+        """The names that several columns of a header have, so that these columns are ignored."""
+
+    @property
     def preset(self) -> str | None:
         """The preset that applies below the user's mapping; None if there is none."""
 
@@ -104,8 +108,16 @@ class Format(Protocol):
         """Whether every row ends at a newline."""
 
     @property
+    def comma_ends_row(self) -> bool:
+        """Whether a comma that follows a block only ends the last row of the block."""
+
+    @property
     def has_directives(self) -> bool:
         """Whether the source may contain directives."""
+
+    @property
+    def skips_directives(self) -> bool:
+        """Whether directives after the first row are counted as skipped lines."""
 
     @property
     def remark(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -11,7 +12,13 @@ from miso_upload.errors import ConfigurationError
 from miso_upload.sources.formats.base import LOOKED_AT, Tail
 from miso_upload.sources.formats.delimited import Delimited
 from miso_upload.sources.formats.dialect import QUOTE, Dialect
-from miso_upload.sources.formats.first_row import check_quotes, likely_delimiter, read_first_row
+from miso_upload.sources.formats.first_row import (
+    check_quotes,
+    likely_delimiter,
+    read_first_row,
+    unlikely_delimiter,
+)
+from miso_upload.sources.formats.preamble import after_preamble, check_titles
 from miso_upload.sources.formats.quoting_style import quotes_cells
 from miso_upload.sources.options import NO_QUOTE
 from miso_upload.values.display import quoted
@@ -40,11 +47,18 @@ def detect_cells(
     Raises:
         ConfigurationError: The header or the dialect cannot be used.
     """
-    dialect = _dialect(peek(LOOKED_AT), start, chosen, wanted)
+    preamble = after_preamble(peek, start, wanted)
+    start = preamble.end
+    wanted = wanted if wanted.delimiter else replace(wanted, delimiter=preamble.delimiter)
+    dialect = _dialect(peek(start + LOOKED_AT), start, chosen, wanted)
     columns, row_bytes = wanted.names, wanted.max_row_bytes
+    if columns is None and wanted.delimiter is None:
+        check_titles(name, peek(start + LOOKED_AT), start)
     first = partial(_first_row, name, peek, start, dialect, row_bytes)
     if columns is None:
-        return _under_header(name, start, dialect, row_bytes, first)
+        found, body = _under_header(name, start, dialect, row_bytes, first)
+        is_one = len(found.columns) == 1 and wanted.delimiter is None
+        return (_with_hint(found, peek(start + LOOKED_AT)[start:]) if is_one else found), body
     if columns:
         return _under_names(columns, start, dialect, row_bytes, first)
     cells, _ = first("first row")
@@ -63,6 +77,7 @@ def _dialect(head: bytes, start: int, chosen: str, wanted: ReadingOptions) -> Di
         # A quote that escapes itself is a doubled quote, which is always read.
         wanted.escape if wanted.escape and wanted.escape != quote else "",
         decided=wanted.quote is not None,
+        comment=wanted.comment or "",
     )
     _check_dialect(dialect)
     if dialect.decided or dialect.delimiter != "\t":
@@ -73,10 +88,10 @@ def _dialect(head: bytes, start: int, chosen: str, wanted: ReadingOptions) -> Di
 
 
 def _check_dialect(dialect: Dialect) -> None:
-    if dialect.delimiter in ("\r", "\n", dialect.quote):
+    if {"\r", "\n", dialect.quote} & set(dialect.delimiter):
         raise ConfigurationError(
-            f"--delimiter {quoted(dialect.delimiter)}: a delimiter cannot be a line break or the "
-            "quote character; choose another character"
+            f"--delimiter {quoted(dialect.delimiter)}: a delimiter cannot contain a line break or "
+            "the quote character; choose another one"
         )
     if dialect.quote in ("\r", "\n"):
         raise ConfigurationError(
@@ -92,15 +107,31 @@ def _check_dialect(dialect: Dialect) -> None:
 
 def _under_header(
     name: str, start: int, dialect: Dialect, row_bytes: int, first: _FirstRow
-) -> tuple[Format, int]:
+) -> tuple[Delimited, int]:
     columns, size = first("header")
-    duplicate = _duplicate(columns)
-    if duplicate:
-        raise ConfigurationError(
-            f"{name}: the header contains the column {quoted(duplicate)} more than once; rename "
-            "one of them"
-        )
-    return Delimited(dialect, tuple(columns), row_bytes), start + size
+    repeated = _repeated(columns)
+    if repeated:
+        names = set(repeated)
+        columns = ["" if column in names else column for column in columns]
+        if not any(columns):
+            raise ConfigurationError(
+                f"{name}: the header contains the column {quoted(repeated[0])} more than once; "
+                "rename one of them"
+            )
+    found = Delimited(dialect, tuple(columns), row_bytes, has_header=True, repeated=repeated)
+    return found, start + size
+
+
+def _with_hint(found: Delimited, sample: bytes) -> Delimited:
+    """Return a format of one column with a hint, if another delimiter splits its lines evenly."""
+    delimiter = unlikely_delimiter(sample)
+    if delimiter is None:
+        return found
+    hint = (
+        "the header has one column, but every line has as many words or parts. Possible fix: "
+        f"--delimiter {shlex.quote(delimiter)}"
+    )
+    return replace(found, hint=hint)
 
 
 def _under_names(
@@ -136,7 +167,7 @@ def _first_row(
     )
 
 
-def _duplicate(columns: Iterable[str]) -> str | None:
-    """Return a column that occurs more than once, if any."""
+def _repeated(columns: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that occur more than once."""
     counts = Counter(column for column in columns if column)
-    return next((column for column, count in counts.items() if count > 1), None)
+    return tuple(column for column, count in counts.items() if count > 1)

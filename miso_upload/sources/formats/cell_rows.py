@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from miso_upload.sources.formats.row_ends import RowEnds
 
 _NOT_UTF8 = Reason("the row", "is not valid UTF-8 (name the file's encoding with --encoding)")
+_COMMENT = "comment lines (--comment)"
 _LONE_RETURN = Reason("the row", "contains a carriage return before its end, outside quotes")
 
 
@@ -52,6 +53,7 @@ class CellRows:
         self._columns = columns
         self._shape = shape
         self._is_record = is_record
+        self._comment = ends.dialect.comment.encode()
 
     def slice(self, data: bytes, start: int, line: int, most: int) -> tuple[Slice, int]:
         """Return the rows from offset `start` on, which is in `line`, and the offset after them."""
@@ -62,7 +64,9 @@ class CellRows:
         end = start
         while end < len(data) and len(lines) + len(found.rejections) < most:
             start, end, text = self._next(data, end)
-            if text is not None:
+            if self._comment and data.startswith(self._comment, start):
+                found.skipped.append(_COMMENT)
+            elif text is not None:
                 indices.append(len(lines))
                 simple.append(text)
                 found.rows.append(None)
@@ -81,7 +85,7 @@ class CellRows:
         """Return the cells of well-formed rows."""
         found = self._dialect.read(texts) if texts else []
         if found is not None and len(found) == len(texts):
-            return found
+            return [row[: len(self._columns)] for row in found]
         return [self._row(text.encode()).texts for text in texts]
 
     def _next(self, data: bytes, start: int) -> tuple[int, int, str | None]:
@@ -101,7 +105,7 @@ class CellRows:
         """Return whether any CSV reader reads a well-formed row the same, and as one row."""
         dialect, mark = self._dialect, self._dialect.delimiter.encode()
         width = len(self._columns)
-        if dialect.escape or not dialect.quote or width == 1:
+        if dialect.escape or not dialect.quote or width == 1 or len(dialect.delimiter) > 1:
             return False
         if b"\r" in unit and b"\r" in unit.rstrip(b"\r\n"):
             return False
@@ -125,6 +129,8 @@ class CellRows:
     def _row(self, unit: bytes) -> _Row:
         body = unit.removesuffix(b"\n").rstrip(b"\r")
         cells = list(self._dialect.cells(body))
+        if len(cells) == len(self._columns) + 1 and not cells[-1].raw:
+            cells.pop()  # A delimiter after the last cell ends it.
         return _Row(body, cells, list(map(self._dialect.text, cells)))
 
     def _is_blank(self, row: _Row) -> bool:
@@ -202,7 +208,7 @@ class CellRows:
 
     def _would_be_record(self, line: bytes) -> bool:
         width = len(self._columns)
-        if line.count(self._dialect.delimiter.encode()) < width - 1:
+        if self._dialect.count(line) < width - 1:
             return False
         row = self._row(line)
         if len(row.texts) != width or not row.body or self._damage(row) is not None:
@@ -211,9 +217,8 @@ class CellRows:
 
     def _has_delimiter_within(self, cells: list[Cell], start: int, end: int) -> bool:
         """Return whether a cell of several lines contains a delimiter in a part of the row."""
-        mark = self._dialect.delimiter.encode()
         return any(
-            mark in cell.raw[max(start - cell.start, 0) : end - cell.start]
+            self._dialect.count(cell.raw[max(start - cell.start, 0) : end - cell.start])
             for cell in cells
             if cell.start < end and cell.end > start and b"\n" in cell.raw
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import repeat
 from typing import TYPE_CHECKING
@@ -19,9 +19,11 @@ from miso_upload.records import Slice
 from miso_upload.sources.formats.base import SLICE_CELLS, SLICE_ROWS, Cut, Tail
 from miso_upload.sources.formats.cell_rows import CellRows
 from miso_upload.sources.formats.dialect import QUOTE, allow_cells_of
+from miso_upload.sources.formats.header_lines import HEADER_AGAIN, HeaderLines
 from miso_upload.sources.formats.lines import cut_lines, too_long
 from miso_upload.sources.formats.quote_checks import literal_quotes
 from miso_upload.sources.formats.row_ends import RowEnds
+from miso_upload.values.display import column_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -45,8 +47,25 @@ class Delimited:
     name: str = "csv"
     preset: str | None = None
     by_line: bool = True
-    has_directives: bool = False
+    has_header: bool = False
+    """Whether the file has a header; a later line of the same names names the columns again."""
+    repeated: tuple[str, ...] = ()
+    hint: str = ""
+    """What the user may want to change; it is a part of `remark`."""
+    comma_ends_row: bool = False
+    skips_directives: bool = True
     shape: str = "the header ({})"
+
+    @property
+    def has_directives(self) -> bool:
+        """See `Format.has_directives`: a header in another order applies to the rows after it."""
+        return self._headers is not None
+
+    @cached_property
+    def _headers(self) -> HeaderLines | None:
+        return (
+            HeaderLines.of(self.dialect, self.columns, self.repeated) if self.has_header else None
+        )
 
     @cached_property
     def _ends(self) -> RowEnds:
@@ -56,6 +75,11 @@ class Delimited:
     def remark(self) -> str:
         """See `Format.remark`: most TSV files have no quoted cells, so quotes are remarked."""
         dialect = self.dialect
+        if self.repeated:
+            names = ", ".join(map(column_name, self.repeated))
+            return f"the header has columns of the same name, which are ignored: {names}"
+        if self.hint:
+            return self.hint
         if dialect.decided or not dialect.quote or dialect.delimiter != "\t":
             return ""
         return "quoted cells are read without their quotes (--quote none keeps them)"
@@ -82,9 +106,9 @@ class Delimited:
         is_too_long = len(data) - size > limits.row_bytes
         return Cut(size) if size and (is_too_long or tail is not Tail.COMING) else None
 
-    def directive(self, data: bytes) -> bytes:  # noqa: ARG002 -- as the protocol wants it
-        """See `Format.directive`: there are none."""
-        return b""
+    def directive(self, data: bytes) -> bytes:
+        """See `Format.directive`: the last line that is a header again."""
+        return self._headers.last(data) if self._headers is not None else b""
 
     def ends_well(self, rest: bytes) -> bool:
         """See `Format.ends_well`: there is no end marker."""
@@ -92,6 +116,30 @@ class Delimited:
 
     def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:
         """See `Format.slices`: each row becomes `{column: cell}`."""
+        headers = self._headers
+        if headers is None or not (block.header or headers.may_be_in(block.data)):
+            yield from self._slices(block, is_record)
+            return
+        rows = self._under(block.header)
+        start, line = 0, block.first_line
+        for first, end in headers.within(block.data):
+            part = replace(block, data=block.data[start:first], first_line=line)
+            yield from rows._slices(part, is_record)  # noqa: SLF001 -- of the same class
+            yield Slice([], [], skipped=[HEADER_AGAIN])
+            rows = self._under(block.data[first:end])
+            line += block.data.count(b"\n", start, end)
+            start = end
+        part = replace(block, data=block.data[start:], first_line=line)
+        yield from rows._slices(part, is_record)  # noqa: SLF001 -- of the same class
+
+    def _under(self, header: bytes) -> Delimited:
+        """Return the format of the rows after a header line; empty for the first header."""
+        if not header or self._headers is None:
+            return self
+        columns = self._headers.names(header)
+        return self if columns == self.columns else replace(self, columns=columns)
+
+    def _slices(self, block: Block, is_record: IsRecord | None) -> Iterator[Slice]:
         allow_cells_of(self.row_bytes)
         most = min(SLICE_ROWS, max(SLICE_CELLS // len(self.columns), 1))
         lines = io.BytesIO(block.data).readlines()
@@ -122,17 +170,31 @@ class Delimited:
         except UnicodeDecodeError:
             return None
         cells = self._usual_cells(text)
-        if cells is None or len(cells) != height or set(map(len, cells)) != {len(self.columns)}:
+        if cells is None or len(cells) != height:
             return None
+        if set(map(len, cells)) != {len(self.columns)}:
+            cells = self._without_last(cells) if QUOTE not in text else None
+            if cells is None:
+                return None
         rows = list(map(dict, map(zip, repeat(self.columns), cells)))
         return Slice(
             rows, range(first_line, first_line + height), warnings=self._warnings(text, first_line)
         )
 
+    def _without_last(self, cells: list[list[str]]) -> list[list[str]] | None:
+        """Return rows without the empty cell after a last delimiter; None for other widths."""
+        width = len(self.columns)
+        if any(len(row) != width and (len(row) != width + 1 or row[-1]) for row in cells):
+            return None
+        return [row[:width] for row in cells]
+
     def _usual_cells(self, text: str) -> list[list[str]] | None:
         dialect = self.dialect
         has_quotes = bool(dialect.quote) and dialect.quote in text
         if dialect.escape and dialect.escape in text:
+            return None
+        comment = dialect.comment
+        if comment and (text.startswith(comment) or "\n" + comment in text):
             return None
         if "\r\n" in text and not has_quotes:
             text = text.replace("\r\n", "\n")
@@ -142,7 +204,7 @@ class Delimited:
         if "\r" in text or text.startswith("\n") or "\n\n" in text:
             return None
         # Without quotes, splitting is enough and several times faster.
-        return [line.split(dialect.delimiter) for line in text.removesuffix("\n").split("\n")]
+        return dialect.split(text.removesuffix("\n").split("\n"))
 
     def _warnings(self, text: str, first_line: int) -> list[tuple[Reason, int]]:
         """Return the warnings about quotes that are read literally without --quote."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.sources.formats.base import LOOKED_AT
 from miso_upload.sources.formats.jsonl import JsonLines
-from miso_upload.sources.formats.unsupported import binary_kind, log_kind, wrapper
+from miso_upload.sources.formats.padding import BOM
+from miso_upload.sources.formats.unsupported import binary_kind, log_kind
 from miso_upload.sources.options import FORMAT_NAMES
-from miso_upload.values.json import JSONDecodeError, decode
+from miso_upload.values.display import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +20,16 @@ if TYPE_CHECKING:
     from miso_upload.sources.formats.base import Format
     from miso_upload.sources.options import ReadingOptions
 
-BOM = b"\xef\xbb\xbf"
+_SEP_LINE = re.compile(rb'"?sep=[^\r\n]{1,5}\r?\n', re.IGNORECASE)
+_NO_TABLE = re.compile(
+    rb"<|--[ \t\r\n]|/\*|(?:INSERT INTO|(?:CREATE|DROP|LOCK) TABLES?|COPY|BEGIN|SET|USE)[ \t;]",
+    re.IGNORECASE,
+)
+"""The beginnings of markup and of SQL."""
+_LOG_TIME = re.compile(rb"\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:")
+_MOST_SHOWN = 120
+_CELLS = ("csv", "tsv")
+_JSON = ("json", "jsonl")
 _BY_SUFFIX = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -40,11 +51,45 @@ def detect_format(
         wanted: The user's options.
 
     Raises:
-        ConfigurationError: The format cannot be detected or is not supported, or the header cannot
-            be used.
+        ConfigurationError: The format cannot be detected or is not supported, the header cannot be
+            used, or an option cannot be used with the format.
     """
+    found = _detected(name, peek, wanted)
+    rows, size = found
+    if peek(size + 1)[size:]:
+        check_used(name, rows.name, wanted)
+    return found
+
+
+def check_used(name: str, format_name: str, wanted: ReadingOptions) -> None:
+    """Check that the options for single formats are used by the format of a source.
+
+    Raises:
+        ConfigurationError: One of them would be ignored.
+    """
+    for option, is_given, users in (
+        ("--comment", wanted.comment is not None, _CELLS),
+        ("--items", wanted.items is not None, _JSON),
+        ("--skip-lines", wanted.skip_lines > 0, FORMAT_NAMES),
+    ):
+        if is_given and format_name not in users:
+            raise ConfigurationError(
+                f"{name}: {option} cannot be used with {format_name}, only with "
+                f"{', '.join(users)}. Possible fixes: remove {option}, or upload this input in "
+                "a run of its own"
+            )
+
+
+def _detected(
+    name: str, peek: Callable[[int], bytes], wanted: ReadingOptions
+) -> tuple[Format, int]:
     head = peek(LOOKED_AT)
     start = len(BOM) if head.startswith(BOM) else 0
+    if wanted.skip_lines:
+        from miso_upload.sources.formats.preamble import skipped_lines  # noqa: PLC0415
+
+        start = skipped_lines(peek, start, wanted.skip_lines, wanted.max_row_bytes)
+        head = peek(start + LOOKED_AT)
     body = head[start:].lstrip()
     named = _named(name, wanted)
     _refuse_binary(name, head, sure=named is not None)
@@ -52,17 +97,21 @@ def detect_format(
         log = _access_log(name, head, start, wanted, asked=named is not None)
         if log is not None:
             return log
-    chosen = named or _by_content(body)
+    chosen = named or _by_content(body, wanted)
     if chosen is None:
+        first = body.partition(b"\n")[0].decode(errors="replace").strip()
         raise ConfigurationError(
-            f"{name}: the format cannot be detected; set --format to one of "
+            f"{name}: miso-upload cannot tell the format. The first line is `"
+            f"{printable(first, _MOST_SHOWN)}`. Possible fix: --format NAME, with one of "
             f"{', '.join(FORMAT_NAMES)}"
         )
+    # A format is imported only when it is needed, so that no run waits for the others.
     if chosen in ("json", "jsonl"):
-        return _json(name, peek, start, chosen, wanted)
+        from miso_upload.sources.formats.json_detection import detect_json  # noqa: PLC0415
+
+        return detect_json(name, peek, start, chosen, wanted)
     if not body:
         return JsonLines(wanted.max_row_bytes), start
-    # A format is imported only when it is needed, so that no run waits for the others.
     from miso_upload.sources.formats.cell_detection import detect_cells  # noqa: PLC0415
 
     return detect_cells(name, peek, start, chosen, wanted)
@@ -79,25 +128,6 @@ def _named(name: str, wanted: ReadingOptions) -> str | None:
     return wanted.format or _by_name(name) or ("csv" if wanted.names is not None else None)
 
 
-def _json(
-    name: str, peek: Callable[[int], bytes], start: int, chosen: str, wanted: ReadingOptions
-) -> tuple[Format, int]:
-    head = peek(LOOKED_AT)
-    body = head[start:].lstrip()
-    if wanted.names is not None and body:
-        raise ConfigurationError(
-            f"{name}: --columns and --no-header cannot be used with {chosen.upper()}, whose rows "
-            "name their columns. Possible fix: --format csv"
-        )
-    if wanted.format != "jsonl" and body.startswith(b"{"):
-        _refuse_wrapper(name, body, whole=len(head) < LOOKED_AT)
-    if chosen == "json" and body.startswith(b"["):
-        array = _array(peek, head.index(b"[", start), wanted.max_row_bytes)
-        if array is not None:
-            return array
-    return JsonLines(wanted.max_row_bytes), start
-
-
 def _by_name(name: str) -> str | None:
     for suffix in reversed(PurePath(name.lower()).suffixes):
         if suffix in _BY_SUFFIX:
@@ -110,30 +140,19 @@ def _looks_like_json(body: bytes) -> bool:
     return body.startswith(b"{") or (body.startswith(b"[") and log_kind(body) is None)
 
 
-def _by_content(body: bytes) -> str | None:
+def _by_content(body: bytes, wanted: ReadingOptions) -> str | None:
+    if wanted.delimiter is not None or _SEP_LINE.match(body):
+        return "csv"
     # An empty input has no rows in any format.
     if not body or body.startswith((b"{", b"[")):
         return "json"
-    first = body.split(b"\n", 1)[0]
-    return "csv" if any(mark in first for mark in (b",", b";", b"\t", b"|")) else None
+    if wanted.comment is not None:
+        return "csv"
+    if _NO_TABLE.match(body) or _LOG_TIME.search(body.partition(b"\n")[0]):
+        return None
+    from miso_upload.sources.formats.first_row import seems_delimited  # noqa: PLC0415
 
-
-def _array(peek: Callable[[int], bytes], start: int, row_bytes: int) -> tuple[Format, int] | None:
-    """Return a top-level array; None for JSON lines, whose first line can be an array too."""
-    data = peek(LOOKED_AT)
-    if b"\n" not in data[start:]:
-        data = peek(start + row_bytes)
-    first, _, rest = data[start:].partition(b"\n")
-    if rest.strip():
-        try:
-            decode(first)
-        except JSONDecodeError:
-            pass
-        else:
-            return None
-    from miso_upload.sources.formats.json_array import JsonArray  # noqa: PLC0415
-
-    return JsonArray(row_bytes), start + 1
+    return "csv" if seems_delimited(body) else None
 
 
 def _access_log(
@@ -181,15 +200,4 @@ def _refuse_binary(name: str, head: bytes, *, sure: bool) -> None:
         raise ConfigurationError(
             f"{name}: the input is {kind}. miso-upload reads text; export the rows as jsonl, json, "
             "csv or tsv"
-        )
-
-
-def _refuse_wrapper(name: str, body: bytes, *, whole: bool) -> None:
-    """Refuse a single object that contains the records in an array."""
-    key = wrapper(body, whole=whole)
-    if key is not None:
-        raise ConfigurationError(
-            f'{name}: the input is one JSON object with the records in its array "{key}"; upload '
-            f"the array itself: jq .{key} FILE | miso-upload -. If each line is a record, use "
-            "--format jsonl"
         )

@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from miso_upload.sources.options import WHITESPACE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 QUOTE = '"'
+_SPACES = re.compile(rb"[ \t]+")
+_SPACES_OF_TEXT = re.compile(r"[ \t]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +28,37 @@ class Dialect:
     """The dialect of delimited rows.
 
     Attributes:
-        delimiter: Separates cells.
+        delimiter: Separates cells; `WHITESPACE` for any run of spaces and tabs.
         quote: Encloses cells that contain delimiters or line breaks; empty for no quotes.
         escape: Escapes a quote, a delimiter, a line break or itself, and is an ordinary character
             before anything else; empty for no escapes.
         decided: Whether the user chose the quote, so that there are no warnings about it.
+        comment: Starts lines that are passed over; empty for none.
     """
 
     delimiter: str
     quote: str = QUOTE
     escape: str = ""
     decided: bool = False
+    comment: str = ""
+
+    @property
+    def is_whitespace(self) -> bool:
+        """Whether any run of spaces and tabs separates cells."""
+        return self.delimiter == WHITESPACE
+
+    def count(self, text: bytes) -> int:
+        """Return how many delimiters `text` contains."""
+        if self.is_whitespace:
+            return len(_SPACES.findall(text.strip(b" \t")))
+        return text.count(self.delimiter.encode())
+
+    def split(self, lines: list[str]) -> list[list[str]]:
+        """Return the cells of lines without quotes and escapes."""
+        if self.is_whitespace:
+            return [_SPACES_OF_TEXT.split(line.strip(" \t")) for line in lines]
+        delimiter = self.delimiter
+        return [line.split(delimiter) for line in lines]
 
     @property
     def is_plain(self) -> bool:
@@ -49,6 +73,8 @@ class Dialect:
 
     def read(self, rows: Iterable[str]) -> list[list[str]] | None:
         """Return the cells of texts, each a complete row; None if one may be malformed."""
+        if len(self.delimiter) > 1:
+            return None  # The library supports one character.
         try:
             return list(
                 csv.reader(rows, delimiter=self.delimiter, quotechar=self.quote, strict=True)
@@ -59,8 +85,10 @@ class Dialect:
     def cells(self, row: bytes) -> Iterator[Cell]:
         """Yield the cells of a row without its line end."""
         patterns = _patterns(self)
-        mark = len(self.delimiter.encode())
         at = 0
+        if self.is_whitespace:
+            row = row.rstrip(b" \t")
+            at = len(row) - len(row.lstrip(b" \t"))
         while True:
             found = patterns.cell.match(row, at)
             malformed = found is None
@@ -71,7 +99,8 @@ class Dialect:
             yield Cell(at, end, row[at:end], malformed)
             if end >= len(row):
                 return
-            at = end + mark
+            mark = patterns.mark.match(row, end)
+            at = mark.end() if mark else len(row)
 
     def text(self, cell: Cell) -> str:
         """Return the value of a cell; bytes that are not UTF-8 become surrogates."""
@@ -107,6 +136,7 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
 
 
 class _Patterns(NamedTuple):
+    mark: re.Pattern[bytes]
     cell: re.Pattern[bytes]
     literal: re.Pattern[bytes]
     escaped: re.Pattern[bytes]
@@ -122,9 +152,17 @@ class _Grammar:
         mark, quote, escape = (
             re.escape(char).encode() for char in (dialect.delimiter, dialect.quote, dialect.escape)
         )
-        self.mark, self.quote = mark, quote
+        marks = [mark]
+        if dialect.is_whitespace:
+            mark, marks = rb"[ \t]++", [b" ", rb"\t"]
+        self.mark, self.quote, self.marks = mark, quote, marks
         self.special = b"|".join(filter(None, (mark, quote, escape, rb"\r?\n")))
-        plain = _none_of([mark, escape], rb"\n")
+        plain = _none_of([*marks, escape], rb"\n")
+        # White space at both ends of a row separates nothing.
+        self.before = rb"[ \t]*+" if dialect.is_whitespace else b""
+        self.after = rb"[ \t]*+" if dialect.is_whitespace else b"(?:" + mark + b")?+"
+        comment = re.escape(dialect.comment).encode()
+        self.comment = comment and comment + rb"[^\n]*+"
         inner = _none_of([quote, escape], b"")
         if escape:
             pair = escape + b"(?:" + self.special + b")?+"
@@ -133,6 +171,8 @@ class _Grammar:
         else:
             self.plain = plain + b"*+"
             self.inner = inner + b"*+(?:" + quote * 2 + inner + b"*+)*+"
+        if dialect.is_whitespace:
+            self.plain = self.plain.removesuffix(b"*+") + b"++"
 
     def unquoted(self) -> bytes:
         return (b"(?!" + self.quote + b")" if self.quote else b"") + self.plain
@@ -142,7 +182,7 @@ class _Grammar:
         if not self.quote:
             return self.plain
         end = rb"\n|\Z" if last else rb"\n"
-        closed = rb"(?=" + self.mark + rb"|\r*+(?:" + end + rb"))"
+        closed = rb"(?=" + self.mark + rb"|" + self.before + rb"\r*+(?:" + end + rb"))"
         quoted = self.quote + self.inner + self.quote + closed
         return b"(?:" + quoted + b"|" + self.unquoted() + b")"
 
@@ -164,8 +204,9 @@ def _patterns(dialect: Dialect) -> _Patterns:
     escaped = escape + b"(" + grammar.special + b")"
     quote = grammar.quote or b"(?!)"
     return _Patterns(
+        re.compile(grammar.mark),
         re.compile(grammar.cell(last=True) + ended),
-        re.compile(_none_of([grammar.mark], b"") + b"*+"),
+        re.compile(_none_of(grammar.marks, b"") + b"*+"),
         re.compile(escaped + b"|((?!))"),
         re.compile(escaped + b"|" + quote + b"(" + quote + b")"),
     )
@@ -177,8 +218,14 @@ def row_pattern(dialect: Dialect, columns: int | None, *, last: bool) -> re.Patt
     grammar = _Grammar(dialect)
     cell = grammar.cell(last=last)
     times = b"*+" if columns is None else b"{%d}+" % (columns - 1)
-    end = rb"\r*+(?:\n|\Z)" if last else rb"\r*+\n"
-    return re.compile(cell + b"(?:" + grammar.mark + cell + b")" + times + end)
+    end = rb"(?:\n|\Z)" if last else rb"\n"
+    # A delimiter after the last cell ends it.
+    after = grammar.after if columns is not None or dialect.is_whitespace else b""
+    row = cell + b"(?:" + grammar.mark + cell + b")" + times + after + rb"\r*+" + end
+    row = grammar.before + row
+    return re.compile(
+        b"(?:" + grammar.comment + end + b"|" + row + b")" if grammar.comment else row
+    )
 
 
 @cache
@@ -188,9 +235,13 @@ def open_pattern(dialect: Dialect, columns: int | None) -> re.Pattern[bytes]:
     before = b"(?:" + grammar.cell(last=False) + grammar.mark + b")"
     times = b"*+" if columns is None else b"{0,%d}+" % (columns - 1)
     # A closing quote, followed by a part of a delimiter or of a line end.
-    closing = b"(?:" + grammar.quote + rb"[\x80-\xff\r]*+)?+"
+    delimiter = dialect.delimiter.encode()
+    parts = [re.escape(delimiter[:size]) for size in range(len(delimiter) - 1, 0, -1)]
+    closing = b"(?:" + grammar.quote + b"(?:" + b"|".join([*parts, rb"\r*+"]) + rb")\Z)?+"
     quoted = grammar.quote + grammar.inner + closing + b"|" if grammar.quote else b""
-    return re.compile(before + times + b"(?P<open>" + quoted + grammar.unquoted() + rb")\Z")
+    return re.compile(
+        grammar.before + before + times + b"(?P<open>" + quoted + grammar.unquoted() + rb")\Z"
+    )
 
 
 __all__ = ["QUOTE", "Cell", "Dialect", "allow_cells_of", "open_pattern", "row_pattern"]

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.sources.formats.row_ends import RowEnds
+from miso_upload.sources.options import WHITESPACE
 
 if TYPE_CHECKING:
     from miso_upload.sources.formats.base import Tail
     from miso_upload.sources.formats.dialect import Cell, Dialect
 
+_LINES_OF_TABLE = 20
+_WORDS_OF_NAME = 5
 _IN_SINGLE_QUOTES = re.compile(rb" *'[^']+' *")
 DELIMITERS = (",", ";", "\t", "|")
+LONG_DELIMITERS = ("::", "||", "|~|", "\x01")
+UNLIKELY_DELIMITERS = ("~", "^", "\u00a6", WHITESPACE)
+"""Delimiters that are suggested, but not detected, because texts contain them too."""
 
 
 def read_first_row(
@@ -75,9 +81,8 @@ def check_quotes(name: str, row: bytes, dialect: Dialect) -> None:
             "quotes; --quote none keeps them"
         )
     lines = row.split(b"\n")
-    mark = dialect.delimiter.encode()
-    many = any(line.count(mark) >= max(len(cells) - 1, 1) for line in lines[1:])
-    has_lines = any(_contains_newline_and_delimiter(cell, mark) for cell in cells)
+    many = any(dialect.count(line) >= max(len(cells) - 1, 1) for line in lines[1:])
+    has_lines = any(b"\n" in cell.raw and dialect.count(cell.raw) for cell in cells)
     if many and not dialect.decided and has_lines:
         raise ConfigurationError(
             f"{name} contains a quoted name of {len(lines)} lines, which may be rows. Possible "
@@ -94,6 +99,9 @@ def likely_delimiter(data: bytes, columns: int | None = None, quote: str = '"') 
     sample = data.lstrip(b"\r\n").decode(errors="replace")
 
     def evenness(delimiter: str) -> tuple[float, int]:
+        if len(delimiter) > 1:
+            lines = list(filter(None, sample.splitlines()[:20]))
+            return _evenness([line.count(delimiter) + 1 for line in lines], columns)
         reader = csv.reader(
             io.StringIO(sample, newline="\n"),
             delimiter=delimiter,
@@ -106,21 +114,64 @@ def likely_delimiter(data: bytes, columns: int | None = None, quote: str = '"') 
                 widths.append(len(row))
         except csv.Error:
             pass  # The rows before the error are used.
-        most = columns or (widths[0] if widths else 0)
-        if most < 2 or not widths:  # noqa: PLR2004 -- one cell means no delimiter
-            return 0.0, 0
-        return sum(width == most for width in widths) / len(widths), most
+        return _evenness(widths, columns)
 
-    return max((each for each in DELIMITERS if each != quote), key=evenness)
+    best = max((each for each in DELIMITERS if each != quote), key=evenness)
+    first = next(filter(None, sample.splitlines()), "")
+    for long in LONG_DELIMITERS:
+        # `||` splits into more cells at `|`, but the names between two of them are empty.
+        doubled = best in long and best not in first.replace(long, "")
+        if long in first and evenness(long)[0] and (doubled or evenness(long) > evenness(best)):
+            return long
+    return best
+
+
+def unlikely_delimiter(sample: bytes) -> str | None:
+    """Return a delimiter that is never detected, if it splits all first lines into as many cells.
+
+    Args:
+        sample: The beginning of a file, from its header on.
+    """
+    # An incomplete last line proves nothing.
+    whole = sample.split(b"\n")[:-1] or [sample]
+    lines = [line.decode(errors="replace").strip() for line in whole if line.strip()]
+    for delimiter in UNLIKELY_DELIMITERS:
+        parts = None if delimiter == WHITESPACE else delimiter
+        widths = {len(line.split(parts)) for line in lines[:_LINES_OF_TABLE]}
+        if len(lines) > 1 and len(widths) == 1 and widths != {1}:
+            return delimiter
+    return None
+
+
+def seems_delimited(body: bytes) -> bool:
+    """Return whether the beginning of a text looks like a table and not like prose.
+
+    The first line has delimiters, its cells are not sentences, and half of the next lines have as
+    many cells or are blank.
+    """
+    lines = [line for line in body.decode(errors="replace").splitlines() if line.strip()]
+    for delimiter in (*DELIMITERS, *LONG_DELIMITERS):
+        width = lines[0].count(delimiter)
+        some = lines[1:_LINES_OF_TABLE]
+        like = sum(line.count(delimiter) >= width for line in some)
+        names = [name for name in lines[0].split(delimiter) if '"' not in name]
+        is_prose = any(len(name.split()) > _WORDS_OF_NAME for name in names)
+        if width and not is_prose and 2 * like >= len(some):
+            return True
+    return False
+
+
+def _evenness(widths: list[int], columns: int | None) -> tuple[float, int]:
+    """Return the share of rows that have the most usual width, and this width."""
+    most = columns or (widths[0] if widths else 0)
+    if most < 2 or not widths:  # noqa: PLR2004 -- one cell means no delimiter
+        return 0.0, 0
+    return sum(width == most for width in widths) / len(widths), most
 
 
 def _is_quoted(cell: Cell, dialect: Dialect) -> bool:
     quote = dialect.quote.encode()
     return bool(quote) and not cell.malformed and cell.raw.startswith(quote)
-
-
-def _contains_newline_and_delimiter(cell: Cell, mark: bytes) -> bool:
-    return b"\n" in cell.raw and mark in cell.raw
 
 
 __all__ = ["DELIMITERS", "check_quotes", "likely_delimiter", "read_first_row"]

@@ -33,19 +33,37 @@ _MOST_AT_ONCE = 2 * SLICE_BYTES
 """The largest block that is parsed at once; a block of ordinary rows is smaller."""
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+KEY = "_key"
+"""The column with the name of a row that is a member of an object."""
+_NAME = re.compile(b"(" + _STRING + rb")[ \t\r\n]*+:[ \t\r\n]*+")
 _STRING_TAIL = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _MARK = re.compile(rb'["\]},]|[\[{]++')
 
 
-def _nested(plain: bytes, depth: int) -> bytes:
-    """Return a pattern for `plain` bytes, strings, and brackets nested up to `depth` times."""
-    inner = rb"|[\[{]" + _nested(rb'[^"\[\]{}]*+', depth - 1) + rb"[\]}]" if depth else b""
-    return plain + rb"(?:(?:" + _STRING + inner + rb")" + plain + rb")*+"
+def nested(
+    plain: bytes,
+    depth: int,
+    inner: bytes = rb'[^"\[\]{}]*+',
+    string: bytes = _STRING,
+    close: bytes = rb"[\]}]",
+) -> bytes:
+    """Return a pattern for `plain` bytes, strings, and brackets nested up to `depth` times.
+
+    Args:
+        plain: The pattern of bytes outside brackets.
+        depth: How deep brackets are nested.
+        inner: The pattern of bytes inside brackets, outside strings.
+        string: The pattern of a string.
+        close: The pattern of a closing bracket.
+    """
+    deeper = nested(inner, depth - 1, inner, string, close) if depth else b""
+    within = rb"|[\[{]" + deeper + close if depth else b""
+    return plain + rb"(?:(?:" + string + within + rb")" + plain + rb")*+"
 
 
 # An element with its comma, matched without backtracking, if its nesting is not unusually deep.
 # `ElementEnd` finds the same ends for any other element.
-_WHOLE = re.compile(_nested(rb'[^"\[\]{},]*+', 5) + b",", re.DOTALL)
+_WHOLE = re.compile(nested(rb'[^"\[\]{},]*+', 5) + b",", re.DOTALL)
 
 
 class ElementEnd:
@@ -53,10 +71,14 @@ class ElementEnd:
 
     Attributes:
         closed: Whether the array's own `]` follows the element rather than a comma.
+
+    Args:
+        closer: What ends the array, or the object whose members are the elements.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, closer: bytes = b"]") -> None:
         self.closed = False
+        self._closer = closer
         self._depth = 0
         self._in_string = False
         self._escaped = False
@@ -80,10 +102,10 @@ class ElementEnd:
                 self._depth -= mark[0] in b"]}"
             elif mark[0] == b",":
                 return at
-            elif mark[0] == b"]":
+            elif mark[0] == self._closer:
                 self.closed = True
                 return mark.start()
-            # The JSON parser reports an unbalanced }.
+            # The JSON parser reports another unbalanced bracket.
         return None
 
     def _leave_string(self, data: bytes, at: int) -> int:
@@ -108,7 +130,7 @@ class _Element(NamedTuple):
     """Whether the array's own `]` is at `end` rather than a comma."""
 
 
-def elements(data: bytes) -> Iterator[_Element]:
+def elements(data: bytes, closer: bytes = b"]") -> Iterator[_Element]:
     """Yield the start and the end of each complete element of `data`."""
     start = 0
     while True:
@@ -117,7 +139,7 @@ def elements(data: bytes) -> Iterator[_Element]:
             yield _Element(start, whole.end() - 1, closed=False)
             start = whole.end()
             continue
-        search = ElementEnd()
+        search = ElementEnd(closer)
         end = search.find(data, start)
         if end is None:
             return
@@ -135,25 +157,36 @@ def _is_long(data: bytes, start: int, end: int, row_bytes: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class JsonArray:
-    """A top-level JSON array of rows."""
+    """A JSON array of rows, or an object whose values are rows.
+
+    Attributes:
+        row_bytes: The most bytes in a row.
+        closer: `]`, or `}` for an object; the name of each value is then in the column `_key`.
+        depth: How many objects it is inside, which end after it.
+    """
 
     row_bytes: int
+    closer: bytes = b"]"
+    depth: int = 0
     name: str = "json"
     columns: tuple[str, ...] | None = None
     preset: str | None = None
     by_line: bool = False
     has_directives: bool = False
+    skips_directives: bool = False
+    repeated: tuple[str, ...] = ()
+    comma_ends_row: bool = True
     remark: str = ""
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
         """See `Format.cut`: a block ends after a comma, or before the closing bracket."""
         first = data.lstrip(SPACE)
-        if first.startswith(b"]"):
+        if first.startswith(self.closer):
             # The bracket is not part of a block, because more elements may replace it later.
-            whole = self.ends_well(first) and len(first) <= _MOST_SPACE
+            whole = (self.depth or self.ends_well(first)) and len(first) <= _MOST_SPACE
             return None if whole else Cut(0, fault=_AFTER_END)
         size = rows = 0
-        for element in elements(data):
+        for element in elements(data, self.closer):
             long = _is_long(data, element.start, element.end, limits.row_bytes)
             end = element.end + (not element.closed)
             if element.closed and not long:
@@ -170,7 +203,7 @@ class JsonArray:
         if rows and (long or blank or tail is not Tail.COMING):
             return Cut(size, rows)
         if long:
-            search = ElementEnd()
+            search = ElementEnd(self.closer)
             search.find(data)
             return Cut(len(data), 1, fault=row_too_long(limits.row_bytes), rest=search)
         return Cut(len(data)) if blank else None
@@ -180,13 +213,23 @@ class JsonArray:
         return b""
 
     def ends_well(self, rest: bytes) -> bool:
-        """See `Format.ends_well`: the closing bracket is the end."""
-        return rest.strip(SPACE) == b"]"
+        """See `Format.ends_well`: the closing bracket and those of the objects around it."""
+        rest = rest.strip(SPACE)
+        if not self.depth:
+            return rest == self.closer
+        try:
+            decode(b'{"":' * self.depth + b'""' + rest.removeprefix(self.closer))
+        except JSONDecodeError:
+            return False
+        return rest.startswith(self.closer)
 
     def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:  # noqa: ARG002 -- each element is a row
         """See `Format.slices`."""
         # In a valid block, the parser finds the same elements as `elements`. Only an invalid
         # block, or one with wide rows, is split first.
+        if self.closer == b"}":
+            yield from self._members(block)
+            return
         rows = _decoded(block.data) if len(block.data) <= _MOST_AT_ONCE else None
         if rows is None:
             # The added bracket ends the last element, even if it is blank.
@@ -202,8 +245,38 @@ class JsonArray:
 
     def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
         """See `Format.texts`."""
+        if self.closer == b"}":
+            members = enumerate(self._texts(block), block.first_line)
+            return {line: _split(text)[1] for line, text in members if line in lines}
         spans = enumerate(elements(block.data + b"]"), block.first_line)
         return {line: block.data[each.start : each.end] for line, each in spans if line in lines}
+
+    def _texts(self, block: Block) -> list[bytes]:
+        spans = elements(block.data + self.closer, self.closer)
+        return [block.data[start:end].strip(SPACE) for start, end, _ in spans]
+
+    def _members(self, block: Block) -> Iterator[Slice]:
+        """Parse the members of an object, and put their names into their values."""
+        members = list(map(_split, self._texts(block)))
+        numbers = range(block.first_line, block.first_line + len(members))
+        names = {number: name for number, (name, _) in zip(numbers, members, strict=True)}
+        for part in parse_rows([text for _, text in members], numbers, self.row_bytes):
+            for line, row in zip(part.lines, part.rows, strict=True):
+                if isinstance(row, dict):
+                    row.setdefault(KEY, decode(names[line]))
+            yield part
+
+
+def _split(member: bytes) -> tuple[bytes, bytes]:
+    """Return the name and the value of a member; an invalid one has a value that is not JSON."""
+    found = _NAME.match(member)
+    if found is None:
+        return b'""', member and member + b":"
+    try:
+        decode(found[1])
+    except JSONDecodeError:
+        return b'""', member
+    return found[1], member[found.end() :] or b":"
 
 
 def _decoded(data: bytes) -> list[Any] | None:

@@ -8,6 +8,7 @@ process, and every second value of the result must be this string.
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,17 @@ if TYPE_CHECKING:
 SPACE = b" \t\r\n"
 """The whitespace of JSON."""
 
+_NOT_A_NUMBER = re.compile(r"(?:NaN|Infinity)\b")
+
 _FENCE = secrets.token_hex(16)
 _BETWEEN = f',"{_FENCE}",'.encode()
 
 
 def parse_rows(texts: Sequence[bytes], lines: Sequence[int], row_bytes: int) -> Iterator[Slice]:
-    """Parse the `texts` of `lines` in slices; blank texts are neither rows nor errors."""
+    """Parse the `texts` of `lines` in slices; blank texts are neither rows nor errors.
+
+    A comma after a value is ignored.
+    """
     start = 0
     while start < len(texts):
         some = texts[start : start + SLICE_ROWS]
@@ -36,7 +42,8 @@ def parse_rows(texts: Sequence[bytes], lines: Sequence[int], row_bytes: int) -> 
             some = some[: len(some) // 2]
         numbers = lines[start : start + len(some)]
         start += len(some)
-        rows = parse_together(some) if max(map(len, some)) <= row_bytes else None
+        plain = list(map(without_comma, some)) if _has_comma(some[0]) else some
+        rows = parse_together(plain) if max(map(len, some)) <= row_bytes else None
         yield parse_each(some, numbers, row_bytes) if rows is None else Slice(rows, numbers)
 
 
@@ -61,13 +68,29 @@ def parse_each(texts: Sequence[bytes], lines: Sequence[int], row_bytes: int) -> 
             rejections.append(Rejection(line, (row_too_long(row_bytes),), decoded_row(text[:200])))
         elif text.strip(SPACE):
             try:
-                rows.append(decode(text))
+                rows.append(decode(without_comma(text)))
                 good.append(line)
             except JSONDecodeError as error:
                 rejections.append(Rejection(line, (not_json(error),), decoded_row(text)))
     return Slice(rows, good, rejections)
 
 
+def _has_comma(text: bytes) -> bool:
+    return text.endswith((b",", b",\r"))
+
+
+def without_comma(text: bytes) -> bytes:
+    """Return a text without a comma that follows its value."""
+    if _has_comma(text):
+        return text.rstrip(SPACE)[:-1].strip(SPACE) or text
+    return text
+
+
 def not_json(error: JSONDecodeError) -> Reason:
     """Return the reason for an error of the JSON parser, without any text of the row."""
+    special = _NOT_A_NUMBER.match(error.doc, error.pos)
+    if special is not None:
+        sign = "-" if error.doc[: error.pos].endswith("-") else ""
+        name = sign + special[0]
+        return Reason("not JSON", "", shown=f"({name} is not a JSON number, column {error.colno})")
     return Reason("not JSON", "", shown=f"({error.msg}, column {error.colno})")

@@ -1,10 +1,10 @@
-"""Reads JSON Lines: one JSON value on each line."""
+"""Reads JSON Lines: one JSON value on each line, with or without a comma after it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from miso_upload.sources.formats.json_rows import parse_rows
+from miso_upload.sources.formats.json_rows import parse_rows, without_comma
 from miso_upload.sources.formats.lines import cut_lines
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ class JsonLines(NamedTuple):
     preset: str | None = None
     by_line: bool = True
     has_directives: bool = False
+    skips_directives: bool = False
+    repeated: tuple[str, ...] = ()
+    comma_ends_row: bool = False
     remark: str = ""
 
     def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
@@ -49,4 +52,4 @@ class JsonLines(NamedTuple):
     def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
         """See `Format.texts`."""
         texts = block.data.split(b"\n")
-        return {line: texts[line - block.first_line] for line in lines}
+        return {line: without_comma(texts[line - block.first_line]) for line in lines}

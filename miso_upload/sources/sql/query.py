@@ -84,7 +84,8 @@ def _of_result(options: ReadingOptions) -> ReadingOptions:
     """Return the options for reading the result; those for the format are for the inputs."""
     return replace(
         options, format="jsonl", log_format=None, encoding=None, delimiter=None, quote=None,
-        escape=None, columns=(), no_header=False, growing=False, sql=None, sql_file=None,
+        escape=None, columns=(), no_header=False, skip_lines=0, comment=None,
+        items=None, growing=False, sql=None, sql_file=None,
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from miso_upload.values.input_names import STDIN, is_remote, shown_name
 from miso_upload.values.json import encode_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from miso_upload.records import Block
     from miso_upload.sources.formats.base import Format
@@ -43,6 +43,7 @@ _DUCKDB_AT, _DUCKDB = 8, b"DUCK"
 _HEAD = 16
 _COPIED = 2**20
 _MOST_SAMPLED = 1_000
+_MOST_DELIMITER = 4
 _INTEGER = r"0|-?[1-9][0-9]{0,17}"
 _DECIMAL = r"-?(0|[1-9][0-9]{0,13})([.][0-9]{1,4})?"
 _NUMBER = re.compile(rf"{_INTEGER}|{_DECIMAL}")
@@ -199,7 +200,7 @@ class Views:
     def _as_file(self, source: Source, shown: str) -> _Text:
         """Return a file with the rows of a source: its own if DuckDB reads it as we do."""
         rows: Format = getattr(source.format, "rows", source.format)
-        if not isinstance(rows, Delimited | JsonLines):
+        if not _is_known_to_duckdb(rows):
             path = self._rows_as_json(source, shown)
             return _Text(path, JsonLines(self._options.max_row_bytes), 0, [])
         skipped = source.body_line - 1
@@ -247,6 +248,8 @@ class Views:
             f"escape = {literal(dialect.escape or dialect.quote)}, columns = {{{columns}}}, "
             f"max_line_size = {self._options.max_row_bytes}, strict_mode = true)"
         )
+        if rows.has_header:
+            cells = f"(SELECT * FROM {cells} WHERE {_is_no_header(own, rows.columns)})"
         numbers = self._numbers(cells, named, text.sample)
         chosen = ", ".join(
             f"CAST({mine} AS {numbers[mine]}) AS {identifier(name)}"
@@ -300,12 +303,34 @@ class Views:
         yield f"SELECT * FROM read_json({path}, {form})"
 
 
+def _is_known_to_duckdb(rows: Format) -> bool:
+    if isinstance(rows, Delimited):
+        dialect = rows.dialect
+        is_usual = not (dialect.is_whitespace or dialect.comment or rows.comma_ends_row)
+        return is_usual and len(dialect.delimiter.encode()) <= _MOST_DELIMITER
+    return isinstance(rows, JsonLines)
+
+
 def _intact_blocks(source: Source, shown: str) -> Iterator[Block]:
     for block in source.blocks(source.body_start, source.body_line):
         if block.fault is not None:
             where = f"{shown_name(shown)}:{block.first_line}"
             raise SourceError(f"{where}: {block.fault.text}. Correct the line first")
         yield block
+
+
+def _is_no_header(cells: list[str], names: Sequence[str]) -> str:
+    """Return a condition that leaves out a header that is met again, as joined files have it."""
+    listed = ", ".join(map(literal, names))
+    same = f"list_sort([{', '.join(cells)}]) = list_sort([{listed}])"
+    in_order = " AND ".join(
+        f"{cell} = {literal(name)}" for cell, name in zip(cells, names, strict=True) if name
+    )
+    why = literal("the header comes again with its columns in another order; split the file there")
+    return (
+        f"CASE WHEN {cells[0]} IN ({listed}) AND {in_order} THEN false "
+        f"WHEN {cells[0]} IN ({listed}) AND {same} THEN error({why}) ELSE true END"
+    )
 
 
 def _sample(source: Source, block: Block | None) -> list[dict[str, str]]:

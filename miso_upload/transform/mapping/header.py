@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
+from shlex import quote
 from typing import TYPE_CHECKING
 
-from miso_upload.errors import NoColumnError
+from miso_upload.errors import MappingError, NoColumnError
 from miso_upload.transform.mapping.paths import ABSENT, first_step, getter
-from miso_upload.values.display import column_name, did_you_mean, printable
+from miso_upload.values.display import column_name, did_you_mean, printable, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Container, Iterable, Sequence
 
-    from miso_upload.transform.mapping.spec import MappingFile
+    from miso_upload.transform.mapping.spec import MappingFile, MappingSpec
 
 _VALUE = re.compile(
     r"[-+]?\d+(?:[.,]\d+)?|\d{4}-\d\d-\d\d(?:[T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}.*"
 )
+_NO_NAME = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*|https?://.+|[^@\s]+@[^@\s]+\.[a-z]+|"
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    re.IGNORECASE,
+)
+"""A time, an address or a UUID, of which one is enough to tell a row from a header."""
+_SPELLING = re.compile(r"[\s_-]+")
 _MOST_LISTED = 10
 LOOKS_LIKE_DATA = (
     "the first line looks like data and not like a header. "
@@ -24,10 +32,82 @@ LOOKS_LIKE_DATA = (
 )
 
 
-def looks_like_data(columns: Sequence[str] | None) -> bool:
-    """Return whether half of the column names or more are numbers or dates."""
-    values = sum(_VALUE.fullmatch(column) is not None for column in columns or ())
-    return bool(columns) and 2 * values >= len(columns or ())
+def looks_like_data(columns: Sequence[str] | None, rows: Iterable[object] = ()) -> bool:
+    """Return whether the names of columns are values.
+
+    One of them is a time, an address or a UUID, or half of them or more are numbers, dates or
+    values that their own columns have in the first rows.
+
+    Args:
+        columns: The names, if the source has a header.
+        rows: The first rows.
+    """
+    names = list(filter(None, columns or ()))
+    if not names:
+        return False
+    if any(map(_NO_NAME.fullmatch, names)):
+        return True
+    some = [row for row in rows if isinstance(row, dict)]
+    values = sum(
+        _VALUE.fullmatch(name) is not None or any(row.get(name) == name for row in some)
+        for name in names
+    )
+    return 2 * values >= len(names)
+
+
+def check_repeated(
+    repeated: Collection[str],
+    plan: MappingSpec,
+    key: Collection[str],
+    attributes: Container[str],
+) -> None:
+    """Check that nothing uses a column whose name the header repeats.
+
+    Args:
+        repeated: The names that several columns have.
+        plan: The rules, skips and routes.
+        key: The columns that identify a row.
+        attributes: The attributes to which columns are mapped by their names.
+
+    Raises:
+        MappingError: A rule, a skip, a route, the key or the schema uses one of these columns.
+    """
+    if not repeated:
+        return
+    used = {step for rule in plan.rules for read in rule.rule.reads for step in _names(read)}
+    used.update(step for skip in plan.skips for step in _names(skip.column))
+    used.update(step for column in key for step in _names(column))
+    if plan.routing is not None:
+        used.update(filter(None, (plan.routing.url, plan.routing.method)))
+    for name in repeated:
+        if name in used or name in attributes:
+            raise MappingError(
+                f"the header contains the column {quoted(name)} more than once; rename one of them"
+            )
+
+
+def _names(column: str) -> tuple[str, str]:
+    return column, first_step(column)
+
+
+def misspelt_columns(unmapped: Iterable[str], attributes: Iterable[str]) -> list[str]:
+    """Return a suggestion for each unmapped column that is an attribute in other spelling.
+
+    Letter case, blanks, hyphens and underscores are spelling.
+    """
+    spelt = {_plain(name): name for name in attributes}
+    likely = [(column, spelt.get(_plain(column))) for column in unmapped]
+    return [
+        f"The column {column_name(column)} is ignored, because its name is not spelt like an "
+        f"attribute (did you mean {name}?). Possible fix: --map "
+        f"{printable(quote(f'{name}={column}'))}"
+        for column, name in likely
+        if name is not None and name != column
+    ]
+
+
+def _plain(name: str) -> str:
+    return _SPELLING.sub("", name).casefold()
 
 
 def columns_in_words(columns: Sequence[str]) -> str:
@@ -54,11 +134,31 @@ def check_key(mapping: MappingFile, columns: Sequence[str] | None) -> None:
     Raises:
         NoColumnError: A column is missing.
     """
+    paths = [column for column in mapping.key if column not in (columns or ())]
+    _check(mapping, "key", dict(zip(paths, map(first_step, paths), strict=True)), columns)
+
+
+def check_carry_down(mapping: MappingFile, columns: Sequence[str] | None) -> None:
+    """Check that a header has the columns whose values are carried down.
+
+    Args:
+        mapping: The mapping.
+        columns: The header; None if rows may differ.
+
+    Raises:
+        NoColumnError: A column is missing.
+    """
+    _check(mapping, "carry_down", {column: column for column in mapping.carry_down}, columns)
+
+
+def _check(
+    mapping: MappingFile, key: str, wanted: dict[str, str], columns: Sequence[str] | None
+) -> None:
     if columns is None:
         return
-    for column in mapping.key:
-        if column not in columns and first_step(column) not in columns:
+    for shown, column in wanted.items():
+        if column not in columns:
             raise NoColumnError(
-                f"{mapping.name}: [rows] key: the input has no column {column!r}"
-                f"{did_you_mean(column, columns, column_name)}"
+                f"{mapping.name}: [rows] {key}: the input has no column {shown!r}"
+                f"{did_you_mean(shown, columns, column_name)}"
             )

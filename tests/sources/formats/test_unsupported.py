@@ -57,7 +57,7 @@ def test_requests_among_other_lines_are_detected_as_an_access_log():
 
 
 @pytest.mark.parametrize(
-    "data", [b"\x01\x02\x00\x03" * 3, "a,b\n".encode("utf-16-le")], ids=["binary", "UTF-16"]
+    "data", [b"\x01\x02\x00\x03" * 3, "a,b,cĀ\n".encode("utf-16-le")], ids=["binary", "UTF-16"]
 )
 def test_binary_input_is_refused_by_its_kind(data, golden):
     with pytest.raises(ConfigurationError) as caught:
@@ -82,7 +82,7 @@ def test_a_nul_in_a_row_is_accepted_if_the_format_is_given():
         ({"data": []}, None),
     ],
 )
-def test_an_object_around_the_records_is_refused_with_a_command(
+def test_an_object_around_the_records_is_refused_with_its_path(
     tmp_path, value, indent, pack, golden
 ):
     path = tmp_path / "x.json"
@@ -92,7 +92,7 @@ def test_an_object_around_the_records_is_refused_with_a_command(
     with pytest.raises(ConfigurationError) as caught:
         read_file(path)
 
-    assert f"jq .{key} FILE" in str(caught.value)
+    assert f"--items {key} " in str(caught.value)
     assert str(caught.value) == golden
 
 

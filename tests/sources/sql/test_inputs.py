@@ -87,6 +87,21 @@ def test_json_keeps_text_that_looks_like_a_time_and_all_digits(result):
     assert rows == [first, {"id": 5, "at": None, "code": None, "deep": None}]
 
 
+def test_a_header_that_comes_again_is_no_row(result):
+    Path("joined.csv").write_text("sku,price\nA,1.5\nsku,price\nB,2\n")
+    rows, _ = result("SELECT sum(price) AS price, count(*) AS n FROM input", "joined.csv")
+    assert rows == [{"price": 3.5, "n": 2}]
+    Path("mixed.csv").write_text("sku,price\nA,1.5\nprice,sku\n2,B\n")
+    with pytest.raises(SourceError, match="another order"):
+        result("FROM input", "mixed.csv")
+
+
+def test_dialects_that_only_miso_upload_knows_are_read_too(result):
+    Path("spaces.csv").write_text("sku  price\nA   1.5\n# a comment\nB 2\n")
+    rows, _ = result("FROM input ORDER BY sku", "spaces.csv", delimiter="whitespace", comment="#")
+    assert [row["sku"] for row in rows] == ["A", "B"]
+
+
 def test_a_json_array_and_a_log_are_rows_too(result):
     Path("array.json").write_text('[{"id": 1, "tags": ["a", "b"]},\n {"id": 2, "tags": []}]')
     Path("access.log").write_text(
