@@ -191,16 +191,15 @@ def write_csv(path: Path, rows: int) -> Path:
     return path
 
 
-def write_as_jsonl_and_parquet(table: Path) -> None:
-    """Write the rows of an export beside it as JSON Lines and as Parquet, all as text."""
+def write_as_parquet(table: Path) -> Path:
+    """Write the rows of an export beside it as Parquet, all as text."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    path = table.with_suffix(".parquet")
     with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    with table.with_suffix(".jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row) + "\n" for row in rows)
-    pq.write_table(pa.Table.from_pylist(rows), table.with_suffix(".parquet"))
+        pq.write_table(pa.Table.from_pylist(list(csv.DictReader(file))), path)
+    return path
 
 
 def write_log(path: Path, rows: int) -> Path:
