@@ -5,6 +5,7 @@ Two runs with equal job fingerprints make equal records of equal rows.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import NoColumnError
@@ -32,6 +33,7 @@ from miso_upload.transform.mapping import (
 )
 from miso_upload.transform.mapping.paths import first_step
 from miso_upload.transform.schema.schema import SHIPPED, schema_of
+from miso_upload.transform.scope import scope_of
 from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.null_words import DEFAULT_NULL_WORDS, null_words
 from miso_upload.values.timestamps import TimestampReader
@@ -64,6 +66,10 @@ class Job:
             needs_id="id" not in validation.allow_missing,
         )
         self._code = _code_of(mapping.transform)
+        # Not part of the fingerprint, because it does not change what a row becomes.
+        self.scope = scope_of(
+            settings.scope, mapping.timezone, self.schema.types, datetime.now(UTC)
+        )
         self._mappings: dict[str | None, MappingFile] = {}
         self._unseen: set[str] | None = None
         """Columns of the user's skip rules that are not in the first rows of any source."""
@@ -160,7 +166,7 @@ class Job:
             raise NoColumnError(f"{error}{self._about_header(columns)}") from None
         transform = Transform(
             rows, mapper, self._validator, code, self._content_keys(mapping.key),
-            mapping.carry_down,
+            mapping.carry_down, scope=self.scope,
         )  # fmt: skip
         if mapping.carry_down:
             source.carry(transform.values_after)

@@ -61,6 +61,8 @@ class Findings:
     """How many rows have each unmapped column."""
     skipped: Counter[str] = field(default_factory=Counter)
     """How many rows each of the user's rules skipped, by the name of the rule."""
+    outside: Counter[str] = field(default_factory=Counter)
+    """How many rows are outside the scope of the run, by the reason."""
     not_of_type: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How many rows have an attribute that their type does not have, by `(attribute, type)`."""
     null_words: Counter[str] = field(default_factory=Counter)
@@ -129,6 +131,7 @@ class Findings:
         self.unmapped.update(other.unmapped)
         self.filled_by_rules |= other.filled_by_rules
         self.skipped.update(other.skipped)
+        self.outside.update(other.outside)
         self.not_of_type.update(other.not_of_type)
         self.null_words.update(other.null_words)
         self.sampled_ids.update(other.sampled_ids)

@@ -73,6 +73,9 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         ],
         "null_words": dict(found.null_words.most_common()),
         "skipped": dict(found.skipped.most_common()),
+        "outside": dict(found.outside.most_common()),
+        "written_to": summary.written_to,
+        "limit_reached": summary.limit_reached,
         "pages_without_route": [
             {"path": printable(pattern.path), "visits": pattern.visits}
             for pattern in found.unmatched_paths.patterns()[:_MOST_PATHS]

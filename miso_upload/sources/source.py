@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from miso_upload.sources.locations import InputLocation
     from miso_upload.sources.options import ReadingOptions
 
-_FIRST_BYTES = 2**16
-"""How many bytes are read before the end of the first block is searched."""
+_FIRST_BYTES = 2**16  # how many are read before the end of the first block is searched
 _SHOWN_BYTES = 200
 """How many bytes of an unreadable row are kept to show it."""
 _CONTINUED = Reason(
@@ -55,22 +54,22 @@ class Source:
         body_start: The offset of the first row.
         body_line: The line of the first row.
         waiting: The last row, if it may be incomplete; known after all blocks were read.
+        rows_left: Returns how many rows may still be read; None for no limit.
 
     Raises:
         SourceError: The input cannot be opened or read.
         ConfigurationError: The format cannot be detected, or the header cannot be used.
     """
 
-    def __init__(
-        self, name: str, options: ReadingOptions, location: InputLocation | None = None
-    ) -> None:
+    def __init__(self, name: str, options: ReadingOptions,
+                 location: InputLocation | None = None) -> None:  # fmt: skip
         self._options = options
         self._limits = Limits(options.chunk_size, options.max_row_bytes, options.block_bytes)
         self._seq = 0
-        self._stream = ByteStream(
-            name, options.encoding, allow_insecure_http=options.allow_insecure_http, is_text=True,
-            location=location,
-        )  # fmt: skip
+        self.rows_left: Callable[[], int | None] = lambda: None
+        insecure = options.allow_insecure_http
+        self._stream = ByteStream(name, options.encoding, allow_insecure_http=insecure,
+                                  is_text=True, location=location)  # fmt: skip
         self.name = self._stream.shown
         self._growing = options.growing and not self.is_settled(options.settle_after)
         self.waiting: IncompleteRow | None = None
@@ -295,6 +294,8 @@ class Source:
         tail = Tail.COMING
         wanted = _FIRST_BYTES
         while True:
+            if self.rows_left() == 0:
+                return
             cut, data, tail = self._find_cut(data, tail, wanted)
             if cut is None:
                 break
@@ -328,7 +329,8 @@ class Source:
         while True:
             if tail is Tail.COMING and len(data) < wanted:
                 data, tail = self._fill(data, wanted)
-            cut = self.format.cut(data, self._limits, tail) if data else None
+            limits = self._limits.capped(self.rows_left())
+            cut = self.format.cut(data, limits, tail) if data else None
             if cut is not None or tail is not Tail.COMING:
                 return cut, data, tail
             # The buffer grows by a constant factor, so that rescanning it stays cheap.

@@ -14,14 +14,17 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection, RowFormat, Slice
+from miso_upload.records.outside import OutsideRows
 from miso_upload.transform.carry_down import CarryDown
-from miso_upload.transform.encoded_records import Encoded
+from miso_upload.transform.encoded_records import Encoded, not_encodable
 from miso_upload.transform.mapping import Mapped, MappedRows, Skipped, without_nulls
 from miso_upload.transform.record_ids import RecordIds
+from miso_upload.transform.sampling import NOT_SAMPLED, take_sample
+from miso_upload.transform.scope import WHOLE
 from miso_upload.transform.warnings import survey
 from miso_upload.values.display import decoded_row
 from miso_upload.values.hashing import checksum
-from miso_upload.values.json import JSONEncodeError, encode, encode_joined
+from miso_upload.values.json import JSONEncodeError, encode_joined
 from miso_upload.values.regular_times import timestamps_of
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from miso_upload.transform.content_keys.keys import ContentKeys
     from miso_upload.transform.hook import UserCode
     from miso_upload.transform.mapping import Mapper
+    from miso_upload.transform.scope import Scope
     from miso_upload.transform.validation import RecordValidator
 
 _ESSENTIAL = {"", "the row", "type", "timestamp", "user_id", "anonymous_id", "ip"}
@@ -50,10 +54,11 @@ class Transform:
         validator: Validates records.
         code: The user's own function, which changes rows before they are mapped.
         keys: Makes the content keys of records; None for a batch without keys.
+        scope: Decides which valid records are left out as outside.
         carry_down: The columns whose empty cells take the last value above.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the last ones are for few runs
         self,
         rows: RowFormat,
         mapper: Mapper,
@@ -61,12 +66,14 @@ class Transform:
         code: UserCode | None = None,
         keys: ContentKeys | None = None,
         carry_down: Sequence[str] = (),
+        *,
+        scope: Scope = WHOLE,
     ) -> None:
         self._format = rows
         self._mapper = mapper
         self._validator = validator
         self._code = code
-        self._keys = keys
+        self._keys, self._scope = keys, scope
         self._carry_down = CarryDown(carry_down)
 
     def __call__(self, block: Block) -> Batch:
@@ -102,6 +109,8 @@ class Transform:
             counts=tuple(map(len, work.lines)),
             rejections=tuple(work.rejections),
             skipped=work.skipped,
+            outside=tuple(sorted(work.outside)),
+            outside_rows=work.outside_rows,
             findings=work.findings,
             **work.keyed(),
         )
@@ -130,6 +139,9 @@ class Transform:
             work.rows += len(part.rows) + len(part.rejections) + len(part.skipped)
             for kind in part.skipped:
                 work.skip(kind)
+            if self._scope.sample < 1:
+                lines = take_sample(part, self._scope.sample)
+                work.leave_out(lines, {NOT_SAMPLED: len(lines)})
             work.rejections += part.rejections
             yield part if self._code is None else _changed(part, self._code, work)
 
@@ -195,7 +207,7 @@ class Transform:
         mapped = self._valid(mapped, work)
         encoded = self._encoded(mapped.records)
         if encoded is None:
-            mapped = _accepted(mapped, list(map(_not_encodable, mapped.records)), work)
+            mapped = _accepted(mapped, list(map(not_encodable, mapped.records)), work)
             encoded = self._encoded(mapped.records)
         if encoded is not None and encoded.may_have_null():
             # Without its nulls, a record may lack a required attribute.
@@ -206,22 +218,29 @@ class Transform:
 
     def _encoded(self, records: list[Record]) -> Encoded | None:
         """Return records as JSON, or None if one of them cannot be encoded."""
-        in_order = self._keys.encode(records) if self._keys is not None and records else None
-        if in_order is not None:
-            return Encoded(in_order.joined(), in_order)
         try:
-            return Encoded(encode_joined(records))
+            return self._encode(records)
         except JSONEncodeError:
             return None
 
+    def _encode(self, records: list[Record]) -> Encoded:
+        in_order = self._keys.encode(records) if self._keys is not None and records else None
+        if in_order is not None:
+            return Encoded(in_order.joined(), in_order)
+        return Encoded(encode_joined(records))
+
     def _keep(
-        self,
-        mapped: _MappedSlice,
-        encoded: Encoded,
-        work: _Work,
-        ids: RecordIds | None = None,
+        self, mapped: _MappedSlice, encoded: Encoded, work: _Work, ids: RecordIds | None = None
     ) -> None:
         timestamps = timestamps_of(mapped.records)
+        if left_out := self._scope.left_out(mapped.records, timestamps):
+            work.leave_out([mapped.lines[i] for i in left_out.indices], left_out.reasons)
+            work.outside_rows.include(left_out.rows)
+            mapped, ids = mapped.without(frozenset(left_out.indices)), None
+            if not mapped.records:
+                return
+            encoded = self._encode(mapped.records)
+            timestamps = timestamps_of(mapped.records)
         ids = ids or RecordIds.of(mapped.records, encoded.attributes())
         survey(mapped.records, mapped.lines, work.findings, timestamps, ids)
         work.findings.ids["anonymous_id derived"] += sum(mapped.derived)
@@ -338,15 +357,6 @@ def _without_nulls(mapped: _MappedSlice) -> list[Record]:
     return [without_nulls(record) for record in mapped.records]
 
 
-def _not_encodable(record: Record) -> tuple[Reason, ...]:
-    """Return why a record cannot be encoded: it is too deep, or holds a huge integer."""
-    try:
-        encode(record)
-    except JSONEncodeError as error:
-        return (Reason("the record", "cannot be written as JSON", f"({error})"),)
-    return ()
-
-
 class _Work:
     """The batch of a block, as far as it is made."""
 
@@ -357,6 +367,8 @@ class _Work:
         self.encoded: list[bytes] = []
         self.rejections: list[Rejection] = []
         self.findings = Findings()
+        self.outside: list[int] = []
+        self.outside_rows = OutsideRows()
         self.busy: Container[object] = ()
         self._keyed: list[tuple[KeyedRecords, Iterable[int]]] = []
 
@@ -374,6 +386,10 @@ class _Work:
             contents += keyed.contents or array("Q")
             sizes += array("I", lengths)
         return {"keys": keys, "days": days, "contents": contents or None, "lengths": sizes}
+
+    def leave_out(self, lines: Sequence[int], reasons: Mapping[str, int]) -> None:
+        self.outside += lines
+        self.findings.outside.update(reasons)
 
     def skip(self, rule: str) -> None:
         self.skipped += 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from miso_upload.values.json import encode
+from miso_upload.records import Reason
+from miso_upload.values.json import JSONEncodeError, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,3 +50,12 @@ class Encoded(NamedTuple):
         if self.in_order is not None:
             return list(map(len, self.in_order.lines))
         return [len(encode(record)) for record in records]
+
+
+def not_encodable(record: Record) -> tuple[Reason, ...]:
+    """Return why a record cannot be encoded: it is too deep, or holds a huge integer."""
+    try:
+        encode(record)
+    except JSONEncodeError as error:
+        return (Reason("the record", "cannot be written as JSON", f"({error})"),)
+    return ()
