@@ -191,6 +191,17 @@ def write_csv(path: Path, rows: int) -> Path:
     return path
 
 
+def write_as_parquet(table: Path) -> Path:
+    """Write the rows of an export beside it as Parquet, all as text."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = table.with_suffix(".parquet")
+    with table.open(encoding="utf-8", newline="") as file:
+        pq.write_table(pa.Table.from_pylist(list(csv.DictReader(file))), path)
+    return path
+
+
 def write_log(path: Path, rows: int) -> Path:
     """Write an access log in the combined format; `ROUTES` is its mapping file.
 

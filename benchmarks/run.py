@@ -126,6 +126,7 @@ def all_work(
     strangers = inputs.write_jsonl(folder / "strangers.jsonl", rows, ids=False, rows_each=1)
     bad = inputs.write_jsonl(folder / "bad.jsonl", rows, bad_every=1000)
     table = inputs.write_csv(folder / "export.csv", rows)
+    columns = inputs.write_as_parquet(table)
     log = inputs.write_log(folder / "access.log", rows)
     compressed = folder / "ids.jsonl.gz"
     subprocess.run(["gzip", "-1", "-k", "-f", str(ids)], check=True)
@@ -149,6 +150,12 @@ def all_work(
              target=0.6),
         Work("access log, routes, bots", (*upload, str(log), "-m", "log.toml", *dry), rows,
              target=0.5),
+        Work("12 columns by SQL from CSV",
+             (*upload, str(table), "--sql", "FROM input", "-m", "csv.toml", *dry), rows,
+             "dry run, JSONL with ids", 1 / 1.8),
+        Work("12 columns by SQL from Parquet",
+             (*upload, str(columns), "--sql", "FROM input", "-m", "csv.toml", *dry), rows,
+             "dry run, JSONL with ids", 1 / 1.8),
         Work("upload, ledger on", (*upload, str(ids), *send, url), rows,
              "dry run, JSONL with ids", 0.65),
         Work(f"{AT_A_TIME} requests at a time, 1 s each",

@@ -21,10 +21,15 @@ def open_source(file: str, options: dict[str, Any], *, rows: int) -> Source:
     from miso_upload.sources import ReadingOptions, Source, expand_inputs
     from miso_upload.values.input_names import shown_name
 
+    reading = ReadingOptions.of(**options, chunk_size=rows)
+    if reading.has_query:
+        from miso_upload.sources.sql.query import open_query
+
+        return open_query((file,), reading).source
     names, _ = expand_inputs((file,))
     if not names:
         raise SourceError(f"{shown_name(file)}: is a rejects file of miso-upload, not an input")
-    return Source(names[0], ReadingOptions.of(**options, chunk_size=rows))
+    return Source(names[0], reading)
 
 
 def width() -> int:

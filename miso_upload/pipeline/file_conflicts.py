@@ -84,6 +84,7 @@ def own_files_of(settings: Settings) -> Iterator[FileUse]:
     named = (
         ("the mapping file", settings.mapping.mapping),
         ("--transform", settings.mapping.transform),
+        ("--sql-file", settings.reading.sql_file),
         ("--schema", settings.validation.schema),
         ("--api-key-file", settings.delivery.api_key_file),
         ("--anonymous-id-salt-file", settings.identity.anonymous_id_salt_file),

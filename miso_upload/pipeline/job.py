@@ -130,6 +130,7 @@ class Job:
             "--comment": reading.comment or "",
             "--items": reading.items or "",
             "--columns": ", ".join(reading.columns),
+            "--sql": reading.query_text(),
             "--no-header": "yes" if reading.no_header else "",
             "--series": mapping.series,
             "[rows] key": str(list(file.key)) if file.key else "",
@@ -196,7 +197,7 @@ class Job:
         def mapper_of(spec: MappingSpec, columns: tuple[str, ...] | None) -> Mapper:
             return Mapper(
                 spec, self.schema, self._timestamps, self._identity, columns,
-                rows.columns is not None,
+                rows.columns is not None or self._settings.reading.has_query,
             )  # fmt: skip
 
         try:

@@ -14,6 +14,7 @@ from miso_upload.sources.codecs.magic import (
     is_bzip2,
     is_zstd,
 )
+from miso_upload.values.input_names import partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +94,11 @@ class PeekedReader:
 
 
 def decompressed(
-    file: ByteReader, head: bytes, seekable: io.BufferedReader[Any] | None, quoted: str
+    file: ByteReader,
+    head: bytes,
+    seekable: io.BufferedReader[Any] | None,
+    quoted: str,
+    name: str = "",
 ) -> Contents:
     """Return the contents of an input, decompressed if it is a container.
 
@@ -102,6 +107,7 @@ def decompressed(
         head: Its first `HEAD_BYTES`, or all bytes if there are fewer. `file` returns them too.
         seekable: The same input, if it is seekable.
         quoted: The input's name for suggested commands, quoted for a shell.
+        name: The input's name, whose directories can name columns of Parquet files.
 
     Raises:
         ContainerError: The container is not supported, or damaged from its beginning.
@@ -112,7 +118,7 @@ def decompressed(
         if _begins_parquet(head, sought):
             from miso_upload.sources.tables.parquet import ParquetLines  # noqa: PLC0415 -- an extra
 
-            file = ParquetLines(_required(sought, "a Parquet file"))
+            file = ParquetLines(_required(sought, "a Parquet file"), partition_of(name))
             return Contents(file, is_compressed=True, is_utf8=True)
         if head.startswith(ZIP_MAGICS):
             from miso_upload.sources.codecs.zip import ZipReader  # noqa: PLC0415 -- see `_reader_for`

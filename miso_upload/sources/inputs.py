@@ -13,7 +13,13 @@ from miso_upload.errors import SourceError
 from miso_upload.sources.rows_input import RowsInput
 from miso_upload.values.display import counted
 from miso_upload.values.file_identity import identity_of
-from miso_upload.values.input_names import REJECTS_SUFFIX, STDIN, is_remote, shown_name
+from miso_upload.values.input_names import (
+    REJECTS_SUFFIX,
+    STDIN,
+    is_partition,
+    is_remote,
+    shown_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -25,8 +31,8 @@ def expand_inputs(
     """Return the inputs that `names` mean, and notes on the files that were left out.
 
     A name with `*`, `?` or `[` that is not a file is a pattern. A directory means its files,
-    without hidden ones and without subdirectories. Both are expanded in sorted order, and each file
-    is read once.
+    without hidden ones, and those of subdirectories named like `day=2026-01-01`. Both are expanded
+    in sorted order, and each file is read once.
 
     Pipes, sockets and devices are read only if they are named explicitly. A file whose metadata
     cannot be read is an input nevertheless, so that opening it reports the reason.
@@ -112,7 +118,7 @@ def _closed_directories(pattern: str) -> list[str]:
     return list(closed)
 
 
-def _files_in(directory: str) -> tuple[list[str], list[str]]:
+def _files_in(directory: str, *, may_be_empty: bool = False) -> tuple[list[str], list[str]]:
     try:
         names = sorted(os.listdir(directory))  # noqa: PTH208 -- keeps the names as written
     except OSError as error:
@@ -125,11 +131,15 @@ def _files_in(directory: str) -> tuple[list[str], list[str]]:
             left_out["hidden file"] += 1
         elif kind == _FILE:
             files.append(path)
+        elif kind == _DIRECTORY and is_partition(name) and not os.path.islink(path):  # noqa: PTH114
+            inner, inner_notes = _files_in(path, may_be_empty=True)
+            files += inner
+            notes += inner_notes
         elif kind == _DIRECTORY:
             left_out["directory"] += 1
         else:
             notes.append(_left_out(path, kind))
-    if not files:
+    if not files and not may_be_empty:
         raise SourceError(
             "\n".join([f"{directory}: the directory contains no readable file", *notes])
         )

@@ -104,6 +104,18 @@ class ReadingOptions(Part, group="Input"):
         None, "Read the rows of a JSON document from the list at PATH, such as data.events; '*' "
         "stands for the values of an object.", metavar="PATH", default_text="the whole input",
     )  # fmt: skip
+    sql: str | None = option(
+        None, "Run this query over the inputs, which it sees as input, input2 and so on, and "
+        "upload its result.", metavar="QUERY", default_text="the rows of the inputs",
+    )  # fmt: skip
+    sql_file: str | None = option(
+        None, "Read the query from FILE instead of --sql.", kind="file", metavar="FILE",
+        default_text="none",
+    )  # fmt: skip
+    sql_memory: int = option(
+        1024, "Let a query use N MiB of memory before it writes temporary files.", metavar="N",
+        minimum=64,
+    )  # fmt: skip
     growing: bool = option(
         False, "Leave an incomplete last row for the next run, because it may still grow."
     )
@@ -143,6 +155,29 @@ class ReadingOptions(Part, group="Input"):
             raise ConfigurationError(
                 "--columns names no column; to name them 1, 2, 3, use --no-header"
             )
+        if self.sql is not None and self.sql_file is not None:
+            raise ConfigurationError("--sql and --sql-file cannot be used together; use one")
+
+    @property
+    def has_query(self) -> bool:
+        """Return whether the rows are those of a query's result."""
+        return self.sql is not None or self.sql_file is not None
+
+    def query_text(self) -> str:
+        """Return the query, or empty text if there is none.
+
+        Raises:
+            ConfigurationError: Its file cannot be read.
+        """
+        if self.sql_file is None:
+            return self.sql or ""
+        from pathlib import Path  # noqa: PLC0415 -- the help does without
+
+        try:
+            return Path(self.sql_file).read_text(encoding="utf-8-sig")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise ConfigurationError(f"--sql-file {self.sql_file}: cannot be read: {why}") from None
 
     @property
     def names(self) -> tuple[str, ...] | None:

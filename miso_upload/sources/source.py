@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from miso_upload.records import Span
     from miso_upload.sources.carried import ValuesAfter
     from miso_upload.sources.formats import Format
+    from miso_upload.sources.locations import InputLocation
     from miso_upload.sources.options import ReadingOptions
 
 _FIRST_BYTES = 2**16  # how many are read before the end of the first block is searched
@@ -44,6 +45,7 @@ class Source:
     Args:
         name: The name on the command line.
         options: The options for reading.
+        location: Where to read the input; None for what the name means.
 
     Attributes:
         beginning: The first bytes from `head_start` on.
@@ -61,17 +63,15 @@ class Source:
         ConfigurationError: The format cannot be detected, or the header cannot be used.
     """
 
-    def __init__(self, name: str, options: ReadingOptions) -> None:
+    def __init__(self, name: str, options: ReadingOptions,
+                 location: InputLocation | None = None) -> None:  # fmt: skip
         self._options = options
         self.limits = Limits(options.chunk_size, options.max_row_bytes, options.block_bytes)
         self._seq = 0
         self.rows_left: Callable[[], int | None] = lambda: None
-        self._stream = ByteStream(
-            name,
-            options.encoding,
-            allow_insecure_http=options.allow_insecure_http,
-            is_text=True,
-        )
+        insecure = options.allow_insecure_http
+        self._stream = ByteStream(name, options.encoding, allow_insecure_http=insecure,
+                                  is_text=True, location=location)  # fmt: skip
         self.name = self._stream.shown
         self._growing = options.growing and not self.is_settled(options.settle_after)
         self.settle = options.settle_after if self._growing else None

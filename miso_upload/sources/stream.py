@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from miso_upload.records import Stamp
+    from miso_upload.sources.locations import InputLocation
 
 _LONG_LINE = 2**16
 """How many bytes are searched for a line end."""
@@ -47,6 +48,7 @@ class ByteStream:
         allow_insecure_http: Whether a URL may be read over plain HTTP from any host.
         is_text: Whether UTF-16 without a byte order mark, and lines that end with carriage returns
             only, are recognised and converted.
+        location: Where to read the input; None for what the name means.
 
     Raises:
         SourceError: The input cannot be opened.
@@ -75,13 +77,15 @@ class ByteStream:
         *,
         allow_insecure_http: bool = False,
         is_text: bool = False,
+        location: InputLocation | None = None,
     ) -> None:
         self._is_text = is_text
         self._encoding = known_encoding(encoding)
-        self._location = location_of(name, allow_insecure_http=allow_insecure_http)
+        is_file = location is None and name != STDIN and not is_remote(name)
+        self._location = location or location_of(name, allow_insecure_http=allow_insecure_http)
         self.shown = self._location.shown
-        self._path = None if name == STDIN or is_remote(name) else name
-        self._quoted = "FILE" if name == STDIN or is_remote(name) else shlex.quote(name)
+        self._path = name if is_file else None
+        self._quoted = shlex.quote(name) if is_file else "FILE"
         self._open()
 
     @property
@@ -244,7 +248,9 @@ class ByteStream:
         if from_start:
             buffered.seek(0)
         raw = buffered if from_start else peeked
-        contents = decompressed(raw, head, buffered if from_start else None, self._quoted)
+        contents = decompressed(
+            raw, head, buffered if from_start else None, self._quoted, self.shown
+        )
         self._file, self.is_compressed = contents.file, contents.is_compressed
         self.is_table = contents.is_utf8
         if self.is_table:

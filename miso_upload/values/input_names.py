@@ -15,6 +15,7 @@ PYTHON_SCHEME = "python://"
 """The start of the names of rows that a Python program gives."""
 REJECTS_SUFFIX = ".rejects.jsonl"
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 WEB_SCHEMES = ("https", "http")
 
 
@@ -34,6 +35,22 @@ def shown_name(name: str) -> str:
         rest = re.split(r"[?#]", rest, maxsplit=1)[0]
     host, slash, path = rest.partition("/")
     return f"{scheme.lower()}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def is_partition(directory: str) -> bool:
+    """Return whether a directory is named like `day=2026-01-01`, after a column and its value."""
+    column, mark, _ = directory.partition("=")
+    return bool(column and mark)
+
+
+def partition_of(name: str) -> dict[str, str | None]:
+    """Return the columns that the directories of a path or URL name, with their values."""
+    directories = filter(is_partition, shown_name(name).split("/")[:-1])
+    pairs = (each.partition("=")[::2] for each in directories)
+    return {
+        unquote(column): None if value == _NULL_PARTITION else unquote(value)
+        for column, value in pairs
+    }
 
 
 def local_name(name: str) -> str:

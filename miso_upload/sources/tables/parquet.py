@@ -40,7 +40,7 @@ except ImportError:
     ) from None
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
 _ROWS = 1024
@@ -65,12 +65,13 @@ class ParquetLines:
 
     Args:
         file: The file, which must be seekable.
+        partition: Columns that every row has in addition, from the names of directories.
 
     Raises:
         ContainerError: A column's type has no JSON, or the file is damaged. `read1` raises it too.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], partition: Mapping[str, str | None] | None = None) -> None:
         self._raw = file
         try:
             self._file = self._open(())
@@ -83,6 +84,9 @@ class ParquetLines:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ContainerError(f"the Parquet file has two columns {twice!r}; rename one of them")
+        self._partition = {
+            name: value for name, value in (partition or {}).items() if name not in names
+        }
         self._lines = self._batches()
 
     def _open(self, texts: Sequence[str]) -> Any:  # noqa: ANN401 -- pyarrow has no types
@@ -111,7 +115,8 @@ class ParquetLines:
                     if batch is None:
                         break
                     columns = [_values(column) for column in batch.columns]
-                    names, size = batch.schema.names, batch.nbytes
+                    columns += [[value] * len(batch) for value in self._partition.values()]
+                    names, size = [*batch.schema.names, *self._partition], batch.nbytes
                     rows_of = zip(*columns, strict=True) if columns else iter([()] * len(batch))
                     del batch, columns
                 yield from _encoded(names, rows_of, size)
@@ -186,7 +191,13 @@ def batch_lines(batch: Any) -> Iterator[bytes]:  # noqa: ANN401 -- pyarrow has n
     return _encoded(batch.schema.names, rows, batch.nbytes)
 
 
-def _damage(error: Exception) -> DamageError:
+def _damage(error: Exception) -> ContainerError:
+    if isinstance(error, pa.ArrowNotImplementedError):
+        why = str(error).partition("\n")[0]
+        return ContainerError(
+            f"the Parquet file is not damaged, but pyarrow cannot read it ({why}). Possible fixes: "
+            "install a newer pyarrow; write the file again with other types or another compression"
+        )
     return DamageError("Parquet file", str(error).partition("\n")[0] or type(error).__name__)
 
 
