@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from miso_upload.records.unmatched_paths import UnmatchedPaths
+from miso_upload.records.visitor_addresses import VisitorAddresses
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -59,6 +60,8 @@ class Findings:
     """How many rows have an attribute that their type does not have, by `(attribute, type)`."""
     unmatched_paths: UnmatchedPaths = field(default_factory=UnmatchedPaths)
     """The paths of visits that match none of the user's routes."""
+    addresses: VisitorAddresses = field(default_factory=VisitorAddresses)
+    """The addresses from which ids were derived, if they are few and private."""
     first_timestamp: datetime | None = None
     last_timestamp: datetime | None = None
 
@@ -91,6 +94,7 @@ class Findings:
         self.skipped.update(other.skipped)
         self.not_of_type.update(other.not_of_type)
         self.unmatched_paths.add(other.unmatched_paths)
+        self.addresses.add(other.addresses)
         for text, tally in other.warnings.items():
             known = self.warnings.setdefault(text, Tally())
             known.add(tally.line, tally.example, tally.count, line_prefix)

@@ -194,6 +194,8 @@ class ShapeMapper:
             return self._map_others(explained, rows, routed, findings)
         findings.not_of_type.update(surplus)
         self._count_unmapped(rows, findings)
+        if not (findings.addresses.has_others or self._identity.believes_forwarded):
+            self._note_addresses(ips, derived, findings)
         return MappedRows(records, derived, {})
 
     def _map_others(
@@ -258,6 +260,14 @@ class ShapeMapper:
                 if having:
                     found[attribute, name] = len(having)
         return found
+
+    @staticmethod
+    def _note_addresses(
+        ips: Sequence[str | None], derived: Sequence[bool], findings: Findings
+    ) -> None:
+        addresses = list(compress(ips, derived))
+        if addresses:
+            findings.addresses.note(set(addresses), len(addresses))
 
     def _with_warning(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.sources.formats.access_log.diagnosis import NO_LOG_LINE
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from miso_upload.records import Reason
 
 _PREAMBLE = re.compile(rb"(?:(?:#[^\n]*+|[ \t\r]*+)\n)*+")
+_BROWSERS = ("Mozilla/", "Opera/")
 _UNFINISHED = re.compile(rb"(?:#[^\n]*+|[ \t\r]*+)\Z")
 
 
@@ -28,6 +30,7 @@ class Beginning(NamedTuple):
         rows_seen: Whether a line is a request or names the columns.
         line: Otherwise, the number of the first line that is neither a comment nor blank.
         reason: Why that line is not a request.
+        row: The first row, if a line is a request.
     """
 
     rows: AccessLog
@@ -36,6 +39,7 @@ class Beginning(NamedTuple):
     rows_seen: bool = False
     line: int = 0
     reason: Reason = NO_LOG_LINE
+    row: dict[str, str] | None = None
 
 
 def recognise(data: bytes, log_format: str | None, row_bytes: int, *, whole: bool) -> Beginning:
@@ -59,8 +63,9 @@ def recognise(data: bytes, log_format: str | None, row_bytes: int, *, whole: boo
     reader = LineReader(rows, rows.directive(data[:size]), is_utf8=False)
     first: tuple[int, str] | None = None
     for number, line in _lines(data, whole=whole):
-        if reader.fits(line):
-            return Beginning(rows, size, is_log=True, rows_seen=True)
+        row = reader.row_of(line)
+        if row is not None:
+            return Beginning(_remarked(rows, row), size, is_log=True, rows_seen=True, row=row)
         first = first or (number, line)
     if first is None or directive:
         return Beginning(rows, size, is_log=True, rows_seen=bool(directive))
@@ -69,6 +74,29 @@ def recognise(data: bytes, log_format: str | None, row_bytes: int, *, whole: boo
         return Beginning(rows, size, is_log=True)
     is_log = reason not in (NO_LOG_LINE, UNFIT)
     return Beginning(rows, size, is_log, line=first[0], reason=reason)
+
+
+def _remarked(rows: AccessLog, row: dict[str, str]) -> AccessLog:
+    """Return the format with a remark on what its first row lacks."""
+    remarks = []
+    if "user_agent" not in row and _has_bare_agent(row):
+        remarks.append(
+            "the user agents are not in quotes, so they are not read, and visitors are told apart "
+            "by their addresses alone. Possible fix: --log-format, if $http_user_agent or "
+            "%{User-Agent}i is the last field"
+        )
+    if not row.keys() & {"method", "request"}:
+        remarks.append(
+            'the log has no column for the request method, so the rule "not GET" skips every row. '
+            "Possible fix: --keep 'not GET'"
+        )
+    return replace(rows, remark="; ".join(remarks)) if remarks else rows
+
+
+def _has_bare_agent(row: dict[str, str]) -> bool:
+    return any(
+        name.startswith("extra") and value.startswith(_BROWSERS) for name, value in row.items()
+    )
 
 
 def _preamble(data: bytes, *, whole: bool) -> int:
