@@ -242,7 +242,7 @@ def _about_proxies(findings: Findings) -> list[str]:
     records = counted(rows, "record")
     sentence = (
         f"warning: the ids of all {records} without an id are derived from {whose}, probably of a "
-        "load balancer or proxy, so different visitors with the same browser count as one. Possible "
+        "load balancer or proxy, so visitors with the same browser count as one. Possible "
         "fix: write the header X-Forwarded-For into the log, map it to forwarded_for, and add "
         "--trusted-proxies 1"
     )
