@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from miso_upload.sources.formats.access_log import recognise
+from miso_upload.sources.formats.access_log import is_plain, recognise
 from miso_upload.sources.formats.access_log.json_log import as_log
 from miso_upload.sources.formats.envelopes import Enveloped, envelopes_of
 from miso_upload.sources.formats.json_rows import decode_row
 from miso_upload.sources.formats.jsonl import JsonLines
-from miso_upload.values.addresses import canonical_ip
 from miso_upload.values.json import JSONDecodeError
 
 if TYPE_CHECKING:
@@ -33,7 +32,9 @@ def log_in_envelopes(
         whole: Whether `data` is the whole source.
         depth: The number of envelopes that may be around a line.
     """
-    if depth == 0 or _is_plain(data, log_format, row_bytes, whole=whole):
+    if depth == 0:
+        return None
+    if not data.lstrip().startswith(b"{") and is_plain(data, log_format, row_bytes, whole=whole):
         return None
     for envelope, lines in envelopes_of(data, whole=whole):
         rows = _rows_of(lines, log_format, row_bytes, depth)
@@ -50,20 +51,6 @@ def _rows_of(lines: bytes, log_format: str | None, row_bytes: int, depth: int) -
     if found.rows_seen:
         return found.rows
     return _of_objects(lines, row_bytes) if log_format is None else None
-
-
-def _is_plain(data: bytes, log_format: str | None, row_bytes: int, *, whole: bool) -> bool:
-    """Return whether the lines are in no envelope: the first request comes from an address.
-
-    A prefix can look like a host name or a user.
-    """
-    if data.lstrip().startswith(b"{"):
-        return False
-    found = recognise(data, log_format, row_bytes, whole=whole)
-    if found.row is None:
-        return found.rows_seen
-    ip = found.row.get("ip")
-    return ip is None or canonical_ip(ip.rpartition(",")[2]) is not None
 
 
 def _of_objects(lines: bytes, row_bytes: int) -> Format | None:

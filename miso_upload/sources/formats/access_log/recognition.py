@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.sources.formats.access_log.diagnosis import NO_LOG_LINE
 from miso_upload.sources.formats.access_log.lines import UNFIT, AccessLog, LineReader
+from miso_upload.values.addresses import canonical_ip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from miso_upload.records import Reason
 
 _PREAMBLE = re.compile(rb"(?:(?:#[^\n]*+|[ \t\r]*+)\n)*+")
+_MOST_LINES = 50
 _BROWSERS = ("Mozilla/", "Opera/")
 _UNFINISHED = re.compile(rb"(?:#[^\n]*+|[ \t\r]*+)\Z")
 
@@ -30,7 +33,6 @@ class Beginning(NamedTuple):
         rows_seen: Whether a line is a request or names the columns.
         line: Otherwise, the number of the first line that is neither a comment nor blank.
         reason: Why that line is not a request.
-        row: The first row, if a line is a request.
     """
 
     rows: AccessLog
@@ -39,7 +41,6 @@ class Beginning(NamedTuple):
     rows_seen: bool = False
     line: int = 0
     reason: Reason = NO_LOG_LINE
-    row: dict[str, str] | None = None
 
 
 def recognise(data: bytes, log_format: str | None, row_bytes: int, *, whole: bool) -> Beginning:
@@ -65,7 +66,7 @@ def recognise(data: bytes, log_format: str | None, row_bytes: int, *, whole: boo
     for number, line in _lines(data, whole=whole):
         row = reader.row_of(line)
         if row is not None:
-            return Beginning(_remarked(rows, row), size, is_log=True, rows_seen=True, row=row)
+            return Beginning(_remarked(rows, row), size, is_log=True, rows_seen=True)
         first = first or (number, line)
     if first is None or directive:
         return Beginning(rows, size, is_log=True, rows_seen=bool(directive))
@@ -74,6 +75,26 @@ def recognise(data: bytes, log_format: str | None, row_bytes: int, *, whole: boo
         return Beginning(rows, size, is_log=True)
     is_log = reason not in (NO_LOG_LINE, UNFIT)
     return Beginning(rows, size, is_log, line=first[0], reason=reason)
+
+
+def is_plain(data: bytes, log_format: str | None, row_bytes: int, *, whole: bool) -> bool:
+    """Return whether half of the first lines or more are requests from addresses.
+
+    A line that a log collector has wrapped can look like a request from a host name. See
+    `recognise` for the arguments.
+    """
+    rows = AccessLog(row_bytes, log_format, has_directives=log_format is None)
+    if rows.directive(data):
+        return True
+    reader = LineReader(AccessLog(row_bytes, log_format), b"", is_utf8=False)
+    good = some = 0
+    for _, line in islice(_lines(data, whole=whole), _MOST_LINES):
+        row = reader.row_of(line)
+        some += 1
+        if row is not None:
+            ip = row.get("ip")
+            good += ip is None or canonical_ip(ip.rpartition(",")[2]) is not None
+    return 0 < some <= 2 * good
 
 
 def _remarked(rows: AccessLog, row: dict[str, str]) -> AccessLog:
