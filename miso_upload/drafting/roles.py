@@ -21,6 +21,7 @@ from miso_upload.drafting.numbers import quantity_guess, rating_guess, revenue_g
 from miso_upload.drafting.pages import browser_guess, ip_guess, page_guesses
 from miso_upload.drafting.timestamp_columns import timestamp_guess
 from miso_upload.drafting.unmapped import unmapped_columns
+from miso_upload.records.json_logs import log_columns
 from miso_upload.values.display import counted, quoted
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ def infer(rows: Sequence[object], schema: Schema, options: dict[str, Any] | None
         schema: The types and their attributes.
         options: Options that are needed to read the file.
     """
-    if is_log(rows):
-        return draft_of_log(rows, schema, dict(options or {}))
+    of_log = log_columns(rows)
+    if of_log is not None or is_log(rows):
+        return draft_of_log(rows, schema, dict(options or {}), of_log)
     columns = columns_of(rows[:: max(1, len(rows) // _SAMPLED)])
     draft = Draft(len(rows), options=dict(options or {}))
     seen = _Seen(columns, draft)

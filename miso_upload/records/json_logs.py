@@ -147,6 +147,9 @@ def _columns(server: _Server, rows: list[dict[str, Any]]) -> dict[str, str]:
         path = next((path for path in paths if any(_has(row, path) for row in rows)), None)
         if path is not None:
             found[role] = path
+    if found.get("ip") == found.get("forwarded_for"):
+        # A forwarded list that ends with the address that connected.
+        found.pop("forwarded_for", None)
     if server.needs:
         found.setdefault("status", "status")
     elif any(isinstance(row.get(REQUEST), str) for row in rows):
