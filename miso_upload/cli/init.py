@@ -19,6 +19,7 @@ from miso_upload.values.display import counted, one_line
 
 if TYPE_CHECKING:
     from miso_upload.drafting import Draft
+    from miso_upload.sources import Source
 
 _STDOUT = "-"
 _ROWS = 3
@@ -58,9 +59,7 @@ def init_command(
         transform_of,
     )
     from miso_upload.transform.mapping import (
-        LOOKS_LIKE_DATA,
         detect_preset,
-        looks_like_data,
         parse_mapping,
     )
     from miso_upload.transform.schema.schema import shipped_schema
@@ -73,7 +72,10 @@ def init_command(
             f"{output} already exists; to overwrite it, add --force, or name another file with -o"
         )
     given = {name: value for name, value in options.items() if value}
-    with open_source(file, options, rows=_SAMPLE) as source:
+    source, is_headerless = _open_sample(file, options)
+    if is_headerless:
+        given["no_header"] = True
+    with source:
         draft, block = draft_of(source, shipped_schema(), given)
         draft = draft if timezone is None else draft.in_zone(timezone)
         text = mapping_text(draft, source.name, output if output != _STDOUT else "mapping.toml")
@@ -91,8 +93,12 @@ def init_command(
         "",
         counts_of(shown),
     ]
-    if not given.keys() & {"columns", "no_header"} and looks_like_data(source.format.columns):
-        lines.insert(0, f"{source.name}: {LOOKS_LIKE_DATA}.")
+    if is_headerless:
+        lines.insert(
+            0,
+            f"{source.name}: the first line looks like data and not like a header, so the columns "
+            "are named 1, 2, 3 and so on. To name them, rerun the command with --columns NAMES.",
+        )
     preset = detect_preset([each.row for each in shown])
     if preset is not None:
         lines += [
@@ -111,6 +117,24 @@ def init_command(
         f"  {_next(source.name, mapping)}",
     ]
     say("\n".join(lines), err=to_stdout)
+
+
+def _open_sample(file: str, options: dict[str, Any]) -> tuple[Source, bool]:
+    """Open a sample, without a header if its first line looks like data; return whether it does."""
+    from miso_upload.sources.first_rows import first_rows
+    from miso_upload.transform.mapping import LOOKS_LIKE_DATA, looks_like_data
+
+    source = open_source(file, options, rows=_SAMPLE)
+    columns = source.format.columns
+    if options.get("columns") or options.get("no_header") or not columns:
+        return source, False
+    if not looks_like_data(columns, first_rows(source)):
+        return source, False
+    if not source.can_reopen:
+        say(f"{source.name}: {LOOKS_LIKE_DATA}.", err=True)
+        return source, False
+    source.close()
+    return open_source(file, {**options, "no_header": True}, rows=_SAMPLE), True
 
 
 def _refuse_to_overwrite_input(file: str, output: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from miso_upload.ledger.content_keys.mirror import ContentMirror
 from miso_upload.ledger.content_keys.store import ContentStore
 from miso_upload.ledger.database import Database
 from miso_upload.ledger.rejections import Rejections
@@ -43,6 +42,10 @@ class Ledger:
     @classmethod
     def to_read(cls, path: Path) -> Self | None:
         """Open a ledger read-only, even during a run; return None if it has no content keys yet."""
+        from miso_upload.ledger.content_keys.mirror import (  # noqa: PLC0415 -- dry runs only
+            ContentMirror,
+        )
+
         self = cls.__new__(cls)
         db = Database(path, read_only=True)
         if not has_content_keys(db):
@@ -263,6 +266,12 @@ class Ledger:
     def spans_with_rejections(self, scan: Scan) -> list[LedgerSpan]:
         """Return the spans of a scan with rejected rows, in order."""
         return self._spans.of(scan.id, "AND rejected > 0 ORDER BY start")
+
+    def spans_with_skips(self, scan: Scan) -> list[LedgerSpan]:
+        """Return the spans in which lines may have been skipped, in order."""
+        return self._spans.of(
+            scan.id, "AND (skipped > 0 OR state != 'settled' OR checksum = x'') ORDER BY start"
+        )
 
     def intend(self, scan: Scan, batch: Batch, selection: Selection) -> None:
         """Note which records of `batch` are about to be sent, before the first byte is sent.

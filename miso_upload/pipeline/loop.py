@@ -259,6 +259,8 @@ class Pipeline:
         """Yield the blocks with work left, then everything after the last known span."""
         leftovers = {span.start: span for span in start.leftovers}
         is_sum = checksum_test(keyless=bool(start.without_keys))
+        if not start.without_keys:
+            source.skipped_only_in(self._ledger.spans_with_skips(start.scan))
         for known in start.without_keys or start.leftovers:
             with self._stop.reading():
                 block = source.reread(known, is_sum)

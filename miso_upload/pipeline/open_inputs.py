@@ -14,6 +14,7 @@ from miso_upload.errors import (
 )
 from miso_upload.records.incomplete_row import SETTLE_BEHIND_NEWER
 from miso_upload.sources import Source
+from miso_upload.sources.first_rows import first_rows
 from miso_upload.transform.mapping import LOOKS_LIKE_DATA, looks_like_data
 from miso_upload.values.input_names import shown_name
 
@@ -121,7 +122,11 @@ def _in_order(times: dict[str, datetime | None], empty: set[str]) -> tuple[list[
 def _remarks(source: Source, options: ReadingOptions) -> Iterator[str]:
     if options.columns and source.body_line > 1:
         yield "the first row contains the names given with --columns, so it is used as the header"
-    if options.names is None and looks_like_data(source.format.columns):
+    if (
+        options.names is None
+        and source.format.columns
+        and looks_like_data(source.format.columns, first_rows(source))
+    ):
         yield LOOKS_LIKE_DATA
     if source.format.remark:
         yield source.format.remark

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from miso_upload.errors import RejectRateError
 from miso_upload.pipeline.summary_counts import count_rejections
-from miso_upload.transform.mapping import detect_preset
 from miso_upload.values.display import counted
 
 if TYPE_CHECKING:
@@ -115,6 +114,8 @@ class RejectRateLimit:
     def _hint(self, batch: Batch) -> str:
         if not self._suggests_preset:
             return ""
+        from miso_upload.transform.mapping import detect_preset  # noqa: PLC0415 -- few runs stop
+
         preset = detect_preset([rejection.row for rejection in batch.rejections])
         if preset is None:
             return ""

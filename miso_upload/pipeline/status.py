@@ -189,6 +189,8 @@ def _rejected_rows(
     ledger: Ledger, scan: Scan, name: str, options: ReadingOptions
 ) -> Iterator[bytes]:
     with Source(name, options) as source:
+        if not scan.keyless:
+            source.skipped_only_in(ledger.spans_with_skips(scan))
         spans = iter(ledger.spans_with_rejections(scan))
         span: LedgerSpan | None = None
         rows: dict[int, tuple[Any, bytes | None]] = {}

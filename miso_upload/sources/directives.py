@@ -2,7 +2,8 @@
 
 A directive determines how the rows after it are read, up to the next directive. A reader that
 starts in the middle needs the last directive before its offset, so the bytes before are read too,
-from the last offset at which the directive was known.
+from the last offset at which the directive was known. If directives are counted as skipped lines,
+the spans that an earlier run read without skipping a line need not be read again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from miso_upload.records import Span
     from miso_upload.sources.formats import Format
     from miso_upload.sources.stream import ByteStream
 
@@ -35,7 +39,19 @@ class Directives:
         self._start = offset + len(preamble)
         self._first = rows.directive(preamble)
         self._row_bytes = row_bytes
+        self._spans: Sequence[Span] | None = None
+        self._known: dict[int, bytes] = {}
+        """The last directive of each span, by its start."""
         self._begin()
+
+    def look_only_in(self, spans: Sequence[Span]) -> None:
+        """Look for directives only in some spans of an earlier run, which are in order.
+
+        Nothing before the last span that an earlier run read is a directive, except in these spans.
+        """
+        if all(span.checksum for span in spans):
+            # The end of an unreadable row may be a directive together with the line before.
+            self._spans = spans
 
     def _begin(self) -> None:
         self._at = self._start
@@ -52,6 +68,8 @@ class Directives:
         """
         if not self._rows.has_directives or offset <= self._start:
             return self._first
+        if self._spans is not None:
+            return self._last_in(self._spans, offset)
         if offset < self._at:
             self._begin()
         if self._at < offset and self._stream.position != self._at:
@@ -63,9 +81,23 @@ class Directives:
             self.scan(data)
         return self._found
 
+    def _last_in(self, spans: Sequence[Span], offset: int) -> bytes:
+        """Return the last directive in some spans before an offset, or the first directive."""
+        for span in reversed(spans):
+            if span.end > offset:
+                continue
+            if span.start not in self._known:
+                data = b""
+                if self._stream.seek(span.start):
+                    data = self._stream.read_exactly(span.end - span.start)
+                self._known[span.start] = self._rows.directive(data)
+            if self._known[span.start]:
+                return self._known[span.start]
+        return self._first
+
     def scan(self, data: bytes) -> None:
         """Look for directives in the bytes that follow the last requested offset."""
-        if not self._rows.has_directives:
+        if not self._rows.has_directives or self._spans is not None:
             return
         self._at += len(data)
         whole = data.rfind(b"\n") + 1
@@ -75,7 +107,16 @@ class Directives:
         # One byte more than the longest directive shows that a line is not a directive.
         self._line = (self._line + data[whole:])[: self._row_bytes + 1]
 
-    def continued_by(self, rest: bytes) -> bytes:
-        """Return the directive in force after the line whose second part starts `rest`."""
+    def continued_by(self, rest: bytes, offset: int) -> bytes:
+        """Return the directive in force after the line whose second part starts `rest`.
+
+        Args:
+            rest: The bytes from the offset on.
+            offset: The last requested offset.
+        """
+        if self._spans is not None:
+            # The first part of the line is needed too.
+            self._spans = None
+            self.in_force_at(offset)
         line = self._line + rest.partition(b"\n")[0] + b"\n"
         return self._rows.directive(line) or self._found

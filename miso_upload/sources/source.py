@@ -15,7 +15,7 @@ from miso_upload.records.incomplete_row import IncompleteRow
 from miso_upload.sources.checksums import HEAD_BYTES, head_checksum
 from miso_upload.sources.codecs.base import READ_BYTES
 from miso_upload.sources.directives import Directives
-from miso_upload.sources.formats import Cut, Limits, Tail, detect_format, padding
+from miso_upload.sources.formats import Cut, Limits, Tail, check_used, detect_format, padding
 from miso_upload.sources.formats.lines import LineEnd
 from miso_upload.sources.proof import has_spans
 from miso_upload.sources.stream import ByteStream
@@ -23,7 +23,7 @@ from miso_upload.values.display import counted
 from miso_upload.values.hashing import checksum, is_checksum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from miso_upload.records import Span
     from miso_upload.sources.formats import Format
@@ -86,6 +86,8 @@ class Source:
         self.head_start = stream.skip_nuls()
         head = stream.peek(HEAD_BYTES)
         peek = padding.PaddedPeek(stream.peek)
+        if stream.is_table:
+            check_used(self.name, "parquet", options)
         try:
             rows, size = detect_format(self.name, peek, options)
         except ConfigurationError:
@@ -217,6 +219,14 @@ class Source:
             raise self._changed(f"bytes {span.start:,} to {span.end:,} have changed")
         return self._block(span.start, data, span.first_line, header=header)
 
+    def skipped_only_in(self, spans: Sequence[Span]) -> None:
+        """Note in which spans an earlier run may have skipped lines, so that others are not read.
+
+        The rows before an offset are read only to find a header that comes again.
+        """
+        if self.format.skips_directives:
+            self._directives.look_only_in(spans)
+
     def is_inside_row(self, offset: int) -> bool:
         """Return whether a row that was read as complete continues after an offset."""
         if not self.format.by_line or offset <= self.body_start:
@@ -249,7 +259,7 @@ class Source:
         elif before not in (b"\n", padding.NUL) and rest.partition(b"\n")[0].strip(_BLANK):
             # The earlier run read an incomplete row: more than its newline was missing.
             cut = Cut(0, fault=_CONTINUED, rest=LineEnd())
-            header = self._directives.continued_by(rest)
+            header = self._directives.continued_by(rest, start)
             block, data = self._reject(cut, b"", start, first_line)
             if block is None:
                 return

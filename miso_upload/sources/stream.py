@@ -60,6 +60,8 @@ class ByteStream:
     """Why the bytes end too early, if they do."""
     is_compressed: bool
     """Whether the decoded bytes differ from the raw bytes, as those of a compressed file do."""
+    is_table: bool
+    """Whether the bytes are lines that were made from the rows of a Parquet file."""
     _file: ByteReader
     _ahead: bytearray
     _seekable: io.BufferedReader[Any] | None
@@ -244,7 +246,8 @@ class ByteStream:
         raw = buffered if from_start else peeked
         contents = decompressed(raw, head, buffered if from_start else None, self._quoted)
         self._file, self.is_compressed = contents.file, contents.is_compressed
-        if contents.is_utf8:
+        self.is_table = contents.is_utf8
+        if self.is_table:
             return
         encoding = self._encoding or encoding_by_mark(self.peek(4))
         if encoding is None and self._is_text:

@@ -31,6 +31,9 @@ _BETWEEN = f',"{_FENCE}",'.encode()
 _DIGITS = bytes(ord("0") if chr(i).isdecimal() else i for i in range(128)) + bytes(range(128, 256))
 _MANY_DIGITS = b"0" * 19
 """How many digits an integer of more than 64 bits has at least."""
+_STRIDE = 4
+_SAMPLED_DIGITS = _MANY_DIGITS[3::_STRIDE]
+"""What every fourth byte of this many digits is, wherever they start. No ISO timestamp has it."""
 _BIG = re.compile(rb"(?<![0-9.eE+\-])(?:-[0-9]{19}|[0-9]{20})[0-9]*+(?![.eE])")
 """An integer that may have more than 64 bits. Text may look the same, which only costs time."""
 _SMALLEST, _LARGEST = -(2**63), 2**64
@@ -39,6 +42,9 @@ _SMALLEST, _LARGEST = -(2**63), 2**64
 
 def may_have_big_integer(text: bytes) -> bool:
     """Return whether a JSON text may contain an integer of more than 64 bits."""
+    # A fourth of the bytes takes half of the time, and hardly any text goes on to the others.
+    if _SAMPLED_DIGITS not in text[::_STRIDE].translate(_DIGITS):
+        return False
     return _MANY_DIGITS in text.translate(_DIGITS) and _BIG.search(text) is not None
 
 

@@ -167,6 +167,41 @@ def test_init_says_that_a_header_looks_like_data(options, golden):
     assert invoke("init", "r.csv", *options).stdout == golden
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "product_detail_page_view,u1,2025-03-01T10:00:00Z,A\nadd_to_cart,u2,2025-03-02T11:00:00Z,B\n",
+        "u1,add_to_cart,sku-1\nu2,add_to_cart,sku-2\nu1,search,sku-2\n",
+        "ann@example.com,A\nbob@example.com,B\n",
+    ],
+)
+def test_a_file_without_a_header_is_recognised_by_init_and_dry_run(rows):
+    Path("r.csv").write_text(rows)
+
+    drafted = invoke("init", "r.csv")
+    tried = invoke("r.csv", "--dry-run")
+    again = invoke("r.csv", "-m", "mapping.toml", "--dry-run")
+
+    assert "looks like data" in drafted.stdout
+    assert read_mapping_file("mapping.toml").options == {"no_header": True}
+    assert "looks like data" in tried.stdout + tried.stderr
+    assert counts_in(again.stdout)[0] == rows.count("\n")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "user_id,type,2025\nu1,search,3\nu2,view,4\n",
+        "user,mobile\nu1,mobile\nu2,\nu3,\n".replace("user,", "user,at,"),
+        "User ID,Event Type,Sku\nu1,search,sku-2\n",
+    ],
+)
+def test_a_header_is_not_taken_for_data(rows):
+    Path("r.csv").write_text(rows)
+
+    assert "looks like data" not in invoke("init", "r.csv").stdout
+
+
 def test_init_names_a_preset_that_has_the_columns(golden):
     shown = invoke("init", str(ROOT / "tests" / "presets" / "specimens" / "rees46.csv")).stdout
 

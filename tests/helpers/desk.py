@@ -47,11 +47,13 @@ def preparing(keys=None, change=lambda record: record, id_column="user_id"):
     def prepare(source):
         def transform(block):
             records, lines, rejections, good = [], [], [], []
+            skipped = Counter()
             if block.fault is not None:
                 rejections.append(Rejection(block.first_line, (block.fault,), "a piece of it"))
             else:
                 for part in source.format.slices(block):
                     rejections += part.rejections
+                    skipped.update(part.skipped)
                     for row, line in zip(part.rows, part.lines, strict=True):
                         if isinstance(row, dict) and row.get(id_column):
                             wanted = ("user_id", "timestamp", "revenue")
@@ -69,11 +71,12 @@ def preparing(keys=None, change=lambda record: record, id_column="user_id"):
                 first_line=block.first_line,
                 line_count=block.lines,
                 checksum=b"" if block.fault is not None else checksum(block.data),
-                rows=len(records) + len(rejections),
+                rows=len(records) + len(rejections) + skipped.total(),
                 lines=lines,
                 slices=(encode_joined(records),) if records else (),
                 counts=(len(records),) if records else (),
                 rejections=tuple(sorted(rejections, key=lambda each: each.line)),
+                skipped=skipped.total(),
                 keys=keyed.keys,
                 days=keyed.days,
                 contents=keyed.contents,

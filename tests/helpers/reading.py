@@ -82,28 +82,28 @@ def options(*, rows=10_000, row_bytes=MEGABYTE, **others):
     return ReadingOptions.of(chunk_size=rows, max_row_bytes=row_bytes, **others)
 
 
-def read_source(opened, start=None, line=None):
+def read_source(opened, start=None, line=None, is_record=None):
     """Read an open source to its end, from its first row or from an offset."""
     found = Found(body_start=opened.body_start, body_line=opened.body_line)
     start = opened.body_start if start is None else start
     try:
         for block in opened.blocks(start, opened.body_line if line is None else line):
             found.blocks.append(block)
-            found.counts.append(_take(opened, block, found))
+            found.counts.append(_take(opened, block, found, is_record))
     except DamagedSourceError as error:
         found.damage = str(error).partition(": ")[2]
     found.rejections.sort(key=lambda rejection: rejection[0])
     return found
 
 
-def _take(opened, block, found):
+def _take(opened, block, found, is_record):
     """Collect the rows of a block, and return their number."""
     if block.fault is not None:
         shown = block.data.decode(errors="replace").rstrip("\r\n")
         found.rejections.append((block.first_line, block.fault.text, shown))
         return 1
     count = 0
-    for part in opened.format.slices(block):
+    for part in opened.format.slices(block, is_record):
         found.rows += zip(part.lines, part.rows, strict=True)
         found.rejections += [
             (each.line, each.reasons[0].text, each.row) for each in part.rejections
@@ -118,7 +118,7 @@ def _row_of(rejection):
     return reason.shown if reason.group == line_of_cell(1, 2).group else rejection.line
 
 
-def read(data, pieces=(MEGABYTE,), *, start=None, line=None, **others):
+def read(data, pieces=(MEGABYTE,), *, start=None, line=None, is_record=None, **others):
     """Read `data` from standard input, in pieces."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdin", SimpleNamespace(buffer=Pieces(data, pieces)))
@@ -127,7 +127,7 @@ def read(data, pieces=(MEGABYTE,), *, start=None, line=None, **others):
             patch.setattr(source, "READ_BYTES", 1)
             patch.setattr(stream, "READ_BYTES", 4)
         with Source("-", options(**others)) as opened:
-            return read_source(opened, start, line)
+            return read_source(opened, start, line, is_record)
 
 
 def read_file(path, *, start=None, line=None, **others):
@@ -162,5 +162,6 @@ CUTS = st.fixed_dictionaries(
 
 
 def texts_of(*fragments):
-    """Bytes joined from `fragments` that may interact."""
-    return st.lists(st.sampled_from(fragments), max_size=30).map(b"".join)
+    """Bytes joined from `fragments` that may interact, and that do not start like LZMA."""
+    texts = st.lists(st.sampled_from(fragments), max_size=30).map(b"".join)
+    return texts.filter(lambda text: not text.startswith(b"]\0\0"))

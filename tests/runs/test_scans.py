@@ -230,6 +230,32 @@ def test_an_unchanged_file_sends_its_leftover(desk):
 
 
 @pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("again", [[], [2], [2, 18]])
+@pytest.mark.parametrize("requests", [1, 6])
+def test_a_resumed_csv_reads_only_the_spans_with_skipped_lines_again(
+    desk, read_bytes, again, requests
+):
+    name = str(desk.path / "a.csv")
+    names, lines = ["user_id", "noise"], ["user_id,noise"]
+    for n in range(40):
+        if n in again:
+            names.reverse()
+            lines.append(",".join(names))
+        row = {"user_id": f"u{n}", "noise": "x" * 500_000}
+        lines.append(",".join(row[name] for name in names))
+    Path(name).write_text("\n".join(lines) + "\n")
+    desk.run(name, stop=stop_after(desk, requests))
+    read_bytes.clear()
+
+    summary = desk.run(name)
+
+    assert summary.totals == Totals(rows=40 + len(again), accepted=40, skipped=len(again))
+    assert desk.held() == ids(40, start=0)
+    to_read = 8 - requests + any(n < 5 * requests for n in again)
+    assert read_bytes["bytes"] < (to_read + 1.2) * 2_500_000
+
+
+@pytest.mark.usefixtures("settled")
 def test_an_unchanged_file_that_was_read_in_part_is_resumed(desk):
     name = desk.write("a.jsonl", rows(23))
     desk.run(name, stop=stop_after(desk, 2))

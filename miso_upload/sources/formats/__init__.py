@@ -4,12 +4,13 @@ Each format has a module. `base` defines their common interface, and `detection`
 """
 
 from miso_upload.sources.formats.base import Cut, Format, Limits, Tail
-from miso_upload.sources.formats.detection import detect_format
+from miso_upload.sources.formats.detection import check_used, detect_format
 
 __all__ = [
     "Cut",
     "Format",
     "Limits",
     "Tail",
+    "check_used",
     "detect_format",
 ]

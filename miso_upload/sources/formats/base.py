@@ -116,6 +116,10 @@ class Format(Protocol):
         """Whether the source may contain directives."""
 
     @property
+    def skips_directives(self) -> bool:
+        """Whether directives after the first row are counted as skipped lines."""
+
+    @property
     def remark(self) -> str:
         """A note on a detected property of the rows that may be wrong; usually empty."""
 

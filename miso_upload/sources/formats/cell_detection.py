@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -11,7 +12,12 @@ from miso_upload.errors import ConfigurationError
 from miso_upload.sources.formats.base import LOOKED_AT, Tail
 from miso_upload.sources.formats.delimited import Delimited
 from miso_upload.sources.formats.dialect import QUOTE, Dialect
-from miso_upload.sources.formats.first_row import check_quotes, likely_delimiter, read_first_row
+from miso_upload.sources.formats.first_row import (
+    check_quotes,
+    likely_delimiter,
+    read_first_row,
+    unlikely_delimiter,
+)
 from miso_upload.sources.formats.preamble import after_preamble, check_titles
 from miso_upload.sources.formats.quoting_style import quotes_cells
 from miso_upload.sources.options import NO_QUOTE
@@ -50,7 +56,9 @@ def detect_cells(
         check_titles(name, peek(start + LOOKED_AT), start)
     first = partial(_first_row, name, peek, start, dialect, row_bytes)
     if columns is None:
-        return _under_header(name, start, dialect, row_bytes, first)
+        found, body = _under_header(name, start, dialect, row_bytes, first)
+        is_one = len(found.columns) == 1 and wanted.delimiter is None
+        return (_with_hint(found, peek(start + LOOKED_AT)[start:]) if is_one else found), body
     if columns:
         return _under_names(columns, start, dialect, row_bytes, first)
     cells, _ = first("first row")
@@ -99,7 +107,7 @@ def _check_dialect(dialect: Dialect) -> None:
 
 def _under_header(
     name: str, start: int, dialect: Dialect, row_bytes: int, first: _FirstRow
-) -> tuple[Format, int]:
+) -> tuple[Delimited, int]:
     columns, size = first("header")
     repeated = _repeated(columns)
     if repeated:
@@ -112,6 +120,18 @@ def _under_header(
             )
     found = Delimited(dialect, tuple(columns), row_bytes, has_header=True, repeated=repeated)
     return found, start + size
+
+
+def _with_hint(found: Delimited, sample: bytes) -> Delimited:
+    """Return a format of one column with a hint, if another delimiter splits its lines evenly."""
+    delimiter = unlikely_delimiter(sample)
+    if delimiter is None:
+        return found
+    hint = (
+        "the header has one column, but every line has as many words or parts. Possible fix: "
+        f"--delimiter {shlex.quote(delimiter)}"
+    )
+    return replace(found, hint=hint)
 
 
 def _under_names(

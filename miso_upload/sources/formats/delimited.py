@@ -50,7 +50,10 @@ class Delimited:
     has_header: bool = False
     """Whether the file has a header; a later line of the same names names the columns again."""
     repeated: tuple[str, ...] = ()
+    hint: str = ""
+    """What the user may want to change; it is a part of `remark`."""
     comma_ends_row: bool = False
+    skips_directives: bool = True
     shape: str = "the header ({})"
 
     @property
@@ -75,6 +78,8 @@ class Delimited:
         if self.repeated:
             names = ", ".join(map(column_name, self.repeated))
             return f"the header has columns of the same name, which are ignored: {names}"
+        if self.hint:
+            return self.hint
         if dialect.decided or not dialect.quote or dialect.delimiter != "\t":
             return ""
         return "quoted cells are read without their quotes (--quote none keeps them)"

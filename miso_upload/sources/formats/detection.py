@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.sources.formats.base import LOOKED_AT
-from miso_upload.sources.formats.json_detection import detect_json
 from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.sources.formats.padding import BOM
 from miso_upload.sources.formats.unsupported import binary_kind, log_kind
@@ -33,6 +32,8 @@ _IN_BRACKETS = re.compile(
 )
 """What a log can begin with and an array cannot."""
 _MOST_SHOWN = 120
+_CELLS = ("csv", "tsv")
+_JSON = ("json", "jsonl")
 _BY_SUFFIX = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -54,9 +55,38 @@ def detect_format(
         wanted: The user's options.
 
     Raises:
-        ConfigurationError: The format cannot be detected or is not supported, or the header cannot
-            be used.
+        ConfigurationError: The format cannot be detected or is not supported, the header cannot be
+            used, or an option cannot be used with the format.
     """
+    found = _detected(name, peek, wanted)
+    rows, size = found
+    if peek(size + 1)[size:]:
+        check_used(name, rows.name, wanted)
+    return found
+
+
+def check_used(name: str, format_name: str, wanted: ReadingOptions) -> None:
+    """Check that the options for single formats are used by the format of a source.
+
+    Raises:
+        ConfigurationError: One of them would be ignored.
+    """
+    for option, is_given, users in (
+        ("--comment", wanted.comment is not None, _CELLS),
+        ("--items", wanted.items is not None, _JSON),
+        ("--skip-lines", wanted.skip_lines > 0, FORMAT_NAMES),
+    ):
+        if is_given and format_name not in users:
+            raise ConfigurationError(
+                f"{name}: {option} cannot be used with {format_name}, only with "
+                f"{', '.join(users)}. Possible fixes: remove {option}, or upload this input in "
+                "a run of its own"
+            )
+
+
+def _detected(
+    name: str, peek: Callable[[int], bytes], wanted: ReadingOptions
+) -> tuple[Format, int]:
     head = peek(LOOKED_AT)
     start = len(BOM) if head.startswith(BOM) else 0
     if wanted.skip_lines:
@@ -88,11 +118,13 @@ def detect_format(
             f"{printable(first, _MOST_SHOWN)}`. Possible fix: --format NAME, with one of "
             f"{', '.join(FORMAT_NAMES)}"
         )
+    # A format is imported only when it is needed, so that no run waits for the others.
     if chosen in ("json", "jsonl"):
+        from miso_upload.sources.formats.json_detection import detect_json  # noqa: PLC0415
+
         return detect_json(name, peek, start, chosen, wanted)
     if not body:
         return JsonLines(wanted.max_row_bytes), start
-    # A format is imported only when it is needed, so that no run waits for the others.
     from miso_upload.sources.formats.cell_detection import detect_cells  # noqa: PLC0415
 
     return detect_cells(name, peek, start, chosen, wanted)
@@ -124,11 +156,13 @@ def _looks_like_json(body: bytes) -> bool:
 
 
 def _by_content(body: bytes, wanted: ReadingOptions) -> str | None:
-    if wanted.delimiter is not None or wanted.comment is not None or _SEP_LINE.match(body):
+    if wanted.delimiter is not None or _SEP_LINE.match(body):
         return "csv"
     # An empty input has no rows in any format.
     if not body or body.startswith((b"{", b"[")):
         return "json"
+    if wanted.comment is not None:
+        return "csv"
     if _NO_TABLE.match(body) or _LOG_TIME.search(body.partition(b"\n")[0]):
         return None
     from miso_upload.sources.formats.first_row import seems_delimited  # noqa: PLC0415

@@ -57,7 +57,8 @@ class Dialect:
         """Return the cells of lines without quotes and escapes."""
         if self.is_whitespace:
             return [_SPACES_OF_TEXT.split(line.strip(" \t")) for line in lines]
-        return [line.split(self.delimiter) for line in lines]
+        delimiter = self.delimiter
+        return [line.split(delimiter) for line in lines]
 
     @property
     def is_plain(self) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.sources.formats.row_ends import RowEnds
+from miso_upload.sources.options import WHITESPACE
 
 if TYPE_CHECKING:
     from miso_upload.sources.formats.base import Tail
@@ -19,6 +20,8 @@ _WORDS_OF_NAME = 5
 _IN_SINGLE_QUOTES = re.compile(rb" *'[^']+' *")
 DELIMITERS = (",", ";", "\t", "|")
 LONG_DELIMITERS = ("::", "||", "|~|", "\x01")
+UNLIKELY_DELIMITERS = ("~", "^", "\u00a6", WHITESPACE)
+"""Delimiters that are suggested, but not detected, because texts contain them too."""
 
 
 def read_first_row(
@@ -121,6 +124,23 @@ def likely_delimiter(data: bytes, columns: int | None = None, quote: str = '"') 
         if long in first and evenness(long)[0] and (doubled or evenness(long) > evenness(best)):
             return long
     return best
+
+
+def unlikely_delimiter(sample: bytes) -> str | None:
+    """Return a delimiter that is never detected, if it splits all first lines into as many cells.
+
+    Args:
+        sample: The beginning of a file, from its header on.
+    """
+    # An incomplete last line proves nothing.
+    whole = sample.split(b"\n")[:-1] or [sample]
+    lines = [line.decode(errors="replace").strip() for line in whole if line.strip()]
+    for delimiter in UNLIKELY_DELIMITERS:
+        parts = None if delimiter == WHITESPACE else delimiter
+        widths = {len(line.split(parts)) for line in lines[:_LINES_OF_TABLE]}
+        if len(lines) > 1 and len(widths) == 1 and widths != {1}:
+            return delimiter
+    return None
 
 
 def seems_delimited(body: bytes) -> bool:

@@ -26,6 +26,7 @@ class HeaderLines(NamedTuple):
         columns: The names of the columns, in alphabetical order.
         mark: The longest name, which every header line contains.
         size: The longest line that can be a header.
+        ends: The bytes that may be next to a cell.
         repeated: The names that several columns have; these columns have no name in `columns`.
     """
 
@@ -33,6 +34,7 @@ class HeaderLines(NamedTuple):
     columns: tuple[str, ...]
     mark: bytes
     size: int
+    ends: bytes
     repeated: frozenset[str] = frozenset()
 
     @classmethod
@@ -44,11 +46,11 @@ class HeaderLines(NamedTuple):
             return None
         mark = max(columns, key=len).encode()
         size = 2 * sum(len(name.encode()) + 4 for name in (*columns, *repeated, *repeated))
-        return (
-            cls(dialect, tuple(sorted(columns)), mark, size + _SPARE, frozenset(repeated))
-            if mark
-            else None
-        )
+        if not mark:
+            return None
+        ends = b" \t\r\n" + (dialect.delimiter + dialect.quote).encode()
+        names = tuple(sorted(columns))
+        return cls(dialect, names, mark, size + _SPARE, ends, frozenset(repeated))
 
     def may_be_in(self, data: bytes) -> bool:
         """Return whether `data` may contain a header line."""
@@ -56,23 +58,36 @@ class HeaderLines(NamedTuple):
 
     def names(self, line: bytes) -> tuple[str, ...]:
         """Return the names in a header line."""
-        cells = list(self.dialect.cells(line.rstrip(b"\r\n")))
-        if len(cells) == len(self.columns) + 1 and not cells[-1].raw:
+        body = line.rstrip(b"\r\n")
+        text = body.decode(errors="surrogateescape")
+        cells = [text]
+        if any(mark and mark in text for mark in (self.dialect.quote, self.dialect.escape)):
+            cells = list(map(self.dialect.text, self.dialect.cells(body)))
+        else:
+            (cells,) = self.dialect.split(cells)
+        if len(cells) == len(self.columns) + 1 and not cells[-1]:
             cells.pop()
-        names = [self.dialect.text(cell).strip() for cell in cells]
-        return tuple("" if name in self.repeated else name for name in names)
+        return tuple("" if (name := cell.strip()) in self.repeated else name for cell in cells)
 
     def within(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield where header lines start and end in `data`, which starts at a line."""
         at = 0
         while (found := data.find(self.mark, at)) >= 0:
+            at = found + len(self.mark)
+            if not self._is_cell(data, found, at):
+                continue
             start = data.rfind(b"\n", 0, found) + 1
-            at = data.find(b"\n", found) + 1 or len(data)
+            at = data.find(b"\n", at) + 1 or len(data)
             if (
                 at - start <= self.size
                 and tuple(sorted(self.names(data[start:at]))) == self.columns
             ):
                 yield start, at
+
+    def _is_cell(self, data: bytes, start: int, end: int) -> bool:
+        """Return whether a name in `data` may be a whole cell, by the bytes around it."""
+        ends = self.ends
+        return (not start or data[start - 1] in ends) and (end == len(data) or data[end] in ends)
 
     def last(self, data: bytes) -> bytes:
         """Return the last header line in `data`; empty if there is none."""

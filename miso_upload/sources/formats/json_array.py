@@ -173,6 +173,7 @@ class JsonArray:
     preset: str | None = None
     by_line: bool = False
     has_directives: bool = False
+    skips_directives: bool = False
     repeated: tuple[str, ...] = ()
     comma_ends_row: bool = True
     remark: str = ""

@@ -53,6 +53,7 @@ class JsonMessages(NamedTuple):
     preset: str | None = None
     by_line: bool = True
     has_directives: bool = False
+    skips_directives: bool = False
     repeated: tuple[str, ...] = ()
     comma_ends_row: bool = False
     remark: str = (

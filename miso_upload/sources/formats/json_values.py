@@ -199,6 +199,7 @@ class JsonValues:
     columns: tuple[str, ...] | None = None
     preset: str | None = None
     has_directives: bool = False
+    skips_directives: bool = False
     repeated: tuple[str, ...] = ()
     comma_ends_row: bool = False
     remark: str = ""

@@ -69,6 +69,8 @@ def size_with_padding(data: bytes, size: int, *, at_line: bool = True) -> int:
 
 def nuls_in(data: bytes, *, at_line: bool = True) -> int:
     """Return how many NULs `without_padding` removes."""
+    if NUL not in data:
+        return 0
     return data.count(NUL) - without_padding(data, at_line=at_line).count(NUL)
 
 
@@ -159,6 +161,11 @@ class Unpadded(NamedTuple):
     def has_directives(self) -> bool:
         """See `Format.has_directives`."""
         return self.rows.has_directives
+
+    @property
+    def skips_directives(self) -> bool:
+        """See `Format.skips_directives`."""
+        return self.rows.skips_directives
 
     def directive(self, data: bytes) -> bytes:
         """See `Format.directive`."""

@@ -26,7 +26,7 @@ such rows undecided, and add the feature to the random rows of the test.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from miso_upload.transform.mapping.builder import without_nulls
 from miso_upload.transform.mapping.check_types import check_types
@@ -41,7 +41,6 @@ from miso_upload.transform.mapping.header import (
 )
 from miso_upload.transform.mapping.mapper import Mapper
 from miso_upload.transform.mapping.outcomes import Mapped, MappedRows, Skipped
-from miso_upload.transform.mapping.preset_detection import detect_preset
 from miso_upload.transform.mapping.presets import (
     NO_PRESET,
     overlaid,
@@ -58,9 +57,11 @@ from miso_upload.transform.mapping.spec import (
     NamedRule,
     rules_of_options,
 )
+from miso_upload.values.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from miso_upload.transform.mapping.file import parse_mapping, read_mapping_file
+    from miso_upload.transform.mapping.preset_detection import detect_preset
 
 __all__ = [
     "LOOKS_LIKE_DATA",
@@ -94,10 +95,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 -- either of two functions
-    """Import the reader of mapping files when it is asked for, because most runs have none."""
-    if name not in ("parse_mapping", "read_mapping_file"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from miso_upload.transform.mapping import file  # noqa: PLC0415
-
-    return getattr(file, name)
+# Most runs need none of these.
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "detect_preset": "preset_detection",
+        "parse_mapping": "file",
+        "read_mapping_file": "file",
+    },
+)

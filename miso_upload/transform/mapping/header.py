@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 _VALUE = re.compile(
     r"[-+]?\d+(?:[.,]\d+)?|\d{4}-\d\d-\d\d(?:[T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}.*"
 )
+_NO_NAME = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*|https?://.+|[^@\s]+@[^@\s]+\.[a-z]+|"
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    re.IGNORECASE,
+)
+"""A time, an address or a UUID, of which one is enough to tell a row from a header."""
 _SPELLING = re.compile(r"[\s_-]+")
 _MOST_LISTED = 10
 LOOKS_LIKE_DATA = (
@@ -26,10 +32,27 @@ LOOKS_LIKE_DATA = (
 )
 
 
-def looks_like_data(columns: Sequence[str] | None) -> bool:
-    """Return whether half of the column names or more are numbers or dates."""
-    values = sum(_VALUE.fullmatch(column) is not None for column in columns or ())
-    return bool(columns) and 2 * values >= len(columns or ())
+def looks_like_data(columns: Sequence[str] | None, rows: Iterable[object] = ()) -> bool:
+    """Return whether the names of columns are values.
+
+    One of them is a time, an address or a UUID, or half of them or more are numbers, dates or
+    values that their own columns have in the first rows.
+
+    Args:
+        columns: The names, if the source has a header.
+        rows: The first rows.
+    """
+    names = list(filter(None, columns or ()))
+    if not names:
+        return False
+    if any(map(_NO_NAME.fullmatch, names)):
+        return True
+    some = [row for row in rows if isinstance(row, dict)]
+    values = sum(
+        _VALUE.fullmatch(name) is not None or any(row.get(name) == name for row in some)
+        for name in names
+    )
+    return 2 * values >= len(names)
 
 
 def check_repeated(

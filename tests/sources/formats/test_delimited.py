@@ -81,7 +81,9 @@ def test_valid_rows_match_the_csv_module(rows, delimiter, quoting, newline, piec
 
     # A few quoted cells do not prove that a TSV file quotes its cells.
     quote = {"quote": '"'} if delimiter == "\t" else {}
-    found = read_csv(text.getvalue().encode(), pieces, delimiter=delimiter, **quote, **cuts)
+    # No line of a cell is taken for a record.
+    others = {"delimiter": delimiter, "is_record": lambda _: False, **quote, **cuts}
+    found = read_csv(text.getvalue().encode(), pieces, **others)
 
     text.seek(0)
     assert found.values == list(csv.DictReader(text, delimiter=delimiter))

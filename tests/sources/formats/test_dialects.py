@@ -163,6 +163,58 @@ def test_lines_above_a_header_are_refused_with_the_option(data, golden):
     assert str(caught.value) == golden
 
 
+@pytest.mark.parametrize(
+    ("data", "delimiter"),
+    [
+        ("id type\n1 add\n2  view\n", "whitespace"),
+        ("id~type of event\n1~add\n2~view of it\n", "~"),
+        ("words\nred shoes\nblue\n", None),
+        ("id type\n1 add\n2 view again\n", None),
+        ("id\n1\n2\n", None),
+    ],
+)
+def test_a_delimiter_that_is_not_detected_is_suggested(tmp_path, data, delimiter):
+    path = tmp_path / "x.csv"
+    path.write_text(data)
+
+    with Source(str(path), options()) as opened:
+        remark = opened.format.remark
+
+    assert f"--delimiter {delimiter}".replace(" ~", " '~'") in remark if delimiter else not remark
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "others"),
+    [
+        ("x.jsonl", b'{"a":1}\n', {"comment": "#"}),
+        ("x", b'{"a":1}\n', {"comment": "#"}),
+        ("x.csv", b"a,b\n1,2\n", {"items": "data"}),
+        ("x.tsv", b"a\tb\n1\t2\n", {"items": "data"}),
+        ("x.log", b'192.0.2.1 - - [01/Mar/2025:10:00:00 +0000] "GET / HTTP/1.1" 200 1\n',
+         {"comment": "#"}),
+    ],
+)  # fmt: skip
+def test_options_that_a_format_does_not_use_are_refused(tmp_path, name, data, others, golden):
+    path = tmp_path / name
+    path.write_bytes(data)
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_file(path, **others)
+
+    assert str(caught.value).replace(str(tmp_path), "") == golden
+
+
+@pytest.mark.parametrize("others", [{"comment": "#"}, {"items": "a"}, {"skip_lines": 1}])
+def test_options_for_text_are_refused_for_parquet(tmp_path, others):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "x.parquet"
+    parquet.write_table(pa.table({"a": [1, 2]}), path)
+
+    with pytest.raises(ConfigurationError):
+        read_file(path, **others)
+
+
 # -- headers ---------------------------------------------------------------------------------------
 
 
@@ -197,3 +249,19 @@ def test_columns_of_the_same_name_are_ignored():
 
     assert [row["a"] for row in found.values] == ["1", "4"]
     assert all("n" not in row for row in found.values)
+
+
+@pytest.mark.parametrize("names", ["a,b", "aa,a", "x,xx"])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_names_inside_cells_are_no_header(names, quote):
+    first, second = names.split(",")
+    swapped = f"{quote}{second}{quote},{first} "
+    data = f"{names}\n{second}{first},{first}\n{second} {second},1\n{swapped}\n1,2\n"
+
+    found = read(data.encode(), format="csv")
+
+    assert found.values == [
+        {first: f"{second}{first}", second: first},
+        {first: f"{second} {second}", second: "1"},
+        {first: "2", second: "1"},
+    ]

@@ -54,6 +54,7 @@ class AccessLog:
     row_bytes: int
     log_format: str | None = None
     has_directives: bool = False
+    skips_directives: bool = False
     repeated: tuple[str, ...] = ()
     comma_ends_row: bool = False
     name: str = "log"
