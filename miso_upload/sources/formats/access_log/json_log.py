@@ -44,6 +44,7 @@ class JsonLog(NamedTuple):
     preset: str | None = "web-log"
     by_line: bool = True
     has_directives: bool = False
+    skips_directives: bool = False
     repeated: tuple[str, ...] = ()
     comma_ends_row: bool = False
 

@@ -139,6 +139,11 @@ class Enveloped(NamedTuple):
         """See `Format.has_directives`."""
         return self.rows.has_directives
 
+    @property
+    def skips_directives(self) -> bool:
+        """See `Format.skips_directives`."""
+        return self.rows.skips_directives
+
     def directive(self, data: bytes) -> bytes:
         """See `Format.directive`."""
         if not self.has_directives or b"#Fields:" not in data:
