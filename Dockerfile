@@ -5,7 +5,7 @@ COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY schemas schemas
 COPY miso_upload miso_upload
 RUN python -m venv /opt/miso-upload \
-    && /opt/miso-upload/bin/python -m pip install --no-cache-dir --constraint constraints.txt '.[parquet,remote,sandbox]' \
+    && /opt/miso-upload/bin/python -m pip install --no-cache-dir --constraint constraints.txt '.[parquet,regex,remote,sandbox]' \
     && /opt/miso-upload/bin/python -m compileall -q /opt/miso-upload
 
 FROM python:3.13-slim

@@ -108,7 +108,7 @@ def orders(rows: int = 180) -> None:
             when += timedelta(minutes=draw.randrange(1, 12))
             skus = draw.sample(PRODUCTS, draw.choice((1, 1, 1, 2, 3)))
             note = 'Bitte "leise"\nliefern' if number % 40 == 7 else ""
-            total = "n/a" if number == 99 else f"{draw.randrange(1900, 89900) / 100:.2f}"
+            total = "free" if number == 99 else f"{draw.randrange(1900, 89900) / 100:.2f}"
             local = (when.astimezone(UTC)).astimezone(ZoneInfo("Europe/Berlin"))
             table.writerow(
                 (

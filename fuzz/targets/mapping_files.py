@@ -34,6 +34,11 @@ SPECIMENS = (
     b'user_id = {columns = ["a", "n"], join = "-"}\nip = {first_of = ["ip", "o.x", "l[].k"]}\n',
     b'[attributes]\ntype = {value = "u1", values = {u2 = "like"}, otherwise = "skip"}\n',
     b'attributes.revenue = {column = "n", scale = 1e400}\n',
+    b'[attributes]\nuser_id = {column = "a", strip = true, lower = true, hash = "sha256"}\n'
+    b'revenue = {calculate = "-{n} * ({d} + 1.5) / 7"}\ntimestamp = {column = "t", add = "n"}\n'
+    b'product_ids = {column = "url", split = "/", item = "{product_ids} x {quantities}"}\n',
+    b'[attributes]\nuser_id = {column = "a", extract = "(u)1", otherwise = "omit"}\n'
+    b'type = {column = "url", replace = [{pattern = "p", with = "l"}, {text = "x", with = ""}]}\n',
 )
 TOKENS = (
     b"[attributes]\n", b"[[routes]]\n", b"[[skip]]\n", b"[routing]\n", b"[columns]\n", b"ignore = ",
@@ -43,6 +48,9 @@ TOKENS = (
     b"timezone = ", b"default = ", b"match = ", b"method = ", b"set = ", b"name = ", b"in = ",
     b"like = ", b"below = ", b"empty = true", b"path_ends = ", b"bot = true", b"inf", b"nan", b'"a"',
     b'"n"', b'"t"', b'"l[].k"', b'"l[*k=v].i"', b'"l[0]"', b'"{a}"', b'"/{a}/**/*"', b'"""', b"'''",
+    b"strip = true", b"lower = true", b"upper = true", b"replace = ", b"text = ", b"pattern = ",
+    b"with = ", b"extract = ", b"group = ", b"item = ", b"lookup = ", b"file = ", b"hash = ",
+    b"calculate = ", b"add = ", b"unit = ", b'"{a} * ({n} + 1)"', b'"(a+)+$"',
     b"2025-03-01", b"09:30:00", b"1e999", b"0x1", b"{a}",
 )  # fmt: skip
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fuzz.properties import must, must_be_harmless, only_our_errors, validator
 from miso_upload.values.json import JSONDecodeError, decode
-from miso_upload.values.timestamps import TimestampReader, parse_rfc3339
+from miso_upload.values.rfc3339 import parse_rfc3339
+from miso_upload.values.timestamps import TimestampReader
 
 SPECIMENS = (
     b"2025-03-01T09:30:00.123Z",

@@ -26,6 +26,7 @@ _PURPOSES = {
     "schema": "Print the schema of a record.",
     "status": "Show the totals of each source.",
     "rejects": "Print the rejected rows of a source.",
+    "convert": "Write the records to a file instead of sending them.",
     "remember": "Note records as sent, without sending them.",
     "forget": "Forget what was sent from a source.",
     "ledger": "Move a ledger to another machine.",

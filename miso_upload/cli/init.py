@@ -81,7 +81,7 @@ def init_command(
         text = mapping_text(draft, source.name, output if output != _STDOUT else "mapping.toml")
         _write(output, text)
         # Without a time zone, the preview would only show that it is missing.
-        tried = mapping_text(draft.in_zone("UTC"), source.name, output)
+        tried = mapping_text(draft.in_zone("UTC").decided(), source.name, output)
         transform = transform_of(parse_mapping(output, tried), shipped_schema(), source.format)
         shown = rows_of(block, source.format, transform)
     to_stdout = output == _STDOUT
@@ -110,6 +110,11 @@ def init_command(
             "The timestamps have no time zone and are shown in UTC. An upload rejects these rows "
             "until you fill in timezone."
         )
+    lines += [
+        f"{sentence[0].upper()}{sentence[1:]} The rows above show the first choice. An upload "
+        "rejects these rows until you choose."
+        for sentence in draft.undecided
+    ]
     first = "Save it as mapping.toml. " if to_stdout else ""
     mapping = "mapping.toml" if to_stdout else output
     lines += [

@@ -67,14 +67,20 @@ def choose_listener(options: OutputOptions) -> Listener:
     return progress.ProgressBar() if sys.stderr.isatty() else progress.ProgressLines()
 
 
-def conclude(summary: Summary, options: OutputOptions) -> None:
-    """Print the summary to stdout and errors to stderr; the error that ended the run comes last."""
+def conclude(summary: Summary, options: OutputOptions, *, err: bool = False) -> None:
+    """Print the summary and errors; the error that ended the run comes last.
+
+    Args:
+        summary: The summary, which goes to stdout.
+        options: How it is printed.
+        err: Whether the summary goes to stderr, because stdout has other results.
+    """
     for problem in summary.problems:
         complain(problem, options)
     stopped = summary.stopped_by
     nothing_read = stopped is not None and not summary.totals.rows
     if not (nothing_read or (options.quiet and summary.exit_code == 0)):
-        say(_json_text(summary) if options.json else _text(summary))
+        say(_json_text(summary) if options.json else _text(summary), err=err)
     if stopped is not None:
         complain(stopped, options)
 

@@ -21,7 +21,7 @@ _NOT_FOR_REMEMBER = {
     "dry_run", "server_dry_run", "sandbox", "quiet", "json", "concurrency", "chunk_size",
     "max_chunk_bytes", "max_requests_per_second", "connect_timeout", "read_timeout",
     "max_attempts", "retry_for", "on_unknown", "not_stored", "auth", "allow_insecure_http",
-    "already_sent", "changed", "changed_mapping", "restart", "report",
+    "sample", "already_sent", "changed", "changed_mapping", "restart", "report",
 }  # fmt: skip
 _NO_TARGET = (
     "no target: name a known target with --target NAME ('miso-upload status' lists them), or set "

@@ -9,9 +9,10 @@ import click
 
 from miso_upload.cli.asking import ask_for_secret, ask_for_target, can_ask
 from miso_upload.cli.output import choose_listener, complain
-from miso_upload.cli.secrets import KEY, SALT, is_exposed, kept_from_others, read_secret
+from miso_upload.cli.secrets import is_exposed, kept_from_others
 from miso_upload.errors import ConfigurationError, MisoUploadError
 from miso_upload.pipeline.settings import Settings
+from miso_upload.values.secrets import KEY, SALT, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,10 +21,19 @@ if TYPE_CHECKING:
     from miso_upload.report.summary import Summary
 
 
-def run_upload(settings: Settings) -> Summary:
-    """Run an upload that signals stop gracefully; an error ends the program with its exit code."""
+def run_upload(
+    settings: Settings, *, convert_to: str | None = None, force: bool = False
+) -> Summary:
+    """Run an upload that signals stop gracefully; an error ends the program with its exit code.
+
+    Args:
+        settings: The settings.
+        convert_to: Write the records to this file instead of sending them.
+        force: Whether this file is replaced if it exists.
+    """
     from pathlib import Path
 
+    from miso_upload.pipeline.convert import convert
     from miso_upload.pipeline.interrupt import StopSignal
     from miso_upload.pipeline.run import upload
 
@@ -36,6 +46,8 @@ def run_upload(settings: Settings) -> Summary:
     with errors_reported(settings.output):
         try:
             with stop.on_signals(leave), kept_from_others():
+                if convert_to is not None:
+                    return convert(settings, convert_to, listener, force=force, stop=stop)
                 return upload(settings, listener, stop=stop, ask=ask_for_target(settings, leave))
         except BaseException:
             leave()

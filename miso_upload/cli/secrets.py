@@ -1,4 +1,4 @@
-"""Reads the API key and the salt, and checks who else can read their files."""
+"""Keeps secrets from other processes, and checks who else can read their files."""
 
 from __future__ import annotations
 
@@ -8,32 +8,11 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from miso_upload.errors import ConfigurationError
+from miso_upload.values.secrets import KEY, SALT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-KEY, SALT = "MISO_API_KEY", "MISO_ANONYMOUS_ID_SALT"
-
-
-def read_secret(option: str, file: str | None, variable: str) -> str:
-    """Return the content of a file, or of a variable if no file is given.
-
-    Raises:
-        ConfigurationError: The file cannot be read.
-    """
-    if file is None:
-        return os.environ.get(variable, "").strip()
-    try:
-        with open(file, encoding="utf-8") as held:  # noqa: PTH123 -- pathlib takes long to import
-            return held.read().strip()
-    except (OSError, ValueError) as error:
-        problem = getattr(error, "strerror", None) or "not UTF-8"
-        # Do not repeat the name: it may be the secret itself, given by mistake.
-        raise ConfigurationError(
-            f"{option}: cannot read the file ({problem}); name a file that contains the secret"
-        ) from None
 
 
 @contextmanager

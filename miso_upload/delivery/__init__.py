@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from miso_upload.delivery.dry_run import DryRunDeliverer
     from miso_upload.delivery.options import DeliveryOptions
     from miso_upload.delivery.pool import DeliveryPool
+    from miso_upload.delivery.record_file import RecordFileDeliverer
     from miso_upload.delivery.remember import RememberDeliverer
     from miso_upload.delivery.retry import Backoff, Pace
     from miso_upload.delivery.throttle import Throttle
@@ -23,6 +24,7 @@ __all__ = [
     "DeliveryPool",
     "DryRunDeliverer",
     "Pace",
+    "RecordFileDeliverer",
     "RememberDeliverer",
     "Target",
     "Throttle",
@@ -38,6 +40,7 @@ __getattr__ = lazy_exports(
         "DeliveryPool": "pool",
         "Pace": "retry",
         "DryRunDeliverer": "dry_run",
+        "RecordFileDeliverer": "record_file",
         "RememberDeliverer": "remember",
         "Target": "client",
         "Throttle": "throttle",

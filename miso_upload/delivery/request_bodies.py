@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from miso_upload.records import Batch, Record, Selection
 
 _PREFIX, _SUFFIX = b'{"data":[', b"]}"
-ENVELOPE_BYTES = len(_PREFIX) + len(_SUFFIX)
+ENVELOPE_START = len(_PREFIX)
+ENVELOPE_BYTES = ENVELOPE_START + len(_SUFFIX)
 
 
 def selected_bodies(batch: Batch, selection: Selection | None) -> list[RequestBody]:

@@ -41,11 +41,11 @@ def best_of(columns: Sequence[Column], names: tuple[str, ...]) -> Column | None:
 
 
 def plain(columns: Iterable[Column]) -> list[Column]:
-    """Return the columns of single texts or integers: no lists, no fractions, no booleans."""
+    """Return the columns of single texts or whole numbers: no lists, no booleans."""
     return [
         column
         for column in columns
-        if column.is_plain and not column.in_list and not column.has_lists and column.values
+        if column.may_be_id and not column.in_list and not column.has_lists and column.values
     ]
 
 

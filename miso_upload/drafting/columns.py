@@ -105,6 +105,16 @@ class Column:
         )
 
     @property
+    def may_be_id(self) -> bool:
+        """Whether every value is text or a whole number, even one with a fraction of zero."""
+        return all(
+            isinstance(value, str | int | float)
+            and not isinstance(value, bool)
+            and (not isinstance(value, float) or value.is_integer())
+            for value in self.scalars
+        )
+
+    @property
     def filled(self) -> float:
         """Return the share of rows that have a value."""
         return len(self.values) / self.rows if self.rows else 0.0

@@ -16,6 +16,8 @@ class Guess:
         found: The evidence for it, for a comment.
         unsure: Doubts, with alternatives; empty if the guess is clear.
         needs_zone: Whether its times have no zone, so that the user must name it.
+        choices: Keys and values of the rule of which the user must choose one.
+        choice: What the sample does not decide, as a sentence.
     """
 
     attribute: str
@@ -23,6 +25,8 @@ class Guess:
     found: str = ""
     unsure: tuple[str, ...] = ()
     needs_zone: bool = False
+    choices: tuple[tuple[str, str], ...] = ()
+    choice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,22 @@ class Draft:
     @property
     def unsure(self) -> int:
         """Return the number of attributes that the user should check, besides the routes."""
-        return sum(bool(guess.unsure) or guess.needs_zone for guess in self.guesses)
+        return sum(
+            bool(guess.unsure or guess.choices) or guess.needs_zone for guess in self.guesses
+        )
+
+    @property
+    def undecided(self) -> list[str]:
+        """Return what the user must decide before anything can be sent, as sentences."""
+        return [guess.choice for guess in self.guesses if guess.choices]
+
+    def decided(self) -> Draft:
+        """Return the draft with the first of all choices."""
+        guesses = [
+            replace(guess, rule=guess.rule | dict(guess.choices[:1]), choices=())
+            for guess in self.guesses
+        ]
+        return replace(self, guesses=guesses)
 
     def of(self, attribute: str) -> Guess | None:
         """Return the guess for an attribute, if there is one."""

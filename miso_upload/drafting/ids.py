@@ -40,16 +40,12 @@ def user_guess(column: Column) -> Guess:
     unsure = []
     if any("@" in text for text in column.distinct):
         unsure.append("these are e-mail addresses; prefer the id of an account, or a hash.")
-    if any(_FLOAT.fullmatch(text) for text in column.distinct):
-        example = next(text for text in column.distinct if _FLOAT.fullmatch(text))
-        unsure.append(
-            f"ids such as {example} are numbers that a program wrote with a fraction. They are "
-            "sent unchanged; make sure that your user records have the same ids."
-        )
+    rule: dict[str, Any] = {"column": column.path}
+    unsure += _float_ids(column, rule)
     if column.filled < 1:
         none = column.rows - len(column.values)
         unsure.append(f"{none:,} of {column.rows:,} rows have no value.")
-    return Guess("user_id", {"column": column.path}, for_example(column), tuple(unsure))
+    return Guess("user_id", rule, for_example(column), tuple(unsure))
 
 
 def visitor_guess(columns: Sequence[Column], *, user_always: bool) -> Guess | None:
@@ -70,8 +66,10 @@ def visitor_guess(columns: Sequence[Column], *, user_always: bool) -> Guess | No
     if column.filled < 1:
         none = column.rows - len(column.values)
         unsure.append(f"{none:,} of {column.rows:,} rows have no value.")
+    rule: dict[str, Any] = {"column": column.path}
+    unsure += _float_ids(column, rule)
     unsure += alternatives("anonymous_id", rest[1:])
-    return Guess("anonymous_id", {"column": column.path}, for_example(column), tuple(unsure))
+    return Guess("anonymous_id", rule, for_example(column), tuple(unsure))
 
 
 def visitor_by_values(columns: Sequence[Column]) -> Guess | None:
@@ -102,12 +100,23 @@ def product_guess(columns: Sequence[Column], *, wanted: bool) -> Guess | None:
     if separator is not None:
         rule["split"] = separator
         unsure.append(f"cells are split at {separator!r}.")
-    if any(_FLOAT.fullmatch(text) for text in column.distinct):
-        unsure.append(
-            "ids that end in .0 are sent unchanged; make sure that your catalog has them."
-        )
+    unsure += _float_ids(column, rule)
     unsure += alternatives("product_ids", [each for each in found[1:] if not _same(each, column)])
     return Guess("product_ids", rule, for_example(column), tuple(unsure))
+
+
+def _float_ids(column: Column, rule: dict[str, Any]) -> list[str]:
+    """Let a rule read ids such as 123.0 as integers if there are any, and return the doubt."""
+    example = next((text for text in column.distinct if _FLOAT.fullmatch(text)), None)
+    if example is None:
+        return []
+    rule["float_ids"] = "integer"
+    whole = example.partition(".")[0]
+    doubt = (
+        f"ids such as {example} are numbers that a program wrote with a fraction. They are read as "
+        f"{whole}; make sure that Miso has the same ids."
+    )
+    return [doubt]
 
 
 def separator_of(column: Column) -> str | None:
@@ -131,7 +140,7 @@ def _usable(column: Column) -> bool:
         for _, value in column.values if isinstance(value, list) for item in value
     )  # fmt: skip
     of_other = column.names[0] not in known.PRODUCT and bool(_OTHERS & set(column.words))
-    return bool(column.values) and column.is_plain and not nested and not of_other
+    return bool(column.values) and column.may_be_id and not nested and not of_other
 
 
 def _may_be_product(column: Column) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.drafting import vocabulary as known
 from miso_upload.drafting.column_choice import alternatives, best_of, for_example, ranked
+from miso_upload.drafting.conventions import NULLS, convention_of
 from miso_upload.drafting.draft import Guess
 from miso_upload.drafting.ids import separator_of
-from miso_upload.transform.mapping.cells import CellError, to_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,7 @@ def quantity_guess(
         numbers = _numbers(parts)
         if len(numbers) < _ENOUGH * max(1, len(parts)):
             continue
-        guess = Guess("quantities", rule, for_example(column))
+        guess = _in_convention(Guess("quantities", rule, for_example(column)), parts)
         if min(numbers) >= 0 or column.in_list or "split" in rule:
             return guess, None
         below = sum(number < 0 for number in numbers)
@@ -70,7 +71,8 @@ def revenue_guess(
     if currencies is not None and len(currencies.distinct) > 1:
         named = ", ".join(currencies.distinct[:5])
         unsure.append(f"there are several currencies ({named}), but Miso does not convert them.")
-    return Guess("revenue", {"column": column.path}, for_example(column), tuple(unsure))
+    return _in_convention(Guess("revenue", {"column": column.path}, for_example(column),
+                                tuple(unsure)), column.texts)  # fmt: skip
 
 
 def rating_guess(columns: Sequence[Column]) -> Guess | None:
@@ -93,21 +95,32 @@ def rating_guess(columns: Sequence[Column]) -> Guess | None:
             rule["min"] = 0
             unsure.append("negative ratings are rejected; they may mean that there is no rating.")
         comment = f"from {least:g} to {most:g} in the sample"
-        return Guess("rating", rule, comment, tuple(unsure))
+        return _in_convention(Guess("rating", rule, comment, tuple(unsure)), column.texts)
     return None
 
 
 def _is_number(column: Column) -> bool:
     if column.in_list or column.has_lists or not column.texts:
         return False
-    return len(_numbers(column.texts)) >= _ENOUGH * len(column.texts)
+    given = [text for text in column.texts if NULLS.item(text) is None]
+    return bool(given) and len(_numbers(given)) >= _ENOUGH * len(given)
 
 
 def _numbers(texts: Sequence[str]) -> list[float]:
-    found = []
-    for text in texts:
-        try:
-            found.append(float(to_number(text)))
-        except CellError:
-            continue
-    return found
+    found = convention_of(texts)
+    return [] if found is None else found.numbers
+
+
+def _in_convention(guess: Guess, texts: Sequence[str]) -> Guess:
+    """Return the guess with the keys for the convention of its numbers."""
+    found = convention_of(texts)
+    if found is None or not found.rule:
+        return guess
+    if found.other is None:
+        return replace(guess, rule=guess.rule | found.rule)
+    choices = (("decimal", found.rule["decimal"]), ("decimal", found.other["decimal"]))
+    return replace(
+        guess,
+        choices=choices,
+        choice="no value in the sample shows whether the comma or the point is the decimal mark.",
+    )

@@ -32,19 +32,25 @@ if TYPE_CHECKING:
 _SAMPLED = 2_000
 
 
-def infer(rows: Sequence[object], schema: Schema, options: dict[str, Any] | None = None) -> Draft:
+def infer(
+    rows: Sequence[object],
+    schema: Schema,
+    options: dict[str, Any] | None = None,
+    further: Sequence[object] = (),
+) -> Draft:
     """Return a draft of the mapping for rows like these; never raises.
 
     Args:
         rows: A sample from the beginning of a source.
         schema: The types and their attributes.
         options: Options that are needed to read the file.
+        further: Rows from other places of the source.
     """
     of_log = log_columns(rows)
     if of_log is not None or is_log(rows):
         return draft_of_log(rows, schema, dict(options or {}), of_log)
-    columns = columns_of(rows[:: max(1, len(rows) // _SAMPLED)])
-    draft = Draft(len(rows), options=dict(options or {}))
+    columns = columns_of([*rows[:: max(1, len(rows) // _SAMPLED)], *further])
+    draft = Draft(len(rows) + len(further), options=dict(options or {}))
     seen = _Seen(columns, draft)
     types = _kinds(seen, rows)
     draft.guesses.sort(key=lambda guess: guess.attribute != "type")

@@ -1,9 +1,10 @@
-"""Reads the sample of a draft: the first block of a source."""
+"""Reads the sample of a draft: the first block of a source, and rows spread over the rest."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from miso_upload.drafting.further_rows import further_rows
 from miso_upload.drafting.roles import infer
 from miso_upload.errors import SourceError
 
@@ -26,7 +27,7 @@ def draft_of(
         rows = [] if block.fault else [row for part in source.format.slices(block)
                                        for row in part.rows]  # fmt: skip
         if any(isinstance(row, dict) for row in rows):
-            return infer(rows, schema, options), block
+            return infer(rows, schema, options, further_rows(source, block.end)), block
         break
     raise SourceError(
         f"{source.name}: miso-upload found no rows to draft a mapping from; name a file with rows"

@@ -36,20 +36,26 @@ def timestamp_guess(columns: Sequence[Column]) -> Guess | None:
     else:
         rule = {"column": column.path}
         comment = f"{style.description}, for example {example_of(column)}"
-    if style.format is not None:
+    choices: tuple[tuple[str, str], ...] = ()
+    if style.format is not None and style.other_format is not None:
+        choices = (("format", style.format), ("format", style.other_format))
+    elif style.format is not None:
         rule["format"] = style.format
     unsure = _doubts(column, style)
     if others:
         named = ", ".join(each.path for each in others)
         unsure.append(f"other columns contain timestamps too: {named}.")
-    return Guess("timestamp", rule, comment, tuple(unsure), needs_zone=style.unzoned > 0)
+    return Guess(
+        "timestamp", rule, comment, tuple(unsure), style.unzoned > 0, choices,
+        "no value in the sample shows whether the day or the month comes first." if choices else "",
+    )  # fmt: skip
 
 
 def _style(column: Column) -> TimestampStyle | None:
     named = rank(column.names, TIME) is not None or bool(TIME_WORDS & set(column.words))
     if any(isinstance(value, bool) for _, value in column.values):
         return None
-    style = timestamp_style(column.distinct)
+    style = timestamp_style(column.distinct, is_named=named)
     return style if style is not None and (named or not style.is_number) else None
 
 
@@ -77,11 +83,6 @@ def _joined(day: Column, columns: Sequence[Column]) -> tuple[Column, TimestampSt
 
 def _doubts(column: Column, style: TimestampStyle) -> list[str]:
     doubts = []
-    if style.other_format is not None:
-        doubts.append(
-            "no value in the sample shows whether the day or the month comes first; the "
-            f'alternative is format = "{style.other_format}".'
-        )
     if style.whole_days:
         doubts.append("these are dates without a time; each is read as the start of its day.")
     if style.unread:

@@ -6,10 +6,13 @@ import calendar
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
+from miso_upload.values.excel_days import EXCEL, looks_like_day_number
+from miso_upload.values.timestamp_formats import swapped
 from miso_upload.values.timestamps import NO_ZONE_FOR_DAY, TimestampReader
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ _NUMBER = re.compile(r"[+-]?\d*[.,]?\d*(?:[eE][+-]?\d+)?")
 _LIKE_A_DATE = re.compile(r"(?=.*\d.*\d)[\w:/.,+ -]{6,40}")
 _HAS_DATE = re.compile(r"\d[/.-]\w+[/.-]\d|[A-Za-z]{3}|\d{12}|\d{8} \d{6}")
 _COMPACT_DAY = re.compile(r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_DAY_NUMBER = re.compile(r"[0-9]{5}(?:\.[0-9]+)?")
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?: ?[AaPp][Mm])?")
 _DAY_MONTH = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(?:\d{4}|\d{2})(?!\d)")
 
@@ -74,8 +78,14 @@ class TimestampStyle:
     is_number: bool = False
 
 
-def timestamp_style(values: Sequence[str]) -> TimestampStyle | None:
-    """Return the style of a column's distinct values; None if they are not timestamps."""
+def timestamp_style(values: Sequence[str], *, is_named: bool = False) -> TimestampStyle | None:
+    """Return the style of a column's distinct values; None if they are not timestamps.
+
+    Args:
+        values: The values.
+        is_named: Whether the name of the column says that they are times. Without it, whole numbers
+            of five digits are rather postal codes than days.
+    """
     some = [value.strip() for value in _spread(values, _MOST_TRIED)]
     if not some:
         return None
@@ -84,6 +94,14 @@ def timestamp_style(values: Sequence[str]) -> TimestampStyle | None:
         found = _epoch(epoch, len(some))
         if found is not None:
             return found
+    days = [value for value in some if _DAY_NUMBER.fullmatch(value)
+            and looks_like_day_number(Decimal(value))]  # fmt: skip
+    is_sure = is_named or any("." in value for value in days)
+    if is_sure and len(days) >= _ENOUGH * len(some):
+        unread = 1 - len(days) / len(some)
+        return TimestampStyle(
+            EXCEL, "day numbers of Excel", 1 - unread, unread=unread, is_number=True
+        )
     numbers = [value for value in some if _NUMBER.fullmatch(value)]
     digits = len(numbers) > len(some) / 2
     if digits and not all(_COMPACT_DAY.match(value) for value in some):
@@ -100,9 +118,21 @@ def timestamp_style(values: Sequence[str]) -> TimestampStyle | None:
     best = max(_readable(some, (form,)) for form in matching)
     matching = [form for form in matching if _readable(some, (form,)) == best]
     form = matching[0]
-    other = next((each for each in matching[1:] if _swapped(form) == each), None)
+    other = next((each for each in matching[1:] if swapped(form) == each), None)
+    if other is not None:
+        form, other = _decided_by_all(values, form, other)
     digits = sum(map(str.isdigit, some)) > len(some) / 2
-    return _described(some, form, _in_words(form, some), other, is_number=digits)
+    in_words = "dates in numbers" if other is not None else _in_words(form, values)
+    return _described(some, form, in_words, other, is_number=digits)
+
+
+def _decided_by_all(values: Sequence[str], form: str, other: str) -> tuple[str, str | None]:
+    """Return the format and its alternative; None for the latter if one of all values decides."""
+    texts = [value.strip() for value in values]
+    fitting = {each: sum(_fits(each, text) for text in texts) for each in (form, other)}
+    if fitting[form] == fitting[other]:
+        return form, other
+    return max(fitting, key=lambda each: fitting[each]), None
 
 
 def clock_format(values: Sequence[str]) -> str | None:
@@ -203,15 +233,10 @@ def _spread(values: Sequence[str], most: int) -> Sequence[str]:
     return values[:: max(1, len(values) // most)]
 
 
-def _swapped(form: str) -> str:
-    """Return the format with day and month swapped."""
-    return form.translate(str.maketrans("dm", "md"))
-
-
 def _in_words(form: str, values: Sequence[str]) -> str:
     """Return the order of day and month with the value that proves it, or else the format."""
     at = {form.find("%d"): "day", form.find("%m"): "month"}
-    if -1 in at or _swapped(form) == form or form.startswith("%Y"):
+    if -1 in at or swapped(form) == form or form.startswith("%Y"):
         return form
     first = at[min(at)]
     beyond = [

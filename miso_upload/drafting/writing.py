@@ -84,7 +84,12 @@ def route_lines(routes: Sequence[RouteGuess]) -> list[str]:
 
 
 def _is_table(guess: Guess) -> bool:
-    return guess.needs_zone or "values" in guess.rule or guess.attribute in ("type", "timestamp")
+    return (
+        guess.needs_zone
+        or bool(guess.choices)
+        or "values" in guess.rule
+        or guess.attribute in ("type", "timestamp")
+    )
 
 
 def _comments(guess: Guess) -> Iterator[str]:
@@ -102,6 +107,11 @@ def _table(guess: Guess, draft: Draft) -> Iterator[str]:
             yield _pair(name, value)
     if guess.needs_zone:
         yield from _zone_comment()
+    if guess.choices:
+        yield from _comment(
+            f"UNSURE: {guess.choice} The rows are rejected until you remove the # of one line:"
+        )
+        yield from (f"# {_pair(*pair)}" for pair in guess.choices)
     if "values" in guess.rule:
         yield ""
         yield f"[attributes.{_key(guess.attribute)}.values]"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.records import Span, Stamp
+from miso_upload.records.outside import OutsideRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,7 @@ class Scan(NamedTuple):
             0.1.
         mixed: Whether its first rows were read with other options than its last ones.
         superseded: How many rows of this source Miso accepted before `--restart`.
+        outside: Its rows that were outside the scope of a run, as text.
     """
 
     id: int
@@ -48,6 +50,12 @@ class Scan(NamedTuple):
     mixed: bool
     seen_at: datetime
     superseded: int = 0
+    outside: str = ""
+
+    @property
+    def outside_rows(self) -> OutsideRows:
+        """Return which of its rows were outside the scope of a run."""
+        return OutsideRows.from_text(self.outside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +131,11 @@ class Settlement(NamedTuple):
         rows = self.leftover.unknown | self.leftover.pending
         records = len(rows.intersection(self.batch.lines))
         rejected = sum(rejection.line in rows for rejection in self.batch.rejections)
-        return len(rows) - records - rejected
+        return len(rows) - records - rejected - self.outside
+
+    @property
+    def outside(self) -> int:
+        """Return how many rows were outside the scope, of the whole span or of its leftover."""
+        if self.leftover is None or self.leftover.everything:
+            return len(self.batch.outside)
+        return len((self.leftover.unknown | self.leftover.pending).intersection(self.batch.outside))

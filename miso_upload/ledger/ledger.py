@@ -308,6 +308,8 @@ class Ledger:
                 self._spans.store_shared_keys(scan.id, batch, selection)
             self._rejections.add(scan.id, batch.start, settlement.rejections)
             self._spans.count(scan.id, settlement, self._run_id)
+            if batch.outside_rows:
+                self.scans.add_outside(scan.id, batch.outside_rows)
             self._settle_contents(scan, settlement)
             if settlement.rejects_file is not None:
                 self._rejections.note_file(*settlement.rejects_file, self._run_id)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from miso_upload.ledger.entries import Scan
 from miso_upload.ledger.migration import old_digest
 from miso_upload.records import Stamp
+from miso_upload.records.outside import OutsideRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _SCAN = (
     "scans.id, source_id, sources.key, name, jobs.text, file, state, preamble, compressed, "
-    "complete, keyless, mixed, seen_at, superseded"
+    "complete, keyless, mixed, scans.outside, seen_at, superseded"
 )
 _FROM = (
     "FROM scans JOIN sources ON sources.id = source_id AND sources.scan_id = scans.id "
@@ -152,6 +153,16 @@ class Scans:
             source=scan.source_id,
         )
 
+    def add_outside(self, scan_id: int, rows: OutsideRows) -> None:
+        """Store where rows are that are outside the scope of a scan."""
+        (known,) = self._db.row("SELECT outside FROM scans WHERE id = :scan", scan=scan_id)
+        found = OutsideRows.from_text(known)
+        found.include(rows)
+        if (text := found.to_text()) != known:
+            self._db.change(
+                "UPDATE scans SET outside = :outside WHERE id = :scan", outside=text, scan=scan_id
+            )
+
     def retire(self, scan_id: int) -> None:
         """Delete the positions of a scan, which will not be resumed; keep its name and totals."""
         self._db.change(
@@ -231,9 +242,10 @@ def now() -> str:
 
 def _scan(row: Sequence[Any]) -> Scan:
     scan_id, source_id, key, name, job, file, state, *others, seen_at, superseded = row
-    preamble, compressed, complete, keyless, mixed = others
+    preamble, compressed, complete, keyless, mixed, outside = others
     stamp = None if file is None else Stamp(file, state)
     return Scan(
         scan_id, source_id, named(key), named(name), job, stamp, preamble, compressed,
         bool(complete), bool(keyless), bool(mixed), datetime.fromisoformat(seen_at), superseded,
+        outside,
     )  # fmt: skip

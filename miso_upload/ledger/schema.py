@@ -35,7 +35,7 @@ CREATE TABLE scans (
     complete INTEGER NOT NULL DEFAULT 0, keyless INTEGER NOT NULL DEFAULT 0,
     accepted_before INTEGER NOT NULL DEFAULT 0, duplicates_before INTEGER NOT NULL DEFAULT 0,
     forgotten INTEGER NOT NULL DEFAULT 0, covered_by INTEGER,
-    mixed INTEGER NOT NULL DEFAULT 0, run_id INTEGER NOT NULL
+    mixed INTEGER NOT NULL DEFAULT 0, outside TEXT NOT NULL DEFAULT '', run_id INTEGER NOT NULL
 );
 CREATE INDEX scans_by_file ON scans (file) WHERE file IS NOT NULL;
 CREATE INDEX scans_by_head ON scans (head) WHERE head IS NOT NULL;
@@ -51,7 +51,7 @@ CREATE TABLE spans (
     rejected INTEGER NOT NULL DEFAULT 0, skipped INTEGER NOT NULL DEFAULT 0,
     unknown INTEGER NOT NULL DEFAULT 0, pending INTEGER NOT NULL DEFAULT 0,
     duplicates INTEGER NOT NULL DEFAULT 0, changed INTEGER NOT NULL DEFAULT 0,
-    remembered INTEGER NOT NULL DEFAULT 0,
+    remembered INTEGER NOT NULL DEFAULT 0, outside INTEGER NOT NULL DEFAULT 0,
     unknown_lines TEXT, pending_lines TEXT, run_id INTEGER NOT NULL, changed_at TEXT NOT NULL,
     PRIMARY KEY (scan_id, start)
 ) WITHOUT ROWID;

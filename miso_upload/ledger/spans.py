@@ -26,7 +26,8 @@ _COUNTED = (
     "UPDATE spans SET state = :state, rows = rows * :kept + :rows, "
     "accepted = accepted * :kept + :accepted, already_sent = already_sent * :kept + :already_sent, "
     "skipped = skipped * :kept + :skipped, rejected = rejected * :kept + :rejected, "
-    "changed = changed * :kept + :changed, remembered = remembered + :remembered, "
+    "changed = changed * :kept + :changed, outside = outside * :kept + :outside, "
+    "remembered = remembered + :remembered, "
     "unknown = :unknown, pending = :pending, "
     "duplicates = duplicates + :duplicates, unknown_lines = :unknown_lines, "
     "pending_lines = :pending_lines, run_id = :run, changed_at = :now "
@@ -114,7 +115,8 @@ class Spans:
             accepted=receipt.accepted - remembered,
             already_sent=selection.left_out + remembered, remembered=remembered,
             skipped=settlement.skipped, rejected=len(settlement.rejections),
-            changed=len(selection.changed), unknown=len(unknown), pending=len(receipt.pending),
+            changed=len(selection.changed), outside=settlement.outside, unknown=len(unknown),
+            pending=len(receipt.pending),
             duplicates=receipt.possible_duplicates, unknown_lines=to_ranges(unknown),
             pending_lines=to_ranges(receipt.pending), run=run_id, now=now(), scan=scan_id,
             start=batch.start,

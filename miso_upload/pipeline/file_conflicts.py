@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from miso_upload.delivery.record_file import STDOUT
 from miso_upload.errors import ConfigurationError
 from miso_upload.ledger.rejects_file import rejects_path
 from miso_upload.values.file_identity import Identity, identity_of, identity_of_descriptor
@@ -84,6 +85,9 @@ def own_files_of(settings: Settings) -> Iterator[FileUse]:
     yield from (FileUse(role, str(path)) for role, path in named if path)
     if settings.output.rejects:
         yield FileUse("--rejects", settings.output.rejects, written=True, remedy=_CORRECTED)
+    if settings.output.convert_to not in (None, STDOUT):
+        remedy = "name another file with --output"
+        yield FileUse("--output", str(settings.output.convert_to), written=True, remedy=remedy)
     if settings.output.report:
         remedy = "name another file with --report"
         yield FileUse("--report", settings.output.report, written=True, remedy=remedy)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from miso_upload.transform.scope import WHOLE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from miso_upload.ledger.rejects_file import RejectsFile
     from miso_upload.records import Batch, Block, Leftover, Receipt, Selection
     from miso_upload.sources import Source
+    from miso_upload.transform.scope import Scope
 
 
 class Input(NamedTuple):
@@ -63,9 +66,11 @@ class Stages(NamedTuple):
         known: The ledger in which a dry run looks up the records that Miso has, if any.
         concurrency: The number of deliveries in flight; 0 delivers each batch before the next is
             read.
+        scope: Which records the run sends.
     """
 
     transformer: Transformer
     deliverer: BatchDeliverer
     known: Ledger | None = None
     concurrency: int = 0
+    scope: Scope = WHOLE

@@ -6,6 +6,7 @@ Two runs with equal job fingerprints make equal records of equal rows.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import NoColumnError
@@ -19,6 +20,7 @@ from miso_upload.transform.mapping import (
     Mapper,
     MappingFile,
     MappingSpec,
+    check_carry_down,
     check_key,
     check_repeated,
     check_types,
@@ -33,8 +35,10 @@ from miso_upload.transform.mapping import (
 )
 from miso_upload.transform.mapping.paths import first_step
 from miso_upload.transform.schema.schema import SHIPPED, schema_of
+from miso_upload.transform.scope import scope_of
 from miso_upload.transform.validation import RecordValidator
 from miso_upload.values.display import counted
+from miso_upload.values.null_words import DEFAULT_NULL_WORDS, null_words
 from miso_upload.values.timestamps import TimestampReader
 
 if TYPE_CHECKING:
@@ -65,6 +69,10 @@ class Job:
             needs_id="id" not in validation.allow_missing,
         )
         self._code = _code_of(mapping.transform)
+        # Not part of the fingerprint, because it does not change what a row becomes.
+        self.scope = scope_of(
+            settings.scope, mapping.timezone, self.schema.types, datetime.now(UTC)
+        )
         self._mappings: dict[str | None, MappingFile] = {}
         self._unseen: set[str] | None = None
         """Columns of the user's skip rules that are not in the first rows of any source."""
@@ -93,6 +101,7 @@ class Job:
         """Return a text that is equal for two runs that make equal records of `source`."""
         settings, file = self._settings, self._mapping_for(source)
         reading, mapping = settings.reading, settings.mapping
+        words = null_words(mapping.null_values)
         # The chunk size is not part of it: the ledger keeps spans as they were cut.
         parts = {
             "--mapping": file.fingerprint,
@@ -100,6 +109,8 @@ class Job:
             "--set": ", ".join(sorted(mapping.set)),
             "--transform": self._code.fingerprint if self._code else "",
             "--list-separator": mapping.list_separator or "",
+            "--null-values": "" if words == DEFAULT_NULL_WORDS else ",".join(words) or "none",
+            "--float-ids": mapping.float_ids.removeprefix("reject"),
             "--timestamp-format": ", ".join(mapping.timestamp_format),
             "--timezone": mapping.timezone or "",
             "--schema": self.schema.fingerprint,
@@ -119,6 +130,7 @@ class Job:
             "--no-header": "yes" if reading.no_header else "",
             "--series": mapping.series,
             "[rows] key": str(list(file.key)) if file.key else "",
+            "[rows] carry_down": str(list(file.carry_down)) if file.carry_down else "",
         }
         return "\n".join(f"{name}={ascii(value)[1:-1]}" for name, value in parts.items() if value)
 
@@ -139,6 +151,8 @@ class Job:
             ignored=(*mapping.ignored, *mapping.key, *map(first_step, mapping.key)),
             list_separator=options.list_separator,
             strict=options.strict,
+            null_words=null_words(options.null_values),
+            float_ids=options.float_ids == "integer",
         )
         rows, code = source.format, self._code
         check_repeated(rows.repeated, plan, mapping.key, self.schema.attributes)
@@ -150,9 +164,16 @@ class Job:
                 rows.columns is not None,
             )  # fmt: skip
             check_key(mapping, columns)
+            check_carry_down(mapping, rows.columns)
         except NoColumnError as error:
             raise NoColumnError(f"{error}{self._about_header(columns)}") from None
-        return Transform(rows, mapper, self._validator, code, self._content_keys(mapping.key))
+        transform = Transform(
+            rows, mapper, self._validator, code, self._content_keys(mapping.key),
+            mapping.carry_down, scope=self.scope,
+        )  # fmt: skip
+        if mapping.carry_down:
+            source.carry(transform.values_after)
+        return transform
 
     def _content_keys(self, columns: tuple[str, ...]) -> ContentKeys | None:
         if self._secret is None:

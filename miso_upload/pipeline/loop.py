@@ -26,6 +26,7 @@ from miso_upload.pipeline.comparison import compare
 from miso_upload.pipeline.interrupt import StopReading
 from miso_upload.pipeline.reject_limit import RejectRateLimit
 from miso_upload.pipeline.resume import Comparison, Resumer, SourceToRead, would_stop
+from miso_upload.pipeline.row_limit import RowLimit
 from miso_upload.pipeline.selection import Selector, reader_of
 from miso_upload.pipeline.source_run import SourceRun, recovered_damage
 from miso_upload.pipeline.summary_counts import count_origins, count_rejections
@@ -82,7 +83,7 @@ class Pipeline:
         self._ledger = ledger
         self._resumer = Resumer(
             ledger, settings.resume, listener, known=stages.known,
-            hold_unknown=settings.delivery.on_unknown == "hold",
+            hold_unknown=settings.delivery.on_unknown == "hold", scope=stages.scope,
         )  # fmt: skip
         self._stages = stages
         self._settings = settings
@@ -96,6 +97,7 @@ class Pipeline:
             suggests_preset=settings.mapping.preset is None and settings.mapping.mapping is None,
         )  # fmt: skip
         self._timer = ActivityTimer()
+        self._limit = RowLimit(settings.scope.limit)
 
     def run(self, inputs: Sequence[Input]) -> None:
         """Upload `inputs` and fill the summary; an error that stops the run is noted there.
@@ -108,7 +110,7 @@ class Pipeline:
         try:
             for each in inputs:
                 self._upload_input(each, sources)
-                if self._stop.is_set():
+                if self._stop.is_set() or self._limit.is_reached:
                     break
         except MisoUploadError as error:
             self._note_stop(error)
@@ -124,6 +126,7 @@ class Pipeline:
                     if source.rejects is not None:
                         source.rejects.close()
         self._sum_up(sources)
+        self._summary.limit_reached = self._limit.is_reached
         self._summary.accepted_at_target = self._ledger.accepted_total()
         self._summary.duplicates_at_target = self._ledger.duplicates_total()
         self._summary.seconds = time.monotonic() - started
@@ -185,7 +188,7 @@ class Pipeline:
         except DamagedSourceError as error:
             source_run.damaged(error)
         else:
-            if not self._stop.is_set():
+            if not (self._stop.is_set() or self._limit.is_reached):
                 source_run.complete()
             if source_run.is_complete and source.waiting is None:
                 self._ledger.complete(source_run.scan, source.compressed_checksum)
@@ -265,6 +268,7 @@ class Pipeline:
             with self._stop.reading():
                 block = source.reread(known, is_sum)
             yield block, leftovers[known.start].leftover if known.start in leftovers else None
+        source.rows_left = self._limit.rows_left
         for block in self._stop.interruptible(source.blocks(start.offset, start.line)):
             yield block, None
 
@@ -273,7 +277,8 @@ class Pipeline:
         self._listener.transformed(batch)
         source_run.count_records(batch)
         if leftover is None:
-            self._reject_limit.count(batch.rows, len(batch.rejections), batch.skipped)
+            self._reject_limit.count(batch.rows, len(batch.rejections), batch.left_out)
+            self._limit.count(batch.rows)
         trusted = source_run.proven or self._ledger.has_proven(source_run.job)
         name, prefix = source_run.summary.name, source_run.prefix
         self._reject_limit.check(batch, name, prefix, proven=source_run.proven, trusted=trusted)
@@ -373,8 +378,6 @@ class Pipeline:
         source_run.summary.rejects_file = str(source_run.rejects.path)
         return source_run.rejects.path, length
 
-    # -- stopping ----------------------------------------------------------------------------------
-
     def _note_stop(self, error: MisoUploadError) -> None:
         if self._summary.stopped_by is None:
             self._summary.stopped_by = error
@@ -397,13 +400,11 @@ class Pipeline:
                 deadline = time.monotonic() + _SECONDS_TO_FINISH
         if self._stop.is_set() and self._summary.stopped_by is None:
             self._summary.stopped_by = InterruptedRunError(
-                _STOPPED_SAVED if self._settings.persistent else _STOPPED,
+                _STOPPED_SAVED if self._settings.persistent else "stopped by a signal",
                 signal_number=self._stop.signal_number or signal.SIGINT,
             )
 
 
 _NO_REQUEST = Receipt()
-_SECONDS_TO_FINISH = 30.0
-"""An interrupted run waits this long for its deliveries."""
-_STOPPED = "stopped by a signal"
+_SECONDS_TO_FINISH = 30.0  # an interrupted run waits this long for its deliveries
 _STOPPED_SAVED = "stopped by a signal. Progress is saved; rerun the same command to resume"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from miso_upload.errors import AccountingError, KeyRefusedError
 from miso_upload.pipeline.overlaps import shared_records
 from miso_upload.values.display import counted
+from miso_upload.values.timestamps import SWAPPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,7 @@ def _advice(settings: Settings, summary: Summary) -> Iterator[str]:
         yield _still_to_send(summary)
     if settings.resume.already_sent == "leave-out" and not settings.resume.remember:
         yield from shared_records(summary.sources)
+    yield from _swapped_days(summary)
     for source in summary.sources:
         if source.waiting:
             yield f"{source.name}: {source.waiting.as_text()}"
@@ -45,6 +47,19 @@ def _advice(settings: Settings, summary: Summary) -> Iterator[str]:
     files = any(source.rejects_file for source in summary.sources)
     if now.rejected and settings.persistent and not files:
         yield "To see the rejected rows, run 'miso-upload rejects FILE'"
+
+
+def _swapped_days(summary: Summary) -> Iterator[str]:
+    """Yield a sentence if all rejected timestamps have day and month in the other order."""
+    about = {group: tally for group, tally in summary.reasons.items()
+             if group.startswith("timestamp ")}  # fmt: skip
+    if about and all(SWAPPED.problem and SWAPPED.problem in group for group in about):
+        rejected = sum(tally.count for tally in about.values())
+        yield (
+            f"The other order of day and month fits {counted(rejected, 'rejected timestamp')}, "
+            "which is all of them. The timestamp format is probably wrong, and accepted timestamps "
+            "are then wrong too. Swap %d and %m in the format before you send anything"
+        )
 
 
 def _still_to_send(summary: Summary) -> str:

@@ -39,7 +39,7 @@ def _partners(
 
 def _records(source: SourceSummary) -> int:
     totals = source.totals
-    return totals.rows - totals.rejected - totals.skipped
+    return totals.rows - totals.rejected - totals.skipped - totals.outside
 
 
 def _sentence(one: SourceSummary, other: SourceSummary, shared: int, pairs: int) -> str:

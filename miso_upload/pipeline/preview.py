@@ -90,7 +90,7 @@ def rows_of(block: Block, rows: Format, transform: Transform) -> list[Shown]:
         for rejection in batch.rejections
     }
     if block.fault is None:
-        for part in rows.slices(block, transform.is_record):
+        for part in rows.slices(block, transform.is_record_of(block)):
             for line, row in zip(part.lines, part.rows, strict=True):
                 if line in records:
                     shown[line] = Shown(line, row, records[line])

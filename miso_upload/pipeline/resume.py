@@ -15,6 +15,7 @@ from miso_upload.errors import ChangedJobError, SourceError, UnprovenSourceError
 from miso_upload.ledger.migration import checksum_test
 from miso_upload.pipeline.job_changes import changed_job, changed_options
 from miso_upload.sources.checksums import still_has
+from miso_upload.transform.scope import WHOLE
 from miso_upload.values.display import counted
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from miso_upload.records.keyed_records import KeyedRecords
     from miso_upload.report.listener import Listener
     from miso_upload.sources import Source
+    from miso_upload.transform.scope import Scope
 
 
 @dataclass(slots=True)
@@ -92,6 +94,7 @@ class Resumer:
         listener: Receives notes for the user.
         known: The ledger that a dry run uses for its forecast; no scan of it is resumed.
         hold_unknown: Whether records with an unknown outcome are not resent.
+        scope: Which records the run sends.
     """
 
     def __init__(
@@ -102,12 +105,14 @@ class Resumer:
         *,
         known: Ledger | None = None,
         hold_unknown: bool = False,
+        scope: Scope = WHOLE,
     ) -> None:
         self._ledger = ledger
         self._known = known
         self._options = options
         self._hold_unknown = hold_unknown
         self._listener = listener
+        self._scope = scope
         self._taken: set[int] = set()
         self._jobs_before: dict[str, str | None] = {}
 
@@ -116,7 +121,8 @@ class Resumer:
 
         Raises:
             ChangedJobError: Its rows were sent with other options, and no option says what to do.
-            UnprovenSourceError: Only a ledger of version 0.1 has it, and which rows is unclear.
+            UnprovenSourceError: Only a ledger of version 0.1 has it, and which rows is unclear, or
+                the run leaves some of them out.
         """
         source, name, job, _ = each
         candidates = [
@@ -125,6 +131,8 @@ class Resumer:
             if scan.id not in self._taken and not _is_of_another_file(source, scan)
         ]
         proven = self._proven(source, candidates)
+        if not self._scope.is_whole and any(scan.keyless for scan in candidates):
+            raise UnprovenSourceError(_needs_all_rows(name))
         if self._options.restart:
             start = self._restarted(each, candidates, proven)
         elif proven is None:
@@ -160,17 +168,14 @@ class Resumer:
         leftovers = ledger.unfinished(scan, hold_unknown=self._hold_unknown)
         same = _is_unchanged(source, scan) or _has_same_bytes(source, scan)
         unchanged = same and scan.complete and not leftovers
-        totals = ledger.totals(scan)
-        if self._options.changed == "send" and totals.changed:
-            return self._new(each)
-        if self._options.already_sent == "send" and totals.already_sent:
-            # Some records may not have been sent because another source has them.
-            return self._new(each)
-        if scan.mixed and self._options.on_changed_mapping == "send":
+        if self._is_to_be_sent_again(scan):
             return self._new(each)
         met, last = ledger.shared_keys(scan), ledger.last_span(scan)
+        must_read_again = self._must_read_again(scan)
         # Without content keys, a new scan would send all rows again.
         if not (unchanged or scan.keyless) and (met is None or _goes_on_in_row(source, last)):
+            must_read_again = True
+        if must_read_again:
             if scan.mixed:
                 self._compare(each, scan, _ALL, proven=False)
             return self._new(each)
@@ -188,6 +193,20 @@ class Resumer:
             scan, is_new=False, offset=offset, line=line, leftovers=leftovers,
             without_keys=without_keys, met=met, unchanged=unchanged,
         )  # fmt: skip
+
+    def _is_to_be_sent_again(self, scan: Scan) -> bool:
+        """Return whether the user wants records sent that an earlier run has left out."""
+        totals, options = self._ledger.totals(scan), self._options
+        return bool(
+            (options.changed == "send" and totals.changed)
+            # Some records may not have been sent because another source has them.
+            or (options.already_sent == "send" and totals.already_sent)
+            or (options.on_changed_mapping == "send" and scan.mixed)
+        )
+
+    def _must_read_again(self, scan: Scan) -> bool:
+        """Return whether rows of a scan that were outside may be inside the scope now."""
+        return self._scope.may_include(scan.outside_rows)
 
     def _new(self, each: SourceToRead) -> Start:
         source, name, job, _ = each
@@ -225,6 +244,10 @@ class Resumer:
                 )
             return self._new(each)
         if self._options.on_changed_mapping == "continue":
+            if self._must_read_again(scan):
+                # Read from the start, the rows that Miso has would become other records.
+                last = self._ledger.last_span(scan)
+                self._compare(each, scan, last.next_line if last else 0, proven=False)
             self._listener.noted(
                 f"{name}: resumes with changed options; earlier outcomes stay as they are "
                 f"({totals.accepted:,} accepted, {totals.rejected:,} rejected, "
@@ -289,6 +312,14 @@ def _unproven(name: str, scan: Scan, accepted: int) -> str:
         "the input has changed since, so it is unclear which of its rows Miso has. Nothing was "
         "sent. Possible fixes: if Miso has all rows, note them as sent with 'miso-upload remember "
         "FILE'; to send all rows again, add --restart"
+    )
+
+
+def _needs_all_rows(name: str) -> str:
+    return (
+        f"{name}: version 0.1 of miso-upload sent rows of this input without noting which records "
+        "they are. Nothing was sent. Upload it once without --since, --until, --only-type and "
+        "--skip-type; the next run can use them"
     )
 
 

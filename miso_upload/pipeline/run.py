@@ -1,6 +1,6 @@
 """The composition root: builds the pipeline from the settings, runs it, returns the summary.
 
-`from miso_upload import upload` and the command line both call `upload`.
+The Python API (`api.calls`) and the command line both call `upload`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,16 @@ from miso_upload.delivery import (
     Client,
     Deliverer,
     DryRunDeliverer,
+    RecordFileDeliverer,
     RememberDeliverer,
     Target,
 )
-from miso_upload.errors import ConfigurationError, InterruptedRunError, LedgerError
+from miso_upload.errors import (
+    ConfigurationError,
+    InterruptedRunError,
+    LedgerError,
+    OutputError,
+)
 from miso_upload.ledger import Ledger
 from miso_upload.ledger.rejects_file import RejectsFile, rejects_path
 from miso_upload.ledger.secret import FILE_NAME, SECRET_BYTES
@@ -46,6 +52,7 @@ from miso_upload.report import modes
 from miso_upload.report.listener import Listener
 from miso_upload.report.summary import Summary
 from miso_upload.sources import expand_inputs
+from miso_upload.values.input_names import REJECTS_SUFFIX
 from miso_upload.values.version import __version__
 
 if TYPE_CHECKING:
@@ -96,7 +103,6 @@ def upload(
         if settings.validation.sandbox:
             settings, arrived = _with_sandbox(settings, stack)
         known = _known_ledger(settings, stack, listener)
-        dry_run = settings.validation.dry_run
         job = Job(settings, _secret(settings, known))
         try:
             with stop.reading():
@@ -108,6 +114,7 @@ def upload(
                 signal_number=stop.signal_number or signal.SIGINT,
             ) from None
         deliverer = _deliverer(settings, stop, listener)
+        stack.callback(_close, deliverer)
         ledger = _ledger(settings, stack, listener, ask)
         rejects = _RejectsFiles(settings, ledger)
         inputs = [
@@ -115,12 +122,14 @@ def upload(
             for each in opened
         ]
         ledger.begin_run(__version__)
-        workers = worker_count(settings.mapping.workers, (each.size for each in opened))
+        # Workers read ahead, and so beyond the limit.
+        asked = settings.mapping.workers if settings.scope.limit is None else 0
+        workers = worker_count(asked, (each.size for each in opened))
         transformer = transformer_of(workers, stop)
         stack.callback(transformer.close)
         summary = Summary(
             mode=_mode(settings),
-            host=None if dry_run else _host(settings),
+            host=None if settings.validation.dry_run else _host(settings),
             started_at=datetime.now(UTC),
             groups={name: each.group for name, each in job.schema.types.items()},
             workers=workers,
@@ -129,7 +138,13 @@ def upload(
         )
         pipeline = Pipeline(
             ledger,
-            Stages(transformer, deliverer, known, 0 if dry_run else settings.delivery.concurrency),
+            Stages(
+                transformer,
+                deliverer,
+                known,
+                concurrency=_concurrency(settings),
+                scope=job.scope,
+            ),
             settings,
             stop=stop,
             listener=listener,
@@ -137,9 +152,11 @@ def upload(
         )
         listener.started([(each.name, each.size) for each in opened])
         pipeline.run(inputs)
+        _finish(deliverer, settings, summary)
         summary.arrived = arrived() if arrived else None
-        of_rows = bool(summary.findings.types or summary.reasons)
-        summary.advice += job.advice(summary.findings, of_rows=of_rows)
+        summary.advice += job.advice(
+            summary.findings, of_rows=bool(summary.findings.types or summary.reasons)
+        )
         conclude(settings, summary)
         ledger.end_run(summary.exit_code)
         _write_report(settings, summary)
@@ -147,30 +164,28 @@ def upload(
     return summary
 
 
-def check(
-    settings: Settings | str | Iterable[str],
-    listener: Listener | None = None,
-    *,
-    stop: StopSignal | None = None,
-    **options: Any,  # noqa: ANN401 -- any option's value
-) -> Summary:
-    """Do everything that `upload` does except send; this needs no key and leaves no trace.
-
-    Args:
-        settings: The settings; or the inputs, with `options` as in `Settings.of`.
-        listener: Receives the progress.
-        stop: Set it from another thread to stop the run gracefully.
-        options: Options that override the settings.
-
-    Raises:
-        ConfigurationError: The settings contradict each other or cannot be used.
-        SourceError: An input cannot be opened.
-    """
-    return upload(settings, listener, stop=stop, **{**options, "dry_run": True})
-
-
 def _settings(given: Settings | str | Iterable[str], options: dict[str, Any]) -> Settings:
     return given.but(**options) if isinstance(given, Settings) else Settings.of(given, **options)
+
+
+def _concurrency(settings: Settings) -> int:
+    return 0 if settings.validation.dry_run else settings.delivery.concurrency
+
+
+def _close(deliverer: BatchDeliverer) -> None:
+    if isinstance(deliverer, RecordFileDeliverer):
+        deliverer.close()
+
+
+def _finish(deliverer: BatchDeliverer, settings: Settings, summary: Summary) -> None:
+    """Complete the file of records, if there is one and all inputs were read to their ends."""
+    if not isinstance(deliverer, RecordFileDeliverer) or summary.stopped_by or summary.problems:
+        return
+    try:
+        deliverer.finish()
+        summary.written_to = settings.output.convert_to
+    except OutputError as error:
+        summary.stopped_by = error
 
 
 def _write_report(settings: Settings, summary: Summary) -> None:
@@ -191,6 +206,15 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError(
             "no API key: set MISO_API_KEY, or name a file with --api-key-file. --dry-run and "
             "--sandbox need no key"
+        )
+    if settings.scope.sample is not None and not validation.dry_run:
+        raise ConfigurationError(
+            "--sample is for dry runs only; add --dry-run, or use --limit to send a part"
+        )
+    if settings.scope.sample is not None and settings.mapping.bot_rate is not None:
+        raise ConfigurationError(
+            "--sample and --bot-rate exclude each other, because a sample does not show how many "
+            "rows a visitor has"
         )
     if report is not None and not _can_write(Path(report)):
         raise ConfigurationError(
@@ -259,7 +283,10 @@ class _RejectsFiles:
                     f"--rejects {settings.output.rejects}: cannot write this file; check "
                     "permissions, or name another file"
                 )
-            ours = settings.output.rejects is None
+            ours = settings.output.rejects in (
+                None,
+                f"{settings.output.convert_to}{REJECTS_SUFFIX}",
+            )
             if ours and settings.resume.restart:
                 self._ledger.forget_rejects_file(path)
             known = self._ledger.rejects_length(path)
@@ -270,6 +297,8 @@ class _RejectsFiles:
 
 
 def _deliverer(settings: Settings, stop: StopSignal, listener: Listener) -> BatchDeliverer:
+    if settings.output.convert_to is not None:
+        return RecordFileDeliverer(settings.output.convert_to)
     if settings.validation.dry_run:
         return DryRunDeliverer(settings.delivery.max_chunk_bytes)
     if settings.resume.remember:
@@ -304,7 +333,7 @@ def _ledger(
 
 def _known_ledger(settings: Settings, stack: ExitStack, listener: Listener) -> Ledger | None:
     """Return the ledger in which a dry run looks up the records that Miso has, if any."""
-    if not settings.validation.dry_run:
+    if not settings.validation.dry_run or settings.output.convert_to is not None:
         return None
     path = existing_ledger(*_target(settings))
     if path is None and has_only_other_targets(*_target(settings)):
@@ -352,6 +381,8 @@ def _with_sandbox(
 
 
 def _mode(settings: Settings) -> str:
+    if settings.output.convert_to is not None:
+        return modes.CONVERT
     if settings.validation.dry_run:
         return modes.REMEMBER_DRY_RUN if settings.resume.remember else modes.DRY_RUN
     if settings.validation.server_dry_run:

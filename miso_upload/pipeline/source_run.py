@@ -126,7 +126,7 @@ class SourceRun:
     def proven(self) -> bool:
         """Whether rows of this or an earlier run became records."""
         before = self.summary.before
-        return self._records > 0 or before.rows > before.rejected + before.skipped
+        return self._records > 0 or before.rows > before.rejected + before.skipped + before.outside
 
     def count_records(self, batch: Batch) -> None:
         """Count the records of a batch."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from miso_upload.records.findings import Findings
 from miso_upload.records.keyed_records import KeyedRecords
+from miso_upload.records.outside import OutsideRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +30,9 @@ class Batch:
 
     If content keys are computed, `keys`, `days` and `contents` (see `ContentKeys`) and `lengths`
     (the size of each record's JSON in bytes) also have one item for each record.
+
+    `outside` has the lines of rows that are outside the scope of the run, and `outside_rows` says
+    where they are.
     """
 
     seq: int
@@ -43,6 +47,8 @@ class Batch:
     counts: tuple[int, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     skipped: int = 0
+    outside: Sequence[int] = ()
+    outside_rows: OutsideRows = field(default_factory=OutsideRows, repr=False)
     findings: Findings = field(default_factory=Findings, repr=False)
     keys: array[int] = field(default_factory=partial(array, "Q"), repr=False)
     days: array[int] = field(default_factory=partial(array, "i"), repr=False)
@@ -53,6 +59,11 @@ class Batch:
     def keyed(self) -> KeyedRecords:
         """Return the content keys of the records."""
         return KeyedRecords(self.keys, self.days, self.contents)
+
+    @property
+    def left_out(self) -> int:
+        """Return how many rows became no record, although nothing is wrong with them."""
+        return self.skipped + len(self.outside)
 
     @property
     def size(self) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from miso_upload.records.rejection import Reason
 
 
@@ -25,6 +27,9 @@ class Block:
     fault: Reason | None = None
     """Why this span cannot be read as a row, for example because it is too long; `data` then holds
     the start of the row."""
+    carried: Mapping[str, Any] | None = None
+    """The last values above the block in the columns of `carry_down`. None as a value means that a
+    row in between could not be read."""
     header: bytes = b""
     """The directive in effect at the start of the block, in formats that have them (see `Format`).
     """

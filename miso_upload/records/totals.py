@@ -21,6 +21,7 @@ class Totals:
         pending: Rows that Miso certainly does not have yet.
         duplicates: How many accepted rows Miso may have stored more than once.
         changed: How many already sent rows have a key that Miso has with other content.
+        outside: Valid rows that were not sent, because they are outside the scope of the run.
     """
 
     rows: int = 0
@@ -32,6 +33,7 @@ class Totals:
     pending: int = 0
     duplicates: int = 0
     changed: int = 0
+    outside: int = 0
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -42,8 +44,8 @@ class Totals:
     def balanced(self) -> bool:
         """Whether the outcomes add up to the rows read."""
         return self.rows == (
-            self.accepted + self.already_sent + self.rejected + self.skipped + self.unknown
-            + self.pending
+            self.accepted + self.already_sent + self.rejected + self.skipped + self.outside
+            + self.unknown + self.pending
         )  # fmt: skip
 
     def __add__(self, other: Totals) -> Totals:
@@ -55,10 +57,11 @@ class Totals:
     def as_sentence(self) -> str:
         """Return the equation in words."""
         rows = "row" if self.rows == 1 else "rows"
+        outside = f"{self.outside:,} outside + " if self.outside else ""
         return (
             f"{self.rows:,} {rows} read = {self.accepted:,} accepted + {self.already_sent:,} "
             f"already sent + {self.rejected:,} rejected + {self.skipped:,} skipped + "
-            f"{self.unknown:,} unknown + {self.pending:,} pending"
+            f"{outside}{self.unknown:,} unknown + {self.pending:,} pending"
         )
 
 

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
-import sys
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +10,13 @@ from miso_upload.errors import LedgerError
 from miso_upload.report.json import summary_json
 from miso_upload.values.file_identity import identity_of
 from miso_upload.values.json import encode_pretty
+from miso_upload.values.replacement import Replacement
 
 if TYPE_CHECKING:
     from miso_upload.report.summary import Summary
 
 _BESIDE = ".miso-upload-report."
-"""The prefix of the temporary file; with the report's name in it, the name could be too long."""
+"""The prefix of the temporary file."""
 
 
 def write_report(path: str, summary: Summary) -> None:
@@ -45,27 +42,10 @@ def write_report(path: str, summary: Summary) -> None:
 
 
 def _replace(path: Path, text: bytes) -> None:
-    """Replace the content of a file atomically.
-
-    Only its owner can read a new file; an existing file keeps its owner and its mode.
-    """
-    descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=_BESIDE)
+    """Replace the content of a file in one step."""
+    replacement = Replacement(path, _BESIDE)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            _take_mode_of(path, descriptor)
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        Path(beside).replace(path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
-
-
-def _take_mode_of(path: Path, descriptor: int) -> None:
-    """Give a new file the owner and the mode of the file that it replaces, if any."""
-    if sys.platform != "win32" and path.exists():
-        about = path.stat()
-        with suppress(OSError):
-            os.fchown(descriptor, about.st_uid, about.st_gid)
-        os.fchmod(descriptor, stat.S_IMODE(about.st_mode))
+        replacement.file.write(text)
+        replacement.commit()
+    finally:
+        replacement.discard()

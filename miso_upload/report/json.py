@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.records.totals import Totals
+from miso_upload.report.suspicions import suspicions
 from miso_upload.report.text import bottleneck
 from miso_upload.values.display import printable
 from miso_upload.values.json import readable
@@ -65,8 +66,16 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "warnings": [
             {"warning": text, "rows": tally.count, "line": tally.line, "example": tally.example}
             for text, tally in found.warnings.items()
+        ]
+        + [
+            {"warning": text, "rows": count, "line": None, "example": None}
+            for text, count in suspicions(found)
         ],
+        "null_words": dict(found.null_words.most_common()),
         "skipped": dict(found.skipped.most_common()),
+        "outside": dict(found.outside.most_common()),
+        "written_to": summary.written_to,
+        "limit_reached": summary.limit_reached,
         "pages_without_route": [
             {"path": printable(pattern.path), "visits": pattern.visits}
             for pattern in found.unmatched_paths.patterns()[:_MOST_PATHS]

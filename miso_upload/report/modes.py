@@ -6,5 +6,6 @@ SERVER_DRY_RUN = "server-dry-run"
 SANDBOX = "sandbox"
 REMEMBER = "remember"
 REMEMBER_DRY_RUN = "remember-dry-run"
-FORECASTS = frozenset({DRY_RUN, REMEMBER_DRY_RUN})
+CONVERT = "convert"
+FORECASTS = frozenset({DRY_RUN, REMEMBER_DRY_RUN, CONVERT})
 """Modes that send and note nothing, and report what would be sent or noted."""

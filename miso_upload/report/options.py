@@ -12,6 +12,10 @@ from miso_upload.values.option import Part, option
 class OutputOptions(Part, group="Output"):
     """What a run writes and where; `quiet` and `json` choose the command line's listener.
 
+    Attributes:
+        convert_to: Write the records to this file instead of sending them, which the function
+            `convert` does.
+
     Raises:
         ConfigurationError: An option has an invalid value.
     """
@@ -29,6 +33,8 @@ class OutputOptions(Part, group="Output"):
     )  # fmt: skip
     quiet: bool = option(False, "Print nothing if all goes well.", short=("-q",))
     json: bool = option(False, "Print messages and the summary as JSON, one object a line.")
+
+    convert_to: str | None = None
 
     def __post_init__(self) -> None:
         """Check the values of all options."""

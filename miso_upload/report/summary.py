@@ -78,6 +78,8 @@ class Summary:
         accepted_at_target: The number of rows that Miso has accepted at this target, from all
             sources.
         duplicates_at_target: The number of those that may be stored more than once.
+        written_to: The file that the records were written to, if any.
+        limit_reached: Whether the run stopped reading because it had read as many rows as asked.
     """
 
     mode: str
@@ -101,6 +103,8 @@ class Summary:
     groups: dict[str, str] = field(default_factory=dict)
     accepted_at_target: int = 0
     duplicates_at_target: int = 0
+    written_to: str | None = None
+    limit_reached: bool = False
 
     @property
     def totals(self) -> Totals:

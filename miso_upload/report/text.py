@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from miso_upload.report.modes import REMEMBER, REMEMBER_DRY_RUN, SERVER_DRY_RUN, UPLOAD
+from miso_upload.report.modes import CONVERT, REMEMBER, REMEMBER_DRY_RUN, SERVER_DRY_RUN, UPLOAD
 from miso_upload.report.summary import READING, TRANSFORMING, WAITING
+from miso_upload.report.suspicions import suspicions
 from miso_upload.values.display import counted, one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from miso_upload.records import Findings
     from miso_upload.records.totals import Totals
     from miso_upload.report.summary import SourceSummary, Summary
 
@@ -82,6 +84,7 @@ def _equation(summary: Summary) -> Iterator[str]:
         yield from _forecast(summary)
         return
     yield summary.totals.as_sentence() + ("" if summary.balanced else "   DOES NOT ADD UP")
+    yield from _limited(summary)
     yield from _origins(summary)
     if summary.mode == REMEMBER:
         yield _noted(summary)
@@ -92,16 +95,34 @@ def _equation(summary: Summary) -> Iterator[str]:
         yield f"{_INDENT}Miso has accepted {accepted} in total at this target"
 
 
+def _written(summary: Summary) -> str:
+    if summary.written_to is None:
+        return "the file was not written, because the inputs were not read to their ends"
+    were = counted(summary.totals.pending, "record was", "records were")
+    where = "standard output" if summary.written_to == "-" else summary.written_to
+    return f"{were} written to {where}"
+
+
+def _limited(summary: Summary) -> Iterator[str]:
+    if summary.limit_reached:
+        where = "" if summary.is_forecast else "; the next run continues there"
+        yield f"{_INDENT}stopped reading at --limit{where}"
+
+
 def _forecast(summary: Summary) -> Iterator[str]:
     totals = summary.totals
     known = f"{totals.already_sent:,} already sent + " if totals.already_sent else ""
     held = f" + {totals.unknown:,} unknown" if totals.unknown else ""
+    outside = f" + {totals.outside:,} outside" if totals.outside else ""
     yield (
         f"{counted(totals.rows, 'row')} read = {totals.pending:,} valid + {known}"
-        f"{totals.rejected:,} rejected + {totals.skipped:,} skipped{held}"
+        f"{totals.rejected:,} rejected + {totals.skipped:,} skipped{outside}{held}"
     )
+    yield from _limited(summary)
     yield from _origins(summary)
-    if summary.mode == REMEMBER_DRY_RUN:
+    if summary.mode == CONVERT:
+        yield _INDENT + _written(summary)
+    elif summary.mode == REMEMBER_DRY_RUN:
         yield f"{_INDENT}{counted(totals.pending, 'record')} would be noted as sent"
     elif totals.already_sent and not (totals.pending or totals.unknown):
         yield f"{_INDENT}an upload would send nothing, because {_has_all(totals)}"
@@ -145,7 +166,9 @@ def _nothing_new(summary: Summary) -> Iterator[str]:
 
 
 def _has_all(totals: Totals) -> str:
-    some = totals.rejected > 0 or totals.skipped > 0
+    some = totals.rejected > 0 or totals.skipped > 0 or totals.outside > 0
+    if totals.outside:
+        return "Miso already has all valid records that are not outside"
     return "Miso already has all valid records" if some else "Miso already has all of them"
 
 
@@ -242,16 +265,10 @@ def _records(summary: Summary) -> Iterator[str]:
 
 def _odd(summary: Summary) -> Iterator[str]:
     found = summary.findings
-    if found.warnings:
-        yield "\nWarnings:"
-        for text, tally in list(found.warnings.items())[:_MOST_LISTED]:
-            yield f"{_INDENT}{tally.count:>9,}  {printable(text)}"
-            location = f"{tally.line_prefix}{tally.line}"
-            yield f"{_INDENT}{'':>9}  e.g. {location}: {printable(tally.example)}"
-    if found.skipped:
-        yield "\nSkipped:"
-    for name, count in found.skipped.most_common(_MOST_LISTED):
-        yield f"{_INDENT}{count:>9,}  {printable(name)}"
+    yield from _warnings(found)
+    yield from _counts("Absent, because the value is a null word:", found.null_words)
+    yield from _counts("Skipped:", found.skipped)
+    yield from _counts("Outside the scope of this run:", found.outside)
     columns = summary.columns_left_out()
     if columns or found.not_of_type:
         yield "\nIgnored:"
@@ -261,6 +278,25 @@ def _odd(summary: Summary) -> Iterator[str]:
         yield f"{_INDENT}{'':>9}  and {counted(len(columns) - _MOST_LISTED, 'other column')}"
     for (attribute, name), count in found.not_of_type.most_common(_MOST_LISTED):
         yield f"{_INDENT}{count:>9,}  attribute '{attribute}', which type {name} does not have"
+
+
+def _counts(heading: str, counts: Counter[str]) -> Iterator[str]:
+    if counts:
+        yield f"\n{heading}"
+    for name, count in counts.most_common(_MOST_LISTED):
+        yield f"{_INDENT}{count:>9,}  {printable(name)}"
+
+
+def _warnings(found: Findings) -> Iterator[str]:
+    of_run = list(suspicions(found))
+    if found.warnings or of_run:
+        yield "\nWarnings:"
+    for text, tally in list(found.warnings.items())[:_MOST_LISTED]:
+        yield f"{_INDENT}{tally.count:>9,}  {printable(text)}"
+        location = f"{tally.line_prefix}{tally.line}"
+        yield f"{_INDENT}{'':>9}  e.g. {location}: {printable(tally.example)}"
+    for text, count in of_run:
+        yield f"{_INDENT}{count:>9,}  {text}"
 
 
 def _arrived(summary: Summary) -> Iterator[str]:

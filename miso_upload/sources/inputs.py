@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import SourceError
+from miso_upload.sources.rows_input import RowsInput
 from miso_upload.values.display import counted
 from miso_upload.values.file_identity import identity_of
 from miso_upload.values.input_names import REJECTS_SUFFIX, STDIN, is_remote, shown_name
@@ -62,7 +63,7 @@ def expand_inputs(
 
 def _matches(name: str, allow_insecure_http: bool) -> tuple[list[str], list[str]]:  # noqa: FBT001
     """Return the files that a name means, and notes on the others."""
-    if name == STDIN:
+    if name == STDIN or isinstance(name, RowsInput):
         return [name], []
     if is_remote(name):
         return _remote(name, allow_insecure_http), []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
 from miso_upload.errors import GoneSourceError, SourceError, UnreadableSourceError
+from miso_upload.sources.rows_input import RowsInput, RowsLocation
 from miso_upload.values.input_names import STDIN, is_remote, shown_name
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ def location_of(name: str, *, allow_insecure_http: bool = False) -> InputLocatio
     """
     if name == STDIN:
         return StandardInput()
+    if isinstance(name, RowsInput):
+        return RowsLocation(name)
     if is_remote(name):
         from miso_upload.sources.remote.object import RemoteObject  # noqa: PLC0415 -- an extra, and slow
 

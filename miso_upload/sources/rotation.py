@@ -19,7 +19,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.values.input_names import shown_name
-from miso_upload.values.timestamps import TimestampReader, parse_rfc3339
+from miso_upload.values.rfc3339 import parse_rfc3339
+from miso_upload.values.timestamps import TimestampReader
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

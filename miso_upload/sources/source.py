@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from miso_upload.errors import (
-    ChangedSourceError,
-    ConfigurationError,
-    DamagedSourceError,
-    SourceError,
-)
+from miso_upload.errors import ConfigurationError, SourceError
 from miso_upload.records import Block, Reason, SourceIdentity
 from miso_upload.records.incomplete_row import IncompleteRow
+from miso_upload.sources.carried import CarriedValues
 from miso_upload.sources.checksums import HEAD_BYTES, head_checksum
 from miso_upload.sources.codecs.base import READ_BYTES
 from miso_upload.sources.directives import Directives
 from miso_upload.sources.formats import Cut, Limits, Tail, check_used, detect_format, padding
 from miso_upload.sources.formats.lines import LineEnd
 from miso_upload.sources.proof import has_spans
+from miso_upload.sources.source_errors import changed_source, damaged_source
 from miso_upload.sources.stream import ByteStream
 from miso_upload.values.display import counted
 from miso_upload.values.hashing import checksum, is_checksum
@@ -26,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from miso_upload.records import Span
+    from miso_upload.sources.carried import ValuesAfter
     from miso_upload.sources.formats import Format
     from miso_upload.sources.options import ReadingOptions
 
-_FIRST_BYTES = 2**16
-"""How many bytes are read before the end of the first block is searched."""
+_FIRST_BYTES = 2**16  # how many are read before the end of the first block is searched
 _SHOWN_BYTES = 200
 """How many bytes of an unreadable row are kept to show it."""
 _CONTINUED = Reason(
@@ -55,6 +52,7 @@ class Source:
         body_start: The offset of the first row.
         body_line: The line of the first row.
         waiting: The last row, if it may be incomplete; known after all blocks were read.
+        rows_left: Returns how many rows may still be read; None for no limit.
 
     Raises:
         SourceError: The input cannot be opened or read.
@@ -65,6 +63,7 @@ class Source:
         self._options = options
         self._limits = Limits(options.chunk_size, options.max_row_bytes, options.block_bytes)
         self._seq = 0
+        self.rows_left: Callable[[], int | None] = lambda: None
         self._stream = ByteStream(
             name,
             options.encoding,
@@ -95,6 +94,7 @@ class Source:
             if stream.damage is not None:
                 raise stream.damage from None
             raise
+        self._carried: CarriedValues | None = None
         self.format: Format = padding.Unpadded(rows)
         size = peek.size_with_padding(size)
         self.body_start = self.head_start + size
@@ -168,6 +168,14 @@ class Source:
             self.body_start - self.head_start < self._certain or len(self.beginning) == HEAD_BYTES
         )
 
+    def carry(self, values_after: ValuesAfter) -> None:
+        """Give each block the values that its first rows carry down from the rows above.
+
+        Args:
+            values_after: Returns the values after a block.
+        """
+        self._carried = CarriedValues(self.body_start, values_after)
+
     def notes(self) -> list[str]:
         """Return notes about the input for the user, after it was read."""
         notes = []
@@ -209,6 +217,7 @@ class Source:
         Raises:
             ChangedSourceError: The bytes of the span are changed or missing.
         """
+        self._carry_to(span.start)
         size = span.end - span.start
         if not span.checksum:
             size = min(size, _SHOWN_BYTES)
@@ -216,8 +225,9 @@ class Source:
         data = self._stream.read_exactly(size) if self._stream.seek(span.start) else b""
         self._directives.scan(data)
         if len(data) < size or (span.checksum and not is_sum(data, span.checksum)):
-            raise self._changed(f"bytes {span.start:,} to {span.end:,} have changed")
-        return self._block(span.start, data, span.first_line, header=header)
+            raise changed_source(self.name, f"bytes {span.start:,} to {span.end:,} have changed")
+        block = self._block(span.start, data, span.first_line, header=header)
+        return block if self._carried is None else self._carried.given_to(block, span.end)
 
     def skipped_only_in(self, spans: Sequence[Span]) -> None:
         """Note in which spans an earlier run may have skipped lines, so that others are not read.
@@ -247,6 +257,19 @@ class Source:
         if not self.beginning and start <= self.body_start:
             # Rows that were written since may follow a header, so the next run reads them.
             return
+        self._carry_to(start)
+        for block in self._blocks(start, first_line):
+            yield block if self._carried is None else self._carried.given_to(block, block.end)
+
+    def _carry_to(self, offset: int) -> None:
+        """Read the rows whose values may be carried down to `offset`, if any."""
+        if self._carried is None or not self._carried.needs_rows_before(offset):
+            return
+        before = self._seq, self._padding, self.waiting
+        self._carried.read_until(offset, self._blocks(self._carried.at, 1))
+        self._seq, self._padding, self.waiting = before
+
+    def _blocks(self, start: int, first_line: int) -> Iterator[Block]:
         header = self._directives.in_force_at(start)
         before = self._move_to(start)
         data = b""
@@ -271,6 +294,8 @@ class Source:
         tail = Tail.COMING
         wanted = _FIRST_BYTES
         while True:
+            if self.rows_left() == 0:
+                return
             cut, data, tail = self._find_cut(data, tail, wanted)
             if cut is None:
                 break
@@ -283,7 +308,7 @@ class Source:
             elif cut.size:
                 block, data = self._reject(cut, data, start, line)
             else:
-                raise self._damaged(cut.fault.text)
+                raise damaged_source(self.name, cut.fault.text)
             if block is None:
                 return
             yield block
@@ -294,7 +319,7 @@ class Source:
             raise self._stream.damage
         self._wait(data if self._grows and not self.format.ends_well(data) else b"")
         if not (self._grows or self.format.ends_well(data)):
-            raise self._damaged(_CUT_OFF)
+            raise damaged_source(self.name, _CUT_OFF)
 
     def _find_cut(self, data: bytes, tail: Tail, wanted: int) -> tuple[Cut | None, bytes, Tail]:
         """Read until the next block is complete; return its cut, the buffered bytes and the tail.
@@ -304,7 +329,8 @@ class Source:
         while True:
             if tail is Tail.COMING and len(data) < wanted:
                 data, tail = self._fill(data, wanted)
-            cut = self.format.cut(data, self._limits, tail) if data else None
+            limits = self._limits.capped(self.rows_left())
+            cut = self.format.cut(data, limits, tail) if data else None
             if cut is not None or tail is not Tail.COMING:
                 return cut, data, tail
             # The buffer grows by a constant factor, so that rescanning it stays cheap.
@@ -348,7 +374,7 @@ class Source:
                     self._wait(shown, size)
                     return None, data
                 if not self.format.ends_well(b""):
-                    raise self._damaged(_CUT_OFF)
+                    raise damaged_source(self.name, _CUT_OFF)
                 break
         self._seq += 1
         lines = lines if self.format.by_line else 1
@@ -380,17 +406,5 @@ class Source:
         elif (stream.position != offset or not stream.last_byte) and not (
             stream.seek(offset - 1) and stream.read(1)
         ):
-            raise self._changed("it has become shorter")
+            raise changed_source(self.name, "it has become shorter")
         return stream.last_byte
-
-    def _changed(self, how: str) -> ChangedSourceError:
-        return ChangedSourceError(
-            f"{self.name}: the input was changed while it was read ({how}). Rerun the same "
-            "command; records that Miso has are not sent again"
-        )
-
-    def _damaged(self, how: str) -> DamagedSourceError:
-        return DamagedSourceError(
-            f"{self.name}: {how}. The rows before the end were read. Get an intact copy of the "
-            "file and rerun the same command"
-        )

@@ -8,33 +8,37 @@ it changes the rows before they are mapped.
 
 from __future__ import annotations
 
-import re
 from array import array
 from dataclasses import replace
 from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.records import Batch, Findings, Reason, Record, Rejection, RowFormat, Slice
+from miso_upload.records.outside import OutsideRows
+from miso_upload.transform.carry_down import CarryDown
+from miso_upload.transform.encoded_records import Encoded, not_encodable
 from miso_upload.transform.mapping import Mapped, MappedRows, Skipped, without_nulls
+from miso_upload.transform.record_ids import RecordIds
+from miso_upload.transform.sampling import NOT_SAMPLED, take_sample
+from miso_upload.transform.scope import WHOLE
 from miso_upload.transform.warnings import survey
 from miso_upload.values.display import decoded_row
 from miso_upload.values.hashing import checksum
-from miso_upload.values.json import JSONEncodeError, encode, encode_joined
+from miso_upload.values.json import JSONEncodeError, encode_joined
 from miso_upload.values.regular_times import timestamps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from miso_upload.records import Block
     from miso_upload.records.keyed_records import KeyedRecords
-    from miso_upload.transform.content_keys.canonical_lines import SortedLines
+    from miso_upload.records.slice import IsRecord
     from miso_upload.transform.content_keys.keys import ContentKeys
     from miso_upload.transform.hook import UserCode
     from miso_upload.transform.mapping import Mapper
+    from miso_upload.transform.scope import Scope
     from miso_upload.transform.validation import RecordValidator
 
-_NULL, _IP = re.compile(rb":null"), re.compile(rb'"ip":')
-"""A null and an address in compact JSON. Text may look the same, which only costs time."""
 _ESSENTIAL = {"", "the row", "type", "timestamp", "user_id", "anonymous_id", "ip"}
 """If a reason is about one of these, the row has no visitor, no time or no type."""
 _MANY = 4
@@ -50,21 +54,27 @@ class Transform:
         validator: Validates records.
         code: The user's own function, which changes rows before they are mapped.
         keys: Makes the content keys of records; None for a batch without keys.
+        scope: Decides which valid records are left out as outside.
+        carry_down: The columns whose empty cells take the last value above.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the last ones are for few runs
         self,
         rows: RowFormat,
         mapper: Mapper,
         validator: RecordValidator,
         code: UserCode | None = None,
         keys: ContentKeys | None = None,
+        carry_down: Sequence[str] = (),
+        *,
+        scope: Scope = WHOLE,
     ) -> None:
         self._format = rows
         self._mapper = mapper
         self._validator = validator
         self._code = code
-        self._keys = keys
+        self._keys, self._scope = keys, scope
+        self._carry_down = CarryDown(carry_down)
 
     def __call__(self, block: Block) -> Batch:
         """Return the records of `block`, ready to be sent, and the outcomes of its other rows."""
@@ -80,8 +90,9 @@ class Transform:
                 parts = iter(kept)
             for part in parts:
                 self._take(part, work)
-            if self._code is not None and work.rejections:
+            if (self._code is not None or self._carry_down) and work.rejections:
                 work.rejections = self._as_read(block, work.rejections)
+        work.findings.forget_rare_ids()
         work.rejections.sort(key=lambda rejection: rejection.line)
         work.rejections = with_texts(self._format, block, work.rejections)
         return Batch(
@@ -98,6 +109,8 @@ class Transform:
             counts=tuple(map(len, work.lines)),
             rejections=tuple(work.rejections),
             skipped=work.skipped,
+            outside=tuple(sorted(work.outside)),
+            outside_rows=work.outside_rows,
             findings=work.findings,
             **work.keyed(),
         )
@@ -120,14 +133,40 @@ class Transform:
 
     def _parts(self, block: Block, work: _Work) -> Iterator[Slice]:
         """Yield the parsed rows of a block, after the user's function if there is one."""
-        for part in self._format.slices(block, self.is_record):
+        for part in self._slices(block):
             for reason, line in part.warnings:
                 work.findings.warn(reason, line)
             work.rows += len(part.rows) + len(part.rejections) + len(part.skipped)
             for kind in part.skipped:
                 work.skip(kind)
+            if self._scope.sample < 1:
+                lines = take_sample(part, self._scope.sample)
+                work.leave_out(lines, {NOT_SAMPLED: len(lines)})
             work.rejections += part.rejections
             yield part if self._code is None else _changed(part, self._code, work)
+
+    def _slices(self, block: Block) -> Iterator[Slice]:
+        """Return the parsed rows of a block, with values carried down."""
+        parts = self._format.slices(block, self.is_record_of(block))
+        if not self._carry_down:
+            return parts
+        values = self._carry_down.values_before(block)
+        return (self._carry_down.fill(part, values) for part in parts)
+
+    def values_after(self, block: Block) -> Mapping[str, Any]:
+        """Return the last values of the columns of `carry_down` after a block."""
+        if block.fault is not None:
+            return self._carry_down.unreadable()
+        values = self._carry_down.values_before(block)
+        for part in self._format.slices(block, self.is_record_of(block)):
+            self._carry_down.fill(part, values)
+        return values
+
+    def is_record_of(self, block: Block) -> IsRecord:
+        """Return `is_record` for the rows of a block before values are carried down."""
+        if not self._carry_down:
+            return self.is_record
+        return self._carry_down.with_values(self.is_record, block)
 
     def _take(self, part: Slice, work: _Work) -> None:
         if not part.rows:
@@ -150,18 +189,25 @@ class Transform:
         # The schema does not restrict unknown keys of open objects.
         if encoded is None or encoded.may_have_null() or encoded.may_have_ip():
             return False
+        valid = part.rows
+        if others:
+            left_out = frozenset(others)
+            valid = [row for i, row in enumerate(part.rows) if i not in left_out]
+        ids = RecordIds.of(valid, encoded.attributes())
+        if not self._mapper.leaves_unchanged(valid, ids):
+            return False
         if others:
             self._validate_and_encode(self._map(part, others, work), work)
         else:
             rows = _MappedSlice(part.rows, list(part.lines), part.rows, [False] * len(part.rows))
-            self._keep(rows, encoded, work)
+            self._keep(rows, encoded, work, ids)
         return True
 
     def _validate_and_encode(self, mapped: _MappedSlice, work: _Work) -> None:
         mapped = self._valid(mapped, work)
         encoded = self._encoded(mapped.records)
         if encoded is None:
-            mapped = _accepted(mapped, list(map(_not_encodable, mapped.records)), work)
+            mapped = _accepted(mapped, list(map(not_encodable, mapped.records)), work)
             encoded = self._encoded(mapped.records)
         if encoded is not None and encoded.may_have_null():
             # Without its nulls, a record may lack a required attribute.
@@ -170,19 +216,33 @@ class Transform:
         if mapped.records and encoded is not None:
             self._keep(mapped, encoded, work)
 
-    def _encoded(self, records: list[Record]) -> _Encoded | None:
+    def _encoded(self, records: list[Record]) -> Encoded | None:
         """Return records as JSON, or None if one of them cannot be encoded."""
-        in_order = self._keys.encode(records) if self._keys is not None and records else None
-        if in_order is not None:
-            return _Encoded(in_order.joined(), in_order)
         try:
-            return _Encoded(encode_joined(records))
+            return self._encode(records)
         except JSONEncodeError:
             return None
 
-    def _keep(self, mapped: _MappedSlice, encoded: _Encoded, work: _Work) -> None:
+    def _encode(self, records: list[Record]) -> Encoded:
+        in_order = self._keys.encode(records) if self._keys is not None and records else None
+        if in_order is not None:
+            return Encoded(in_order.joined(), in_order)
+        return Encoded(encode_joined(records))
+
+    def _keep(
+        self, mapped: _MappedSlice, encoded: Encoded, work: _Work, ids: RecordIds | None = None
+    ) -> None:
         timestamps = timestamps_of(mapped.records)
-        survey(mapped.records, mapped.lines, work.findings, timestamps)
+        if left_out := self._scope.left_out(mapped.records, timestamps):
+            work.leave_out([mapped.lines[i] for i in left_out.indices], left_out.reasons)
+            work.outside_rows.include(left_out.rows)
+            mapped, ids = mapped.without(frozenset(left_out.indices)), None
+            if not mapped.records:
+                return
+            encoded = self._encode(mapped.records)
+            timestamps = timestamps_of(mapped.records)
+        ids = ids or RecordIds.of(mapped.records, encoded.attributes())
+        survey(mapped.records, mapped.lines, work.findings, timestamps, ids)
         work.findings.ids["anonymous_id derived"] += sum(mapped.derived)
         work.encoded.append(encoded.text)
         work.lines.append(mapped.lines)
@@ -232,7 +292,7 @@ class Transform:
         wanted = {rejection.line for rejection in rejections}
         read = {
             line: row
-            for part in self._format.slices(block, self.is_record)
+            for part in self._format.slices(block, self.is_record_of(block))
             for line, row in zip(part.lines, part.rows, strict=True)
             if line in wanted
         }
@@ -297,43 +357,6 @@ def _without_nulls(mapped: _MappedSlice) -> list[Record]:
     return [without_nulls(record) for record in mapped.records]
 
 
-class _Encoded(NamedTuple):
-    """The JSON texts of records, joined by commas.
-
-    Attributes:
-        text: The texts as they are sent.
-        in_order: The same texts one by one, if the records are encoded with sorted keys.
-    """
-
-    text: bytes
-    in_order: SortedLines | None = None
-
-    def may_have_null(self) -> bool:
-        if self.in_order is not None:
-            return self.in_order.has_null
-        return _NULL.search(self.text) is not None
-
-    def may_have_ip(self) -> bool:
-        if self.in_order is not None:
-            return "ip" in self.in_order.names
-        return _IP.search(self.text) is not None
-
-    def lengths(self, records: list[Record]) -> Iterable[int]:
-        """Return the length of each record's text."""
-        if self.in_order is not None:
-            return list(map(len, self.in_order.lines))
-        return [len(encode(record)) for record in records]
-
-
-def _not_encodable(record: Record) -> tuple[Reason, ...]:
-    """Return why a record cannot be encoded: it is too deep, or holds a huge integer."""
-    try:
-        encode(record)
-    except JSONEncodeError as error:
-        return (Reason("the record", "cannot be written as JSON", f"({error})"),)
-    return ()
-
-
 class _Work:
     """The batch of a block, as far as it is made."""
 
@@ -344,6 +367,8 @@ class _Work:
         self.encoded: list[bytes] = []
         self.rejections: list[Rejection] = []
         self.findings = Findings()
+        self.outside: list[int] = []
+        self.outside_rows = OutsideRows()
         self.busy: Container[object] = ()
         self._keyed: list[tuple[KeyedRecords, Iterable[int]]] = []
 
@@ -361,6 +386,10 @@ class _Work:
             contents += keyed.contents or array("Q")
             sizes += array("I", lengths)
         return {"keys": keys, "days": days, "contents": contents or None, "lengths": sizes}
+
+    def leave_out(self, lines: Sequence[int], reasons: Mapping[str, int]) -> None:
+        self.outside += lines
+        self.findings.outside.update(reasons)
 
     def skip(self, rule: str) -> None:
         self.skipped += 1

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from miso_upload.errors import ConfigurationError
+from miso_upload.transform.scope_times import scope_time
 from miso_upload.values.option import Part, option
 
 Derive = Literal["missing", "always", "never"]
 DerivedFrom = Literal["ip", "ip+user-agent"]
 Missing = Literal["timestamp", "id"]
+FloatIds = Literal["reject", "integer"]
 
 
 def _workers(given: object) -> int | Literal["auto"]:
@@ -70,6 +72,14 @@ class MappingOptions(Part, group="Mapping"):
         None, "Split the cells of list attributes at TEXT.", metavar="TEXT",
         default_text="a cell is one value",
     )  # fmt: skip
+    null_values: tuple[str, ...] = option(
+        (), "Treat these words as absent in ids, lists and numbers, separated by commas; 'default' "
+        "stands for the default words, and empty text for none. Can be repeated.",
+        metavar="WORD,...", default_text="NULL, undefined and similar words",
+    )  # fmt: skip
+    float_ids: FloatIds = option(
+        "reject", "Reject ids such as 123.0, or read them as integers.", choices=get_args(FloatIds)
+    )
     strict: bool = option(False, "Stop if a column is unmapped.")
     timestamp_format: tuple[str, ...] = option(
         (), "Read timestamps in this strptime format, such as '%d/%m/%Y %H:%M'. Can be "
@@ -118,6 +128,36 @@ class IdentityOptions(Part, group="Identity"):
     ipv6_prefix: int = option(
         128, "Derive ids from the first N bits of an IPv6 address; 64 identifies a household.",
         metavar="N", minimum=1, maximum=128,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScopeOptions(Part, group="Scope"):
+    """Which records of the inputs are sent; the others are outside, and a later run sends them."""
+
+    since: str | None = option(
+        None, "Leave out records earlier than TIME: a date, a timestamp, or a period before now "
+        "such as 90d or 12h.", metavar="TIME", reader=scope_time, default_text="no limit",
+    )  # fmt: skip
+    until: str | None = option(
+        None, "Leave out records at TIME and later; a date means its first instant.",
+        metavar="TIME", reader=scope_time, default_text="no limit",
+    )  # fmt: skip
+    only_type: tuple[str, ...] = option(
+        (), "Leave out records of any other type. Can be repeated.", metavar="TYPE",
+        default_text="all types",
+    )  # fmt: skip
+    skip_type: tuple[str, ...] = option(
+        (), "Leave out records of this type. Can be repeated.", metavar="TYPE",
+        default_text="none",
+    )  # fmt: skip
+    limit: int | None = option(
+        None, "Stop after N new rows, counted over all inputs; the next run continues there.",
+        kind="integer", metavar="N", minimum=1, default_text="no limit",
+    )  # fmt: skip
+    sample: float | None = option(
+        None, "In a dry run, examine only this share of the rows, chosen at random.",
+        kind="number", metavar="RATE", above=0, maximum=1, default_text="all rows",
     )  # fmt: skip
 
 

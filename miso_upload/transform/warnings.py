@@ -9,14 +9,15 @@ unit or time zone, and a view or a purchase without a product. Warnings reject n
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from itertools import repeat
-from operator import contains, itemgetter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.records import Reason
+from miso_upload.transform.damaged_ids import survey_ids
+from miso_upload.transform.record_ids import RecordIds
 from miso_upload.values.display import quoted
 from miso_upload.values.regular_times import timestamps_of
-from miso_upload.values.timestamps import parse_rfc3339
+from miso_upload.values.rfc3339 import parse_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 BEST_RATING = 5
 _TYPE = itemgetter("type")
-_IDS = {"user_id", "anonymous_id"}
 
 
 def survey(
@@ -35,6 +35,7 @@ def survey(
     lines: Sequence[int],
     findings: Findings,
     timestamps: Timestamps | None = None,
+    ids: RecordIds | None = None,
 ) -> None:
     """Count the types and ids of records, and warn about probable mistakes.
 
@@ -43,11 +44,15 @@ def survey(
         lines: The line of each record.
         findings: The counts and warnings are added here.
         timestamps: The timestamps of the records, if they are already known.
+        ids: Their ids, if they are already known.
     """
     types = list(map(_TYPE, records))
     findings.types.update(types)
-    _count_ids(records, findings)
+    ids = ids or RecordIds.of(records)
+    survey_ids(records, lines, findings, ids)
     _survey_timestamps(timestamps or timestamps_of(records), lines, findings)
+    if ids.records_with_products == len(records) and _IS_SUSPICIOUS.keys().isdisjoint(types):
+        return
     for i in _suspicious(types, records):
         name, record = types[i], records[i]
         if name in _OF_PRODUCTS and "product_ids" not in record:
@@ -64,17 +69,6 @@ def _suspicious(types: Sequence[str], records: Sequence[Record]) -> list[int]:
     candidates = [i for i, name in enumerate(types) if name in _IS_SUSPICIOUS]
     found.update(i for i in candidates if _IS_SUSPICIOUS[types[i]](records[i]))
     return sorted(found)
-
-
-def _count_ids(records: Sequence[Record], findings: Findings) -> None:
-    users = sum(map(contains, records, repeat("user_id")))
-    visitors = sum(map(contains, records, repeat("anonymous_id")))
-    findings.ids["user_id"] += users
-    findings.ids["anonymous_id"] += visitors
-    if len(records) not in (users, visitors):
-        neither = sum(_IDS.isdisjoint(record) for record in records)
-        if neither:
-            findings.ids["neither"] += neither
 
 
 def _survey_timestamps(timestamps: Timestamps, lines: Sequence[int], findings: Findings) -> None:

@@ -11,6 +11,8 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 STDIN = "-"
+PYTHON_SCHEME = "python://"
+"""The start of the names of rows that a Python program gives."""
 REJECTS_SUFFIX = ".rejects.jsonl"
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 WEB_SCHEMES = ("https", "http")
@@ -39,6 +41,8 @@ def local_name(name: str) -> str:
     if not is_remote(name):
         return name
     scheme, _, rest = shown_name(name).partition("://")
+    if scheme == "python":  # rows that a Python program gives have a name and no path
+        return "".join(c if c.isalnum() or c in "-_. " else "_" for c in rest).strip(". ") or "rows"
     key = rest.partition("/")[2]
     last = PurePosixPath(unquote(key) if scheme in WEB_SCHEMES else key).name
     name = "".join(char if char.isprintable() else "_" for char in last)

@@ -14,7 +14,10 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from datetime import date, datetime, time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
 
 import orjson
 
@@ -26,6 +29,8 @@ JSONEncodeError = orjson.JSONEncodeError
 
 _FENCE = secrets.token_hex(16)
 """A string that no input can forge; it separates the texts of values that are encoded together."""
+_MOST_SHOWN = 200
+_LARGEST_WHOLE = 2**53
 _BETWEEN = f',"{_FENCE}",'.encode()
 
 _DIGITS = bytes(ord("0") if chr(i).isdecimal() else i for i in range(128)) + bytes(range(128, 256))
@@ -107,6 +112,41 @@ def encode_lines(values: Iterable[object]) -> bytes:
         JSONEncodeError: One of them contains something that JSON cannot represent.
     """
     return b"".join([orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE) for value in values])
+
+
+def row_line(row: object) -> bytes:
+    """Return a row of a Python program as a line of JSON, with all digits of its integers.
+
+    Dates, UUIDs and the like become text. A row that JSON cannot represent becomes its `repr` as
+    text, which is no row, so that it is rejected with its line.
+    """
+    try:
+        return orjson.dumps(row, default=_plain, option=orjson.OPT_APPEND_NEWLINE)
+    except JSONEncodeError:
+        pass
+    try:
+        text = json.dumps(row, default=_plain, ensure_ascii=False, allow_nan=False)
+        return text.encode() + b"\n"
+    except (TypeError, ValueError, RecursionError):
+        shown = repr(row)[:_MOST_SHOWN].encode(errors="backslashreplace").decode()
+        return orjson.dumps(shown, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Return a value that JSON has no type for as one that it has."""
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Decimal):
+        whole = value == value.to_integral_value() if value.is_finite() else False
+        number = float(value) if value.is_finite() else None
+        if whole and abs(value) < _LARGEST_WHOLE:
+            return int(value)
+        return number if number is not None and Decimal(repr(number)) == value else str(value)
+    if hasattr(value, "item"):  # a scalar of NumPy
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def encode_pretty(value: object) -> bytes:

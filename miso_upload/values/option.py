@@ -199,9 +199,9 @@ class Part:
         for name, each in options_of(type(self)).items():
             value = getattr(self, name)
             if value is not None:
-                expected = _read(each, value)
-                if value != expected:
-                    raise ConfigurationError(f"{each.flag}: must be {expected!r}, not {value!r}")
+                # A frozen dataclass: Python code may give text where the option is a path.
+                object.__setattr__(self, name, _read(each, value))
+        _check_types(self)
 
     @classmethod
     def of(cls, **given: Any) -> Self:  # noqa: ANN401 -- any option's value
@@ -231,6 +231,20 @@ class Part:
             name: _read(options[name], value) if name in options and value is not None else value
             for name, value in given.items()
         }
+
+
+def _check_types(part: Part) -> None:
+    """Check the values that are no options, such as secrets, which no message may contain.
+
+    Raises:
+        ConfigurationError: A value has another type than its default.
+    """
+    for each in fields(part):  # type: ignore[arg-type]  # a subclass is a dataclass
+        kind, value = type(each.default), getattr(part, each.name)
+        is_checked = kind in (str, bytes) and _METADATA not in each.metadata
+        if is_checked and not isinstance(value, kind):
+            what = "text" if kind is str else "bytes"
+            raise ConfigurationError(f"{each.name}: must be {what}, but is {type(value).__name__}")
 
 
 def options_of(part: type[Part]) -> dict[str, Option]:

@@ -1,4 +1,4 @@
-"""Checks strptime formats: whether one can be read back, and whether it is of days."""
+"""Checks strptime formats: whether one can be read back, or is of days; swaps day and month."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from datetime import datetime, time, timedelta, timezone
 from functools import lru_cache
 
 from miso_upload.errors import ConfigurationError
+from miso_upload.values.excel_days import EXCEL
 
+_SWAPPED = str.maketrans("dm", "md")
 _SAMPLE = datetime(2019, 10, 23, 14, 5, 9, 123456, tzinfo=timezone(timedelta(hours=2)))
 
 
@@ -18,6 +20,8 @@ def check_format(form: str) -> None:
     Raises:
         ConfigurationError: It cannot.
     """
+    if form == EXCEL:
+        return
     option = f"--timestamp-format {form}"
     if "%Z" in form.replace("%%", ""):
         raise ConfigurationError(
@@ -49,3 +53,21 @@ def _write_and_read(form: str) -> datetime:
 def is_day_format(form: str) -> bool:
     """Return whether `form` describes a date without a time of day."""
     return _write_and_read(form).time() == time()
+
+
+def swapped(form: str) -> str:
+    """Return a format with day and month swapped."""
+    return form.translate(_SWAPPED)
+
+
+def matches_swapped(text: str, formats: tuple[str, ...]) -> bool:
+    """Return whether text is in one of the formats once its day and month are swapped."""
+    for form in formats:
+        if "%d" not in form or "%m" not in form:
+            continue
+        try:
+            datetime.strptime(text, swapped(form))  # noqa: DTZ007 -- only the match matters
+        except (ValueError, OverflowError):
+            continue
+        return True
+    return False

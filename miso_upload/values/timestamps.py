@@ -12,6 +12,7 @@ The number of digits of an epoch number gives its unit:
     14 to 16         microseconds   April 1970
     17 to 19         nanoseconds    April 1970
 
+Numbers from 20,000 to 80,000 are refused, because they are rather day numbers of a spreadsheet.
 Each unit reaches to the year 2286. Text and integers are rounded down to the microsecond. A float
 with a fraction is rounded to the nearest microsecond, because its last digits are noise.
 """
@@ -26,7 +27,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.values.timestamp_formats import check_format, is_day_format
+from miso_upload.values.excel_days import EXCEL, looks_like_day_number, read_day_number
+from miso_upload.values.rfc3339 import RFC3339, parse_rfc3339
+from miso_upload.values.timestamp_formats import check_format, is_day_format, matches_swapped
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -49,7 +52,8 @@ class TimestampReader:
 
     Attributes:
         zone: The IANA name of the time zone for values without an offset.
-        formats: strptime formats, tried on text and integers in this order, before anything else.
+        formats: strptime formats, tried on text and integers in this order, before anything else;
+            `excel` reads day numbers of spreadsheets.
 
     Raises:
         ConfigurationError: The zone does not exist, or a format cannot describe a date.
@@ -73,7 +77,8 @@ class TimestampReader:
             return self._read_text(text)
         if isinstance(value, float):
             if not value.is_integer():
-                return _read_fraction(value)
+                excel = _read_excel(repr(value), self.zone) if EXCEL in self.formats else None
+                return excel or _read_fraction(value)
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool):
             return self._read_integer(value)
@@ -82,7 +87,7 @@ class TimestampReader:
     def read_all(self, values: list[Any]) -> list[str] | None:
         """Return `values` if each of them is exactly RFC 3339; None if one must be converted."""
         try:
-            if self.formats or not all(map(_RFC3339.fullmatch, values)):
+            if self.formats or not all(map(RFC3339.fullmatch, values)):
                 return None
             # The pattern does not know how many days a month has.
             list(map(datetime.fromisoformat, values))
@@ -102,24 +107,6 @@ class TimestampReader:
         return self._read_text(text) if self.formats else _read_number(text, text, self.zone)
 
 
-def parse_rfc3339(text: str) -> datetime | None:
-    """Return an RFC 3339 date-time as a `datetime`; None if `text` is not one.
-
-    A leap second is returned as the second after it, since `datetime` has no leap seconds.
-    """
-    if _RFC3339.fullmatch(text) is None:
-        return None
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return _parse_unusual_rfc3339(text.upper())
-
-
-_RFC3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
-    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
-)
 _ISO8601 = re.compile(
     # The date by month, by week or by day of the year,
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}|[0-9]{4}-W[0-9]{2}-[1-7]|[0-9]{4}W[0-9]{2}[1-7]"
@@ -162,28 +149,21 @@ _UNREADABLE = Reading(
     None, "is not a date-time in a known format; describe the format with --timestamp-format"
 )
 _NOT_AS_DESCRIBED = Reading(None, "matches neither --timestamp-format nor any known format")
+SWAPPED = Reading(
+    None, "matches the format only if day and month are swapped; the format may be wrong"
+)
+"""All rejected timestamps of a run may have this problem; then the format is probably wrong."""
+_DAY_NUMBER = Reading(
+    None,
+    "looks like a day number of Excel; if it is, add --timestamp-format excel, or format = "
+    '"excel" to the mapping file',
+)
 _NOT_FINITE = Reading(None, "is not a finite number")
 _TOO_LARGE = Reading(None, "has more digits than an epoch number can have")
 _NO_SUCH_TIME = Reading(None, "is not a date-time: there is no such day or time of day")
 _NO_SUCH_YEAR = Reading(None, "is outside the years 1 to 9999")
 _NO_ZONE = Reading(None, "is a local time without a time zone; name the zone with --timezone")
 NO_ZONE_FOR_DAY = Reading(None, "is a date without a time zone; name the zone with --timezone")
-
-
-def _parse_unusual_rfc3339(text: str) -> datetime | None:
-    """Parse what `datetime` does not: text that had lower-case letters, and leap seconds."""
-    is_leap = text[17:19] == "60"
-    if is_leap:
-        text = f"{text[:17]}59{text[19:]}"
-    try:
-        parsed = datetime.fromisoformat(text)
-        if not is_leap:
-            return parsed
-        if parsed.astimezone(UTC).strftime("%H:%M") == "23:59":
-            return parsed + timedelta(seconds=1)
-    except (ValueError, OverflowError):
-        pass
-    return None
 
 
 @lru_cache(maxsize=_MOST_CACHED)
@@ -199,7 +179,9 @@ def _read_text(text: str, formats: tuple[str, ...], zone: str | None) -> Reading
     match = _NUMBER.fullmatch(text)
     if match is None:
         reading = _read_iso8601(text, zone)
-        return _NOT_AS_DESCRIBED if formats and reading is _UNREADABLE else reading
+        if not formats or reading is not _UNREADABLE:
+            return reading
+        return SWAPPED if matches_swapped(text, formats) else _NOT_AS_DESCRIBED
     whole, fraction = match.groups("")
     if fraction.strip("0"):
         return _read_epoch(Decimal(text), _DOWN)
@@ -211,6 +193,11 @@ def _read_formatted(text: str, formats: tuple[str, ...], zone: str | None) -> Re
     if not text.isascii() and any(_is_foreign_digit(character) for character in text):
         return None  # strptime would accept such digits
     for form in formats:
+        if form == EXCEL:
+            reading = _read_excel(text, zone)
+            if reading is not None:
+                return reading
+            continue
         try:
             parsed = datetime.strptime(text, form)  # noqa: DTZ007 -- the zone is added below
         except (ValueError, OverflowError):
@@ -220,6 +207,14 @@ def _read_formatted(text: str, formats: tuple[str, ...], zone: str | None) -> Re
             return _read_local(parsed, zone, is_day=is_day_format(form))
         return _read_at_offset(parsed.replace(tzinfo=None), offset)
     return None
+
+
+def _read_excel(text: str, zone: str | None) -> Reading | None:
+    """Return the reading of a day number of a spreadsheet; None if the text is none."""
+    if _NUMBER.fullmatch(text) is None:
+        return None
+    found = read_day_number(Decimal(text))
+    return None if found is None else _read_local(found[0], zone, is_day=found[1])
 
 
 def _is_foreign_digit(character: str) -> bool:
@@ -245,12 +240,14 @@ def _read_number(whole: str, text: str, zone: str | None) -> Reading:
 
 
 def _read_epoch(number: Decimal, rounding: Context) -> Reading:
+    if looks_like_day_number(number):
+        return _DAY_NUMBER
     digits = number.adjusted() + 1
     for most, exponent in _EPOCH_UNITS:
         if digits <= most:
             scaled = rounding.to_integral_value(rounding.scaleb(number, exponent))
             seconds, microseconds = divmod(int(scaled), 1_000_000)
-            return Reading(_text(_EPOCH + timedelta(0, seconds, microseconds)))
+            return Reading(text_of(_EPOCH + timedelta(0, seconds, microseconds)))
     return _TOO_LARGE
 
 
@@ -271,7 +268,7 @@ def _read_iso8601(text: str, zone: str | None) -> Reading:
     elif offset[0] in "+-":
         reading = _read_at_offset(local, _parse_offset(offset))
     else:
-        reading = Reading(_text(local))
+        reading = Reading(text_of(local))
     return reading if leap is None else _at_leap_second(reading)
 
 
@@ -324,7 +321,7 @@ def _at_leap_second(reading: Reading) -> Reading:
 
 def _read_at_offset(local: datetime, offset: timedelta) -> Reading:
     try:
-        return Reading(_text(local - offset))
+        return Reading(text_of(local - offset))
     except OverflowError:
         return _NO_SUCH_YEAR
 
@@ -353,7 +350,7 @@ def _read_near_change(local: datetime, zone: ZoneInfo, *, is_day: bool) -> Readi
         shown = earlier.astimezone(zone)
     except OverflowError:
         return _NO_SUCH_YEAR
-    text = _text(earlier.replace(tzinfo=None))
+    text = text_of(earlier.replace(tzinfo=None))
     if earlier == later or (is_day and shown.date() == local.date()):
         return Reading(text)  # a day has a start even if its midnight is skipped or repeated
     if earlier < later:
@@ -369,7 +366,7 @@ def _read_near_change(local: datetime, zone: ZoneInfo, *, is_day: bool) -> Readi
     return Reading(text, note=note)
 
 
-def _text(time_in_utc: datetime) -> str:
+def text_of(time_in_utc: datetime) -> str:
     """Return a time in UTC, with milli- or microseconds only if it needs them."""
     if not time_in_utc.microsecond:
         return time_in_utc.isoformat() + "Z"

@@ -17,7 +17,7 @@ from miso_upload.values.option import default_of, options_of
 
 OPTIONS = all_options()
 PART_OF = {name: part for part, cls in PARTS.items() for name in options_of(cls)}
-NO_OPTIONS = {"api_key", "anonymous_id_salt", "block_bytes", "remember"}
+NO_OPTIONS = {"api_key", "anonymous_id_salt", "block_bytes", "remember", "convert_to"}
 """Fields that come from files and the environment only, from other commands, or from nowhere."""
 GIVEN = {
     "columns": "a,b",
@@ -26,7 +26,9 @@ GIVEN = {
     "not_stored": "503",
     "preset": "none",
     "quote": "'",
+    "since": "90d",
     "trusted_proxies": "2",
+    "until": "2026-03-01",
     "workers": "3",
 }
 """What is given for options that do not take any text, as the command line has it."""

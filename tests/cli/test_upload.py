@@ -385,7 +385,7 @@ def test_a_report_is_a_json_file_that_adds_up(upload, history, tmp_path):
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["totals"] == {
         "rows": 51, "accepted": 50, "already_sent": 0, "rejected": 1, "skipped": 0, "unknown": 0,
-        "pending": 0, "duplicates": 0, "changed": 0,
+        "pending": 0, "duplicates": 0, "changed": 0, "outside": 0,
     }  # fmt: skip
     assert report["accepted_at_target"] == 50
     assert report["balanced"] is True

@@ -25,6 +25,7 @@ from miso_upload.report.listener import Listener
 from miso_upload.report.summary import Summary
 from miso_upload.sources import ReadingOptions, Source
 from miso_upload.transform.content_keys.keys import ContentKeys
+from miso_upload.transform.scope import WHOLE
 from miso_upload.values.hashing import checksum
 from miso_upload.values.json import encode, encode_joined
 from tests.helpers.doubles import Miso, deliverer, record
@@ -208,6 +209,7 @@ class Desk:
         )
         in_flight = options.pop("concurrency", 0)
         transform, job = options.pop("prepare", prepare), options.pop("job", "")
+        scope = options.pop("scope", WHOLE)
         stop = stop or StopSignal()
         mode = "dry-run" if options.get("dry_run") else "upload"
         summary = Summary(mode, "api.test", datetime.now(UTC))
@@ -223,7 +225,7 @@ class Desk:
             )
             Pipeline(
                 wrap(ledger),
-                Stages(InProcess(), wrap(delivers), known, in_flight),
+                Stages(InProcess(), wrap(delivers), known, in_flight, scope),
                 Settings.of(on_unknown=policy, **options),
                 stop=stop,
                 listener=listener,

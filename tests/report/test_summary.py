@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miso_upload import errors, summary_json, summary_text
+from miso_upload import errors
 from miso_upload.records import Findings, Tally
 from miso_upload.records.totals import Totals
 from miso_upload.records.unmatched_paths import UnmatchedPaths
+from miso_upload.report.json import summary_json
 from miso_upload.report.modes import (
     DRY_RUN,
     REMEMBER,
@@ -31,6 +32,7 @@ from miso_upload.report.summary import (
     SourceSummary,
     Summary,
 )
+from miso_upload.report.text import summary_text
 from miso_upload.values.json import encode_pretty
 
 NOW = datetime(2025, 3, 1, tzinfo=UTC)

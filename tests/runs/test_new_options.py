@@ -17,7 +17,7 @@ class Notes(Listener):
 
     @property
     def doubts(self):
-        return [text for text in self.texts if "--set " in text or "--timezone " in text]
+        return [text for text in self.texts if "(set " in text or "(timezone " in text]
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_dry_run_says_that_an_upload_would_stop(settings):
     meant = check(settings("monday.jsonl", set=("type=like",), changed_mapping="send"))
 
     def warned(summary):
-        return any("--changed-mapping" in text for text in summary.advice)
+        return any("changed_mapping" in text for text in summary.advice)
 
     assert (warned(planned), warned(neutral), warned(meant)) == (True, False, False)
     stopped = upload(settings("monday.jsonl", set=("type=like",)))

@@ -155,7 +155,7 @@ def test_many_pairs_of_inputs_that_share_records_are_one_sentence(desk):
 
     done = desk.upload(*names)
 
-    assert sum("--series" in text for text in done.advice) == 1
+    assert sum("series=NAME" in text for text in done.advice) == 1
 
 
 def test_standard_input_under_new_options_is_doubted(desk, golden):

@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from miso_upload.errors import ConfigurationError
-from miso_upload.values.timestamps import TimestampReader, parse_rfc3339
+from miso_upload.values.rfc3339 import parse_rfc3339
+from miso_upload.values.timestamps import TimestampReader
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

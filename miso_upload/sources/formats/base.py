@@ -54,6 +54,10 @@ class Limits(NamedTuple):
     row_bytes: int
     block_bytes: int
 
+    def capped(self, most: int | None) -> Limits:
+        """Return limits with at most `most` rows; None is no limit."""
+        return self if most is None else self._replace(rows=min(self.rows, most))
+
 
 class RowEnd(Protocol):
     """Finds the end of a row that is too long to be held in memory."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from miso_upload.sources.formats.padding import BOM
 from miso_upload.sources.formats.unsupported import binary_kind, log_kind
 from miso_upload.sources.options import FORMAT_NAMES
 from miso_upload.values.display import printable
+from miso_upload.values.input_names import PYTHON_SCHEME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +60,8 @@ def detect_format(
         ConfigurationError: The format cannot be detected or is not supported, the header cannot be
             used, or an option cannot be used with the format.
     """
+    if name.startswith(PYTHON_SCHEME):
+        wanted = replace(wanted, format="jsonl")  # as which its rows are read
     found = _detected(name, peek, wanted)
     rows, size = found
     if peek(size + 1)[size:]:

@@ -99,25 +99,34 @@ def _titles(lines: list[bytes], mark_of_comments: bytes) -> int:
         # Comments can be in the middle too, and contain any number of delimiters.
         rest = [line for line in lines[above:] if not line.startswith(mark_of_comments)]
         return above if rest and _is_table(lines[0], rest) else 0
-    for delimiter in (*DELIMITERS, *LONG_DELIMITERS):
-        mark = delimiter.encode()
-        widths = [line.rstrip(b"\r").removesuffix(mark).count(mark) + 1 for line in lines]
-        usual, times = Counter(widths).most_common(1)[0] if widths else (0, 0)
-        above = next((i for i, width in enumerate(widths) if width == usual), 0)
-        is_wider = usual > max(widths[:above], default=usual) and times >= _FEWEST
+    tables = [_widths(lines, delimiter) for delimiter in (*DELIMITERS, *LONG_DELIMITERS)]
+    if any(set(widths) == {widths[0]} != {1} for widths in tables):
+        # One delimiter splits the first line as it splits all others. Another one that splits only
+        # the others separates the items of lists.
+        return 0
+    widest = max(widths[0] for widths in tables)
+    for widths in tables:
+        usual, times = Counter(widths).most_common(1)[0]
+        above = widths.index(usual)
+        is_wider = usual > max(widest, *widths[:above], 0) and times >= _FEWEST
         is_even = times == len(widths) - above and b'"' not in b"".join(lines[above:])
-        if is_wider and is_even:
+        if above and is_wider and is_even:
             return above
     return 0
+
+
+def _widths(lines: list[bytes], delimiter: str) -> list[int]:
+    """Return the number of cells of each line; a delimiter at its end ends the last cell."""
+    mark = delimiter.encode()
+    return [line.rstrip(b"\r").removesuffix(mark).count(mark) + 1 for line in lines]
 
 
 def _is_table(first: bytes, rest: list[bytes]) -> bool:
     """Return whether lines have the same number of cells, and another one than the first line."""
     for delimiter in (*DELIMITERS, *LONG_DELIMITERS):
-        mark = delimiter.encode()
-        widths = {line.rstrip(b"\r").removesuffix(mark).count(mark) for line in rest}
-        if len(rest) >= _FEWEST and len(widths) == 1 and widths != {0}:
-            return first.count(mark) not in widths
+        widths = set(_widths(rest, delimiter))
+        if len(rest) >= _FEWEST and len(widths) == 1 and widths != {1}:
+            return first.count(delimiter.encode()) + 1 not in widths
     return False
 
 

@@ -179,6 +179,13 @@ def _encoded(names: list[str], rows: Iterator[tuple[Any, ...]], size: int) -> It
         ) from None
 
 
+def batch_lines(batch: Any) -> Iterator[bytes]:  # noqa: ANN401 -- pyarrow has no types
+    """Yield the rows of an Arrow batch as JSON Lines, in pieces."""
+    columns = [_values(column) for column in batch.columns]
+    rows = zip(*columns, strict=True) if columns else iter([()] * len(batch))
+    return _encoded(batch.schema.names, rows, batch.nbytes)
+
+
 def _damage(error: Exception) -> DamageError:
     return DamageError("Parquet file", str(error).partition("\n")[0] or type(error).__name__)
 

@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.values.regular_times import EPOCH_ORDINAL
-from miso_upload.values.timestamps import parse_rfc3339
+from miso_upload.values.rfc3339 import parse_rfc3339
 
 if TYPE_CHECKING:
     from miso_upload.records import Record

@@ -35,12 +35,14 @@ class SortedLines(NamedTuple):
         names: The names in objects, except those in the texts of the shape.
         has_null: Whether there is a null. A null instead of a text of the shape is not found, but
             valid records have none there.
+        attributes: The names of all attributes that one of the records has.
     """
 
     lines: list[bytes]
     irregular: set[int]
     names: set[str]
     has_null: bool
+    attributes: set[str]
 
     def joined(self) -> bytes:
         """Return the records separated by commas."""
@@ -67,7 +69,9 @@ def sorted_lines(records: Sequence[Record], shape: Shape) -> SortedLines | None:
     return (
         None
         if lines is None
-        else SortedLines(lines, examiner.irregular, examiner.names, examiner.has_null)
+        else SortedLines(
+            lines, examiner.irregular, examiner.names, examiner.has_null, examiner.attributes
+        )
     )
 
 

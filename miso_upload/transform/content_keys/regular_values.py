@@ -64,6 +64,7 @@ class Examiner:
     def __init__(self) -> None:
         self.irregular: set[int] = set()
         self.names: set[str] = set()
+        self.attributes: set[str] = set()
         self.has_null = False
 
     def examine_records(self, records: Sequence[dict[str, Any]], shape: Shape) -> None:
@@ -83,7 +84,10 @@ class Examiner:
         path: tuple[str, ...],
     ) -> None:
         """Examine the objects at a path in records."""
-        names = set().union(*objects) - shape.texts
+        names = set().union(*objects)
+        if not path:
+            self.attributes = names
+        names = names - shape.texts
         self.names |= names
         for name in names:
             values = _values(name, objects)

@@ -32,6 +32,7 @@ from miso_upload.transform.mapping.builder import without_nulls
 from miso_upload.transform.mapping.check_types import check_types
 from miso_upload.transform.mapping.header import (
     LOOKS_LIKE_DATA,
+    check_carry_down,
     check_key,
     check_repeated,
     columns_in_words,
@@ -74,6 +75,7 @@ __all__ = [
     "NamedRule",
     "Rule",
     "Skipped",
+    "check_carry_down",
     "check_key",
     "check_repeated",
     "check_types",

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from miso_upload.errors import MappingError, NoColumnError
 from miso_upload.transform.mapping.builder import IDENTITY_COLUMNS, Binding
-from miso_upload.transform.mapping.cells import CellError, column_converter, converter
+from miso_upload.transform.mapping.cells import CellError, column_converter
+from miso_upload.transform.mapping.cleaning import (
+    Cleaning,
+    cleaned_columns,
+    cleaning_converter,
+    cleaning_json_converter,
+    is_cleaned,
+    is_id,
+    json_columns,
+    may_need_care,
+    needs_care,
+)
 from miso_upload.transform.mapping.paths import first_step
-from miso_upload.transform.mapping.rules import Compiled, compile_rule
+from miso_upload.transform.mapping.rules import Compiled, compile_rule, misuse_of
+from miso_upload.transform.mapping.step_spec import NO_STEPS
+from miso_upload.transform.record_ids import ID_ATTRIBUTES, values_of
 from miso_upload.transform.schema.schema import Kind
 from miso_upload.values.display import column_name, counted, did_you_mean
+from miso_upload.values.null_words import NullWords
 from miso_upload.values.timestamps import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from miso_upload.transform.mapping.spec import MappingSpec, NamedRule
+    from miso_upload.transform.record_ids import RecordIds
     from miso_upload.transform.schema.schema import Schema
     from miso_upload.values.timestamps import TimestampReader
 
@@ -36,6 +52,7 @@ class Bindings:
         timestamps: Parses timestamps.
         columns: The columns of every row; None if rows may differ.
         cells: Convert values to what the schema asks for, and leave out empty ones.
+        salt: The key for hashes; empty if the user has none.
 
     Attributes:
         rules: The user's rules, each bound to its attribute and compiled.
@@ -55,12 +72,15 @@ class Bindings:
         columns: tuple[str, ...] | None,
         *,
         cells: bool,
+        salt: bytes = b"",
     ) -> None:
         self._spec = spec
         self._schema = schema
         self._timestamps = timestamps
         self._columns = columns
         self._cells = cells
+        self._cleaning = Cleaning(NullWords(spec.null_words), spec.float_ids)
+        self._salt = salt
         self._by_name: dict[str, Binding | None] = {}
         self.named = {named.attribute for named in spec.rules}
         # A rule may put the column `search` into `search.keywords`. The column is then not mapped
@@ -90,24 +110,63 @@ class Bindings:
     def of_text(self, attribute: str, origin: str) -> Binding:
         """Return the binding for text that a route puts into an attribute."""
         kind = self._kind(attribute, origin)
-        convert: Callable[[Any], Any] = converter(kind, self._spec.list_separator)
+        convert: Callable[[Any], Any] = cleaning_converter(
+            kind, self._spec.list_separator, self._cleaning, are_ids=is_id(attribute)
+        )
         if kind is Kind.TIMESTAMP:
             convert = self._timestamps.read
-        return Binding(attribute, tuple(attribute.split(".")), convert)
+        path = tuple(attribute.split("."))
+        return Binding(attribute, path, convert, nulls=self._nulls(attribute, kind))
+
+    def leaves_unchanged(self, records: Sequence[dict[str, Any]], ids: RecordIds) -> bool:
+        """Return whether valid records hold no null words, blanks or floats that are cleaned."""
+        if ids.joined is None:
+            return False
+        texts = (ids.users, ids.visitors, ids.products)
+        if not all(map(self._cleaning.nulls.items.isdisjoint, texts)):
+            return False
+        if may_need_care(ids.joined) and any(needs_care(each, are_ids=True) for each in texts):
+            return False
+        rare = [name for name in self._rarely_cleaned if name in ids.names]
+        return not rare or all(
+            self._cleaned_alike(name, values_of(name, records, ids.names)) for name in rare
+        )
+
+    @cached_property
+    def _rarely_cleaned(self) -> list[str]:
+        """The attributes that are cleaned, besides those of `RecordIds`."""
+        return [
+            name for name, attribute in self._schema.attributes.items()
+            if attribute.kind in (Kind.TEXT, Kind.TEXTS) and is_cleaned(name, attribute.kind)
+            and "." not in name and name not in ID_ATTRIBUTES
+        ]  # fmt: skip
+
+    def _cleaned_alike(self, name: str, values: list[Any]) -> bool:
+        """Return whether cleaning leaves the values of an attribute as they are."""
+        columns = json_columns(self._kind(name, ""), self._cleaning, are_ids=is_id(name))
+        return columns(values) is not None
 
     def is_blank_absent(self, binding: Binding) -> bool:
         """Return whether empty text in a column that has the attribute's name is no value."""
-        return self._cells or binding.attribute in _IDS
+        is_id = binding.attribute in _IDS
+        return self._cells or is_id or binding.nulls is not None
+
+    def _nulls(self, attribute: str, kind: Kind) -> NullWords | None:
+        return self._cleaning.nulls if is_cleaned(attribute, kind) else None
 
     def _compiled(self, named: NamedRule) -> tuple[Binding, Compiled]:
         attribute, rule = named.attribute, named.rule
         kind = self._kind(attribute, named.origin)
         if self._columns is not None:
             _check_header(named, self._columns)
+        if (misuse := misuse_of(rule, kind, has_salt=bool(self._salt))) is not None:
+            raise MappingError(f"{named.origin}: {attribute}: {misuse}")
         try:
             compiled = compile_rule(
-                rule, kind, timestamps=self._timestamps, list_separator=self._spec.list_separator
-            )
+                rule, kind, timestamps=self._timestamps,
+                list_separator=self._spec.list_separator, attribute=attribute,
+                cleaning=self._cleaning, salt=self._salt,
+            )  # fmt: skip
         except CellError as error:
             raise MappingError(f"{named.origin}: the value {error}") from None
         default = compiled.default
@@ -117,7 +176,12 @@ class Bindings:
             default = default.text
         shown = "" if compiled.shown == attribute else compiled.shown
         path = tuple(attribute.split("."))
-        binding = Binding(attribute, path, compiled.convert, shown, compiled.convert_all)
+        binding = Binding(
+            attribute, path, compiled.convert, shown, compiled.convert_all, compiled.nulls
+        )
+        if attribute in IDENTITY_COLUMNS and rule.steps == NO_STEPS:
+            # The identity decides what an address is, so it takes the value unchanged.
+            binding = binding._replace(convert=None, convert_all=None)
         return binding, compiled._replace(default=default)
 
     def _kind(self, name: str, origin: str) -> Kind:
@@ -144,11 +208,17 @@ class Bindings:
         if attribute.kind is Kind.TIMESTAMP:
             reader = self._timestamps
             return Binding(column, path, reader.read, convert_all=reader.read_all)
-        if not self._cells:
+        kind, separator, cleaning = attribute.kind, self._spec.list_separator, self._cleaning
+        nulls, are_ids = self._nulls(column, kind), is_id(column)
+        if self._cells:
+            convert = cleaning_converter(kind, separator, cleaning, are_ids=are_ids)
+            convert_all = cleaned_columns(column_converter(kind, separator), kind, are_ids=are_ids)
+        elif nulls is not None:
+            convert = cleaning_json_converter(kind, cleaning, are_ids=are_ids)
+            convert_all = json_columns(kind, cleaning, are_ids=are_ids)
+        else:
             return Binding(column, path, None)
-        kind, separator = attribute.kind, self._spec.list_separator
-        convert_all = column_converter(kind, separator)
-        return Binding(column, path, converter(kind, separator), convert_all=convert_all)
+        return Binding(column, path, convert, convert_all=convert_all, nulls=nulls)
 
     def _check_columns(self, columns: tuple[str, ...]) -> None:
         unmapped = [

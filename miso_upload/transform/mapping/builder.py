@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.records import Reason
-from miso_upload.transform.mapping.cells import CellError
+from miso_upload.transform.mapping.cells import CellError, Noted
 from miso_upload.transform.mapping.paths import ABSENT
 from miso_upload.values.display import quoted
 from miso_upload.values.timestamps import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from miso_upload.records import Findings, Record
     from miso_upload.transform.mapping.cells import ConvertAll
+    from miso_upload.values.null_words import NullWords
 
 IDENTITY_COLUMNS = ("ip", "user_agent", "forwarded_for")
 """What a row can have besides attributes: the identity is derived from it, and it is not sent."""
@@ -29,6 +30,7 @@ class Binding(NamedTuple):
         convert: Converts one value; None if a JSON value is taken unchanged and only validated.
         shown: The columns that the value comes from, if their names differ from the attribute's.
         convert_all: Converts many values at once; see `cells.column_converter`.
+        nulls: The words that mean no value if they are the whole value; None for text.
     """
 
     attribute: str
@@ -36,6 +38,7 @@ class Binding(NamedTuple):
     convert: Callable[[Any], Any] | None
     shown: str = ""
     convert_all: ConvertAll | None = None
+    nulls: NullWords | None = None
 
 
 class RecordBuilder:
@@ -47,9 +50,10 @@ class RecordBuilder:
         record: The record so far.
         visitor: The values of the row's identity columns.
         reasons: Why the row has to be rejected.
+        notes: What is counted about its values unless the row is skipped, each with its attribute.
     """
 
-    __slots__ = ("findings", "line", "reasons", "record", "visitor")
+    __slots__ = ("findings", "line", "notes", "reasons", "record", "visitor")
 
     def __init__(self, line: int, findings: Findings) -> None:
         self.line = line
@@ -57,23 +61,40 @@ class RecordBuilder:
         self.record: Record = {}
         self.visitor: dict[str, Any] = {}
         self.reasons: list[Reason] = []
+        self.notes: list[tuple[str, str, str]] = []
+
+    def leaves_out(self, binding: Binding, value: object) -> bool:
+        """Return whether a value is a null word, which is counted and not put in."""
+        word = None if binding.nulls is None else binding.nulls.found(value)
+        if word is not None:
+            self.notes.append((binding.attribute, "null", word))
+        return word is not None
+
+    def put_all(self, values: Iterable[tuple[Binding, Any]]) -> None:
+        """Put in values that are no null words."""
+        for binding, value in values:
+            if not self.leaves_out(binding, value):
+                self.put(binding, value)
 
     def put(self, binding: Binding, value: Any) -> None:  # noqa: ANN401 -- any JSON value
         """Convert a value and put it in its place, or note the reason why that is impossible."""
         attribute, parts, convert = binding[:3]
         if isinstance(value, dict | list):
             value = without_nulls(value)
-        if attribute in IDENTITY_COLUMNS:
-            self.visitor[attribute] = value
-            return
         if convert is not None:
             try:
                 converted = convert(value)
             except CellError as error:
                 self.reasons.append(_cannot(binding, value, str(error)))
+                self.notes += [(attribute, *note) for note in error.notes]
                 return
+            if type(converted) is Noted:
+                self.notes += [(attribute, *note) for note in converted.notes]
+                converted = converted.value
             value = converted if type(converted) is str else self._read(binding, value, converted)
-        if type(value) is str and len(parts) == 1:
+        if attribute in IDENTITY_COLUMNS:
+            self.visitor[attribute] = value
+        elif type(value) is str and len(parts) == 1:
             self.record[attribute] = value
         elif value is not ABSENT and not _merge(self.record, parts, value):
             reason = _cannot(binding, ABSENT, "conflicts with a value that is not an object")

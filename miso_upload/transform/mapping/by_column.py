@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 from miso_upload.transform.mapping.bot_rate import TOO_MANY
 from miso_upload.transform.mapping.builder import IDENTITY_COLUMNS
 from miso_upload.transform.mapping.column_values import ColumnSource
-from miso_upload.transform.mapping.outcomes import MappedRows, Skipped
+from miso_upload.transform.mapping.outcomes import MappedRows, Skipped, SkipRow
 from miso_upload.transform.mapping.plan import is_cacheable
 from miso_upload.transform.mapping.record_tree import RecordTree, are_disjoint
-from miso_upload.transform.mapping.rules import SkipRow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterator, Mapping, Sequence
@@ -193,6 +192,8 @@ class ShapeMapper:
         if explained:
             return self._map_others(explained, rows, routed, findings)
         findings.not_of_type.update(surplus)
+        for column in columns:
+            findings.note(column.notes)
         self._count_unmapped(rows, findings)
         if not (findings.addresses.has_others or self._identity.believes_forwarded):
             self._note_addresses(ips, derived, findings)

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from miso_upload.records import Reason
 from miso_upload.transform.mapping.bot_rate import TOO_MANY
 from miso_upload.transform.mapping.builder import RecordBuilder
-from miso_upload.transform.mapping.outcomes import Mapped, Skipped
+from miso_upload.transform.mapping.outcomes import Mapped, Skipped, SkipRow
 from miso_upload.transform.mapping.paths import ABSENT
-from miso_upload.transform.mapping.rules import SkipRow
 from miso_upload.values.display import quoted
 
 if TYPE_CHECKING:
@@ -67,12 +66,12 @@ class RowMapper:
         try:
             routed = plan.router.follow(row, findings.unmatched_paths).values if plan.router else ()
             self._fill(row, builder)
-            for binding, value in routed or ():
-                builder.put(binding, value)
+            builder.put_all(routed or ())
         except SkipRow as skip:
             return Skipped(str(skip))
         except RecursionError:
             return (_TOO_DEEP,)
+        findings.note(builder.notes)
         self._drop_surplus(builder)
         if not builder.reasons:
             outcome = self._identify(builder)
@@ -86,14 +85,17 @@ class RowMapper:
         by_name, unmapped = self._plan.shape(tuple(row))
         for column, binding, is_blank_absent in by_name:
             value = row[column]
-            if value is not None and not (value == "" and is_blank_absent):
+            if value is None or (value == "" and is_blank_absent):
+                continue
+            if not builder.leaves_out(binding, value):
                 builder.put(binding, value)
         for column in unmapped:
             self._count_unmapped(column, row[column], builder)
         found = builder.findings.filled_by_rules
         for binding, rule in self._plan.rules:
             value = rule.fetch(row)
-            if value is ABSENT or value is None or value == "":
+            is_absent = value is ABSENT or value is None or value == ""
+            if is_absent or builder.leaves_out(binding, value):
                 if rule.default is not ABSENT:
                     builder.put(binding._replace(convert=None), rule.default)
             else:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from miso_upload.transform.schema.schema import Kind
+from miso_upload.values.amounts import amount_of
 from miso_upload.values.json import JSONDecodeError, decode
+from miso_upload.values.null_words import BLANKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,12 +19,36 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?
 _WHOLE = re.compile("[0-9]{1,18}")
 _PLAIN_NUMBER = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _TEXT_ONLY = {str}
+_NOT_A_NUMBER = "is not a number"
+_NOT_PLAIN = (
+    'is not a plain number; to read 1.234,56 or $ 1,234.56, add decimal = "," or decimal = "." to '
+    "its attribute in the mapping file"
+)
 _MOST_DIGITS = 18
 """Integers of this many digits fit into 64 bits. Miso's JSON library may not read longer ones."""
 
 
 class CellError(ValueError):
-    """A cell that cannot be converted. The message follows the attribute's name in a reason."""
+    """A cell that cannot be converted. The message follows the attribute's name in a reason.
+
+    Attributes:
+        notes: What has to be counted about the cell; see `Noted`.
+    """
+
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+class Noted(NamedTuple):
+    """A converted value, with what has to be counted about it.
+
+    Attributes:
+        value: The value, or `ABSENT`.
+        notes: Pairs of a kind (`null` or `currency`) and a text: the null words that were left out,
+            and the currencies of amounts.
+    """
+
+    value: Any
+    notes: tuple[tuple[str, str], ...]
 
 
 def converter(kind: Kind, list_separator: str | None) -> Callable[[Any], Any]:
@@ -32,10 +58,10 @@ def converter(kind: Kind, list_separator: str | None) -> Callable[[Any], Any]:
     """
 
     def to_list(value: Any) -> list[str]:  # noqa: ANN401 -- any JSON value
-        return [to_text(item) for item in _items(value, list_separator)]
+        return [to_text(item) for item in items_of(value, list_separator)]
 
     def to_numbers(value: Any) -> Any:  # noqa: ANN401
-        items = _items(value, list_separator)
+        items = items_of(value, list_separator)
         numbers = [to_number(item) for item in items]
         return numbers[0] if len(numbers) == 1 and items == [value] else numbers
 
@@ -86,7 +112,7 @@ def to_number(value: Any) -> int | float:  # noqa: ANN401
         return value
     text = value.strip() if isinstance(value, str) else ""
     if not _NUMBER.fullmatch(text):
-        raise CellError("is not a number")
+        raise CellError(_NOT_A_NUMBER if amount_of(text) is None else _NOT_PLAIN)
     if text.lstrip("+-").isdigit():
         digits = text.lstrip("+-0")
         if len(digits) > _MOST_DIGITS:
@@ -135,7 +161,7 @@ def _numbers(cells: list[Any]) -> list[int | float] | None:
     return None
 
 
-def _items(value: Any, separator: str | None) -> list[Any]:  # noqa: ANN401
+def items_of(value: Any, separator: str | None) -> list[Any]:  # noqa: ANN401
     """Return the values in a cell: a list, a JSON array in text, a separated list, or one value."""
     if isinstance(value, list):
         return value
@@ -151,7 +177,7 @@ def _items(value: Any, separator: str | None) -> list[Any]:  # noqa: ANN401
             return decoded
     if separator is None:
         return [value]
-    return [part.strip() for part in value.split(separator) if part.strip()]
+    return [part.strip(BLANKS) for part in value.split(separator) if part.strip(BLANKS)]
 
 
 def _as_is(value: Any) -> Any:  # noqa: ANN401

@@ -5,11 +5,10 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from miso_upload.transform.mapping.builder import IDENTITY_COLUMNS
-from miso_upload.transform.mapping.cells import CellError
-from miso_upload.transform.mapping.outcomes import Skipped
+from miso_upload.transform.mapping.cells import CellError, Noted
+from miso_upload.transform.mapping.outcomes import Skipped, SkipRow
 from miso_upload.transform.mapping.paths import ABSENT, first_step
-from miso_upload.transform.mapping.rules import SkipRow, fetch_nothing
+from miso_upload.transform.mapping.rules import fetch_nothing
 from miso_upload.values.timestamps import Reading
 
 if TYPE_CHECKING:
@@ -34,10 +33,12 @@ class Column(NamedTuple):
     Attributes:
         values: The values.
         has_gaps: Whether some of them are `ABSENT`.
+        notes: What is counted about them, each with the attribute.
     """
 
     values: list[Any]
     has_gaps: bool
+    notes: Sequence[tuple[str, str, str]] = ()
 
 
 class ColumnSource(NamedTuple):
@@ -89,6 +90,13 @@ class ColumnSource(NamedTuple):
         is_whole = len(indices) == len(cells)
         if not is_whole:
             cells = [cells[index] for index in indices]
+        words: list[str] = []
+        nulls = self.binding.nulls
+        if nulls is not None and nulls.are_among(cells):
+            kept = [i for i, cell in enumerate(cells) if nulls.found(cell) is None]
+            words = [word for cell in cells if (word := nulls.found(cell)) is not None]
+            indices, cells = [indices[i] for i in kept], [cells[i] for i in kept]
+            is_whole = False
         if cells and self.by_rule:
             findings.filled_by_rules.add(self.binding.attribute)
         column, doubtful = _converted(self.binding, cells)
@@ -99,7 +107,8 @@ class ColumnSource(NamedTuple):
         filled = [self.default] * len(rows)
         for index, value in zip(indices, column.values, strict=True):
             filled[index] = value
-        return Column(filled, has_gaps=self.default is ABSENT or column.has_gaps), doubtful
+        notes = [*column.notes, *((self.binding.attribute, "null", word) for word in words)]
+        return Column(filled, self.default is ABSENT or column.has_gaps, notes), doubtful
 
 
 def _is_baseless(rule: Compiled, columns: Sequence[str]) -> bool:
@@ -126,14 +135,20 @@ def _with_value(cells: Sequence[Any], blank: str) -> Sequence[int]:
 
 def _converted(binding: Binding, cells: list[Any]) -> tuple[Column, Doubtful]:
     """Return cells as the schema asks for them, and the doubtful ones by index."""
-    if binding.convert is None or binding.attribute in IDENTITY_COLUMNS:
+    if binding.convert is None:
         return Column(cells, has_gaps=False), {}
     together = binding.convert_all(cells) if binding.convert_all is not None else None
     if together is not None:
         return Column(together, has_gaps=False), {}
     values: list[Any] = []
+    notes: list[tuple[str, str, str]] = []
     doubtful: Doubtful = {}
+    nulls = binding.nulls
     for index, cell in enumerate(cells):
+        if nulls is not None and nulls.found(cell) is not None:
+            values.append(None)
+            doubtful[index] = None
+            continue
         try:
             value = binding.convert(cell)
         except SkipRow as skip:
@@ -144,5 +159,8 @@ def _converted(binding: Binding, cells: list[Any]) -> tuple[Column, Doubtful]:
             if value.text is None or value.note is not None:
                 doubtful[index] = None
             value = value.text
+        elif type(value) is Noted:
+            notes += [(binding.attribute, *note) for note in value.notes]
+            value = value.value
         values.append(value)
-    return Column(values, has_gaps=ABSENT in values), doubtful
+    return Column(values, ABSENT in values, notes), doubtful

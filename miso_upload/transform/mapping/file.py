@@ -18,8 +18,10 @@ from miso_upload.errors import ConfigurationError, MappingError
 from miso_upload.transform.mapping.conditions import Condition
 from miso_upload.transform.mapping.paths import ABSENT
 from miso_upload.transform.mapping.routes import Route, Routing, compile_route
-from miso_upload.transform.mapping.rules import UNNAMED, Rule, parts_of
+from miso_upload.transform.mapping.rules import UNNAMED, Rule
 from miso_upload.transform.mapping.spec import MappingFile, NamedRule
+from miso_upload.transform.mapping.step_tables import companions, steps_of
+from miso_upload.transform.mapping.templates import parts_of
 from miso_upload.transform.mapping.toml_positions import KeyLines
 from miso_upload.transform.schema.check import complaint_about
 from miso_upload.transform.schema.resources import shipped_schema_file
@@ -71,10 +73,13 @@ def parse_mapping(name: str, text: str) -> MappingFile:
     for attribute, table in document.get("attributes", {}).items():
         path = ("attributes", attribute)
         try:
-            rule = _rule({"column": table} if isinstance(table, str) else table)
+            table = {"column": table} if isinstance(table, str) else table  # noqa: PLW2901
+            rule = replace(_rule(table), steps=steps_of(attribute, table, Path(name).parent))
+            others = _companions(attribute, rule, document["attributes"])
         except ConfigurationError as error:
             raise MappingError(_located(name, lines, path, str(error))) from None
-        rules.append(NamedRule(attribute, rule, f"{name}:{lines.line(path)}"))
+        made = ((attribute, rule), *others)
+        rules += [NamedRule(each, its, f"{name}:{lines.line(path)}") for each, its in made]
     columns = document.get("columns", {})
     file = MappingFile(
         name,
@@ -84,6 +89,7 @@ def parse_mapping(name: str, text: str) -> MappingFile:
         tuple(document.get("ignore", ())),
         options=document.get("options", {}),
         key=tuple(document.get("rows", {}).get("key", ())),
+        carry_down=tuple(document.get("rows", {}).get("carry_down", ())),
     )
     return replace(file.with_columns(columns), columns=columns)
 
@@ -122,16 +128,20 @@ def _rule(table: dict[str, Any]) -> Rule:
             zone.
     """
     sources = [
-        key for key in ("column", "first_of", "columns", "template", "value") if key in table
+        key
+        for key in ("column", "first_of", "columns", "template", "calculate", "value")
+        if key in table
     ]
     if len(sources) != 1:
         raise ConfigurationError(
-            "must have exactly one of column, first_of, columns, template and value, but has "
-            + (" and ".join(sources) or "none")
+            "must have exactly one of column, first_of, columns, template, calculate and value, "
+            "but has " + (" and ".join(sources) or "none")
         )
     column = table.get("column")
     formats = _one_or_more(table.get("format"))
     base = _one_or_more(table.get("base"))
+    if (mark := table.get("decimal")) is not None and mark == table.get("thousands"):
+        raise ConfigurationError("has the same mark for decimal and thousands")
     # Unusable values are found here, where the line of the table is known.
     TimestampReader(table.get("timezone"), formats)
     for template in filter(None, (table.get("template"), *base)):
@@ -140,6 +150,7 @@ def _rule(table: dict[str, Any]) -> Rule:
         columns=(column,) if column else tuple(table.get("first_of") or table.get("columns") or ()),
         join=table.get("join", " ") if "columns" in table else None,
         template=table.get("template"),
+        calculate=table.get("calculate"),
         base=base,
         cookie=table.get("cookie"),
         value=table.get("value", ABSENT),
@@ -150,10 +161,31 @@ def _rule(table: dict[str, Any]) -> Rule:
         scale=table.get("scale"),
         at_least=table.get("min"),
         at_most=table.get("max"),
+        decimal=table.get("decimal"),
+        thousands=table.get("thousands"),
+        float_ids=table.get("float_ids"),
         formats=formats,
         timezone=table.get("timezone"),
+        add=table.get("add"),
+        unit=table.get("unit", "milliseconds"),
         default=table.get("default", ABSENT),
     )
+
+
+def _companions(attribute: str, rule: Rule, tables: dict[str, Any]) -> list[tuple[str, Rule]]:
+    """Return the rules for the other attributes that a rule makes from the same cell.
+
+    Raises:
+        ConfigurationError: One of them has a rule of its own.
+    """
+    found = list(companions(attribute, rule))
+    for other, _ in found:
+        if other in tables:
+            raise ConfigurationError(
+                f"has {{{other}}} in its item pattern, and {other} has a rule of its own. Remove "
+                "one of them"
+            )
+    return found
 
 
 def _one_or_more(value: str | list[str] | None) -> tuple[str, ...]:

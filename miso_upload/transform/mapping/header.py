@@ -134,11 +134,31 @@ def check_key(mapping: MappingFile, columns: Sequence[str] | None) -> None:
     Raises:
         NoColumnError: A column is missing.
     """
+    paths = [column for column in mapping.key if column not in (columns or ())]
+    _check(mapping, "key", dict(zip(paths, map(first_step, paths), strict=True)), columns)
+
+
+def check_carry_down(mapping: MappingFile, columns: Sequence[str] | None) -> None:
+    """Check that a header has the columns whose values are carried down.
+
+    Args:
+        mapping: The mapping.
+        columns: The header; None if rows may differ.
+
+    Raises:
+        NoColumnError: A column is missing.
+    """
+    _check(mapping, "carry_down", {column: column for column in mapping.carry_down}, columns)
+
+
+def _check(
+    mapping: MappingFile, key: str, wanted: dict[str, str], columns: Sequence[str] | None
+) -> None:
     if columns is None:
         return
-    for column in mapping.key:
-        if column not in columns and first_step(column) not in columns:
+    for shown, column in wanted.items():
+        if column not in columns:
             raise NoColumnError(
-                f"{mapping.name}: [rows] key: the input has no column {column!r}"
-                f"{did_you_mean(column, columns, column_name)}"
+                f"{mapping.name}: [rows] {key}: the input has no column {shown!r}"
+                f"{did_you_mean(shown, columns, column_name)}"
             )

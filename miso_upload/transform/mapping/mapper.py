@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from miso_upload.transform.identity import IdentityPolicy
     from miso_upload.transform.mapping.outcomes import MappedRows, Outcome
     from miso_upload.transform.mapping.spec import MappingSpec
+    from miso_upload.transform.record_ids import RecordIds
     from miso_upload.transform.schema.schema import Schema
     from miso_upload.values.timestamps import TimestampReader
 
@@ -66,6 +67,13 @@ class Mapper:
     def passes_records_through(self) -> bool:
         """Whether every valid record is mapped to itself, so that it need not be mapped."""
         return self._plan.passes_records_through
+
+    def leaves_unchanged(self, records: Sequence[Any], ids: RecordIds) -> bool:
+        """Return whether valid records hold nothing that the mapping would clean.
+
+        Only for a mapper that `passes_records_through`.
+        """
+        return self._plan.bindings.leaves_unchanged(records, ids)
 
     @property
     def has_bot_rate(self) -> bool:

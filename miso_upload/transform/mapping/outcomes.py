@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from miso_upload.records import Reason, Record
 
 
+class SkipRow(Exception):  # noqa: N818 -- it is no error
+    """A rule of the user skips this row; the argument is the rule's name."""
+
+
 class Mapped(NamedTuple):
     """A record, and whether its `anonymous_id` was derived from an address."""
 

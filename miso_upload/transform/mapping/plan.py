@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.transform.mapping.bindings import Bindings
 from miso_upload.transform.mapping.bot_rate import BotRate
-from miso_upload.transform.mapping.paths import getter
+from miso_upload.transform.mapping.cells import CellError
+from miso_upload.transform.mapping.outcomes import SkipRow
+from miso_upload.transform.mapping.paths import ABSENT, getter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+_TIMESTAMP = "timestamp"
 _MOST_SHAPES = 500
 _WIDEST_CACHED = 500
 
@@ -145,7 +148,9 @@ def compile_plan(
         MappingError: An attribute or a column does not exist, a constant does not fit its
             attribute, or a column is unmapped in strict mode.
     """
-    bindings = Bindings(spec, schema, timestamps, columns, cells=as_cells)
+    bindings = Bindings(
+        spec, schema, timestamps, columns, cells=as_cells, salt=identity.options.anonymous_id_salt
+    )
     routing = spec.routing
     # A rule for the type already names it for every row, so routing without routes adds nothing.
     is_routed = routing is not None and (routing.routes or "type" not in bindings.named)
@@ -195,10 +200,28 @@ def _attribute_getter(
     def getter_of(attribute: str) -> Callable[[Row], Any]:
         for binding, rule in rules:
             if binding.attribute == attribute:
-                fetch, convert = rule.fetch, rule.convert
-                break
-        else:
-            fetch, convert = getter(attribute), timestamps.read
-        return (lambda row: convert(fetch(row)).text) if attribute == "timestamp" else fetch
+                if binding.convert is not None:
+                    return _converted(attribute, rule.fetch, binding.convert)
+                return rule.fetch
+        fetch = getter(attribute)
+        return _converted(attribute, fetch, timestamps.read) if attribute == _TIMESTAMP else fetch
 
     return getter_of
+
+
+def _converted(
+    attribute: str, fetch: Callable[[Row], Any], convert: Callable[[Any], Any]
+) -> Callable[[Row], Any]:
+    """Return the getter of a converted value; None if there is none."""
+
+    def get(row: Row) -> Any:  # noqa: ANN401
+        value = fetch(row)
+        if value is ABSENT:
+            return None
+        try:
+            found = convert(value)
+        except (CellError, SkipRow):
+            return None
+        return found.text if attribute == _TIMESTAMP else found
+
+    return get

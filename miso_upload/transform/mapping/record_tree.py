@@ -37,7 +37,7 @@ class RecordTree:
         """Return `size` records, one for each row."""
         if not self._names:
             return [{} for _ in range(size)]
-        objects, has_gaps = self.objects(columns)
+        objects, has_gaps, _ = self.objects(columns)
         return [{} if each is ABSENT else each for each in objects] if has_gaps else objects
 
     def objects(self, columns: Sequence[Column]) -> Column:

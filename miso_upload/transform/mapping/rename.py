@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from miso_upload.transform.mapping.paths import first_step
-from miso_upload.transform.mapping.rules import parts_of
+from miso_upload.transform.mapping.templates import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +25,8 @@ def renamed_rule(rule: Rule, names: Mapping[str, str]) -> Rule:
         rule,
         columns=tuple(renamed_path(column, names) for column in rule.columns),
         template=template if template is None else _filled(template, names),
+        calculate=rule.calculate and _filled(rule.calculate, names),
+        add=rule.add and renamed_path(rule.add, names),
         base=tuple(_filled(base, names) for base in rule.base),
     )
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.transform.mapping.builder import IDENTITY_COLUMNS
 from miso_upload.transform.mapping.cells import CellError
+from miso_upload.transform.mapping.outcomes import SkipRow
 from miso_upload.transform.mapping.paths import getter
 from miso_upload.transform.mapping.routes import compile_route, parameters_of, split_url
-from miso_upload.transform.mapping.rules import SkipRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -122,7 +122,8 @@ def _routed(values: tuple[tuple[Binding, Any], ...]) -> Routed:
         except CellError:
             return Routed(values, None)
         is_identity = binding.attribute in _IDENTITY
-        if is_identity or type(value) not in _PLAIN:
+        is_null = binding.nulls is not None and binding.nulls.found(text) is not None
+        if is_identity or is_null or type(value) not in _PLAIN:
             return Routed(values, None)
         assignments.append((binding.parts[:-1], binding.parts[-1], value))
     return Routed(values, tuple(assignments))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from miso_upload.errors import ConfigurationError
 from miso_upload.transform.mapping.paths import ABSENT
 from miso_upload.transform.mapping.rules import Rule
+from miso_upload.values.null_words import DEFAULT_NULL_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +49,7 @@ class MappingFile:
             other fields use the rows' names.
         options: Options of the upload, by name.
         key: Columns or paths that identify a row among those of its type.
+        carry_down: Columns whose empty cells take the last value above.
     """
 
     name: str
@@ -58,6 +60,7 @@ class MappingFile:
     columns: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     key: tuple[str, ...] = ()
+    carry_down: tuple[str, ...] = ()
 
     @property
     def spec(self) -> MappingSpec:
@@ -93,6 +96,7 @@ class MappingFile:
             routing=self.routing and renamed_routing(self.routing, names),
             ignored=tuple(names.get(column, column) for column in self.ignored),
             key=tuple(renamed_path(path, names) for path in self.key),
+            carry_down=tuple(names.get(column, column) for column in self.carry_down),
         )
 
 
@@ -108,6 +112,8 @@ class MappingSpec(NamedTuple):
             skipped. 0 means no limit.
         list_separator: What separates the values of a list in one cell; None means one value.
         strict: Reject rows with an unmapped column.
+        null_words: The words that mean no value in ids, lists and numbers.
+        float_ids: Read an id such as `123.0` as `123`, instead of rejecting it.
     """
 
     rules: tuple[NamedRule, ...] = ()
@@ -117,6 +123,8 @@ class MappingSpec(NamedTuple):
     bot_rate: int = 0
     list_separator: str | None = None
     strict: bool = False
+    null_words: tuple[str, ...] = DEFAULT_NULL_WORDS
+    float_ids: bool = False
 
 
 def rules_of_options(columns: Iterable[str], constants: Iterable[str]) -> tuple[NamedRule, ...]:

@@ -163,6 +163,17 @@ def test_lines_above_a_header_are_refused_with_the_option(data, golden):
     assert str(caught.value) == golden
 
 
+@pytest.mark.parametrize("lists", ["x;y", "x;y;z", "x|y|z"])
+@pytest.mark.parametrize("header", ["id,products", "id,when,products,more"])
+def test_a_header_of_a_table_with_lists_is_no_title(lists, header):
+    columns = header.split(",")
+    row = ",".join(lists if column == "products" else "1" for column in columns)
+
+    found = read(f"{header}\n{row}\n{row}\n{row}\n".encode(), format="csv")
+
+    assert [each["products"] for each in found.values] == [lists] * 3
+
+
 @pytest.mark.parametrize(
     ("data", "delimiter"),
     [

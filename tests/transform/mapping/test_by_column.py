@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+from functools import cache
 
 import pytest
 
@@ -25,6 +26,9 @@ MAPPINGS = [
     type.otherwise = "skip"
     timestamp = "time"
     user_id = { column = "customer", default = "nobody" }
+    miso_id = { first_of = ["sku", "customer"] }
+    duration = { column = "cost", decimal = "," }
+    question_id = { columns = ["customer", "sku"], join = "-", float_ids = "integer" }
     product_ids = { column = "sku", split = "|" }
     quantities = "amount"
     revenue = { column = "price", scale = 0.01, min = 0 }
@@ -81,24 +85,56 @@ MAPPINGS = [
     type = "like"
     set = { "context.locale" = "fr" }
     """,
+    """
+    [attributes]
+    timestamp = { column = "time", add = "amount", unit = "seconds" }
+    user_id = { column = "customer", strip = true, upper = true, hash = "sha256" }
+    product_ids = { column = "sku", replace = { text = "[", with = "" }, hash = "sha256" }
+    revenue = { calculate = "{price} * {amount} / 100", min = 0, default = 1 }
+    quantities = { column = "amount", extract = "^([0-9.]+)$", otherwise = "omit", default = 1 }
+    "search.keywords" = { column = "words", extract = "oak (.*)", otherwise = "keep" }
+    "context.locale".column = "locale"
+    "context.locale".lower = true
+    "context.locale".strip = "e"
+    "context.locale".values = { d = "de" }
+    "context.locale".otherwise = "skip"
+    ip = { column = "lang", extract = "([0-9.]+)", otherwise = "omit" }
+    """,
+    """
+    [attributes]
+    timestamp = "time"
+    product_ids = { column = "lines", split = "|", item = "{product_ids} x {quantities}" }
+    "context.page.title" = { column = "words", replace = { pattern = "o(.)", with = '\\1' } }
+    """,
 ]
-NAMES = ["none", "rules", "routes", "objects"]
+NAMES = ["none", "rules", "routes", "objects", "steps", "items"]
 TEXTS = {
     "event": ["view", "buy", "find", "odd", "other", "GET"],
     "type": ["search", "checkout", "like", "no type"],
     "time": ["2025-03-01T10:00:00Z", "2025-13-01T10:00:00Z", "1740823200", "2025-03-01", "x"],
     "timestamp": ["2025-03-01T10:00:00Z", "2025-02-30T10:00:00Z", " 2025-03-01T10:00:00+01:00 "],
-    "customer": ["u1", "u2"],
-    "user_id": ["u1"],
-    "sku": ["a|b", "a", '["a", "b"]', "[a"],
-    "product_ids": ["a|b", "a", '["a", "b"]'],
-    "amount": ["1", "2.5", "1e3", "-1", "9", "12345678901234567890", "x"],
-    "price": ["1999", "7", "-5", "n/a"],
+    "customer": ["u1", "u2", "NULL", " null ", "12.0", " u1", "-"],
+    "user_id": ["u1", "undefined", "\\N", " ", "u1\t", "12.00"],
+    "sku": ["a|b", "a", '["a", "b"]', "[a", "NULL", "a|NULL", '["nan", " b"]', "7.0|a", " a"],
+    "product_ids": ["a|b", "a", '["a", "b"]', "(not set)", '["NULL"]', "a |b", "7.0"],
+    "amount": ["1", "2.5", "1e3", "-1", "9", "12345678901234567890", "x", "NULL", " nan "],
+    "price": ["1999", "7", "-5", "n/a", "?", "NULL"],
+    "cost": ["1.200,50 €", "CHF 3", "12", "1,200.50", "1,200.50 USD", "NULL", "(3,5)", " "],
+    "lines": ["a x 1 | b x 2", "a x 1", "b x box x 7", "a", "a x two", "NULL", "a x 1 | nan x 2"],
     "words": ["oak table", "oak"],
     "object": ['{"locale": "de"}', '{"ip": "192.0.2.9"}', '{"page": {"url": null}}', "none"],
     "what": ['{"keywords": "ash"}', '{"keywords": null}'],
     "search.keywords": ["oak"],
-    "url": ["/else", "/products/1", "/products/2?x=1", "/search?q=oak", "/r", "/a.png", "/you"],
+    "url": [
+        "/else",
+        "/products/1",
+        "/products/undefined",
+        "/products/2?x=1",
+        "/search?q=oak",
+        "/r",
+        "/a.png",
+        "/you",
+    ],
     "host": ["shop.example"],
     "locale": ["de", "en"],
     "context": ['{"locale": "de"}', '{"ip": "192.0.2.9"}'],
@@ -114,7 +150,25 @@ TEXTS = {
     "unknown": ["x"],
     "": ["y"],
 }
-ODD = [None, "", 0, 7, 2.5, True, [], {}, ["a", None], {"a": None}, {"ip": "192.0.2.1"}, [[1]]]
+ODD = [
+    None,
+    "",
+    0,
+    7,
+    2.5,
+    12.0,
+    True,
+    "NULL",
+    ["NULL", "b"],
+    ["nan"],
+    [" a", 3, 4.0],
+    [],
+    {},
+    ["a", None],
+    {"a": None},
+    {"ip": "192.0.2.1"},
+    [[1]],
+]
 INSIDE = ["context.page", "context.page.url", "context.ip"]
 POLICIES = [
     IdentityPolicy(),
@@ -126,9 +180,14 @@ POLICIES = [
 ]
 
 
+@cache
+def parsed(mapping):
+    return parse_mapping("mapping.toml", mapping)
+
+
 def shape(dice, mapping):
     """Return columns, in any order, most often without such as would share an object."""
-    read = [name for rule in parse_mapping("", mapping).rules for name in rule.rule.reads]
+    read = [name for rule in parsed(mapping).rules for name in rule.rule.reads]
     names = [name for name in TEXTS if dice.random() < 0.7 or name in ("type", "timestamp")]
     if dice.random() < 0.9:
         whole = "context." not in mapping and dice.random() < 0.5
@@ -172,7 +231,7 @@ def both_paths(mapper, rows):
 
 
 def mapper_of(mapping, policy, columns=None, separator=None, rate=0):
-    spec = parse_mapping("mapping.toml", mapping).spec
+    spec = parsed(mapping).spec
     spec = spec._replace(bot_rate=rate, list_separator=separator)
     return Mapper(spec, SCHEMA, TimestampReader("UTC"), policy, columns)
 

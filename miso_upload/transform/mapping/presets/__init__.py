@@ -90,6 +90,7 @@ def overlaid(upper: MappingFile, lower: MappingFile) -> MappingFile:
         upper.columns,
         {**lower.options, **upper.options},
         upper.key or lower.key,
+        upper.carry_down or lower.carry_down,
     )  # fmt: skip
 
 
