@@ -56,6 +56,20 @@ class RouteGuess(NamedTuple):
     example: str = ""
 
 
+class CartRequests(NamedTuple):
+    """POST requests that seem to fill a cart.
+
+    Attributes:
+        routes: Routes for them.
+        requests: The number of requests.
+        redirects: How many of them were answered with a redirect (302 or 303).
+    """
+
+    routes: list[RouteGuess]
+    requests: int
+    redirects: int
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A rule that only the user can decide on, with the reason; it is written as a comment."""
@@ -81,6 +95,10 @@ class Draft:
         unknown_events: Names of events without a type, with their numbers of rows.
         page_events: Names of views of any page, with their numbers of rows.
         options: Options that are needed to read the file.
+        columns: The rows' names of columns, by the names that the preset uses.
+        ignored: Columns that records do not need.
+        carts: Requests that fill carts, which the preset skips.
+        lacks_zone: Whether the rows of a preset have times without a zone.
     """
 
     rows: int
@@ -94,11 +112,15 @@ class Draft:
     unknown_events: list[tuple[str, int]] = field(default_factory=list)
     page_events: list[tuple[str, int]] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
+    ignored: list[str] = field(default_factory=list)
+    carts: CartRequests | None = None
+    lacks_zone: bool = False
 
     @property
     def needs_zone(self) -> bool:
         """Whether nothing can be sent until the user names a time zone."""
-        return any(guess.needs_zone for guess in self.guesses)
+        return self.lacks_zone or any(guess.needs_zone for guess in self.guesses)
 
     @property
     def unsure(self) -> int:
@@ -132,4 +154,5 @@ class Draft:
             else guess
             for guess in self.guesses
         ]
-        return replace(self, guesses=guesses)
+        options = {**self.options, "timezone": zone} if self.lacks_zone else self.options
+        return replace(self, guesses=guesses, options=options, lacks_zone=False)

@@ -22,6 +22,7 @@ from miso_upload.drafting.numbers import quantity_guess, rating_guess, revenue_g
 from miso_upload.drafting.pages import browser_guess, ip_guess, page_guesses
 from miso_upload.drafting.timestamp_columns import timestamp_guess
 from miso_upload.drafting.unmapped import unmapped_columns
+from miso_upload.records.json_logs import log_columns
 from miso_upload.values.display import counted, quoted
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ def infer(
         options: Options that are needed to read the file.
         further: Rows from other places of the source.
     """
-    if is_log(rows):
-        return draft_of_log(rows, schema, dict(options or {}))
+    of_log = log_columns(rows)
+    if of_log is not None or is_log(rows):
+        return draft_of_log(rows, schema, dict(options or {}), of_log)
     columns = columns_of([*rows[:: max(1, len(rows) // _SAMPLED)], *further])
     draft = Draft(len(rows) + len(further), options=dict(options or {}))
     seen = _Seen(columns, draft)

@@ -8,8 +8,10 @@ from urllib.parse import quote
 from miso_upload.drafting.draft import RouteGuess
 from miso_upload.drafting.vocabulary import (
     DOUBTFUL_PARAMETERS,
+    DOUBTFUL_PRODUCT_PARAMETERS,
     FEED_PARAMETERS,
     FEED_STEPS,
+    PRODUCT_PARAMETERS,
     SEARCH_PARAMETERS,
     SECTIONS,
 )
@@ -156,6 +158,18 @@ def _guesses(pattern: PathPattern) -> Iterator[RouteGuess]:
         unsure = "" if plain else f"the parameter {word} may not contain search keywords"
         yield RouteGuess(match, "search", searches, unsure)
         rest -= searches
+    product = _product_parameter(pattern)
+    if product is not None and rest > 0:
+        views = min(pattern.parameters[product], rest)
+        unsure = ""
+        if product.lower() in DOUBTFUL_PRODUCT_PARAMETERS:
+            unsure = f"the parameter {printable(product)} may not be the id of a product"
+        match = f"{path}?{quote(product, safe='')}={{product_ids}}"
+        if product.lower() == "add-to-cart":
+            yield RouteGuess(match, "add_to_cart", views)
+        else:
+            yield RouteGuess(match, "product_detail_page_view", views, unsure)
+        rest -= views
     if rest <= 0:
         return
     last = pattern.segments[-1] if pattern.segments else ""
@@ -169,6 +183,34 @@ def _guesses(pattern: PathPattern) -> Iterator[RouteGuess]:
             unsure = f"many names follow {printable(section)}; are they products?"
         match = f"{_pattern(pattern.segments[:-1])}/{{{attribute or 'product_ids'}}}{last[1:]}"
         yield RouteGuess(match, type_name, rest, unsure)
+
+
+def _product_parameter(pattern: PathPattern) -> str | None:
+    """Return the parameter with the id of a product, if the pages of a pattern have one."""
+    section = {word for step in pattern.segments for word in step.lower().split(".")}
+    is_product = any(SECTIONS.get(word, ("",))[0] == "product_detail_page_view" for word in section)
+    last = pattern.segments[-1] if pattern.segments else ""
+    if last.startswith(ANY) and is_product:
+        return None
+    wanted = PRODUCT_PARAMETERS | ({"id"} if is_product else set())
+    found = [name for name in pattern.parameters if name.lower() in wanted]
+    return max(found, key=lambda name: pattern.parameters[name], default=None)
+
+
+def cart_routes(pages: UnmatchedPaths) -> list[RouteGuess]:
+    """Return routes for requests that fill carts, for the most frequent paths."""
+    found = []
+    for pattern in pages.patterns(SECTIONS)[:_MOST_SUGGESTED]:
+        path = _pattern(pattern.segments)
+        product = next((name for name in pattern.parameters
+                        if name.lower() in PRODUCT_PARAMETERS | {"id"}), None)  # fmt: skip
+        last = pattern.segments[-1] if pattern.segments else ""
+        if product is not None:
+            path = f"{path}?{quote(product, safe='')}={{product_ids}}"
+        elif last.startswith(ANY):
+            path = f"{_pattern(pattern.segments[:-1])}/{{product_ids}}{last[1:]}"
+        found.append(RouteGuess(path, "add_to_cart", pattern.visits))
+    return found
 
 
 def _pattern(steps: tuple[str, ...]) -> str:

@@ -226,6 +226,19 @@ SEARCH_PARAMETERS = frozenset({
     "buscar", "busqueda", "phrase",
 })  # fmt: skip
 """URL parameters that contain search keywords."""
+PRODUCT_PARAMETERS = frozenset({
+    "product_id", "productid", "product", "prod_id", "prodid", "sku", "item_id", "itemid", "item",
+    "pid", "asin", "ean", "article_id", "articleid", "goods_id", "goodsid", "artikel", "artikelnr",
+    "produkt", "produit", "producto", "add-to-cart", "product_sku", "variant_id",
+})  # fmt: skip
+"""URL parameters that contain the id of a product."""
+DOUBTFUL_PRODUCT_PARAMETERS = frozenset({"item", "pid", "product", "id", "artikel"})
+"""Parameters that other sites use for other purposes."""
+CART_WORDS = frozenset({
+    "cart", "addtocart", "basket", "bag", "warenkorb", "panier", "carrito", "carrello", "carrinho",
+    "winkelwagen", "winkelmand", "koszyk", "varukorg",
+})  # fmt: skip
+"""Words in the paths of requests that fill a cart."""
 FEED_PARAMETERS = frozenset({"atom", "feed", "flav", "format", "rss"})
 """URL parameters that request a feed."""
 FEED_STEPS = frozenset({"feed", "rss", "atom", "feed.xml", "rss.xml", "atom.xml"})

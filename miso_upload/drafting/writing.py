@@ -12,13 +12,14 @@ from miso_upload.values.display import counted, one_line, printable, quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from miso_upload.drafting.draft import Draft, Guess, RouteGuess
+    from miso_upload.drafting.draft import CartRequests, Draft, Guess, RouteGuess
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _WIDTH = 96
 _MOST_LISTED = 120
 _MOST_PAGES_LISTED = 20
+_SUCCESS = ["200", "201", "202", "203", "204", "205", "206", "207", "208", "226", "304"]
 _PLACEHOLDER = "Europe/Berlin"
 
 
@@ -38,8 +39,18 @@ def mapping_text(draft: Draft, source: str, target: str) -> str:
         *(line for problem in draft.missing for line in ("#", *_comment(f"MISSING: {problem}"))),
         "",
     ]
-    if draft.options:
-        lines += ["[options]", *(_pair(*pair) for pair in draft.options.items()), ""]
+    if draft.ignored:
+        lines += [
+            *_comment("Columns that records do not need:"),
+            _pair("ignore", draft.ignored),
+            "",
+        ]
+    if draft.options or draft.lacks_zone:
+        lines += ["[options]", *(_pair(*pair) for pair in draft.options.items())]
+        lines += [*_zone_comment(), ""] if draft.lacks_zone else [""]
+    if draft.columns:
+        lines += [*_comment("The names of the preset, and the columns of the log:"), "[columns]",
+                  *(_pair(*pair) for pair in draft.columns.items()), ""]  # fmt: skip
     if draft.guesses or draft.offers or not draft.routes:
         lines.append("[attributes]")
     tables = [guess for guess in draft.guesses if _is_table(guess)]
@@ -56,7 +67,9 @@ def mapping_text(draft: Draft, source: str, target: str) -> str:
         lines += ["", *_table(guess, draft)]
     for skip, why in draft.skips:
         lines += ["", *_comment(why), "[[skip]]", *(_pair(*pair) for pair in skip.items())]
-    lines += [*_routes(draft), *_left_out(draft)]
+    lines += _routes(draft)
+    lines += _carts(draft.carts) if draft.carts is not None else []
+    lines += _left_out(draft)
     return "\n".join(lines) + "\n"
 
 
@@ -94,11 +107,7 @@ def _table(guess: Guess, draft: Draft) -> Iterator[str]:
         if name != "values":
             yield _pair(name, value)
     if guess.needs_zone:
-        yield from _comment(
-            "UNSURE: the times have no time zone, so their rows are rejected until you name it. "
-            "Fill in the zone of the clock that wrote them, and remove the #:"
-        )
-        yield f'# timezone = "{_PLACEHOLDER}"'
+        yield from _zone_comment()
     if guess.choices:
         yield from _comment(
             f"UNSURE: {guess.choice} The rows are rejected until you remove the # of one line:"
@@ -127,6 +136,40 @@ def _table(guess: Guess, draft: Draft) -> Iterator[str]:
                 shown = _string(name)
                 key = shown if printable(name) == name else quoted(name)
                 yield f'# {key} = ""   # {counted(count, "row")} in the sample'
+
+
+def _zone_comment() -> Iterator[str]:
+    yield from _comment(
+        "UNSURE: the times have no time zone, so their rows are rejected until you name it. "
+        "Fill in the zone of the clock that wrote them, and remove the #:"
+    )
+    yield f'# timezone = "{_PLACEHOLDER}"'
+
+
+def _carts(carts: CartRequests) -> Iterator[str]:
+    """Yield routes and skip rules for requests that fill carts, as comments."""
+    yield ""
+    redirects = counted(carts.redirects, "answer is a redirect", "answers are redirects")
+    answers = f" ({redirects})" if carts.redirects else ""
+    yield from _comment(
+        f"UNSURE: {counted(carts.requests, 'POST request')} may fill a cart{answers}, and the "
+        "preset skips them. To send them, check and uncomment these tables. The routes must come "
+        "before other routes for the same pages:"
+    )
+    accepted = [*_SUCCESS, *(["302", "303"] if carts.redirects else [])]
+    tables = [
+        "[[skip]]",
+        _pair("name", "not GET"),
+        _pair("column", "method"),
+        _pair("not_in", ["GET", "POST"]),
+    ]
+    if carts.redirects:
+        tables += ["", "[[skip]]", _pair("name", "not answered with success"),
+                   _pair("column", "status"), _pair("not_in", accepted)]  # fmt: skip
+    for route in carts.routes:
+        tables += ["", "[[routes]]", _pair("match", route.match), _pair("type", route.type),
+                   _pair("method", ["POST"])]  # fmt: skip
+    yield from (f"# {line}".rstrip() for line in tables)
 
 
 def _routes(draft: Draft) -> Iterator[str]:

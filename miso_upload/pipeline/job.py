@@ -5,10 +5,12 @@ Two runs with equal job fingerprints make equal records of equal rows.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from miso_upload.errors import ConfigurationError, NoColumnError
+from miso_upload.records.json_logs import log_columns
 from miso_upload.sources.first_rows import first_rows
 from miso_upload.transform.block import Reshape, Transform
 from miso_upload.transform.content_keys.keys import ContentKeys
@@ -36,6 +38,7 @@ from miso_upload.transform.mapping.paths import first_step
 from miso_upload.transform.schema.schema import SHIPPED, schema_of
 from miso_upload.transform.scope import scope_of
 from miso_upload.transform.validation import RecordValidator
+from miso_upload.values.display import counted
 from miso_upload.values.null_words import DEFAULT_NULL_WORDS, null_words
 from miso_upload.values.timestamps import TimestampReader
 
@@ -93,6 +96,7 @@ class Job:
         advice += misspelt_columns(
             findings.unmapped, self.schema.attributes.keys() - findings.filled_by_rules
         )
+        advice += _about_proxies(findings)
         if not findings.unmatched_paths.visits:
             return advice
         # Imported late, because most runs have nothing to suggest.
@@ -264,7 +268,28 @@ class Job:
 
     def _mapping_for(self, source: Source) -> MappingFile:
         """Return the user's mapping, merged with the named preset or the preset of the format."""
-        return self._mapping_under(self._settings.mapping.preset or source.format.preset)
+        preset = self._settings.mapping.preset
+        if preset is None and (source.format.name == "log" or not self._maps_requests()):
+            preset = source.format.preset
+        is_json_log = source.format.preset is not None and source.format.name != "log"
+        if preset is not None and preset == source.format.preset and is_json_log:
+            return self._mapping_of_json_log(source, preset)
+        return self._mapping_under(preset)
+
+    def _maps_requests(self) -> bool:
+        """Return whether the user's own rules make records without a preset."""
+        named = {rule.attribute for rule in (*self._mapping.rules, *self._options)}
+        return not named.isdisjoint({"type", "timestamp"})
+
+    def _mapping_of_json_log(self, source: Source, preset: str) -> MappingFile:
+        """Return the mapping for a JSON access log, whose columns have other names."""
+        found = None if self._mapping.columns else log_columns(first_rows(source))
+        if found is None:
+            return self._mapping_under(preset)
+        lower, own = read_preset(preset).with_columns(found.columns), self._mapping
+        whole = overlaid(own.with_columns(found.columns), lower)
+        whole = replace(whole, ignored=(*whole.ignored, *found.ignored))
+        return without_skips(whole, self._settings.mapping.keep)
 
     def _mapping_under(self, preset: str | None) -> MappingFile:
         if preset not in self._mappings:
@@ -304,6 +329,22 @@ def _merged(rules: Iterable[NamedRule], over: Sequence[NamedRule]) -> tuple[Name
     """Return rules, with those of the same attribute in `over` instead."""
     own = {rule.attribute for rule in over}
     return (*(rule for rule in rules if rule.attribute not in own), *over)
+
+
+def _about_proxies(findings: Findings) -> list[str]:
+    """Return a warning if a few private addresses stand for all visitors."""
+    number, rows = findings.addresses.proxies, findings.addresses.rows
+    if not number:
+        return []
+    whose = "one private address" if number == 1 else f"{number} private addresses"
+    records = counted(rows, "record")
+    sentence = (
+        f"warning: the ids of all {records} without an id are derived from {whose}, probably of a "
+        "load balancer or proxy, so visitors with the same browser count as one. Possible "
+        "fix: write the header X-Forwarded-For into the log, map it to forwarded_for, and add "
+        "--trusted-proxies 1"
+    )
+    return [sentence]
 
 
 def _mapping_of(path: str | None) -> MappingFile:

@@ -80,15 +80,9 @@ def open_inputs(
         source = _open(name, options, unread, named=name in settings.inputs)
         if source is None:
             continue
-        try:
-            check(source)
-        except OtherExportError as error:
-            source.close()
-            others.append(OtherExportError(f"{source.name}: {error}"))
+        if (other := _checked(source, check)) is not None:
+            others.append(other)
             continue
-        except MisoUploadError:
-            source.close()
-            raise
         if key and source.beginning.strip() == key:
             listener.noted(f"{shown_name(name)}: skipped, because it contains the API key")
             source.close()
@@ -122,14 +116,24 @@ def _result_of_query(
 
     own = [use.path for use in own_files_of(settings)]
     source, notes = open_query(settings.inputs, settings.reading, own=own)
-    try:
-        check(source)
-    except MisoUploadError:
-        source.close()
-        raise
+    if (other := _checked(source, check)) is not None:
+        raise other
     for note in notes:
         listener.noted(note)
     return OpenedInput(source.name, None, lambda: source)
+
+
+def _checked(source: Source, check: Callable[[Source], object]) -> OtherExportError | None:
+    """Check a source, and close it if it cannot be used; return the error if it is another export."""
+    try:
+        check(source)
+    except OtherExportError as error:
+        source.close()
+        return OtherExportError(f"{source.name}: {error}")
+    except MisoUploadError:
+        source.close()
+        raise
+    return None
 
 
 def _first_time(source: Source) -> datetime | None:

@@ -71,7 +71,8 @@ def transform_of(mapping: MappingFile, schema: Schema, rows: Format) -> Transfor
     preset = mapping.options.get("preset") or rows.preset
     if preset:
         mapping = overlaid(mapping, read_preset(preset))
-    mapper = Mapper(mapping.spec, schema, TimestampReader(), IdentityPolicy(), rows.columns)
+    timestamps = TimestampReader(mapping.options.get("timezone"))
+    mapper = Mapper(mapping.spec, schema, timestamps, IdentityPolicy(), rows.columns)
     return Transform(rows, mapper, RecordValidator(schema))
 
 

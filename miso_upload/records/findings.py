@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from miso_upload.records.unmatched_paths import UnmatchedPaths
+from miso_upload.records.visitor_addresses import VisitorAddresses
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -76,6 +77,8 @@ class Findings:
     """How many records were sampled for that, by attribute."""
     unmatched_paths: UnmatchedPaths = field(default_factory=UnmatchedPaths)
     """The paths of visits that match none of the user's routes."""
+    addresses: VisitorAddresses = field(default_factory=VisitorAddresses)
+    """The addresses from which ids were derived, if they are few and private."""
     first_timestamp: datetime | None = None
     last_timestamp: datetime | None = None
 
@@ -143,6 +146,7 @@ class Findings:
         for attribute, currencies in other.currencies.items():
             self.currencies.setdefault(attribute, Counter()).update(currencies)
         self.unmatched_paths.add(other.unmatched_paths)
+        self.addresses.add(other.addresses)
         for text, tally in other.warnings.items():
             mine = self.warnings.setdefault(text, Tally())
             mine.add(tally.line, tally.example, tally.count, line_prefix)

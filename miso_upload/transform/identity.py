@@ -10,7 +10,8 @@ A User-Agent that is missing or `-` counts as empty text, and the line feed stay
 of the address alone, the message is the address alone. Trimming removes ASCII white space (space,
 tab, line feed, carriage return, vertical tab, form feed) from both ends. With an IPv6 prefix, the
 address in the message is the first address of its network, canonical and without the prefix length.
-IPv4 addresses stay.
+IPv4 addresses stay. With `--id-from-host-names`, a host name in place of the address is used
+in lower case.
 
 The address itself is never part of a record or of an error message.
 """
@@ -27,6 +28,7 @@ from miso_upload.values.addresses import (
     WHOLE_ADDRESS,
     canonical_ip,
     client_address,
+    host_name,
     network_address,
     proxies,
     truncated_ip,
@@ -69,6 +71,11 @@ class _Location(NamedTuple):
 
 
 _NOT_AN_ADDRESS = IdentityOutcome(derived=False, problem="is not an IP address")
+_IS_A_HOST_NAME = IdentityOutcome(
+    derived=False,
+    problem="is a host name and not an IP address. Possible fixes: log addresses (Apache: %a, or "
+    "HostnameLookups Off); or --id-from-host-names",
+)
 
 
 class IdentityPolicy:
@@ -114,7 +121,7 @@ class IdentityPolicy:
         """
         derived, problems = self.apply_all([record], [ip], [user_agent], [forwarded_for])
         if problems:
-            return _NOT_AN_ADDRESS
+            return _IS_A_HOST_NAME if host_name(ip) else _NOT_AN_ADDRESS
         return IdentityOutcome(derived[0])
 
     def apply_all(
@@ -165,7 +172,8 @@ class IdentityPolicy:
         own = trusted if isinstance(trusted, int) else ",".join(map(str, trusted))
         prefix = f" /{options.ipv6_prefix}" if options.ipv6_prefix < WHOLE_ADDRESS else ""
         made = f"{options.derive_anonymous_id} {options.anonymous_id_from}"
-        return f"{made} {own} {salt if key else '-'}{prefix}"
+        names = " names" if options.id_from_host_names else ""
+        return f"{made} {own} {salt if key else '-'}{prefix}{names}"
 
     def _locator(
         self, ips: Sequence[str | None], forwarded_fors: Sequence[str | None]
@@ -178,7 +186,8 @@ class IdentityPolicy:
     def _location_of(self, ip: str | None, forwarded_for: str | None) -> _Location | None:
         address = client_address(ip, forwarded_for, self._trusted)
         if address is None:
-            return None
+            name = host_name(ip) if self.options.id_from_host_names else None
+            return _Location(name, None) if name else None
         return _Location(network_address(address, self.options.ipv6_prefix), truncated_ip(address))
 
     def _id_of(self, ids: Callable[[str, str | None], str], network: str, agent: str) -> str:

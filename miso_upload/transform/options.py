@@ -122,6 +122,9 @@ class IdentityOptions(Part, group="Identity"):
         0, "Trust the last N proxies of a forwarded list, or the proxies in these networks.",
         kind="text", metavar="N|CIDR,...", reader=_proxies,
     )  # fmt: skip
+    id_from_host_names: bool = option(
+        False, "Derive anonymous_id from the host name, if the log has one in place of an address."
+    )
     ipv6_prefix: int = option(
         128, "Derive ids from the first N bits of an IPv6 address; 64 identifies a household.",
         metavar="N", minimum=1, maximum=128,

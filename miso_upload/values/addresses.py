@@ -32,6 +32,8 @@ _PORT = r"(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]+))?"
 _WITH_PORT = re.compile(rf"\[([0-9A-Fa-f:.]+(?:%[^\]]*)?)\]{_PORT}|([0-9.]+){_PORT}")
 """An address in brackets or an IPv4 address, with a port or the name that hides one (RFC 7239)."""
 _FORWARDED_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*(?:"([^"]*)"|([^;"]*))', re.IGNORECASE)
+_LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST_NAME = re.compile(rf"localhost|(?:{_LABEL}\.)+(?=[^.]*[a-z])[a-z0-9-]{{2,63}}")
 _EMPTY = frozenset({"", "-"})
 _LONGEST = 256
 """No address is longer."""
@@ -76,6 +78,14 @@ def canonical_ip(text: str) -> str | None:
     if _PLAIN_IPV4.fullmatch(text):
         return text
     return _canonical_ip(text)
+
+
+def host_name(text: str | None) -> str | None:
+    """Return a host name in lower case; None if `text` is not a host name with a dot."""
+    if text is None or len(text) > _LONGEST:
+        return None
+    name = text.strip().rstrip(".").lower()
+    return name if _HOST_NAME.fullmatch(name) else None
 
 
 def client_address(ip: str | None, forwarded_for: str | None, trusted: Proxies) -> str | None:

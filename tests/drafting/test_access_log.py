@@ -260,3 +260,25 @@ def test_the_sample_log_has_routes_for_most_of_its_visits():
         "category_page_view",
     ]
     assert draft.other_pages == [("/about", 1)]
+
+
+def test_json_access_logs_are_drafted_with_their_columns():
+    rows = [{"remote_addr": "192.0.2.1", "time": "2024-05-01T08:00:00",
+             "request": "GET /p/1 HTTP/1.1",
+             "method": "GET", "url": "/x?sku=1", "status": "200"}]  # fmt: skip
+    text = written(rows)
+
+    document = tomllib.loads(text)
+    assert document["columns"] == {"ip": "remote_addr", "timestamp": "time"}
+    assert document["routes"][0]["match"] == "/x?sku={product_ids}"
+    assert "# timezone = " in text
+    assert tomllib.loads(mapping_text(infer(rows, shipped_schema()).in_zone("UTC"), "a", "b"))
+
+
+def test_posts_that_fill_a_cart_are_drafted_as_comments():
+    rows = log("/p/1") + log("/cart/add?product_id=7", method="POST", status="302")
+
+    text = written(rows)
+
+    assert '# match = "/cart/add?product_id={product_ids}"' in text
+    assert '"302"' in text

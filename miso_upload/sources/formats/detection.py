@@ -29,6 +29,10 @@ _NO_TABLE = re.compile(
 )
 """The beginnings of markup and of SQL."""
 _LOG_TIME = re.compile(rb"\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:")
+_IN_BRACKETS = re.compile(
+    rb"\[(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+(?:%\w+)?\](?::[0-9]+)? )"
+)
+"""What a log can begin with and an array cannot."""
 _MOST_SHOWN = 120
 _CELLS = ("csv", "tsv")
 _JSON = ("json", "jsonl")
@@ -97,6 +101,15 @@ def _detected(
     body = head[start:].lstrip()
     named = _named(name, wanted)
     _refuse_binary(name, head, sure=named is not None)
+    if (
+        wanted.format in (None, "log")
+        and named in (None, "log", "json", "jsonl")
+        and wanted.items is None
+        and wanted.names is None
+    ):
+        enveloped = _enveloped(head, start, wanted)
+        if enveloped is not None:
+            return enveloped
     if named == "log" or (named is None and not _looks_like_json(body)):
         log = _access_log(name, head, start, wanted, asked=named is not None)
         if log is not None:
@@ -140,7 +153,9 @@ def _by_name(name: str) -> str | None:
 
 
 def _looks_like_json(body: bytes) -> bool:
-    # A line that begins with a date in brackets belongs to a log.
+    # A line that begins with a date or an IPv6 address in brackets belongs to a log.
+    if _IN_BRACKETS.match(body):
+        return False
     return body.startswith(b"{") or (body.startswith(b"[") and log_kind(body) is None)
 
 
@@ -157,6 +172,16 @@ def _by_content(body: bytes, wanted: ReadingOptions) -> str | None:
     from miso_upload.sources.formats.first_row import seems_delimited  # noqa: PLC0415
 
     return "csv" if seems_delimited(body) else None
+
+
+def _enveloped(head: bytes, start: int, wanted: ReadingOptions) -> tuple[Format, int] | None:
+    """Return the format of a log whose lines are in envelopes; None if they are not."""
+    from miso_upload.sources.formats.enveloped_logs import log_in_envelopes  # noqa: PLC0415
+
+    rows = log_in_envelopes(
+        head[start:], wanted.log_format, wanted.max_row_bytes, whole=len(head) < LOOKED_AT
+    )
+    return None if rows is None else (rows, start)
 
 
 def _access_log(

@@ -6,8 +6,9 @@ because a bad line cannot hide the next one.
 
 from __future__ import annotations
 
+import re
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.records import Block
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from miso_upload.sources.options import ReadingOptions
 
 _MOST_ROWS = 500
+_MOST_LOOKED_AT = 50
+_STATUS = re.compile(rb'"[A-Za-z_]*(?:[Ss]tatus(?:_code)?|response(?:_code)?)"')
+"""A column that access logs have."""
 
 
 def detect_json(
@@ -54,7 +58,7 @@ def detect_json(
     if wanted.items is not None:
         return items_at(name, peek, start, wanted.items, wanted.max_row_bytes)
     if wanted.format == "jsonl":
-        return lines, start
+        return _of_lines(lines, body), start
     whole = len(head) < LOOKED_AT
     if body.startswith(b"{"):
         _refuse_wrapper(name, body, whole=whole)
@@ -63,10 +67,27 @@ def detect_json(
             _refuse_long(name, body)
         if (found is None or found is lines) and is_messages(body):
             return JsonMessages(lines), start
-        return found or lines, start
+        return (found if found not in (None, lines) else _of_lines(lines, body)), start
     if body.startswith(b"["):
         return _arrays(peek, head.index(b"[", start), wanted.max_row_bytes) or (lines, start)
     return lines, start
+
+
+def _of_lines(lines: JsonLines, body: bytes) -> Format:
+    """Return the format of an access log if the first lines are one, otherwise `lines`."""
+    if not _STATUS.search(body):
+        return lines
+    from miso_upload.sources.formats.access_log.json_log import as_log  # noqa: PLC0415
+
+    return as_log(lines, _first_values(lines, body))
+
+
+def _first_values(lines: JsonLines, body: bytes) -> list[Any]:
+    *texts, last = body.split(b"\n", _MOST_LOOKED_AT)
+    texts = texts if len(texts) >= _MOST_LOOKED_AT else [*texts, last]
+    data = b"\n".join(texts)
+    block = Block(0, 0, len(data), 1, 0, data)
+    return [row for part in lines.slices(block) for row in part.rows]
 
 
 def _arrays(peek: Callable[[int], bytes], start: int, row_bytes: int) -> tuple[Format, int] | None:

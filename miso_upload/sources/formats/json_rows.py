@@ -16,7 +16,7 @@ from miso_upload.records import Reason, Rejection, Slice
 from miso_upload.sources.formats.base import SLICE_BYTES, SLICE_ROWS
 from miso_upload.sources.formats.lines import row_too_long
 from miso_upload.values.display import decoded_row
-from miso_upload.values.json import JSONDecodeError, decode
+from miso_upload.values.json import JSONDecodeError, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +25,9 @@ SPACE = b" \t\r\n"
 """The whitespace of JSON."""
 
 _NOT_A_NUMBER = re.compile(r"(?:NaN|Infinity)\b")
+
+_ESCAPES = re.compile(rb"((?:\\x[0-9A-Fa-f]{2})+)|\\.", re.DOTALL)
+"""Escapes of nginx, or one escape of JSON."""
 
 _FENCE = secrets.token_hex(16)
 _BETWEEN = f',"{_FENCE}",'.encode()
@@ -68,11 +71,61 @@ def parse_each(texts: Sequence[bytes], lines: Sequence[int], row_bytes: int) -> 
             rejections.append(Rejection(line, (row_too_long(row_bytes),), decoded_row(text[:200])))
         elif text.strip(SPACE):
             try:
-                rows.append(decode(without_comma(text)))
+                rows.append(decode_row(text))
                 good.append(line)
             except JSONDecodeError as error:
                 rejections.append(Rejection(line, (not_json(error),), decoded_row(text)))
     return Slice(rows, good, rejections)
+
+
+def decode_row(text: bytes) -> Any:  # noqa: ANN401 -- JSON is any value
+    r"""Return the value of a row, in which nginx may have written `\x22` for a quote.
+
+    Raises:
+        JSONDecodeError: The text is not one JSON value.
+    """
+    text = without_comma(text)
+    try:
+        return decode(text)
+    except JSONDecodeError:
+        plain = _without_hex_escapes(text)
+        if plain is None:
+            raise
+        try:
+            return decode(plain)
+        except JSONDecodeError:
+            pass
+        raise
+
+
+def as_json(text: bytes) -> bytes:
+    """Return the text of a row that `decode_row` reads as JSON that any parser reads."""
+    text = without_comma(text)
+    if b"\\x" in text:
+        try:
+            decode(text)
+        except JSONDecodeError:
+            return _without_hex_escapes(text) or text
+    return text
+
+
+def _without_hex_escapes(text: bytes) -> bytes | None:
+    r"""Return a text with JSON in place of nginx's `\xC3\xA9`; None if it has none of these.
+
+    The bytes of consecutive escapes are text in UTF-8 or, if they are not, in Latin-1.
+    """
+    if b"\\x" not in text:
+        return None
+    return _ESCAPES.sub(lambda found: found[0] if found[1] is None else _escaped(found[1]), text)
+
+
+def _escaped(escapes: bytes) -> bytes:
+    data = bytes.fromhex(escapes.replace(b"\\x", b"").decode())
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    return encode(text)[1:-1]
 
 
 def _has_comma(text: bytes) -> bool:

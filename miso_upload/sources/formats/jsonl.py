@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from miso_upload.sources.formats.json_rows import parse_rows, without_comma
+from miso_upload.sources.formats.json_rows import as_json, parse_rows
 from miso_upload.sources.formats.lines import cut_lines
 
 if TYPE_CHECKING:
@@ -52,4 +52,4 @@ class JsonLines(NamedTuple):
     def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
         """See `Format.texts`."""
         texts = block.data.split(b"\n")
-        return {line: without_comma(texts[line - block.first_line]) for line in lines}
+        return {line: as_json(texts[line - block.first_line]) for line in lines}

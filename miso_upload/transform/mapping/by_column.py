@@ -191,10 +191,7 @@ class ShapeMapper:
             [None] * len(rows) if i is None else _texts(columns[i].values) for i in self._visitor
         ]
         if self._has_context_column:
-            # The context is completed below, and the row's own object must not change.
-            for record in records:
-                if "context" in record:
-                    record["context"] = dict(record["context"])
+            _copy_contexts(records)
         derived, problems = self._identity.apply_all(records, *visitors)
         ips, _, forwarded_fors = visitors
         explained = dict.fromkeys(problems) | self._with_warning(derived, ips, forwarded_fors)
@@ -204,6 +201,8 @@ class ShapeMapper:
         for column in columns:
             findings.note(column.notes)
         self._count_unmapped(rows, findings)
+        if not (findings.addresses.has_others or self._identity.believes_forwarded):
+            self._note_addresses(ips, derived, findings)
         return MappedRows(records, derived, {})
 
     def _unpaired(self, rows: Sequence[Row], columns: Sequence[Column]) -> dict[int, None]:
@@ -276,6 +275,14 @@ class ShapeMapper:
                     found[attribute, name] = len(having)
         return found
 
+    @staticmethod
+    def _note_addresses(
+        ips: Sequence[str | None], derived: Sequence[bool], findings: Findings
+    ) -> None:
+        addresses = list(compress(ips, derived))
+        if addresses:
+            findings.addresses.note(set(addresses), len(addresses))
+
     def _with_warning(
         self,
         derived: Sequence[bool],
@@ -336,3 +343,10 @@ def _texts(values: list[Any]) -> list[str | None]:
     if set(map(type, values)) == _TEXT_ONLY:
         return values
     return [value if type(value) is str else None for value in values]
+
+
+def _copy_contexts(records: Sequence[Record]) -> None:
+    """Copy the context of each record, which is completed later; the row's own must not change."""
+    for record in records:
+        if "context" in record:
+            record["context"] = dict(record["context"])

@@ -161,6 +161,7 @@ class RowMapper:
         forwarded_for = value if isinstance(value := known("forwarded_for"), str) else None
         outcome = identity.apply(builder.record, ip, user_agent, forwarded_for)
         if outcome.derived and not identity.believes_forwarded:
+            builder.findings.addresses.note({ip}, 1)
             if ip is not None and "," in ip:
                 builder.findings.warn(_FORWARDED, builder.line)
             elif forwarded_for not in (None, "", "-"):

@@ -6,6 +6,6 @@ lines that begin with `#Fields:` (`w3c`). All rows name the same fields the same
 """
 
 from miso_upload.sources.formats.access_log.lines import AccessLog
-from miso_upload.sources.formats.access_log.recognition import Beginning, recognise
+from miso_upload.sources.formats.access_log.recognition import Beginning, is_plain, recognise
 
-__all__ = ["AccessLog", "Beginning", "recognise"]
+__all__ = ["AccessLog", "Beginning", "is_plain", "recognise"]

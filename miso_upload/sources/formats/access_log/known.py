@@ -2,8 +2,8 @@
 
 No line matches two layouts, except for the fallbacks, which are tried last. So the order of the
 other layouts does not matter. Sources: the manuals of Apache httpd (mod_log_config), nginx
-(ngx_http_log_module), Amazon ELB (access logs of both kinds of load balancer) and Amazon S3 (server
-access log format).
+(ngx_http_log_module), Amazon ELB (access logs of both kinds of load balancer), Amazon S3 (server
+access log format), Envoy (default access log format) and Istio (default of the mesh).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from miso_upload.sources.formats.access_log.fields import Field
 from miso_upload.sources.formats.access_log.notation import layout_of
 
 if TYPE_CHECKING:
@@ -63,6 +64,39 @@ _BUCKET_REST = (
 )
 
 
+_ENVOY_AHEAD = '[$time_iso8601] "$request" $status $response_flags '
+_ENVOY = (
+    "$bytes_received $bytes_sent $request_duration $upstream_service_time "
+    '"$http_x_forwarded_for" "$http_user_agent" "$request_id" "$http_host" "$upstream_host"$*'
+)
+_ISTIO_AHEAD = '$response_code_details $connection_termination_details "$transport_failure" '
+_ISTIO_REST = (
+    "upstream_cluster",
+    "upstream_local_address",
+    "downstream_local_address",
+    "downstream_remote_address",
+    "requested_server_name",
+    "route_name",
+)
+
+
+def _of_envoy(text: str, rest: tuple[str, ...] = ()) -> Layout:
+    """Return a layout of Envoy, which has no address except in the forwarded list.
+
+    Envoy appends the address that connected to the list, so the list is the `ip`.
+    """
+    layout = layout_of(text, rest)
+    return replace(
+        layout,
+        parts=tuple(
+            replace(part, role="ip")
+            if isinstance(part, Field) and part.role == "forwarded_for"
+            else part
+            for part in layout.parts
+        ),
+    )
+
+
 @cache
 def known_layouts() -> tuple[Layout, ...]:
     """Return the layouts in the order in which lines are matched against them."""
@@ -73,5 +107,7 @@ def known_layouts() -> tuple[Layout, ...]:
         layout_of(_LOAD_BALANCER, _LOAD_BALANCER_REST),
         layout_of(_CLASSIC_BALANCER),
         layout_of(_BUCKET, _BUCKET_REST),
+        _of_envoy(f"{_ENVOY_AHEAD}{_ENVOY}"),
+        _of_envoy(f"{_ENVOY_AHEAD}{_ISTIO_AHEAD}{_ENVOY}", _ISTIO_REST),
         *(replace(layout_of(each), plain_quotes=True) for each in (_COMMON, _OF_HOST)),
     )

@@ -171,6 +171,8 @@ _IN_QUOTES_TOO = frozenset({"timestamp", "status", "bytes", "request_time"})
 _BEFORE_PORT = r"\[?[0-9A-Fa-f.:]+\]?"
 _METHOD = "[A-Z][A-Z_-]{0,30}"
 _PROTOCOL = "[A-Z]{2,8}/[0-9.]{1,8}"
+_ANY_PROTOCOL = "(?:[A-Z]{2,8}/[0-9.]{1,8}|[Hh][Tt]{2}[Pp][/ ][0-9.]{1,8})"
+"""A protocol, also in small letters or with a space in place of the slash."""
 _USUAL_REQUEST = {
     True: rf'"({_METHOD}+) ([^ ]*+) ({_PROTOCOL}+)"',
     False: rf"({_METHOD}+) ([^ ]*+) ({_PROTOCOL}+)",
@@ -280,7 +282,7 @@ class _PatternWriter:
         if part.shape:
             return part.shape
         if part.role == "timestamp":
-            return timestamps.shape(part.form)
+            return timestamps.shape(part.form, usual=self._usual)
         firsts = {start[:1] for start in starts}
         if self._usual and part.role in _LONG and len(firsts) == 1:
             # A class that excludes one character is several times faster than one of three.
@@ -297,7 +299,7 @@ class _PatternWriter:
         """Return the pattern of `GET /path HTTP/1.1`, or of any other text in its position."""
         if not part.quoted:
             word, junk, end = r"[^\s\"]*+", r"[^\"]*?", ahead
-            request = f"({_METHOD}) ({word})(?: ({_PROTOCOL}))?{end}|({junk}){end}"
+            request = f"({_METHOD}) ({word})(?: ({_ANY_PROTOCOL}))?{end}|({junk}){end}"
             return f"(?>-{ahead}|{request})"
         end = f'"{ahead}'
         if self._plain:
@@ -305,8 +307,8 @@ class _PatternWriter:
         else:
             word = rf'[^\s"\\]*+(?:(?:\\.|"(?!{ahead}))[^\s"\\]*+)*+'
         # Some targets contain spaces, although they must not; the protocol ends the request.
-        target = rf"{word}(?: (?!{_PROTOCOL}{end}){word})*+"
-        request = rf"({_METHOD}) ({target})(?: ({_PROTOCOL}))?(?={end})|({self._text(ahead)})"
+        target = rf"{word}(?: (?!{_ANY_PROTOCOL}{end}){word})*+"
+        request = rf"({_METHOD}) ({target})(?: ({_ANY_PROTOCOL}))?(?={end})|({self._text(ahead)})"
         return rf'(?>"(?:-(?=")|{request})"|-{ahead})'
 
     def _text(self, ahead: str) -> str:

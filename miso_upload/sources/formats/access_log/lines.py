@@ -137,9 +137,11 @@ class LineReader:
             self.usual = self._with_valid_text(reader_under(directive))
         self._fitted = self.usual
 
-    def fits(self, line: str) -> bool:
-        """Return whether `line` is a request in any layout."""
-        return any(isinstance(read(line), dict) for read in (self.usual, *self._readers))
+    def row_of(self, line: str) -> Row | None:
+        """Return the row of a line; None if it is not a request in any layout."""
+        line = line.lstrip(_BLANK)
+        outcomes = (read(line) for read in (self.usual, *self._readers))
+        return next((each for each in outcomes if isinstance(each, dict)), None)
 
     def slice_of(self, texts: Sequence[str], numbers: Sequence[int]) -> Slice:
         """Return the rows and the rejections of lines."""
@@ -155,7 +157,11 @@ class LineReader:
                     if self.apply_directive(text):
                         outcomes[i + 1 :] = map(self.usual, texts[i + 1 :])
                     continue
-                outcome = self.read_unusual(text, outcome)
+                if text[0] in _BLANK:
+                    text = text.lstrip(_BLANK)  # noqa: PLW2901 -- the rest of the loop reads it
+                    outcome = self.usual(text)
+                if not isinstance(outcome, dict):
+                    outcome = self.read_unusual(text, outcome)
             if isinstance(outcome, dict):
                 found.rows.append(outcome)
                 lines.append(numbers[i])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.sources.formats.access_log.diagnosis import NO_LOG_LINE
 from miso_upload.sources.formats.access_log.lines import UNFIT, AccessLog, LineReader
+from miso_upload.values.addresses import canonical_ip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from miso_upload.records import Reason
 
 _PREAMBLE = re.compile(rb"(?:(?:#[^\n]*+|[ \t\r]*+)\n)*+")
+_MOST_LINES = 50
+_BROWSERS = ("Mozilla/", "Opera/")
 _UNFINISHED = re.compile(rb"(?:#[^\n]*+|[ \t\r]*+)\Z")
 
 
@@ -59,8 +64,9 @@ def recognise(data: bytes, log_format: str | None, row_bytes: int, *, whole: boo
     reader = LineReader(rows, rows.directive(data[:size]), is_utf8=False)
     first: tuple[int, str] | None = None
     for number, line in _lines(data, whole=whole):
-        if reader.fits(line):
-            return Beginning(rows, size, is_log=True, rows_seen=True)
+        row = reader.row_of(line)
+        if row is not None:
+            return Beginning(_remarked(rows, row), size, is_log=True, rows_seen=True)
         first = first or (number, line)
     if first is None or directive:
         return Beginning(rows, size, is_log=True, rows_seen=bool(directive))
@@ -69,6 +75,49 @@ def recognise(data: bytes, log_format: str | None, row_bytes: int, *, whole: boo
         return Beginning(rows, size, is_log=True)
     is_log = reason not in (NO_LOG_LINE, UNFIT)
     return Beginning(rows, size, is_log, line=first[0], reason=reason)
+
+
+def is_plain(data: bytes, log_format: str | None, row_bytes: int, *, whole: bool) -> bool:
+    """Return whether half of the first lines or more are requests from addresses.
+
+    A line that a log collector has wrapped can look like a request from a host name. See
+    `recognise` for the arguments.
+    """
+    rows = AccessLog(row_bytes, log_format, has_directives=log_format is None)
+    if rows.directive(data):
+        return True
+    reader = LineReader(AccessLog(row_bytes, log_format), b"", is_utf8=False)
+    good = some = 0
+    for _, line in islice(_lines(data, whole=whole), _MOST_LINES):
+        row = reader.row_of(line)
+        some += 1
+        if row is not None:
+            ip = row.get("ip")
+            good += ip is None or canonical_ip(ip.rpartition(",")[2]) is not None
+    return 0 < some <= 2 * good
+
+
+def _remarked(rows: AccessLog, row: dict[str, str]) -> AccessLog:
+    """Return the format with a remark on what its first row lacks."""
+    remarks = []
+    if "user_agent" not in row and _has_bare_agent(row):
+        remarks.append(
+            "the user agents are not in quotes, so they are not read, and visitors are told apart "
+            "by their addresses alone. Possible fix: --log-format, if $http_user_agent or "
+            "%{User-Agent}i is the last field"
+        )
+    if not row.keys() & {"method", "request"}:
+        remarks.append(
+            'the log has no column for the request method, so the rule "not GET" skips every row. '
+            "Possible fix: --keep 'not GET'"
+        )
+    return replace(rows, remark="; ".join(remarks)) if remarks else rows
+
+
+def _has_bare_agent(row: dict[str, str]) -> bool:
+    return any(
+        name.startswith("extra") and value.startswith(_BROWSERS) for name, value in row.items()
+    )
 
 
 def _preamble(data: bytes, *, whole: bool) -> int:

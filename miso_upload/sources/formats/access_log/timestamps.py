@@ -35,18 +35,34 @@ _MONTHS = {
         ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1
     )
 }
+_MONTHS_OF_OTHER_LANGUAGES = {
+    name: number
+    for number, names in enumerate((
+        "jan janv jän jänn ene gen", "feb fév févr fev", "mar mär mrz mars märz maa mrt",
+        "apr avr abr",
+        "may mai mag mei maj", "jun juin giu juni", "jul juil lug juli", "aug août aoû ago",
+        "sep sept set", "oct okt ott out", "nov", "dec dez déc dic",
+    ), 1)
+    for name in names.split()
+}  # fmt: skip
+"""Abbreviations in German, French, Spanish, Italian, Portuguese, Dutch and Swedish."""
 _CLF_SHAPE = (
     "[0-9]{1,2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
     "(?: [+-][0-9]{4})?"
 )
 _CLF = re.compile(
-    "([0-9]+)/([A-Za-z]+)/([0-9]+):([0-9]+):([0-9]+):([0-9]+)(?:[.,]([0-9]+))?"
-    "(?: ([+-][0-9]{2})([0-9]{2}))?"
+    "([0-9]+)/([^/]+)/([0-9]+):([0-9]+):([0-9]+):([0-9]+)(?:[.,]([0-9]+))?"
+    "(?: ([+-][0-9]{2}):?([0-9]{2}))?"
 )
 _ISO_SHAPE = (
     "[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
     "(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
+_ANY_CLF_SHAPE = (
+    r"[0-9]{1,2}/[^\W\d_][^\s\d/:\[\]\"]{2,5}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2}"
+    f"(?:[.,][0-9]{{1,9}})?(?: [+-][0-9]{{2}}:?[0-9]{{2}})?|{_ISO_SHAPE}"
+)
+"""The shape of timestamps that servers write in place of NCSA's: other months, or ISO 8601."""
 _EPOCH_SHAPE = r"[0-9]{1,18}+(?:\.[0-9]{1,9}+)?+"
 
 _DIRECTIVES = {
@@ -100,10 +116,10 @@ def check_readable(forms: Iterable[str]) -> None:
         pass  # the empty text does not match the format, which is valid
 
 
-def shape(form: str) -> str:
-    """Return a pattern for timestamps of a format."""
+def shape(form: str, *, usual: bool = False) -> str:
+    """Return a pattern for timestamps of a format; with `usual`, only as its manual defines it."""
     if form == CLF:
-        return _CLF_SHAPE
+        return _CLF_SHAPE if usual else _ANY_CLF_SHAPE
     if form == ISO:
         return _ISO_SHAPE
     if form in EPOCH:
@@ -149,14 +165,23 @@ def read_clf(text: str) -> str | None:
     """Return a timestamp in NCSA's notation as RFC 3339; None if it is not valid."""
     found = _CLF.fullmatch(text)
     if found is None:
-        return None
+        return read_iso(text)
     day, name, year, hour, minute, second, fraction, hours, minutes = found.groups()
-    month = _MONTHS.get(name)
+    month = _MONTHS.get(name) or _month(name)
     if month is None:
         return None
     date = f"{int(year):04}-{month:02}-{int(day):02}T{hour}:{minute}:{second}"
     date += f".{fraction}" if fraction else ""
     return _valid(date if hours is None else f"{date}{hours}:{minutes}")
+
+
+def _month(name: str) -> int | None:
+    """Return the number of a month in another language; None if it is unknown."""
+    if not name.isascii():
+        # A month in Latin-1 was decoded as UTF-8, and its other bytes were kept as surrogates.
+        data = name.encode(errors="surrogateescape")
+        name = name if name.isprintable() else data.decode("latin-1")
+    return _MONTHS_OF_OTHER_LANGUAGES.get(name.rstrip(".").lower())
 
 
 @lru_cache(maxsize=_CACHED)
