@@ -124,7 +124,7 @@ def _result_of_query(
 
 
 def _checked(source: Source, check: Callable[[Source], object]) -> OtherExportError | None:
-    """Check a source, and close it if it cannot be used; return the error if it is another export."""
+    """Check a source, closing it if it is unusable; return the error if it is another export."""
     try:
         check(source)
     except OtherExportError as error:
