@@ -36,7 +36,7 @@ from miso_upload.records import Receipt, Selection
 from miso_upload.report.summary import NOTING, READING, TRANSFORMING, WAITING, SourceSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from miso_upload.ledger import Ledger
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from miso_upload.pipeline.interrupt import StopSignal
     from miso_upload.pipeline.resume import Start
     from miso_upload.pipeline.settings import Settings
-    from miso_upload.pipeline.workers.pool import Work
-    from miso_upload.records import Batch, Block, Leftover, Rejection
+    from miso_upload.pipeline.workers.pool import Transform, Work
+    from miso_upload.records import Batch, Leftover, Rejection
     from miso_upload.report.listener import Listener
     from miso_upload.report.summary import Summary
     from miso_upload.sources import Source
@@ -203,11 +203,7 @@ class Pipeline:
             source_run.close()
 
     def _upload_rows(
-        self,
-        each: Input,
-        source: Source,
-        source_run: SourceRun,
-        transform: Callable[[Block], Batch],
+        self, each: Input, source: Source, source_run: SourceRun, transform: Transform
     ) -> None:
         rows = source_run.summary.before.rows
         reader = BlockReader(source, transform)

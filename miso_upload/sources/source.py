@@ -362,7 +362,7 @@ class Source:
         The block is None if the end may still be written.
         """
         size, lines = cut.size, data.count(b"\n", 0, cut.size)
-        shown, data = self._without_padding(data[:size]), data[size:]
+        shown, data = self._without_padding(data[:size])[:_SHOWN_BYTES], data[size:]
         while cut.rest is not None:
             end = cut.rest.find(data)
             shown = self._without_padding(shown + data[:end])[:_SHOWN_BYTES]
@@ -381,7 +381,6 @@ class Source:
                 break
         self._seq += 1
         lines = lines if self.format.by_line else 1
-        shown = shown[:_SHOWN_BYTES]
         return Block(self._seq, start, start + size, line, lines, shown, cut.fault), data
 
     def _wait(self, row: bytes, size: int = 0) -> None:
@@ -397,8 +396,7 @@ class Source:
     ) -> Block:
         self._seq += 1
         lines = elements or (data.count(b"\n") if self.format.by_line else 0)
-        end = start + len(data)
-        return Block(self._seq, start, end, first_line, lines, data, header=header)
+        return Block(self._seq, start, start + len(data), first_line, lines, data, header=header)
 
     def _move_to(self, offset: int) -> bytes:
         """Move to `offset`; return the byte before it, if any."""

@@ -110,7 +110,8 @@ class PaddedPeek:
             missing = size - len(without_padding(data))
             if missing <= 0 or len(data) < wanted or wanted > size + _MANY:
                 return data
-            wanted += missing
+            # At least twice as many each time, so that a long padding is not scanned too often.
+            wanted += max(missing, wanted)
 
 
 def _mark(data: bytes) -> int:
