@@ -76,12 +76,14 @@ def init_command(
     if is_headerless:
         given["no_header"] = True
     with source:
+        # A query is in [options] of the draft, so the next command names what the query reads.
+        name = file if options.get("sql") or options.get("sql_file") else source.name
         draft, block = draft_of(source, shipped_schema(), given)
         draft = draft if timezone is None else draft.in_zone(timezone)
-        text = mapping_text(draft, source.name, output if output != _STDOUT else "mapping.toml")
+        text = mapping_text(draft, name, output if output != _STDOUT else "mapping.toml")
         _write(output, text)
         # Without a time zone, the preview would only show that it is missing.
-        tried = mapping_text(draft.in_zone("UTC").decided(), source.name, output)
+        tried = mapping_text(draft.in_zone("UTC").decided(), name, output)
         transform = transform_of(parse_mapping(output, tried), shipped_schema(), source.format)
         shown = rows_of(block, source.format, transform)
     to_stdout = output == _STDOUT
@@ -104,7 +106,7 @@ def init_command(
     if preset is not None:
         lines += [
             f"The columns match the preset {preset}, which needs no mapping file:",
-            f"  miso-upload {shlex.quote(source.name)} --preset {preset} --dry-run",
+            f"  miso-upload {shlex.quote(name)} --preset {preset} --dry-run",
         ]
     if draft.needs_zone:
         lines.append(
@@ -120,7 +122,7 @@ def init_command(
     mapping = "mapping.toml" if to_stdout else output
     lines += [
         f"{first}Review the mapping file, correct it, and then run:",
-        f"  {_next(source.name, mapping)}",
+        f"  {_next(name, mapping)}",
     ]
     say("\n".join(lines), err=to_stdout)
 

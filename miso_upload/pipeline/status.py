@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miso_upload.errors import LedgerError, SourceError
 from miso_upload.ledger import Ledger
@@ -13,6 +13,7 @@ from miso_upload.ledger.lock import Locked
 from miso_upload.ledger.migration import checksum_test
 from miso_upload.ledger.rejects_file import by_row, rejection_line
 from miso_upload.ledger.state_directory import ledger_paths
+from miso_upload.pipeline.grouped_jobs import grouper_of
 from miso_upload.records.element import line_of
 from miso_upload.records.position import path_and_pass
 from miso_upload.sources import Source
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
     from miso_upload.ledger import LedgerSpan, Scan
     from miso_upload.records.totals import Totals
     from miso_upload.sources import ReadingOptions
+    from miso_upload.transform.groups import Grouper
+
+
+class _Found(NamedTuple):
+    """A row as it is read now, or the rows of a group with their lines, and the JSON text."""
+
+    row: Any
+    text: bytes | None
+    lines: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +214,8 @@ def _rejected_rows(
             source.skipped_only_in(ledger.spans_with_skips(scan))
         spans = iter(ledger.spans_with_rejections(scan))
         span: LedgerSpan | None = None
-        rows: dict[int, tuple[Any, bytes | None]] = {}
+        rows: dict[int, _Found] = {}
+        grouper = grouper_of(scan.job)
         for row_rejections in by_row(ledger.rejections(scan)):
             line = line_of(row_rejections[0].line)
             while span is None or line not in rows:
@@ -213,23 +224,42 @@ def _rejected_rows(
                     break
                 span = following
                 rows = _rows(source, span)
-            row, text = rows.get(line, (None, None))
-            again = [replace(each, row=row, text=text) for each in row_rejections]
+                if grouper is not None:
+                    rows = _groups(rows, grouper)
+            found = rows.get(line, _Found(None, None))
+            again = [
+                replace(each, row=found.row, text=found.text, lines=found.lines)
+                for each in row_rejections
+            ]
             yield rejection_line(source.name, *again)
 
 
-def _rows(source: Source, span: LedgerSpan) -> dict[int, tuple[Any, bytes | None]]:
-    """Return the rows of a span as they are read now, with their JSON text, by line."""
+def _rows(source: Source, span: LedgerSpan) -> dict[int, _Found]:
+    """Return the rows of a span as they are read now, by line."""
     block = source.reread(span)
     if not span.checksum:
-        return {span.first_line: (block.data[:200].decode(errors="replace"), None)}
+        text = block.data[:200].decode(errors="replace")
+        return {span.first_line: _Found(text, None)}
     parts = list(source.format.slices(block))
     parsed = {line: row for part in parts for line, row in zip(part.lines, part.rows, strict=True)}
     texts = source.format.texts(block, parsed)
     return {
-        **{line: (row, texts.get(line)) for line, row in parsed.items()},
-        **{each.line: (each.row, None) for part in parts for each in part.rejections},
+        **{line: _Found(row, texts.get(line)) for line, row in parsed.items()},
+        **{each.line: _Found(each.row, None) for part in parts for each in part.rejections},
     }
+
+
+def _groups(rows: dict[int, _Found], grouper: Grouper) -> dict[int, _Found]:
+    """Return rows of whole groups and, at the line of the first row of each, all of its rows."""
+    together = grouper.together({line: rows[line].row for line in sorted(rows)})
+    found = dict(rows)
+    for first, lines in together.items():
+        if len(lines) > 1 and not isinstance(rows[first].row, str):
+            members = [rows[line] for line in lines]
+            texts = [each.text for each in members if each.text is not None]
+            whole = b"[" + b",".join(texts) + b"]" if len(texts) == len(members) else None
+            found[first] = _Found([each.row for each in members], whole, tuple(lines))
+    return found
 
 
 def matching(ledger: Ledger, names: Iterable[str], options: ReadingOptions) -> list[Scan]:

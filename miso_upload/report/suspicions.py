@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 from miso_upload.values.display import printable, quoted
@@ -15,12 +16,23 @@ FEWEST_RECORDS = 1_000
 COMMON_SHARE = 0.1
 """A rule of thumb: one visitor rarely makes a tenth of 1,000 or more records."""
 
+_LONGEST = 64
+
 
 class Suspicion(NamedTuple):
     """A warning about a whole run, and the number of records that it is about."""
 
     text: str
     records: int
+
+
+def _fix(value: object) -> str:
+    """Return how to make an id absent; empty text if the option cannot name it."""
+    word = str(value)
+    # The option separates words by commas and trims them.
+    if "," in word or word != word.strip() or word != printable(word) or len(word) > _LONGEST:
+        return ""
+    return f". Possible fix: --null-values {shlex.quote(f'default,{word}')}"
 
 
 def suspicions(findings: Findings) -> Iterator[Suspicion]:
@@ -34,7 +46,7 @@ def suspicions(findings: Findings) -> Iterator[Suspicion]:
             yield Suspicion(
                 f"{attribute} {quoted(value)} is on about {share:.0%} of the records, by a sample. "
                 f"As a rule of thumb, an id on {COMMON_SHARE:.0%} of {FEWEST_RECORDS:,} or more "
-                "records is not one visitor. Possible fix: --null-values",
+                f"records is not one visitor{_fix(value)}",
                 round(share * total),
             )
     for attribute, currencies in findings.currencies.items():

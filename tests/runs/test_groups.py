@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from miso_upload import check as forecast_of
 from miso_upload import upload
 from miso_upload.pipeline.group_blocks import BlockReader
+from miso_upload.pipeline.grouped_jobs import grouper_of
 from miso_upload.pipeline.settings import Settings
+from miso_upload.records.grouping import Grouping
 from miso_upload.sandbox import Sandbox
 from miso_upload.sources import ReadingOptions, Source
 from miso_upload.sources.groups import MOST_KEYS
@@ -521,3 +523,87 @@ def test_preview_shows_groups_with_their_rows(tmp_path, golden):
     done = run_program("preview", "a.csv", "-m", "job.toml", cwd=tmp_path)
 
     assert done.stdout == golden
+
+
+# -- rejected groups are shown again, and limits ---------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.json"])
+def test_the_rejects_command_shows_every_row_of_a_group(tmp_path, name):
+    rows = [line(1, "a"), line(2, "b", who="u2"), line(2, "c", who="u3"), line("", "d")]
+    file = write(tmp_path, rows, name)
+    job_of(tmp_path, LINES)
+    state = tmp_path / "state"
+
+    with Sandbox() as sandbox:
+        upload(
+            file, mapping=str(tmp_path / "job.toml"), server=sandbox.url, api_key=sandbox.key,
+            state_dir=state, max_reject_rate=1,
+        )  # fmt: skip
+    (written,) = tmp_path.glob("*.rejects.jsonl")
+    shown = run_program("rejects", file, "--state-dir", str(state), cwd=tmp_path)
+
+    def lines_of(text):
+        return [json.loads(each) for each in text.splitlines()]
+
+    assert lines_of(shown.stdout) == lines_of(written.read_text())
+    assert [row["sku"] for row in lines_of(shown.stdout)[0]["row"]] == ["b", "c"]
+
+
+@pytest.mark.parametrize("columns", [("order",), ("a'b",), ('a"b',), ("a'\"\u00e9", "c\\d\n")])
+@pytest.mark.parametrize("blank_key", ["reject", "above"])
+def test_the_groups_of_a_job_are_known_from_its_fingerprint(columns, blank_key):
+    grouping = Grouping(columns, blank_key)
+    job = f"--mapping=x\n[rows] group_by={ascii(grouping.fingerprint)[1:-1]}\n--series=y"
+
+    assert grouper_of(job).grouping == grouping
+    assert grouper_of("--mapping=x") is None
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.json"])
+@pytest.mark.parametrize("limit", range(1, 9))
+def test_after_any_limit_every_group_arrives_whole_and_once(tmp_path, name, limit):
+    sizes = {1: 3, 2: 1, 3: 2, 4: 2}
+    rows = [line(n, f"s{n}{i}", who=f"u{n}") for n, size in sizes.items() for i in range(size)]
+    file = write(tmp_path, rows, name)
+    job_of(tmp_path, LINES)
+
+    with Sandbox() as sandbox:
+        options = {
+            "mapping": str(tmp_path / "job.toml"), "server": sandbox.url,
+            "api_key": sandbox.key, "state_dir": tmp_path / "state",
+        }  # fmt: skip
+        first = upload(file, limit=limit, **options)
+        early = len(list(sandbox.records()))
+        again = upload(file, **options)
+        found = orders(sandbox.records())
+
+    assert first.balanced
+    assert first.totals.rows <= limit
+    assert early <= sum(sum(list(sizes.values())[: n + 1]) <= limit for n in range(len(sizes)))
+    assert (again.balanced, again.totals.rows, again.totals.accepted) == (True, 8, 4)
+    assert found == [
+        (f"u{n}", tuple(f"s{n}{i}" for i in range(size)), (1,) * size, None)
+        for n, size in sizes.items()
+    ]
+
+
+def test_a_limit_below_the_first_group_says_that_the_group_is_left(tmp_path):
+    file = write(tmp_path, [line(1, "a"), line(1, "b"), line(1, "c"), line(2, "d")])
+    job_of(tmp_path, LINES)
+
+    for _ in range(2):
+        done = run_program(file, "-m", "job.toml", "--limit", "2", "--dry-run", cwd=tmp_path)
+
+        assert done.stdout.startswith("0 rows read")
+        assert "--limit" in done.stdout + done.stderr
+
+
+def test_a_sample_of_groups_is_refused(tmp_path):
+    file = write(tmp_path, [line(1, "a")])
+    job_of(tmp_path, LINES)
+
+    done = run_program(file, "-m", "job.toml", "--sample", "0.5", "--dry-run", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "group_by" in done.stderr

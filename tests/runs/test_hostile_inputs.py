@@ -197,7 +197,7 @@ def test_a_quote_that_would_swallow_the_file_is_a_character_of_its_line(dry_run,
     found = dry_run(table, name="input.csv")
 
     assert (found.code, found.counts()) == (0, (1_000_002, 0))
-    assert found.text.splitlines()[-1] == golden
+    assert [line for line in found.text.splitlines() if "a quote breaks" in line][-1] == golden
     assert found.memory < MOST_MEMORY
 
 

@@ -1,10 +1,13 @@
 """Ids that a program damaged are sent, warned about, and counted by the kind of damage."""
 
+import shlex
+
 import pytest
 
 from miso_upload.records import Findings
 from miso_upload.report.suspicions import suspicions
 from miso_upload.transform.warnings import survey
+from miso_upload.values.null_words import DEFAULT_NULL_WORDS, null_words
 from tests.helpers.rows import row
 
 
@@ -93,6 +96,22 @@ def test_an_id_on_a_tenth_of_many_records_is_warned_about():
 )
 def test_few_records_or_a_usual_share_are_not_warned_about(users):
     assert not list(suspicions(findings_of([users])))
+
+
+def test_the_fix_for_a_common_id_is_an_option_that_can_be_pasted():
+    (found,) = suspicions(findings_of([["not known"] * 2_000]))
+
+    _, _, option = found.text.partition("Possible fix: ")
+    name, words = shlex.split(option)
+    assert name == "--null-values"
+    assert null_words([words]) == (*DEFAULT_NULL_WORDS, "not known")
+
+
+@pytest.mark.parametrize("user", ["a,b", "x" * 200])
+def test_no_fix_is_named_that_the_option_cannot_express(user):
+    (found,) = suspicions(findings_of([[user] * 2_000]))
+
+    assert "--null-values" not in found.text
 
 
 def test_rare_ids_are_forgotten_after_each_block():

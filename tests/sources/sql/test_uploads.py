@@ -1,6 +1,7 @@
 """The result of a query is uploaded, resumed and accounted for like any input."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from miso_upload.sandbox import Sandbox
 from miso_upload.sources.sql.private_folder import PrivateFolder
+from tests.helpers.commands import invoke
 from tests.helpers.uploads import Uploads
 
 LINES = (
@@ -124,3 +126,19 @@ def test_the_next_query_deletes_the_files_of_a_killed_one(uploads, tmp_path, mon
     own.close()
     other.close()
     assert not any(Path(folder).iterdir())
+
+
+@pytest.mark.parametrize("how", ["--sql", "--sql-file"])
+def test_a_draft_for_a_query_names_the_file_that_the_query_reads(tmp_path, monkeypatch, how):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lines.csv").write_text(LINES)
+    (tmp_path / "load.sql").write_text(GROUPED)
+    query = GROUPED if how == "--sql" else "load.sql"
+
+    drafted = invoke("init", "lines.csv", how, query)
+    command = shlex.split(drafted.stdout.splitlines()[-1])
+
+    assert command == ["miso-upload", "lines.csv", "-m", "mapping.toml", "--dry-run"]
+    checked = invoke(*command[1:])
+    assert "2 rows read = 2 valid" in checked.output
+    assert "query-" not in (tmp_path / "mapping.toml").read_text()
