@@ -460,12 +460,13 @@ def test_a_csv_with_quoted_newlines_names_the_right_line(upload, tmp_path, sandb
 
 def test_naughty_strings_survive_byte_for_byte(upload, tmp_path, sandbox, shared_data):
     naughty = json.loads((shared_data / "torture" / "blns.json").read_text(encoding="utf-8"))
-    rows = [row(number, product_ids=[text]) for number, text in enumerate(naughty)]
+    pages = [{"url": "https://shop.example/", "title": text} for text in naughty]
+    rows = [row(number, context={"page": page}) for number, page in enumerate(pages)]
 
     done = upload(write_rows(tmp_path / "h.jsonl", rows))
 
     assert done.returncode == 0
-    assert [record["product_ids"] for record in sandbox.records()] == [[text] for text in naughty]
+    assert [record["context"]["page"]["title"] for record in sandbox.records()] == naughty
 
 
 def test_a_real_clickstream_goes_through_but_for_its_cut_row(

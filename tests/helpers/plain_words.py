@@ -27,7 +27,7 @@ NEVER = {
     r"wherewith": "with which",
     r"defects? of its own": "internal error",
     r"laid[ _]over|lays? over": "merged, overlaid",
-    r"reachers?": "getter",
+    r"reachers?": "getter",  # codespell:ignore reachers
     r"(attempt|column|row|record|time|line|file|request|cell)\(s\)[a-z0-9]*": "a count, a noun",
     r"1 (other )?(columns|rows|records|attempts|files|lines|requests|cells)": "a singular noun",
     r"unzstd|unxz|gunzip|unzip": "zstd, xz, gzip, zip",

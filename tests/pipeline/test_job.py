@@ -12,7 +12,9 @@ from miso_upload.sources.formats.jsonl import JsonLines
 from miso_upload.transform.mapping import bots
 
 PLAIN = SimpleNamespace(format=JsonLines(row_bytes=2**20))
-LOG = SimpleNamespace(format=JsonLines(row_bytes=2**20, preset="web-log"))
+LOG = SimpleNamespace(
+    format=JsonLines(row_bytes=2**20, preset="web-log"), beginning=b"", body_start=0, head_start=0
+)
 """Sources, as far as a job looks at them."""
 
 

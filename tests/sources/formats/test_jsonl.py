@@ -231,8 +231,8 @@ def test_the_json_parsing_suite_is_accepted_and_rejected_as_named(shared_data, t
         if path.name[0] in "yn" and good != (path.name[0] == "y"):
             wrong.append(path.name)
 
-    # A comma after a value is ignored.
-    assert wrong == ["n_array_comma_after_close.json"]
+    # A comma after a value is ignored, and `\\x` is read as nginx writes it into its logs.
+    assert wrong == ["n_array_comma_after_close.json", "n_string_escape_x.json"]
 
 
 def test_naughty_strings_are_read_unchanged(shared_data):
