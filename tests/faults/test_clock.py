@@ -15,6 +15,7 @@ MAY_ASK = {
     "delivery/client",  # what a date in Retry-After means, against the server's own date
     "ledger/archive",  # when a ledger was exported
     "ledger/scans",  # when something was noted, for `status`
+    "pipeline/job",  # what `--since 90d` means
     "pipeline/run",  # when a run started, for the report
     "report/progress",  # when a line of JSON was written
     "sandbox/store",  # when a request came

@@ -243,6 +243,21 @@ def test_a_header_that_comes_again_names_the_columns(tmp_path, rows, pieces):
     assert len(skipped(path)) == 3
 
 
+@pytest.mark.parametrize("again", ["USER,SKU", "Sku,User", "SKU, User"])
+def test_a_header_that_comes_again_may_be_in_another_case(again):
+    cells = "p2,u2" if again.startswith("S") else "u2,p2"
+
+    found = read(f"user,sku\nu1,p1\n{again}\n{cells}\n".encode(), format="csv")
+
+    assert found.values == [{"user": "u1", "sku": "p1"}, {"user": "u2", "sku": "p2"}]
+
+
+def test_names_that_differ_by_case_only_are_different_columns():
+    found = read(b"id,ID\n1,2\nID,id\n3,4\n", format="csv")
+
+    assert found.values == [{"id": "1", "ID": "2"}, {"id": "4", "ID": "3"}]
+
+
 def test_reading_resumes_under_the_last_header(tmp_path):
     path = tmp_path / "x.csv"
     path.write_bytes(b"a,b\n1,2\n" + b"b,a\n" + b"2,1\n" * 9)
