@@ -187,7 +187,15 @@ class Unpadded(NamedTuple):
         if cut is None and many:
             # The padding follows a line that does not end a row.
             cut = self.rows.cut(clean, limits, Tail.LAST)
-        return cut and cut._replace(size=size_with_padding(data, cut.size, at_line=self.by_line))
+        if cut is None:
+            return None
+        size = size_with_padding(data, cut.size, at_line=self.by_line)
+        if not self.by_line and data[:size].endswith(b"\n"):
+            # The next block would not know that it starts at a line.
+            size += _leading(data[size:])
+            if size == len(data) < _MANY and tail is Tail.COMING:
+                return None
+        return cut._replace(size=size)
 
     def ends_well(self, rest: bytes) -> bool:
         """See `Format.ends_well`."""

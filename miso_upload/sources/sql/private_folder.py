@@ -75,13 +75,12 @@ def _delete(path: Path, lock: int | None) -> None:
 
 def _delete_abandoned(parent: Path) -> None:
     """Delete the folders of runs that were killed."""
-    if sys.platform == "win32":
-        return
-    for path in parent.glob(f"{_PREFIX}*"):
-        with suppress(OSError):
-            if path.is_symlink() or path.stat().st_uid != os.getuid():
-                continue
-            # A folder without its lock file may be one that a run is creating just now.
-            lock = _locked(path / _LOCK)
-            if lock is not None:
-                _delete(path, lock)
+    if sys.platform != "win32":
+        for path in parent.glob(f"{_PREFIX}*"):
+            with suppress(OSError):
+                if path.is_symlink() or path.stat().st_uid != os.getuid():
+                    continue
+                # A folder without its lock file may be one that a run is creating just now.
+                lock = _locked(path / _LOCK)
+                if lock is not None:
+                    _delete(path, lock)
