@@ -39,7 +39,7 @@ def log_in_envelopes(
     for envelope, lines in envelopes_of(data, whole=whole):
         rows = _rows_of(lines, log_format, row_bytes, depth)
         if rows is not None:
-            return Enveloped(rows, envelope)
+            return Enveloped(rows, envelope, row_bytes)
     return None
 
 

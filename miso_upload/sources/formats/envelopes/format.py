@@ -90,10 +90,12 @@ class Enveloped(NamedTuple):
     Attributes:
         rows: Reads the lines without their envelopes.
         envelope: The envelope of each line.
+        row_bytes: The longest line that is read; longer ones stay in their envelopes.
     """
 
     rows: Format
     envelope: Envelope
+    row_bytes: int
 
     @property
     def name(self) -> str:
@@ -197,7 +199,13 @@ class Enveloped(NamedTuple):
     def _opened(self, data: bytes) -> bytes:
         lines = data.split(b"\n")
         end = lines.pop() if data.endswith(b"\n") else None
-        opened = without_envelopes(self.envelope, [line.rstrip(b"\r") for line in lines])
+        lines = [line.rstrip(b"\r") for line in lines]
+        opened = without_envelopes(self.envelope, lines)
+        if len(data) > self.row_bytes:
+            opened = [
+                line if len(line) > self.row_bytes else content
+                for line, content in zip(lines, opened, strict=True)
+            ]
         return b"\n".join([*opened, end] if end is not None else opened)
 
 
