@@ -123,7 +123,7 @@ class RejectRateLimit:
 
 
 def _has_no_valid_row(batch: Batch) -> bool:
-    if batch.lines or not batch.rejections:
+    if batch.lines or batch.outside or not batch.rejections:
         return False
     return not batch.skipped or len(batch.rejections) >= _MIN_ROWS_OF_BLOCK
 

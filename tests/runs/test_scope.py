@@ -107,6 +107,15 @@ def test_rows_that_are_not_valid_are_rejected_in_any_scope(desk):
     assert (summary.totals.rejected, summary.totals.outside) == (1, 0)
 
 
+def test_rows_outside_are_valid_and_do_not_stop_a_run(desk):
+    rows = [event(number) for number in range(1, 10)] + [{"type": "like"}]
+    (desk.place / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    summary = desk.upload("a.jsonl", since="2024-06-01", limit=10)
+
+    assert (summary.exit_code, counts(summary)) == (1, (10, 0, 0, 9))
+
+
 def test_the_summary_and_the_report_name_what_is_outside(desk, golden):
     write(desk, range(1, 11))
 
