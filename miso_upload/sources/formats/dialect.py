@@ -234,10 +234,10 @@ def open_pattern(dialect: Dialect, columns: int | None) -> re.Pattern[bytes]:
     grammar = _Grammar(dialect)
     before = b"(?:" + grammar.cell(last=False) + grammar.mark + b")"
     times = b"*+" if columns is None else b"{0,%d}+" % (columns - 1)
-    # A closing quote, followed by a part of a delimiter or of a line end.
+    # A closing quote, followed by a delimiter or a part of one, and by a part of a line end.
     delimiter = dialect.delimiter.encode()
-    parts = [re.escape(delimiter[:size]) for size in range(len(delimiter) - 1, 0, -1)]
-    closing = b"(?:" + grammar.quote + b"(?:" + b"|".join([*parts, rb"\r*+"]) + rb")\Z)?+"
+    parts = [re.escape(delimiter[:size]) for size in range(len(delimiter), 0, -1)]
+    closing = b"(?:" + grammar.quote + b"(?:" + b"|".join(parts) + rb")?+\r*+\Z)?+"
     quoted = grammar.quote + grammar.inner + closing + b"|" if grammar.quote else b""
     return re.compile(
         grammar.before + before + times + b"(?P<open>" + quoted + grammar.unquoted() + rb")\Z"
