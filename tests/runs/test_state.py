@@ -81,6 +81,10 @@ class Desk:
             while not list(self.sandbox.records()):
                 time.sleep(0.01)
         self.sandbox.faults = Faults()
+        held: list[str] = []
+        while held != (held := self.arrived()):
+            # The server may still store what was in flight.
+            time.sleep(0.3)
 
     @property
     def ledger(self):
