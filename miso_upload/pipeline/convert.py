@@ -31,21 +31,7 @@ def convert(
 ) -> Summary:
     """Map and validate the inputs, and write their records to a file, one JSON object a line.
 
-    The records are those that an upload to a new target would send, in the same order. Rejected
-    rows go to a file beside it. The file appears when all inputs were read to their ends.
-
-    Args:
-        settings: The settings; or the inputs, with `options` as in `Settings.of`.
-        output: The file, gzipped if its name ends with `.gz`; or `-` for standard output.
-        listener: Receives the progress.
-        force: Whether to replace the file if it exists.
-        stop: Set it from another thread to stop the run gracefully.
-        options: Options that override the settings.
-
-    Raises:
-        ConfigurationError: The file exists or is an input, or the settings cannot be used.
-        SourceError: An input cannot be opened.
-        OutputError: The file cannot be written.
+    `miso_upload.convert` describes the arguments, the errors and the file.
     """
     settings = settings if isinstance(settings, Settings) else Settings.of(settings)
     name = str(output)

@@ -74,24 +74,7 @@ def upload(
 ) -> Summary:
     """Upload the inputs to Miso, from wherever the last run stopped, and return the summary.
 
-    An error that ends a run early, such as a refused key, is not raised: it is
-    `summary.stopped_by`, and the summary has the outcomes until then.
-
-    Args:
-        settings: The settings; or the inputs, with `options` as in `Settings.of`.
-        listener: Receives the progress.
-        stop: Set it from another thread to stop the run gracefully.
-        ask: Called with a `NewKeyError` if a new key may belong to a known target or to a new one;
-            returns the name of the target, or None to raise the error.
-        options: Options that override the settings.
-
-    Raises:
-        ConfigurationError: The settings contradict each other or cannot be used.
-        TargetError: The API key does not belong to the target.
-        SourceError: An input cannot be opened.
-        LockedError: Another run is using the same target.
-        LedgerError: The ledger cannot be used.
-        InterruptedRunError: A signal came before the first input was read.
+    `miso_upload.upload` describes the arguments and the errors.
     """
     listener = listener or Listener()
     stop = stop or StopSignal()

@@ -6,47 +6,18 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from miso_upload.errors import GoneSourceError, SourceError, UnreadableSourceError
+from miso_upload.sources.input_location import Unversioned
 from miso_upload.sources.rows_input import RowsInput, RowsLocation
 from miso_upload.values.input_names import STDIN, is_remote, shown_name
 
 if TYPE_CHECKING:
-    from miso_upload.records import Stamp
+    from miso_upload.sources.input_location import InputLocation
 
 
-class InputLocation(Protocol):
-    """The location of an input."""
-
-    shown: str
-    """The input's name in messages."""
-    ours: bool
-    """Whether the file that `open` returned must be closed."""
-    can_reopen: bool
-    """Whether opening the input again yields the same bytes. Known after `open`."""
-
-    def open(self) -> IO[bytes]:
-        """Return the input's raw bytes as an unbuffered file.
-
-        Raises:
-            SourceError: The input cannot be opened.
-        """
-
-    def size(self) -> int | None:
-        """Return the size in bytes, or None if it is not known."""
-
-    def stamp(self) -> Stamp | None:
-        """Return the identity and version of an object, after `open`.
-
-        None if the location has no version. The stamp of a local file is taken from its descriptor.
-        """
-
-    def written_at(self) -> float | None:
-        """Return when a remote object was last modified, in seconds since 1970, if known."""
-
-
-class LocalFile:
+class LocalFile(Unversioned):
     """A file, a pipe or a device, by name."""
 
     ours = True
@@ -76,16 +47,8 @@ class LocalFile:
         except OSError:
             return None
 
-    def stamp(self) -> Stamp | None:
-        """See `InputLocation.stamp`."""
-        return None
 
-    def written_at(self) -> float | None:
-        """See `InputLocation.written_at`."""
-        return None
-
-
-class StandardInput:
+class StandardInput(Unversioned):
     """Standard input, without Python's own buffer if possible."""
 
     ours = False
@@ -99,18 +62,6 @@ class StandardInput:
         if raw is None or raw.closed:
             raise SourceError("stdin: standard input is closed; name a file, or pipe the rows in")
         return raw
-
-    def size(self) -> int | None:
-        """See `InputLocation.size`."""
-        return None
-
-    def stamp(self) -> Stamp | None:
-        """See `InputLocation.stamp`."""
-        return None
-
-    def written_at(self) -> float | None:
-        """See `InputLocation.written_at`."""
-        return None
 
 
 def location_of(name: str, *, allow_insecure_http: bool = False) -> InputLocation:

@@ -10,13 +10,12 @@ import io
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from miso_upload.errors import ConfigurationError, MisoUploadError, UnreachableSourceError
+from miso_upload.sources.input_location import Unversioned
 from miso_upload.values.input_names import PYTHON_SCHEME
 from miso_upload.values.json import row_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from miso_upload.records import Stamp
 
 _ARROW_STREAM, _ARROW_ARRAY = "__arrow_c_stream__", "__arrow_c_array__"
 
@@ -56,7 +55,7 @@ class RowsInput(str):
         return self
 
 
-class RowsLocation:
+class RowsLocation(Unversioned):
     """The location of rows that a Python program gives."""
 
     ours = True
@@ -69,18 +68,6 @@ class RowsLocation:
     def open(self) -> IO[bytes]:
         """See `InputLocation.open`."""
         return cast("IO[bytes]", _RowsFile(self._rows, self.shown))
-
-    def size(self) -> int | None:
-        """See `InputLocation.size`."""
-        return None
-
-    def stamp(self) -> Stamp | None:
-        """See `InputLocation.stamp`."""
-        return None
-
-    def written_at(self) -> float | None:
-        """See `InputLocation.written_at`."""
-        return None
 
 
 class _RowsFile(io.RawIOBase):

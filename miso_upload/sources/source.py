@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from miso_upload.records import Span
     from miso_upload.sources.carried import ValuesAfter
     from miso_upload.sources.formats import Format
-    from miso_upload.sources.locations import InputLocation
+    from miso_upload.sources.input_location import InputLocation
     from miso_upload.sources.options import ReadingOptions
 
 _FIRST_BYTES = 2**16  # how many are read before the end of the first block is searched

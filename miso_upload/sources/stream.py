@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from miso_upload.records import Stamp
-    from miso_upload.sources.locations import InputLocation
+    from miso_upload.sources.input_location import InputLocation
 
 _LONG_LINE = 2**16
 """How many bytes are searched for a line end."""

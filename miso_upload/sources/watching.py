@@ -25,7 +25,7 @@ from miso_upload.values.hashing import RunningChecksum
 
 if TYPE_CHECKING:
     from miso_upload.records import Stamp
-    from miso_upload.sources.locations import InputLocation
+    from miso_upload.sources.input_location import InputLocation
 
 _SEAM_BYTES = 2**16
 """How many bytes are compared: of those before a read, and of the beginning."""

@@ -6,18 +6,17 @@ describe the stream, and are counted as skipped.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from miso_upload.records import Slice
+from miso_upload.sources.formats.wrapping import WrappingFormat
 from miso_upload.values.json import JSONDecodeError, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     from miso_upload.records import Block
     from miso_upload.records.slice import IsRecord
-    from miso_upload.sources.formats.base import Cut, Limits, Tail
-    from miso_upload.sources.formats.jsonl import JsonLines
 
 _RECORD = "RECORD"
 _OTHERS = {
@@ -44,42 +43,20 @@ def is_messages(body: bytes) -> bool:
     return isinstance(first, dict) and (_record(first) is not None or _is_other(first))
 
 
-class JsonMessages(NamedTuple):
-    """Messages on lines."""
+class JsonMessages(WrappingFormat):
+    """Messages on lines. The text of a row is its whole message."""
 
-    lines: JsonLines
-    name: str = "jsonl"
-    columns: tuple[str, ...] | None = None
-    preset: str | None = None
-    by_line: bool = True
-    has_directives: bool = False
-    skips_directives: bool = False
-    repeated: tuple[str, ...] = ()
-    comma_ends_row: bool = False
-    remark: str = (
-        "the lines are messages of Singer or Airbyte; the rows are their RECORDs, and other "
-        "messages are skipped"
-    )
-
-    def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
-        """See `Format.cut`."""
-        return self.lines.cut(data, limits, tail)
-
-    def directive(self, data: bytes) -> bytes:  # noqa: ARG002 -- as the protocol wants it
-        """See `Format.directive`: there are none."""
-        return b""
-
-    def ends_well(self, rest: bytes) -> bool:
-        """See `Format.ends_well`."""
-        return self.lines.ends_well(rest)
-
-    def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
-        """See `Format.texts`: the text of a row is its whole message."""
-        return self.lines.texts(block, lines)
+    @property
+    def remark(self) -> str:
+        """See `Format.remark`."""
+        return (
+            "the lines are messages of Singer or Airbyte; the rows are their RECORDs, and other "
+            "messages are skipped"
+        )
 
     def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:
         """See `Format.slices`; what is not a message is a row that is rejected later."""
-        for part in self.lines.slices(block, is_record):
+        for part in self.rows.slices(block, is_record):
             numbers: list[int] = []
             found = Slice([], numbers, part.rejections, part.warnings)
             for line, message in zip(part.lines, part.rows, strict=True):

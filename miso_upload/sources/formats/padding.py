@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from miso_upload.sources.formats.base import Cut, Tail
+from miso_upload.sources.formats.wrapping import WrappingFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from miso_upload.records import Block, Slice
     from miso_upload.records.slice import IsRecord
-    from miso_upload.sources.formats.base import Format, Limits
+    from miso_upload.sources.formats.base import Limits
 
 NUL = b"\0"
 BOM = b"\xef\xbb\xbf"
@@ -118,55 +119,8 @@ def _mark(data: bytes) -> int:
     return len(BOM) if data.startswith(BOM) else 0
 
 
-class Unpadded(NamedTuple):
-    """A format whose lines may start with padding, which are removed before `rows` reads them."""
-
-    rows: Format
-
-    @property
-    def name(self) -> str:
-        """See `Format.name`."""
-        return self.rows.name
-
-    @property
-    def columns(self) -> tuple[str, ...] | None:
-        """See `Format.columns`."""
-        return self.rows.columns
-
-    @property
-    def repeated(self) -> tuple[str, ...]:
-        """See `Format.repeated`."""
-        return self.rows.repeated
-
-    @property
-    def preset(self) -> str | None:
-        """See `Format.preset`."""
-        return self.rows.preset
-
-    @property
-    def remark(self) -> str:
-        """See `Format.remark`."""
-        return self.rows.remark
-
-    @property
-    def by_line(self) -> bool:
-        """See `Format.by_line`."""
-        return self.rows.by_line
-
-    @property
-    def comma_ends_row(self) -> bool:
-        """See `Format.comma_ends_row`."""
-        return self.rows.comma_ends_row
-
-    @property
-    def has_directives(self) -> bool:
-        """See `Format.has_directives`."""
-        return self.rows.has_directives
-
-    @property
-    def skips_directives(self) -> bool:
-        """See `Format.skips_directives`."""
-        return self.rows.skips_directives
+class Unpadded(WrappingFormat):
+    """A format whose lines may start with padding, which is removed before `rows` reads them."""
 
     def directive(self, data: bytes) -> bytes:
         """See `Format.directive`."""

@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from miso_upload.errors import SourceError
+from miso_upload.sources.input_location import Unversioned
 from miso_upload.sources.inputs import expand_inputs
 from miso_upload.sources.source import Source
 from miso_upload.sources.sql.engine import Engine
@@ -20,7 +21,6 @@ from miso_upload.values.input_names import STDIN, is_remote, local_name, shown_n
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from miso_upload.records import Stamp
     from miso_upload.sources.options import ReadingOptions
 
 _DIGITS = 8
@@ -102,7 +102,7 @@ def _name(text: str, inputs: Sequence[str], options: ReadingOptions) -> str:
     return f"{file}-{digest[:_DIGITS]}-{first or 'input'}"
 
 
-class _Result(io.RawIOBase):
+class _Result(Unversioned, io.RawIOBase):
     """The result of a query as JSON Lines. See `InputLocation`."""
 
     ours = True
@@ -118,18 +118,6 @@ class _Result(io.RawIOBase):
     def open(self) -> IO[bytes]:
         """See `InputLocation.open`."""
         return cast("IO[bytes]", self)
-
-    def size(self) -> int | None:
-        """See `InputLocation.size`."""
-        return None
-
-    def stamp(self) -> Stamp | None:
-        """See `InputLocation.stamp`."""
-        return None
-
-    def written_at(self) -> float | None:
-        """See `InputLocation.written_at`."""
-        return None
 
     def readable(self) -> bool:
         """See `io.IOBase.readable`."""

@@ -8,45 +8,42 @@ columns `method`, `url` and `protocol`, and a timestamp in NCSA's notation becom
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from miso_upload.records.json_logs import OF_REQUEST, REQUEST, log_columns
 from miso_upload.sources.formats.access_log.timestamps import read_clf
+from miso_upload.sources.formats.wrapping import WrappingFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     from miso_upload.records import Block, Slice
     from miso_upload.records.slice import IsRecord
-    from miso_upload.sources.formats.base import Cut, Limits, Tail
     from miso_upload.sources.formats.jsonl import JsonLines
 
 _LINE = re.compile(r"([A-Z][A-Z_-]{0,30}) (\S(?:.*\S)?) ([A-Za-z]{2,8}[/ ][0-9.]{1,8})", re.DOTALL)
 _CLF = re.compile(r"[0-9]{1,2}/[^/]{3,6}/[0-9]{4}:")
 
 
-class JsonLog(NamedTuple):
+@dataclass(frozen=True)
+class JsonLog(WrappingFormat):
     """An access log in JSON.
 
     Attributes:
-        lines: Reads the lines.
         server: The server that writes such logs.
         timestamp: The column of the timestamp.
         splits: Whether rows have a whole request line and none of the columns that it becomes.
     """
 
-    lines: JsonLines
     server: str
     timestamp: str
     splits: bool
-    name: str = "jsonl"
-    columns: tuple[str, ...] | None = None
-    preset: str | None = "web-log"
-    by_line: bool = True
-    has_directives: bool = False
-    skips_directives: bool = False
-    repeated: tuple[str, ...] = ()
-    comma_ends_row: bool = False
+
+    @property
+    def preset(self) -> str:
+        """See `Format.preset`."""
+        return "web-log"
 
     @property
     def remark(self) -> str:
@@ -56,25 +53,9 @@ class JsonLog(NamedTuple):
             "miso-upload maps to those of the preset web-log unless a mapping file has [columns]"
         )
 
-    def cut(self, data: bytes, limits: Limits, tail: Tail) -> Cut | None:
-        """See `Format.cut`."""
-        return self.lines.cut(data, limits, tail)
-
-    def directive(self, data: bytes) -> bytes:  # noqa: ARG002 -- as the protocol wants it
-        """See `Format.directive`: there are none."""
-        return b""
-
-    def ends_well(self, rest: bytes) -> bool:
-        """See `Format.ends_well`."""
-        return self.lines.ends_well(rest)
-
-    def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
-        """See `Format.texts`."""
-        return self.lines.texts(block, lines)
-
     def slices(self, block: Block, is_record: IsRecord | None = None) -> Iterator[Slice]:
         """See `Format.slices`."""
-        for part in self.lines.slices(block, is_record):
+        for part in self.rows.slices(block, is_record):
             for row in part.rows:
                 if isinstance(row, dict):
                     self._complete(row)

@@ -7,17 +7,18 @@ and no block ends inside it.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from miso_upload.sources.formats.base import Cut, Tail
+from miso_upload.sources.formats.wrapping import WrappingFormat
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from miso_upload.records import Block, Slice
     from miso_upload.records.slice import IsRecord
-    from miso_upload.sources.formats.base import Format, Limits
+    from miso_upload.sources.formats.base import Limits
     from miso_upload.sources.formats.envelopes.kinds import Content, Envelope
 
 _MOST_PARTS = 1_024
@@ -84,7 +85,8 @@ def _parts(contents: Sequence[Content | None], start: int) -> list[int] | None:
     return [start] if len(contents) > start + _MOST_PARTS else None
 
 
-class Enveloped(NamedTuple):
+@dataclass(frozen=True)
+class Enveloped(WrappingFormat):
     """A format whose lines are in envelopes.
 
     Attributes:
@@ -93,29 +95,8 @@ class Enveloped(NamedTuple):
         row_bytes: The longest line that is read; longer ones stay in their envelopes.
     """
 
-    rows: Format
     envelope: Envelope
     row_bytes: int
-
-    @property
-    def name(self) -> str:
-        """See `Format.name`."""
-        return self.rows.name
-
-    @property
-    def columns(self) -> tuple[str, ...] | None:
-        """See `Format.columns`."""
-        return self.rows.columns
-
-    @property
-    def repeated(self) -> tuple[str, ...]:
-        """See `Format.repeated`."""
-        return self.rows.repeated
-
-    @property
-    def preset(self) -> str | None:
-        """See `Format.preset`."""
-        return self.rows.preset
 
     @property
     def remark(self) -> str:
@@ -125,26 +106,6 @@ class Enveloped(NamedTuple):
             "each of them"
         )
         return f"{remark}. {_capitalized(self.rows.remark)}" if self.rows.remark else remark
-
-    @property
-    def by_line(self) -> bool:
-        """See `Format.by_line`."""
-        return self.rows.by_line
-
-    @property
-    def comma_ends_row(self) -> bool:
-        """See `Format.comma_ends_row`."""
-        return self.rows.comma_ends_row
-
-    @property
-    def has_directives(self) -> bool:
-        """See `Format.has_directives`."""
-        return self.rows.has_directives
-
-    @property
-    def skips_directives(self) -> bool:
-        """See `Format.skips_directives`."""
-        return self.rows.skips_directives
 
     def directive(self, data: bytes) -> bytes:
         """See `Format.directive`."""
@@ -183,10 +144,6 @@ class Enveloped(NamedTuple):
                 break
             best = size
         return Cut(best) if best else None
-
-    def ends_well(self, rest: bytes) -> bool:
-        """See `Format.ends_well`."""
-        return self.rows.ends_well(rest)
 
     def texts(self, block: Block, lines: Collection[int]) -> dict[int, bytes]:
         """See `Format.texts`."""
