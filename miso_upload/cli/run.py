@@ -33,7 +33,6 @@ def run_upload(
     """
     from pathlib import Path
 
-    from miso_upload.pipeline.convert import convert
     from miso_upload.pipeline.interrupt import StopSignal
     from miso_upload.pipeline.run import upload
 
@@ -47,6 +46,8 @@ def run_upload(
         try:
             with stop.on_signals(leave), kept_from_others():
                 if convert_to is not None:
+                    from miso_upload.pipeline.convert import convert
+
                     return convert(settings, convert_to, listener, force=force, stop=stop)
                 return upload(settings, listener, stop=stop, ask=ask_for_target(settings, leave))
         except BaseException:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from miso_upload.sources.formats.access_log import is_plain, recognise
-from miso_upload.sources.formats.access_log.json_log import as_log
 from miso_upload.sources.formats.envelopes import Enveloped, envelopes_of
 from miso_upload.sources.formats.json_rows import decode_row
 from miso_upload.sources.formats.jsonl import JsonLines
@@ -34,8 +32,12 @@ def log_in_envelopes(
     """
     if depth == 0:
         return None
-    if not data.lstrip().startswith(b"{") and is_plain(data, log_format, row_bytes, whole=whole):
-        return None
+    if not data.lstrip().startswith(b"{"):
+        # Imported when needed, because rows of JSON are rarely in envelopes.
+        from miso_upload.sources.formats.access_log import is_plain  # noqa: PLC0415
+
+        if is_plain(data, log_format, row_bytes, whole=whole):
+            return None
     for envelope, lines in envelopes_of(data, whole=whole):
         rows = _rows_of(lines, log_format, row_bytes, depth)
         if rows is not None:
@@ -47,6 +49,8 @@ def _rows_of(lines: bytes, log_format: str | None, row_bytes: int, depth: int) -
     inner = log_in_envelopes(lines, log_format, row_bytes, whole=True, depth=depth - 1)
     if inner is not None:
         return inner
+    from miso_upload.sources.formats.access_log import recognise  # noqa: PLC0415 -- as above
+
     found = recognise(lines, log_format, row_bytes, whole=True)
     if found.rows_seen:
         return found.rows
@@ -55,6 +59,8 @@ def _rows_of(lines: bytes, log_format: str | None, row_bytes: int, depth: int) -
 
 def _of_objects(lines: bytes, row_bytes: int) -> Format | None:
     """Return the format of JSON lines, if half of the lines or more are objects."""
+    from miso_upload.sources.formats.access_log.json_log import as_log  # noqa: PLC0415 -- as above
+
     rows, some = [], 0
     for line in filter(bytes.strip, lines.split(b"\n")):
         some += 1
