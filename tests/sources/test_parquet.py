@@ -17,6 +17,7 @@ from miso_upload.errors import DamagedSourceError, SourceError
 from miso_upload.records import Span
 from miso_upload.sources import ReadingOptions, Source
 from miso_upload.sources.stream import ByteStream
+from miso_upload.sources.tables.parquet_pages import column_chunks
 from miso_upload.values.hashing import checksum
 from tests.helpers.paths import ROOT
 from tests.helpers.streams import from_stdin, rest_of
@@ -215,6 +216,30 @@ def test_rows_before_damage_are_read(opened):
     assert whole.startswith(found)
     assert lines(found)
     assert "Parquet" in damage
+
+
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+@pytest.mark.parametrize("rows", [0, 1, 3000])
+def test_the_footer_says_what_pyarrow_reads_in_it(rows, compression):
+    data = bytes(of_rows(rows, row_group_size=1000, compression=compression))
+    about = pq.ParquetFile(io.BytesIO(data)).metadata
+    groups = [about.row_group(number) for number in range(about.num_row_groups)]
+    columns = [[group.column(i) for i in range(group.num_columns)] for group in groups]
+
+    found = column_chunks(io.BytesIO(data))
+
+    assert [
+        [(chunk.values, chunk.size, chunk.compressed) for chunk in group] for group in found
+    ] == [
+        [(each.num_values, each.total_uncompressed_size, each.total_compressed_size)
+         for each in group]
+        for group in columns
+    ]  # fmt: skip
+    assert [[chunk.start for chunk in group] for group in found] == [
+        [min(each.data_page_offset, each.dictionary_page_offset or each.data_page_offset)
+         for each in group]
+        for group in columns
+    ]  # fmt: skip
 
 
 def test_a_parquet_file_cannot_be_read_from_a_pipe(golden):

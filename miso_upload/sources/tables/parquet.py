@@ -22,12 +22,13 @@ from __future__ import annotations
 import struct
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
+from functools import cached_property
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 from miso_upload.errors import ConfigurationError
 from miso_upload.sources.codecs.base import ContainerError, DamageError
-from miso_upload.sources.tables.parquet_pages import pages
+from miso_upload.sources.tables.parquet_pages import Chunk, column_chunks, pages
 from miso_upload.values.json import JSONEncodeError, encode_lines
 
 try:
@@ -107,7 +108,7 @@ class ParquetLines:
     def _batches(self) -> Iterator[bytes]:
         for group in range(self._file.num_row_groups):
             with _guarded():
-                rows = self._rows_at_once(self._file.metadata.row_group(group))
+                rows = self._rows_at_once(group)
                 batches = self._file.iter_batches(rows, row_groups=[group], use_threads=False)
             while True:
                 with _guarded():
@@ -124,28 +125,31 @@ class ParquetLines:
                 if size > _READ_BYTES:
                     pa.default_memory_pool().release_unused()
 
-    def _rows_at_once(self, group: Any) -> int:  # noqa: ANN401
+    def _rows_at_once(self, number: int) -> int:
         """Return how many rows of a row group are read at once.
 
         Raises:
             ContainerError: A page is too large.
+            ValueError: The file is damaged.
         """
-        most = float(_ROWS)
-        for at in range(group.num_columns if group.num_rows else 0):
-            chunk = group.column(at)
-            values, size = chunk.num_values, chunk.total_uncompressed_size
+        most, rows = float(_ROWS), self._file.metadata.row_group(number).num_rows
+        for chunk in self._chunks[number] if rows else ():
             # Most chunks are too small for a large page, so their headers need not be read.
-            if size > _BATCH_BYTES or chunk.total_compressed_size < _SMALL_CHUNK:
-                start = chunk.data_page_offset
-                if chunk.has_dictionary_page and chunk.dictionary_page_offset:
-                    start = min(start, chunk.dictionary_page_offset)
-                for page in pages(self._raw, start, chunk.total_compressed_size):
+            if chunk.size > _BATCH_BYTES or chunk.compressed < _SMALL_CHUNK:
+                for page in pages(self._raw, chunk.start, chunk.compressed):
                     if page.size > MOST_PAGE_BYTES:
                         raise ContainerError(_TOO_LARGE.format(page.size / 2**20))
                     if page.values:
-                        wide = max(values / max(group.num_rows, 1), 1)
+                        wide = max(chunk.values / max(rows, 1), 1)
                         most = min(most, _BATCH_BYTES * page.values / max(page.size, 1) / wide)
         return max(int(most), 1)
+
+    @cached_property
+    def _chunks(self) -> list[list[Chunk]]:
+        found = column_chunks(self._raw)
+        if len(found) != self._file.num_row_groups:
+            raise ValueError("the footer does not describe the row groups of the file")
+        return found
 
 
 _TOO_LARGE = (
